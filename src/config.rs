@@ -1,0 +1,157 @@
+//! The configuration: what a user wrote, read leniently ([`file`]), turned once into checked types ([`check`]).
+//!
+//! The types here are the checked ones: whoever holds a [`Config`] needs no further "just in case" check. Precedence is
+//! flag > environment > file > default; all problems are reported at once, each with file, key path and a hint.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use url::Url;
+
+use crate::model::{
+    probe::Probe,
+    target::{Node, Vantage},
+    units::Bytes,
+};
+
+pub mod check;
+pub mod file;
+
+/// A configuration without problems.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where we stand.
+    pub vantage: Vantage,
+    /// What is asked, how often; never empty, names unique.
+    pub probes: Vec<Probe>,
+    /// Politeness and isolation.
+    pub limits: Limits,
+    /// How connections are made.
+    pub network: Network,
+    /// The nodes of all static sources; ids and endpoints unique.
+    pub nodes: Vec<Node>,
+    /// Where results go; without it they stay in the archive.
+    pub influxdb: Option<InfluxDb>,
+    /// The flush interval of histograms.
+    pub window: Duration,
+    /// The data directory.
+    pub archive: Archive,
+}
+
+/// Politeness towards the nodes, and isolation of measurements from each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many workers probe the same nodes.
+    pub vantages: u64,
+    /// Download budget of this worker per UTC day.
+    pub bytes_per_day: Bytes,
+    /// Download budget of this worker per node and UTC day.
+    pub bytes_per_node_per_day: Bytes,
+    /// Heavy transfers at once.
+    pub heavy_transfers: usize,
+    /// Light transfers at once.
+    pub light_transfers: usize,
+    /// Transfers at once from one node.
+    pub transfers_per_node: usize,
+}
+
+/// How connections are made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Lets discovered endpoints be in private, loopback or link-local ranges: for labs.
+    pub allow_private: bool,
+    /// Who looks names up.
+    pub resolver: Resolver,
+    /// Which HTTP version is asked for.
+    pub http: HttpChoice,
+    /// Which address family is dialled.
+    pub family: FamilyChoice,
+    /// PEM text of further trusted certificates, beside the system's.
+    pub extra_ca: Option<Arc<str>>,
+    /// Appended to the user agent, so that an operator can reach whoever probes: a URL or mail address.
+    pub contact: Option<String>,
+}
+
+/// Who looks names up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolver {
+    /// The system's servers and its hosts file.
+    System,
+    /// These servers alone.
+    Servers(Vec<SocketAddr>),
+}
+
+/// Which HTTP version is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpChoice {
+    /// By ALPN; HTTP/1.1 without TLS.
+    #[default]
+    Auto,
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 alone, over TLS.
+    Http2,
+}
+
+/// Which address family is dialled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FamilyChoice {
+    /// The preferred one (RFC 6724) that this host has a route for.
+    #[default]
+    Any,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone.
+    V6,
+}
+
+/// Where results go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfluxDb {
+    /// Root of its HTTP API.
+    pub url: Url,
+    /// Organisation.
+    pub org: String,
+    /// Bucket.
+    pub bucket: String,
+    /// API token.
+    pub token: Secret,
+    /// PEM text of further trusted certificates, beside the system's.
+    pub extra_ca: Option<Arc<str>>,
+}
+
+/// The data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Where it is.
+    pub dir: PathBuf,
+    /// Its size at the most; delivered files go first, then the oldest undelivered ones, counted.
+    pub max_size: Bytes,
+    /// How long delivered files are kept.
+    pub keep: Duration,
+    /// What a power cut may cost.
+    pub sync: Duration,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Takes a text out of sight.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that has to send it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}

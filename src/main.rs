@@ -1,0 +1,3 @@
+//! The `bandprobe` binary.
+
+fn main() {}

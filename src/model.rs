@@ -1,0 +1,19 @@
+//! Plain data and its invariants: the words of the project, each with one type.
+//!
+//! | word | type |
+//! |---|---|
+//! | vantage, node, asset | [`target`] |
+//! | probe, part | [`probe`] |
+//! | phase, and the boundaries between phases | [`phase`] |
+//! | outcome | [`outcome`] |
+//! | flag | [`flag`] |
+//! | sample, the result of one transfer | [`sample`] |
+//! | bytes, bit/s, µs | [`units`] |
+
+pub mod flag;
+pub mod outcome;
+pub mod phase;
+pub mod probe;
+pub mod sample;
+pub mod target;
+pub mod units;

@@ -1,0 +1,104 @@
+//! How a transfer ended: `ok`, or the one reason why not. A closed set, because it is a tag and because a person has to
+//! be able to learn it.
+
+use std::fmt;
+
+/// The one home of the labels: variant, label, what it means to a person.
+macro_rules! outcomes {
+    ($($variant:ident $label:literal $meaning:literal)*) => {
+        /// How a transfer ended. A failure is a result and is recorded like one; it is never an `Err`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Outcome {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl Outcome {
+            /// All of them, in the order in which a transfer can meet them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word that the outside sees.
+            #[must_use]
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label),* }
+            }
+
+            /// One clause that explains the outcome to a person.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+outcomes! {
+    Ok "ok" "the wanted bytes arrived and passed every check"
+    Blocked "blocked" "our own address policy refuses this address"
+    NotCached "not_cached" "the node holds none of the candidate assets in its cache"
+    LocalFailed "local_failed" "our own fault (descriptors, memory, no route): not charged to the node"
+    Cancelled "cancelled" "we are shutting down; never recorded as a sample"
+    DnsNotFound "dns_not_found" "the name does not exist, or has no address of the wanted family"
+    DnsTimeout "dns_timeout" "no answer from the resolver in time"
+    DnsFailed "dns_failed" "the resolver answered with an error"
+    ConnectRefused "connect_refused" "nothing listens on that port"
+    ConnectTimeout "connect_timeout" "no answer to our SYN in time"
+    ConnectFailed "connect_failed" "the network reports the address as unreachable"
+    TlsUntrusted "tls_untrusted" "the certificate is of an issuer that we do not trust"
+    TlsExpired "tls_expired" "the certificate is expired or not valid yet"
+    TlsWrongName "tls_wrong_name" "the certificate is for another name"
+    TlsFailed "tls_failed" "the TLS handshake failed for another reason"
+    TlsTimeout "tls_timeout" "the TLS handshake did not end in time"
+    HeadersTimeout "headers_timeout" "no complete response head in time"
+    HeadersInvalid "headers_invalid" "the response head is not HTTP"
+    HeadersTooLarge "headers_too_large" "the response head is over our limit"
+    Redirected "redirected" "the node answered with a redirect, which we do not follow silently"
+    ObjectNotFound "object_not_found" "the node does not know this object"
+    RouteNotFound "route_not_found" "the node does not know this path: its endpoint prefix is wrong"
+    Misdirected "misdirected" "the node does not serve this object (421)"
+    RangeUnsatisfiable "range_unsatisfiable" "the range lies beyond the asset (416)"
+    RateLimited "rate_limited" "the node asks us to slow down (429, or 503 with Retry-After)"
+    Http4xx "http_4xx" "another client error"
+    Http5xx "http_5xx" "a server error"
+    WrongStatus "wrong_status" "a status that no download should have (101, 204, 304 and the like)"
+    BodyTimeout "body_timeout" "the body did not end before its deadline, which is shorter than the time that tells a stall"
+    Stalled "stalled" "the body stopped flowing"
+    Reset "reset" "the connection broke in mid-transfer"
+    Truncated "truncated" "the body ended before its announced length"
+    BodyInvalid "body_invalid" "the body breaks its framing, or has an encoding that we did not ask for"
+    WrongRange "wrong_range" "the node sent other bytes than those asked for"
+    WrongSize "wrong_size" "the size differs from the one known"
+    WrongType "wrong_type" "the content type is not that of the asset"
+    WrongHash "wrong_hash" "the content differs from the registered hash"
+}
+
+impl Outcome {
+    /// Did the transfer do what it was for?
+    #[must_use]
+    pub const fn is_ok(self) -> bool {
+        matches!(self, Self::Ok)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_unique_and_fit_a_tag() {
+        let mut labels: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.label()).collect();
+        assert!(
+            labels
+                .iter()
+                .all(|label| { label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') })
+        );
+        labels.sort_unstable();
+        labels.dedup();
+        assert_eq!(labels.len(), Outcome::ALL.len());
+    }
+}

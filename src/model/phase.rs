@@ -1,0 +1,132 @@
+//! The phases of a transfer, and the boundaries between them.
+//!
+//! ```text
+//! t0 ── dns ── connected ── tls ── sent ── first_byte ── last_byte
+//!    dns   connect       tls   send    wait         receive
+//! ```
+//!
+//! A boundary is an offset from t0 in whole microseconds, and a phase is the difference of two neighbouring
+//! boundaries. So the phases add up to the total exactly: nothing can hide in between.
+
+use super::units::Micros;
+
+/// One stretch of a transfer, in the order in which they happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The name is looked up. Absent when the URL holds an address, and on a warm connection.
+    Dns,
+    /// TCP handshake.
+    Connect,
+    /// TLS handshake.
+    Tls,
+    /// From the start of the request to the kernel's taking its last byte.
+    Send,
+    /// Until the socket read that completed the first byte of the final response head.
+    Wait,
+    /// Until the last body byte wanted.
+    Receive,
+}
+
+impl Phase {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [Self::Dns, Self::Connect, Self::Tls, Self::Send, Self::Wait, Self::Receive];
+
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Receive => "receive",
+        }
+    }
+}
+
+/// How long each phase took. Built by ending phases in order; a phase that did not happen stays absent.
+///
+/// On a failed transfer the phase in which it failed holds the time until the failure, so that here too the phases
+/// add up to the total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases {
+    took: [Option<Micros>; 6],
+    /// Offset of the last boundary from t0.
+    total: Micros,
+}
+
+impl Phases {
+    /// Ends `phase` at `boundary`, an offset from t0. A boundary that would lie before the one before it is moved up to
+    /// it: clocks of the kernel's granularity may put two neighbours in one instant, never in the wrong order.
+    ///
+    /// # Panics
+    /// When `phase` or a later one has already ended: a boundary is stamped once, in order.
+    pub fn end(&mut self, phase: Phase, boundary: Micros) {
+        let later_ended = self.took[phase as usize..].iter().any(Option::is_some);
+        assert!(!later_ended, "invariant: {} ends once, and before later phases", phase.label());
+        self.took[phase as usize] = Some(boundary.saturating_sub(self.total));
+        self.total = self.total.max(boundary);
+    }
+
+    /// The duration of one phase, absent when it did not happen.
+    #[must_use]
+    pub const fn took(&self, phase: Phase) -> Option<Micros> {
+        self.took[phase as usize]
+    }
+
+    /// From t0 to the last boundary: the exact sum of the phases.
+    #[must_use]
+    pub const fn total(&self) -> Micros {
+        self.total
+    }
+
+    /// t0 → first response byte, with DNS, TCP and TLS in it when the transfer was cold; absent before that byte.
+    #[must_use]
+    pub fn ttfb(&self) -> Option<Micros> {
+        let receive = self.took(Phase::Receive)?;
+        Some(self.total.saturating_sub(receive))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_add_up_to_the_total_exactly() {
+        let mut phases = Phases::default();
+        for (phase, at) in [
+            (Phase::Dns, 1_200),
+            (Phase::Connect, 31_207),
+            (Phase::Tls, 62_001),
+            (Phase::Send, 62_001),
+            (Phase::Wait, 99_999),
+            (Phase::Receive, 180_000),
+        ] {
+            phases.end(phase, Micros(at));
+        }
+        let sum: u64 = Phase::ALL.into_iter().filter_map(|phase| phases.took(phase)).map(|took| took.0).sum();
+        assert_eq!(sum, phases.total().0);
+        assert_eq!(phases.ttfb(), Some(Micros(99_999)));
+    }
+
+    #[test]
+    fn what_did_not_happen_is_absent() {
+        let mut phases = Phases::default();
+        phases.end(Phase::Send, Micros(40));
+        phases.end(Phase::Wait, Micros(9_000));
+        assert_eq!(phases.took(Phase::Connect), None);
+        assert_eq!(phases.ttfb(), None, "no byte of the body was waited for");
+        phases.end(Phase::Receive, Micros(9_000));
+        assert_eq!(phases.ttfb(), Some(Micros(9_000)));
+    }
+
+    #[test]
+    #[should_panic(expected = "ends once")]
+    fn a_boundary_is_stamped_once() {
+        let mut phases = Phases::default();
+        phases.end(Phase::Wait, Micros(1));
+        phases.end(Phase::Connect, Micros(2));
+    }
+}

@@ -1,0 +1,169 @@
+//! Probe definitions: which asset, which parts, how often, with which deadlines.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{target::AssetKind, units::Bytes};
+
+/// One question asked of every node on a schedule: a file in `probes/`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// The tag: the file's name without `.toml`.
+    pub name: Arc<str>,
+    /// What it downloads.
+    pub kind: AssetKind,
+    /// Mean time between two runs against one node.
+    pub every: Duration,
+    /// How the times between runs are drawn.
+    pub spacing: Spacing,
+    /// Whether its transfers need the uplink for themselves.
+    pub weight: Weight,
+    /// Which of a node's assets a run takes.
+    pub pick: Pick,
+    /// The transfers of a run, in order; never empty.
+    pub parts: Vec<Part>,
+    /// Which cache states it measures.
+    pub cache: CachePolicy,
+    /// When each phase is given up.
+    pub deadlines: Deadlines,
+}
+
+/// How the times between the runs of one probe against one node are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spacing {
+    /// Exponential, clamped to [0.1, 2.5] × `every`, with mean `every`: no phase of the node's own rhythm is favoured.
+    Memoryless,
+    /// Every `every`, moved by a uniform draw of ± half of `jitter`.
+    Fixed {
+        /// Width of the draw.
+        jitter: Duration,
+    },
+}
+
+/// How much of the uplink a transfer takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weight {
+    /// Small: several may run at once, none beside a heavy one.
+    Light,
+    /// Video-sized: runs alone.
+    Heavy,
+}
+
+/// Which of a node's assets of the wanted kind a run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Always the same one while it exists, so that trends compare like with like.
+    Sticky,
+    /// The next one each time.
+    Rotate,
+}
+
+/// Which cache states a probe measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// Only what the node holds, or does not say: a miss would make the node fetch the whole object.
+    Hit,
+    /// Only what the node says it does not hold: the declared cold-cache probe.
+    Miss,
+}
+
+/// One transfer of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Part {
+    /// Which part it is, for the tag.
+    pub name: PartName,
+    /// Which bytes it wants.
+    pub extent: Extent,
+}
+
+/// The name of a part. `Check` is the HEAD request that asks for cache state and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PartName {
+    /// The whole asset.
+    Full,
+    /// Its first bytes.
+    Start,
+    /// Its last bytes.
+    Tail,
+    /// Bytes from the middle, as after a seek.
+    Seek,
+    /// The HEAD request before a run.
+    Check,
+}
+
+/// Which bytes of an asset a part wants. Clipped at the asset's size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Extent {
+    /// All.
+    Full,
+    /// The first so many.
+    First(Bytes),
+    /// The last so many.
+    Last(Bytes),
+    /// So many from a fraction of the asset on.
+    From {
+        /// Fraction of the size, in [0, 1).
+        at: f64,
+        /// How many.
+        bytes: Bytes,
+    },
+    /// Exactly these, both inclusive: `probe URL --range`.
+    Exactly {
+        /// Offset of the first byte.
+        first: u64,
+        /// Offset of the last byte, not before the first.
+        last: u64,
+    },
+}
+
+/// When each phase is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Name look-up.
+    pub dns: Duration,
+    /// TCP handshake.
+    pub connect: Duration,
+    /// TLS handshake.
+    pub tls: Duration,
+    /// From the start of the request to the complete response head.
+    pub headers: Duration,
+    /// From the complete response head to the last body byte.
+    pub body: Duration,
+    /// The longest time without any body byte.
+    pub stall: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        let five = Duration::from_secs(5);
+        Self { dns: five, connect: five, tls: five, headers: five, body: Duration::from_secs(20), stall: five }
+    }
+}
+
+impl PartName {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Full, Self::Start, Self::Tail, Self::Seek, Self::Check];
+
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Start => "start",
+            Self::Tail => "tail",
+            Self::Seek => "seek",
+            Self::Check => "check",
+        }
+    }
+}
+
+impl Extent {
+    /// How many bytes it asks for at the most, where the extent itself says so.
+    #[must_use]
+    pub const fn bytes(self) -> Option<Bytes> {
+        match self {
+            Self::Full => None,
+            Self::First(bytes) | Self::Last(bytes) | Self::From { bytes, .. } => Some(bytes),
+            Self::Exactly { first, last } => Some(Bytes(last - first + 1)),
+        }
+    }
+}

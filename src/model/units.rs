@@ -1,0 +1,232 @@
+//! Sizes, rates and durations as the project stores them, and as people write them.
+//!
+//! A duration is an integer number of microseconds, a rate of bits a second, a size of bytes: what InfluxDB holds.
+//! People write `"5 GB"`, `"6 MiB"`, `"20 Mbit/s"`, `"1h 30m"`.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use thiserror::Error;
+
+/// A duration in whole microseconds, rounded down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Micros(pub u64);
+
+/// A size in bytes. Decimal (`kB`, `MB`, `GB`, `TB`) and binary (`KiB`, `MiB`, `GiB`, `TiB`) units are told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Bytes(pub u64);
+
+/// A rate in bits a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BitRate(pub u64);
+
+/// Why a quantity could not be read, in words for the person who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{given}` is not {wanted}")]
+pub struct QuantityError {
+    given: String,
+    wanted: &'static str,
+}
+
+impl Micros {
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// The time between two boundaries, zero when they are in the wrong order.
+    #[must_use]
+    pub const fn saturating_sub(self, earlier: Self) -> Self {
+        Self(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Seconds, for arithmetic with rates.
+    #[must_use]
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// As the standard library's type.
+    #[must_use]
+    pub const fn as_duration(self) -> Duration {
+        Duration::from_micros(self.0)
+    }
+}
+
+impl From<Duration> for Micros {
+    fn from(duration: Duration) -> Self {
+        Self(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+impl BitRate {
+    /// The mean rate of `bytes` over `time`; `None` when no time passed.
+    #[must_use]
+    pub fn mean(bytes: u64, time: Micros) -> Option<Self> {
+        if time.0 == 0 {
+            return None;
+        }
+        let bits_per_second = u128::from(bytes) * 8 * 1_000_000 / u128::from(time.0);
+        Some(Self(u64::try_from(bits_per_second).unwrap_or(u64::MAX)))
+    }
+}
+
+impl fmt::Display for Micros {
+    /// `850 µs`, `12.3 ms`, `4.56 s`: three figures, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.0 as f64;
+        let text = match self.0 {
+            0..1_000 => format!("{} µs", self.0),
+            1_000..1_000_000 => format!("{} ms", three_figures(micros / 1e3)),
+            _ => format!("{} s", three_figures(micros / 1e6)),
+        };
+        f.pad(&text)
+    }
+}
+
+impl fmt::Display for Bytes {
+    /// Decimal units, three figures: `21.1 kB`, `6.29 MB`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&decimal(self.0, "B"))
+    }
+}
+
+impl fmt::Display for BitRate {
+    /// Decimal units, three figures: `19.8 Mbit/s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&decimal(self.0, "bit/s"))
+    }
+}
+
+impl FromStr for Bytes {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const UNITS: [(&str, u64); 10] = [
+            ("B", 1),
+            ("kB", 1_000),
+            ("KB", 1_000),
+            ("MB", 1_000_000),
+            ("GB", 1_000_000_000),
+            ("TB", 1_000_000_000_000),
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+            ("TiB", 1 << 40),
+        ];
+        quantity(text, &UNITS)
+            .map(Self)
+            .ok_or_else(|| QuantityError { given: text.into(), wanted: "a size such as `6 MiB` or `2 GB`" })
+    }
+}
+
+impl FromStr for BitRate {
+    type Err = QuantityError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const UNITS: [(&str, u64); 4] =
+            [("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
+        quantity(text, &UNITS)
+            .map(Self)
+            .ok_or_else(|| QuantityError { given: text.into(), wanted: "a rate such as `20 Mbit/s` or `1 Gbit/s`" })
+    }
+}
+
+/// Reads a duration as people write it: `"5m"`, `"100s"`, `"1h 30m"`, `"30d"` (a day is 24 hours).
+///
+/// # Errors
+/// When the text is no duration, is negative, or is larger than a hundred years.
+pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
+    const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 366 * 86_400);
+    let wrong = || QuantityError { given: text.into(), wanted: "a duration such as `5m`, `100s` or `30d`" };
+    let spelled = in_hours(text).unwrap_or_else(|| text.to_owned());
+    let signed: jiff::SignedDuration = spelled.parse().map_err(|_| wrong())?;
+    let duration = Duration::try_from(signed).map_err(|_| wrong())?;
+    if duration > HUNDRED_YEARS { Err(wrong()) } else { Ok(duration) }
+}
+
+/// Whole days as hours, because a day is no fixed duration to a calendar library, while to us it is 24 hours.
+fn in_hours(text: &str) -> Option<String> {
+    let days: u64 = text.trim().strip_suffix('d')?.trim().parse().ok()?;
+    Some(format!("{}h", days.checked_mul(24)?))
+}
+
+/// `number [space] unit`, the product rounded to a whole; `None` for anything else, negatives and overflow included.
+fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let text = text.trim();
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = text.split_at(split);
+    let factor = units.iter().find(|(name, _)| *name == unit.trim_start())?.1;
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor);
+    }
+    let product = number.parse::<f64>().ok()? * factor as f64;
+    // A float above 2^53 has no fraction left to lose, and `as` saturates.
+    (product.is_finite() && product < u64::MAX as f64).then_some(product.round() as u64)
+}
+
+fn decimal(value: u64, unit: &str) -> String {
+    let scaled = value as f64;
+    match value {
+        0..1_000 => format!("{value} {unit}"),
+        1_000..1_000_000 => format!("{} k{unit}", three_figures(scaled / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} M{unit}", three_figures(scaled / 1e6)),
+        1_000_000_000..1_000_000_000_000 => format!("{} G{unit}", three_figures(scaled / 1e9)),
+        _ => format!("{} T{unit}", three_figures(scaled / 1e12)),
+    }
+}
+
+fn three_figures(value: f64) -> String {
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_as_people_write_them() {
+        for (text, bytes) in
+            [("6 MiB", 6 << 20), ("2 GB", 2_000_000_000), ("256KiB", 256 << 10), ("1.5 kB", 1_500), ("0 B", 0)]
+        {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in ["", "6", "MiB", "-1 MB", "6 mib", "1 Mbit/s", "99999999999999999 TB", "1..2 MB"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_and_durations_read_as_people_write_them() {
+        assert_eq!("20 Mbit/s".parse(), Ok(BitRate(20_000_000)));
+        assert_eq!("1.5Gbit/s".parse(), Ok(BitRate(1_500_000_000)));
+        assert!("20 MB/s".parse::<BitRate>().is_err());
+        for (text, seconds) in [("5m", 300), ("100s", 100), ("30d", 2_592_000), ("1h 30m", 5_400), ("1h30m", 5_400)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "5", "-5m", "soon", "999999d"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn figures_print_with_three_digits() {
+        for (bytes, text) in [(999, "999 B"), (21_136, "21.1 kB"), (6_291_456, "6.29 MB"), (999_949, "1000 kB")] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+        assert_eq!(BitRate(19_800_000).to_string(), "19.8 Mbit/s");
+        assert_eq!(Micros(80_123).to_string(), "80.1 ms");
+        assert_eq!(Micros(4_560_000).to_string(), "4.56 s");
+    }
+
+    #[test]
+    fn a_mean_rate_needs_time() {
+        assert_eq!(BitRate::mean(1_000_000, Micros(1_000_000)), Some(BitRate(8_000_000)));
+        assert_eq!(BitRate::mean(1, Micros(0)), None);
+        assert_eq!(BitRate::mean(u64::MAX, Micros(1)), Some(BitRate(u64::MAX)));
+    }
+}

@@ -1,0 +1,13 @@
+//! The integration tests: one binary, one file a topic.
+
+mod architecture;
+mod archive;
+mod config;
+mod deliver;
+mod demo;
+mod measure;
+mod net;
+mod pipeline;
+mod record;
+mod report;
+mod schedule;
