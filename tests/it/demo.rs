@@ -1,5 +1,7 @@
 //! The demo's nodes against what is known of Argus, spoken to with plain sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::{io, sync::Arc, time::Duration};
 
 use bandprobe::{
