@@ -13,6 +13,7 @@ use crate::model::target::{Asset, AssetKind, Coordinates, Node, Origin, Profile}
 mod argus;
 mod authority;
 mod content;
+mod delay;
 pub mod link;
 mod node;
 mod plan;
@@ -119,7 +120,7 @@ impl Fleet {
         &self.ca_pem
     }
 
-    /// Ends all nodes and their connections, and waits for the end.
+    /// Ends all nodes, and waits until their ports are closed and their connections are told to end.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
     }

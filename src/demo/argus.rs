@@ -9,10 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     content::{Content, Pace, Turn},
+    delay,
     plan::{Behaviour, ELSEWHERE_ID, Fault, NodePlan, PREFIX},
     range::Span,
     shelf::{Object, Shelf, Standing},
@@ -50,7 +51,7 @@ impl Argus {
     /// Answers one request.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Answer {
         if let Behaviour::SlowBackEnd(delay) = self.plan.behaviour {
-            sleep(delay).await;
+            delay::until(Instant::now() + delay).await;
         }
         let head_only = request.method() == Method::HEAD;
         let (mut response, reset) = self.route(request);
@@ -112,20 +113,15 @@ impl Argus {
         if request.method() == Method::HEAD {
             return (self.head(object, standing), false);
         }
-        match self.next_fault() {
-            Fault::ServerError => (failed_download(id), false),
-            Fault::ObjectNotFound => (unknown_object(), false),
-            Fault::ResetMidBody => {
-                (self.download(id, object, standing, request).map(|body| body.with(Turn::Break)), true)
-            }
-            Fault::TruncatedBody => {
-                (self.download(id, object, standing, request).map(|body| body.with(Turn::Break)), false)
-            }
-            Fault::StallMidBody(pause) => {
-                (self.download(id, object, standing, request).map(|body| body.with(Turn::Pause(pause))), false)
-            }
-            Fault::None => (self.download(id, object, standing, request), false),
-        }
+        let (turn, reset) = match self.next_fault() {
+            Fault::ServerError => return (failed_download(id), false),
+            Fault::ObjectNotFound => return (unknown_object(), false),
+            Fault::ResetMidBody => (Some(Turn::Break), true),
+            Fault::TruncatedBody => (Some(Turn::Break), false),
+            Fault::StallMidBody(pause) => (Some(Turn::Pause(pause)), false),
+            Fault::None => (None, false),
+        };
+        (self.download(id, object, standing, request).map(|body| body.with(turn)), reset)
     }
 
     /// The fault whose turn it is: one a download, in a cycle.
@@ -137,7 +133,7 @@ impl Argus {
 
     /// Cache state and size, without side effect. The type is told only on a hit.
     fn head(&self, object: &Object, standing: Standing) -> Response<Content> {
-        let mut response = self.bare(StatusCode::OK, standing, true);
+        let mut response = self.bare(StatusCode::OK, object, standing, true);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.bytes.len()));
         if standing == Standing::Cached {
@@ -153,7 +149,7 @@ impl Argus {
         let (first, last) = match span {
             Span::Full => (0, size.saturating_sub(1)),
             Span::Part { first, last } => (first, last),
-            Span::Unsatisfiable => return self.unsatisfiable(size, standing),
+            Span::Unsatisfiable => return self.unsatisfiable(object, standing),
         };
         let now = Instant::now();
         self.shelf.fetch(id, now);
@@ -168,7 +164,7 @@ impl Argus {
             .map(|since| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX));
         let local = on_disk.is_none_or(|on_disk| first <= on_disk);
         let status = if span == Span::Full { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
-        let mut response = self.bare(status, standing, local);
+        let mut response = self.bare(status, object, standing, local);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(object.content_type));
         if span != Span::Full {
@@ -186,14 +182,14 @@ impl Argus {
         response
     }
 
-    fn unsatisfiable(&self, size: u64, standing: Standing) -> Response<Content> {
-        let mut response = self.bare(StatusCode::RANGE_NOT_SATISFIABLE, standing, true);
-        response.headers_mut().insert(header::CONTENT_RANGE, text(format!("bytes */{size}")));
+    fn unsatisfiable(&self, object: &Object, standing: Standing) -> Response<Content> {
+        let mut response = self.bare(StatusCode::RANGE_NOT_SATISFIABLE, object, standing, true);
+        response.headers_mut().insert(header::CONTENT_RANGE, text(format!("bytes */{}", object.bytes.len())));
         response
     }
 
     /// The headers that every asset answer has.
-    fn bare(&self, status: StatusCode, standing: Standing, local: bool) -> Response<Content> {
+    fn bare(&self, status: StatusCode, object: &Object, standing: Standing, local: bool) -> Response<Content> {
         let (cache, cache_control) = match standing.state() {
             CacheState::Hit => ("hit", "public, max-age=31536000"),
             CacheState::Pending => ("pending", "max-age=180, must-revalidate"),
@@ -207,7 +203,7 @@ impl Argus {
         headers.insert("x-cache", HeaderValue::from_static(cache));
         headers.insert("x-data-source", HeaderValue::from_static(if local { "local" } else { "external" }));
         if standing == Standing::Cached {
-            headers.insert(header::ETAG, text(format!("W/\"{:x}-{:x}\"", self.shelf.bytes(), self.etag_seed)));
+            headers.insert(header::ETAG, text(format!("W/\"{:x}-{:x}\"", object.bytes.len(), self.etag_seed)));
         }
         response
     }

@@ -85,9 +85,10 @@ impl Content {
         Self { framing: Framing::Chunked, pace: Some(pace), ..Self::of(bytes) }
     }
 
-    /// The same body with a fault in its middle.
-    pub(super) fn with(self, turn: Turn) -> Self {
-        Self { turn: Some((self.rest.len() / 2, turn)), ..self }
+    /// The same body with a fault in its middle, if there is a body.
+    pub(super) fn with(self, turn: Option<Turn>) -> Self {
+        let middle = self.rest.len() / 2;
+        Self { turn: turn.filter(|_| middle > 0).map(|turn| (middle, turn)), ..self }
     }
 
     /// The next piece, up to the next turn; `None` when a wait was begun instead.

@@ -50,7 +50,7 @@ pub struct NodePlan {
 pub enum Behaviour {
     /// As it should.
     Sound,
-    /// As it should, each answer so much later; to the next millisecond of tokio's timer.
+    /// As it should, each answer so much later, to about 0.2 ms.
     SlowBackEnd(Duration),
     /// Each download (GET of an asset that it serves) meets the next fault of the cycle. HEAD requests meet none.
     Failing(Vec<Fault>),

@@ -285,9 +285,20 @@ async fn the_tls_node_speaks_both_versions_to_those_who_trust_its_ca() {
 async fn an_oversized_head_is_refused_and_the_node_goes_on() {
     let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
     let node = &fleet.nodes()[0];
-    let reply = ask(node, "GET", &asset(&"1".repeat(64 << 10)), None).await;
+    let reply = ask(node, "GET", &asset(&"1".repeat(24 << 10)), None).await;
     assert!(matches!(reply.status, 414 | 431), "{}", reply.status);
     assert_eq!(ask(node, "GET", &asset(IMAGE_ID), None).await.status, 200);
+}
+
+#[tokio::test]
+async fn more_clients_than_places_are_all_served() {
+    let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
+    let mut clients = JoinSet::new();
+    for _ in 0..200 {
+        let node = fleet.nodes().remove(0);
+        clients.spawn(async move { ask(&node, "GET", &asset(IMAGE_ID), Some("bytes=0-9")).await.body.len() });
+    }
+    assert_eq!(clients.join_all().await, [10; 200]);
 }
 
 #[tokio::test(start_paused = true)]
