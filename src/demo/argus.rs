@@ -54,6 +54,7 @@ impl Argus {
             delay::until(Instant::now() + delay).await;
         }
         let head_only = request.method() == Method::HEAD;
+        let wants_close = request.headers().get(header::CONNECTION).is_some_and(|asked| asked == "close");
         let (mut response, reset) = self.route(request);
         let headers = response.headers_mut();
         for name in ["access-control-allow-origin", "timing-allow-origin"] {
@@ -63,7 +64,7 @@ impl Argus {
             // TLS is the proxy's: Caddy keeps the hop-by-hop headers to itself (RFC 9110 §7.6.1).
             headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
             headers.insert(header::VIA, HeaderValue::from_static("1.1 Caddy"));
-        } else {
+        } else if !wants_close {
             headers.insert(header::CONNECTION, HeaderValue::from_static("keep-alive"));
             headers.insert("keep-alive", text(format!("timeout={KEEP_ALIVE_SECS}")));
         }

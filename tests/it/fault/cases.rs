@@ -190,7 +190,7 @@ pub(crate) const CASES: &[Case] = &[
 
     // Connection and head.
     row("connect_refused", Ask::Range, Refused, |_| vec![], Outcome::ConnectRefused),
-    row("reset_at_accept", Ask::Range, PLAIN, |_| vec![Reset], Outcome::Reset),
+    row("reset_at_accept", Ask::Range, PLAIN, |_| vec![Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
     row("reset_before_head", Ask::Range, PLAIN, |_| vec![Request, Reset], Outcome::Reset),
     row("reset_mid_head", Ask::Range, PLAIN, |_| vec![Request, Send(right()[..40].to_vec()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
     row("close_without_a_byte", Ask::Range, PLAIN, |_| vec![Request, Close], Outcome::Reset),
