@@ -15,6 +15,7 @@ use crate::model::{
 
 pub mod check;
 pub mod file;
+pub mod problem;
 
 /// A configuration without problems.
 #[derive(Clone, Debug, PartialEq)]
