@@ -7,5 +7,5 @@
 mod histogram;
 mod line;
 mod parser;
-pub mod samples;
+pub(crate) mod samples;
 mod schema;

@@ -3,7 +3,7 @@
 
 /// A value as the line has it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     Integer(i64),
     Float(f64),
     Text(String),
@@ -11,15 +11,15 @@ pub enum Parsed {
 
 /// A line as InfluxDB understands it.
 #[derive(Debug, PartialEq)]
-pub struct Line {
-    pub measurement: String,
-    pub tags: Vec<(String, String)>,
-    pub fields: Vec<(String, Parsed)>,
-    pub time: i64,
+pub(crate) struct Line {
+    pub(crate) measurement: String,
+    pub(crate) tags: Vec<(String, String)>,
+    pub(crate) fields: Vec<(String, Parsed)>,
+    pub(crate) time: i64,
 }
 
 /// Parses a whole body; every line counts.
-pub fn parse(body: &str) -> Vec<Line> {
+pub(crate) fn parse(body: &str) -> Vec<Line> {
     assert!(body.ends_with('\n'), "a line without end: {body:?}");
     body.strip_suffix('\n').unwrap().split('\n').map(line).collect()
 }

@@ -12,7 +12,7 @@ use bandprobe::model::{
 use jiff::Timestamp;
 
 /// A good video start with everything measured.
-pub fn video() -> Sample {
+pub(crate) fn video() -> Sample {
     let mut phases = Phases::default();
     for (phase, at) in [
         (Phase::Dns, 1_200),
@@ -73,7 +73,7 @@ pub fn video() -> Sample {
 }
 
 /// A good cold image with this time to the first byte, taken `nanoseconds` after the first sample.
-pub fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
+pub(crate) fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
     let mut phases = Phases::default();
     phases.end(Phase::Connect, Micros(ttfb / 2));
     phases.end(Phase::Send, Micros(ttfb / 2));
@@ -106,7 +106,7 @@ pub fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
 }
 
 /// The same sample, failed.
-pub fn failed(sample: Sample, outcome: Outcome) -> Sample {
+pub(crate) fn failed(sample: Sample, outcome: Outcome) -> Sample {
     let mut phases = Phases::default();
     phases.end(Phase::Connect, Micros(5_000_000));
     Sample {
@@ -125,6 +125,6 @@ pub fn failed(sample: Sample, outcome: Outcome) -> Sample {
 }
 
 /// So many nanoseconds after the first sample.
-pub fn at(nanoseconds: i64) -> Timestamp {
+pub(crate) fn at(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(1_795_341_600_123_456_789 + i128::from(nanoseconds)).unwrap()
 }
