@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::standard::{Row, Summary};
+use crate::record::schema::transfer as schema;
 
 /// One object, its last newline included: `{"nodes": […], "dropped": 0}`.
 #[must_use]
@@ -17,8 +18,8 @@ fn node(row: &Row) -> Value {
     let ttfb = [("p50_us", row.ttfb.p50), ("p90_us", row.ttfb.bad_end)];
     let goodput = [("p50_bps", row.goodput.p50), ("p10_bps", row.goodput.bad_end)];
     let mut object = json!({
-        "vantage": &*row.vantage,
-        "node": &*row.node,
+        schema::VANTAGE.0: &*row.vantage,
+        schema::NODE.0: &*row.node,
         "downloads": row.downloads,
         "ok": row.ok,
         "attempts": row.attempts,

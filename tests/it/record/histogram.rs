@@ -14,7 +14,7 @@ use bandprobe::{
     record::{
         histogram::{Metric, Scale},
         point::{Point, Value},
-        window::Windows,
+        window::{MAX_BYTES, Windows},
     },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -139,6 +139,7 @@ fn windows_end_at_the_full_hour() {
     assert_eq!(points.len(), 7);
     assert_eq!(windows.flush_due(eleven + 9.hours()).count(), 0, "nothing is flushed twice");
     windows.record(&first);
+    assert_eq!(windows.flush_due(eleven + 1.minute()).count(), 0, "what ends after eleven is of the next window");
     assert_eq!(windows.flush_due(first.at - 48.hours()).count(), 7, "a clock set back holds nothing up");
 }
 
@@ -152,8 +153,22 @@ fn an_unfinished_flush_keeps_the_rest() {
     let first = windows.flush_all().next().unwrap();
     assert_eq!(tag(&first, "node"), "a");
     let rest: Vec<_> = windows.flush_all().collect();
-    assert!(rest.iter().all(|point| tag(point, "node") != "a"));
+    assert_eq!(rest.len(), 3 * 5 - 1, "five metrics of each image, one of which was taken before");
     assert_eq!(of(&rest, Metric::Ttfb).len(), 2);
+    assert_eq!(windows.flush_all().count(), 0);
+}
+
+#[test]
+fn memory_is_bounded_and_what_finds_no_room_is_counted() {
+    let mut windows = Windows::new(HOUR);
+    let sample = image("n", 0, 80_000);
+    let rows = (MAX_BYTES / 32) as u64;
+    (0..rows * 3 / 4 - 1).for_each(|_| windows.record(&sample));
+    assert_eq!(windows.flush_due(sample.at).count(), 0);
+    windows.record(&sample);
+    assert!(windows.flush_due(sample.at).next().is_some(), "full before the hour is");
+    (0..rows + 7).for_each(|_| windows.record(&sample));
+    assert_eq!(windows.take_counts().dropped, 7);
 }
 
 #[test]
