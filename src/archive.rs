@@ -37,6 +37,7 @@ use std::{
 
 use thiserror::Error;
 
+pub mod file;
 pub mod format;
 pub mod log;
 pub mod reader;

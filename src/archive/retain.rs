@@ -16,8 +16,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use crate::model::units::Bytes;
 
 use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on,
-    reader::{BAD, FileLines, MERGE_LOCK, set_aside},
+    DELIVERED, Error, OPEN, REJECTED, SPOOL,
+    file::FileLines,
+    format, list, on,
+    reader::{BAD, MERGE_LOCK, set_aside},
     spool::{self, Spool},
     sync_folder,
 };
@@ -41,7 +43,7 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
     let dir = spool.dir();
     let mut removed = Removed::default();
     for name in list(&dir.join(DELIVERED))? {
-        let ended = format::day(&name).and_then(|day| day.tomorrow().ok()).and_then(|day| midnight(day));
+        let ended = format::day(&name).and_then(|day| day.tomorrow().ok()).and_then(midnight);
         if ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now)) {
             removed.delivered_files += 1;
             remove(&dir.join(DELIVERED).join(&name))?;

@@ -7,11 +7,7 @@ use std::{
     process,
 };
 
-use super::{
-    DELIVERED, Error, REJECTED, SPOOL, format, list, on,
-    reader::{BAD, FileLines},
-    sync_folder,
-};
+use super::{DELIVERED, Error, REJECTED, SPOOL, file::FileLines, format, list, on, reader::BAD, sync_folder};
 
 /// The spool, locked for this process until dropped.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! The data directory: what was appended is read back, whatever happens in between.
 
+#![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
+
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -9,9 +11,11 @@ use std::{
 
 use bandprobe::{
     archive::{
-        Error, format,
+        Error,
+        file::What,
+        format,
         log::{SEAL_AGE, SEAL_BYTES, Writer},
-        reader::{self, What},
+        reader,
         recover::{Recovered, recover},
         retain,
         spool::{Rejected, Spool},

@@ -5,6 +5,7 @@ mod archive;
 mod config;
 mod deliver;
 mod demo;
+mod influxd;
 mod measure;
 mod net;
 mod pipeline;
