@@ -23,7 +23,7 @@
 //! | after a delivery, before the rename to archive/ | a spool file | it is sent again: same tags and time, same point |
 //! | in the middle of a file's batches | a spool file | the same |
 //! | after lines were quarantined, before the rename | a spool file and its namesake in rejected/ | sent again, rejected/ replaced |
-//! | while a day is merged | `.….tmp` beside whole files | the temporary file is deleted, the merge starts over |
+//! | while a day is merged | `.….tmp` beside whole files | the merge starts over, over that file |
 //! | after the merged day got its name, before its parts are deleted | both | the merged file names its parts: readers skip them, the next merge deletes them |
 //!
 //! A process that is killed loses nothing that it appended; a power cut loses at most what was not synced.

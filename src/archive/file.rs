@@ -144,7 +144,8 @@ impl FileLines {
         }
         self.number += 1;
         self.after_trailer |= self.trailer.is_some();
-        self.trailer = str::from_utf8(&self.line).ok().and_then(|line| format::Trailer::parse(line.trim_end()));
+        self.trailer =
+            str::from_utf8(&self.line).ok().and_then(|line| format::Trailer::parse(line.strip_suffix('\n')?));
         if self.trailer.is_none() {
             self.crc = crc32c::crc32c_combine(self.crc, crc, len);
         }

@@ -39,10 +39,9 @@ impl Trailer {
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let (points, crc) = line.strip_prefix(TRAILER)?.split_once(" crc32c=")?;
-        if crc.len() != 8 {
-            return None;
-        }
-        Some(Self { points: points.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? })
+        let trailer = Self { points: points.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? };
+        // Nothing but what we write: a changed letter must not pass as another spelling.
+        (trailer.encode().trim_end() == line).then_some(trailer)
     }
 }
 
@@ -115,7 +114,14 @@ mod tests {
         let trailer = Trailer { points: 1234, crc: 0xab };
         assert_eq!(trailer.encode(), "# end points=1234 crc32c=000000ab\n");
         assert_eq!(Trailer::parse(trailer.encode().trim_end()), Some(trailer));
-        for wrong in ["", "# end", "# end points=1", "# end points=x crc32c=00000000", "# end points=1 crc32c=0"] {
+        for wrong in [
+            "",
+            "# end",
+            "# end points=1",
+            "# end points=x crc32c=00000000",
+            "# end points=1 crc32c=0",
+            "# end points=+1 crc32c=0000000A",
+        ] {
             assert_eq!(Trailer::parse(wrong), None, "{wrong}");
         }
     }

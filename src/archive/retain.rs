@@ -82,8 +82,8 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
     Ok(removed)
 }
 
-/// Merges the delivered files of each finished UTC day into one; nothing while someone reads the directory. Returns how
-/// many files went into others.
+/// Merges the delivered files of each finished UTC day into one, and those of today whenever there are many; nothing
+/// while someone reads the directory. Returns how many files went into others.
 ///
 /// # Errors
 /// When the disk refuses; the parts are kept then.
@@ -98,14 +98,13 @@ pub fn merge_days(spool: &Spool, now: Timestamp) -> Result<u64, Error> {
     let mut days: Vec<(Date, Vec<String>)> = Vec::new();
     for name in list(&folder)? {
         match (format::day(&name), days.last_mut()) {
-            (Some(day), _) if day >= today => {}
             (Some(day), Some((last, names))) if *last == day => names.push(name),
             (Some(day), _) => days.push((day, vec![name])),
             (None, _) => {}
         }
     }
     let mut merged = 0;
-    for (day, names) in days.into_iter().filter(|(_, names)| names.len() > 1) {
+    for (day, names) in days.into_iter().filter(|(day, names)| names.len() > if *day < today { 1 } else { MANY }) {
         merged += merge_day(&folder, &format::day_name(day), names)?;
     }
     Ok(merged)
@@ -191,3 +190,6 @@ fn on_disk(path: &Path) -> u64 {
 fn midnight(day: Date) -> Option<Timestamp> {
     Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
+
+/// So many files of the current day may lie about: a month then has fewer than 200.
+const MANY: usize = 100;

@@ -168,11 +168,16 @@ impl Drain {
     /// nothing.
     ///
     /// # Errors
-    /// When the data directory cannot be read or written; the same step can be tried again.
+    /// When the data directory cannot be read or written; the next step tries the same again, later each time.
     pub async fn step(&mut self) -> Result<Event, Error> {
         sleep_until(self.not_before).await;
-        if let Some(event) = self.prepare()? {
-            return Ok(event);
+        match self.prepare() {
+            Ok(None) => {}
+            Ok(Some(event)) => return Ok(event),
+            Err(problem) => {
+                self.back_off();
+                return Err(problem);
+            }
         }
         let batch = self.sending.as_ref().and_then(|sending| sending.pending.last());
         let text = batch.expect("invariant: a prepared file has a batch").text();
@@ -276,8 +281,7 @@ impl Drain {
             }
             Verdict::Retry { reason } => {
                 sending.pending.push(batch);
-                self.failures = self.failures.saturating_add(1);
-                let until = Instant::now() + policy::backoff(self.failures, (self.dice)());
+                let until = self.back_off();
                 let news = self.stuck(&reason, until);
                 return Event::BackingOff { reason, news, until };
             }
@@ -285,6 +289,13 @@ impl Drain {
         self.failures = 0;
         self.trouble = None;
         event
+    }
+
+    /// Lets the next step wait, longer each time.
+    fn back_off(&mut self) -> Instant {
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Instant::now() + policy::backoff(self.failures, (self.dice)());
+        self.not_before
     }
 
     /// Notes why nothing goes through; whether that is news.

@@ -4,6 +4,7 @@
 //! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
 //! the URL and so drops a prefix; it panics on a URL that does not parse; its default headers go with every request,
 //! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
+//! It reads the body of an answer whole: the total timeout is what bounds a body without end.
 
 use std::{error::Error as _, io::Write, net::IpAddr, time::Duration};
 

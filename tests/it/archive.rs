@@ -223,6 +223,21 @@ fn finished_days_become_one_file_and_no_point_is_read_twice() {
 }
 
 #[test]
+fn today_is_merged_too_when_it_has_many_files() {
+    let dir = TempDir::new().unwrap();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let deliver = |from: i64, count: i64| {
+        for name in fill(dir.path(), &(from..from + count).collect::<Vec<_>>()) {
+            spool.delivered(&name).unwrap();
+        }
+        retain::merge_days(&spool, time(3600)).unwrap()
+    };
+    assert_eq!([deliver(0, 100), deliver(100, 1), deliver(101, 99), deliver(200, 1)], [0, 101, 0, 101]);
+    assert_eq!(names(dir.path(), "archive"), ["2026-11-21.lp"]);
+    assert_eq!(read(dir.path()).len(), 402);
+}
+
+#[test]
 fn files_that_were_last_written_before_are_left_out() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60]);
@@ -257,6 +272,19 @@ fn act() -> impl Strategy<Value = Act> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// CRC-32C finds every change within 32 bits in a row.
+    #[test]
+    fn no_changed_byte_goes_unnoticed(at in any::<prop::sample::Index>(), change in 1..=255_u8) {
+        let dir = TempDir::new().unwrap();
+        let name = fill(dir.path(), &[0]).remove(0);
+        let path = dir.path().join("spool").join(name);
+        let mut content = fs::read(&path).unwrap();
+        let at = at.index(content.len());
+        content[at] ^= change;
+        fs::write(&path, content).unwrap();
+        prop_assert!(reader::lines(dir.path(), None).unwrap().any(|line| line.is_err()));
+    }
 
     #[test]
     fn the_directory_agrees_with_a_list(acts in prop::collection::vec(act(), 1..40)) {

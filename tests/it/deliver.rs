@@ -79,7 +79,9 @@ async fn silence_and_a_closed_port_are_tried_again_later() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (port, expected) in [(silent.local_addr().unwrap().port(), "timed out"), (closed, "refused")] {
         let dir = spooled(1);
-        let event = drain(dir.path(), &config(port)).step().await.unwrap();
+        let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_millis(200) };
+        let influx = Influx::with_timeouts(&config(port), timeouts).unwrap();
+        let event = Drain::new(Spool::lock(dir.path()).unwrap(), influx).step().await.unwrap();
         assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains(expected)), "{event:?}");
     }
 }
@@ -99,6 +101,21 @@ async fn backoff_doubles_to_a_minute_and_its_reason_is_news_once() {
     }
     assert_eq!(drain.take_counters(), Counters { retries: 8, ..Counters::default() });
     assert!(state::load::<LastAnswer>(dir.path(), STATE).value.text.contains("refused"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
+    let server = Server::judging(|_| 204);
+    let dir = spooled(1);
+    let mut drain = drain(dir.path(), &server.config()).with_dice(|| 1.0);
+    fs::rename(dir.path().join("spool"), dir.path().join("elsewhere")).unwrap();
+    fs::write(dir.path().join("spool"), "not a folder").unwrap();
+    let start = Instant::now();
+    for waited in [0, 1, 3, 7] {
+        let problem = drain.step().await.unwrap_err().to_string();
+        assert!(problem.contains("cannot list") && problem.ends_with("spool"), "{problem}");
+        assert!(Instant::now() >= start + Duration::from_secs(waited));
+    }
 }
 
 #[tokio::test]
@@ -374,11 +391,8 @@ fn influx(config: &config::InfluxDb) -> Influx {
     Influx::new(config).unwrap()
 }
 
-/// A drain whose requests time out soon enough for a test of silence.
 fn drain(dir: &Path, config: &config::InfluxDb) -> Drain {
-    let total = if config.org == influxd::ORG { Duration::from_secs(30) } else { Duration::from_secs(1) };
-    let timeouts = Timeouts { connect: Duration::from_secs(5), total };
-    Drain::new(Spool::lock(dir).unwrap(), Influx::with_timeouts(config, timeouts).unwrap())
+    Drain::new(Spool::lock(dir).unwrap(), influx(config))
 }
 
 fn lines(count: u64) -> String {
