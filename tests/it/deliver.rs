@@ -7,7 +7,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
@@ -23,8 +23,9 @@ use bandprobe::{
 };
 use flate2::read::GzDecoder;
 use jiff::Timestamp;
+use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use crate::influxd;
 
@@ -84,6 +85,40 @@ async fn silence_and_a_closed_port_are_tried_again_later() {
         let event = Drain::new(Spool::lock(dir.path()).unwrap(), influx).step().await.unwrap();
         assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains(expected)), "{event:?}");
     }
+}
+
+#[tokio::test]
+async fn a_private_certificate_is_trusted_only_when_it_is_configured() {
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async || {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await?;
+        stream.write_all(NO_CONTENT.as_bytes()).await?;
+        stream.flush().await?;
+        Ok::<_, std::io::Error>(stream)
+    };
+    let url = format!("https://127.0.0.1:{port}").parse().unwrap();
+    let stranger = config::InfluxDb { url, ..config(port) };
+    let pem = format!("# our own\n{}{}", certified.cert.pem(), certified.cert.pem());
+    let known = config::InfluxDb { extra_ca: Some(pem.into()), ..stranger.clone() };
+
+    let dir = spooled(1);
+    let mut drain = drain(dir.path(), &stranger);
+    let (event, served) = tokio::join!(drain.step(), serve());
+    let event = event.unwrap();
+    assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains("UnknownIssuer")), "{event:?}");
+    assert!(served.is_err());
+    drain.use_database(influx(&known));
+    let (event, served) = tokio::join!(drain.step(), serve());
+    assert_eq!(event.unwrap(), Event::Sent { points: 1 });
+    assert!(served.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
