@@ -6,6 +6,7 @@ mod config;
 mod deliver;
 mod demo;
 mod fault;
+mod influxd;
 mod measure;
 mod net;
 mod pipeline;
