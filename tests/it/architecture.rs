@@ -1,1 +1,404 @@
-//! (to come)
+//! Holds the architecture: reads every source file, and names file, line, rule and remedy where one is broken.
+//!
+//! A rule is a pure function over the sources, so that each is also shown to fail on an offending snippet.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The rooms by layer, lowest first. A room imports only from layers below its own.
+const LAYERS: [(&str, &[&str]); 6] = [
+    ("model", &["model"]),
+    ("logic", &["schedule", "measure", "record", "config"]),
+    ("base", &["net", "archive"]),
+    ("edges", &["discover", "probe", "deliver", "report", "demo"]),
+    ("worker", &["worker"]),
+    ("shell", &["main", "cli", "telemetry"]),
+];
+
+/// Imports between rooms of one layer that are meant: (from, to, why).
+const EXCEPTIONS: [(&str, &str, &str); 3] = [
+    ("main", "cli", "main is the table of contents of the shell"),
+    ("main", "telemetry", "main is the table of contents of the shell"),
+    ("cli", "telemetry", "the command line chooses the log level"),
+];
+
+/// Words that only some rooms or files may say: (words, who may, what to do instead).
+const RESERVED: [(&[&str], &[&str], &str); 9] = [
+    (
+        &["TcpStream::connect", "TcpSocket", "UdpSocket", "TcpStream::from_std"],
+        &["net"],
+        "outgoing sockets are made in `net` alone: ask it for a connection",
+    ),
+    (&["socket2", "Socket::new"], &["net", "demo"], "socket options are set in `net`, or by the fake world on its own"),
+    (
+        &["TcpListener", "UnixListener", ".listen("],
+        &["demo"],
+        "only the fake world listens: a test server belongs in `demo` or in tests/",
+    ),
+    (
+        &["influxdb2", "reqwest"],
+        &["deliver/influx"],
+        "the influxdb2 crate and its HTTP client stay behind `deliver::influx`: extend that",
+    ),
+    (&["unsafe"], &["net"], "unsafe code lives in `net` alone, with its reason"),
+    (
+        &["tokio::spawn", ".spawn(", ".spawn_on(", "spawn_local", "spawn_blocking", "thread::spawn", "thread::Builder"],
+        &["worker", "demo"],
+        "only `worker` and `demo` own tasks and threads: return a future and let them run it",
+    ),
+    (&["process::exit", "process::abort"], &["main"], "only `main` ends the process: return an error"),
+    (
+        &["bandprobe_transfer", "bandprobe_window", "bandprobe_node", "bandprobe_worker", "bandprobe_playback"],
+        &["record/schema"],
+        "measurement names have one home: use the constant of `record::schema`",
+    ),
+    (
+        &[
+            "ttfb_us\"",
+            "wait_us\"",
+            "goodput_bps\"",
+            "effective_bps\"",
+            "steady_bps\"",
+            "stalled_us\"",
+            "lateness_us\"",
+        ],
+        &["record/schema"],
+        "field names have one home: use the constant of `record::schema`",
+    ),
+];
+
+/// What needs a clock, dice, a file, a socket or a runtime.
+const IMPURE: [&str; 20] = [
+    "async",
+    ".await",
+    "tokio",
+    "std::fs",
+    "fs::",
+    "File::",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "Instant",
+    "SystemTime",
+    "Timestamp::now",
+    "Zoned::now",
+    "rand::rng",
+    "rand::random",
+    "SysRng",
+    "from_os_rng",
+    "std::env",
+    "std::process",
+];
+
+const BANNED_NAMES: [&str; 8] = ["mod", "utils", "util", "helpers", "manager", "common", "types", "misc"];
+const MAX_CODE_LINES: usize = 300;
+
+#[test]
+fn imports_point_down() {
+    hold(imports);
+}
+
+#[test]
+fn model_and_logic_are_pure() {
+    hold(purity);
+}
+
+#[test]
+fn reserved_words_stay_in_their_rooms() {
+    hold(reserved);
+}
+
+#[test]
+fn files_are_small() {
+    hold(size);
+}
+
+#[test]
+fn file_names_say_what_is_inside() {
+    hold(name);
+}
+
+#[test]
+fn probes_begin_with_their_question() {
+    let folder = root().join("probes");
+    let mut broken = Vec::new();
+    for path in files(&folder, "toml") {
+        let shown = path.strip_prefix(root()).unwrap().display().to_string();
+        broken.extend(question(&Source { path: shown, text: fs::read_to_string(&path).unwrap() }));
+    }
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+#[test]
+fn every_room_has_a_layer() {
+    let unknown: Vec<_> =
+        sources().into_iter().map(|source| source.room()).filter(|room| layer(room).is_none()).collect();
+    let unknown: Vec<_> = unknown.iter().filter(|room| *room != "lib").collect();
+    assert!(unknown.is_empty(), "rooms without a layer: {unknown:?}; give each one in LAYERS and in src/lib.rs");
+}
+
+/// Each rule, on text that breaks it and on text that does not.
+#[test]
+fn every_rule_can_fail() {
+    type Rule = fn(&Source) -> Vec<String>;
+    let long = "let a = 1;\n".repeat(301);
+    let tested = format!("{}#[cfg(test)]\nmod tests {{\n{}}}\n", "a();\n".repeat(300), "b();\n".repeat(99));
+    let cases: &[(Rule, &str, &str, usize)] = &[
+        (imports, "src/model/units.rs", "use crate::config::Config;", 1),
+        (imports, "src/measure/ramp.rs", "use crate::{model::units, record::{line, schema}};", 1),
+        (imports, "src/measure/ramp.rs", "use crate::{\n    model::units,\n    net::http,\n    probe,\n};", 2),
+        (imports, "src/measure.rs", "use super::schedule::queue;", 1),
+        (imports, "src/measure/ramp.rs", "use super::super::net::http;", 1),
+        (imports, "src/measure/ramp.rs", "use super::timeline::Timeline;\nuse super::super::measure::gaps;", 0),
+        (imports, "src/net/tls.rs", "fn f() { crate::archive::log::append() }", 1),
+        (imports, "src/probe/run.rs", "use bandprobe::report::table;", 1),
+        (imports, "src/demo/node.rs", "use crate::{model::units, net, record};", 0),
+        (imports, "src/main.rs", "use bandprobe::cli;", 0),
+        (imports, "src/measure/ramp.rs", "/// See [`crate::net`].\n#[cfg(test)]\nmod tests { use crate::net; }", 0),
+        (purity, "src/model/units.rs", "use std::time::SystemTime;", 1),
+        (purity, "src/schedule.rs", "async fn f() {}", 1),
+        (purity, "src/record/line.rs", "use std::{fs, io};", 1),
+        (purity, "src/record/line.rs", "let now = Timestamp::now();", 1),
+        (purity, "src/schedule/spacing.rs", "let mut rng = rand::rng();", 1),
+        (purity, "src/schedule/spacing.rs", "let asynchronous = 1; // async", 0),
+        (purity, "src/net/tls.rs", "async fn f() {}", 0),
+        (reserved, "src/probe/run.rs", "TcpStream::connect(a).await", 1),
+        (reserved, "src/probe/run.rs", "let l = TcpListener::bind(a);", 1),
+        (reserved, "src/demo/node.rs", "let l = TcpListener::bind(a);", 0),
+        (reserved, "src/report/query.rs", "use influxdb2::Client;", 1),
+        (reserved, "src/deliver/drain.rs", "use reqwest::Url;", 1),
+        (reserved, "src/deliver/influx.rs", "use influxdb2::Client;", 0),
+        (reserved, "src/archive/log.rs", "unsafe { f() }", 1),
+        (reserved, "src/archive/log.rs", "#![deny(unsafe_code)]", 0),
+        (reserved, "src/net/connect.rs", "handle.spawn(f);", 1),
+        (reserved, "src/cli.rs", "std::process::exit(1)", 1),
+        (reserved, "src/report/scan.rs", "if name == \"bandprobe_transfer\" {}", 1),
+        (reserved, "src/report/scan.rs", "row.get(\"goodput_bps\")", 1),
+        (reserved, "src/record/schema.rs", "pub const GOODPUT: &str = \"goodput_bps\";", 0),
+        (size, "src/cli.rs", &long, 1),
+        (size, "src/cli.rs", &tested, 0),
+        (name, "src/net/mod.rs", "", 1),
+        (name, "src/net/helpers.rs", "", 1),
+        (name, "src/net/tls.rs", "", 0),
+        (question, "probes/image.toml", "kind = \"image\"\n", 1),
+        (question, "probes/image.toml", "# How fast?\nkind = \"image\"\n", 0),
+    ];
+    for (rule, path, text, broken) in cases {
+        let found = rule(&Source { path: (*path).to_owned(), text: (*text).to_owned() });
+        assert_eq!(found.len(), *broken, "{path}: {text}: {found:?}");
+    }
+}
+
+/// A file of the project.
+struct Source {
+    /// Relative to the repository.
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The path below `src` without `.rs`: `net/tls`.
+    fn module(&self) -> &str {
+        self.path.trim_start_matches("src/").trim_end_matches(".rs")
+    }
+
+    /// The room: `net` for `net.rs` and all below `net/`.
+    fn room(&self) -> String {
+        self.module().split('/').next().unwrap().to_owned()
+    }
+
+    /// Numbered lines of code: without comments, and without the test module that ends the file.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let end = self.text.find("#[cfg(test)]\nmod ").unwrap_or(self.text.len());
+        let numbered = self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
+        numbered.map(|(number, line)| (number, without_comment(line))).filter(|(_, line)| !line.trim().is_empty())
+    }
+}
+
+fn without_comment(line: &str) -> &str {
+    line.find("//").filter(|at| !is_in_url(line, *at)).map_or(line, |at| &line[..at])
+}
+
+/// Is this `//` the one after a scheme?
+fn is_in_url(line: &str, at: usize) -> bool {
+    line[..at].ends_with(':')
+}
+
+fn imports(source: &Source) -> Vec<String> {
+    let room = source.room();
+    let Some(own) = layer(&room) else { return Vec::new() };
+    let mut broken = Vec::new();
+    for (line, other) in imported(source) {
+        let Some(theirs) = layer(&other) else { continue };
+        let excepted = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (room.as_str(), other.as_str()));
+        if other == room || theirs < own || excepted {
+            continue;
+        }
+        let (ours, higher) = (LAYERS[own].0, LAYERS[theirs].0);
+        broken.push(format!(
+            "{}:{line}: `{room}` ({ours}) imports `{other}` ({higher}): imports point down only; move what both need into \
+             a layer below, or hand it in as an argument",
+            source.path
+        ));
+    }
+    broken
+}
+
+fn purity(source: &Source) -> Vec<String> {
+    if layer(&source.room()).is_none_or(|layer| layer > 1) {
+        return Vec::new();
+    }
+    let grouped = |line: &str| line.contains("std::{") && has_word(line, "fs");
+    let impure =
+        |line: &str| IMPURE.iter().find(|word| has_word(line, word)).copied().or(grouped(line).then_some("fs"));
+    source
+        .code()
+        .filter_map(|(number, line)| {
+            let word = impure(line)?;
+            Some(format!(
+                "{}:{number}: `{word}` in a pure room: take now, dice or bytes as an argument, or move it to `base` or above",
+                source.path
+            ))
+        })
+        .collect()
+}
+
+fn reserved(source: &Source) -> Vec<String> {
+    let module = source.module();
+    let mut broken = Vec::new();
+    for (words, owners, remedy) in RESERVED {
+        let owned = owners.iter().any(|owner| module == *owner || module.starts_with(&format!("{owner}/")));
+        if owned {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if let Some(word) = words.iter().find(|word| has_word(line, word)) {
+                broken.push(format!("{}:{number}: `{word}` is reserved to {owners:?}: {remedy}", source.path));
+            }
+        }
+    }
+    broken
+}
+
+fn size(source: &Source) -> Vec<String> {
+    let lines = source.code().count();
+    let message = || format!("{}:1: {lines} code lines, {MAX_CODE_LINES} at most: split it by ideas", source.path);
+    (lines > MAX_CODE_LINES).then(message).into_iter().collect()
+}
+
+fn name(source: &Source) -> Vec<String> {
+    let stem = source.module().rsplit('/').next().unwrap();
+    let message = || format!("{}:1: a file named `{stem}`: say what is inside (`foo.rs` beside `foo/`)", source.path);
+    BANNED_NAMES.contains(&stem).then(message).into_iter().collect()
+}
+
+fn question(source: &Source) -> Vec<String> {
+    let asked = source.text.lines().next().is_some_and(|line| line.starts_with("# ") && line.len() > 2);
+    let message = || format!("{}:1: a probe begins with a comment line: the question that it answers", source.path);
+    (!asked).then(message).into_iter().collect()
+}
+
+/// The rooms that a file names by path, with the line of each.
+fn imported(source: &Source) -> Vec<(usize, String)> {
+    let mut text = String::new();
+    let mut numbers = Vec::new();
+    for (number, line) in source.code() {
+        numbers.resize(text.len() + line.len() + 1, number);
+        text.push_str(line);
+        text.push('\n');
+    }
+    let up = "super::".repeat(source.module().split('/').count());
+    let mut found = Vec::new();
+    for prefix in ["crate::", "bandprobe::", &up] {
+        for (at, _) in text.match_indices(prefix) {
+            let whole = text[..at].chars().next_back().is_none_or(|c| !is_name(c) && c != ':');
+            if whole {
+                heads(&text, at + prefix.len(), &mut |at, room| found.push((numbers[at], room.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+/// Calls `found` with the first name of a path, or of each path of a group.
+fn heads(text: &str, at: usize, found: &mut impl FnMut(usize, &str)) {
+    let bytes = text.as_bytes();
+    if bytes.get(at) != Some(&b'{') {
+        let name: &str = text[at..].split(|c| !is_name(c)).next().unwrap();
+        found(at, name);
+        return;
+    }
+    let (mut depth, mut start) = (0, true);
+    for (offset, c) in text[at..].char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 1 => start = true,
+            _ if start && depth == 1 && is_name(c) => {
+                start = false;
+                heads(text, at + offset, found);
+            }
+            _ => {}
+        }
+        if depth == 0 {
+            return;
+        }
+    }
+}
+
+/// Does the line hold the word, not as a piece of a longer name?
+fn has_word(line: &str, word: &str) -> bool {
+    line.match_indices(word).any(|(at, _)| {
+        let joins = |beside: Option<char>, edge: Option<char>| beside.is_some_and(is_name) && edge.is_some_and(is_name);
+        let before = joins(line[..at].chars().next_back(), word.chars().next());
+        let after = joins(line[at + word.len()..].chars().next(), word.chars().next_back());
+        !before && !after
+    })
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn layer(room: &str) -> Option<usize> {
+    LAYERS.iter().position(|(_, rooms)| rooms.contains(&room))
+}
+
+fn hold(rule: fn(&Source) -> Vec<String>) {
+    let sources = sources();
+    assert!(sources.len() > 10, "the sources were not found");
+    let broken: Vec<_> = sources.iter().flat_map(rule).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
+
+fn sources() -> Vec<Source> {
+    let source = |path: PathBuf| Source {
+        path: path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/"),
+        text: fs::read_to_string(&path).unwrap(),
+    };
+    files(&root().join("src"), "rs").into_iter().map(source).collect()
+}
+
+/// All files below a folder with that extension, sorted; none when there is no such folder.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}

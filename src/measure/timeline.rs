@@ -1,0 +1,258 @@
+//! How many bytes of a body had arrived when: constant memory, whatever the length of the body.
+//!
+//! A point is (offset from t0, body bytes so far), and carries the stamp of the *socket read* that completed it. Its
+//! bytes arrived before its stamp; hence the bytes of the first point belong to no time that was measured, and the
+//! timeline proper starts there. From the first point on, bytes are counted in at most [`BINS`] bins, 10 ms wide at
+//! first. When a point lies beyond the last bin, neighbours merge and the width doubles. So at every bin edge the
+//! count is exact, and in between it is interpolated.
+//!
+//! What bins would lose is kept apart and exact: the first and the last point, the number of points, and the pauses.
+
+use super::gaps::{FLOOR, Gaps};
+use crate::model::units::Micros;
+
+/// The most bins that a timeline has.
+pub const BINS: usize = 256;
+
+/// How wide a bin is at first.
+pub const FIRST_WIDTH: Micros = Micros(10_000);
+
+/// A body had so many bytes at that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// Offset from t0 of the socket read that completed these bytes.
+    pub at: Micros,
+    /// Body bytes so far.
+    pub bytes: u64,
+}
+
+/// The arrival of one body.
+#[derive(Clone, Debug)]
+pub struct Timeline {
+    /// When the response head was here.
+    head: Micros,
+    ends: Option<Ends>,
+    points: u64,
+    width: Micros,
+    /// Bin k counts the bytes of points in (first + k·width, first + (k + 1)·width]; always [`BINS`] of them.
+    bins: Box<[u64]>,
+    gaps: Gaps,
+}
+
+/// First and last point; the same one while there is only one.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    first: Point,
+    last: Point,
+}
+
+/// The pauses of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stalls {
+    /// How many pauses were stalls.
+    pub count: u64,
+    /// The sum of those whole pauses.
+    pub stalled: Micros,
+    /// The longest pause, a stall or not.
+    pub longest_gap: Micros,
+}
+
+impl Timeline {
+    /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes all the memory that it
+    /// will ever take (about 4 KiB).
+    #[must_use]
+    pub fn new(head: Micros) -> Self {
+        Self { head, ends: None, points: 0, width: FIRST_WIDTH, bins: vec![0; BINS].into(), gaps: Gaps::new() }
+    }
+
+    /// By the socket read at `at` (offset from t0), `bytes` of the body had arrived in all.
+    ///
+    /// Called for every chunk: constant cost, no allocation. Chunks of one stamp are one point, and a chunk without a
+    /// new byte is none. Neither figure falls; a stamp before the last one counts as the last one.
+    pub fn record(&mut self, at: Micros, bytes: u64) {
+        let Some(Ends { first, last }) = self.ends else {
+            if bytes > 0 {
+                self.start(Point { at, bytes });
+            }
+            return;
+        };
+        let grown = bytes.saturating_sub(last.bytes);
+        if grown == 0 {
+            return;
+        }
+        let point = Point { at: at.max(last.at), bytes };
+        if point.at == first.at {
+            self.ends = Some(Ends { first: point, last: point });
+            return;
+        }
+        if point.at > last.at {
+            self.points += 1;
+            self.gaps.note(point.at.saturating_sub(last.at));
+        }
+        self.ends = Some(Ends { first, last: point });
+        let bin = self.bin_of(point.at.saturating_sub(first.at));
+        self.bins[bin] += grown;
+    }
+
+    /// The first point.
+    #[must_use]
+    pub fn first(&self) -> Option<Point> {
+        self.ends.map(|ends| ends.first)
+    }
+
+    /// The last point.
+    #[must_use]
+    pub fn last(&self) -> Option<Point> {
+        self.ends.map(|ends| ends.last)
+    }
+
+    /// How many points there were: reads with body bytes in them, by distinct stamps.
+    #[must_use]
+    pub const fn points(&self) -> u64 {
+        self.points
+    }
+
+    /// How many body bytes arrived.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.ends.map_or(0, |ends| ends.last.bytes)
+    }
+
+    /// From the first point to the last one.
+    #[must_use]
+    pub fn span(&self) -> Micros {
+        self.ends.map_or(Micros::ZERO, |Ends { first, last }| last.at.saturating_sub(first.at))
+    }
+
+    /// How wide a bin is now.
+    #[must_use]
+    pub const fn width(&self) -> Micros {
+        self.width
+    }
+
+    /// Bytes that arrived after the first point and until `offset` after it. Exact at multiples of [`Self::width`] and
+    /// at the end; in between as if the bytes of a bin had come evenly.
+    #[must_use]
+    pub fn bytes_after_first(&self, offset: Micros) -> u64 {
+        let offset = offset.min(self.span());
+        if offset == Micros::ZERO {
+            return 0;
+        }
+        let bin = self.index(offset);
+        let before: u64 = self.bins[..bin].iter().sum();
+        let begin = Micros(self.width.0 * bin as u64);
+        let end = Micros(begin.0.saturating_add(self.width.0)).min(self.span());
+        before + share(self.bins[bin], offset.saturating_sub(begin), end.saturating_sub(begin))
+    }
+
+    /// The pauses until `end`, the offset from t0 of the moment when the transfer ended or was given up. A stall is
+    /// a pause longer than max(200 ms, 4 × rtt).
+    ///
+    /// "No body byte" is meant as it is said: the time from the response head to the first body byte is a pause like
+    /// any other, and so is the time from the last one to `end`. A node that sends its head at once and then thinks
+    /// is caught, and so is one that stops for ever. `None` when there is no pause to speak of: no body, or all of it
+    /// in the read that brought the head.
+    #[must_use]
+    pub fn stalls(&self, end: Micros, rtt: Option<Micros>) -> Option<Stalls> {
+        let tail = end.saturating_sub(self.last()?.at);
+        let longest_gap = self.gaps.longest().max((tail > Micros::ZERO).then_some(tail))?;
+        let threshold = rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(4)).max(FLOOR));
+        let (mut count, mut stalled) = self.gaps.longer_than(threshold);
+        if tail > threshold {
+            count += 1;
+            stalled.0 = stalled.0.saturating_add(tail.0);
+        }
+        Some(Stalls { count, stalled, longest_gap })
+    }
+
+    fn start(&mut self, point: Point) {
+        self.ends = Some(Ends { first: point, last: point });
+        self.points = 1;
+        if point.at > self.head {
+            self.gaps.note(point.at.saturating_sub(self.head));
+        }
+    }
+
+    /// The bin of an offset from the first point, after as many doublings as it takes to have one.
+    fn bin_of(&mut self, offset: Micros) -> usize {
+        while self.width.0.saturating_mul(BINS as u64) < offset.0 {
+            self.double();
+        }
+        self.index(offset)
+    }
+
+    /// The bin of an offset above zero that has one. Right edges belong to their bin: bytes come before their stamp.
+    fn index(&self, offset: Micros) -> usize {
+        let index = (offset.0 - 1) / self.width.0;
+        usize::try_from(index).expect("invariant: below BINS")
+    }
+
+    fn double(&mut self) {
+        for pair in 0..BINS / 2 {
+            self.bins[pair] = self.bins[2 * pair] + self.bins[2 * pair + 1];
+        }
+        self.bins[BINS / 2..].fill(0);
+        self.width = Micros(self.width.0.saturating_mul(2));
+    }
+}
+
+/// `bytes × part / whole`, rounded down, without overflow.
+fn share(bytes: u64, part: Micros, whole: Micros) -> u64 {
+    let share = u128::from(bytes) * u128::from(part.0) / u128::from(whole.0.max(1));
+    u64::try_from(share).expect("invariant: the part is not above the whole")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A timeline of (ms, bytes so far), its head at 0.
+    fn timeline(points: impl IntoIterator<Item = (u64, u64)>) -> Timeline {
+        let mut timeline = Timeline::new(Micros::ZERO);
+        points.into_iter().for_each(|(ms, bytes)| timeline.record(Micros(ms * 1_000), bytes));
+        timeline
+    }
+
+    #[test]
+    fn chunks_of_one_read_are_one_point() {
+        let body = timeline([(5, 100), (5, 300), (5, 300), (9, 400), (9, 500), (8, 600), (20, 600)]);
+        assert_eq!((body.points(), body.bytes()), (2, 600));
+        assert_eq!(body.first(), Some(Point { at: Micros(5_000), bytes: 300 }));
+        assert_eq!(body.last(), Some(Point { at: Micros(9_000), bytes: 600 }));
+        assert_eq!(timeline([(5, 0)]).first(), None, "no byte, no point");
+    }
+
+    #[test]
+    fn edges_are_exact_and_between_them_bytes_come_evenly() {
+        let body = timeline([(1, 10), (11, 30), (12, 40), (16, 80)]);
+        for (offset, bytes) in [(0, 0), (5_000, 10), (10_000, 20), (12_500, 45), (15_000, 70), (99_000, 70)] {
+            assert_eq!(body.bytes_after_first(Micros(offset)), bytes, "{offset} µs");
+        }
+    }
+
+    #[test]
+    fn a_full_timeline_merges_pairs() {
+        let mut body = timeline((0..=256).map(|n| (n * 10, 1 + n)));
+        assert_eq!(body.width(), FIRST_WIDTH, "2.56 s fit exactly");
+        body.record(Micros(2_560_001), 300);
+        assert_eq!(body.width(), Micros(20_000));
+        assert_eq!(body.bytes_after_first(Micros(20_000)), 2);
+        assert_eq!(body.bytes_after_first(Micros(2_560_000)), 256);
+        assert_eq!(body.bytes_after_first(Micros(9_000_000)), 299);
+        body.record(Micros(u64::MAX), 301);
+        assert_eq!(body.bytes_after_first(Micros(u64::MAX)), 300, "no offset is too far");
+    }
+
+    #[test]
+    fn pauses_reach_from_the_head_to_the_end() {
+        let mut body = Timeline::new(Micros(100_000));
+        assert_eq!(body.stalls(Micros(900_000), None), None);
+        body.record(Micros(400_000), 1);
+        body.record(Micros(650_000), 2);
+        let stalls = |end, rtt| body.stalls(Micros(end), rtt).map(|s| (s.count, s.stalled.0, s.longest_gap.0));
+        assert_eq!(stalls(650_000, None), Some((2, 550_000, 300_000)));
+        assert_eq!(stalls(650_000, Some(Micros(70_000))), Some((1, 300_000, 300_000)));
+        assert_eq!(stalls(5_650_000, Some(Micros(200_000))), Some((1, 5_000_000, 5_000_000)));
+        assert_eq!(timeline([(0, 9)]).stalls(Micros::ZERO, None), None, "all of it came with the head");
+    }
+}
