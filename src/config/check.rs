@@ -29,7 +29,7 @@ mod source;
 mod word;
 
 /// Mean time between two runs of a probe that sets none.
-pub(crate) const EVERY: Duration = Duration::from_secs(300);
+const EVERY: Duration = Duration::from_secs(300);
 /// Width of the draw with fixed spacing, or a third of `every` where that is less.
 const JITTER: Duration = Duration::from_secs(100);
 /// Is it memoryless?
@@ -121,7 +121,11 @@ fn probes(
 ) -> Vec<Probe> {
     let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
     let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
-    let inherited = Inherited { every, is_memoryless, jitter: schedule.duration("jitter", Bounds::JITTER), deadlines };
+    let jitter = schedule.duration("jitter", Bounds::JITTER);
+    if !is_memoryless && jitter > Some(every) {
+        schedule.refuse_with("jitter", "is wider than `every`", probe::CHANGE_PLACES);
+    }
+    let inherited = Inherited { every, is_memoryless, jitter, deadlines };
     let entries = schedule.texts("probes");
     let is_default = entries.is_none();
     let place = schedule.place("probes");
@@ -140,6 +144,13 @@ fn probes(
             Ok(probe) if probes.iter().any(|other| other.name == probe.name) => {
                 let message = format!("`{entry}` is the second probe with the name `{}`", probe.name);
                 document.refuse(place, message, Some("rename its file, or leave it out".to_owned()));
+            }
+            Ok(probe) if nodes.complete && !fit::can_miss(&probe, nodes) => {
+                let message = format!(
+                    "probe `{}` measures misses, and no node of profile `argus` has an asset for it",
+                    probe.name
+                );
+                document.refuse(place, message, Some("other nodes do not say what they hold: leave it out".to_owned()));
             }
             Ok(probe) if fit::is_asked_for(probe.kind, nodes) => probes.push(probe),
             // Unasked for, so left out; and where a node was refused or is missing, that is the problem.

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use proptest::prelude::*;
+
 use bandprobe::{
     config::{
         Config, FamilyChoice, HttpChoice, Resolver,
@@ -178,4 +180,19 @@ fn counts_and_sizes_are_limited() {
     assert_eq!(problems.to_string(), "./mine.toml:2: parts: 11 entries are too many: 10 at the most");
     let missing = read("b.toml", &[], &[]).unwrap_err().to_string();
     assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
+}
+
+proptest! {
+    /// Whatever the text, there is an answer; and what is refused has a reason.
+    #[test]
+    fn no_text_makes_it_panic(cut in 0..9_000_usize, gone in 0..40_usize, new in "[\\PC\n]{0,12}") {
+        let sample = include_str!("../../deploy/bandprobe.toml");
+        let mut text: Vec<char> = sample.chars().collect();
+        let cut = cut % text.len();
+        let end = (cut + gone).min(text.len());
+        text.splice(cut..end, new.chars());
+        let text: String = text.into_iter().collect();
+        let answer = read("b.toml", &[("b.toml", text.as_bytes()), ("influxdb-token", b"t")], &[]);
+        prop_assert!(answer.is_err_and(|problems| !problems.0.is_empty()), "there is no certificate file");
+    }
 }

@@ -49,12 +49,12 @@ fn play(spacing: Spacing, seed: u64, steps: &[Step]) -> (u64, u64, u64, Micros) 
     let mut now = Micros::ZERO;
     for (passes, starting, finishing) in steps {
         now = Micros(now.0 + passes);
-        let is_due = queue.next_due().unwrap() <= now;
+        let is_due = queue.next_due().expect("there are entries") <= now;
         let told = queue.pop(now, &mut rng);
         assert!(is_due || told.is_empty(), "told early at {now}");
-        assert!(queue.next_due().unwrap() > now, "what is due is told or missed");
+        assert!(queue.next_due().expect("there are entries") > now, "what is due is told or missed");
         for key in told {
-            let entry = seen.get_mut(&key).unwrap();
+            let entry = seen.get_mut(&key).expect("a key of ours");
             assert!(!entry.is_told && !entry.is_running, "{key} overlaps at {now}");
             entry.is_told = true;
         }
@@ -73,8 +73,8 @@ fn play(spacing: Spacing, seed: u64, steps: &[Step]) -> (u64, u64, u64, Micros) 
         }
     }
     let starts = seen.values().map(|entry| entry.starts).sum();
-    let waiting = seen.values().filter(|entry| entry.is_told).count();
-    (starts, u64::try_from(waiting).unwrap(), queue.take_missed(), now)
+    let waiting = seen.values().map(|entry| u64::from(entry.is_told)).sum();
+    (starts, waiting, queue.take_missed(), now)
 }
 
 proptest! {

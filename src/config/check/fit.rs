@@ -5,8 +5,8 @@ use super::{
     source::{Nodes, Placed},
 };
 use crate::model::{
-    probe::{Extent, Part, Probe},
-    target::{Asset, AssetKind},
+    probe::{CachePolicy, Extent, Part, Probe},
+    target::{Asset, AssetKind, Node, Profile},
     units::Bytes,
 };
 
@@ -27,6 +27,13 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, ht
             }
         }
     }
+}
+
+/// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
+pub(super) fn can_miss(probe: &Probe, nodes: &Nodes) -> bool {
+    let has_asset = |node: &Node| node.assets.iter().any(|asset| asset.kind == probe.kind);
+    probe.cache == CachePolicy::Hit
+        || nodes.nodes.iter().any(|placed| placed.node.profile == Profile::Argus && has_asset(&placed.node))
 }
 
 /// Does any node have an asset of this kind?

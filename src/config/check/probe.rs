@@ -20,6 +20,8 @@ const SHIPPED: [(&str, &str); 2] =
     [("image", include_str!("../../../probes/image.toml")), ("video", include_str!("../../../probes/video.toml"))];
 pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
+/// Why `jitter` is at most `every`.
+pub(super) const CHANGE_PLACES: &str = "two runs of one node would change places";
 /// From here on a rate is given, so the uplink has to be its own (measuring.md §2).
 const RATED_FROM: Bytes = Bytes(1 << 20);
 
@@ -105,14 +107,22 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
     let is_memoryless = root.choice("spacing", &super::SPACINGS).unwrap_or(inherited.is_memoryless);
     let own = root.duration("jitter", Bounds::JITTER);
     if is_memoryless {
+        if own.is_some() {
+            root.refuse_with(
+                "jitter",
+                "does nothing with memoryless spacing",
+                "say `spacing = \"fixed\"`, or leave it out",
+            );
+        }
         return Spacing::Memoryless;
     }
     let jitter = own.or(inherited.jitter).unwrap_or_else(|| super::JITTER.min(every / 3));
     if jitter > every {
-        let hint = "two runs of one node would change places";
         match own {
-            Some(_) => root.refuse_with("jitter", "is wider than `every`", hint),
-            None => root.refuse_with("every", "is less than `schedule.jitter`", hint),
+            Some(_) => root.refuse_with("jitter", "is wider than `every`", CHANGE_PLACES),
+            None if root.has("every") => root.refuse_with("every", "is less than `schedule.jitter`", CHANGE_PLACES),
+            // Both are the schedule's, and it has the problem already.
+            None => {}
         }
     }
     Spacing::Fixed { jitter }

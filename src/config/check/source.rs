@@ -30,7 +30,9 @@ pub(super) struct Placed {
 /// Reads every source.
 pub(super) fn sources(root: &Section<'_>) -> Nodes {
     let sections = root.sections("source", MAX_SOURCES);
-    let mut found = Nodes { nodes: Vec::new(), complete: !sections.is_empty() || !root.has("source") };
+    // A list that could not be read is not an empty one.
+    let complete = !sections.is_empty() || !root.has("source") || root.is_empty_list("source");
+    let mut found = Nodes { nodes: Vec::new(), complete };
     let mut taken = Taken::default();
     let mut excluded = 0;
     for source in sections {
