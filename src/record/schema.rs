@@ -70,7 +70,7 @@ macro_rules! measurement {
 
             $(#[doc = concat!("Tag `", $key, "`.")] pub const $tag: Tag = Tag($key);)*
             $(
-                #[doc = concat!("Field `", $field_key, "` [", $unit, "].")]
+                #[doc = concat!("Field `", $field_key, "` (", $unit, ").")]
                 pub const $field: Field = Field { name: $field_key, kind: Kind::$kind, unit: $unit };
             )*
             /// The table.

@@ -14,7 +14,7 @@ use bandprobe::{
     record::{
         histogram::{Metric, Scale},
         point::{Point, Value},
-        window::{MAX_BYTES, Windows},
+        window::{MAX_BYTES, MAX_SERIES, Windows},
     },
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -163,12 +163,21 @@ fn memory_is_bounded_and_what_finds_no_room_is_counted() {
     let mut windows = Windows::new(HOUR);
     let sample = image("n", 0, 80_000);
     let rows = (MAX_BYTES / 32) as u64;
-    (0..rows * 3 / 4 - 1).for_each(|_| windows.record(&sample));
+    windows.record(&image("a", 0, 80_000));
+    (0..rows * 3 / 4 - 2).for_each(|_| windows.record(&sample));
     assert_eq!(windows.flush_due(sample.at).count(), 0);
     windows.record(&sample);
-    assert!(windows.flush_due(sample.at).next().is_some(), "full before the hour is");
-    (0..rows + 7).for_each(|_| windows.record(&sample));
+    let first = windows.flush_due(sample.at).next().unwrap();
+    assert_eq!(tag(&first, "node"), "a", "full before the hour is");
+    (0..rows / 4 + 1 + 7).for_each(|_| windows.record(&sample));
     assert_eq!(windows.take_counts().dropped, 7);
+    let mut windows = Windows::new(HOUR);
+    for n in 0..=MAX_SERIES {
+        let mut sample = sample.clone();
+        sample.labels.node = n.to_string().into();
+        windows.record(&sample);
+    }
+    assert_eq!(windows.take_counts().dropped, 1);
 }
 
 #[test]

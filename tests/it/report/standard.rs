@@ -4,7 +4,7 @@ use bandprobe::{
     model::{outcome::Outcome, units::Micros},
     report::{
         json,
-        standard::{Standard, is_charged},
+        standard::{MAX_GROUPS, Standard, is_charged},
         summary,
         table::Look,
     },
@@ -66,6 +66,18 @@ fn percentiles_are_of_the_nearest_rank() {
     let ttfb = standard.summary().rows[0].ttfb;
     let near = |value: Option<Micros>, exact: u64| value.unwrap().0.abs_diff(exact) * 1_000 <= exact;
     assert!(near(ttfb.p50, 500_000) && near(ttfb.bad_end, 900_000), "{ttfb:?}");
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_counted() {
+    let mut standard = Standard::default();
+    let mut point = points(&[image("n", 0, 80_000)]).remove(0);
+    for n in 0..=MAX_GROUPS {
+        point.node = n.to_string().into();
+        standard.add(&point);
+    }
+    let summary = standard.summary();
+    assert_eq!((summary.rows.len(), summary.dropped), (MAX_GROUPS, 1));
 }
 
 #[test]
