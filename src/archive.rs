@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Each file is line protocol that anyone can send to a database as it is: a header and a trailer, both comments, with
-//! the points between them ([`format`]). File names start with the UTC time of their first append, so name order is
+//! the points between them ([`mod@format`]). File names start with the UTC time of their first append, so name order is
 //! time order in every folder.
 //!
 //! # Crash points
@@ -29,7 +29,7 @@
 //! A process that is killed loses nothing that it appended; a power cut loses at most what was not synced.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -134,6 +134,15 @@ fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     written.map_err(on("write", &temporary))?;
     fs::rename(&temporary, &path).map_err(on("rename into place", &path))?;
     sync_folder(folder)
+}
+
+/// Takes a file's lock if nobody has it; whether we have it now.
+fn lock(file: &File, path: &Path) -> Result<bool, Error> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(source)) => Err(on("lock", path)(source)),
+    }
 }
 
 /// Options for a file that this user alone may read.

@@ -178,7 +178,7 @@ impl OpenFile {
                 file => file.map_err(on("create", &temporary))?,
             };
             // Between the creation and the lock, a recovery may have locked or deleted the file: another try then.
-            if file.try_lock().is_err() {
+            if !super::lock(&file, &temporary)? {
                 continue;
             }
             match fs::rename(&temporary, &path) {

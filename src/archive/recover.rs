@@ -69,7 +69,7 @@ fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(on("open", path))?,
     };
-    if file.try_lock().is_err() {
+    if !super::lock(&file, path)? {
         return Ok(None);
     }
     // Its writer may have sealed it between our open and our lock: the name must still mean this file.

@@ -91,7 +91,7 @@ pub fn merge_days(spool: &Spool, now: Timestamp) -> Result<u64, Error> {
     let folder = spool.dir().join(DELIVERED);
     let path = folder.join(MERGE_LOCK);
     let lock = super::private().open(&path).map_err(on("open", &path))?;
-    if lock.try_lock().is_err() {
+    if !super::lock(&lock, &path)? {
         return Ok(0);
     }
     let today = now.to_zoned(TimeZone::UTC).date();

@@ -34,14 +34,10 @@ impl Spool {
         super::create(dir)?;
         let path = dir.join(SPOOL).join(LOCK);
         let mut lock = super::private().read(true).open(&path).map_err(on("open", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                let _ = Read::take(&mut lock, 20).read_to_string(&mut pid);
-                return Err(Error::Draining { dir: dir.to_owned(), pid: pid.trim().to_owned() });
-            }
-            Err(fs::TryLockError::Error(source)) => return Err(on("lock", &path)(source)),
+        if !super::lock(&lock, &path)? {
+            let mut pid = String::new();
+            let _ = Read::take(&mut lock, 20).read_to_string(&mut pid);
+            return Err(Error::Draining { dir: dir.to_owned(), pid: pid.trim().to_owned() });
         }
         let noted = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
         noted.map_err(on("write", &path))?;
