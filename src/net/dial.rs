@@ -7,10 +7,8 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::{Instant, timeout_at},
 };
-use tokio_rustls::client::TlsStream;
 use url::{Host, Url};
 
 use crate::{
@@ -26,7 +24,7 @@ use super::{
     resolve::{Resolver, preferred, source_address},
     tcp_info::Kernel,
     timing::Timing,
-    tls::{Buffered, Tls, TrustError, chose_http2, version},
+    tls::{Tls, TrustError, chose_http2, version},
 };
 
 /// Opens connections the way the config says.
@@ -50,11 +48,13 @@ pub enum DialerError {
 }
 
 /// An open connection, before HTTP.
-#[derive(Debug)]
 pub struct Line {
-    pub(super) stream: Stream,
-    pub(super) meter: Arc<Meter>,
-    pub(super) about: About,
+    /// What carries it; metered by `meter` at its bottom.
+    pub stream: Stream,
+    /// The meter on its socket.
+    pub meter: Arc<Meter>,
+    /// What is known of it.
+    pub about: About,
 }
 
 /// What is known of a connection.
@@ -72,12 +72,13 @@ pub struct About {
     pub kernel: Kernel,
 }
 
-/// What carries HTTP.
-#[derive(Debug)]
-pub(super) enum Stream {
-    Plain(Metered<TcpStream>),
-    Tls(Box<TlsStream<Buffered>>),
-}
+/// What carries HTTP: a socket, TLS over one, or a simulated link.
+pub type Stream = Box<dyn Carrier>;
+
+/// Bytes both ways, below HTTP.
+pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
 
 impl Dialer {
     /// # Errors
@@ -122,7 +123,7 @@ impl Dialer {
 
         let about = About { http: HttpVersion::Http1, remote: address, tls_version: None, handshake, kernel };
         if url.scheme() != "https" {
-            return Ok(Line { stream: Stream::Plain(socket), meter, about });
+            return Ok(Line { stream: Box::new(socket), meter, about });
         }
         let name = server_name(&host);
         let began = timing.last();
@@ -137,7 +138,7 @@ impl Dialer {
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
         let about = About { http, tls_version: version(&stream), ..about };
-        Ok(Line { stream: Stream::Tls(Box::new(stream)), meter, about })
+        Ok(Line { stream: Box::new(stream), meter, about })
     }
 
     /// The one address to dial. A host that is an address already has no dns phase.
@@ -195,49 +196,5 @@ fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, Cause> {
         Host::Ipv6(address) => Ok(ServerName::from(IpAddr::V6(address))),
         Host::Domain(name) => ServerName::try_from(name.to_owned())
             .map_err(|error| Cause::Io(std::io::Error::new(std::io::ErrorKind::InvalidInput, error))),
-    }
-}
-
-/// One match for the three ways in which a stream is polled.
-macro_rules! either {
-    ($self:ident, $stream:ident => $polled:expr) => {
-        match $self.get_mut() {
-            Stream::Plain($stream) => $polled,
-            Stream::Tls($stream) => $polled,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        either!(self, stream => std::pin::Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buf: &[u8],
-    ) -> std::task::Poll<std::io::Result<usize>> {
-        either!(self, stream => std::pin::Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_flush(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        either!(self, stream => std::pin::Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(
-        self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<std::io::Result<()>> {
-        either!(self, stream => std::pin::Pin::new(stream).poll_shutdown(cx))
     }
 }

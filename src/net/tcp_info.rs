@@ -19,7 +19,7 @@ pub struct TcpInfo {
 }
 
 /// A handle by which the kernel can be asked about a connection that has been handed on to HTTP.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Kernel {
     #[cfg(target_os = "linux")]
     socket: Option<std::os::fd::OwnedFd>,
