@@ -1,4 +1,4 @@
-//! The configuration: what a user wrote, read leniently ([`file`]), turned once into checked types ([`check`]).
+//! The configuration: what a user wrote, read leniently ([`mod@file`]), turned once into checked types ([`check`]).
 //!
 //! The types here are the checked ones: whoever holds a [`Config`] needs no further "just in case" check. Precedence is
 //! flag > environment > file > default; all problems are reported at once, each with file, key path and a hint.
@@ -15,6 +15,7 @@ use crate::model::{
 
 pub mod check;
 pub mod file;
+pub mod problem;
 
 /// A configuration without problems.
 #[derive(Clone, Debug, PartialEq)]

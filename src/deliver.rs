@@ -1,1 +1,12 @@
-//! (this room is being furnished)
+//! Delivery: sealed files go from the spool to InfluxDB, oldest first, until the database has every point of them.
+//!
+//! At least once, and idempotent: a point that is sent twice has the same tags and time, and so is one point. Nothing
+//! here blocks probing, and nothing here spawns: the worker runs [`drain::Drain`].
+//!
+//! [`influx`] sends and tells what came back, [`policy`] says what an answer means, [`drain`] does it, one file on its way
+//! at a time.
+
+pub mod drain;
+pub mod influx;
+pub mod policy;
+mod sending;

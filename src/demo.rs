@@ -1,1 +1,143 @@
-//! (this room is being furnished)
+//! The fake world: a fleet of embedded nodes on loopback that behave as Argus does, each with a character of its own.
+//!
+//! It serves `bandprobe demo` and the tests, and it is no mock: sockets, TLS, HTTP and faults are real. A fleet owns
+//! its tasks and ends them when it is dropped. A node cannot be overrun: connections, heads and lifetimes are limited.
+
+use std::{io, net::Ipv4Addr, sync::Arc};
+
+use thiserror::Error;
+use tokio::{net::TcpListener, task::JoinSet};
+
+use crate::model::target::{Asset, AssetKind, Coordinates, Node, Origin, Profile};
+
+mod argus;
+mod authority;
+mod content;
+mod delay;
+pub mod link;
+mod node;
+mod plan;
+mod range;
+pub mod samples;
+mod shelf;
+mod status;
+
+pub use plan::{
+    Behaviour, ELSEWHERE_ID, Fault, IMAGE_ID, NodePlan, PREFIX, UNCACHED_IMAGE_ID, UNCACHED_VIDEO_ID, VIDEO_ID,
+};
+
+use argus::Argus;
+use authority::Authority;
+use link::Link;
+use node::DemoNode;
+use shelf::{Object, Shelf};
+
+/// The seed of every sample.
+const SEED: u64 = 1343;
+
+/// Running demo nodes. Dropping it ends them.
+#[derive(Debug)]
+pub struct Fleet {
+    nodes: Vec<Node>,
+    descriptions: Vec<&'static str>,
+    ca_pem: String,
+    tasks: JoinSet<()>,
+}
+
+/// Why a fleet could not start.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// No port could be bound.
+    #[error("demo node `{node}` cannot listen on loopback")]
+    Listen {
+        /// Which node.
+        node: &'static str,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The throwaway certificates could not be made.
+    #[error("the demo's certificate cannot be made")]
+    Certificate(#[from] rcgen::Error),
+    /// The TLS library refused them.
+    #[error("the demo's certificate cannot be used")]
+    Tls(#[from] rustls::Error),
+    /// A plan places its node nowhere.
+    #[error("a demo node has no place")]
+    Place(#[from] crate::model::target::NotOnEarth),
+}
+
+impl Fleet {
+    /// Starts one node a plan, each on a port of 127.0.0.1 that the system picks.
+    ///
+    /// # Errors
+    /// When a port cannot be bound, certificates cannot be made, or a plan's coordinates are not on Earth.
+    pub async fn start(plans: Vec<NodePlan>) -> Result<Self, DemoError> {
+        let authority = Authority::new()?;
+        let image = Object { bytes: samples::image(SEED), content_type: "image/png" };
+        let video = Object { bytes: samples::video(SEED), content_type: "video/mp4" };
+        let mut fleet =
+            Self { nodes: vec![], descriptions: vec![], ca_pem: authority.pem().to_owned(), tasks: JoinSet::new() };
+        for (index, plan) in plans.into_iter().enumerate() {
+            let listening = |source| DemoError::Listen { node: plan.id, source };
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(listening)?;
+            let port = listener.local_addr().map_err(listening)?.port();
+            let shelf = Shelf::new(
+                [
+                    (IMAGE_ID, image.clone(), true),
+                    (VIDEO_ID, video.clone(), true),
+                    (UNCACHED_IMAGE_ID, image.clone(), false),
+                    (UNCACHED_VIDEO_ID, video.clone(), false),
+                ],
+                plan.fetch,
+            );
+            let tls = plan.tls.then(|| authority.acceptor()).transpose()?;
+            let link = plan.link.map(|rate| Arc::new(Link::new(rate)));
+            fleet.nodes.push(named(&plan, port)?);
+            fleet.descriptions.push(plan.description);
+            let argus = Argus::new(plan, shelf, SEED + index as u64);
+            fleet.tasks.spawn(Arc::new(DemoNode { argus, tls, link }).serve(listener));
+        }
+        Ok(fleet)
+    }
+
+    /// The nodes as a config would name them, with image and video; sizes are left for the check to tell.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Node> {
+        self.nodes.clone()
+    }
+
+    /// What each node is like, in one clause for a person, in the order of [`Fleet::nodes`].
+    #[must_use]
+    pub fn descriptions(&self) -> &[&'static str] {
+        &self.descriptions
+    }
+
+    /// The certificate of the authority behind the TLS nodes, as PEM. It must be trusted by nothing that outlives the
+    /// fleet.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Ends all nodes, and waits until their ports are closed and their connections are told to end.
+    pub async fn shutdown(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+fn named(plan: &NodePlan, port: u16) -> Result<Node, DemoError> {
+    let scheme = if plan.tls { "https" } else { "http" };
+    let endpoint = format!("{scheme}://127.0.0.1:{port}{PREFIX}/");
+    let asset = |kind, id: &str| Asset { kind, id: id.into(), size: None, hash: None };
+    Ok(Node {
+        id: plan.id.into(),
+        endpoint: endpoint.parse().expect("invariant: a loopback URL with a fixed path is an endpoint"),
+        profile: Profile::Argus,
+        region: Some(plan.region.into()),
+        country: Some(plan.country.into()),
+        location: Some(Coordinates::new(plan.place.0, plan.place.1)?),
+        origin: Origin::Named,
+        assets: vec![asset(AssetKind::Image, IMAGE_ID), asset(AssetKind::Video, VIDEO_ID)],
+    })
+}

@@ -1,1 +1,37 @@
-//! (this room is being furnished)
+//! Probing: one run of one probe against one node is a row of transfers, and each transfer becomes a sample.
+//!
+//! ```text
+//! run       which asset, which parts, in order           (the algorithm; reads as a list of steps)
+//! transfer  one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
+//! wanted    which bytes a part means, given the size     pure
+//! verify    is the answer what was asked for?            pure
+//! classify  what a failure means                         pure
+//! gate      who may use the uplink now                   permits
+//! ```
+
+pub mod classify;
+mod exchange;
+mod facts;
+pub mod gate;
+pub mod identity;
+pub mod run;
+pub mod transfer;
+pub mod verify;
+pub mod wanted;
+
+use std::sync::Arc;
+
+use crate::{model::target::Vantage, net::dial::Dialer};
+
+/// What every run needs: how to connect, whose turn it is, who we are.
+#[derive(Clone)]
+pub struct Prober {
+    /// Opens connections.
+    pub dialer: Dialer,
+    /// Hands out permits to transfer.
+    pub gate: gate::Gate,
+    /// Where we stand.
+    pub vantage: Arc<Vantage>,
+    /// The `user-agent` of every request.
+    pub agent: Arc<str>,
+}

@@ -1,1 +1,18 @@
-//! (this room is being furnished)
+//! What is written down: the schema of the database, and the pure way from a sample to points and lines of text.
+//!
+//! ```text
+//! Sample ── transfer ──> Point ── line ──> line protocol (archive, InfluxDB)
+//!    │                     └───── json ──> NDJSON
+//!    └──── window ── histogram ──> Points of `bandprobe_window`
+//! ```
+//!
+//! A [`point::Point`] holds only what both outputs can say alike, so that the database and NDJSON agree field by field.
+
+pub mod histogram;
+pub mod json;
+pub mod line;
+pub mod point;
+pub mod schema;
+pub mod transfer;
+pub mod window;
+pub mod worker;

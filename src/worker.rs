@@ -1,1 +1,3 @@
 //! (this room is being furnished)
+
+pub mod plan;

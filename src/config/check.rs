@@ -1,1 +1,230 @@
-//! From what a user wrote to checked types.
+//! From what a user wrote to checked types: every rule, every default, all problems at once.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use self::{
+    probe::{Inherited, MAX_PROBES},
+    source::Nodes,
+};
+use super::{
+    Config,
+    file::{self, Document, Environment, Section},
+    problem::{Place, Problem, Problems},
+};
+use crate::model::probe::{Deadlines, Probe};
+
+pub use self::probe::shipped;
+
+mod database;
+mod fit;
+mod probe;
+mod settings;
+mod source;
+mod word;
+
+/// Mean time between two runs of a probe that sets none.
+const EVERY: Duration = Duration::from_secs(300);
+/// Width of the draw with fixed spacing, or a third of `every` where that is less.
+const JITTER: Duration = Duration::from_secs(100);
+/// Is it memoryless?
+const SPACINGS: [(&str, bool); 2] = [("memoryless", true), ("fixed", false)];
+
+/// All that a configuration is made of. The room itself reads no file and no environment.
+pub struct Input<'a> {
+    /// The configuration file; paths in it are relative to its directory.
+    pub path: &'a Path,
+    /// The environment; variables that do not start with `BANDPROBE_` are ignored.
+    pub environment: &'a BTreeMap<String, String>,
+    /// Reads a file: the configuration itself, and what it names.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+}
+
+/// What durations may be.
+struct Bounds;
+
+impl Bounds {
+    /// A node is asked at most once a second.
+    const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
+    const JITTER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 86_400);
+    const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+    const KEEP: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3_660 * 86_400);
+    const SYNC: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_600);
+    /// Histograms of times end at 120 s.
+    const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(120);
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// Every problem of it and of the files that it names.
+pub fn load(input: &Input<'_>) -> Result<Config, Problems> {
+    inspect(input).0
+}
+
+/// The configuration, and every key that was asked for.
+fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
+    let name = display_name(input.path);
+    let refuse = |problems| (Err(Problems(problems)), Vec::new());
+    let bytes = match (input.read)(input.path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let place = Place { origin: name, line: None, key: String::new() };
+            let hint = Some("name it with `-c FILE`".to_owned());
+            return refuse(vec![Problem { place, message: format!("cannot read it: {error}"), hint }]);
+        }
+    };
+    let text = match file::utf8(&name, &bytes) {
+        Ok(text) => text,
+        Err(problem) => return refuse(vec![problem]),
+    };
+    let document = match Document::parse(&name, text, Environment::new(input.environment)) {
+        Ok(document) => document,
+        Err(problems) => return refuse(problems),
+    };
+    let config = config(&document, input);
+    let (problems, accepted) = document.finish();
+    let config = config.filter(|_| problems.is_empty()).ok_or(Problems(problems));
+    (config, accepted)
+}
+
+/// Everything is read before anything is given up, so that no problem hides another.
+fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
+    let root = document.root();
+    let vantage = settings::vantage(root.section("vantage"));
+    let limits = settings::limits(root.section("limits"));
+    let network = settings::network(root.section("network"), input);
+    let nodes = source::sources(&root);
+    let deadlines = deadlines(&root, Deadlines::default());
+    let probes = probes(document, root.section("schedule"), input, deadlines, &nodes);
+    let influxdb = database::influxdb(&root, input);
+    let window = settings::window(root.section("record"));
+    let archive = settings::archive(root.section("archive"), input);
+    fit::check(document, &probes, &nodes, network.http);
+    root.done();
+    let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
+    Some(Config { vantage: vantage?, probes, limits, network, nodes, influxdb, window, archive })
+}
+
+/// `[schedule]`, and the probes that it names.
+fn probes(
+    document: &Document<'_>,
+    schedule: Section<'_>,
+    input: &Input<'_>,
+    deadlines: Deadlines,
+    nodes: &Nodes,
+) -> Vec<Probe> {
+    let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
+    let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
+    let jitter = schedule.duration("jitter", Bounds::JITTER);
+    if !is_memoryless && jitter > Some(every) {
+        schedule.refuse_with("jitter", "is wider than `every`", probe::CHANGE_PLACES);
+    }
+    let inherited = Inherited { every, is_memoryless, jitter, deadlines };
+    let entries = schedule.texts("probes");
+    let is_default = entries.is_none();
+    let place = schedule.place("probes");
+    let entries =
+        entries.unwrap_or_else(|| probe::shipped_names().map(|name| (name.to_owned(), place.clone())).collect());
+    if entries.is_empty() && schedule.is_empty_list("probes") {
+        schedule.refuse_with("probes", "is empty: there is nothing to do", "leave it out for every shipped probe");
+    } else if entries.len() > MAX_PROBES {
+        schedule.refuse("probes", format!("{} probes are too many: {MAX_PROBES} at the most", entries.len()));
+    }
+    schedule.done();
+    let mut probes: Vec<Probe> = Vec::new();
+    for (entry, place) in entries.into_iter().take(MAX_PROBES) {
+        match probe::load(input, &entry, place.clone(), &inherited) {
+            Err(problems) => document.refuse_all(problems),
+            Ok(probe) if probes.iter().any(|other| other.name == probe.name) => {
+                let message = format!("`{entry}` is the second probe with the name `{}`", probe.name);
+                document.refuse(place, message, Some("rename its file, or leave it out".to_owned()));
+            }
+            Ok(probe) if nodes.complete && !fit::can_miss(&probe, nodes) => {
+                let message = format!(
+                    "probe `{}` measures misses, and no node of profile `argus` has an asset for it",
+                    probe.name
+                );
+                document.refuse(place, message, Some("other nodes do not say what they hold: leave it out".to_owned()));
+            }
+            Ok(probe) if fit::is_asked_for(probe.kind, nodes) => probes.push(probe),
+            // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
+            Ok(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
+            Ok(probe) => {
+                let kind = probe.kind.label();
+                let message = format!("no node has an asset of kind `{kind}` for probe `{}`", probe.name);
+                document.refuse(place, message, Some(format!("add one to a node, or leave `{entry}` out")));
+            }
+        }
+    }
+    probes
+}
+
+/// `deadline` of a configuration or a probe, over those that hold without it.
+fn deadlines(parent: &Section<'_>, inherited: Deadlines) -> Deadlines {
+    let section = parent.section("deadline");
+    let read = |key, inherited| section.duration(key, Bounds::DEADLINE).unwrap_or(inherited);
+    let deadlines = Deadlines {
+        dns: read("dns", inherited.dns),
+        connect: read("connect", inherited.connect),
+        tls: read("tls", inherited.tls),
+        headers: read("headers", inherited.headers),
+        body: read("body", inherited.body),
+        stall: read("stall", inherited.stall),
+    };
+    section.done();
+    deadlines
+}
+
+/// A path of the configuration, relative to the file.
+fn resolve(config: &Path, path: &str) -> PathBuf {
+    config.parent().unwrap_or_else(|| Path::new("")).join(path)
+}
+
+fn display_name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Secrets do not belong into a file, so the sample cannot show this one.
+    const BY_ENVIRONMENT_ALONE: &str = "influxdb.token";
+
+    #[test]
+    fn the_shipped_sample_shows_every_key() {
+        let sample = include_bytes!("../../deploy/bandprobe.toml");
+        let read = |path: &Path| {
+            let is_sample = path == Path::new("bandprobe.toml");
+            Ok(if is_sample { sample.to_vec() } else { b"-----BEGIN CERTIFICATE-----".to_vec() })
+        };
+        let environment = BTreeMap::from([("BANDPROBE_INFLUXDB_TOKEN".to_owned(), "t".to_owned())]);
+        let input = Input { path: Path::new("bandprobe.toml"), environment: &environment, read: &read };
+        let (config, accepted) = inspect(&input);
+        config.unwrap();
+        let mut shown = Vec::new();
+        let table = std::str::from_utf8(sample).unwrap().parse().unwrap();
+        keys(&toml::Value::Table(table), "", &mut shown);
+        let hidden: Vec<_> =
+            accepted.iter().filter(|key| !shown.contains(key) && *key != BY_ENVIRONMENT_ALONE).collect();
+        assert!(accepted.len() > 50 && hidden.is_empty(), "not in the sample: {hidden:?}");
+    }
+
+    fn keys(value: &toml::Value, path: &str, into: &mut Vec<String>) {
+        match value {
+            toml::Value::Table(table) => table.iter().for_each(|(key, value)| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                keys(value, &path, into);
+                into.push(path);
+            }),
+            toml::Value::Array(items) => items.iter().for_each(|item| keys(item, path, into)),
+            _ => {}
+        }
+    }
+}

@@ -1,1 +1,124 @@
-//! What a user wrote.
+//! What a user wrote: a TOML document, read key by key.
+//!
+//! A derived reader stops at the first wrong value. Here every key is asked for by name and type, a wrong value leaves
+//! a [`Problem`] with its line and counts as unset, and whatever nobody asked for is an unknown key. Environment
+//! variables lie over the scalar keys of the top-level sections: `BANDPROBE_LIMITS_VANTAGES` is `limits.vantages`.
+
+use std::cell::RefCell;
+
+use toml::{
+    Spanned,
+    de::{DeTable, Error},
+};
+
+use super::problem::{Place, Problem};
+
+mod environment;
+mod section;
+mod value;
+
+pub(super) use self::{
+    environment::Environment,
+    section::{Section, nearest},
+};
+
+/// A configuration file is small; whatever is larger is another file.
+pub const MAX_FILE_BYTES: usize = 1 << 20;
+
+/// One parsed file, the problems found in it so far, and the keys that were asked for.
+pub(super) struct Document<'a> {
+    name: String,
+    line_starts: Vec<usize>,
+    root: Spanned<DeTable<'a>>,
+    environment: Environment<'a>,
+    problems: RefCell<Vec<Problem>>,
+    accepted: RefCell<Vec<String>>,
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// When it is too large or not UTF-8.
+pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
+    let refuse = |line, message: String| Problem {
+        place: Place { origin: name.to_owned(), line, key: String::new() },
+        message,
+        hint: None,
+    };
+    if bytes.len() > MAX_FILE_BYTES {
+        return Err(refuse(None, "is larger than 1 MiB: is it the right file?".to_owned()));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+        refuse(Some(line), "is not UTF-8 text: save it as UTF-8".to_owned())
+    })
+}
+
+impl<'a> Document<'a> {
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// All syntax errors. What lies around one is not looked at: it would only yield problems that are none.
+    pub(super) fn parse(name: &str, text: &'a str, environment: Environment<'a>) -> Result<Self, Vec<Problem>> {
+        let line_starts =
+            std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1));
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let document = Self {
+            name: name.to_owned(),
+            line_starts: line_starts.collect(),
+            root,
+            environment,
+            problems: RefCell::default(),
+            accepted: RefCell::default(),
+        };
+        errors.iter().for_each(|error| document.refuse_syntax(error));
+        if errors.is_empty() {
+            return Ok(document);
+        }
+        let mut problems = document.problems.into_inner();
+        sort(&mut problems, name);
+        Err(problems)
+    }
+
+    /// The top level.
+    pub(super) fn root(&self) -> Section<'_> {
+        Section::root(self, self.root.get_ref())
+    }
+
+    /// Adds a problem.
+    pub(super) fn refuse(&self, place: Place, message: impl Into<String>, hint: Option<String>) {
+        self.problems.borrow_mut().push(Problem { place, message: message.into(), hint });
+    }
+
+    /// Adds the problems of another file.
+    pub(super) fn refuse_all(&self, problems: Vec<Problem>) {
+        self.problems.borrow_mut().extend(problems);
+    }
+
+    /// Every problem, and every key that was asked for, as in `limits.vantages` and `source.nodes.id`.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<String>) {
+        self.environment.unused(&self.problems);
+        let mut accepted = self.accepted.into_inner();
+        accepted.sort();
+        accepted.dedup();
+        let mut problems = self.problems.into_inner();
+        sort(&mut problems, &self.name);
+        (problems, accepted)
+    }
+
+    fn refuse_syntax(&self, error: &Error) {
+        let line = error.span().map(|span| self.line(span.start));
+        let place = Place { origin: self.name.clone(), line, key: String::new() };
+        self.refuse(place, error.message().trim().replace('\n', ", "), None);
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset)
+    }
+}
+
+/// The file's own problems in its order, then those of variables and of other files.
+fn sort(problems: &mut [Problem], own: &str) {
+    let key = |problem: &Problem| (problem.place.origin != own, problem.place.origin.clone(), problem.place.line);
+    problems.sort_by_cached_key(key);
+}

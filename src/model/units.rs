@@ -158,7 +158,7 @@ fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
         return whole.checked_mul(factor);
     }
     let product = number.parse::<f64>().ok()? * factor as f64;
-    // A float above 2^53 has no fraction left to lose, and `as` saturates.
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be within u64, and rounded")]
     (product.is_finite() && product < u64::MAX as f64).then_some(product.round() as u64)
 }
 

@@ -1,1 +1,384 @@
-//! (to come)
+//! The data directory: what was appended is read back, whatever happens in between.
+
+#![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use bandprobe::{
+    archive::{
+        Error,
+        file::What,
+        format,
+        log::{SEAL_AGE, SEAL_BYTES, Writer},
+        reader,
+        recover::{Recovered, recover},
+        retain,
+        spool::{Rejected, Spool},
+        status::{status, waiting},
+    },
+    model::units::Bytes,
+};
+use jiff::{Timestamp, ToSpan};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+#[test]
+fn each_file_is_line_protocol_with_a_count_and_a_checksum() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    writer.append(time(0), b"a v=1i 1\nb v=2i 2\n", 2).unwrap();
+    assert_eq!(
+        fs::read_to_string(only(dir.path(), "open")).unwrap(),
+        format!("{}a v=1i 1\nb v=2i 2\n", format::HEADER)
+    );
+    let sealed = writer.seal().unwrap().unwrap();
+    assert_eq!((sealed.name, sealed.points), (format!("2026-11-21T100000.000000000Z-{}.lp", std::process::id()), 2));
+    let text = fs::read_to_string(only(dir.path(), "spool")).unwrap();
+    assert_eq!(text, "# bandprobe lines format=1\na v=1i 1\nb v=2i 2\n# end points=2 crc32c=ae48cfa4\n");
+    assert_eq!(writer.seal().unwrap(), None, "nothing is sealed twice");
+    assert_eq!(names(dir.path(), "open"), Vec::<String>::new());
+}
+
+#[test]
+fn a_batch_that_is_not_whole_lines_is_refused_as_a_whole() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    for (lines, points) in [("a v=1i 1", 1), ("a v=1i 1\n", 2), ("a v=1i 1\nb", 1), ("", 1)] {
+        let refused = writer.append(time(0), lines.as_bytes(), points);
+        assert!(matches!(refused, Err(Error::NotWholeLines { .. })), "{lines:?}");
+    }
+    assert_eq!((writer.seal().unwrap(), read(dir.path())), (None, vec![]));
+}
+
+#[test]
+fn syncing_and_sealing_are_due_by_the_callers_clock() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    let every = Duration::from_secs(10);
+    assert!(!writer.needs_sync(time(100), every) && !writer.needs_seal(time(100_000)), "nothing was written");
+    writer.append(time(0), b"a v=1i 1\n", 1).unwrap();
+    writer.append(time(5), b"a v=1i 2\n", 1).unwrap();
+    assert!(!writer.needs_sync(time(9), every) && writer.needs_sync(time(10), every));
+    writer.sync().unwrap();
+    assert!(!writer.needs_sync(time(100), every));
+    let age = i64::try_from(SEAL_AGE.as_secs()).unwrap();
+    assert!(!writer.needs_seal(time(age - 1)) && writer.needs_seal(time(age)));
+    assert!(writer.needs_seal(time(-age)), "a clock that was set back must not keep the file open for ever");
+    let line = format!("a v=\"{}\" 1\n", "x".repeat(usize::try_from(SEAL_BYTES).unwrap()));
+    writer.append(time(5), line.as_bytes(), 1).unwrap();
+    assert!(writer.needs_seal(time(5)));
+}
+
+#[test]
+fn recovery_cuts_half_a_line_and_leaves_living_writers_alone() {
+    let dir = TempDir::new().unwrap();
+    let mut dead = Writer::open(dir.path()).unwrap();
+    dead.append(time(0), b"a v=1i 1\na v=1i 2\n", 2).unwrap();
+    let orphan = only(dir.path(), "open");
+    let mut alive = Writer::open(dir.path()).unwrap();
+    alive.append(time(1), b"b v=1i 1\n", 1).unwrap();
+    assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
+
+    drop(dead);
+    append_raw(&orphan, b"a v=1i 3 torn");
+    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 2, cut_bytes: 13 });
+    assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
+    alive.append(time(2), b"b v=1i 2\n", 1).unwrap();
+    assert_eq!(read(dir.path()), ["a v=1i 1", "a v=1i 2", "b v=1i 1", "b v=1i 2"]);
+}
+
+#[test]
+fn a_crash_between_trailer_and_rename_is_finished_and_empty_files_vanish() {
+    let dir = TempDir::new().unwrap();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    writer.append(time(0), b"a v=1i 1\n", 1).unwrap();
+    let name = writer.seal().unwrap().unwrap().name;
+    fs::rename(dir.path().join("spool").join(&name), dir.path().join("open").join(&name)).unwrap();
+    let before = fs::read(dir.path().join("open").join(&name)).unwrap();
+    for (empty, content) in [("2026-11-21T110000.000000000Z-1.lp", format::HEADER), (".x.lp.new", "")] {
+        fs::write(dir.path().join("open").join(empty), content).unwrap();
+    }
+    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 1, cut_bytes: 0 });
+    assert_eq!(fs::read(dir.path().join("spool").join(&name)).unwrap(), before);
+    assert_eq!(fs::read_dir(dir.path().join("open")).unwrap().count(), 0);
+}
+
+#[test]
+fn damage_is_reported_and_every_readable_line_is_handed_out() {
+    let whole = "# bandprobe lines format=1\na v=1i 1\nb v=2i 2\n# end points=2 crc32c=ae48cfa4\n";
+    let long = "x".repeat(format::MAX_LINE * 2);
+    let check = |content: &[u8], lines: &[&str], damage: &[What]| {
+        let dir = TempDir::new().unwrap();
+        Writer::open(dir.path()).unwrap();
+        fs::write(dir.path().join("spool/2026-11-21T100000.000000000Z-1.lp"), content).unwrap();
+        let (found, damages): (Vec<_>, Vec<_>) = reader::lines(dir.path(), None).unwrap().partition(Result::is_ok);
+        let damages: Vec<_> = damages.into_iter().map(|damage| damage.unwrap_err().what).collect();
+        assert_eq!(damages, damage, "{}", String::from_utf8_lossy(&content[..content.len().min(200)]));
+        assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), lines);
+    };
+    let (a, b) = ("a v=1i 1", "b v=2i 2");
+    check(whole.as_bytes(), &[a, b], &[]);
+    check(b"", &[], &[What::Trailer]);
+    check(&whole.as_bytes()[..44], &[a], &[What::Trailer]);
+    check(whole.replace("v=2i", "v=3i").as_bytes(), &[a, "b v=3i 2"], &[What::Checksum]);
+    check(whole.replace("points=2", "points=3").as_bytes(), &[a, b], &[What::Count { sealed: 3, found: 2 }]);
+    check(format!("{whole}c v=1i 1\n").as_bytes(), &[a, b, "c v=1i 1"], &[What::AfterTrailer]);
+    check(format!("{whole}half").as_bytes(), &[a, b], &[What::AfterTrailer]);
+    check(b"a v=1i 1\nb v=2i 2\n", &[a, b], &[What::Header, What::Trailer]);
+    check(b"\n\na v=1i 1\n", &[a], &[What::Header, What::Trailer]);
+    check(format!("{}a\0 v=1i 1\n{b}\n", format::HEADER).as_bytes(), &[b], &[What::Line(2), What::Trailer]);
+    check(&[format::HEADER.as_bytes(), b"\xff\n"].concat(), &[], &[What::Line(2), What::Trailer]);
+    check(format!("{}{long}\n{b}\n", format::HEADER).as_bytes(), &[b], &[What::Line(2), What::Trailer]);
+}
+
+#[test]
+fn only_one_process_drains() {
+    let dir = TempDir::new().unwrap();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let refused = Spool::lock(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains(&format!("delivered by another process (pid {})", std::process::id())), "{refused}");
+    drop(spool);
+    Spool::lock(dir.path()).unwrap();
+}
+
+#[test]
+fn status_counts_what_lies_where() {
+    let dir = TempDir::new().unwrap();
+    let names = fill(dir.path(), &[0, 60, 120, 180]);
+    let spool = Spool::lock(dir.path()).unwrap();
+    spool.delivered(&names[0]).unwrap();
+    spool.set_aside(&names[1]).unwrap();
+    let rejected = [Rejected { line: "c v=1i 1".to_owned(), message: "no\nsuch field".to_owned() }];
+    spool.quarantine(&names[2], &rejected).unwrap();
+    spool.delivered(&names[2]).unwrap();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    writer.append(time(300), b"a v=1i 1\n", 1).unwrap();
+
+    let found = status(dir.path()).unwrap();
+    let points = [found.open, found.spool, found.archived, found.rejected, found.bad].map(|a| (a.files, a.points));
+    assert_eq!(points, [(1, 1), (1, 2), (2, 4), (1, 1), (1, 2)]);
+    assert_eq!(found.oldest, Some(time(180)));
+    let kept = fs::read_to_string(dir.path().join("rejected").join(&names[2])).unwrap();
+    assert!(kept.contains("# no such field\nc v=1i 1\n"), "{kept}");
+}
+
+#[test]
+fn limits_delete_delivered_files_first_and_count_what_was_not() {
+    let dir = TempDir::new().unwrap();
+    let names = fill(dir.path(), &[0, 60, 120, 180]);
+    let spool = Spool::lock(dir.path()).unwrap();
+    spool.delivered(&names[0]).unwrap();
+    spool.delivered(&names[2]).unwrap();
+    let enforce = |size, keep, now| retain::enforce(&spool, Bytes(size), Duration::from_secs(keep), now).unwrap();
+    let day = 86_400;
+    assert_eq!(enforce(u64::MAX, day, time(14 * 3600 + day as i64 - 1)), retain::Removed::default());
+
+    // Every file here takes one block of the disk.
+    let block = 4096;
+    let removed = enforce(3 * block, day, time(0));
+    assert_eq!((removed.delivered_files, removed.dropped_files), (1, 0));
+    assert_eq!(self::names(dir.path(), "archive"), [names[2].clone()]);
+    let removed = enforce(block, day, time(0));
+    assert_eq!((removed.delivered_files, removed.dropped_files, removed.dropped_points), (1, 1, 2));
+    assert_eq!(self::names(dir.path(), "spool"), [names[3].clone()], "the oldest undelivered goes first");
+
+    spool.delivered(&names[3]).unwrap();
+    let expired = enforce(u64::MAX, day, time(14 * 3600 + day as i64));
+    assert_eq!((expired.delivered_files, expired.dropped_files), (1, 0));
+}
+
+#[test]
+fn finished_days_become_one_file_and_no_point_is_read_twice() {
+    let dir = TempDir::new().unwrap();
+    let hour = 3600;
+    let names = fill(dir.path(), &[0, 60, 120, 20 * hour, 21 * hour]);
+    let spool = Spool::lock(dir.path()).unwrap();
+    let tomorrow = time(22 * hour);
+    for name in [&names[0], &names[1], &names[3], &names[4]] {
+        spool.delivered(name).unwrap();
+    }
+    let all = read(dir.path());
+    let part = fs::read(dir.path().join("archive").join(&names[0])).unwrap();
+    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 2);
+    let today = [names[3].clone(), names[4].clone()];
+    assert_eq!(self::names(dir.path(), "archive"), [&["2026-11-21.lp".to_owned()][..], &today].concat());
+    assert_eq!(sorted(read(dir.path())), sorted(all.clone()));
+
+    // The crash after the merged file got its name: a part is still there.
+    fs::write(dir.path().join("archive").join(&names[0]), part).unwrap();
+    assert_eq!(sorted(read(dir.path())), sorted(all.clone()));
+    // A file of that day that was delivered late joins it, and the left-over part goes.
+    spool.delivered(&names[2]).unwrap();
+    let open = reader::lines(dir.path(), None).unwrap();
+    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 0, "not under a reader's feet");
+    drop(open);
+    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 2);
+    assert_eq!(self::names(dir.path(), "archive").len(), 3);
+    assert_eq!(sorted(read(dir.path())), sorted(all));
+}
+
+#[test]
+fn today_is_merged_too_when_it_has_many_files() {
+    let dir = TempDir::new().unwrap();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let deliver = |from: i64, count: i64| {
+        for name in fill(dir.path(), &(from..from + count).collect::<Vec<_>>()) {
+            spool.delivered(&name).unwrap();
+        }
+        retain::merge_days(&spool, time(3600)).unwrap()
+    };
+    assert_eq!([deliver(0, 100), deliver(100, 1), deliver(101, 99), deliver(200, 1)], [0, 101, 0, 101]);
+    assert_eq!(names(dir.path(), "archive"), ["2026-11-21.lp"]);
+    assert_eq!(read(dir.path()).len(), 402);
+}
+
+#[test]
+fn files_that_were_last_written_before_are_left_out() {
+    let dir = TempDir::new().unwrap();
+    let names = fill(dir.path(), &[0, 60]);
+    let old = OpenOptions::new().write(true).open(dir.path().join("spool").join(&names[0])).unwrap();
+    old.set_modified(std::time::SystemTime::from(time(0))).unwrap();
+    let since = |seconds| reader::lines(dir.path(), Some(time(seconds))).unwrap().count();
+    assert_eq!((since(0), since(1)), (4, 2));
+}
+
+/// What the model does to the directory.
+#[derive(Clone, Debug)]
+enum Act {
+    Append(u64),
+    Seal,
+    /// The process dies; of the open file so many bytes (in thousandths) reach the disk.
+    Crash(u64),
+    Recover,
+    Deliver,
+    MergeDays,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => (1..5_u64).prop_map(Act::Append),
+        2 => Just(Act::Seal),
+        1 => (0..=1000_u64).prop_map(Act::Crash),
+        2 => Just(Act::Recover),
+        3 => Just(Act::Deliver),
+        1 => Just(Act::MergeDays),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// CRC-32C finds every change within 32 bits in a row.
+    #[test]
+    fn no_changed_byte_goes_unnoticed(at in any::<prop::sample::Index>(), change in 1..=255_u8) {
+        let dir = TempDir::new().unwrap();
+        let name = fill(dir.path(), &[0]).remove(0);
+        let path = dir.path().join("spool").join(name);
+        let mut content = fs::read(&path).unwrap();
+        let at = at.index(content.len());
+        content[at] ^= change;
+        fs::write(&path, content).unwrap();
+        prop_assert!(reader::lines(dir.path(), None).unwrap().any(|line| line.is_err()));
+    }
+
+    #[test]
+    fn the_directory_agrees_with_a_list(acts in prop::collection::vec(act(), 1..40)) {
+        let dir = TempDir::new().unwrap();
+        let spool = Spool::lock(dir.path()).unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        // Per file: its lines, in the order of the files' names.
+        let mut model: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut growing: Option<String> = None;
+        let mut undelivered = 0;
+        for (step, act) in acts.into_iter().enumerate() {
+            let now = time(i64::try_from(step).unwrap() * 7200);
+            match act {
+                Act::Append(points) => {
+                    let lines: Vec<_> = (0..points).map(|i| format!("m,step={step} v={i}i {step}")).collect();
+                    writer.append(now, (lines.join("\n") + "\n").as_bytes(), points).unwrap();
+                    let name = growing.get_or_insert_with(|| format::name(now, std::process::id()));
+                    model.entry(name.clone()).or_default().extend(lines);
+                }
+                Act::Seal => {
+                    let sealed = writer.seal().unwrap();
+                    prop_assert_eq!(sealed.as_ref().map(|sealed| &sealed.name), growing.as_ref());
+                    undelivered += u64::from(sealed.is_some());
+                    growing = None;
+                }
+                Act::Crash(share) => {
+                    drop(writer);
+                    if let Some(name) = growing.take() {
+                        let path = dir.path().join("open").join(&name);
+                        let content = fs::read_to_string(&path).unwrap();
+                        let left = usize::try_from(content.len() as u64 * share / 1000).unwrap();
+                        File::options().write(true).open(&path).unwrap().set_len(left as u64).unwrap();
+                        let whole = content[..left].rfind('\n').map_or("", |end| &content[..end]);
+                        let lines: Vec<_> =
+                            whole.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
+                        model.insert(name, lines);
+                    }
+                    writer = Writer::open(dir.path()).unwrap();
+                }
+                Act::Recover => undelivered += recover(dir.path()).unwrap().files,
+                Act::Deliver => {
+                    let oldest = spool.oldest().unwrap();
+                    prop_assert_eq!(oldest.is_some(), undelivered > 0);
+                    if let Some(name) = oldest {
+                        spool.delivered(&name).unwrap();
+                        undelivered -= 1;
+                    }
+                }
+                Act::MergeDays => { retain::merge_days(&spool, now).unwrap(); }
+            }
+            let expected: Vec<_> = model.values().flatten().cloned().collect();
+            // A file cut within its header still has it as damage until it is recovered; every line must be there.
+            let found: Vec<_> = reader::lines(dir.path(), None).unwrap().flatten().collect();
+            prop_assert_eq!(sorted(found), sorted(expected));
+            prop_assert_eq!(waiting(dir.path()).unwrap().len() as u64, undelivered);
+        }
+    }
+}
+
+fn time(seconds: i64) -> Timestamp {
+    "2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap() + seconds.seconds()
+}
+
+/// Seals one file of two points at each of these times; returns their names.
+fn fill(dir: &Path, times: &[i64]) -> Vec<String> {
+    let mut writer = Writer::open(dir).unwrap();
+    let mut seal = |&at: &i64| {
+        writer.append(time(at), format!("a v=1i {at}\nb v=2i {at}\n").as_bytes(), 2).unwrap();
+        writer.seal().unwrap().unwrap().name
+    };
+    times.iter().map(&mut seal).collect()
+}
+
+/// All lines of an undamaged directory.
+fn read(dir: &Path) -> Vec<String> {
+    reader::lines(dir, None).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn names(dir: &Path, folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(dir.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
+    sorted(entries.map(|name| name.into_string().unwrap()).filter(|name| !name.starts_with('.')).collect())
+}
+
+fn only(dir: &Path, folder: &str) -> PathBuf {
+    let names = names(dir, folder);
+    assert_eq!(names.len(), 1, "{names:?}");
+    dir.join(folder).join(&names[0])
+}
+
+fn append_raw(path: &Path, bytes: &[u8]) {
+    std::io::Write::write_all(&mut OpenOptions::new().append(true).open(path).unwrap(), bytes).unwrap();
+}
+
+fn sorted(mut lines: Vec<String>) -> Vec<String> {
+    lines.sort_unstable();
+    lines
+}

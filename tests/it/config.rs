@@ -1,1 +1,198 @@
-//! (to come)
+//! The configuration: what is refused and with which words, and what the defaults are.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use proptest::prelude::*;
+
+use bandprobe::{
+    config::{
+        Config, FamilyChoice, HttpChoice, Resolver,
+        check::{Input, load, shipped},
+        problem::Problems,
+    },
+    model::{
+        probe::{Extent, PartName, Pick, Spacing, Weight},
+        target::{AssetKind, Profile},
+        units::Bytes,
+    },
+};
+
+const SMALLEST: &str = r#"
+vantage = { id = "here" }
+source = [{ kind = "static", nodes = [
+    { id = "n1", endpoint = "http://n1.example/", assets = [{ kind = "image", path = "/1.webp" }] },
+] }]
+"#;
+
+fn read(file: &str, files: &[(&str, &[u8])], environment: &[(&str, &str)]) -> Result<Config, Problems> {
+    let files: BTreeMap<PathBuf, Vec<u8>> = files.iter().map(|(path, bytes)| (path.into(), bytes.to_vec())).collect();
+    let read = |path: &Path| {
+        let plain: PathBuf = path.components().filter(|part| part.as_os_str() != ".").collect();
+        files.get(&plain).cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file"))
+    };
+    let environment = environment.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    load(&Input { path: Path::new(file), environment: &environment, read: &read })
+}
+
+/// Each file of `tests/data/config` breaks one rule. Its first comment lines say what it is read with and what is said:
+/// `#env NAME=TEXT`, `#file PATH=TEXT` (with `\n`), `#> MESSAGE`.
+#[test]
+fn each_rule_has_its_words() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config");
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let bytes = fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        let directives = |mark: &str| -> Vec<String> {
+            text.lines().filter_map(|line| line.strip_prefix(mark)).map(str::to_owned).collect()
+        };
+        let (environment, contents, expected) = (directives("#env "), directives("#file "), directives("#> "));
+        let contents: Vec<_> = contents.iter().map(|line| line.replace("\\n", "\n")).collect();
+        let files =
+            contents.iter().map(|line| line.split_once('=').unwrap()).map(|(path, text)| (path, text.as_bytes()));
+        let files: Vec<_> = files.chain([(name.as_str(), bytes.as_slice())]).collect();
+        let environment: Vec<_> = environment.iter().map(|line| line.split_once('=').unwrap()).collect();
+        let said =
+            read(&name, &files, &environment).map_or_else(|problems| problems.to_string(), |_| "fine".to_owned());
+        if said != expected.join("\n") {
+            wrong.push(format!("=== {name}\n{said}\n"));
+        }
+    }
+    assert!(wrong.is_empty(), "said something else than expected:\n{}", wrong.concat());
+}
+
+#[test]
+fn the_smallest_configuration_gets_every_default() {
+    let config = read("etc/b.toml", &[("etc/b.toml", SMALLEST.as_bytes())], &[]).unwrap();
+    assert_eq!((&*config.vantage.id, &*config.vantage.worker), ("here", "here"));
+    assert_eq!(config.probes.iter().map(|probe| &*probe.name).collect::<Vec<_>>(), ["image"], "no node has a video");
+    assert_eq!(config.probes[0], shipped("image").unwrap());
+    assert_eq!((config.probes[0].every, config.probes[0].spacing), (Duration::from_secs(300), Spacing::Memoryless));
+    assert_eq!(
+        (config.limits.bytes_per_day, config.limits.bytes_per_node_per_day),
+        (Bytes(5_000_000_000), Bytes(300_000_000))
+    );
+    assert_eq!((config.limits.vantages, config.limits.heavy_transfers), (10, 1));
+    assert_eq!((config.limits.light_transfers, config.limits.transfers_per_node), (8, 1));
+    assert_eq!((config.network.http, config.network.family), (HttpChoice::Auto, FamilyChoice::Any));
+    assert_eq!((&config.network.resolver, config.network.allow_private), (&Resolver::System, false));
+    assert_eq!((config.influxdb, config.window), (None, Duration::from_secs(3_600)));
+    assert_eq!(config.archive.dir, Path::new("etc/bandprobe-data"), "relative to the file");
+    assert_eq!((config.nodes.len(), config.nodes[0].profile), (1, Profile::Http));
+}
+
+#[test]
+fn the_shipped_probes_are_what_their_files_say() {
+    let video = shipped("video").unwrap();
+    assert_eq!((video.kind, video.weight, video.pick), (AssetKind::Video, Weight::Heavy, Pick::Sticky));
+    assert_eq!((video.every, video.deadlines.body), (Duration::from_secs(3_600), Duration::from_secs(20)));
+    let parts: Vec<_> = video.parts.iter().map(|part| (part.name, part.extent)).collect();
+    let mib = |count: u64| Bytes(count << 20);
+    let expected = [
+        (PartName::Start, Extent::First(mib(6))),
+        (PartName::Tail, Extent::Last(Bytes(256 << 10))),
+        (PartName::Seek, Extent::From { at: 0.5, bytes: mib(1) }),
+    ];
+    assert_eq!(parts, expected);
+    let image = shipped("image").unwrap();
+    assert_eq!(image.parts.iter().map(|part| part.extent).collect::<Vec<_>>(), [Extent::Full, Extent::Full]);
+    assert_eq!(shipped("status"), None);
+}
+
+#[test]
+fn the_shipped_sample_is_a_configuration() {
+    let sample = include_bytes!("../../deploy/bandprobe.toml");
+    let ca: &[u8] = b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    let files: [(&str, &[u8]); 3] =
+        [("bandprobe.toml", sample), ("lab-ca.pem", ca), ("influxdb-token", b"s3cret-t0ken==\n")];
+    let config = read("bandprobe.toml", &files, &[]).unwrap();
+    let influxdb = config.influxdb.as_ref().unwrap();
+    assert_eq!((influxdb.token.reveal(), influxdb.url.as_str()), ("s3cret-t0ken==", "http://127.0.0.1:8086/"));
+    assert!(!format!("{config:?}").contains("s3cret"), "a secret is never printed");
+    assert_eq!(config.nodes.iter().map(|node| node.profile).collect::<Vec<_>>(), [Profile::Http, Profile::Argus]);
+    assert_eq!(config.network.contact.as_deref(), Some("https://probes.example.net/"));
+}
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let text = format!(
+        "{SMALLEST}\n[influxdb]\nurl = \"http://a.example:1/\"\norg = \"o\"\nbucket = \"b\"\ntoken-file = \"gone\"\n"
+    );
+    let environment = [
+        ("BANDPROBE_VANTAGE_ID", "there"),
+        ("BANDPROBE_LIMITS_VANTAGES", "3"),
+        ("BANDPROBE_NETWORK_ALLOW_PRIVATE", "true"),
+        ("BANDPROBE_NETWORK_RESOLVER", "1.1.1.1, [::1]:5353"),
+        ("BANDPROBE_SCHEDULE_EVERY", "1m"),
+        ("BANDPROBE_INFLUXDB_URL", "http://b.example:2"),
+        ("BANDPROBE_INFLUXDB_TOKEN", "from-outside"),
+        ("BANDPROBE_ARCHIVE_DIR", "/var/lib/b"),
+        ("BANDPROBE_INFLUXD", "/usr/bin/influxd"),
+        ("PATH", "/usr/bin"),
+    ];
+    let config = read("b.toml", &[("b.toml", text.as_bytes())], &environment).unwrap();
+    assert_eq!((&*config.vantage.id, config.limits.vantages, config.network.allow_private), ("there", 3, true));
+    let servers = vec!["1.1.1.1:53".parse().unwrap(), "[::1]:5353".parse().unwrap()];
+    assert_eq!(config.network.resolver, Resolver::Servers(servers));
+    assert_eq!((config.probes[0].every, config.archive.dir), (Duration::from_secs(60), PathBuf::from("/var/lib/b")));
+    let influxdb = config.influxdb.unwrap();
+    assert_eq!((influxdb.token.reveal(), influxdb.url.as_str()), ("from-outside", "http://b.example:2/"));
+}
+
+#[test]
+fn an_own_probe_inherits_and_overrides() {
+    let text = format!(
+        "{SMALLEST}\nschedule = {{ every = \"10m\", spacing = \"fixed\", probes = [\"./p/mine.toml\", \"image\"] }}\n\
+         deadline = {{ dns = \"1s\", body = \"9s\" }}\n"
+    );
+    let own = "# Why?\nkind = \"image\"\nparts = [{ name = \"full\" }]\ndeadline = { body = \"3s\" }\n";
+    let config = read("b.toml", &[("b.toml", text.as_bytes()), ("p/mine.toml", own.as_bytes())], &[]).unwrap();
+    let [mine, image] = config.probes.as_slice() else { panic!("{:?}", config.probes) };
+    assert_eq!((&*mine.name, mine.every), ("mine", Duration::from_secs(600)));
+    assert_eq!(mine.spacing, Spacing::Fixed { jitter: Duration::from_secs(100) });
+    assert_eq!((mine.deadlines.dns, mine.deadlines.body), (Duration::from_secs(1), Duration::from_secs(3)));
+    assert_eq!(image.deadlines.body, Duration::from_secs(9));
+}
+
+#[test]
+fn counts_and_sizes_are_limited() {
+    let nodes = |count: usize| {
+        let node = |i| format!("{{id='n{i}',endpoint='http://n{i}.example',assets=[{{kind='image',path='1'}}]}},");
+        let nodes: String = (0..count).map(node).collect();
+        format!("vantage.id = 'here'\n[[source]]\nkind = 'static'\nnodes = [{nodes}]\n")
+    };
+    let refused = |text: &str| read("b.toml", &[("b.toml", text.as_bytes())], &[]).unwrap_err().to_string();
+    assert_eq!(read("b.toml", &[("b.toml", nodes(10_000).as_bytes())], &[]).unwrap().nodes.len(), 10_000);
+    assert_eq!(refused(&nodes(10_001)), "b.toml:4: source[0].nodes: 10001 entries are too many: 10000 at the most");
+    assert_eq!(refused(&" ".repeat((1 << 20) + 1)), "b.toml: is larger than 1 MiB: is it the right file?");
+    let probes = format!("{SMALLEST}\nschedule.probes = [{}]", "'image',".repeat(101));
+    assert!(refused(&probes).contains("schedule.probes: 101 probes are too many: 100 at the most"));
+    let own = format!("kind = 'image'\nparts = [{}]", "{name='full'},".repeat(11));
+    let text = format!("{SMALLEST}\nschedule.probes = ['./mine.toml']");
+    let problems = read("b.toml", &[("b.toml", text.as_bytes()), ("mine.toml", own.as_bytes())], &[]).unwrap_err();
+    assert_eq!(problems.to_string(), "./mine.toml:2: parts: 11 entries are too many: 10 at the most");
+    let missing = read("b.toml", &[], &[]).unwrap_err().to_string();
+    assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
+}
+
+proptest! {
+    /// Whatever the text, there is an answer; and what is refused has a reason.
+    #[test]
+    fn no_text_makes_it_panic(cut in 0..9_000_usize, gone in 0..40_usize, new in "[\\PC\n]{0,12}") {
+        let sample = include_str!("../../deploy/bandprobe.toml");
+        let mut text: Vec<char> = sample.chars().collect();
+        let cut = cut % text.len();
+        let end = (cut + gone).min(text.len());
+        text.splice(cut..end, new.chars());
+        let text: String = text.into_iter().collect();
+        let answer = read("b.toml", &[("b.toml", text.as_bytes()), ("influxdb-token", b"t")], &[]);
+        prop_assert!(answer.is_err_and(|problems| !problems.0.is_empty()), "there is no certificate file");
+    }
+}

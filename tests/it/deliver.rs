@@ -1,1 +1,471 @@
-//! (to come)
+//! Delivery: what each answer leads to, and that a real InfluxDB has every point in the end.
+
+#![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::Path,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use bandprobe::{
+    archive::{log::Writer, reader, spool::Spool, state, status::status},
+    config::{self, Secret},
+    deliver::{
+        drain::{Counters, Drain, Drained, Event, LastAnswer, STATE},
+        influx::{Influx, Timeouts},
+        policy,
+    },
+};
+use flate2::read::GzDecoder;
+use jiff::Timestamp;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+use crate::influxd;
+
+const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+#[tokio::test]
+async fn every_answer_leads_where_the_table_says() {
+    let message = r#"{"code":"invalid","message":"no good"}"#;
+    let portal = "HTTP/1.1 302 Found\r\nlocation: http://portal.example/\r\ncontent-length: 0\r\n\r\n";
+    for (answer, expected) in [
+        (NO_CONTENT.to_owned(), "sent 3"),
+        (answer(400, message), "divided: no good"),
+        (answer(422, message), "divided: no good"),
+        (answer(413, message), "divided: no good"),
+        (answer(400, "Bad Request"), "hold: answered 400 (Bad Request): InfluxDB does not answer like this"),
+        (answer(401, message), "hold: answered 401 (no good): the token is not accepted"),
+        (answer(403, message), "hold: answered 403 (no good): the token may not write to bucket"),
+        (answer(404, message), "hold: answered 404 (no good): create the bucket \"b\" in org \"o\""),
+        (answer(200, "<html>sign in"), "hold: answered 200 (<html>sign in): this is not InfluxDB"),
+        (portal.to_owned(), "hold: answered 302 (no text): this is not InfluxDB"),
+        (answer(429, message), "back off: answered 429 (no good)"),
+        (answer(500, ""), "back off: answered 500 (no text)"),
+        (answer(503, "busy\nnow"), "back off: answered 503 (busy now)"),
+        ("HTTP/1.1 204 No".to_owned(), "back off: "),
+        ("nonsense\r\n\r\n".to_owned(), "back off: "),
+        (String::new(), "back off: "),
+    ] {
+        let server = Server::start(vec![answer.clone()]);
+        let dir = spooled(3);
+        let mut drain = drain(dir.path(), &server.config());
+        let event = drain.step().await.unwrap();
+        let stays = !matches!(event, Event::Sent { .. });
+        let shown = show(&event).replace(&format!("http://127.0.0.1:{} ", server.port), "");
+        assert!(shown.starts_with(expected), "{answer:?}: {shown}");
+        assert_eq!(status(dir.path()).unwrap().spool.points, 3, "nothing leaves before its whole file is answered");
+        assert_eq!(drain.take_counters().points_written, if stays { 0 } else { 3 });
+        assert!(!shown.contains("secret"), "{shown}");
+        let request = server.requests.recv().unwrap();
+        assert!(
+            request.head.starts_with("POST /api/v2/write?bucket=b&org=o&precision=ns HTTP/1.1"),
+            "{}",
+            request.head
+        );
+        assert!(request.head.contains("authorization: Token secret"), "{}", request.head);
+        assert_eq!(request.body, "m,n=0 v=0i 1\nm,n=1 v=1i 2\nm,n=2 v=2i 3\n");
+    }
+}
+
+#[tokio::test]
+async fn silence_and_a_closed_port_are_tried_again_later() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (port, expected) in [(silent.local_addr().unwrap().port(), "timed out"), (closed, "refused")] {
+        let dir = spooled(1);
+        let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_millis(200) };
+        let influx = Influx::with_timeouts(&config(port), timeouts).unwrap();
+        let event = Drain::new(Spool::lock(dir.path()).unwrap(), influx).step().await.unwrap();
+        assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains(expected)), "{event:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_private_certificate_is_trusted_only_when_it_is_configured() {
+    let certified = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let tls = rustls::ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async || {
+        let mut stream = acceptor.accept(listener.accept().await.unwrap().0).await?;
+        stream.write_all(NO_CONTENT.as_bytes()).await?;
+        stream.flush().await?;
+        Ok::<_, std::io::Error>(stream)
+    };
+    let url = format!("https://127.0.0.1:{port}").parse().unwrap();
+    let stranger = config::InfluxDb { url, ..config(port) };
+    let pem = format!("# our own\n{}{}", certified.cert.pem(), certified.cert.pem());
+    let known = config::InfluxDb { extra_ca: Some(pem.into()), ..stranger.clone() };
+
+    let dir = spooled(1);
+    let mut drain = drain(dir.path(), &stranger);
+    let (event, served) = tokio::join!(drain.step(), serve());
+    let event = event.unwrap();
+    assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains("UnknownIssuer")), "{event:?}");
+    assert!(served.is_err());
+    drain.use_database(influx(&known));
+    let (event, served) = tokio::join!(drain.step(), serve());
+    assert_eq!(event.unwrap(), Event::Sent { points: 1 });
+    assert!(served.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn backoff_doubles_to_a_minute_and_its_reason_is_news_once() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let dir = spooled(1);
+    let mut drain = drain(dir.path(), &config(closed)).with_dice(|| 1.0);
+    let mut due = Instant::now();
+    for (attempt, seconds) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
+        let event = drain.step().await.unwrap();
+        assert!(Instant::now() >= due, "attempt {attempt} came early");
+        let Event::BackingOff { news, until, .. } = event else { panic!("{event:?}") };
+        assert_eq!((news, until - Instant::now()), (attempt == 0, Duration::from_secs(seconds)), "attempt {attempt}");
+        due = until;
+    }
+    assert_eq!(drain.take_counters(), Counters { retries: 8, ..Counters::default() });
+    assert!(state::load::<LastAnswer>(dir.path(), STATE).value.text.contains("refused"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
+    let server = Server::judging(|_| 204);
+    let dir = spooled(1);
+    let mut drain = drain(dir.path(), &server.config()).with_dice(|| 1.0);
+    fs::rename(dir.path().join("spool"), dir.path().join("elsewhere")).unwrap();
+    fs::write(dir.path().join("spool"), "not a folder").unwrap();
+    let start = Instant::now();
+    for waited in [0, 1, 3, 7] {
+        let problem = drain.step().await.unwrap_err().to_string();
+        assert!(problem.contains("cannot list") && problem.ends_with("spool"), "{problem}");
+        assert!(Instant::now() >= start + Duration::from_secs(waited));
+    }
+}
+
+#[tokio::test]
+async fn a_hold_lasts_a_minute_or_until_the_database_is_replaced() {
+    let server = Server::start(vec![answer(401, ""), answer(401, ""), NO_CONTENT.to_owned()]);
+    let dir = spooled(2);
+    let mut drain = drain(dir.path(), &server.config());
+    for expected in [true, false] {
+        let before = Instant::now();
+        let event = drain.step().await.unwrap();
+        let Event::Holding { news, until, .. } = event else { panic!("{event:?}") };
+        assert_eq!((news, until >= before + policy::HOLD), (expected, true));
+        // Time stands still only while no answer is awaited: it would run ahead to the request's timeout.
+        tokio::time::pause();
+        let early = tokio::time::timeout_at(until - Duration::from_millis(5), drain.step()).await;
+        assert!(early.is_err(), "{early:?}");
+        if expected {
+            tokio::time::sleep_until(until).await;
+        }
+        tokio::time::resume();
+    }
+    drain.use_database(influx(&server.config()));
+    assert_eq!(drain.step().await.unwrap(), Event::Sent { points: 2 });
+    assert!(matches!(drain.step().await.unwrap(), Event::Finished { points: 2, rejected: 0, .. }));
+    assert_eq!(state::load::<LastAnswer>(dir.path(), STATE).value.text, "delivered");
+}
+
+#[tokio::test]
+async fn too_large_a_batch_is_halved_until_it_fits_and_a_line_that_never_does_is_quarantined() {
+    let server = Server::judging(|body| if body.lines().count() > 2 || body.contains("n=6 ") { 413 } else { 204 });
+    let dir = spooled(9);
+    let mut drain = drain(dir.path(), &server.config());
+    let drained = drain.drain_once(soon()).await.unwrap();
+    assert_eq!(drained, Drained { delivered: 8, rejected: 1, waiting: 0, reason: None });
+    assert_eq!(rejected_lines(dir.path()), ["# said 413", "m,n=6 v=6i 7"]);
+}
+
+#[tokio::test]
+async fn bad_lines_are_found_and_kept_with_the_message_and_the_others_are_delivered() {
+    let server = Server::judging(|body| if body.contains("n=13 ") || body.contains("n=700 ") { 400 } else { 204 });
+    let dir = spooled(1000);
+    let mut drain = drain(dir.path(), &server.config());
+    let drained = drain.drain_once(soon()).await.unwrap();
+    assert_eq!(drained, Drained { delivered: 998, rejected: 2, waiting: 0, reason: None });
+    let kept = ["# said 400", "m,n=13 v=13i 14", "# said 400", "m,n=700 v=700i 701"];
+    assert_eq!(rejected_lines(dir.path()), kept);
+    let found = status(dir.path()).unwrap();
+    assert_eq!((found.spool.files, found.archived.files, found.rejected.points), (0, 1, 2));
+    assert!(server.requests.try_iter().count() < 45, "two searches through 1000 lines");
+}
+
+#[tokio::test]
+async fn files_go_oldest_first_in_batches_of_bounded_size() {
+    let server = Server::judging(|_| 204);
+    let dir = spooled(12_000);
+    append(dir.path(), "2026-11-21T09:00:00Z", "m,n=first v=1i 1\n", 1);
+    let mut drain = drain(dir.path(), &server.config());
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 12_001);
+    let sizes: Vec<_> = server.requests.try_iter().map(|request| request.body.lines().count()).collect();
+    assert_eq!(sizes, [1, 5000, 5000, 2000]);
+    assert_eq!(drain.step().await.unwrap(), Event::Idle);
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_set_aside_and_only_what_can_be_trusted_is_sent() {
+    for (damage, sent, kept) in [
+        (("v=1i", "v=7i"), 0, 3), // some value is wrong, and nobody knows which
+        (("# end points", "# no"), 3, 0),
+        (("m,n=1", "m,\0=1"), 0, 3),
+    ] {
+        let server = Server::judging(|_| 204);
+        let dir = spooled(3);
+        let mut paths = fs::read_dir(dir.path().join("spool")).unwrap().map(|entry| entry.unwrap().path());
+        let path = paths.find(|path| path.extension().is_some_and(|extension| extension == "lp")).unwrap();
+        fs::write(&path, fs::read_to_string(&path).unwrap().replace(damage.0, damage.1)).unwrap();
+        let mut drain = drain(dir.path(), &server.config());
+        let drained = drain.drain_once(soon()).await.unwrap();
+        assert_eq!((drained.delivered, drained.rejected, drained.waiting), (sent, kept, 0), "{damage:?}");
+        assert_eq!(status(dir.path()).unwrap().bad.files, 1);
+        assert!(reader::lines(dir.path(), None).unwrap().any(|line| line.is_err()), "{damage:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_step_loses_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = spooled(3);
+    let mut drain = drain(dir.path(), &config(silent.local_addr().unwrap().port()));
+    let drained = drain.drain_once(Instant::now() + Duration::from_millis(20)).await.unwrap();
+    assert_eq!((drained.delivered, drained.waiting, drained.reason.is_some()), (0, 3, true));
+    let server = Server::judging(|_| 204);
+    drain.use_database(Influx::new(&server.config()).unwrap());
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 3);
+}
+
+#[tokio::test]
+async fn a_delivered_file_is_read_back() {
+    let Some(server) = influxd::shared() else { return };
+    let config = server.bucket();
+    let dir = TempDir::new().unwrap();
+    let lines =
+        "m,place=a\\ b v=1i,f=0.5,s=\"x \\\"y\\\" \\\\\" 1763719200000000001\nm,place=c v=-2i 1763719200000000002\n";
+    append(dir.path(), "2026-11-21T10:00:00Z", lines, 2);
+    let drained = drain(dir.path(), &config).drain_once(soon()).await.unwrap();
+    assert_eq!(drained, Drained { delivered: 2, rejected: 0, waiting: 0, reason: None });
+    let rows = server.query(&config.bucket, "SELECT v, f, s, place FROM m");
+    assert_eq!(
+        rows[0],
+        serde_json::json!([1763719200000000001_u64, 1, 0.5, "x \"y\" \\", "a b"]).as_array().unwrap()[..]
+    );
+    assert_eq!(rows[1], serde_json::json!([1763719200000000002_u64, -2, null, null, "c"]).as_array().unwrap()[..]);
+
+    // The same file again, as after a crash before its rename: the same points.
+    let mut names = fs::read_dir(dir.path().join("archive")).unwrap().map(|entry| entry.unwrap().file_name());
+    let name = names.find(|name| name.to_str().unwrap().ends_with(".lp")).unwrap();
+    fs::rename(dir.path().join("archive").join(&name), dir.path().join("spool").join(&name)).unwrap();
+    assert_eq!(drain(dir.path(), &config).drain_once(soon()).await.unwrap().delivered, 2);
+    assert_eq!(server.count(&config.bucket, "m", "v"), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_token_and_a_missing_bucket_hold_everything_until_they_are_put_right() {
+    let Some(server) = influxd::shared() else { return };
+    let config = server.missing_bucket();
+    let dir = spooled(100);
+    let wrong = config::InfluxDb { token: Secret::new("wrong"), ..config.clone() };
+    let mut drain = drain(dir.path(), &wrong);
+    let held = drain.drain_once(soon()).await.unwrap();
+    assert_eq!((held.delivered, held.rejected, held.waiting), (0, 0, 100));
+    assert!(held.reason.unwrap().contains("[influxdb] token-file"));
+
+    drain.use_database(influx(&config));
+    let held = drain.drain_once(soon()).await.unwrap();
+    assert_eq!((held.delivered, held.rejected, held.waiting), (0, 0, 100));
+    let advice = format!("create the bucket {:?} in org \"dwg\"", config.bucket);
+    assert!(held.reason.as_ref().unwrap().contains(&advice), "{held:?}");
+
+    server.create_bucket(&config.bucket, 0);
+    drain.use_database(influx(&config));
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 100);
+    assert_eq!(server.count(&config.bucket, "m", "v"), 100);
+}
+
+#[tokio::test]
+async fn what_was_written_while_the_server_was_down_arrives() {
+    let Some(server) = influxd::own() else { return };
+    let config = server.bucket();
+    let dir = spooled(50);
+    let mut drain = drain(dir.path(), &config).with_dice(|| 0.0);
+    server.stop();
+    let event = drain.step().await.unwrap();
+    assert!(matches!(event, Event::BackingOff { .. }), "{event:?}");
+    server.restart();
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 50);
+    assert_eq!(server.count(&config.bucket, "m", "v"), 50);
+}
+
+#[tokio::test]
+async fn one_line_of_the_wrong_type_and_one_that_is_none_do_not_hold_up_the_others() {
+    let Some(server) = influxd::shared() else { return };
+    for (bad, expected) in [("m,n=500 v=\"text\" 501", "field type conflict"), ("m,n=500 v= 501", "unable to parse")] {
+        let config = server.bucket();
+        let dir = TempDir::new().unwrap();
+        let lines = lines(1000).replace("m,n=500 v=500i 501", bad);
+        append(dir.path(), "2026-11-21T10:00:00Z", &lines, 1000);
+        let drained = drain(dir.path(), &config).drain_once(soon()).await.unwrap();
+        assert_eq!(drained, Drained { delivered: 999, rejected: 1, waiting: 0, reason: None });
+        assert_eq!(server.count(&config.bucket, "m", "v"), 999);
+        let kept = rejected_lines(dir.path());
+        assert!(kept.len() == 2 && kept[0].contains(expected) && kept[1] == bad, "{kept:?}");
+    }
+}
+
+#[tokio::test]
+async fn points_that_are_older_than_the_retention_are_quarantined_at_once() {
+    let Some(server) = influxd::shared() else { return };
+    let config = server.missing_bucket();
+    server.create_bucket(&config.bucket, 3600);
+    let dir = spooled(1000);
+    let mut drain = drain(dir.path(), &config);
+    let event = drain.step().await.unwrap();
+    assert!(matches!(&event, Event::Divided { message } if message.contains("Retention Policy")), "{event:?}");
+    assert_eq!(drain.take_counters().points_rejected, 1000, "one answer about all of them is enough");
+    let drained = drain.drain_once(soon()).await.unwrap();
+    assert_eq!((drained.waiting, drained.rejected, rejected_lines(dir.path()).len()), (0, 0, 2000));
+}
+
+/// What the server got.
+struct Request {
+    head: String,
+    body: String,
+}
+
+/// A server on loopback that answers one request a connection.
+struct Server {
+    port: u16,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Server {
+    /// Answers with these texts, one after the other, and not at all then.
+    fn start(answers: Vec<String>) -> Self {
+        let mut answers = answers.into_iter();
+        Self::answering(move |_| answers.next())
+    }
+
+    /// Answers by the body: 204, or a status whose message says it.
+    fn judging(judge: fn(&str) -> u16) -> Self {
+        Self::answering(move |body| {
+            let status = judge(body);
+            let said = answer(status, &format!(r#"{{"message":"said {status}"}}"#));
+            Some(if status == 204 { NO_CONTENT.to_owned() } else { said })
+        })
+    }
+
+    fn answering(mut respond: impl FnMut(&str) -> Option<String> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (sender, requests) = mpsc::channel();
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let request = read_request(&stream);
+                let Some(answer) = respond(&request.body) else { return };
+                let _ = sender.send(request);
+                let _ = stream.write_all(answer.replacen("\r\n", "\r\nconnection: close\r\n", 1).as_bytes());
+            }
+        });
+        Self { port, requests }
+    }
+
+    fn config(&self) -> config::InfluxDb {
+        config(self.port)
+    }
+}
+
+fn read_request(stream: &TcpStream) -> Request {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut packed = vec![0; length];
+    reader.read_exact(&mut packed).unwrap();
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    let mut body = String::new();
+    GzDecoder::new(&packed[..]).read_to_string(&mut body).unwrap();
+    Request { head, body }
+}
+
+fn answer(status: u16, body: &str) -> String {
+    format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn config(port: u16) -> config::InfluxDb {
+    config::InfluxDb {
+        url: format!("http://127.0.0.1:{port}").parse().unwrap(),
+        org: "o".to_owned(),
+        bucket: "b".to_owned(),
+        token: Secret::new("secret"),
+        extra_ca: None,
+    }
+}
+
+fn influx(config: &config::InfluxDb) -> Influx {
+    Influx::new(config).unwrap()
+}
+
+fn drain(dir: &Path, config: &config::InfluxDb) -> Drain {
+    Drain::new(Spool::lock(dir).unwrap(), influx(config))
+}
+
+fn lines(count: u64) -> String {
+    (0..count).map(|n| format!("m,n={n} v={n}i {}\n", n + 1)).collect()
+}
+
+/// A data directory with one sealed file of so many points.
+fn spooled(count: u64) -> TempDir {
+    let dir = TempDir::new().unwrap();
+    append(dir.path(), "2026-11-21T10:00:00Z", &lines(count), count);
+    dir
+}
+
+fn append(dir: &Path, time: &str, lines: &str, points: u64) {
+    let mut writer = Writer::open(dir).unwrap();
+    writer.append(time.parse::<Timestamp>().unwrap(), lines.as_bytes(), points).unwrap();
+    writer.seal().unwrap().unwrap();
+}
+
+/// The one file of quarantined lines, without header and trailer.
+fn rejected_lines(dir: &Path) -> Vec<String> {
+    let paths: Vec<_> = fs::read_dir(dir.join("rejected")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(paths.len(), 1, "{paths:?}");
+    let text = fs::read_to_string(&paths[0]).unwrap();
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines[1..lines.len() - 1].to_vec()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn show(event: &Event) -> String {
+    match event {
+        Event::Sent { points } => format!("sent {points}"),
+        Event::Divided { message } => format!("divided: {message}"),
+        Event::Holding { reason, .. } => format!("hold: {reason}"),
+        Event::BackingOff { reason, .. } => format!("back off: {reason}"),
+        other => format!("{other:?}"),
+    }
+}

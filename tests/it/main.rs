@@ -5,6 +5,8 @@ mod archive;
 mod config;
 mod deliver;
 mod demo;
+mod fault;
+mod influxd;
 mod measure;
 mod net;
 mod pipeline;

@@ -1,1 +1,183 @@
-//! (to come)
+//! The schedule: never early, never overlapping, never in a burst, and every slot accounted for; the day's bytes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bandprobe::{
+    model::{
+        probe::Spacing,
+        units::{Bytes, Micros},
+    },
+    schedule::{
+        budget::{Admission, Budget, Spent},
+        queue::Queue,
+    },
+};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+
+const EVERY: Duration = Duration::from_secs(60);
+const SPACINGS: [Spacing; 4] = [
+    Spacing::Memoryless,
+    Spacing::Fixed { jitter: Duration::ZERO },
+    Spacing::Fixed { jitter: Duration::from_secs(20) },
+    Spacing::Fixed { jitter: EVERY },
+];
+
+/// What a worker sees of one entry.
+#[derive(Default)]
+struct Seen {
+    is_told: bool,
+    is_running: bool,
+    last_start: Option<Micros>,
+    starts: u64,
+}
+
+/// One step of a worker: time passes, due runs are told; then some waiting runs start and some running ones finish.
+type Step = (u64, u8, u8);
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    // Mostly seconds, at times hours: a suspended machine.
+    let passes = prop_oneof![9 => 0..40_000_000_u64, 1 => 0..40_000_000_000_u64];
+    proptest::collection::vec((passes, any::<u8>(), any::<u8>()), 1..200)
+}
+
+/// Plays the steps against three entries and returns starts, waiting and missed ones, and the end.
+fn play(spacing: Spacing, seed: u64, steps: &[Step]) -> (u64, u64, u64, Micros) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut queue = Queue::new((0..3_u8).map(|key| (key, spacing, EVERY)), Micros::ZERO, &mut rng);
+    let mut seen: BTreeMap<u8, Seen> = (0..3).map(|key| (key, Seen::default())).collect();
+    let mut now = Micros::ZERO;
+    for (passes, starting, finishing) in steps {
+        now = Micros(now.0 + passes);
+        let is_due = queue.next_due().expect("there are entries") <= now;
+        let told = queue.pop(now, &mut rng);
+        assert!(is_due || told.is_empty(), "told early at {now}");
+        assert!(queue.next_due().expect("there are entries") > now, "what is due is told or missed");
+        for key in told {
+            let entry = seen.get_mut(&key).expect("a key of ours");
+            assert!(!entry.is_told && !entry.is_running, "{key} overlaps at {now}");
+            entry.is_told = true;
+        }
+        for (key, entry) in &mut seen {
+            if entry.is_told && starting & (1 << key) != 0 {
+                let intended = queue.start(*key, now).expect("told, so it waits");
+                assert!(intended <= now, "{key} starts before {intended}");
+                let gap = entry.last_start.map(|start| now.saturating_sub(start));
+                assert!(gap.is_none_or(|gap| gap.as_duration() >= EVERY / 20), "{key} in a burst: {gap:?}");
+                *entry = Seen { is_told: false, is_running: true, last_start: Some(now), starts: entry.starts + 1 };
+            } else if entry.is_running && finishing & (1 << key) != 0 {
+                assert_eq!(queue.start(*key, now), None, "it runs already");
+                queue.finish(*key);
+                entry.is_running = false;
+            }
+        }
+    }
+    let starts = seen.values().map(|entry| entry.starts).sum();
+    let waiting = seen.values().map(|entry| u64::from(entry.is_told)).sum();
+    (starts, waiting, queue.take_missed(), now)
+}
+
+proptest! {
+    #[test]
+    fn runs_are_never_early_never_overlap_and_never_burst(index in 0..SPACINGS.len(), seed: u64, steps in steps()) {
+        play(SPACINGS[index], seed, &steps);
+    }
+
+    #[test]
+    fn every_slot_of_a_grid_is_run_or_missed(seed: u64, steps in steps()) {
+        let spacing = Spacing::Fixed { jitter: Duration::ZERO };
+        let (starts, waiting, missed, end) = play(spacing, seed, &steps);
+        // The same dice give the same first slots.
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut queue = Queue::new((0..3_u8).map(|key| (key, spacing, EVERY)), Micros::ZERO, &mut rng);
+        let mut slots = 0;
+        while let Some(due) = queue.next_due().filter(|due| *due <= end) {
+            for key in queue.pop(due, &mut rng) {
+                slots += 1;
+                queue.finish(key);
+            }
+        }
+        prop_assert_eq!(queue.take_missed(), 0);
+        prop_assert_eq!(starts + waiting + missed, slots);
+    }
+}
+
+#[test]
+fn first_slots_are_spread_over_one_interval() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut queue = Queue::new((0..1_000_u16).map(|key| (key, Spacing::Memoryless, EVERY)), Micros(5), &mut rng);
+    let mut told = Vec::new();
+    for second in 1..=60 {
+        let before = queue.pop(Micros(5 + second * 1_000_000), &mut rng);
+        // Those that were told already are waiting, and are not told again.
+        told.push(before.len());
+    }
+    assert_eq!(told.iter().sum::<usize>(), 1_000);
+    assert!(told.iter().all(|count| (4..40).contains(count)), "{told:?}");
+}
+
+#[test]
+fn a_waiting_run_takes_the_newer_slot() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let fixed = Spacing::Fixed { jitter: Duration::ZERO };
+    let mut queue = Queue::new([('a', fixed, EVERY)], Micros::ZERO, &mut rng);
+    let first = queue.next_due().unwrap();
+    let second = Micros(first.0 + 60_000_000);
+    assert_eq!(queue.pop(first, &mut rng), ['a']);
+    assert!(queue.pop(second, &mut rng).is_empty(), "told once");
+    assert_eq!((queue.take_missed(), queue.take_missed()), (1, 0));
+    assert_eq!(queue.start('a', Micros(second.0 + 7)), Some(second));
+    queue.finish('a');
+    assert_eq!(queue.next_due(), Some(Micros(second.0 + 60_000_000)));
+}
+
+#[test]
+fn after_a_suspend_nothing_is_made_up_for() {
+    let mut rng = StdRng::seed_from_u64(1);
+    for spacing in SPACINGS {
+        let mut queue = Queue::new([('a', spacing, EVERY)], Micros::ZERO, &mut rng);
+        let slot = queue.next_due().unwrap();
+        let awake = Micros(slot.0 + 8 * 3_600_000_000 + 1);
+        assert!(queue.pop(awake, &mut rng).is_empty(), "{spacing:?}");
+        assert_eq!(queue.take_missed(), 8 * 60 + 1, "{spacing:?}");
+        let next = queue.next_due().unwrap();
+        assert!(next > awake && next.0 - awake.0 <= 150_000_000, "{spacing:?}: {next}");
+    }
+}
+
+fn go(admission: Admission) -> bandprobe::schedule::budget::Reservation {
+    match admission {
+        Admission::Go(reservation) => reservation,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_budget_admits_what_fits_with_all_that_runs() {
+    let mut budget = Budget::new(Bytes(100), Bytes(60), Spent::default());
+    let first = go(budget.admit(1, "a", Bytes(40)));
+    assert_eq!(budget.admit(1, "a", Bytes(21)), Admission::SkipNode, "40 are reserved");
+    let second = go(budget.admit(1, "b", Bytes(60)));
+    assert_eq!(budget.admit(1, "c", Bytes(1)), Admission::SkipDay);
+    budget.spend(1, first, Bytes(10));
+    budget.spend(1, second, Bytes(0));
+    assert_eq!((budget.spent().total, budget.spent().by_node["a"]), (10, 10), "what was downloaded counts");
+    let third = go(budget.admit(1, "a", Bytes(50)));
+    assert_eq!(budget.admit(1, "a", Bytes(u64::MAX)), Admission::SkipDay);
+    // It ends on the next day, and counts there.
+    budget.spend(2, third, Bytes(50));
+    assert_eq!(budget.spent(), &Spent { day: 2, total: 50, by_node: [("a".to_owned(), 50)].into() });
+}
+
+#[test]
+fn a_budget_survives_a_restart_and_a_clock_that_steps_back() {
+    let mut budget = Budget::new(Bytes(100), Bytes(100), Spent::default());
+    let run = go(budget.admit(20_000, "a", Bytes(90)));
+    budget.spend(20_000, run, Bytes(90));
+    let kept = serde_json::to_string(budget.spent()).unwrap();
+    assert_eq!(kept, r#"{"day":20000,"total":90,"by_node":{"a":90}}"#);
+    let mut budget = Budget::new(Bytes(100), Bytes(100), serde_json::from_str(&kept).unwrap());
+    assert_eq!(budget.admit(20_000, "a", Bytes(11)), Admission::SkipDay);
+    assert_eq!(budget.admit(19_999, "a", Bytes(11)), Admission::SkipDay, "yesterday is no new day");
+    let _tomorrow = go(budget.admit(20_001, "a", Bytes(100)));
+}

@@ -1,0 +1,142 @@
+//! The format of a line file, version 1:
+//!
+//! ```text
+//! # bandprobe lines format=1
+//! # part 2026-11-21T100000.000000000Z-17.lp        (merged days only: which files are in it)
+//! bandprobe_transfer,vantage=fra … 1763719200000000000
+//! …
+//! # end points=1 crc32c=1a2b3c4d
+//! ```
+//!
+//! Points are the lines that are neither empty nor start with `#`. The checksum (CRC32C, RFC 3720 appendix B.4) is over
+//! every byte before the trailer, header included. A file in `open/` has no trailer yet.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+/// The first line of a file, with its newline.
+pub const HEADER: &str = "# bandprobe lines format=1\n";
+
+/// The longest line that is read, in bytes: a window's histogram takes some ten kB.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// What the last line of a sealed file says about the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trailer {
+    /// Points in the file.
+    pub points: u64,
+    /// CRC32C of every byte before the trailer.
+    pub crc: u32,
+}
+
+impl Trailer {
+    /// The line, with its newline.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        format!("{TRAILER}{} crc32c={:08x}\n", self.points, self.crc)
+    }
+
+    /// Reads the line, without its newline.
+    #[must_use]
+    pub fn parse(line: &str) -> Option<Self> {
+        let (points, crc) = line.strip_prefix(TRAILER)?.split_once(" crc32c=")?;
+        let trailer = Self { points: points.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? };
+        // Nothing but what we write: a changed letter must not pass as another spelling.
+        (trailer.encode().trim_end() == line).then_some(trailer)
+    }
+}
+
+/// The name of a file that gets its first append now.
+#[must_use]
+pub fn name(now: Timestamp, pid: u32) -> String {
+    let time = now.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H%M%S");
+    format!("{time}.{:09}Z-{pid}{SUFFIX}", now.subsec_nanosecond())
+}
+
+/// The name of the file of a whole delivered day.
+#[must_use]
+pub fn day_name(day: Date) -> String {
+    format!("{day}{SUFFIX}")
+}
+
+/// The UTC day that a file's name starts with.
+#[must_use]
+pub fn day(name: &str) -> Option<Date> {
+    name.get(..10)?.parse().ok()
+}
+
+/// When a file got its first append, by its name; the start of the day for a merged one.
+#[must_use]
+pub fn opened(name: &str) -> Option<Timestamp> {
+    let midnight = day(name)?.to_zoned(TimeZone::UTC).ok()?.timestamp();
+    let Some(clock) = name.get(10..)?.strip_prefix('T') else { return Some(midnight) };
+    let (clock, _) = clock.split_once('Z')?;
+    let (clock, nanos) = clock.split_once('.')?;
+    let number = |from: usize, to: usize| clock.get(from..to)?.parse::<i64>().ok();
+    let seconds = number(0, 2)? * 3600 + number(2, 4)? * 60 + number(4, 6)?;
+    let nanos = nanos.parse::<i32>().ok().filter(|nanos| (0..1_000_000_000).contains(nanos))?;
+    Timestamp::new(midnight.as_second() + seconds, nanos).ok()
+}
+
+/// Whether a name is one of a file of lines, and not a temporary or lock file.
+#[must_use]
+pub fn is_line_file(name: &str) -> bool {
+    name.ends_with(SUFFIX) && !name.starts_with('.')
+}
+
+/// The header line by which a merged file names one of its parts.
+#[must_use]
+pub fn part(name: &str) -> String {
+    format!("{PART}{name}\n")
+}
+
+/// Which part a header line names.
+#[must_use]
+pub fn parse_part(line: &str) -> Option<&str> {
+    line.strip_prefix(PART)
+}
+
+/// Whether a line, without its newline, is a point.
+#[must_use]
+pub fn is_point(line: &[u8]) -> bool {
+    !line.is_empty() && line[0] != b'#'
+}
+
+const SUFFIX: &str = ".lp";
+const TRAILER: &str = "# end points=";
+const PART: &str = "# part ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers_survive_the_round_trip_and_nothing_else_is_one() {
+        let trailer = Trailer { points: 1234, crc: 0xab };
+        assert_eq!(trailer.encode(), "# end points=1234 crc32c=000000ab\n");
+        assert_eq!(Trailer::parse(trailer.encode().trim_end()), Some(trailer));
+        for wrong in [
+            "",
+            "# end",
+            "# end points=1",
+            "# end points=x crc32c=00000000",
+            "# end points=1 crc32c=0",
+            "# end points=+1 crc32c=0000000A",
+        ] {
+            assert_eq!(Trailer::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn name_order_is_time_order_and_names_tell_their_time() {
+        let early: Timestamp = "2026-11-21T09:59:59.999999999Z".parse().unwrap();
+        let late: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        assert_eq!(name(late, 17), "2026-11-21T100000.000000000Z-17.lp");
+        let names = [day_name(day(&name(late, 1)).unwrap()), name(early, 900), name(late, 1)];
+        assert!(names.is_sorted(), "{names:?}");
+        assert_eq!(opened(&name(early, 900)), Some(early));
+        assert_eq!(opened(&names[0]), Some("2026-11-21T00:00:00Z".parse().unwrap()));
+        for wrong in ["", "x.lp", "2026-13-01.lp", "2026-11-21T1000.0Z-1.lp", "2026-11-21Tüüü.0Z.lp"] {
+            assert_eq!(opened(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Small values that outlive a restart: budgets spent today, the last answer of the database. One JSON file each,
+//! replaced as a whole. They are hints: without them the worker still does its job.
+
+use std::{fs, io, path::Path};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{Error, STATE};
+
+/// A value from the last time, or the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded<T> {
+    /// What is known.
+    pub value: T,
+    /// Why it is the default although a file is there.
+    pub problem: Option<String>,
+}
+
+/// Reads a value; one that was never stored is the default, one that cannot be read is the default with a problem.
+#[must_use]
+pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Loaded<T> {
+    let path = dir.join(STATE).join(file(name));
+    let read = match fs::read(&path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
+            return Loaded { value: T::default(), problem: None };
+        }
+        read => read.map_err(|problem| problem.to_string()),
+    };
+    match read.and_then(|text| serde_json::from_slice(&text).map_err(|problem| problem.to_string())) {
+        Ok(value) => Loaded { value, problem: None },
+        Err(problem) => {
+            Loaded { value: T::default(), problem: Some(format!("{}: {problem}; starting without it", path.display())) }
+        }
+    }
+}
+
+/// Stores a value for the next time.
+///
+/// # Errors
+/// When it is not JSON, or the disk refuses; the old value is kept then.
+pub fn store<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
+    let text = serde_json::to_vec_pretty(value).map_err(|source| Error::State { name, source })?;
+    super::create(dir)?;
+    super::replace(&dir.join(STATE), &file(name), &text)
+}
+
+fn file(name: &str) -> String {
+    format!("{name}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_come_back_and_a_corrupt_one_is_a_problem_and_the_default() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load::<Vec<u8>>(dir.path(), "spent"), Loaded { value: vec![], problem: None });
+        store(dir.path(), "spent", &vec![1, 2]).unwrap();
+        store(dir.path(), "spent", &vec![3]).unwrap();
+        assert_eq!(load::<Vec<u8>>(dir.path(), "spent"), Loaded { value: vec![3], problem: None });
+        fs::write(dir.path().join("state/spent.json"), "[3").unwrap();
+        let loaded = load::<Vec<u8>>(dir.path(), "spent");
+        assert_eq!(loaded.value, Vec::<u8>::new());
+        assert!(loaded.problem.unwrap().contains("state/spent.json: "));
+    }
+}

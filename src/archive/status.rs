@@ -1,0 +1,104 @@
+//! What lies in a data directory, for a person who asks and for the worker's own points.
+
+use std::{fs, path::Path};
+
+use jiff::Timestamp;
+
+use super::{
+    DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list,
+    reader::{BAD, set_aside},
+    spool,
+};
+
+/// How much there is of what. Sizes in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Files being written.
+    pub open: Amount,
+    /// Sealed files that wait for delivery.
+    pub spool: Amount,
+    /// When the oldest waiting file, sealed or open, got its first point.
+    pub oldest: Option<Timestamp>,
+    /// Delivered files that are kept.
+    pub archived: Amount,
+    /// Lines that the database refused.
+    pub rejected: Amount,
+    /// Damaged files that were set aside.
+    pub bad: Amount,
+}
+
+/// Some files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// How many.
+    pub files: u64,
+    /// Points in them, by their own word.
+    pub points: u64,
+    /// Their size.
+    pub bytes: u64,
+}
+
+/// A file that waits for delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its name in the spool.
+    pub name: String,
+    /// When it got its first point, where its name tells.
+    pub opened: Option<Timestamp>,
+    /// Points in it, by its own word.
+    pub points: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// Looks at everything; may run beside writers and the drain.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn status(dir: &Path) -> Result<Status, Error> {
+    let (open, spooled) = (list(&dir.join(OPEN))?, waiting(dir)?);
+    let oldest_open = open.first().and_then(|name| format::opened(name));
+    let oldest_spooled = spooled.first().and_then(|file| file.opened);
+    let bad: Vec<_> = set_aside(dir)?.into_iter().map(|name| name + BAD).collect();
+    Ok(Status {
+        open: amount(&dir.join(OPEN), &open),
+        spool: spooled.iter().fold(Amount::default(), |sum, file| Amount {
+            files: sum.files + 1,
+            points: sum.points + file.points,
+            bytes: sum.bytes + file.bytes,
+        }),
+        oldest: [oldest_open, oldest_spooled].into_iter().flatten().min(),
+        archived: amount(&dir.join(DELIVERED), &list(&dir.join(DELIVERED))?),
+        rejected: amount(&dir.join(REJECTED), &list(&dir.join(REJECTED))?),
+        bad: amount(&dir.join(REJECTED), &bad),
+    })
+}
+
+/// The files that wait for delivery, oldest first.
+///
+/// # Errors
+/// When the spool cannot be listed.
+pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
+    let folder = dir.join(SPOOL);
+    let found = list(&folder)?.into_iter().filter_map(|name| {
+        let Amount { points, bytes, .. } = look(&folder, &name)?;
+        Some(Waiting { opened: format::opened(&name), name, points, bytes })
+    });
+    Ok(found.collect())
+}
+
+fn amount(folder: &Path, names: &[String]) -> Amount {
+    let found = names.iter().filter_map(|name| look(folder, name));
+    found.fold(Amount::default(), |sum, file| Amount {
+        files: sum.files + 1,
+        points: sum.points + file.points,
+        bytes: sum.bytes + file.bytes,
+    })
+}
+
+/// One file; nothing when it moved on since it was listed.
+fn look(folder: &Path, name: &str) -> Option<Amount> {
+    let path = folder.join(name);
+    let bytes = fs::metadata(&path).ok()?.len();
+    Some(Amount { files: 1, points: spool::points(&path).ok()?, bytes })
+}

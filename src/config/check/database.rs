@@ -1,0 +1,113 @@
+//! `[influxdb]`, and the files that hold secrets and certificates.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::{
+    super::{InfluxDb, Secret, file::Section},
+    Input, resolve,
+};
+use crate::model::target::{Endpoint, EndpointError};
+
+const MAX_NAME_CHARS: usize = 200;
+const MAX_TOKEN_BYTES: usize = 4_096;
+const MAX_CA_BYTES: usize = 1 << 20;
+const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
+
+/// Reads the section; `None` when it is left out, and when it was refused.
+pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb> {
+    let section = root.section("influxdb");
+    if !section.is_present() {
+        return None;
+    }
+    let url = section.required("url", section.parse("url", url), "the root of its API, as in `http://127.0.0.1:8086`");
+    let org = section.required("org", section.parse("org", name), "the organisation that owns the bucket");
+    let bucket = section.required("bucket", section.parse("bucket", name), "the bucket that takes the points");
+    let token = token(&section, input);
+    let extra_ca = certificates(&section, "ca-file", input);
+    section.done();
+    Some(InfluxDb { url: url?, org: org?, bucket: bucket?, token: token?, extra_ca })
+}
+
+/// The PEM text behind a key that names a file of certificates.
+pub(super) fn certificates(section: &Section<'_>, key: &'static str, input: &Input<'_>) -> Option<Arc<str>> {
+    section.parse(key, |file| {
+        let bytes = read(file, input, MAX_CA_BYTES)?;
+        match String::from_utf8(bytes) {
+            Ok(text) if text.contains(PEM_CERTIFICATE) => Ok(Arc::from(text)),
+            _ => Err(format!("`{file}` holds no PEM certificate: it should have `{PEM_CERTIFICATE}` in it")),
+        }
+    })
+}
+
+/// The token: from `BANDPROBE_INFLUXDB_TOKEN`, else from the file. Never from a key, because configs are shared.
+fn token(section: &Section<'_>, input: &Input<'_>) -> Option<Secret> {
+    // Both are keys, whichever of them is used.
+    let (is_given, _) = (section.has("token"), section.has("token-file"));
+    if section.is_written("token") {
+        section.refuse_with(
+            "token",
+            "a secret does not belong into this file",
+            "name a file with `token-file`, or set BANDPROBE_INFLUXDB_TOKEN",
+        );
+        return None;
+    }
+    if is_given {
+        return section.parse("token", |text| secret(text, "the token"));
+    }
+    let token = section.parse("token-file", |file| {
+        let bytes = read(file, input, MAX_TOKEN_BYTES)?;
+        let text =
+            String::from_utf8(bytes).map_err(|_| format!("`{file}` is not text: it should hold the token alone"))?;
+        secret(&text, &format!("`{file}`"))
+    });
+    section.required("token-file", token, "name the file that holds the API token, or set BANDPROBE_INFLUXDB_TOKEN")
+}
+
+/// One line of visible characters; an editor's newline at the end is fine.
+fn secret(text: &str, whence: &str) -> Result<Secret, String> {
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if line.trim().is_empty() {
+        Err(format!("{whence} is empty: it should hold the token"))
+    } else if line.contains('\n') {
+        Err(format!("{whence} has {} lines: it should hold the token alone", text.lines().count()))
+    } else if line.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+        Err(format!("{whence} has a space, a control or a non-ASCII character in it: no token has"))
+    } else {
+        Ok(Secret::new(line))
+    }
+}
+
+fn read(file: &str, input: &Input<'_>, most: usize) -> Result<Vec<u8>, String> {
+    let bytes = (input.read)(&resolve(input.path, file)).map_err(|error| format!("cannot read `{file}`: {error}"))?;
+    if bytes.len() > most {
+        Err(format!("`{file}` is larger than {most} bytes: is it the right file?"))
+    } else {
+        Ok(bytes)
+    }
+}
+
+fn url(text: &str) -> Result<Url, String> {
+    text.parse::<Endpoint>().map(|endpoint| endpoint.as_url().clone()).map_err(|error| match error {
+        EndpointError::NotUrl(_) => {
+            format!("`{text}` is not a URL: write it with its scheme, as in http://127.0.0.1:8086")
+        }
+        EndpointError::Scheme(_, scheme) => {
+            format!("`{text}` has scheme `{scheme}`: InfluxDB speaks http and https only")
+        }
+        EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: the root of the API and nothing else"),
+        EndpointError::NoHost(_) => error.to_string(),
+    })
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("is empty".to_owned())
+    } else if text.chars().count() > MAX_NAME_CHARS || text.chars().any(char::is_control) {
+        Err(format!("is no name: {MAX_NAME_CHARS} characters at the most, none of them a control character"))
+    } else {
+        Ok(text.to_owned())
+    }
+}

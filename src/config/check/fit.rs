@@ -1,0 +1,77 @@
+//! What is right in itself but does not fit together: probes, nodes and their assets.
+
+use super::{
+    super::{HttpChoice, file::Document},
+    source::{Nodes, Placed},
+};
+use crate::model::{
+    probe::{CachePolicy, Extent, Part, Probe},
+    target::{Asset, AssetKind, Node, Profile},
+    units::Bytes,
+};
+
+/// Refuses parts beyond the assets that they are asked of, and nodes that cannot speak the wanted HTTP.
+pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, http: HttpChoice) {
+    for placed in &nodes.nodes {
+        if http == HttpChoice::Http2 && placed.node.endpoint.as_url().scheme() == "http" {
+            let message = format!("`{}` has no TLS, and `network.http` is `2`, which needs it", placed.node.endpoint);
+            let hint = Some("use https here, or `http = \"auto\"`".to_owned());
+            document.refuse(placed.place.clone(), message, hint);
+        }
+        for (asset, place) in placed.node.assets.iter().zip(&placed.asset_places) {
+            for probe in probes.iter().filter(|probe| probe.kind == asset.kind) {
+                let fault = probe.parts.iter().find_map(|part| fault(placed, asset, probe, part));
+                if let Some((message, hint)) = fault {
+                    document.refuse(place.clone(), message, Some(hint.to_owned()));
+                }
+            }
+        }
+    }
+}
+
+/// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
+pub(super) fn can_miss(probe: &Probe, nodes: &Nodes) -> bool {
+    let has_asset = |node: &Node| node.assets.iter().any(|asset| asset.kind == probe.kind);
+    probe.cache == CachePolicy::Hit
+        || nodes.nodes.iter().any(|placed| placed.node.profile == Profile::Argus && has_asset(&placed.node))
+}
+
+/// Does any node have an asset of this kind?
+pub(super) fn is_asked_for(kind: AssetKind, nodes: &Nodes) -> bool {
+    nodes.nodes.iter().flat_map(|placed| &placed.node.assets).any(|asset| asset.kind == kind)
+}
+
+fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(String, &'static str)> {
+    let (node, id, probe) = (&placed.node.id, &asset.id, &probe.name);
+    let name = part.name.label();
+    let Some(size) = asset.size else {
+        // Its cost could not be planned, and a video may have gigabytes.
+        return (part.extent == Extent::Full && asset.kind == AssetKind::Video).then(|| {
+            let message = format!(
+                "part `{name}` of probe `{probe}` downloads the whole of `{id}` from `{node}`, whose size is unknown"
+            );
+            (message, "state its `size`, or download a range")
+        });
+    };
+    let last = beyond(part.extent, size)?;
+    let message =
+        format!("`{id}` on `{node}` is {size}, but part `{name}` of probe `{probe}` asks for bytes up to {last}");
+    Some((message, "name a larger asset, correct `size`, or use a probe of your own with fewer `bytes`"))
+}
+
+/// The end of the range, when it lies beyond the asset.
+fn beyond(extent: Extent, size: Bytes) -> Option<Bytes> {
+    let end = match extent {
+        Extent::Full => return None,
+        Extent::First(bytes) | Extent::Last(bytes) => bytes.0,
+        Extent::From { at, bytes } => offset(at, size).saturating_add(bytes.0),
+        Extent::Exactly { last, .. } => last.saturating_add(1),
+    };
+    (end > size.0).then_some(Bytes(end))
+}
+
+/// The first byte of a fraction of the asset, rounded down.
+#[expect(clippy::cast_possible_truncation, reason = "rounding down is wanted; the fraction is in [0, 1)")]
+fn offset(at: f64, size: Bytes) -> u64 {
+    (at * size.0 as f64) as u64
+}

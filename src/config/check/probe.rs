@@ -1,0 +1,196 @@
+//! Probe definitions: the shipped ones and the user's own files.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{
+    super::{
+        file::{self, Document, Environment, Section, nearest},
+        problem::{Place, Problem},
+    },
+    Bounds, Input, deadlines, display_name, resolve, source, word,
+};
+use crate::model::{
+    probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, Weight},
+    target::AssetKind,
+    units::Bytes,
+};
+
+/// The probes that are compiled in.
+const SHIPPED: [(&str, &str); 2] =
+    [("image", include_str!("../../../probes/image.toml")), ("video", include_str!("../../../probes/video.toml"))];
+pub(super) const MAX_PROBES: usize = 100;
+const MAX_PARTS: usize = 10;
+/// Why `jitter` is at most `every`.
+pub(super) const CHANGE_PLACES: &str = "two runs of one node would change places";
+/// From here on a rate is given, so the uplink has to be its own (measuring.md §2).
+const RATED_FROM: Bytes = Bytes(1 << 20);
+
+/// What a probe takes from the rest of the configuration where it sets nothing itself.
+pub(super) struct Inherited {
+    pub(super) every: Duration,
+    pub(super) is_memoryless: bool,
+    pub(super) jitter: Option<Duration>,
+    pub(super) deadlines: Deadlines,
+}
+
+/// A shipped probe with every default, by name.
+#[must_use]
+pub fn shipped(name: &str) -> Option<Probe> {
+    let (name, text) = SHIPPED.iter().find(|(other, _)| *other == name)?;
+    read(name, name, text, &Inherited::default()).ok()
+}
+
+/// The names of the shipped probes.
+pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
+/// The probe behind one entry of `schedule.probes`: a shipped name, or the path of a file.
+pub(super) fn load(input: &Input<'_>, entry: &str, place: Place, inherited: &Inherited) -> Result<Probe, Vec<Problem>> {
+    if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == entry) {
+        return read(&format!("probes/{name}.toml"), name, text, inherited);
+    }
+    let refuse = |message: String, hint| vec![Problem { place: place.clone(), message, hint }];
+    if !entry.contains('/') && !entry.ends_with(".toml") {
+        let hint = match nearest(entry, shipped_names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "shipped: image, video; a file of your own is a path such as `./mine.toml`".to_owned(),
+        };
+        return Err(refuse(format!("`{entry}` is no shipped probe"), Some(hint)));
+    }
+    let path = resolve(input.path, entry);
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let name = word::tag(stem).map_err(|error| refuse(format!("a probe has the name of its file: {error}"), None))?;
+    let bytes =
+        (input.read)(&path).map_err(|error| refuse(format!("cannot read `{}`: {error}", path.display()), None))?;
+    let shown = display_name(Path::new(entry));
+    let text = file::utf8(&shown, &bytes).map_err(|problem| vec![problem])?;
+    read(&shown, &name, text, inherited)
+}
+
+impl Default for Inherited {
+    fn default() -> Self {
+        Self { every: super::EVERY, is_memoryless: true, jitter: None, deadlines: Deadlines::default() }
+    }
+}
+
+fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<Probe, Vec<Problem>> {
+    let document = Document::parse(shown, text, Environment::none())?;
+    let probe = probe(document.root(), name, inherited);
+    let (problems, _) = document.finish();
+    match probe {
+        Some(probe) if problems.is_empty() => Ok(probe),
+        _ => Err(problems),
+    }
+}
+
+fn probe(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<Probe> {
+    let kind = root.required("kind", root.choice("kind", &source::KINDS), "`image` or `video`");
+    let every = root.duration("every", Bounds::EVERY).unwrap_or(inherited.every);
+    let spacing = spacing(&root, every, inherited);
+    let default_weight = if kind == Some(AssetKind::Video) { Weight::Heavy } else { Weight::Light };
+    let weight = root.choice("weight", &[("light", Weight::Light), ("heavy", Weight::Heavy)]).unwrap_or(default_weight);
+    let pick = pick(&root, kind);
+    let parts = parts(&root);
+    let cache = root.choice("cache", &[("hit", CachePolicy::Hit), ("miss", CachePolicy::Miss)]);
+    let deadlines = deadlines(&root, inherited.deadlines);
+    if weight == Weight::Light && parts.iter().any(|part| part.extent.bytes() >= Some(RATED_FROM)) {
+        let message = "a light probe cannot have parts of 1 MiB and more: others run beside it and spoil its rate";
+        root.refuse_with("weight", message, "say `weight = \"heavy\"`, or make the parts smaller");
+    }
+    root.done();
+    let cache = cache.unwrap_or(CachePolicy::Hit);
+    Some(Probe { name: Arc::from(name), kind: kind?, every, spacing, weight, pick, parts, cache, deadlines })
+}
+
+fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacing {
+    let is_memoryless = root.choice("spacing", &super::SPACINGS).unwrap_or(inherited.is_memoryless);
+    let own = root.duration("jitter", Bounds::JITTER);
+    if is_memoryless {
+        if own.is_some() {
+            root.refuse_with(
+                "jitter",
+                "does nothing with memoryless spacing",
+                "say `spacing = \"fixed\"`, or leave it out",
+            );
+        }
+        return Spacing::Memoryless;
+    }
+    let jitter = own.or(inherited.jitter).unwrap_or_else(|| super::JITTER.min(every / 3));
+    if jitter > every {
+        match own {
+            Some(_) => root.refuse_with("jitter", "is wider than `every`", CHANGE_PLACES),
+            None if root.has("every") => root.refuse_with("every", "is less than `schedule.jitter`", CHANGE_PLACES),
+            // Both are the schedule's, and it has the problem already.
+            None => {}
+        }
+    }
+    Spacing::Fixed { jitter }
+}
+
+fn pick(root: &Section<'_>, kind: Option<AssetKind>) -> Pick {
+    let asset = root.section("asset");
+    let wanted = asset.choice("kind", &source::KINDS);
+    if let (Some(kind), Some(wanted)) = (kind, wanted)
+        && kind != wanted
+    {
+        asset.refuse(
+            "kind",
+            format!("a probe of kind `{}` cannot download assets of kind `{}`", kind.label(), wanted.label()),
+        );
+    }
+    let pick = asset.choice("pick", &[("sticky", Pick::Sticky), ("rotate", Pick::Rotate)]).unwrap_or(Pick::Sticky);
+    asset.done();
+    pick
+}
+
+fn parts(root: &Section<'_>) -> Vec<Part> {
+    let sections = root.sections("parts", MAX_PARTS);
+    if !root.has("parts") {
+        root.refuse_with("parts", "is missing", "`parts = [{ name = \"full\" }]` downloads the whole asset once");
+    } else if sections.is_empty() && root.is_empty_list("parts") {
+        root.refuse("parts", "is empty: there is nothing to download");
+    }
+    sections.into_iter().filter_map(part).collect()
+}
+
+fn part(section: Section<'_>) -> Option<Part> {
+    const NAMES: [(&str, PartName); 4] = [
+        (PartName::Full.label(), PartName::Full),
+        (PartName::Start.label(), PartName::Start),
+        (PartName::Tail.label(), PartName::Tail),
+        (PartName::Seek.label(), PartName::Seek),
+    ];
+    let name = section.required("name", section.choice("name", &NAMES), "`full`, `start`, `tail` or `seek`");
+    let (bytes, at) = (section.size("bytes"), section.number("at"));
+    let at = at.filter(|at| {
+        let is_inside = (0.0..1.0).contains(at);
+        if !is_inside {
+            section.refuse("at", format!("`{at}` is no fraction of the asset: it is at least 0 and below 1"));
+        }
+        is_inside
+    });
+    let refuse_surplus = |key: &'static str, name: &str| {
+        if section.has(key) {
+            section.refuse(key, format!("does not go with part `{name}`"));
+        }
+    };
+    let need_bytes = || section.required("bytes", bytes, "how much to download, as in `bytes = \"1 MiB\"`");
+    let extent = name.and_then(|name| match name {
+        PartName::Full | PartName::Check => {
+            refuse_surplus("bytes", name.label());
+            refuse_surplus("at", name.label());
+            Some(Extent::Full)
+        }
+        PartName::Start | PartName::Tail => {
+            refuse_surplus("at", name.label());
+            need_bytes().map(if name == PartName::Start { Extent::First } else { Extent::Last })
+        }
+        PartName::Seek => {
+            let at = section.required("at", at, "where to seek to, as a fraction: `at = 0.5`");
+            need_bytes().and_then(|bytes| Some(Extent::From { at: at?, bytes }))
+        }
+    });
+    section.done();
+    Some(Part { name: name?, extent: extent? })
+}

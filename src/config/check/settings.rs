@@ -1,0 +1,133 @@
+//! The sections that are a few keys each: vantage, limits, network, record, archive.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    super::{Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver, file::Section},
+    Bounds, Input, database, resolve, word,
+};
+use crate::model::{
+    target::Vantage,
+    units::{BitRate, Bytes},
+};
+
+const WINDOW: Duration = Duration::from_secs(3_600);
+const ARCHIVE_DIR: &str = "bandprobe-data";
+const ARCHIVE_MAX_SIZE: Bytes = Bytes(2_000_000_000);
+/// Room for the open file and a few sealed ones.
+const ARCHIVE_LEAST: Bytes = Bytes(10_000_000);
+const ARCHIVE_KEEP: Duration = Duration::from_secs(30 * 86_400);
+const ARCHIVE_SYNC: Duration = Duration::from_secs(10);
+const MAX_RESOLVERS: usize = 8;
+const MAX_CONTACT_CHARS: usize = 200;
+const DNS_PORT: u16 = 53;
+
+pub(super) fn vantage(section: Section<'_>) -> Option<Vantage> {
+    let id =
+        section.required("id", section.parse("id", word::tag), "the tag on every point, as in `id = \"eu-central\"`");
+    let worker = section.parse("worker", word::tag);
+    let uplink = section.parse("uplink", |text| match text.parse() {
+        Ok(BitRate(0)) => Err(format!("`{text}` is no uplink at all: it has to be more than zero")),
+        Ok(rate) => Ok(rate),
+        Err(error) => Err(error.to_string()),
+    });
+    let country = section.parse("country", word::country);
+    let location = word::coordinates(&section);
+    section.done();
+    let id: Arc<str> = Arc::from(id?);
+    Some(Vantage { worker: worker.map_or_else(|| Arc::clone(&id), Arc::from), id, uplink, country, location })
+}
+
+pub(super) fn limits(section: Section<'_>) -> Limits {
+    let at_once = |key, most, default| {
+        section.whole(key, 1..=most).map_or(default, |number| usize::try_from(number).unwrap_or(default))
+    };
+    let limits = Limits {
+        vantages: section.whole("vantages", 1..=1_000).unwrap_or(10),
+        bytes_per_day: section.size("bytes-per-day").unwrap_or(Bytes(5_000_000_000)),
+        bytes_per_node_per_day: section.size("bytes-per-node-per-day").unwrap_or(Bytes(300_000_000)),
+        heavy_transfers: at_once("heavy-transfers", 16, 1),
+        light_transfers: at_once("light-transfers", 256, 8),
+        transfers_per_node: at_once("transfers-per-node", 16, 1),
+    };
+    section.done();
+    limits
+}
+
+pub(super) fn network(section: Section<'_>, input: &Input<'_>) -> Network {
+    let versions = [("auto", HttpChoice::Auto), ("1.1", HttpChoice::Http1), ("2", HttpChoice::Http2)];
+    let families = [("any", FamilyChoice::Any), ("4", FamilyChoice::V4), ("6", FamilyChoice::V6)];
+    let network = Network {
+        allow_private: section.yes_or_no("allow-private").unwrap_or(false),
+        resolver: resolver(&section),
+        http: section.choice("http", &versions).unwrap_or_default(),
+        family: section.choice("family", &families).unwrap_or_default(),
+        extra_ca: database::certificates(&section, "ca-file", input),
+        contact: section.parse("contact", contact),
+    };
+    section.done();
+    network
+}
+
+pub(super) fn window(section: Section<'_>) -> Duration {
+    let window = section.duration("window", Bounds::WINDOW).unwrap_or(WINDOW);
+    section.done();
+    window
+}
+
+pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
+    let dir = section.parse("dir", |text| if text.is_empty() { Err("is empty") } else { Ok(text.to_owned()) });
+    let max_size = section.size("max-size").filter(|size| {
+        let is_enough = *size >= ARCHIVE_LEAST;
+        if !is_enough {
+            section.refuse("max-size", format!("`{size}` is too small for an archive: {ARCHIVE_LEAST} at the least"));
+        }
+        is_enough
+    });
+    let archive = Archive {
+        dir: resolve(input.path, dir.as_deref().unwrap_or(ARCHIVE_DIR)),
+        max_size: max_size.unwrap_or(ARCHIVE_MAX_SIZE),
+        keep: section.duration("keep", Bounds::KEEP).unwrap_or(ARCHIVE_KEEP),
+        sync: section.duration("sync", Bounds::SYNC).unwrap_or(ARCHIVE_SYNC),
+    };
+    section.done();
+    archive
+}
+
+/// `"system"`, or addresses with or without a port.
+fn resolver(section: &Section<'_>) -> Resolver {
+    let given = section.texts("resolver").unwrap_or_default();
+    if let [(only, _)] = given.as_slice()
+        && only == "system"
+    {
+        return Resolver::System;
+    }
+    if given.len() > MAX_RESOLVERS || section.is_empty_list("resolver") {
+        section.refuse("resolver", format!("{} servers: name 1 to {MAX_RESOLVERS}, or say `\"system\"`", given.len()));
+    }
+    let servers = given.into_iter().filter_map(|(text, place)| {
+        let with_default_port = || text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
+        let server = text.parse::<SocketAddr>().ok().or_else(with_default_port);
+        if server.is_none() {
+            let message = format!("`{text}` is no address of a name server, such as `1.1.1.1:53`");
+            section.refuse_at(place, message, "or say `resolver = \"system\"`");
+        }
+        server
+    });
+    let servers: Vec<_> = servers.collect();
+    if servers.is_empty() { Resolver::System } else { Resolver::Servers(servers) }
+}
+
+/// Goes into a comment of the `user-agent` header (RFC 9110 section 5.6.5), so no parentheses.
+fn contact(text: &str) -> Result<String, String> {
+    let is_fit = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\');
+    if text.is_empty() || text.len() > MAX_CONTACT_CHARS || !text.chars().all(is_fit) {
+        Err(format!("`{}` is no contact: a URL or mail address without spaces and parentheses", text.escape_debug()))
+    } else {
+        Ok(text.to_owned())
+    }
+}

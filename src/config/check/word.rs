@@ -1,0 +1,87 @@
+//! Single values: the rules for tags, countries, places, paths, ids and hashes.
+
+use super::super::file::Section;
+use crate::model::target::{Coordinates, Profile};
+
+/// A tag is in every point of its series: long ones cost memory in the database.
+const MAX_TAG_CHARS: usize = 100;
+const MAX_PATH_CHARS: usize = 2_000;
+/// `u64` in decimal.
+const MAX_ID_DIGITS: usize = 20;
+/// Multihash code of BLAKE3, and length of its digest (multiformats table).
+const BLAKE3_MULTIHASH: [u8; 2] = [0x1e, 32];
+
+/// A text that is safe as a tag value, in a URL and in a shell.
+pub(super) fn tag(text: &str) -> Result<String, String> {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    if text.is_empty() {
+        Err("is empty".to_owned())
+    } else if text.len() > MAX_TAG_CHARS {
+        Err(format!("has {} characters: {MAX_TAG_CHARS} at the most", text.chars().count()))
+    } else if text == "none" {
+        Err("`none` stands for what is not known: take another word".to_owned())
+    } else if let Some(other) = text.chars().find(|c| !is_safe(*c)) {
+        Err(format!("`{text}` has `{}` in it: letters, digits and . _ : / - only", other.escape_debug()))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// An ISO 3166-1 alpha-2 code, by its shape.
+pub(super) fn country(text: &str) -> Result<String, String> {
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not a country code of two capital letters such as `DE`"))
+    }
+}
+
+/// `latitude` and `longitude` of a section: both or neither.
+pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
+    let (latitude, longitude) = (section.number("latitude"), section.number("longitude"));
+    match (section.has("latitude"), section.has("longitude")) {
+        (true, false) => section.refuse_with("latitude", "stands alone", "give `longitude` too, or neither"),
+        (false, true) => section.refuse_with("longitude", "stands alone", "give `latitude` too, or neither"),
+        _ => {}
+    }
+    Coordinates::new(latitude?, longitude?).map_err(|error| section.refuse("latitude", error.to_string())).ok()
+}
+
+/// The path of an asset below its node's endpoint.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    if text.trim_start_matches('/').is_empty() {
+        Err(format!("`{text}` is no path of an asset"))
+    } else if text.len() > MAX_PATH_CHARS {
+        Err(format!("has {} characters: {MAX_PATH_CHARS} at the most", text.chars().count()))
+    } else if text.contains("://") {
+        Err(format!("`{text}` is a whole URL: only the path below the node's `endpoint` goes here"))
+    } else if text.contains('#') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        Err(format!("`{}` has a space, a control character or `#` in it: percent-encode it", text.escape_debug()))
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// The object id of an asset of an argus or colossus node.
+pub(super) fn object_id(text: &str) -> Result<String, String> {
+    if (1..=MAX_ID_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not an object id: a whole number in quotes such as `\"1343\"`"))
+    }
+}
+
+/// The base58 form of a BLAKE3 multihash: 0x1e, 0x20 and 32 bytes.
+pub(super) fn hash(text: &str) -> Result<String, String> {
+    match bs58::decode(text).into_vec() {
+        Ok(bytes) if bytes.len() == 34 && bytes.starts_with(&BLAKE3_MULTIHASH) => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is not a base58 BLAKE3 multihash: 46 characters or so that start with `gW`")),
+    }
+}
+
+/// The words for the profiles.
+pub(super) const PROFILES: [(&str, Profile); 3] = [
+    (Profile::Http.label(), Profile::Http),
+    (Profile::Argus.label(), Profile::Argus),
+    (Profile::Colossus.label(), Profile::Colossus),
+];

@@ -1,0 +1,138 @@
+//! The values of a section, by type: each wrong one is a problem and counts as unset.
+
+use std::{fmt::Display, ops::RangeInclusive, time::Duration};
+
+use toml::de::DeValue;
+
+use super::{
+    super::problem::Place,
+    section::{Section, name_of},
+};
+use crate::model::units::{Bytes, parse_duration};
+
+/// A value as it was found.
+pub(super) enum Found<'d> {
+    Written(&'d DeValue<'d>),
+    Variable(&'d str),
+}
+
+impl Section<'_> {
+    /// A text, read by `parse`, whose error is the problem's message.
+    pub(in super::super) fn parse<T, E: Display>(
+        &self,
+        key: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = match self.find(key)? {
+            Found::Variable(text) => text,
+            Found::Written(DeValue::String(text)) => text.as_ref(),
+            Found::Written(other) => return self.wrong_type(key, "a text in quotes", other),
+        };
+        parse(text).map_err(|error| self.refuse(key, error.to_string())).ok()
+    }
+
+    /// A duration within bounds.
+    pub(in super::super) fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.parse(key, |text| {
+            let duration = parse_duration(text).map_err(|error| error.to_string())?;
+            if range.contains(&duration) {
+                return Ok(duration);
+            }
+            let (least, most) = (spell(*range.start()), spell(*range.end()));
+            Err(format!("`{text}` is out of bounds: it can be {least} to {most}"))
+        })
+    }
+
+    /// A size of one byte at least.
+    pub(in super::super) fn size(&self, key: &'static str) -> Option<Bytes> {
+        self.parse(key, |text| match text.parse() {
+            Ok(Bytes(0)) => Err(format!("`{text}` is nothing: it has to be more than zero")),
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// A whole number within bounds.
+    pub(in super::super) fn whole(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        let (number, shown) = match self.find(key)? {
+            Found::Variable(text) => (text.parse::<i64>().ok(), text.to_owned()),
+            Found::Written(DeValue::Integer(i)) => (i64::from_str_radix(i.as_str(), i.radix()).ok(), i.to_string()),
+            Found::Written(other) => return self.wrong_type(key, "a whole number", other),
+        };
+        let number = number.and_then(|number| u64::try_from(number).ok()).filter(|number| range.contains(number));
+        if number.is_none() {
+            let (least, most) = range.into_inner();
+            self.refuse(key, format!("`{shown}` is out of bounds: it is a whole number from {least} to {most}"));
+        }
+        number
+    }
+
+    /// A number, with or without a fraction.
+    pub(in super::super) fn number(&self, key: &'static str) -> Option<f64> {
+        let text = match self.find(key)? {
+            Found::Variable(text) => text,
+            Found::Written(DeValue::Float(float)) => float.as_str(),
+            Found::Written(DeValue::Integer(integer)) => integer.as_str(),
+            Found::Written(other) => return self.wrong_type(key, "a number", other),
+        };
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+        if number.is_none() {
+            self.refuse(key, format!("`{text}` is not a number"));
+        }
+        number
+    }
+
+    /// Yes or no.
+    pub(in super::super) fn yes_or_no(&self, key: &'static str) -> Option<bool> {
+        match self.find(key)? {
+            Found::Variable("true") | Found::Written(DeValue::Boolean(true)) => Some(true),
+            Found::Variable("false") | Found::Written(DeValue::Boolean(false)) => Some(false),
+            Found::Variable(text) => {
+                self.refuse(key, format!("`{text}` is neither `true` nor `false`"));
+                None
+            }
+            Found::Written(other) => self.wrong_type(key, "`true` or `false`", other),
+        }
+    }
+
+    /// One of a few words.
+    pub(in super::super) fn choice<T: Copy>(&self, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+        self.parse(key, |text| {
+            choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice).ok_or_else(|| {
+                let words: Vec<_> = choices.iter().map(|(word, _)| format!("`{word}`")).collect();
+                format!("`{text}` is not one of {}", words.join(", "))
+            })
+        })
+    }
+
+    /// A list of texts, each with its place; a single text, commas between several, will do.
+    pub(in super::super) fn texts(&self, key: &'static str) -> Option<Vec<(String, Place)>> {
+        let array = match self.find(key)? {
+            Found::Written(DeValue::Array(array)) => array,
+            Found::Variable(text) => return Some(self.split(key, text)),
+            Found::Written(DeValue::String(text)) => return Some(self.split(key, text)),
+            Found::Written(other) => return self.wrong_type(key, "a list of texts", other),
+        };
+        let texts = array.iter().enumerate().filter_map(|(index, item)| {
+            let place = self.item_place(key, index, item);
+            match item.get_ref() {
+                DeValue::String(text) => Some((text.to_string(), place)),
+                other => {
+                    self.document.refuse(place, format!("expected a text in quotes, found {}", name_of(other)), None);
+                    None
+                }
+            }
+        });
+        Some(texts.collect())
+    }
+}
+
+fn spell(duration: Duration) -> String {
+    match (duration.as_secs(), duration.subsec_millis()) {
+        (0, millis) => format!("{millis}ms"),
+        (seconds, _) if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        (seconds, _) if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        (seconds, _) if seconds % 60 == 0 => format!("{}m", seconds / 60),
+        (seconds, _) => format!("{seconds}s"),
+    }
+}

@@ -1,0 +1,68 @@
+//! What is wrong with a configuration: every problem, each with its place and what to do.
+
+use std::fmt;
+
+/// Problems shown to a person; the rest is counted.
+const MAX_SHOWN: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was written.
+    pub place: Place,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it, where that is not plain from the message.
+    pub hint: Option<String>,
+}
+
+/// Where a value was written, or should have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the user named it, or the environment variable.
+    pub origin: String,
+    /// Line in the file, from 1 on.
+    pub line: Option<usize>,
+    /// Path of the key, as in `source[0].nodes[2].endpoint`; empty for the file as a whole.
+    pub key: String,
+}
+
+/// All problems of a configuration; never empty when it is an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Problems(pub Vec<Problem>);
+
+impl fmt::Display for Place {
+    /// `bandprobe.toml:12: limits.vantages`: a form that editors and terminals can jump to.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if self.key.is_empty() { Ok(()) } else { write!(f, ": {}", self.key) }
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: place, message, hint.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Problems {
+    /// One line each.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().take(MAX_SHOWN).enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{problem}")?;
+        }
+        match self.0.len().saturating_sub(MAX_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n… and {more} more problems"),
+        }
+    }
+}

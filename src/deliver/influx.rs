@@ -1,0 +1,218 @@
+//! The one user of the `influxdb2` crate.
+//!
+//! What holds of it (0.5.2) and is relied on here: only the status 204 is `Ok`, every other 2xx and 3xx is
+//! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
+//! the URL and so drops a prefix; it panics on a URL that does not parse; its default headers go with every request,
+//! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
+//! It reads the body of an answer whole: the total timeout is what bounds a body without end.
+
+use std::{error::Error as _, io::Write, net::IpAddr, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use influxdb2::{Client, ClientBuilder, RequestError};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use thiserror::Error;
+
+use super::policy::Answer;
+use crate::config;
+
+/// A bucket of a database.
+#[derive(Debug)]
+pub struct Influx {
+    client: Client,
+    place: Place,
+}
+
+/// Which bucket it is, in words that a person configured. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Scheme, host and port.
+    pub origin: String,
+    /// Organisation.
+    pub org: String,
+    /// Bucket.
+    pub bucket: String,
+}
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until the answer is complete.
+    pub total: Duration,
+}
+
+/// A database that cannot even be asked, for a reason in its configuration.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The client appends its own paths to the root.
+    #[error("[influxdb] url: must be the root of a server, like {origin}, without the path {path:?}")]
+    Path {
+        /// What it would have to be.
+        origin: String,
+        /// What is too much.
+        path: String,
+    },
+    /// No HTTP URL.
+    #[error("[influxdb] url: must start with http:// or https:// and name a host")]
+    Scheme,
+    /// The token cannot be sent in a header.
+    #[error("[influxdb] token-file: the token is empty or holds characters other than visible ASCII")]
+    Token,
+    /// The further trusted certificates cannot be used.
+    #[error("[network] ca-file: its certificates are not usable for [influxdb]")]
+    Ca(#[source] influxdb2::BuildError),
+    /// The client library gave up.
+    #[error("cannot set up the client for [influxdb]")]
+    Client(#[source] influxdb2::BuildError),
+}
+
+impl Influx {
+    /// Sets a client up; sends nothing.
+    ///
+    /// # Errors
+    /// When the configured URL, token or certificates cannot be used.
+    pub fn new(config: &config::InfluxDb) -> Result<Self, Error> {
+        Self::with_timeouts(config, TIMEOUTS)
+    }
+
+    /// Sets a client up whose requests may take so long.
+    ///
+    /// # Errors
+    /// As [`Influx::new`].
+    pub fn with_timeouts(config: &config::InfluxDb, timeouts: Timeouts) -> Result<Self, Error> {
+        let url = &config.url;
+        let origin = url.origin().ascii_serialization();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(Error::Scheme);
+        }
+        if url.path() != "/" || url.query().is_some() {
+            return Err(Error::Path { origin, path: url[url::Position::BeforePath..].to_owned() });
+        }
+        let token = config.token.reveal();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Token);
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        let mut http = reqwest::ClientBuilder::new()
+            .default_headers(headers)
+            .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.total);
+        if is_loopback(url) {
+            // The proxy of the environment is for the outside world.
+            http = http.no_proxy();
+        }
+        for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
+            let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
+            http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
+        }
+        let builder = ClientBuilder::with_builder(http, &origin, &config.org, token);
+        // The certificates are only looked into here.
+        let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
+        let client = builder.build().map_err(error)?;
+        Ok(Self { client, place: Place { origin, org: config.org.clone(), bucket: config.bucket.clone() } })
+    }
+
+    /// Which bucket this is.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Sends lines, each ending in a newline, and tells what came back.
+    pub async fn write(&self, lines: &str) -> Answer {
+        let body = gzip(lines.as_bytes());
+        match self.client.write_line_protocol(&self.place.org, &self.place.bucket, body).await {
+            Ok(()) => Answer::Stored,
+            Err(RequestError::Http { status, text }) => Answer::Status { status: status.as_u16(), text },
+            Err(RequestError::ReqwestProcessing { source }) => Answer::Failed { problem: chain(source) },
+            Err(RequestError::Serializing { .. } | RequestError::Deserializing { .. }) => {
+                Answer::Failed { problem: "the client library could not make sense of it".to_owned() }
+            }
+        }
+    }
+}
+
+/// The single certificates of a PEM text: the client takes one at a time.
+fn certificates(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(PEM_END).filter(|pem| pem.contains(PEM_END))
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(url::Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.expect("invariant: writing to memory does not fail")
+}
+
+/// What went wrong on the way, from the outermost to the innermost cause, without the URL: it may hold a password.
+fn chain(error: reqwest::Error) -> String {
+    let is_timeout = error.is_timeout();
+    let error = error.without_url();
+    let mut text = if is_timeout { "timed out: ".to_owned() } else { String::new() };
+    text.push_str(&error.to_string());
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
+const PEM_END: &str = "-----END CERTIFICATE-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn config(url: &str, token: &str, ca: Option<&str>) -> config::InfluxDb {
+        config::InfluxDb {
+            url: url.parse().unwrap(),
+            org: "dwg".to_owned(),
+            bucket: "bandprobe".to_owned(),
+            token: Secret::new(token),
+            extra_ca: ca.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn a_configuration_that_cannot_work_is_refused_before_anything_is_sent() {
+        let broken_ca = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        for (url, token, ca, expected) in [
+            (
+                "http://db:8086/influx/",
+                "t",
+                None,
+                "must be the root of a server, like http://db:8086, without the path",
+            ),
+            ("http://db/?x=y", "t", None, "must be the root"),
+            ("ftp://db/", "t", None, "must start with http:// or https://"),
+            ("http://db/", "", None, "token is empty"),
+            ("http://db/", "to ken\n", None, "visible ASCII"),
+            ("https://db/", "t", Some(broken_ca), "ca-file"),
+        ] {
+            let problem = Influx::new(&config(url, token, ca)).unwrap_err().to_string();
+            assert!(problem.contains(expected), "{url}: {problem}");
+        }
+        let fine = Influx::new(&config("http://user:secret@db:8086", "token", None)).unwrap();
+        assert_eq!(fine.place().origin, "http://db:8086");
+    }
+}

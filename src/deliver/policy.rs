@@ -1,0 +1,182 @@
+//! What an answer of the database means. Pure: no clock, no dice, no socket.
+
+use std::time::Duration;
+
+use super::influx::Place;
+
+/// What came back for a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// 204: every line of the batch is stored.
+    Stored,
+    /// Any other status.
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        text: String,
+    },
+    /// No answer: not connected, timed out, cut off.
+    Failed {
+        /// What happened, without URL and secrets.
+        problem: String,
+    },
+}
+
+/// What to do about a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is stored.
+    Delivered,
+    /// It is too large: send it in halves.
+    Halve {
+        /// What the server said.
+        message: String,
+    },
+    /// Some line of it is refused for good: find out which, send the others.
+    Refused {
+        /// What the server said.
+        message: String,
+        /// How many lines it did not store, when it says so.
+        dropped: Option<u64>,
+    },
+    /// Nothing can be delivered until a person changes something: keep everything, try every [`HOLD`].
+    Hold {
+        /// What to change, and where.
+        reason: String,
+    },
+    /// It may work later: back off.
+    Retry {
+        /// What happened.
+        reason: String,
+    },
+}
+
+/// How long to wait before a new try when a person has to change something.
+pub const HOLD: Duration = Duration::from_secs(60);
+
+/// What an answer means. 400 and 422 are about lines (InfluxDB 2.9.1: a line that does not parse is a 400 that stores
+/// nothing of its batch; a wrong field type or a point older than the retention is a 422 that stores the other lines).
+/// Every 2xx but 204, every 3xx, and a 400 without InfluxDB's JSON is another server's.
+#[must_use]
+pub fn judge(answer: &Answer, place: &Place) -> Verdict {
+    let Place { origin, org, bucket } = place;
+    let (status, text) = match answer {
+        Answer::Stored => return Verdict::Delivered,
+        Answer::Failed { problem } => return Verdict::Retry { reason: format!("{origin}: {problem}") },
+        Answer::Status { status, text } => (*status, text),
+    };
+    let (is_about_lines, dropped, text) = (influx_message(text).is_some(), dropped(text), said(text));
+    let hold = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
+    match status {
+        400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
+        413 => Verdict::Halve { message: text },
+        401 => hold("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
+        403 => hold(format!(
+            "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into \
+             [influxdb] token-file"
+        )),
+        404 => hold(format!(
+            "create the bucket {bucket:?} in org {org:?}, or correct [influxdb] bucket, org or url; the token must be \
+             allowed to see both"
+        )),
+        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{origin} answered {status} ({text})") },
+        200..=399 => hold(
+            "this is not InfluxDB but a captive portal, a proxy or another server; sign in to the network, or correct \
+             [influxdb] url"
+                .to_owned(),
+        ),
+        _ => hold("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
+    }
+}
+
+/// How long to back off after so many failures in a row (the first is 1): full jitter (a uniform share, `dice` in
+/// [0, 1), of a cap that doubles from 1 s to 60 s), so that workers do not return at once. After Brooker, "Exponential
+/// backoff and jitter", AWS Architecture Blog, 2015.
+#[must_use]
+pub fn backoff(failures: u32, dice: f64) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let cap = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MOST);
+    cap.mul_f64(dice.clamp(0.0, 1.0))
+}
+
+/// The message in InfluxDB's JSON: `message` of 2.x, `error` of 1.8 and 3.x.
+fn influx_message(text: &str) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_str(text).ok()?;
+    Some(json.get("message").or_else(|| json.get("error"))?.as_str()?.to_owned())
+}
+
+/// The server's own words, or the start of the text, on one line.
+fn said(text: &str) -> String {
+    let message = influx_message(text);
+    let line = message.as_deref().unwrap_or(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() { "no text".to_owned() } else { line.chars().take(MAX_TEXT).collect() }
+}
+
+/// The number at the end of "partial write: … dropped=7", which may come after more than we show.
+fn dropped(text: &str) -> Option<u64> {
+    let (_, rest) = text.rsplit_once("dropped=")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+const BACKOFF_FIRST: Duration = Duration::from_secs(1);
+const BACKOFF_MOST: Duration = Duration::from_secs(60);
+/// Of a server's text, in characters.
+const MAX_TEXT: usize = 300;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(status: u16, text: &str) -> Verdict {
+        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
+        judge(&Answer::Status { status, text: text.to_owned() }, &place)
+    }
+
+    #[test]
+    fn only_204_is_delivered_and_each_other_answer_has_its_meaning() {
+        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
+        assert_eq!(judge(&Answer::Stored, &place), Verdict::Delivered);
+        let down = judge(&Answer::Failed { problem: "connection refused".into() }, &place);
+        assert_eq!(down, Verdict::Retry { reason: "http://db:8086: connection refused".into() });
+        for status in [408, 429, 500, 502, 503, 504, 599] {
+            assert!(matches!(verdict(status, ""), Verdict::Retry { .. }), "{status}");
+        }
+        for status in [400, 422, 200, 201, 202, 206, 301, 302, 307, 401, 402, 403, 404, 405, 418, 411] {
+            assert!(matches!(verdict(status, "<html>"), Verdict::Hold { .. }), "{status}");
+        }
+        assert_eq!(verdict(413, ""), Verdict::Halve { message: "no text".into() });
+    }
+
+    #[test]
+    fn what_to_change_is_said() {
+        for (status, text, expected) in [
+            (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
+            (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
+            (403, "", r#"may not write to bucket "bandprobe""#),
+            (302, "", "captive portal"),
+            (200, "<html>\n <title>Sign in", "200 (<html> <title>Sign in): this is not InfluxDB"),
+        ] {
+            let Verdict::Hold { reason } = verdict(status, text) else { panic!("{status}") };
+            assert!(reason.contains(expected) && reason.contains("http://db:8086"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn refused_lines_keep_the_message_and_their_number() {
+        let text = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict dropped=12"}"#;
+        let Verdict::Refused { message, dropped } = verdict(422, text) else { panic!() };
+        assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
+        let unparsed = Verdict::Refused { message: "unable to parse 'x'".into(), dropped: None };
+        assert_eq!(verdict(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
+    }
+
+    #[test]
+    fn backoff_doubles_to_a_minute_and_never_more() {
+        for (failures, cap) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)] {
+            assert_eq!(backoff(failures, 1.0), Duration::from_secs(cap), "{failures}");
+            assert_eq!(backoff(failures, 0.5), Duration::from_secs(cap) / 2, "{failures}");
+            assert_eq!(backoff(failures, 0.0), Duration::ZERO, "{failures}");
+        }
+    }
+}

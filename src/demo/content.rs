@@ -1,0 +1,159 @@
+//! Response bodies: slices of a sample that arrive whole, at a pace, or not to the end.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use thiserror::Error;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// How much is handed to hyper at once, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How long a body waits before it breaks off, so that what was handed over has left the process: hyper drops what it
+/// still buffers when a body fails.
+const BEFORE_BREAK: Duration = Duration::from_millis(20);
+
+/// A response body.
+pub(super) struct Content {
+    rest: Bytes,
+    framing: Framing,
+    /// What happens before the byte at this distance from here.
+    turn: Option<(usize, Turn)>,
+    pace: Option<Pace>,
+    /// The next piece at `pace` has been waited for.
+    fetched: bool,
+    wait: Option<Pin<Box<Sleep>>>,
+    broken: bool,
+}
+
+/// How the client learns where the body ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Length,
+    Chunked,
+}
+
+/// A fault in mid-body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing flows for a while.
+    Pause(Duration),
+    /// The connection ends here.
+    Break,
+}
+
+/// When each byte of an object that is still being fetched is there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// When the first byte of the rest of this body is there.
+    pub(super) from: Instant,
+    /// How long a byte takes, in nanoseconds.
+    pub(super) nanos_per_byte: u64,
+}
+
+/// The body was meant to break off here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the demo node breaks this body off")]
+pub(super) struct BrokenOff;
+
+impl Content {
+    /// A body of known length.
+    pub(super) const fn of(bytes: Bytes) -> Self {
+        Self {
+            rest: bytes,
+            framing: Framing::Length,
+            turn: None,
+            pace: None,
+            fetched: false,
+            wait: None,
+            broken: false,
+        }
+    }
+
+    /// No body.
+    pub(super) const fn none() -> Self {
+        Self::of(Bytes::new())
+    }
+
+    /// A body that does not announce its length and comes no faster than `pace`.
+    pub(super) fn fetched(bytes: Bytes, pace: Pace) -> Self {
+        Self { framing: Framing::Chunked, pace: Some(pace), ..Self::of(bytes) }
+    }
+
+    /// The same body with a fault in its middle, if there is a body.
+    pub(super) fn with(self, turn: Option<Turn>) -> Self {
+        let middle = self.rest.len() / 2;
+        Self { turn: turn.filter(|_| middle > 0).map(|turn| (middle, turn)), ..self }
+    }
+
+    /// The next piece, up to the next turn; `None` when a wait was begun instead.
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let mut piece = self.rest.len().min(PIECE_BYTES);
+        if let Some((distance, turn)) = self.turn {
+            if distance == 0 {
+                self.turn = None;
+                self.broken = turn == Turn::Break;
+                let pause = if let Turn::Pause(pause) = turn { pause } else { BEFORE_BREAK };
+                self.wait = Some(Box::pin(sleep(pause)));
+                return None;
+            }
+            piece = piece.min(distance);
+        }
+        if let Some(pace) = &mut self.pace {
+            let due = pace.from + Duration::from_nanos(pace.nanos_per_byte.saturating_mul(piece as u64));
+            self.fetched = !self.fetched;
+            if self.fetched {
+                self.wait = Some(Box::pin(sleep_until(due)));
+                return None;
+            }
+            pace.from = due;
+        }
+        if let Some((distance, _)) = &mut self.turn {
+            *distance -= piece;
+        }
+        Some(self.rest.split_to(piece))
+    }
+}
+
+impl Body for Content {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(wait) = &mut this.wait {
+                ready!(wait.as_mut().poll(context));
+                this.wait = None;
+            }
+            if this.broken {
+                return Poll::Ready(Some(Err(BrokenOff)));
+            }
+            if this.rest.is_empty() {
+                return Poll::Ready(None);
+            }
+            if let Some(piece) = this.next_piece() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.turn.is_none() && !self.broken
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.framing {
+            Framing::Length => SizeHint::with_exact(self.rest.len() as u64),
+            Framing::Chunked => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A link of a fixed rate, as a token bucket that all connections of one node share.
+//!
+//! The bucket counts **TCP payload**: what the node hands to its sockets, response heads included, frames and
+//! TCP/IP headers not. A plain-HTTP body with a content-length therefore flows at the nominal rate less its own head
+//! (about 0.5 kB a response, under 0.01 % of a video range). On a wire of 1514-byte frames the same payload would take
+//! 1514/1448 of that rate at layer 2.
+//!
+//! Every piece reserves its slot when it asks, on a schedule that only the rate moves on; a timer that fires late costs
+//! nothing, because the slots after it were laid without looking at the clock. So the long-run rate is exact with
+//! timers of 1 ms, as long as they fire within the burst's worth of time (13 ms at 20 Mbit/s).
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+use crate::model::units::BitRate;
+
+/// What an idle link may send at once, in bytes.
+pub const BURST_BYTES: usize = 32 << 10;
+
+/// The largest piece that is sent in one go, in bytes: 1.6 ms at 20 Mbit/s, so that a reader sees a steady flow.
+pub const PIECE_BYTES: usize = 4 << 10;
+
+/// A token bucket; see the module.
+#[derive(Debug)]
+pub struct Link {
+    rate: BitRate,
+    /// When everything reserved so far will have been sent; `None` before the first piece.
+    sent_by: Mutex<Option<Instant>>,
+}
+
+impl Link {
+    /// A link of `rate` bits of TCP payload a second; a rate of zero counts as one bit a second.
+    #[must_use]
+    pub fn new(rate: BitRate) -> Self {
+        Self { rate: BitRate(rate.0.max(1)), sent_by: Mutex::new(None) }
+    }
+
+    /// Bits of TCP payload a second, in the long run.
+    #[must_use]
+    pub const fn payload_rate(&self) -> BitRate {
+        self.rate
+    }
+
+    /// Reserves the next slot for a piece of `bytes`, and says when it begins; that is when the piece may be sent.
+    ///
+    /// First come, first served. A link that was idle is credited with at most [`BURST_BYTES`].
+    pub fn reserve(&self, bytes: usize, now: Instant) -> Instant {
+        let mut sent_by = self.sent_by.lock().expect("invariant: nothing panics under this lock");
+        let earliest = now.checked_sub(self.takes(BURST_BYTES)).unwrap_or(now);
+        let begin = sent_by.map_or(earliest, |at| at.max(earliest));
+        *sent_by = Some(begin + self.takes(bytes));
+        begin
+    }
+
+    /// How long `bytes` take at the link's rate, to the nanosecond below.
+    fn takes(&self, bytes: usize) -> Duration {
+        let nanos = bytes as u128 * 8 * 1_000_000_000 / u128::from(self.rate.0);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+/// A byte stream whose writes pass through a link, or through nothing. Reads are not limited.
+#[derive(Debug)]
+pub struct Shaped<S> {
+    inner: S,
+    link: Option<Arc<Link>>,
+    slot: Slot,
+}
+
+/// Where the next piece stands.
+#[derive(Debug)]
+enum Slot {
+    /// Nothing reserved.
+    None,
+    /// So many bytes may be sent when the time comes.
+    Ahead(Pin<Box<Sleep>>, usize),
+    /// So many bytes may be sent now; never 0.
+    Open(usize),
+}
+
+impl<S> Shaped<S> {
+    /// Puts `inner` behind `link`.
+    pub const fn new(inner: S, link: Option<Arc<Link>>) -> Self {
+        Self { inner, link, slot: Slot::None }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Shaped<S> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let Some(link) = this.link.as_ref().filter(|_| !bytes.is_empty()) else {
+            return Pin::new(&mut this.inner).poll_write(context, bytes);
+        };
+        loop {
+            match &mut this.slot {
+                Slot::None => {
+                    let piece = bytes.len().min(PIECE_BYTES);
+                    let begin = link.reserve(piece, Instant::now());
+                    this.slot = Slot::Ahead(Box::pin(sleep_until(begin)), piece);
+                }
+                Slot::Ahead(begin, piece) => {
+                    ready!(begin.as_mut().poll(context));
+                    this.slot = Slot::Open(*piece);
+                }
+                Slot::Open(left) => {
+                    let piece = &bytes[..bytes.len().min(*left)];
+                    let written = ready!(Pin::new(&mut this.inner).poll_write(context, piece))?;
+                    this.slot = match *left - written {
+                        0 => Slot::None,
+                        left => Slot::Open(left),
+                    };
+                    return Poll::Ready(Ok(written));
+                }
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Shaped<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_read(context, into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_that_fire_late_do_not_slow_the_link() {
+        let link = Link::new(BitRate(20_000_000));
+        let start = Instant::now();
+        let mut now = start;
+        for piece in 0..10_000_u64 {
+            let begin = link.reserve(PIECE_BYTES, now);
+            // Rounded up to the next millisecond, and now and then far later, as on a busy machine.
+            let late = Duration::from_millis(if piece % 50 == 0 { 9 } else { 1 });
+            now = now.max(begin + late);
+        }
+        let credited = 10_000 * PIECE_BYTES - BURST_BYTES;
+        let nominal = link.takes(credited);
+        let took = now - start;
+        assert!(took >= nominal - link.takes(PIECE_BYTES) && took < nominal + Duration::from_millis(10), "{took:?}");
+    }
+
+    #[test]
+    fn an_idle_link_saves_one_burst_and_no_more() {
+        let link = Link::new(BitRate(8_000_000)); // 1 byte a microsecond
+        let start = Instant::now();
+        link.reserve(1_000, start);
+        let later = start + Duration::from_secs(60);
+        let at_once = (0..).take_while(|_| link.reserve(1_024, later) <= later).count();
+        assert_eq!(at_once, BURST_BYTES / 1_024 + 1);
+    }
+}

@@ -1,0 +1,150 @@
+//! One listening node: sockets, TLS, HTTP, and the limits that keep it on its feet.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{Request, Response, Version};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::Service,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::{SockRef, Socket};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{
+    argus::{Argus, KEEP_ALIVE_SECS},
+    content::Content,
+    link::{Link, Shaped},
+};
+
+/// Connections served at once; further ones wait in the listen queue.
+const MAX_CONNECTIONS: usize = 64;
+
+/// Longest request head, in bytes.
+const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// Streams of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 32;
+
+/// Send buffer of a node with a link, in bytes: what lies in it is out of the bucket but not yet with the client.
+const SHAPED_SEND_BUFFER: usize = 16 << 10;
+
+/// The longest TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(5);
+
+/// The longest life of a connection: a client that reads nothing holds its place no longer.
+const CONNECTION_LIFE: Duration = Duration::from_secs(600);
+
+/// How long the proxy before a TLS node keeps an idle connection: Caddy's default.
+const PROXY_IDLE: Duration = Duration::from_secs(300);
+
+/// How long the node rests when it cannot accept, for want of descriptors.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// One demo node, ready to serve.
+pub(super) struct DemoNode {
+    pub(super) argus: Argus,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) link: Option<Arc<Link>>,
+}
+
+impl DemoNode {
+    /// Serves until the task is dropped, and then drops all connections.
+    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await.expect("invariant: nobody closes the semaphore");
+            while connections.try_join_next().is_some() {}
+            let Ok((socket, _)) = listener.accept().await else {
+                sleep(ACCEPT_REST).await;
+                continue;
+            };
+            let node = Arc::clone(&self);
+            connections.spawn(async move {
+                // A connection that goes wrong is the client's to notice.
+                let _ = timeout(CONNECTION_LIFE, node.connection(socket)).await;
+                drop(place);
+            });
+        }
+    }
+
+    async fn connection(self: Arc<Self>, socket: TcpStream) -> Option<()> {
+        // Without it a piece of a shaped body would wait for the acknowledgement of the one before (Nagle).
+        socket.set_nodelay(true).ok()?;
+        let raw = SockRef::from(&socket);
+        if self.link.is_some() {
+            raw.set_send_buffer_size(SHAPED_SEND_BUFFER).ok()?;
+        }
+        let session = Session { socket: Arc::new(raw.try_clone().ok()?), node: Arc::clone(&self) };
+        let stream = Shaped::new(socket, self.link.clone());
+        let Some(tls) = &self.tls else {
+            return session.http1(stream, Duration::from_secs(KEEP_ALIVE_SECS)).await;
+        };
+        let stream = timeout(HANDSHAKE, tls.accept(stream)).await.ok()?.ok()?;
+        if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+            session.http2(stream).await
+        } else {
+            session.http1(stream, PROXY_IDLE).await
+        }
+    }
+}
+
+/// One connection's view of its node.
+#[derive(Clone)]
+struct Session {
+    node: Arc<DemoNode>,
+    /// A second handle on the socket, to make its end a reset.
+    socket: Arc<Socket>,
+}
+
+impl Session {
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S, idle: Duration) -> Option<()> {
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            // It runs from the end of the answer before: this is what closes idle connections.
+            .header_read_timeout(idle)
+            .max_buf_size(MAX_HEAD_BYTES)
+            .serve_connection(TokioIo::new(stream), self)
+            .await
+            .ok()
+    }
+
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S) -> Option<()> {
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX))
+            .max_concurrent_streams(MAX_STREAMS)
+            .serve_connection(TokioIo::new(stream), self)
+            .await
+            .ok()
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response<Content> {
+        let answer = self.node.argus.answer(&request).await;
+        if answer.reset && request.version() < Version::HTTP_2 {
+            // Closing a socket that lingers for no time sends RST in place of FIN (socket(7)).
+            let _ = self.socket.set_linger(Some(Duration::ZERO));
+        }
+        answer.response
+    }
+}
+
+impl Service<Request<Incoming>> for Session {
+    type Response = Response<Content>;
+    type Error = Infallible;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let session = self.clone();
+        Box::pin(async move { Ok(session.answer(request).await) })
+    }
+}

@@ -1,0 +1,122 @@
+//! What a node holds: objects, and for each where it stands between miss and hit.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::model::sample::CacheState;
+
+/// An object that the node serves.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    /// Its content.
+    pub(super) bytes: Bytes,
+    /// Its type.
+    pub(super) content_type: &'static str,
+}
+
+/// The node's objects by id, and its cache.
+pub(super) struct Shelf {
+    objects: HashMap<&'static str, Object>,
+    /// Objects that were not cached at start, and when the fetch of each began.
+    uncached: Mutex<HashMap<&'static str, Option<Instant>>>,
+    /// How long a fetch from storage takes.
+    fetch: Duration,
+}
+
+/// How an object stands in the cache at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// Wholly there.
+    Cached,
+    /// Not there, and not asked for either.
+    Absent,
+    /// On its way since then.
+    Fetching(Instant),
+}
+
+impl Standing {
+    /// The word for it in `x-cache`.
+    pub(super) const fn state(self) -> CacheState {
+        match self {
+            Self::Cached => CacheState::Hit,
+            Self::Absent => CacheState::Miss,
+            Self::Fetching(_) => CacheState::Pending,
+        }
+    }
+}
+
+impl Shelf {
+    /// Objects as (id, object, cached).
+    pub(super) fn new(objects: impl IntoIterator<Item = (&'static str, Object, bool)>, fetch: Duration) -> Self {
+        let objects: Vec<_> = objects.into_iter().collect();
+        Self {
+            uncached: Mutex::new(objects.iter().filter(|(.., cached)| !cached).map(|(id, ..)| (*id, None)).collect()),
+            objects: objects.into_iter().map(|(id, object, _)| (id, object)).collect(),
+            fetch,
+        }
+    }
+
+    /// The object of that id.
+    pub(super) fn object(&self, id: &str) -> Option<&Object> {
+        self.objects.get(id)
+    }
+
+    /// Where the object stands now. Asking has no effect.
+    pub(super) fn standing(&self, id: &str, now: Instant) -> Standing {
+        let uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
+        match uncached.get(id) {
+            None => Standing::Cached,
+            Some(None) => Standing::Absent,
+            Some(Some(since)) if now >= *since + self.fetch => Standing::Cached,
+            Some(Some(since)) => Standing::Fetching(*since),
+        }
+    }
+
+    /// Begins to fetch the object, if it is absent.
+    pub(super) fn fetch(&self, id: &str, now: Instant) {
+        let mut uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
+        if let Some(since) = uncached.get_mut(id) {
+            since.get_or_insert(now);
+        }
+    }
+
+    /// How long one byte of an object of `size` bytes takes to fetch, in nanoseconds.
+    pub(super) fn nanos_per_byte(&self, size: u64) -> u64 {
+        u64::try_from(self.fetch.as_nanos() / u128::from(size.max(1))).unwrap_or(u64::MAX)
+    }
+
+    /// How many objects are in the cache, and how many are on their way.
+    pub(super) fn census(&self, now: Instant) -> (usize, usize) {
+        let count =
+            |wanted: fn(Standing) -> bool| self.objects.keys().filter(|id| wanted(self.standing(id, now))).count();
+        (count(|at| at == Standing::Cached), count(|at| matches!(at, Standing::Fetching(_))))
+    }
+
+    /// Bytes of all objects.
+    pub(super) fn bytes(&self) -> u64 {
+        self.objects.values().map(|object| object.bytes.len() as u64).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_turns_a_miss_into_pending_and_then_into_a_hit() {
+        let object = Object { bytes: Bytes::from_static(b"0123456789"), content_type: "video/mp4" };
+        let shelf = Shelf::new([("1", object.clone(), true), ("2", object, false)], Duration::from_secs(10));
+        let start = Instant::now();
+        assert_eq!(shelf.standing("1", start), Standing::Cached);
+        assert_eq!(shelf.standing("2", start), Standing::Absent);
+        shelf.fetch("1", start);
+        shelf.fetch("2", start);
+        shelf.fetch("2", start + Duration::from_secs(5));
+        assert_eq!(shelf.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
+        assert_eq!(shelf.census(start), (1, 1));
+        assert_eq!(shelf.standing("2", start + Duration::from_secs(10)), Standing::Cached);
+        assert_eq!(shelf.nanos_per_byte(10), 1_000_000_000);
+    }
+}

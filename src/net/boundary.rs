@@ -1,0 +1,307 @@
+//! Which socket write carried the end of the request, and which socket read the beginning of the final response.
+//!
+//! [`Watched`] sits between HTTP and what carries it (TLS, or the socket itself) and sees plain HTTP bytes go by. It copies
+//! nothing and stops looking as soon as both boundaries of a request are known.
+//!
+//! - `sent`: when the layer below has flushed the bytes that end the request, the stamp of the last socket write. In HTTP/1.1
+//!   all that we write is the request; in HTTP/2 the frames are walked (RFC 9113 §4.1) to the one that ends the header block.
+//! - `first_byte`: in HTTP/1.1 the stamp of the socket read that brought the first byte of a status line, of the last head
+//!   that is not 1xx (RFC 9110 §15.2). In HTTP/2 the driver takes the stamp of the read that completed the HEADERS frame,
+//!   since interim and final heads are told apart only after HPACK.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use super::meter::Meter;
+
+/// The boundaries of the request under way.
+#[derive(Debug, Default)]
+pub struct Boundaries {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sent: Option<Instant>,
+    first_byte: Option<Instant>,
+    request: RequestWalk,
+    response: ResponseWalk,
+}
+
+impl Boundaries {
+    /// Forgets the request before: the next bytes written belong to a new one.
+    pub fn arm(&self) {
+        let mut state = self.lock();
+        state.sent = None;
+        state.first_byte = None;
+        state.request.arm();
+        state.response = ResponseWalk::default();
+    }
+
+    /// When the kernel took the last request byte.
+    #[must_use]
+    pub fn sent(&self) -> Option<Instant> {
+        self.lock().sent
+    }
+
+    /// When the first byte of the final HTTP/1.1 response head was read.
+    #[must_use]
+    pub fn first_byte(&self) -> Option<Instant> {
+        self.lock().first_byte
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An HTTP stream whose message boundaries are watched.
+#[derive(Debug)]
+pub struct Watched<S> {
+    stream: S,
+    meter: Arc<Meter>,
+    boundaries: Arc<Boundaries>,
+    http2: bool,
+}
+
+impl<S> Watched<S> {
+    /// Watches a stream that speaks HTTP/1.1 or HTTP/2.
+    pub fn new(stream: S, meter: Arc<Meter>, boundaries: Arc<Boundaries>, http2: bool) -> Self {
+        if http2 {
+            boundaries.lock().request = RequestWalk::http2();
+        }
+        Self { stream, meter, boundaries, http2 }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if polled.is_ready() && !self.http2 {
+            let mut state = self.boundaries.lock();
+            if state.first_byte.is_none() {
+                let stamp = self.meter.last_read();
+                state.first_byte = state.response.walk(&buf.filled()[before..], stamp);
+            }
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if let Poll::Ready(Ok(written)) = polled {
+            let mut state = self.boundaries.lock();
+            if state.sent.is_none() {
+                state.request.walk(&buf[..written]);
+            }
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = polled {
+            let mut state = self.boundaries.lock();
+            if state.sent.is_none() && state.request.complete {
+                state.sent = Some(self.meter.last_write());
+            }
+        }
+        polled
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Walks what we write until a whole request head has been handed down.
+#[derive(Debug, Default)]
+struct RequestWalk {
+    complete: bool,
+    frames: Option<FrameWalk>,
+}
+
+/// Position in our own HTTP/2 frames.
+#[derive(Debug)]
+struct FrameWalk {
+    /// Bytes until the next frame header.
+    skip: usize,
+    header: [u8; FRAME_HEADER],
+    filled: usize,
+    /// The frame being skipped ends a header block.
+    ends_block: bool,
+}
+
+impl RequestWalk {
+    fn http2() -> Self {
+        let frames = FrameWalk { skip: HTTP2_PREFACE, header: [0; FRAME_HEADER], filled: 0, ends_block: false };
+        Self { complete: false, frames: Some(frames) }
+    }
+
+    fn arm(&mut self) {
+        self.complete = false;
+    }
+
+    fn walk(&mut self, bytes: &[u8]) {
+        match &mut self.frames {
+            None => self.complete |= !bytes.is_empty(),
+            Some(frames) => self.complete |= frames.walk(bytes),
+        }
+    }
+}
+
+impl FrameWalk {
+    /// Did a frame that ends a header block end within these bytes?
+    fn walk(&mut self, mut bytes: &[u8]) -> bool {
+        let mut ended = false;
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            if self.skip == 0 {
+                ended |= std::mem::take(&mut self.ends_block);
+            }
+            if bytes.is_empty() {
+                return ended;
+            }
+            let taken = (FRAME_HEADER - self.filled).min(bytes.len());
+            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
+            bytes = &bytes[taken..];
+            if self.filled == FRAME_HEADER {
+                let [a, b, c, kind, flags, ..] = self.header;
+                self.filled = 0;
+                self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                self.ends_block = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0;
+            }
+        }
+    }
+}
+
+/// Walks an HTTP/1.1 response to the status line of its final head.
+#[derive(Debug, Default)]
+struct ResponseWalk {
+    /// When the first byte of the status line under way came.
+    began: Option<Instant>,
+    /// Bytes of the status line seen, as far as the status code.
+    seen: usize,
+    skipping_head: bool,
+    /// Line ends seen in a row while skipping an interim head.
+    line_ends: u8,
+}
+
+impl ResponseWalk {
+    /// The stamp of the first byte of the final head, once these bytes show that it is the final one.
+    fn walk(&mut self, bytes: &[u8], stamp: Instant) -> Option<Instant> {
+        for &byte in bytes {
+            if self.skipping_head {
+                match byte {
+                    b'\n' => self.line_ends += 1,
+                    b'\r' => {}
+                    _ => self.line_ends = 0,
+                }
+                if self.line_ends == 2 {
+                    *self = Self::default();
+                }
+                continue;
+            }
+            if self.began.is_none() && matches!(byte, b'\r' | b'\n') {
+                continue; // RFC 9112 §2.2: empty lines before a status line are tolerated
+            }
+            let began = *self.began.get_or_insert(stamp);
+            self.seen += 1;
+            match self.seen {
+                STATUS_HUNDREDS if byte == b'1' => {}
+                STATUS_HUNDREDS => return Some(began),
+                // 101 switches protocols: there is no other head after it
+                STATUS_UNITS if byte == b'1' => return Some(began),
+                STATUS_UNITS => self.skipping_head = true,
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, RFC 9113 §3.4.
+const HTTP2_PREFACE: usize = 24;
+const FRAME_HEADER: usize = 9;
+const HEADERS: u8 = 0x1;
+const CONTINUATION: u8 = 0x9;
+const END_HEADERS: u8 = 0x4;
+/// Positions, counted from one, in `HTTP/1.1 103`.
+const STATUS_HUNDREDS: usize = 10;
+const STATUS_UNITS: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Feeds pieces one millisecond apart and says at which piece the first byte of the final head came.
+    fn final_head(pieces: &[&str]) -> Option<u128> {
+        let start = Instant::now();
+        let mut walk = ResponseWalk::default();
+        let found = pieces
+            .iter()
+            .zip(0..)
+            .find_map(|(piece, at)| walk.walk(piece.as_bytes(), start + Duration::from_millis(at)));
+        found.map(|stamp| (stamp - start).as_millis())
+    }
+
+    #[test]
+    fn the_final_head_counts_from_its_first_byte() {
+        for (pieces, at) in [
+            (&["HTTP/1.1 200 OK\r\n"][..], Some(0)),
+            (&["H", "TTP/1.", "1 2", "00"], Some(0)),
+            (&["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 200 OK\r\n"], Some(1)),
+            (&["HTTP/1.1 103 Early\r\nlink: x\r\n", "\r", "\n", "HTTP/1.1 206 P"], Some(3)),
+            (&["HTTP/1.1 103 Early\r\n\r\nHT", "TP/1.1 200 OK"], Some(0)),
+            (&["HTTP/1.1 101 Switching"], Some(0)),
+            (&["HTTP/1.1 1", "0", "2 Processing\r\n\r\n"], None),
+            (&["\r\n", "HTTP/1.0 404 x"], Some(1)),
+            (&["<html>", "garbage!"], Some(0)),
+        ] {
+            assert_eq!(final_head(pieces), at, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn an_http2_request_ends_with_its_header_block() {
+        let frame = |kind: u8, flags: u8, len: u8| {
+            let mut bytes = vec![0, 0, len, kind, flags, 0, 0, 0, 1];
+            bytes.extend(vec![0; len.into()]);
+            bytes
+        };
+        let preface = vec![b'P'; HTTP2_PREFACE];
+        let settings = frame(0x4, 0, 18);
+        let headers = frame(HEADERS, 0x5, 40);
+        let split = frame(HEADERS, 0x1, 40);
+        let rest = frame(CONTINUATION, END_HEADERS, 3);
+        for (parts, complete) in [
+            (vec![&preface, &settings], false),
+            (vec![&preface, &settings, &headers], true),
+            (vec![&preface, &settings, &split], false),
+            (vec![&preface, &settings, &split, &rest], true),
+        ] {
+            let bytes: Vec<u8> = parts.into_iter().flatten().copied().collect();
+            for step in [1, 7, bytes.len()] {
+                let mut walk = RequestWalk::http2();
+                bytes.chunks(step).for_each(|piece| walk.walk(piece));
+                assert_eq!(walk.complete, complete, "step {step}");
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! TCP: one address, one attempt.
+
+use std::{io, net::SocketAddr};
+
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Connects to exactly this address.
+///
+/// `TCP_NODELAY` is on, so that a small request is not held back; the receive buffer is left alone, because setting it
+/// would turn the kernel's autotuning off.
+///
+/// # Errors
+/// Those of `socket(2)` and `connect(2)`.
+pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(true)?;
+    socket.connect(address).await
+}

@@ -1,0 +1,134 @@
+//! hyper's connection, driven in the task of the transfer itself, one socket read a turn.
+//!
+//! A turn: grant one read, let the connection move, let the caller take out what came. The stamp of everything taken out
+//! in a turn is that of the turn's read, or of an earlier one when the turn needed none (see `net::meter`).
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+    rt::Executor,
+};
+use hyper_util::rt::TokioIo;
+
+use crate::model::sample::HttpVersion;
+
+use super::{boundary::Watched, dial::Stream};
+
+type Io = TokioIo<Watched<Stream>>;
+type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
+
+/// One HTTP connection of either version.
+pub(super) enum Protocol {
+    Http1 {
+        sender: http1::SendRequest<Empty<Bytes>>,
+        connection: Option<http1::Connection<Io, Empty<Bytes>>>,
+    },
+    Http2 {
+        sender: http2::SendRequest<Empty<Bytes>>,
+        connection: Option<Box<http2::Connection<Io, Empty<Bytes>, Tasks>>>,
+        tasks: Tasks,
+    },
+}
+
+impl Protocol {
+    pub(super) async fn start(stream: Watched<Stream>, version: HttpVersion) -> hyper::Result<Self> {
+        let io = TokioIo::new(stream);
+        match version {
+            HttpVersion::Http1 => {
+                let (sender, connection) =
+                    http1::Builder::new().max_buf_size(READ_BUFFER).max_header_size(MAX_HEAD).handshake(io).await?;
+                Ok(Self::Http1 { sender, connection: Some(connection) })
+            }
+            HttpVersion::Http2 => {
+                let tasks = Tasks::default();
+                let (sender, connection) = http2::Builder::new(tasks.clone())
+                    .initial_stream_window_size(STREAM_WINDOW)
+                    .initial_connection_window_size(STREAM_WINDOW)
+                    .max_frame_size(MAX_FRAME)
+                    .max_header_list_size(u32::try_from(MAX_HEAD).expect("invariant: a small constant"))
+                    .handshake(io)
+                    .await?;
+                Ok(Self::Http2 { sender, connection: Some(Box::new(connection)), tasks })
+            }
+        }
+    }
+
+    pub(super) fn send(&mut self, request: Request<Empty<Bytes>>) -> Answering {
+        match self {
+            Self::Http1 { sender, .. } => Box::pin(sender.send_request(request)),
+            Self::Http2 { sender, .. } => Box::pin(sender.send_request(request)),
+        }
+    }
+
+    /// Lets the connection move. Its end is no event of its own: requests and bodies report what it means to them.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Http1 { connection, .. } => {
+                if let Some(Poll::Ready(_)) = connection.as_mut().map(|connection| Pin::new(connection).poll(cx)) {
+                    *connection = None;
+                }
+            }
+            Self::Http2 { connection, tasks, .. } => {
+                if let Some(Poll::Ready(_)) = connection.as_mut().map(|connection| Pin::new(connection).poll(cx)) {
+                    *connection = None;
+                }
+                tasks.poll(cx);
+            }
+        }
+    }
+
+    /// Can it take another request now?
+    pub(super) fn is_ready(&self) -> bool {
+        match self {
+            Self::Http1 { sender, connection } => connection.is_some() && sender.is_ready(),
+            Self::Http2 { sender, connection, .. } => connection.is_some() && sender.is_ready(),
+        }
+    }
+}
+
+/// The futures that hyper's HTTP/2 wants run beside the connection: they run in the same task, turn by turn.
+#[derive(Clone, Default)]
+pub(super) struct Tasks(Arc<Mutex<Vec<Task>>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Tasks {
+    fn poll(&self, cx: &mut Context<'_>) {
+        // Taken out, because a task may add another one while it is polled.
+        let mut running = std::mem::take(&mut *self.lock());
+        running.retain_mut(|task| task.as_mut().poll(cx).is_pending());
+        let mut tasks = self.lock();
+        running.append(&mut tasks);
+        *tasks = running;
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Task>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Future + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, future: F) {
+        self.lock().push(Box::pin(async {
+            future.await;
+        }));
+    }
+}
+
+/// The largest response head that we accept.
+const MAX_HEAD: usize = 64 << 10;
+/// The largest read of plain HTTP/1.1: fewer, larger reads cost less CPU a byte.
+const READ_BUFFER: usize = 1 << 20;
+/// Never the limit at 100 ms × 1 Gbit/s (12.5 MB): the rate measured is the path's, not our window's.
+const STREAM_WINDOW: u32 = 16 << 20;
+/// The largest frame that a peer may send us.
+const MAX_FRAME: u32 = 256 << 10;

@@ -1,0 +1,78 @@
+//! Why a transfer ended early: the phase, and the error as it came. What it *means* is decided by `probe::classify`.
+
+use std::{io, net::IpAddr};
+
+use hickory_resolver::net::NetError;
+use thiserror::Error;
+
+use crate::model::phase::Phase;
+
+/// A transfer that ended early. Not an error of ours: it becomes a sample.
+#[derive(Debug, Error)]
+#[error("{}: {cause}", phase.label())]
+pub struct Failure {
+    /// The phase that was under way.
+    pub phase: Phase,
+    /// What ended it.
+    #[source]
+    pub cause: Cause,
+}
+
+/// What ended a transfer, as the layer below reported it.
+#[derive(Debug, Error)]
+pub enum Cause {
+    /// The phase's own deadline came.
+    #[error("deadline of {0:?} passed")]
+    Deadline(std::time::Duration),
+    /// No body byte for the stall time.
+    #[error("no byte for {0:?}")]
+    Stall(std::time::Duration),
+    /// Our own address policy.
+    #[error("refused to dial {address}: {reason}")]
+    Blocked {
+        /// The address that the name resolved to.
+        address: IpAddr,
+        /// Why it is not dialled.
+        reason: &'static str,
+    },
+    /// Our own port policy.
+    #[error("refused to dial port {0}: only 80, 443 and those above 1023 are open to discovered nodes")]
+    BlockedPort(u16),
+    /// The name has no address of the wanted family.
+    #[error("`{0}` has no address of the wanted family")]
+    NoAddress(String),
+    /// This host has no route to any of the addresses.
+    #[error("this host has no route to {0}")]
+    NoRoute(IpAddr),
+    /// HTTP/2 alone was asked for.
+    #[error("the node does not offer HTTP/2")]
+    NoHttp2,
+    /// The resolver's answer.
+    #[error("{0}")]
+    Dns(#[source] NetError),
+    /// The operating system's answer; a TLS error of rustls travels in it too.
+    #[error("{0}")]
+    Io(#[source] io::Error),
+    /// HTTP's answer.
+    #[error("{}", chain(.0))]
+    Http(#[source] hyper::Error),
+}
+
+impl Cause {
+    /// Puts the cause into its phase.
+    #[must_use]
+    pub const fn during(self, phase: Phase) -> Failure {
+        Failure { phase, cause: self }
+    }
+}
+
+/// hyper's own text names only its outer kind; the reason is in its sources.
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,312 @@
+//! One HTTP exchange: a request, the final response head, and as much of the body as is wanted.
+
+use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, Version, header::HOST, response::Parts};
+use http_body_util::Empty;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use url::Url;
+
+use crate::model::{phase::Phase, probe::Deadlines, sample::HttpVersion};
+
+use super::{
+    boundary::{Boundaries, Watched},
+    dial::{About, Line},
+    drive::Protocol,
+    failure::{Cause, Failure},
+    meter::Meter,
+    timing::Timing,
+};
+
+/// An HTTP connection that carries one exchange at a time.
+pub struct Connection {
+    protocol: Protocol,
+    meter: Arc<Meter>,
+    boundaries: Arc<Boundaries>,
+    about: About,
+}
+
+/// A response whose body has not been read.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status and headers.
+    pub head: Parts,
+    body: Incoming,
+}
+
+/// What of a body arrived, and why reading it stopped.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes that were wanted and came.
+    pub bytes: u64,
+    /// The node sent more than was wanted.
+    pub overshoot: bool,
+    /// Why reading stopped.
+    pub end: End,
+}
+
+/// Why reading a body stopped.
+#[derive(Debug)]
+pub enum End {
+    /// All that was wanted is here.
+    Enough,
+    /// The body ended; whether early is for the caller to judge.
+    Finished,
+    /// The body deadline came while bytes were flowing.
+    Partial,
+    /// Something broke.
+    Failed(Failure),
+}
+
+/// How far a body is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Appetite {
+    /// Stop after so many bytes.
+    pub bytes: u64,
+    /// From the response head to the last byte.
+    pub body: Duration,
+    /// The longest time without a byte.
+    pub stall: Duration,
+}
+
+impl Connection {
+    /// Speaks HTTP on an open connection.
+    ///
+    /// # Errors
+    /// When the connection breaks while HTTP/2 introduces itself.
+    pub async fn start(line: Line) -> Result<Self, Failure> {
+        let boundaries = Arc::new(Boundaries::default());
+        let http2 = line.about.http == HttpVersion::Http2;
+        let watched = Watched::new(line.stream, line.meter.clone(), boundaries.clone(), http2);
+        let protocol =
+            Protocol::start(watched, line.about.http).await.map_err(|error| Cause::Http(error).during(Phase::Send))?;
+        Ok(Self { protocol, meter: line.meter, boundaries, about: line.about })
+    }
+
+    /// What is known of the connection.
+    #[must_use]
+    pub const fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Its meter.
+    #[must_use]
+    pub const fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// A request without body for this connection: origin form and `host` for HTTP/1.1, absolute form for HTTP/2.
+    #[must_use]
+    pub fn request(&self, method: Method, url: &Url) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = method;
+        let parsed = match self.about.http {
+            HttpVersion::Http1 => url[url::Position::BeforePath..url::Position::AfterQuery].parse(),
+            HttpVersion::Http2 => url[..url::Position::AfterQuery].parse(),
+        };
+        *request.uri_mut() = parsed.expect("invariant: a URL without fragment is a URI");
+        if self.about.http == HttpVersion::Http1 {
+            let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
+            let host = HeaderValue::from_str(authority).expect("invariant: a URL's host is ASCII");
+            request.headers_mut().insert(HOST, host);
+        } else {
+            *request.version_mut() = Version::HTTP_2;
+        }
+        request
+    }
+
+    /// Can it carry another exchange? Looks at the socket once, so that a close by the peer is seen.
+    pub async fn is_reusable(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.turn(cx);
+            Poll::Ready(self.protocol.is_ready())
+        })
+        .await
+    }
+
+    /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
+    ///
+    /// # Errors
+    /// The phase that failed, `send` ended when it was not that one.
+    pub async fn ask(
+        &mut self,
+        request: Request<Empty<Bytes>>,
+        deadlines: &Deadlines,
+        timing: &mut Timing,
+    ) -> Result<Answer, Failure> {
+        self.boundaries.arm();
+        let deadline = timing.last() + deadlines.headers;
+        let mut answering = self.protocol.send(request);
+        let answered = timeout_at(
+            deadline,
+            poll_fn(|cx| {
+                loop {
+                    let again = self.turn(cx);
+                    if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
+                        return Poll::Ready(answered);
+                    }
+                    if !again {
+                        return Poll::Pending;
+                    }
+                }
+            }),
+        )
+        .await;
+
+        let Some(sent) = self.boundaries.sent() else {
+            let cause = match answered {
+                Ok(Ok(answer)) => return self.answered_early(answer, timing),
+                Ok(Err(error)) => Cause::Http(error),
+                Err(_) => Cause::Deadline(deadlines.headers),
+            };
+            return Err(cause.during(Phase::Send));
+        };
+        timing.end(Phase::Send, sent);
+        let answer = match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(Cause::Http(error).during(Phase::Wait)),
+            Err(_) => return Err(Cause::Deadline(deadlines.headers).during(Phase::Wait)),
+        };
+        timing.end(Phase::Wait, self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read()));
+        Ok(Answer::from(answer))
+    }
+
+    /// A node may answer (an error, mostly) before our last write was flushed: then both boundaries are that answer's.
+    fn answered_early(&self, answer: Response<Incoming>, timing: &mut Timing) -> Result<Answer, Failure> {
+        let first_byte = self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read());
+        timing.end(Phase::Send, first_byte);
+        timing.end(Phase::Wait, first_byte);
+        Ok(Answer::from(answer))
+    }
+
+    /// Reads a body. Each chunk goes to `sink` with the number of wanted bytes in it and the stamp of the socket read that
+    /// completed it. The clock of both deadlines starts now.
+    ///
+    /// measuring rules: no byte for `stall` is a stall at any time; when the body deadline comes, bytes within the last
+    /// two seconds mean slow and not failed.
+    pub async fn receive(
+        &mut self,
+        answer: &mut Answer,
+        appetite: Appetite,
+        mut sink: impl FnMut(&[u8], Instant),
+    ) -> Received {
+        let mut watch = Watch::start(appetite);
+        let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
+        let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
+        received.end = poll_fn(|cx| {
+            loop {
+                if received.bytes == appetite.bytes {
+                    return Poll::Ready(End::Enough);
+                }
+                let again = self.turn(cx);
+                let mut took = false;
+                while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
+                    let chunk = match frame {
+                        None => return Poll::Ready(End::Finished),
+                        Some(Err(error)) => {
+                            return Poll::Ready(End::Failed(Cause::Http(error).during(Phase::Receive)));
+                        }
+                        Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                    };
+                    took = true;
+                    if chunk.is_empty() {
+                        continue;
+                    }
+                    let stamp = self.meter.last_read();
+                    watch.last_byte = stamp;
+                    let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
+                    received.bytes += wanted as u64;
+                    received.overshoot |= wanted < chunk.len();
+                    sink(&chunk[..wanted], stamp);
+                    if received.bytes == appetite.bytes {
+                        return Poll::Ready(End::Enough);
+                    }
+                }
+                if !took && !again {
+                    return watch.poll(alarm.as_mut(), cx);
+                }
+            }
+        })
+        .await;
+        received
+    }
+
+    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange; a
+    /// further data byte shows an overshoot. Returns whether there was one.
+    pub async fn settle(&mut self, mut answer: Answer) -> bool {
+        if answer.body.is_end_stream() {
+            return false;
+        }
+        let appetite = Appetite { bytes: 1, body: SETTLE, stall: SETTLE };
+        self.receive(&mut answer, appetite, |_, _| {}).await.bytes > 0
+    }
+
+    /// Grants a read and lets the connection move; whether it wanted to read more than that.
+    fn turn(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+        self.meter.grant_read();
+        self.protocol.poll(cx);
+        self.meter.take_refusal()
+    }
+}
+
+impl From<Response<Incoming>> for Answer {
+    fn from(response: Response<Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        Self { head, body }
+    }
+}
+
+/// The two clocks of a body.
+struct Watch {
+    appetite: Appetite,
+    deadline: Instant,
+    last_byte: Instant,
+}
+
+impl Watch {
+    fn start(appetite: Appetite) -> Self {
+        let now = Instant::now();
+        Self { appetite, deadline: now + appetite.body, last_byte: now }
+    }
+
+    fn next_alarm(&self) -> Instant {
+        self.deadline.min(self.last_byte + self.appetite.stall)
+    }
+
+    /// Looks at the alarm, which is set anew only when it rings: cheaper than once a read.
+    fn poll(&self, mut alarm: Pin<&mut Sleep>, cx: &mut std::task::Context<'_>) -> Poll<End> {
+        while alarm.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let silent = now.saturating_duration_since(self.last_byte);
+            if silent >= self.appetite.stall {
+                return Poll::Ready(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
+            }
+            if now >= self.deadline {
+                return Poll::Ready(self.at_deadline(silent));
+            }
+            alarm.as_mut().reset(self.next_alarm());
+        }
+        Poll::Pending
+    }
+
+    fn at_deadline(&self, silent: Duration) -> End {
+        let any_byte = self.last_byte + self.appetite.body > self.deadline;
+        let cause = match silent < FLOWING {
+            true if any_byte => return End::Partial,
+            true => Cause::Deadline(self.appetite.body),
+            false => Cause::Stall(silent),
+        };
+        End::Failed(cause.during(Phase::Receive))
+    }
+}
+
+fn clip(length: usize, room: u64) -> usize {
+    usize::try_from(room).map_or(length, |room| length.min(room))
+}
+
+/// A byte within this time before the body deadline means that the body is flowing.
+const FLOWING: Duration = Duration::from_secs(2);
+/// How long a peer may take to end a body of which we have all bytes.
+const SETTLE: Duration = Duration::from_millis(250);

@@ -1,0 +1,217 @@
+//! Stamps on the socket: how many bytes, and when.
+//!
+//! [`Metered`] sits directly on the socket and stamps each read and write as it returns from the kernel. Everything above
+//! it (the buffer, TLS, HTTP) may split, join or delay bytes; the stamps stay those of the socket.
+//!
+//! **One read a turn.** HTTP/2 drains the socket in one go and hands its frames over afterwards, which would give the
+//! frames of many reads the stamp of the last one. So whoever drives a connection grants one socket read
+//! ([`Meter::grant_read`]), takes out what that read completed, and only then grants the next. A read that was asked for
+//! in vain is remembered ([`Meter::take_refusal`]), so that the driver knows to take another turn.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+/// What a connection's socket has done so far. Shared by the socket, the message boundaries and the driver, which all
+/// live in one task; atomics only because a task may move between threads.
+#[derive(Debug)]
+pub struct Meter {
+    base: Instant,
+    /// Nanoseconds after `base`, plus one; zero = never.
+    last_read: AtomicU64,
+    last_write: AtomicU64,
+    bytes_read: AtomicU64,
+    /// Driven turn by turn? Otherwise (TLS handshake) reads are free.
+    turns: AtomicBool,
+    granted: AtomicBool,
+    refused: AtomicBool,
+}
+
+/// A socket with a meter.
+#[derive(Debug)]
+pub struct Metered<S> {
+    socket: S,
+    meter: Arc<Meter>,
+}
+
+impl Meter {
+    /// A meter that starts now.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            base: Instant::now(),
+            last_read: AtomicU64::new(0),
+            last_write: AtomicU64::new(0),
+            bytes_read: AtomicU64::new(0),
+            turns: AtomicBool::new(false),
+            granted: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+        })
+    }
+
+    /// When the last socket read returned; the start of the connection before any.
+    #[must_use]
+    pub fn last_read(&self) -> Instant {
+        self.instant(self.last_read.load(Relaxed))
+    }
+
+    /// When the kernel took the last bytes; the start of the connection before any.
+    #[must_use]
+    pub fn last_write(&self) -> Instant {
+        self.instant(self.last_write.load(Relaxed))
+    }
+
+    /// When a byte last moved, in either direction.
+    #[must_use]
+    pub fn last_activity(&self) -> Instant {
+        self.last_read().max(self.last_write())
+    }
+
+    /// Bytes read from the socket, those of TLS and HTTP included.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Relaxed)
+    }
+
+    /// Allows one socket read, and from now on none without such a grant.
+    pub fn grant_read(&self) {
+        self.turns.store(true, Relaxed);
+        self.granted.store(true, Relaxed);
+        self.refused.store(false, Relaxed);
+    }
+
+    /// Was a read asked for beyond the granted one since the grant?
+    #[must_use]
+    pub fn take_refusal(&self) -> bool {
+        self.refused.swap(false, Relaxed)
+    }
+
+    fn instant(&self, stamp: u64) -> Instant {
+        self.base + std::time::Duration::from_nanos(stamp.saturating_sub(1))
+    }
+
+    fn stamp(&self) -> u64 {
+        let nanos = self.base.elapsed().as_nanos();
+        u64::try_from(nanos).map_or(u64::MAX, |nanos| nanos.saturating_add(1))
+    }
+
+    fn may_read(&self) -> bool {
+        let may = !self.turns.load(Relaxed) || self.granted.load(Relaxed);
+        if !may {
+            self.refused.store(true, Relaxed);
+        }
+        may
+    }
+
+    fn on_read(&self, bytes: usize) {
+        self.last_read.store(self.stamp(), Relaxed);
+        self.bytes_read.fetch_add(bytes as u64, Relaxed);
+        self.granted.store(false, Relaxed);
+    }
+}
+
+impl<S> Metered<S> {
+    /// Puts a meter on a socket.
+    pub fn new(socket: S, meter: Arc<Meter>) -> Self {
+        Self { socket, meter }
+    }
+
+    /// The socket itself, to ask the kernel about it.
+    pub fn socket(&self) -> &S {
+        &self.socket
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Metered<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        if !self.meter.may_read() {
+            // No waker is needed: the driver sees the refusal and takes another turn before it sleeps.
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if polled.is_ready() {
+            self.meter.on_read(buf.filled().len() - before);
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
+        if let Poll::Ready(Ok(1..)) = polled {
+            self.meter.last_write.store(self.meter.stamp(), Relaxed);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_and_writes_are_stamped_as_they_return() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let meter = Meter::new();
+        let start = Instant::now();
+        let mut near = Metered::new(near, meter.clone());
+        tokio::time::advance(Duration::from_millis(5)).await;
+        near.write_all(b"request").await.unwrap();
+        tokio::time::advance(Duration::from_millis(80)).await;
+        far.write_all(b"answer").await.unwrap();
+        let mut buf = [0; 16];
+        assert_eq!(near.read(&mut buf).await.unwrap(), 6);
+        assert_eq!(meter.last_write() - start, Duration::from_millis(5));
+        assert_eq!(meter.last_read() - start, Duration::from_millis(85));
+        assert_eq!(meter.bytes_read(), 6);
+    }
+
+    #[tokio::test]
+    async fn one_grant_is_one_read() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let meter = Meter::new();
+        let mut near = Metered::new(near, meter.clone());
+        far.write_all(b"abcdef").await.unwrap();
+        meter.grant_read();
+        let mut buf = [0; 3];
+        assert_eq!(near.read(&mut buf).await.unwrap(), 3);
+        assert!(!meter.take_refusal());
+        let second = futures_poll_once(near.read(&mut buf)).await;
+        assert!(second.is_none() && meter.take_refusal());
+        meter.grant_read();
+        assert_eq!(near.read(&mut buf).await.unwrap(), 3);
+    }
+
+    async fn futures_poll_once<F: Future>(future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => Poll::Ready(None),
+        })
+        .await
+    }
+}

@@ -1,0 +1,126 @@
+//! What the kernel knows of a TCP connection (Linux): `TCP_INFO` as the *receiver* of data sees it.
+//!
+//! Only what means something at a receiver is read: the round-trip times, the receiver's own estimate, out-of-order
+//! segments. Delivery rate, retransmissions and the like describe the request that we sent.
+
+use crate::model::units::Micros;
+
+/// A reading of the kernel's counters. Absent where the kernel does not offer them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TcpInfo {
+    /// Smoothed round-trip time.
+    pub rtt: Option<Micros>,
+    /// The smallest round-trip time of the last minutes.
+    pub min_rtt: Option<Micros>,
+    /// The receiver's estimate from its window's turn-around; information only.
+    pub rcv_rtt: Option<Micros>,
+    /// Segments that arrived out of order.
+    pub ooo_segments: Option<u64>,
+}
+
+/// A handle by which the kernel can be asked about a connection that has been handed on to HTTP.
+#[derive(Debug)]
+pub struct Kernel {
+    #[cfg(target_os = "linux")]
+    socket: Option<std::os::fd::OwnedFd>,
+}
+
+#[cfg(target_os = "linux")]
+impl Kernel {
+    /// A second descriptor of the same socket; without one (descriptors exhausted) every reading is absent.
+    #[must_use]
+    pub fn of(socket: &tokio::net::TcpStream) -> Self {
+        use std::os::fd::AsFd;
+        Self { socket: socket.as_fd().try_clone_to_owned().ok() }
+    }
+
+    /// Asks the kernel.
+    #[must_use]
+    pub fn tcp_info(&self) -> TcpInfo {
+        let raw = self.socket.as_ref().map(raw).unwrap_or_default();
+        let u32_at = |at: usize| raw.get(at..at + 4)?.try_into().map(u32::from_ne_bytes).ok();
+        // Zero and "nothing seen yet" are the same to the kernel.
+        let micros_at =
+            |at: usize| u32_at(at).filter(|&value| value != 0 && value != u32::MAX).map(|v| Micros(v.into()));
+        TcpInfo {
+            rtt: micros_at(offset::RTT),
+            min_rtt: micros_at(offset::MIN_RTT),
+            rcv_rtt: micros_at(offset::RCV_RTT),
+            ooo_segments: u32_at(offset::RCV_OOOPACK).map(u64::from),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Kernel {
+    /// Elsewhere the kernel is not asked.
+    #[must_use]
+    pub fn of(_socket: &tokio::net::TcpStream) -> Self {
+        Self {}
+    }
+
+    /// Elsewhere every reading is absent.
+    #[must_use]
+    pub fn tcp_info(&self) -> TcpInfo {
+        TcpInfo::default()
+    }
+}
+
+/// The bytes of the kernel's `struct tcp_info`, as many as this kernel has; empty when it refuses.
+#[cfg(target_os = "linux")]
+fn raw(socket: &std::os::fd::OwnedFd) -> Vec<u8> {
+    use std::os::fd::AsRawFd;
+
+    let mut buffer = vec![0_u8; offset::ROOM];
+    let mut length = libc::socklen_t::try_from(buffer.len()).expect("invariant: a small constant");
+    #[expect(unsafe_code, reason = "no crate offers TCP_INFO with the fields of newer kernels")]
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `buffer` is valid for writes of `length` bytes and
+    // `length` for a read and a write, and the kernel writes at most `length` bytes (tcp(7), getsockopt(2)).
+    let status = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            buffer.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    buffer.truncate(if status == 0 { length as usize } else { 0 });
+    buffer
+}
+
+/// Offsets in `struct tcp_info` of include/uapi/linux/tcp.h; the kernel only ever appends to it.
+#[cfg(target_os = "linux")]
+mod offset {
+    pub(super) const RTT: usize = 68;
+    pub(super) const RCV_RTT: usize = 92;
+    pub(super) const MIN_RTT: usize = 148;
+    pub(super) const RCV_OOOPACK: usize = 224;
+    /// More than any kernel's so far.
+    pub(super) const ROOM: usize = 512;
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loopback_connection_has_a_round_trip_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        near.write_all(b"x").await.unwrap();
+        far.read_u8().await.unwrap();
+        far.write_all(b"y").await.unwrap();
+        near.read_u8().await.unwrap();
+        let info = Kernel::of(&near).tcp_info();
+        let (rtt, min_rtt) = (info.rtt.unwrap(), info.min_rtt.unwrap());
+        assert!(min_rtt <= rtt && rtt < Micros(1_000_000), "{info:?}");
+        assert_eq!(info.ooo_segments, Some(0));
+    }
+}

@@ -1,0 +1,130 @@
+//! What a failure means: the one function from phase and cause to an outcome.
+
+use std::{error::Error, io};
+
+use rustls::CertificateError;
+
+use crate::{
+    model::{outcome::Outcome, phase::Phase},
+    net::failure::{Cause, Failure},
+};
+
+/// The outcome of a transfer that ended in this failure.
+#[must_use]
+pub fn outcome(failure: &Failure) -> Outcome {
+    match &failure.cause {
+        Cause::Deadline(_) => deadline(failure.phase),
+        Cause::Stall(_) => Outcome::Stalled,
+        Cause::Blocked { .. } | Cause::BlockedPort(_) => Outcome::Blocked,
+        Cause::NoAddress(_) => Outcome::DnsNotFound,
+        Cause::NoRoute(_) => Outcome::LocalFailed,
+        Cause::NoHttp2 => Outcome::TlsFailed,
+        Cause::Dns(error) if error.is_nx_domain() || error.is_no_records_found() => Outcome::DnsNotFound,
+        Cause::Dns(hickory_resolver::net::NetError::Timeout) => Outcome::DnsTimeout,
+        Cause::Dns(_) => Outcome::DnsFailed,
+        Cause::Io(error) => socket(failure.phase, error),
+        Cause::Http(error) => http(failure.phase, error),
+    }
+}
+
+const fn deadline(phase: Phase) -> Outcome {
+    match phase {
+        Phase::Dns => Outcome::DnsTimeout,
+        Phase::Connect => Outcome::ConnectTimeout,
+        Phase::Tls => Outcome::TlsTimeout,
+        Phase::Send | Phase::Wait => Outcome::HeadersTimeout,
+        Phase::Receive => Outcome::BodyTimeout,
+    }
+}
+
+fn socket(phase: Phase, error: &io::Error) -> Outcome {
+    if is_local(error) {
+        return Outcome::LocalFailed;
+    }
+    match phase {
+        Phase::Dns => Outcome::DnsFailed,
+        Phase::Connect => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Outcome::ConnectRefused,
+            io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
+            _ => Outcome::ConnectFailed,
+        },
+        Phase::Tls => tls(error),
+        Phase::Send | Phase::Wait | Phase::Receive => Outcome::Reset,
+    }
+}
+
+/// Our own fault: no descriptors, memory, ports or route (errno(3)).
+fn is_local(error: &io::Error) -> bool {
+    const OURS: [i32; 8] = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ENOBUFS,
+        libc::EADDRNOTAVAIL,
+        libc::ENETUNREACH,
+        libc::EACCES,
+        libc::EPERM,
+    ];
+    error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
+}
+
+fn tls(error: &io::Error) -> Outcome {
+    let Some(rustls::Error::InvalidCertificate(reason)) = error.get_ref().and_then(|error| error.downcast_ref()) else {
+        return Outcome::TlsFailed;
+    };
+    match reason {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => Outcome::TlsExpired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Outcome::TlsWrongName,
+        CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked => {
+            Outcome::TlsUntrusted
+        }
+        CertificateError::Other(_) | CertificateError::ApplicationVerificationFailure => Outcome::TlsUntrusted,
+        _ => Outcome::TlsFailed,
+    }
+}
+
+fn http(phase: Phase, error: &hyper::Error) -> Outcome {
+    let io = source::<io::Error>(error);
+    if io.is_some_and(is_local) {
+        return Outcome::LocalFailed;
+    }
+    if let Some(error) = source::<h2::Error>(error) {
+        return http2(phase, error);
+    }
+    match phase {
+        Phase::Receive if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) => Outcome::Truncated,
+        Phase::Receive if error.is_incomplete_message() => Outcome::Truncated,
+        // chunked framing errors travel as InvalidInput or InvalidData
+        Phase::Receive if io.is_some_and(is_framing) || error.is_parse() => Outcome::BodyInvalid,
+        _ if error.is_parse_too_large() => Outcome::HeadersTooLarge,
+        _ if error.is_parse() => Outcome::HeadersInvalid,
+        _ => Outcome::Reset,
+    }
+}
+
+fn http2(phase: Phase, error: &h2::Error) -> Outcome {
+    let broken = error.is_io() || error.is_go_away() || error.is_remote();
+    match phase {
+        _ if broken => Outcome::Reset,
+        Phase::Receive => Outcome::BodyInvalid,
+        _ => Outcome::HeadersInvalid,
+    }
+}
+
+fn is_framing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+}
+
+fn source<'a, E: Error + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        source = error.source();
+    }
+    None
+}

@@ -1,0 +1,217 @@
+//! The steps of one exchange, from nothing to the last body byte wanted.
+
+use std::{sync::Arc, time::Duration};
+
+use blake3::Hasher;
+use http::{HeaderValue, Method, StatusCode, header::RANGE};
+use tokio::time::Instant;
+
+use crate::{
+    measure::timeline::Timeline,
+    model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, target::Origin, units::Bytes},
+    net::{
+        failure::Failure,
+        http::{Answer, Appetite, Connection, End, Received},
+        meter::Meter,
+    },
+};
+
+use super::{
+    Prober,
+    facts::Facts,
+    transfer::{Errand, Failed},
+    verify::{self, Mismatch, Promise},
+    wanted::Wanted,
+};
+
+/// Runs the exchange and leaves what it learns in `facts`. Returns the connection when it can carry another one.
+pub(super) async fn exchange(
+    errand: &Errand<'_>,
+    prober: &Prober,
+    kept: Option<Connection>,
+    meter: Arc<Meter>,
+    facts: &mut Facts,
+) -> Result<Option<Connection>, Failed> {
+    let mut connection = match kept {
+        Some(connection) => connection,
+        None => open(errand, prober, meter, facts).await?,
+    };
+    facts.connected(connection.about());
+    let ended = converse(errand, prober, &mut connection, facts).await;
+    facts.ask_kernel(connection.about());
+    Ok(ended?.then_some(connection))
+}
+
+async fn open(
+    errand: &Errand<'_>,
+    prober: &Prober,
+    meter: Arc<Meter>,
+    facts: &mut Facts,
+) -> Result<Connection, Failure> {
+    let from_stranger = errand.node.origin == Origin::Discovered;
+    let line = prober.dialer.open(errand.url, from_stranger, errand.deadlines, meter, &mut facts.timing).await?;
+    Connection::start(line).await
+}
+
+/// Asks, checks the head, reads the body. Returns whether the connection can carry another exchange.
+async fn converse(
+    errand: &Errand<'_>,
+    prober: &Prober,
+    connection: &mut Connection,
+    facts: &mut Facts,
+) -> Result<bool, Failed> {
+    let is_check = errand.part == PartName::Check;
+    let method = if is_check { Method::HEAD } else { Method::GET };
+    let mut request = connection.request(method, errand.url);
+    facts.ids.put_on(request.headers_mut(), &prober.agent);
+    if let Some(range) = errand.wanted.header() {
+        let range = HeaderValue::try_from(range).expect("invariant: digits and dashes");
+        request.headers_mut().insert(RANGE, range);
+    }
+    let mut answer = connection.ask(request, errand.deadlines, &mut facts.timing).await?;
+    facts.answered(&answer.head, errand.checked);
+
+    let promise = match accept(errand, &answer) {
+        Ok(promise) => promise,
+        Err(mismatch) => return Err(explain(connection, &mut answer, mismatch, facts, is_check).await),
+    };
+    facts.size = promise.size.or(facts.size);
+    facts.expected = promise.bytes;
+    if is_check {
+        facts.received(None);
+        return Ok(false);
+    }
+    let body = download(errand, connection, &mut answer, promise, facts).await;
+    complete(errand, promise, body.received, facts)?;
+    if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
+        verify_hash(errand, &content)?;
+    }
+    // From here on nothing is measured.
+    if !left_open(facts) && connection.settle(answer).await {
+        facts.flags.raise(Flag::Overshoot);
+    }
+    Ok(!left_open(facts))
+}
+
+/// Was reading stopped before the body's end?
+fn left_open(facts: &Facts) -> bool {
+    facts.flags.contains(Flag::Partial) || facts.flags.contains(Flag::Overshoot)
+}
+
+fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
+    let head = &answer.head;
+    let promise = verify::head(head.status, &head.headers, errand.wanted, errand.size, errand.kind)?;
+    if errand.part == PartName::Check || promise.bytes.is_none_or(|bytes| bytes <= errand.limit) {
+        return Ok(promise);
+    }
+    let detail = format!("the asset is larger than the {} that are downloaded whole", Bytes(errand.limit));
+    Err(Mismatch { outcome: Outcome::WrongSize, detail })
+}
+
+/// Reads the beginning of an error's body: it tells an unknown object from an unknown route.
+async fn explain(
+    connection: &mut Connection,
+    answer: &mut Answer,
+    mismatch: Mismatch,
+    facts: &mut Facts,
+    is_check: bool,
+) -> Failed {
+    let status = answer.head.status;
+    let mut body = Vec::new();
+    if !is_check && (status.is_client_error() || status.is_server_error()) {
+        let appetite = Appetite { bytes: MAX_ERROR_BODY, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
+        connection.receive(answer, appetite, |chunk, _| body.extend_from_slice(chunk)).await;
+    }
+    facts.timing.end(Phase::Receive, Instant::now());
+    if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+        return mismatch.into();
+    }
+    verify::refused(status, &answer.head.headers, Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice)).into()
+}
+
+struct Body {
+    received: Received,
+    /// Kept when there is a hash to compare it with.
+    content: Option<Vec<u8>>,
+}
+
+async fn download(
+    errand: &Errand<'_>,
+    connection: &mut Connection,
+    answer: &mut Answer,
+    promise: Promise,
+    facts: &mut Facts,
+) -> Body {
+    let known = promise.bytes.or(facts.size.filter(|_| errand.wanted == Wanted::Whole).map(|size| size.0));
+    // One byte beyond the limit shows that a body of unknown length is over it.
+    let bytes = known.unwrap_or_else(|| errand.limit.saturating_add(1));
+    let appetite = Appetite { bytes, body: errand.deadlines.body, stall: errand.deadlines.stall };
+    let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
+    let mut content = has_hash.then(Vec::new);
+    let timing = facts.timing;
+    let mut timeline = Timeline::new(timing.phases().total());
+    let mut total = 0;
+    let received = connection
+        .receive(answer, appetite, |chunk, stamp| {
+            total += chunk.len() as u64;
+            timeline.record(timing.offset(stamp), total);
+            if let Some(content) = &mut content {
+                content.extend_from_slice(chunk);
+            }
+        })
+        .await;
+    if !matches!(received.end, End::Failed(_)) {
+        facts.received(timeline.last().map(|point| point.at));
+    }
+    facts.timeline = Some(timeline);
+    facts.expected = known;
+    if received.overshoot {
+        facts.flags.raise(Flag::Overshoot);
+    }
+    Body { received, content }
+}
+
+/// Is the body as long as it should be?
+fn complete(errand: &Errand<'_>, promise: Promise, received: Received, facts: &mut Facts) -> Result<(), Failed> {
+    let wrong = |outcome, detail| Err(Failed { outcome, phase: None, detail });
+    let expected = facts.expected;
+    match received.end {
+        End::Failed(failure) => Err(failure.into()),
+        End::Partial => {
+            facts.flags.raise(Flag::Partial);
+            Ok(())
+        }
+        End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
+            let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
+            wrong(Outcome::Truncated, detail)
+        }
+        End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, "the asset is empty".to_owned()),
+        End::Finished => {
+            if errand.wanted == Wanted::Whole && promise.bytes.is_none() {
+                facts.size = Some(Bytes(received.bytes));
+            }
+            Ok(())
+        }
+        End::Enough if received.bytes > errand.limit && expected.is_none() => {
+            wrong(Outcome::WrongSize, format!("the body goes on beyond {}", Bytes(errand.limit)))
+        }
+        End::Enough => Ok(()),
+    }
+}
+
+/// Compares content with its registered hash: base58 of the BLAKE3 multihash (0x1e, length 0x20, digest).
+fn verify_hash(errand: &Errand<'_>, content: &[u8]) -> Result<(), Failed> {
+    let Some(registered) = &errand.asset.hash else { return Ok(()) };
+    let mut multihash = vec![0x1e, 0x20];
+    multihash.extend_from_slice(Hasher::new().update(content).finalize().as_bytes());
+    let computed = bs58::encode(multihash).into_string();
+    if computed == **registered {
+        return Ok(());
+    }
+    let detail = format!("the content has hash {computed}, registered is {registered}");
+    Err(Failed { outcome: Outcome::WrongHash, phase: None, detail })
+}
+
+/// An error's body beyond this is not read.
+const MAX_ERROR_BODY: u64 = 64 << 10;
+const ERROR_BODY_DEADLINE: Duration = Duration::from_secs(2);

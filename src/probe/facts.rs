@@ -1,0 +1,195 @@
+//! What is learned in the course of a transfer, and the sample made of it.
+
+use std::{net::IpAddr, time::Duration};
+
+use http::{
+    header::{HeaderName, SERVER},
+    response::Parts,
+};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    measure::{
+        goodput::{Judgement, judge},
+        timeline::Timeline,
+    },
+    model::{
+        flag::{Flag, Flags},
+        phase::Phase,
+        probe::PartName,
+        sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Sample, Trail},
+        target::Vantage,
+        units::{BitRate, Bytes, Micros},
+    },
+    net::{dial::About, timing::Timing},
+};
+
+use super::{
+    identity::Ids,
+    transfer::{Errand, Failed},
+    verify,
+};
+
+/// The growing record of one transfer.
+pub(super) struct Facts {
+    pub(super) timing: Timing,
+    pub(super) ids: Ids,
+    pub(super) flags: Flags,
+    /// Size of the asset: known before, or told by the node.
+    pub(super) size: Option<Bytes>,
+    /// Body bytes promised, once there is an answer that promises any.
+    pub(super) expected: Option<u64>,
+    pub(super) timeline: Option<Timeline>,
+    pub(super) retry_after: Option<Duration>,
+    at: Timestamp,
+    conn: Conn,
+    lateness: Micros,
+    http: Option<HttpVersion>,
+    remote: Option<IpAddr>,
+    tls_version: Option<&'static str>,
+    path: Path,
+    status: Option<u16>,
+    cache: CacheState,
+    server: Option<String>,
+    data_source: Option<String>,
+}
+
+impl Facts {
+    pub(super) fn start(errand: &Errand<'_>, conn: Conn, lateness: Micros) -> Self {
+        let ids = Ids::draw(&mut rand::rng());
+        Self {
+            ids,
+            flags: Flags::NONE,
+            size: errand.size,
+            expected: None,
+            timeline: None,
+            retry_after: None,
+            conn,
+            lateness,
+            http: None,
+            remote: None,
+            tls_version: None,
+            path: Path::default(),
+            status: None,
+            cache: CacheState::Unknown,
+            server: None,
+            data_source: None,
+            at: Timestamp::now(),
+            timing: Timing::start(Instant::now()),
+        }
+    }
+
+    /// The connection is there.
+    pub(super) fn connected(&mut self, about: &About) {
+        self.http = Some(about.http);
+        self.remote = Some(about.remote);
+        self.tls_version = about.tls_version;
+    }
+
+    /// What the kernel knows of the path; asked when the transfer is over.
+    pub(super) fn ask_kernel(&mut self, about: &About) {
+        let info = about.kernel.tcp_info();
+        let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
+        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments: info.ooo_segments };
+    }
+
+    /// The head of the answer is there.
+    pub(super) fn answered(&mut self, head: &Parts, checked: CacheState) {
+        const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
+        let text = |name| verify::text(&head.headers, name).map(str::to_owned);
+        self.status = Some(head.status.as_u16());
+        self.cache = verify::cache_state(&head.headers);
+        self.server = text(&SERVER);
+        self.data_source = text(&X_DATA_SOURCE);
+        self.retry_after = verify::retry_after(&head.headers);
+        if ![checked, self.cache].contains(&CacheState::Unknown) && checked != self.cache {
+            self.flags.raise(Flag::CacheChanged);
+        }
+    }
+
+    pub(super) const fn was_unanswered(&self) -> bool {
+        self.status.is_none()
+    }
+
+    pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
+        if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase) {
+            self.timing.end(phase, Instant::now());
+        }
+        let judgement = self.judge(vantage, failed.is_some());
+        let wanted_body = errand.part != PartName::Check;
+        Sample {
+            at: self.at,
+            labels: self.labels(errand, vantage),
+            outcome: failed.as_ref().map_or(crate::model::outcome::Outcome::Ok, |failed| failed.outcome),
+            failed_phase: failed.as_ref().and_then(|failed| failed.phase),
+            error: failed.map(|failed| failed.detail),
+            lateness: self.lateness,
+            phases: *self.timing.phases(),
+            bytes: self.timeline.as_ref().filter(|_| wanted_body).map(Timeline::bytes),
+            expected_bytes: self.expected,
+            status: self.status,
+            rates: judgement.rates,
+            intervals: judgement.intervals,
+            flags: self.flags,
+            distance_km: vantage.location.zip(errand.node.location).map(|(here, there)| here.distance_km(there)),
+            path: self.path,
+            trail: Trail {
+                asset_id: Some(errand.asset.id.clone()),
+                remote_addr: self.remote,
+                server: self.server,
+                data_source: self.data_source,
+                trace_id: Some(self.ids.trace_id),
+                request_id: Some(self.ids.request_id),
+                tls_version: self.tls_version,
+            },
+        }
+    }
+
+    /// Rates and flags. A failed transfer has no rate: what it received is no measure of anything.
+    fn judge(&mut self, vantage: &Vantage, failed: bool) -> Judgement {
+        self.compare_clocks();
+        let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
+        let total = self.timing.phases().total();
+        let planned = self.expected.or_else(|| Some(timeline.bytes()));
+        let judgement = judge(timeline, planned, total, self.path.rtt);
+        self.flags.merge(judgement.flags);
+        if let (Some(goodput), Some(uplink)) = (judgement.rates.goodput, vantage.uplink)
+            && goodput >= BitRate(uplink.0 / 10 * 8)
+        {
+            self.flags.raise(Flag::UplinkLimited);
+        }
+        judgement
+    }
+
+    /// A wall clock that was set during the transfer makes its timestamp doubtful.
+    fn compare_clocks(&mut self) {
+        const STEP: i128 = 100_000_000;
+        let wall = self.at.duration_until(Timestamp::now()).as_nanos();
+        let monotonic = i128::try_from(self.timing.t0().elapsed().as_nanos()).unwrap_or(i128::MAX);
+        if wall.abs_diff(monotonic) > STEP.unsigned_abs() {
+            self.flags.raise(Flag::ClockStep);
+        }
+    }
+
+    fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {
+        Labels {
+            vantage: vantage.id.clone(),
+            node: errand.node.id.clone(),
+            region: errand.node.region.clone(),
+            probe: errand.probe.clone(),
+            kind: errand.kind,
+            part: Some(errand.part),
+            conn: Some(self.conn),
+            http: self.http.filter(|_| self.status.is_some()),
+            family: self.remote.map(Family::of),
+            cache: self.cache,
+        }
+    }
+
+    /// Ends the last phase where the last wanted byte was read.
+    pub(super) fn received(&mut self, last: Option<Micros>) {
+        let at = last.map_or_else(|| self.timing.last(), |last| self.timing.t0() + last.as_duration());
+        self.timing.end(Phase::Receive, at);
+    }
+}

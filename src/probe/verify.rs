@@ -1,0 +1,291 @@
+//! Is the answer what was asked for? Checked, never assumed: status, range, size, type, encoding.
+
+use std::time::Duration;
+
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER},
+};
+use serde::Deserialize;
+
+use crate::model::{outcome::Outcome, sample::CacheState, target::AssetKind, units::Bytes};
+
+use super::wanted::Wanted;
+
+/// What a response head promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promise {
+    /// Length of the wanted body; `None` for a body that ends when it ends.
+    pub bytes: Option<u64>,
+    /// Size of the whole asset, where the node says it.
+    pub size: Option<Bytes>,
+}
+
+/// Why an answer is not what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The named outcome.
+    pub outcome: Outcome,
+    /// What differs, for a person.
+    pub detail: String,
+}
+
+/// Checks the head of a good answer.
+///
+/// # Errors
+/// The first mismatch, in the order encoding, status, type, range, size.
+pub fn head(
+    status: StatusCode,
+    headers: &HeaderMap,
+    wanted: Wanted,
+    known_size: Option<Bytes>,
+    kind: Option<AssetKind>,
+) -> Result<Promise, Mismatch> {
+    if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
+        return Err(refused(status, headers, None));
+    }
+    encoding(headers)?;
+    content_type(headers, kind)?;
+    let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let promise = match (wanted, status) {
+        (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
+        (Wanted::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
+        (_, StatusCode::OK) => return mismatch(Outcome::WrongRange, "200 to a range request: the node ignores ranges"),
+        _ => range(headers, wanted)?,
+    };
+    match (promise.size, known_size) {
+        (Some(said), Some(known)) if said != known => {
+            mismatch(Outcome::WrongSize, format!("the node says {} bytes, known are {}", said.0, known.0))
+        }
+        _ if promise.bytes == Some(0) => mismatch(Outcome::WrongSize, "the asset is empty"),
+        _ => Ok(promise),
+    }
+}
+
+/// What a status other than 200 and 206 means. `body` is the beginning of the error's body, where there is one.
+#[must_use]
+pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Mismatch {
+    let outcome = match status.as_u16() {
+        301 | 302 | 303 | 307 | 308 => Outcome::Redirected,
+        404 => not_found(body),
+        416 => Outcome::RangeUnsatisfiable,
+        421 => Outcome::Misdirected,
+        429 => Outcome::RateLimited,
+        503 if headers.contains_key(RETRY_AFTER) => Outcome::RateLimited,
+        400..=499 => Outcome::Http4xx,
+        500..=599 => Outcome::Http5xx,
+        _ => Outcome::WrongStatus,
+    };
+    let said = match outcome {
+        Outcome::Redirected => text(headers, &http::header::LOCATION).map(|to| format!(": to {to}")),
+        _ => body.and_then(message).map(|message| format!(": {message}")),
+    };
+    Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
+}
+
+/// How long a node that limits us wants to be left alone, when it says so in seconds (RFC 9110 §10.2.3).
+#[must_use]
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// What the node says of its cache: Argus writes `hit`, `pending`, `miss`, others `HIT`, `Hit from cloudfront`.
+#[must_use]
+pub fn cache_state(headers: &HeaderMap) -> CacheState {
+    const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+    let said = text(headers, &X_CACHE).unwrap_or_default().to_ascii_lowercase();
+    match said.split(|c: char| !c.is_ascii_alphanumeric()).next() {
+        Some("hit") => CacheState::Hit,
+        Some("pending") => CacheState::Pending,
+        Some("miss") => CacheState::Miss,
+        _ => CacheState::Unknown,
+    }
+}
+
+/// A header as text, cut to a length that a field can hold; `None` when absent or not printable ASCII.
+#[must_use]
+pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?;
+    Some(&value[..value.len().min(MAX_HEADER_TEXT)])
+}
+
+/// Argus answers 404 with JSON: with a `type` for an unknown route, without for an unknown object.
+fn not_found(body: Option<&[u8]>) -> Outcome {
+    #[derive(Deserialize)]
+    struct ArgusError {
+        r#type: Option<String>,
+        #[serde(rename = "message")]
+        _message: String,
+    }
+    match body.map(serde_json::from_slice::<ArgusError>) {
+        Some(Ok(ArgusError { r#type: Some(_), .. })) => Outcome::RouteNotFound,
+        Some(Ok(ArgusError { r#type: None, .. })) => Outcome::ObjectNotFound,
+        _ => Outcome::Http4xx,
+    }
+}
+
+/// The `message` of a JSON error.
+fn message(body: &[u8]) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(value.get("message")?.as_str()?.chars().take(MAX_HEADER_TEXT).collect())
+}
+
+fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
+    match text(headers, &CONTENT_ENCODING) {
+        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
+            mismatch(Outcome::BodyInvalid, format!("content-encoding `{encoding}`, which we did not ask for"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn content_type(headers: &HeaderMap, kind: Option<AssetKind>) -> Result<(), Mismatch> {
+    let (Some(kind), Some(given)) = (kind, text(headers, &CONTENT_TYPE)) else { return Ok(()) };
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let fits = match kind {
+        AssetKind::Image => essence.starts_with("image/"),
+        AssetKind::Video => essence.starts_with("video/"),
+    };
+    if fits || essence == "application/octet-stream" {
+        return Ok(());
+    }
+    mismatch(Outcome::WrongType, format!("content-type `{essence}` for an asset of kind {}", kind.label()))
+}
+
+/// Content-Range (RFC 9110 §14.4) must be what was asked for, or that clipped at the size.
+fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
+    let said = text(headers, &CONTENT_RANGE).unwrap_or("(none)");
+    let wrong = || {
+        mismatch(Outcome::WrongRange, format!("content-range `{said}` to `{}`", wanted.header().unwrap_or_default()))
+    };
+    let Some((first, last, size)) = parse_content_range(said) else { return wrong() };
+    let clipped_at = size.map_or(u64::MAX, |size| size.saturating_sub(1));
+    let asked = match (wanted, size) {
+        (Wanted::Range { first, last }, _) => (first, last.min(clipped_at)),
+        (Wanted::Suffix(bytes), Some(size)) => (size.saturating_sub(bytes), clipped_at),
+        (Wanted::Suffix(_) | Wanted::Whole, _) => return wrong(),
+    };
+    if (first, last) != asked {
+        return wrong();
+    }
+    Ok(Promise { bytes: Some(last - first + 1), size: size.map(Bytes) })
+}
+
+/// `bytes FIRST-LAST/SIZE`, with `*` for an unknown size; `None` when malformed or inconsistent.
+fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
+    let (range, size) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
+    let size: Option<u64> = match size.trim() {
+        "*" => None,
+        size => Some(size.parse().ok()?),
+    };
+    (first <= last && last < u64::MAX && size.is_none_or(|size| last < size)).then_some((first, last, size))
+}
+
+fn mismatch<T>(outcome: Outcome, detail: impl Into<String>) -> Result<T, Mismatch> {
+    Err(Mismatch { outcome, detail: detail.into() })
+}
+
+/// Longer header texts are cut.
+const MAX_HEADER_TEXT: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_range_is_checked_never_assumed() {
+        let asked = Wanted::Range { first: 0, last: 1023 };
+        let tail = Wanted::Suffix(100);
+        for (wanted, status, content_range, known, result) in [
+            (asked, 206, "bytes 0-1023/4096", None, Ok((1024, Some(4096)))),
+            (asked, 206, "bytes 0-1023/*", None, Ok((1024, None))),
+            (asked, 206, "bytes 0-511/512", None, Ok((512, Some(512)))),
+            (asked, 206, "bytes 0-511/4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "bytes 1-1024/4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "bytes 0-2047/4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "bytes 0-1023/9999", Some(4096), Err(Outcome::WrongSize)),
+            (asked, 206, "bytes */4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "bytes 5-1/4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "octets 0-1023/4096", None, Err(Outcome::WrongRange)),
+            (asked, 206, "bytes 0-18446744073709551615/*", None, Err(Outcome::WrongRange)),
+            (asked, 200, "", None, Err(Outcome::WrongRange)),
+            (tail, 206, "bytes 900-999/1000", None, Ok((100, Some(1000)))),
+            (tail, 206, "bytes 0-59/60", None, Ok((60, Some(60)))),
+            (tail, 206, "bytes 800-899/1000", None, Err(Outcome::WrongRange)),
+            (Wanted::Whole, 206, "bytes 0-99/100", None, Err(Outcome::WrongStatus)),
+        ] {
+            let headers = headers(&[("content-range", content_range), ("content-type", "video/mp4")]);
+            let status = StatusCode::from_u16(status).unwrap();
+            let got = head(status, &headers, wanted, known.map(Bytes), Some(AssetKind::Video));
+            let got = got.map(|promise| (promise.bytes.unwrap(), promise.size.map(|size| size.0)));
+            assert_eq!(got.map_err(|mismatch| mismatch.outcome), result, "{status} {content_range}");
+        }
+    }
+
+    #[test]
+    fn a_whole_asset_is_checked_too() {
+        for (lines, known, result) in [
+            (&[("content-length", "21136"), ("content-type", "image/webp")][..], None, Ok(Some(21_136))),
+            (&[("content-type", "image/webp")], None, Ok(None)),
+            (&[("content-length", "21136")], Some(21_136), Ok(Some(21_136))),
+            (&[("content-length", "21136")], Some(7), Err(Outcome::WrongSize)),
+            (&[("content-length", "0")], None, Err(Outcome::WrongSize)),
+            (&[("content-length", "9"), ("content-type", "text/html; charset=utf-8")], None, Err(Outcome::WrongType)),
+            (&[("content-type", "application/octet-stream")], None, Ok(None)),
+            (&[("content-encoding", "gzip")], None, Err(Outcome::BodyInvalid)),
+        ] {
+            let got = head(StatusCode::OK, &headers(lines), Wanted::Whole, known.map(Bytes), Some(AssetKind::Image));
+            assert_eq!(got.map(|promise| promise.bytes).map_err(|mismatch| mismatch.outcome), result, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn every_other_status_has_its_outcome() {
+        let no_object = br#"{"message":"Data object does not exist"}"#;
+        let no_route = br#"{"type":"request_validation","message":"not found","errors":[]}"#;
+        for (status, body, outcome) in [
+            (404, Some(&no_object[..]), Outcome::ObjectNotFound),
+            (404, Some(&no_route[..]), Outcome::RouteNotFound),
+            (404, Some(&b"<html>"[..]), Outcome::Http4xx),
+            (404, None, Outcome::Http4xx),
+            (421, None, Outcome::Misdirected),
+            (416, None, Outcome::RangeUnsatisfiable),
+            (429, None, Outcome::RateLimited),
+            (403, None, Outcome::Http4xx),
+            (500, None, Outcome::Http5xx),
+            (503, None, Outcome::Http5xx),
+            (302, None, Outcome::Redirected),
+            (304, None, Outcome::WrongStatus),
+            (204, None, Outcome::WrongStatus),
+            (101, None, Outcome::WrongStatus),
+        ] {
+            let mismatch = refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body);
+            assert_eq!(mismatch.outcome, outcome, "{status}");
+        }
+        let busy = headers(&[("retry-after", "120")]);
+        assert_eq!(refused(StatusCode::SERVICE_UNAVAILABLE, &busy, None).outcome, Outcome::RateLimited);
+        assert_eq!(retry_after(&busy), Some(Duration::from_secs(120)));
+    }
+
+    #[test]
+    fn cache_states_are_read_in_every_spelling() {
+        for (said, state) in [
+            ("hit", CacheState::Hit),
+            ("HIT", CacheState::Hit),
+            ("Hit from cloudfront", CacheState::Hit),
+            ("pending", CacheState::Pending),
+            ("miss", CacheState::Miss),
+            ("MISS, MISS", CacheState::Miss),
+            ("whatever", CacheState::Unknown),
+            ("", CacheState::Unknown),
+        ] {
+            assert_eq!(cache_state(&headers(&[("x-cache", said)])), state, "{said}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A point: one row of a measurement, holding only what line protocol and NDJSON can both say.
+//!
+//! What neither can say in one line and for every reader is replaced on the way in:
+//!
+//! | where | what | becomes |
+//! |---|---|---|
+//! | tag | empty | `none` |
+//! | tag | control character, line or paragraph separator | U+FFFD |
+//! | tag | `\` (readers differ on it before `,` `=` and space, and none takes it as last) | `/` |
+//! | text | control character, line or paragraph separator | a space |
+//! | text | empty | the field is left out |
+//! | integer | above 2⁶³ − 1 | 2⁶³ − 1 |
+//! | float | NaN, ±∞ | the field is left out |
+
+use jiff::Timestamp;
+
+use super::schema::{Field, Kind, Measurement, NONE, Tag};
+
+/// One row of a measurement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Point {
+    measurement: &'static Measurement,
+    /// One value for each tag of the measurement, in its order.
+    tags: Vec<String>,
+    /// In the order of the measurement's fields.
+    fields: Vec<(Field, Value)>,
+    time: Timestamp,
+}
+
+/// The value of a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A signed integer.
+    Integer(i64),
+    /// A finite number.
+    Float(f64),
+    /// Not empty, one line, without control characters.
+    Text(String),
+}
+
+/// The longest value of a tag, in characters; longer ones are cut.
+pub const TAG_CHARS: usize = 200;
+
+/// The longest value of a text field, in characters; longer ones are cut.
+pub const TEXT_CHARS: usize = 200;
+
+/// The longest [`Point::blob`], in bytes: InfluxDB takes string fields of up to 64 KiB.
+pub const BLOB_BYTES: usize = 65_535;
+
+impl Point {
+    /// A point without fields, all tags `none`.
+    #[must_use]
+    pub fn new(measurement: &'static Measurement, time: Timestamp) -> Self {
+        let tags = vec![NONE.to_owned(); measurement.tags.len()];
+        Self { measurement, tags, fields: Vec::with_capacity(measurement.fields.len()), time }
+    }
+
+    /// Sets a tag.
+    pub fn tag(&mut self, tag: Tag, value: &str) {
+        let index = self.measurement.tags.iter().position(|known| *known == tag);
+        self.tags[index.expect("invariant: the tag is in the schema of the measurement")] = tag_value(value);
+    }
+
+    /// Sets an integer field, unless there is nothing to say.
+    pub fn integer(&mut self, field: Field, value: Option<u64>) {
+        if let Some(value) = value {
+            self.set(field, Value::Integer(i64::try_from(value).unwrap_or(i64::MAX)));
+        }
+    }
+
+    /// Sets a float field, unless there is nothing to say.
+    pub fn float(&mut self, field: Field, value: Option<f64>) {
+        if let Some(value) = value.filter(|value| value.is_finite()) {
+            self.set(field, Value::Float(value));
+        }
+    }
+
+    /// Sets a text field, unless there is nothing to say.
+    pub fn text(&mut self, field: Field, value: Option<&str>) {
+        let text: String = value.unwrap_or_default().chars().take(TEXT_CHARS).map(|c| printable(c, ' ')).collect();
+        if !text.is_empty() {
+            self.set(field, Value::Text(text));
+        }
+    }
+
+    /// Sets a text field to encoded bytes, which cannot be cut: left out when they are longer than [`BLOB_BYTES`].
+    pub fn blob(&mut self, field: Field, value: String) {
+        assert!(!value.contains(|c: char| !c.is_ascii_graphic()), "invariant: a blob is plain ASCII");
+        if !value.is_empty() && value.len() <= BLOB_BYTES {
+            self.set(field, Value::Text(value));
+        }
+    }
+
+    /// Its measurement.
+    #[must_use]
+    pub const fn measurement(&self) -> &'static Measurement {
+        self.measurement
+    }
+
+    /// All tags with their values, in the order of the schema.
+    pub fn tags(&self) -> impl ExactSizeIterator<Item = (Tag, &str)> {
+        self.measurement.tags.iter().zip(&self.tags).map(|(tag, value)| (*tag, value.as_str()))
+    }
+
+    /// The fields that are present, in the order of the schema.
+    #[must_use]
+    pub fn fields(&self) -> &[(Field, Value)] {
+        &self.fields
+    }
+
+    /// When it was measured.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    fn set(&mut self, field: Field, value: Value) {
+        let kind = match value {
+            Value::Integer(_) => Kind::Integer,
+            Value::Float(_) => Kind::Float,
+            Value::Text(_) => Kind::Text,
+        };
+        assert_eq!(kind, field.kind, "invariant: {} keeps its type", field.name);
+        let rank = |wanted: Field| self.measurement.fields.iter().position(|known| *known == wanted);
+        let new = rank(field).expect("invariant: the field is in the schema of the measurement");
+        let at = self.fields.partition_point(|(known, _)| rank(*known) < Some(new));
+        if self.fields.get(at).is_some_and(|(known, _)| *known == field) {
+            self.fields[at].1 = value;
+        } else {
+            self.fields.insert(at, (field, value));
+        }
+    }
+}
+
+/// `c`, or `instead` where a reader of lines or a terminal would take it for more than text.
+#[must_use]
+pub fn printable(c: char, instead: char) -> char {
+    if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { instead } else { c }
+}
+
+fn tag_value(value: &str) -> String {
+    if value.is_empty() {
+        return NONE.to_owned();
+    }
+    let replaced = |c| if c == '\\' { '/' } else { printable(c, char::REPLACEMENT_CHARACTER) };
+    value.chars().take(TAG_CHARS).map(replaced).collect()
+}

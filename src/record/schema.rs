@@ -1,0 +1,198 @@
+//! The one home of every measurement, tag and field name, and of the type of each field.
+//!
+//! InfluxDB keeps the type of a field for ever, so a change here breaks every database in use: a test holds the tables
+//! against a file. Integers are signed 64 bit; there are no booleans, but integers 0 and 1, so that `mean()` is a share.
+
+/// One measurement: the table of what its points may hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Measurement {
+    /// Its name.
+    pub name: &'static str,
+    /// Its tags: every point has all of them.
+    pub tags: &'static [Tag],
+    /// Its fields, in the order in which they are written. What was not measured is absent.
+    pub fields: &'static [Field],
+}
+
+/// The key of a tag. Only bounded sets are tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag(pub &'static str);
+
+/// A field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// The type of its values, for ever.
+    pub kind: Kind,
+    /// The unit of its values; `1` for a count, `0/1` for a yes or no, empty for text.
+    pub unit: &'static str,
+}
+
+/// Types of field values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Signed, 64 bit.
+    Integer,
+    /// Finite, 64 bit.
+    Float,
+    /// UTF-8 without control characters.
+    Text,
+}
+
+/// The value of a tag that is not known.
+pub const NONE: &str = "none";
+
+/// Everything that is written.
+pub static ALL: &[&Measurement] = &[&transfer::MEASUREMENT, &window::MEASUREMENT, &worker::MEASUREMENT];
+
+impl Kind {
+    /// The word for it in documents.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Text => "string",
+        }
+    }
+}
+
+macro_rules! measurement {
+    (
+        $(#[$doc:meta])* $module:ident $name:literal
+        tags { $($tag:ident $key:literal)* }
+        fields { $($field:ident $field_key:literal $kind:ident $unit:literal)* }
+    ) => {
+        $(#[$doc])*
+        pub mod $module {
+            use super::{Field, Kind, Measurement, Tag};
+
+            $(#[doc = concat!("Tag `", $key, "`.")] pub const $tag: Tag = Tag($key);)*
+            $(
+                #[doc = concat!("Field `", $field_key, "` (", $unit, ").")]
+                pub const $field: Field = Field { name: $field_key, kind: Kind::$kind, unit: $unit };
+            )*
+            /// The table.
+            pub static MEASUREMENT: Measurement =
+                Measurement { name: $name, tags: &[$($tag),*], fields: &[$($field),*] };
+        }
+    };
+}
+
+measurement! {
+    /// One point per attempted transfer, the HEAD checks included.
+    transfer "bandprobe_transfer"
+    tags {
+        VANTAGE "vantage"
+        NODE "node"
+        REGION "region"
+        PROBE "probe"
+        KIND "kind"
+        PART "part"
+        CONN "conn"
+        HTTP "http"
+        FAMILY "family"
+        CACHE "cache"
+        OUTCOME "outcome"
+    }
+    fields {
+        OK "ok" Integer "0/1"
+        VALID "valid" Integer "0/1"
+        LATENESS "lateness_us" Integer "µs"
+        METHOD "method" Integer "1"
+        HIT "hit" Integer "0/1"
+        DNS "dns_us" Integer "µs"
+        CONNECT "connect_us" Integer "µs"
+        TLS "tls_us" Integer "µs"
+        SEND "send_us" Integer "µs"
+        WAIT "wait_us" Integer "µs"
+        RECEIVE "receive_us" Integer "µs"
+        TTFB "ttfb_us" Integer "µs"
+        SERVER_TIME "server_us" Integer "µs"
+        TOTAL "total_us" Integer "µs"
+        BYTES "bytes" Integer "bytes"
+        EXPECTED_BYTES "expected_bytes" Integer "bytes"
+        STATUS "status" Integer "1"
+        EFFECTIVE "effective_bps" Integer "bit/s"
+        GOODPUT "goodput_bps" Integer "bit/s"
+        STEADY "steady_bps" Integer "bit/s"
+        MIN_INTERVAL "min_interval_bps" Integer "bit/s"
+        RAMP "ramp_us" Integer "µs"
+        LONGEST_GAP "longest_gap_us" Integer "µs"
+        STALLS "stalls" Integer "1"
+        STALLED "stalled_us" Integer "µs"
+        FLAGS "flags" Text ""
+        DISTANCE "distance_km" Float "km"
+        RTT "rtt_us" Integer "µs"
+        RCV_RTT "rcv_rtt_us" Integer "µs"
+        OOO_SEGMENTS "ooo_segments" Integer "1"
+        TLS_VERSION "tls_version" Text ""
+        ASSET_ID "asset_id" Text ""
+        REMOTE_ADDR "remote_addr" Text ""
+        SERVER "server" Text ""
+        DATA_SOURCE "data_source" Text ""
+        TRACE_ID "trace_id" Text ""
+        REQUEST_ID "request_id" Text ""
+        FAILED_PHASE "failed_phase" Text ""
+        ERROR "error" Text ""
+    }
+}
+
+measurement! {
+    /// One point per series and window; its time is the start of the first transfer in it. Times in µs, rates in bit/s.
+    window "bandprobe_window"
+    tags {
+        VANTAGE "vantage"
+        NODE "node"
+        REGION "region"
+        PROBE "probe"
+        KIND "kind"
+        PART "part"
+        CONN "conn"
+        CACHE "cache"
+        METRIC "metric"
+    }
+    fields {
+        COUNT "count" Integer "1"
+        MIN "min" Integer "of metric"
+        MAX "max" Integer "of metric"
+        P10 "p10" Integer "of metric"
+        P50 "p50" Integer "of metric"
+        P90 "p90" Integer "of metric"
+        P99 "p99" Integer "of metric"
+        WINDOW "window_us" Integer "µs"
+        HDR "hdr" Text ""
+    }
+}
+
+measurement! {
+    /// One point per minute: how the worker itself fares. Counts are those since its last point.
+    worker "bandprobe_worker"
+    tags {
+        VANTAGE "vantage"
+        WORKER "worker"
+    }
+    fields {
+        RUNS_STARTED "runs_started" Integer "1"
+        RUNS_MISSED "runs_missed" Integer "1"
+        RUNS_SKIPPED_BUDGET "runs_skipped_budget" Integer "1"
+        TRANSFERS "transfers" Integer "1"
+        FAILED "failed" Integer "1"
+        POINTS_WRITTEN "points_written" Integer "1"
+        POINTS_REJECTED "points_rejected" Integer "1"
+        POINTS_DROPPED "points_dropped" Integer "1"
+        VALUES_CLAMPED "values_clamped" Integer "1"
+        VALUES_DROPPED "values_dropped" Integer "1"
+        RETRIES "retries" Integer "1"
+        BYTES_DOWNLOADED "bytes_downloaded" Integer "bytes"
+        LATENESS_P99 "lateness_p99_us" Integer "µs"
+        SPOOL_BYTES "spool_bytes" Integer "bytes"
+        SPOOL_AGE "spool_age_s" Integer "s"
+        CPU "cpu_us" Integer "µs"
+        RSS "rss_bytes" Integer "bytes"
+        NODES "nodes" Integer "1"
+        VERSION "version" Text ""
+        CONFIG_HASH "config_hash" Text ""
+    }
+}

@@ -1,0 +1,173 @@
+//! Windows: the values of each series since the last flush, and their points in `bandprobe_window`.
+//!
+//! A series is a set of labels and a metric. Latencies come from every transfer that ended ok (without the total of one
+//! that its deadline cut off), rates from the valid ones. Values lie packed, in 32 bytes a transfer, until the flush, so
+//! that 10,000 nodes fit in 64 MB; intervals, of which a transfer may have hundreds, are counted by bucket.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use self::series::{Key, Values};
+use super::{
+    histogram::{Encoder, Metric, nearest_rank},
+    point::Point,
+    schema::window as schema,
+};
+use crate::model::{sample::Sample, units::Micros};
+
+mod series;
+
+/// The open window of all series.
+pub struct Windows {
+    window: Duration,
+    /// The boundary at which the open window ends; `None` while it is empty.
+    due: Option<Timestamp>,
+    /// When a window last ended.
+    flushed: Timestamp,
+    series: BTreeMap<Key, Values>,
+    /// What the values of all series take.
+    bytes: usize,
+    /// Points of a series that a flush has taken out, and nobody took over yet.
+    ready: VecDeque<Point>,
+    counts: WindowCounts,
+    encoder: Encoder,
+}
+
+/// What did not go into a window as it was.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowCounts {
+    /// Values above the range of their scale, recorded as its end.
+    pub clamped: u64,
+    /// Samples that found no room: too many sets of labels, or no flush for too long.
+    pub dropped: u64,
+}
+
+/// Takes points out of the window, a series at a time; those not taken stay for the next flush.
+#[must_use = "a flush does nothing until its points are taken"]
+pub struct Flush<'a>(Option<&'a mut Windows>);
+
+/// How many sets of labels may be open at once: seven for each of 10,000 nodes, and some.
+pub const MAX_SERIES: usize = 100_000;
+
+/// What the values of all series may take: ten thousand nodes take 13 MB in an hour.
+pub const MAX_BYTES: usize = 32_000_000;
+
+/// From so many bytes on a flush is due before its time.
+const FLUSH_BYTES: usize = MAX_BYTES / 4 * 3;
+
+impl Windows {
+    /// Windows that end at the multiples of `window` since 1970, so that those of several workers line up.
+    #[must_use]
+    pub fn new(window: Duration) -> Self {
+        Self {
+            window: window.max(Duration::from_micros(1)),
+            due: None,
+            flushed: Timestamp::MIN,
+            series: BTreeMap::new(),
+            bytes: 0,
+            ready: VecDeque::new(),
+            counts: WindowCounts::default(),
+            encoder: Encoder::new(),
+        }
+    }
+
+    /// Takes the values of a sample, if it ended ok.
+    pub fn record(&mut self, sample: &Sample) {
+        if !sample.outcome.is_ok() {
+            return;
+        }
+        let key = Key::of(&sample.labels);
+        let known = self.series.contains_key(&key);
+        if self.bytes >= MAX_BYTES || (!known && self.series.len() >= MAX_SERIES) {
+            self.counts.dropped += 1;
+            return;
+        }
+        let values = self.series.entry(key).or_default();
+        let before = values.bytes();
+        self.counts.clamped += values.record(sample);
+        self.bytes += values.bytes() - before;
+        // A transfer that began before the last flush belongs to the window in which it ended.
+        self.due.get_or_insert_with(|| boundary_after(sample.at.max(self.flushed), self.window));
+    }
+
+    /// The points of the window, if it has ended at `now`, or is full; else none.
+    pub fn flush_due(&mut self, now: Timestamp) -> Flush<'_> {
+        let ended = self.due.is_some_and(|due| {
+            // A clock that was set back must not keep the window open until it has caught up.
+            let set_back = due.duration_since(now).unsigned_abs() > self.window && due > now;
+            due <= now || set_back
+        });
+        if ended {
+            self.flushed = now;
+        }
+        let due = ended || self.bytes >= FLUSH_BYTES;
+        Flush(due.then_some(self))
+    }
+
+    /// The points of the window as far as it is filled: shutdown, reload, `once`.
+    pub fn flush_all(&mut self) -> Flush<'_> {
+        Flush(Some(self))
+    }
+
+    /// Clamped and dropped since the last call.
+    pub fn take_counts(&mut self) -> WindowCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Makes the points of one series ready; `false` when there is none left.
+    fn close_series(&mut self) -> bool {
+        let Some((key, values)) = self.series.pop_first() else {
+            self.due = None;
+            return false;
+        };
+        self.bytes -= values.bytes();
+        let points = Metric::ALL.into_iter().filter_map(|metric| self.point(&key, &values, metric));
+        self.ready = points.collect();
+        true
+    }
+
+    fn point(&mut self, key: &Key, values: &Values, metric: Metric) -> Option<Point> {
+        let (first, sorted) = values.sorted(metric);
+        let count = sorted.iter().map(|(_, count)| count).sum();
+        let time = Timestamp::from_nanosecond(i128::from(first)).ok()?;
+        let percentile = |percent| nearest_rank(sorted.iter().copied(), count, percent);
+        let mut point = Point::new(&schema::MEASUREMENT, time);
+        key.tags(&mut point);
+        point.tag(schema::METRIC, metric.label());
+        point.integer(schema::COUNT, Some(count));
+        point.integer(schema::MIN, Some(sorted.first()?.0));
+        point.integer(schema::MAX, Some(sorted.last()?.0));
+        for (field, percent) in [(schema::P10, 10), (schema::P50, 50), (schema::P90, 90), (schema::P99, 99)] {
+            point.integer(field, percentile(percent));
+        }
+        point.integer(schema::WINDOW, Some(Micros::from(self.window).0));
+        point.blob(schema::HDR, self.encoder.encode(metric.scale(), sorted.iter().copied()));
+        Some(point)
+    }
+}
+
+impl Iterator for Flush<'_> {
+    type Item = Point;
+
+    fn next(&mut self) -> Option<Point> {
+        let windows = self.0.as_mut()?;
+        loop {
+            if let Some(point) = windows.ready.pop_front() {
+                return Some(point);
+            }
+            if !windows.close_series() {
+                return None;
+            }
+        }
+    }
+}
+
+fn boundary_after(at: Timestamp, window: Duration) -> Timestamp {
+    let window = i128::try_from(window.as_nanos()).unwrap_or(i128::MAX);
+    let boundary = (at.as_nanosecond().div_euclid(window) + 1).saturating_mul(window);
+    Timestamp::from_nanosecond(boundary).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,95 @@
+//! How the worker itself fares: its point in `bandprobe_worker`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    target::Vantage,
+    units::{Bytes, Micros},
+};
+
+use super::{point::Point, schema::worker as schema};
+
+/// What happened since the last point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerCounters {
+    /// Runs that began.
+    pub runs_started: u64,
+    /// Runs that could not begin before their next slot.
+    pub runs_missed: u64,
+    /// Runs left out because a download budget was spent.
+    pub runs_skipped_budget: u64,
+    /// Transfers attempted, HEAD checks included.
+    pub transfers: u64,
+    /// Those of them that did not end `ok`.
+    pub failed: u64,
+    /// Points that InfluxDB took.
+    pub points_written: u64,
+    /// Points that InfluxDB refused for good.
+    pub points_rejected: u64,
+    /// Points deleted undelivered, because the archive was full.
+    pub points_dropped: u64,
+    /// Values beyond the range of the histograms, recorded as its end.
+    pub values_clamped: u64,
+    /// Samples that found no room in the histograms; their transfer points are not affected.
+    pub values_dropped: u64,
+    /// Deliveries tried again.
+    pub retries: u64,
+    /// Body bytes received.
+    pub bytes_downloaded: u64,
+}
+
+/// What holds now. What is not known is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerGauges {
+    /// 99th percentile of the lateness of the runs since the last point.
+    pub lateness_p99: Option<Micros>,
+    /// Size of what waits for delivery.
+    pub spool: Option<Bytes>,
+    /// Age of its oldest point.
+    pub spool_age: Option<Duration>,
+    /// CPU time of the process since its start.
+    pub cpu: Option<Micros>,
+    /// Resident memory of the process.
+    pub rss: Option<Bytes>,
+    /// Nodes on the schedule.
+    pub nodes: u64,
+    /// Our version.
+    pub version: String,
+    /// Tells configs apart.
+    pub config_hash: String,
+}
+
+/// The worker's point at `at`.
+#[must_use]
+pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters, gauges: &WorkerGauges) -> Point {
+    let mut point = Point::new(&schema::MEASUREMENT, at);
+    point.tag(schema::VANTAGE, &vantage.id);
+    point.tag(schema::WORKER, &vantage.worker);
+    for (field, count) in [
+        (schema::RUNS_STARTED, counters.runs_started),
+        (schema::RUNS_MISSED, counters.runs_missed),
+        (schema::RUNS_SKIPPED_BUDGET, counters.runs_skipped_budget),
+        (schema::TRANSFERS, counters.transfers),
+        (schema::FAILED, counters.failed),
+        (schema::POINTS_WRITTEN, counters.points_written),
+        (schema::POINTS_REJECTED, counters.points_rejected),
+        (schema::POINTS_DROPPED, counters.points_dropped),
+        (schema::VALUES_CLAMPED, counters.values_clamped),
+        (schema::VALUES_DROPPED, counters.values_dropped),
+        (schema::RETRIES, counters.retries),
+        (schema::BYTES_DOWNLOADED, counters.bytes_downloaded),
+        (schema::NODES, gauges.nodes),
+    ] {
+        point.integer(field, Some(count));
+    }
+    point.integer(schema::LATENESS_P99, gauges.lateness_p99.map(|lateness| lateness.0));
+    point.integer(schema::SPOOL_BYTES, gauges.spool.map(|size| size.0));
+    point.integer(schema::SPOOL_AGE, gauges.spool_age.map(|age| age.as_secs()));
+    point.integer(schema::CPU, gauges.cpu.map(|time| time.0));
+    point.integer(schema::RSS, gauges.rss.map(|size| size.0));
+    point.text(schema::VERSION, Some(&gauges.version));
+    point.text(schema::CONFIG_HASH, Some(&gauges.config_hash));
+    point
+}

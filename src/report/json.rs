@@ -1,0 +1,50 @@
+//! The summary as JSON: the numbers of the table, in the units of the schema. What was not measured is absent.
+
+use serde_json::{Map, Value, json};
+
+use super::standard::{Row, Summary};
+use crate::record::schema::transfer as schema;
+
+/// One object, its last newline included: `{"nodes": […], "dropped": 0}`.
+#[must_use]
+pub fn render(summary: &Summary) -> String {
+    let nodes: Vec<Value> = summary.rows.iter().map(node).collect();
+    let mut text = format!("{:#}", json!({ "nodes": nodes, "dropped": summary.dropped }));
+    text.push('\n');
+    text
+}
+
+fn node(row: &Row) -> Value {
+    let ttfb = [("p50_us", row.ttfb.p50), ("p90_us", row.ttfb.bad_end)];
+    let goodput = [("p50_bps", row.goodput.p50), ("p10_bps", row.goodput.bad_end)];
+    let mut object = json!({
+        schema::VANTAGE.0: &*row.vantage,
+        schema::NODE.0: &*row.node,
+        "downloads": row.downloads,
+        "ok": row.ok,
+        "attempts": row.attempts,
+        "ttfb": figures(row.ttfb.count, ttfb.map(|(name, time)| (name, time.map(|time| time.0)))),
+        "goodput": figures(row.goodput.count, goodput.map(|(name, rate)| (name, rate.map(|rate| rate.0)))),
+        "checks": row.checks,
+        "hits": row.hits,
+        "invalid": row.invalid,
+        "invalid_for": counts(row.invalid_for.iter().map(|(flag, count)| (flag.label(), *count))),
+        "failed": counts(row.failed.iter().map(|(outcome, count)| (outcome.label(), *count))),
+        "not_charged": counts(row.not_charged.iter().copied()),
+    });
+    for (name, share) in [("success_share", row.success_share()), ("hit_ratio", row.hit_ratio())] {
+        if let Some(share) = share {
+            object[name] = share.into();
+        }
+    }
+    object
+}
+
+fn figures(count: u64, percentiles: [(&str, Option<u64>); 2]) -> Value {
+    let present = percentiles.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    counts([("count", count)].into_iter().chain(present))
+}
+
+fn counts<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Value {
+    Value::Object(counts.map(|(label, count)| (label.to_owned(), count.into())).collect::<Map<_, _>>())
+}

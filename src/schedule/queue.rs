@@ -1,0 +1,158 @@
+//! Which runs are due: one slot after the other for each entry, misses counted, nothing made up for.
+//!
+//! A run waits from its slot until [`Queue::start`], and goes on until [`Queue::finish`]. A slot is missed when the run
+//! before it still goes on; when that one still waits, the older slot is the missed one and the waiting run takes the
+//! newer. A slot that comes right after a late start is missed too, or the node would see a burst.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    time::Duration,
+};
+
+use rand::Rng;
+
+use super::spacing::{self, Slot};
+use crate::model::{probe::Spacing, units::Micros};
+
+/// Two starts of one entry are at least this part of its `every` apart. The shortest interval between two slots is a
+/// tenth of it: this leaves room for lateness.
+const CLOSEST: u64 = 20;
+
+/// The slots of all entries. A key stands for one probe against one node.
+#[derive(Debug)]
+pub struct Queue<K> {
+    entries: BTreeMap<K, Entry>,
+    /// One element an entry: its next slot.
+    due: BinaryHeap<Reverse<(Micros, K)>>,
+    missed: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    spacing: Spacing,
+    every: Duration,
+    next: Slot,
+    state: State,
+    last_start: Option<Micros>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Waiting { intended: Micros },
+    Running,
+}
+
+impl<K: Copy + Ord> Queue<K> {
+    /// A queue of these entries, each with its spacing and `every`, which is more than zero. First slots are spread
+    /// uniformly over `every`.
+    pub fn new(entries: impl IntoIterator<Item = (K, Spacing, Duration)>, now: Micros, rng: &mut impl Rng) -> Self {
+        let entries: BTreeMap<_, _> = entries
+            .into_iter()
+            .map(|(key, spacing, every)| {
+                let next = spacing::first(every, now, rng);
+                (key, Entry { spacing, every, next, state: State::Idle, last_start: None })
+            })
+            .collect();
+        let due = entries.iter().map(|(key, entry)| Reverse((entry.next.due, *key))).collect();
+        Self { entries, due, missed: 0 }
+    }
+
+    /// When the next slot is due; `None` without entries.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Micros> {
+        self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// The entries that have to run now and were not told before, in the order of their slots. Each is to be started
+    /// with [`Self::start`] once it may, and given back with [`Self::finish`] in any case.
+    pub fn pop(&mut self, now: Micros, rng: &mut impl Rng) -> Vec<K> {
+        let mut told = Vec::new();
+        while let Some(mut top) = self.due.peek_mut()
+            && top.0.0 <= now
+        {
+            let key = top.0.1;
+            let entry = self.entries.get_mut(&key).expect("invariant: the heap holds keys of entries only");
+            if entry.take_slot(now, &mut self.missed, rng) {
+                told.push(key);
+            }
+            // Sifts down to its new place when dropped.
+            top.0.0 = entry.next.due;
+        }
+        told
+    }
+
+    /// Starts the run of an entry that waits, and says when it was intended; the difference is its lateness. `None` when
+    /// it does not wait.
+    pub fn start(&mut self, key: K, now: Micros) -> Option<Micros> {
+        let entry = self.entries.get_mut(&key)?;
+        let State::Waiting { intended } = entry.state else { return None };
+        entry.state = State::Running;
+        entry.last_start = Some(now);
+        Some(intended)
+    }
+
+    /// Ends a run, started or not.
+    pub fn finish(&mut self, key: K) {
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.state = State::Idle;
+        }
+    }
+
+    /// How many slots were missed since this was asked last.
+    pub fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.missed)
+    }
+}
+
+impl Entry {
+    /// Uses up the slot that is due, and says whether its run is to be told.
+    fn take_slot(&mut self, now: Micros, missed: &mut u64, rng: &mut impl Rng) -> bool {
+        let slot = self.next;
+        let every = Micros::from(self.every).0.max(1);
+        let behind = now.saturating_sub(slot.due).0;
+        if behind > every {
+            // Suspended, or the clock stepped. Nothing is made up for: go on from now.
+            let slots = behind / every + 1;
+            *missed = missed.saturating_add(slots);
+            self.next = self.after(now, rng);
+            if let State::Waiting { intended } = &mut self.state {
+                *intended = now;
+            }
+            return false;
+        }
+        self.next = spacing::next(self.spacing, self.every, slot.base, rng);
+        match self.state {
+            State::Idle if !self.is_burst(slot, every) => {
+                self.state = State::Waiting { intended: slot.due };
+                true
+            }
+            State::Waiting { .. } => {
+                *missed = missed.saturating_add(1);
+                self.state = State::Waiting { intended: slot.due };
+                false
+            }
+            State::Idle | State::Running => {
+                *missed = missed.saturating_add(1);
+                false
+            }
+        }
+    }
+
+    /// The next slot after `now`, on the old grid where there is one.
+    fn after(&self, now: Micros, rng: &mut impl Rng) -> Slot {
+        match self.spacing {
+            Spacing::Memoryless => spacing::next(self.spacing, self.every, now, rng),
+            Spacing::Fixed { .. } => {
+                let every = Micros::from(self.every).0.max(1);
+                let gone = now.saturating_sub(self.next.base).0 / every * every;
+                spacing::next(self.spacing, self.every, Micros(self.next.base.0.saturating_add(gone)), rng)
+            }
+        }
+    }
+
+    fn is_burst(&self, slot: Slot, every: u64) -> bool {
+        self.last_start.is_some_and(|start| slot.due.0 < start.0.saturating_add(every / CLOSEST))
+    }
+}

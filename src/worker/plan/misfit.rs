@@ -1,0 +1,104 @@
+//! What of a plan does not fit its own limits.
+
+use std::fmt;
+
+use super::Plan;
+use crate::{
+    config::Config,
+    model::{probe::Probe, units::Bytes},
+    schedule::budget::planned_bytes,
+};
+
+/// Minutes of an hour that heavy transfers can hold one permit.
+const MINUTES: f64 = 60.0;
+
+/// One thing that does not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Misfit {
+    /// What is too much.
+    pub what: String,
+    /// What to change.
+    pub change: String,
+}
+
+impl fmt::Display for Misfit {
+    /// What is too much, and what to change.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.change)
+    }
+}
+
+/// Holds a plan against its limits.
+pub(super) fn all(plan: &Plan, config: &Config) -> Vec<Misfit> {
+    let mut misfits = Vec::new();
+    misfits.extend(day(plan, config));
+    misfits.extend(node(plan, config));
+    misfits.extend(config.probes.iter().filter_map(|probe| run(probe, config)));
+    misfits.extend(heavy(plan, config));
+    misfits
+}
+
+fn day(plan: &Plan, config: &Config) -> Option<Misfit> {
+    let limit = config.limits.bytes_per_day;
+    (plan.bytes > limit).then(|| Misfit {
+        what: format!("{} a day are over `limits.bytes-per-day`, {limit}", plan.bytes),
+        change: format!(
+            "runs will be skipped each day before it ends; {}, or raise the limit",
+            slower(plan, plan.bytes, limit)
+        ),
+    })
+}
+
+fn node(plan: &Plan, config: &Config) -> Option<Misfit> {
+    let limit = config.limits.bytes_per_node_per_day;
+    let over = plan.nodes.iter().filter(|node| node.bytes > limit).count();
+    let most = plan.nodes.iter().max_by_key(|node| node.bytes).filter(|_| over > 0)?;
+    let whom = if over == 1 { String::new() } else { format!(", the most of {over} nodes,") };
+    Some(Misfit {
+        what: format!(
+            "{} a day from `{}`{whom} are over `limits.bytes-per-node-per-day`, {limit}",
+            most.bytes, most.id
+        ),
+        change: format!(
+            "runs will be skipped each day before it ends; {}, or raise the limit",
+            slower(plan, most.bytes, limit)
+        ),
+    })
+}
+
+/// A run that alone is over a limit would never be admitted.
+fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
+    let limits = &config.limits;
+    let (limit, key) =
+        (limits.bytes_per_day, "bytes-per-day").min((limits.bytes_per_node_per_day, "bytes-per-node-per-day"));
+    let assets = config.nodes.iter().flat_map(|node| &node.assets).filter(|asset| asset.kind == probe.kind);
+    let most = assets.map(|asset| planned_bytes(probe, asset)).max()?;
+    (most > limit).then(|| Misfit {
+        what: format!("one run of probe `{}` takes {most}, over `limits.{key}`, {limit}", probe.name),
+        change: "it will never run; raise the limit, or use a probe of your own with fewer `bytes`".to_owned(),
+    })
+}
+
+fn heavy(plan: &Plan, config: &Config) -> Option<Misfit> {
+    let most = MINUTES * config.limits.heavy_transfers as f64;
+    (plan.heavy_minutes_per_hour > most).then(|| Misfit {
+        what: format!("heavy transfers take {:.0} minutes an hour at {}", plan.heavy_minutes_per_hour, plan.rate),
+        change: format!(
+            "there are {most:.0} of them, so runs will be missed; give heavy probes an `every` at least {:.1} times as long, \
+             or measure fewer nodes here",
+            plan.heavy_minutes_per_hour / most
+        ),
+    })
+}
+
+/// The advice for the probe that takes most: how much longer its `every` has to be, where that is enough.
+fn slower(plan: &Plan, taken: Bytes, limit: Bytes) -> String {
+    let Some(most) = plan.probes.iter().max_by_key(|probe| probe.bytes) else { return String::new() };
+    let share = most.bytes.0 as f64 / (plan.bytes.0.max(1)) as f64;
+    let of_most = taken.0 as f64 * share;
+    let left = limit.0 as f64 - (taken.0 as f64 - of_most);
+    if left <= 0.0 {
+        return "measure less often".to_owned();
+    }
+    format!("give probe `{}` an `every` at least {:.1} times as long", most.name, (of_most / left * 10.0).ceil() / 10.0)
+}

@@ -1,0 +1,159 @@
+//! A plan for people: what `bandprobe check` prints.
+
+use std::{
+    fmt::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use super::Plan;
+use crate::{config::Config, schedule::budget::ASSUMED_IMAGE};
+
+/// Nodes that get a line of their own.
+const MAX_NODES: usize = 20;
+
+/// What `bandprobe check` prints on stdout about a configuration without problems; ends with a newline.
+#[must_use]
+pub fn check_text(path: &Path, config: &Config) -> String {
+    let mut text = format!("{} has no problems.\n\n", path.display());
+    let results = config.archive.dir.display();
+    let influxdb = match &config.influxdb {
+        Some(db) => format!("sent to bucket `{}` of organisation `{}` at {}", db.bucket, db.org, db.url),
+        None => "stay there, because there is no [influxdb]".to_owned(),
+    };
+    // Writing to a `String` cannot fail.
+    let _ = writeln!(text, "vantage {}: results are written to {results} and {influxdb}", config.vantage.id);
+    let _ = write!(text, "{}", Plan::of(config).text(config));
+    text
+}
+
+impl Plan {
+    /// The plan as lines of text, beside the limits that it is held against.
+    #[must_use]
+    pub const fn text<'a>(&'a self, config: &'a Config) -> Text<'a> {
+        Text { plan: self, config }
+    }
+}
+
+/// The text of a plan.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    plan: &'a Plan,
+    config: &'a Config,
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.probes(f)?;
+        self.nodes(f)?;
+        self.totals(f)?;
+        match self.plan.misfits.as_slice() {
+            [] => writeln!(f, "\nThe plan fits its limits."),
+            misfits => {
+                writeln!(f, "\nThe plan does not fit its limits:")?;
+                misfits.iter().try_for_each(|misfit| writeln!(f, "- {misfit}"))
+            }
+        }
+    }
+}
+
+impl Text<'_> {
+    fn probes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for probe in &self.plan.probes {
+            let (transfers, nodes) = (counted(probe.transfers_per_run, "transfer"), counted(probe.nodes, "node"));
+            let every = spelled(probe.every);
+            write!(f, "probe {}: every {every}, {transfers} and up to {} a run; ", probe.name, probe.bytes_per_run)?;
+            writeln!(f, "against {nodes} {} runs and up to {} a day", grouped(probe.runs), probe.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vantages = match self.config.limits.vantages {
+            1 => "this one vantage".to_owned(),
+            number => format!("all {number} vantages"),
+        };
+        let mut nodes: Vec<_> = self.plan.nodes.iter().collect();
+        nodes.sort_by_key(|node| std::cmp::Reverse(node.bytes));
+        for node in nodes.iter().take(MAX_NODES) {
+            if node.runs == 0.0 {
+                writeln!(f, "node {}: never probed, because no probe asks for the kind of asset that it has", node.id)?;
+                continue;
+            }
+            let (runs, month) = (grouped(node.runs), node.bytes_per_month);
+            writeln!(
+                f,
+                "node {}: {runs} runs and up to {} a day; {month} a month from {vantages}",
+                node.id, node.bytes
+            )?;
+        }
+        match nodes.get(MAX_NODES) {
+            Some(next) => writeln!(f, "{} more nodes: up to {} a day each", nodes.len() - MAX_NODES, next.bytes),
+            None => Ok(()),
+        }
+    }
+
+    fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (plan, limits) = (self.plan, &self.config.limits);
+        let minutes = 60 * limits.heavy_transfers;
+        writeln!(
+            f,
+            "downloads: {} runs and up to {} of {} a day",
+            grouped(plan.runs),
+            plan.bytes,
+            limits.bytes_per_day
+        )?;
+        let heavy = plan.heavy_minutes_per_hour;
+        writeln!(f, "uplink: heavy transfers take {heavy:.1} of {minutes} minutes an hour at {}", plan.rate)?;
+        let points = grouped(plan.points);
+        writeln!(
+            f,
+            "database: up to {points} points a day in {} series while all is well",
+            grouped(plan.series as f64)
+        )?;
+        match plan.assumed_images {
+            0 => Ok(()),
+            nodes => {
+                let nodes = counted(nodes, "node");
+                writeln!(f, "assumed: {ASSUMED_IMAGE} for images whose size is not given ({nodes})")
+            }
+        }
+    }
+}
+
+fn counted(number: usize, word: &str) -> String {
+    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
+}
+
+/// A whole number with commas between thousands; below ten with one decimal, if it is not whole.
+fn grouped(number: f64) -> String {
+    if number < 10.0 && number.fract() != 0.0 {
+        return format!("{number:.1}");
+    }
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration as the configuration writes it.
+fn spelled(duration: Duration) -> String {
+    let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut left = duration.as_secs();
+    let mut text = Vec::new();
+    for (seconds, unit) in parts {
+        if left >= seconds {
+            text.push(format!("{}{unit}", left / seconds));
+            left %= seconds;
+        }
+    }
+    if duration.subsec_millis() > 0 {
+        text.push(format!("{}ms", duration.subsec_millis()));
+    }
+    text.join(" ")
+}

@@ -1,0 +1,83 @@
+//! Certificates of a throwaway authority: a sound one, and one for each way to be unsound.
+
+use std::sync::{Arc, LazyLock};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+};
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    Expired,
+    NotYetValid,
+    WrongName,
+    OtherAuthority,
+    SelfSigned,
+}
+
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+static TRUSTED: LazyLock<Authority> = LazyLock::new(|| authority("fault tests"));
+static OTHER: LazyLock<Authority> = LazyLock::new(|| authority("stranger"));
+
+/// The authority that a client of the fault server trusts.
+pub(crate) fn ca_pem() -> &'static str {
+    &TRUSTED.pem
+}
+
+fn authority(name: &str) -> Authority {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let key = KeyPair::generate().unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    Authority { issuer: Issuer::new(params, key), pem }
+}
+
+/// The server's end, for 127.0.0.1 unless the flaw is the name.
+pub(super) fn server(flaw: Flaw, alpn: &'static [u8]) -> Arc<ServerConfig> {
+    let name = if flaw == Flaw::WrongName { "elsewhere.example.net" } else { "127.0.0.1" };
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    match flaw {
+        Flaw::Expired => params.not_after = date_time_ymd(2020, 1, 1),
+        Flaw::NotYetValid => params.not_before = date_time_ymd(4000, 1, 1),
+        _ => {}
+    }
+    let key = KeyPair::generate().unwrap();
+    let certificate = match flaw {
+        Flaw::SelfSigned => params.self_signed(&key),
+        Flaw::OtherAuthority => params.signed_by(&key, &OTHER.issuer),
+        _ => params.signed_by(&key, &TRUSTED.issuer),
+    };
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.unwrap().der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![alpn.to_vec()];
+    Arc::new(config)
+}
+
+/// A client's end that trusts the authority, to test the server with.
+pub(super) fn client(alpn: &[&[u8]]) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca_pem().as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    ClientConnection::new(Arc::new(config), ServerName::try_from("127.0.0.1").unwrap()).unwrap()
+}

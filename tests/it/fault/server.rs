@@ -1,0 +1,224 @@
+//! The server: one thread for the port, one for each connection, each walking down its script.
+
+use std::{
+    io::{self, Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use rustls::{ServerConnection, StreamOwned};
+use socket2::SockRef;
+
+use super::certificate::{self, Flaw};
+
+/// How long a thread waits for a client that neither sends nor leaves.
+pub(crate) const HOLD: Duration = Duration::from_secs(20);
+
+/// The longest request head, and the most that an endless answer sends, in bytes.
+const MAX_HEAD: usize = 64 << 10;
+const ENDLESS: usize = 64 << 20;
+
+/// A behaviour: what the port is, and what each connection to it meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Behaviour {
+    pub(crate) port: Port,
+    /// The script of the n-th connection, from 0. After its last step the server waits for the client to leave.
+    pub(crate) script: fn(usize) -> Vec<Step>,
+}
+
+/// What listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Port {
+    /// Nothing.
+    Refused,
+    /// Plain TCP, `http`.
+    Http,
+    /// TLS with `http/1.1` by ALPN, `https`.
+    Https(Flaw),
+    /// TLS with `h2` by ALPN, `https`.
+    Http2,
+    /// Plain TCP where the URL says `https`: the script has the socket itself.
+    PlainBehindHttps,
+}
+
+/// One thing that a server does.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Reads one request head and keeps it.
+    Request,
+    /// Reads whatever comes first.
+    Anything,
+    /// Reads HTTP/2's preface, and frames up to the end of the first HEADERS frame (RFC 9113 §3.4, §6.2).
+    Http2Request,
+    /// Sends these bytes.
+    Send(Vec<u8>),
+    /// Sends these bytes one at a time, so far apart.
+    Drip(Vec<u8>, Duration),
+    /// Sends these bytes over and over until the client leaves.
+    Endless(Vec<u8>),
+    /// Waits.
+    Pause(Duration),
+    /// Waits for the client to leave.
+    Hold,
+    /// Ends the connection with FIN.
+    Close,
+    /// Ends the connection with RST.
+    Reset,
+}
+
+/// A running server. Dropping it closes the port.
+pub(crate) struct FaultServer {
+    address: SocketAddr,
+    scheme: &'static str,
+    heads: Arc<Mutex<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl FaultServer {
+    /// Listens on a port of 127.0.0.1 that the system picks.
+    pub(crate) fn start(behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = match behaviour.port {
+            Port::Https(flaw) => Some(certificate::server(flaw, b"http/1.1")),
+            Port::Http2 => Some(certificate::server(Flaw::None, b"h2")),
+            Port::Refused | Port::Http | Port::PlainBehindHttps => None,
+        };
+        let scheme = if matches!(behaviour.port, Port::Refused | Port::Http) { "http" } else { "https" };
+        let heads = Arc::new(Mutex::new(vec![]));
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = Self { address, scheme, heads: Arc::clone(&heads), stop: Arc::clone(&stop) };
+        if behaviour.port == Port::Refused {
+            return server;
+        }
+        thread::spawn(move || {
+            for (index, socket) in listener.incoming().flatten().enumerate() {
+                if stop.load(Ordering::Acquire) {
+                    return;
+                }
+                let script = (behaviour.script)(index);
+                let heads = Arc::clone(&heads);
+                let tls = tls.clone().map(|config| ServerConnection::new(config).unwrap());
+                // An error means that the client left in mid-script, which is its right.
+                thread::spawn(move || Connection::new(socket, tls, heads)?.play(script));
+            }
+        });
+        server
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A URL on the server; no script looks at its path.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}/distributor/api/v1/assets/1343", self.scheme, self.address)
+    }
+
+    /// The request heads that came, in order, verbatim (HTTP/1 only).
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+impl Drop for FaultServer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Wakes the accepting thread.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
+struct Connection {
+    stream: Box<dyn Stream>,
+    socket: TcpStream,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Connection {
+    fn new(socket: TcpStream, tls: Option<ServerConnection>, heads: Arc<Mutex<Vec<String>>>) -> io::Result<Self> {
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(HOLD))?;
+        socket.set_write_timeout(Some(HOLD))?;
+        let own = socket.try_clone()?;
+        let stream: Box<dyn Stream> = match tls {
+            Some(tls) => Box::new(StreamOwned::new(tls, own)),
+            None => Box::new(own),
+        };
+        Ok(Self { stream, socket, heads })
+    }
+
+    fn play(&mut self, script: Vec<Step>) -> io::Result<()> {
+        for step in script {
+            match step {
+                Step::Request => self.request()?,
+                Step::Anything => drop(self.stream.read(&mut vec![0; MAX_HEAD])?),
+                Step::Http2Request => self.http2_request()?,
+                Step::Send(bytes) => self.send(&bytes)?,
+                Step::Drip(bytes, every) => {
+                    for byte in bytes {
+                        self.send(&[byte])?;
+                        thread::sleep(every);
+                    }
+                }
+                Step::Endless(bytes) => {
+                    for _ in 0..ENDLESS / bytes.len() {
+                        self.send(&bytes)?;
+                    }
+                }
+                Step::Pause(time) => thread::sleep(time),
+                Step::Hold => self.hold()?,
+                Step::Close => return self.socket.shutdown(Shutdown::Both),
+                Step::Reset => {
+                    // A socket that lingers for no time is closed with RST; both handles are dropped on return.
+                    return SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+                }
+            }
+        }
+        self.hold()
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
+    }
+
+    fn hold(&mut self) -> io::Result<()> {
+        let mut rest = vec![0; MAX_HEAD];
+        while self.stream.read(&mut rest)? > 0 {}
+        Ok(())
+    }
+
+    fn request(&mut self) -> io::Result<()> {
+        let mut head = vec![];
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
+            self.stream.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        self.heads.lock().unwrap().push(String::from_utf8_lossy(&head).into_owned());
+        Ok(())
+    }
+
+    fn http2_request(&mut self) -> io::Result<()> {
+        const HEADERS: u8 = 1;
+        self.stream.read_exact(&mut [0; 24])?;
+        loop {
+            let mut head = [0; 9];
+            self.stream.read_exact(&mut head)?;
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            self.stream.read_exact(&mut vec![0; length])?;
+            if head[3] == HEADERS {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The reader of lines: what we wrote comes back, and whatever else there is does no harm.
+
+use bandprobe::{
+    record::{line as encoder, transfer::transfer, window::Windows},
+    report::{
+        scan::{Line, MAX_LINE, Scan, Seen, read},
+        transfer_point::TransferPoint,
+    },
+};
+use proptest::prelude::*;
+use std::{convert::Infallible, time::Duration};
+
+use super::{day, lines, points};
+use crate::record::samples::video;
+
+fn scan(text: &str) -> (Vec<TransferPoint>, Seen) {
+    let mut scan = Scan::new(text.split_inclusive('\n').map(Ok::<_, Infallible>));
+    let points = scan.by_ref().map(|point| point.unwrap()).collect();
+    (points, scan.seen())
+}
+
+#[test]
+fn what_was_written_comes_back() {
+    let (found, seen) = scan(&lines(&day()));
+    assert_eq!(found, points(&day()));
+    assert_eq!(seen, Seen { transfers: found.len() as u64, others: 0, damaged: 0 });
+}
+
+#[test]
+fn other_lines_are_told_apart() {
+    let mut windows = Windows::new(Duration::from_secs(3_600));
+    windows.record(&video());
+    let mut text = String::from("# bandprobe archive\n\n");
+    windows.flush_all().for_each(|point| encoder::encode(&point, &mut text));
+    text.push_str("bandprobe_transfer,vantage=eu\n");
+    let (found, seen) = scan(&text);
+    assert!(found.is_empty());
+    assert_eq!(seen, Seen { transfers: 0, others: 7, damaged: 1 });
+}
+
+#[test]
+fn the_readers_own_errors_are_passed_on() {
+    let lines = [Ok("# x"), Err("disk on fire"), Ok("# y")];
+    assert_eq!(Scan::new(lines).collect::<Vec<_>>(), [Err("disk on fire")]);
+}
+
+#[test]
+fn hostile_lines_are_damage_and_no_more() {
+    let good = lines(&[video()]);
+    let check = |name: &str, line: &str| assert_eq!(read(line.as_bytes()), Line::Damaged, "{name}");
+    check("cut", &good[..good.len() / 2]);
+    check("no time", good.trim_end().rsplit_once(' ').unwrap().0);
+    check("time beyond 64 bits", &good.replace(" 1795341600123456789", " 17953416001234567890"));
+    check("a float for an integer", &good.replace("ttfb_us=99999i", "ttfb_us=99999"));
+    check("a negative time", &good.replace("ttfb_us=99999i", "ttfb_us=-1i"));
+    check("neither yes nor no", &good.replace("valid=1i", "valid=2i"));
+    check("an outcome that we do not know", &good.replace("outcome=ok", "outcome=splendid"));
+    check("no node", &good.replace(",node=fra1", ""));
+    check("no number", &good.replace("distance_km=12.5", "distance_km=NaN"));
+    check("no end of a string", &good.replace("\"nginx", "\\\"nginx"));
+    check("too many columns", &good.replace(",node=fra1", &",x=y".repeat(300)));
+    check("too long", &good.replace("552149", &"5".repeat(MAX_LINE)));
+    assert_eq!(read(b"bandprobe_transfer,node=\xff ok=1i 1"), Line::Damaged);
+}
+
+#[test]
+fn names_cannot_write_to_the_terminal() {
+    let line = lines(&[video()]).replace("node=fra1", "node=a\u{1b}[2Jb");
+    let Line::Transfer(point) = read(line.as_bytes()) else { panic!("{line}") };
+    assert_eq!(&*point.node, "a\u{fffd}[2Jb");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = read(&bytes);
+    }
+
+    #[test]
+    fn a_line_changed_in_one_place_is_read_without_panic(at in any::<prop::sample::Index>(), c in any::<char>()) {
+        let mut line: Vec<char> = lines(&[video()]).chars().collect();
+        let at = at.index(line.len());
+        line[at] = c;
+        let _ = read(line.into_iter().collect::<String>().as_bytes());
+    }
+
+    #[test]
+    fn names_of_any_content_come_back(node in "\\PC{0,30}", asset in "\\PC{0,30}") {
+        let mut sample = video();
+        sample.labels.node = node.as_str().into();
+        sample.trail.asset_id = Some(asset.as_str().into());
+        let point = transfer(&sample);
+        let mut text = String::new();
+        encoder::encode(&point, &mut text);
+        prop_assert_eq!(scan(&text).0, vec![TransferPoint::from_point(&point).unwrap()]);
+    }
+}

@@ -1,0 +1,87 @@
+//! Exact texts of the hand-made day.
+
+use bandprobe::{
+    model::{outcome::Outcome, units::Micros},
+    report::{
+        json,
+        standard::{MAX_GROUPS, Standard, is_charged},
+        summary,
+        table::Look,
+    },
+};
+
+use super::{day, points};
+use crate::record::samples::{failed, image};
+
+#[test]
+fn a_day_has_an_exact_table() {
+    assert_eq!(summary(points(&day()), Look::default()), include_str!("../../data/report/table.txt"));
+}
+
+#[test]
+fn a_terminal_gets_what_fits() {
+    for width in [120, 90, 80, 70, 40] {
+        let text = summary(points(&day()), Look { width: Some(width), colour: false });
+        let table =
+            text.split("from eu-central\n").nth(1).unwrap().lines().take_while(|line| !line.starts_with("  fra1:"));
+        let widest = table.map(|line| line.chars().count()).max().unwrap();
+        assert!(widest > 20 && widest <= usize::from(width), "{width}: {text}");
+        assert!(text.contains("54.0 Mbit/s") && text.contains("p90") || width < 70, "{width}: {text}");
+    }
+}
+
+#[test]
+fn colour_is_only_where_it_is_wanted() {
+    for (colour, escapes) in [(true, true), (false, false)] {
+        let text = summary(points(&day()), Look { width: None, colour });
+        assert_eq!(text.contains('\u{1b}'), escapes);
+    }
+}
+
+#[test]
+fn nothing_is_said_of_nothing() {
+    assert_eq!(summary([], Look::default()), "no transfer was recorded in this time\n");
+    let text = summary(points(&[failed(image("n", 0, 1), Outcome::LocalFailed)]), Look::default());
+    assert!(text.contains("\n n             0   –         –") && text.contains("not measured"), "{text}");
+}
+
+#[test]
+fn json_says_the_same() {
+    let mut standard = Standard::default();
+    points(&day()).iter().for_each(|point| standard.add(point));
+    let object: serde_json::Value = serde_json::from_str(&json::render(&standard.summary())).unwrap();
+    let node = &object["nodes"][1];
+    assert_eq!((&node["vantage"], &node["node"]), (&"eu-central".into(), &"fra1".into()));
+    assert_eq!(node["ttfb"]["count"], 10);
+    assert_eq!(node["invalid_for"], serde_json::json!({"cpu_bound": 1, "concurrent": 1}));
+    assert_eq!(object["nodes"][2]["hit_ratio"], 0.2);
+    assert!(object["nodes"][2]["goodput"].get("p50_bps").is_none(), "what was not measured is absent");
+}
+
+#[test]
+fn percentiles_are_of_the_nearest_rank() {
+    let mut standard = Standard::default();
+    let samples: Vec<_> = (1..=1_000).map(|n| image("n", n, 1_000 * n.unsigned_abs())).collect();
+    points(&samples).iter().for_each(|point| standard.add(point));
+    let ttfb = standard.summary().rows[0].ttfb;
+    let near = |value: Option<Micros>, exact: u64| value.unwrap().0.abs_diff(exact) * 1_000 <= exact;
+    assert!(near(ttfb.p50, 500_000) && near(ttfb.bad_end, 900_000), "{ttfb:?}");
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_counted() {
+    let mut standard = Standard::default();
+    let mut point = points(&[image("n", 0, 80_000)]).remove(0);
+    for n in 0..=MAX_GROUPS {
+        point.node = n.to_string().into();
+        standard.add(&point);
+    }
+    let summary = standard.summary();
+    assert_eq!((summary.rows.len(), summary.dropped), (MAX_GROUPS, 1));
+}
+
+#[test]
+fn what_is_ours_is_not_charged() {
+    let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !is_charged(**outcome)).map(|o| o.label()).collect();
+    assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled"]);
+}
