@@ -58,14 +58,17 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let measuring = Measuring::start()?;
     let errands = Errands::of(args);
     let (results, mut arriving) = tokio::sync::mpsc::unbounded_channel();
-    let making = measuring.handle().clone();
-    let mut transfers = tokio::task::JoinSet::new();
-    transfers.spawn_on(async move { errands.run(&prober, results).await }, &making);
+    let mut work = std::pin::pin!(measuring.run(async move { errands.run(&prober, results).await }));
+    let mut working = true;
     let mut exit = Exit::Done;
     loop {
         let sample = tokio::select! {
-            () = signals.next() => return Ok(Exit::Failed),
+            () = &mut work, if working => {
+                working = false;
+                continue;
+            }
             sample = arriving.recv() => sample,
+            () = signals.next() => return Ok(Exit::Failed),
         };
         let Some(sample) = sample else { return Ok(exit) };
         if !sample.outcome.is_ok() {

@@ -8,6 +8,7 @@ use std::{io, thread};
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
+    task::JoinSet,
 };
 
 /// The measuring thread. Dropping it ends the thread; transfers still running there are gone then.
@@ -39,6 +40,19 @@ impl Measuring {
     #[must_use]
     pub const fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Runs one piece of work there. Dropping the future cuts the work off.
+    ///
+    /// # Panics
+    /// When the work does.
+    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let mut tasks = JoinSet::new();
+        tasks.spawn_on(work, &self.handle);
+        match tasks.join_next().await.expect("invariant: one task was spawned") {
+            Ok(done) => done,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
     }
 }
 
