@@ -86,6 +86,17 @@ impl Protocol {
         }
     }
 
+    /// Drops the connection, with what runs beside it.
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Http1 { connection, .. } => *connection = None,
+            Self::Http2 { connection, tasks, .. } => {
+                *connection = None;
+                tasks.lock().clear();
+            }
+        }
+    }
+
     /// Can it take another request now?
     pub(super) fn is_ready(&self) -> bool {
         match self {

@@ -17,6 +17,7 @@ use super::{
     drive::Protocol,
     failure::{Cause, Failure},
     meter::Meter,
+    tcp_info::Kernel,
     timing::Timing,
 };
 
@@ -126,6 +127,18 @@ impl Connection {
         .await
     }
 
+    /// Ends it at once, whatever is still under way on it. What is left says that it is not reusable.
+    pub fn close(&mut self) {
+        self.protocol.close();
+        self.about.kernel = Kernel::default();
+    }
+
+    /// Did any byte of an answer to the request under way come? Known of HTTP/1.1 only, else false.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.boundaries.has_heard()
+    }
+
     /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
     ///
     /// # Errors
@@ -215,7 +228,12 @@ impl Connection {
                         continue;
                     }
                     let stamp = self.meter.last_read();
+                    // A peer that never pauses leaves no turn in which the alarm could ring.
+                    if stamp >= watch.deadline {
+                        return Poll::Ready(watch.at_deadline(watch.silence(watch.deadline)));
+                    }
                     watch.last_byte = stamp;
+                    watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
                     received.bytes += wanted as u64;
                     received.overshoot |= wanted < chunk.len();
@@ -263,38 +281,46 @@ struct Watch {
     appetite: Appetite,
     deadline: Instant,
     last_byte: Instant,
+    any_byte: bool,
 }
 
 impl Watch {
     fn start(appetite: Appetite) -> Self {
         let now = Instant::now();
-        Self { appetite, deadline: now + appetite.body, last_byte: now }
+        Self { appetite, deadline: now + appetite.body, last_byte: now, any_byte: false }
     }
 
     fn next_alarm(&self) -> Instant {
         self.deadline.min(self.last_byte + self.appetite.stall)
     }
 
-    /// Looks at the alarm, which is set anew only when it rings: cheaper than once a read.
+    /// Looks at the clock, and sets the alarm anew only when it has rung: cheaper than once a read.
+    ///
+    /// The clock comes first, because a task that has used up its share of a turn sees no timer ring (tokio's `coop`).
     fn poll(&self, mut alarm: Pin<&mut Sleep>, cx: &mut std::task::Context<'_>) -> Poll<End> {
-        while alarm.as_mut().poll(cx).is_ready() {
+        loop {
             let now = Instant::now();
-            let silent = now.saturating_duration_since(self.last_byte);
+            let silent = self.silence(now);
             if silent >= self.appetite.stall {
                 return Poll::Ready(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
             }
             if now >= self.deadline {
                 return Poll::Ready(self.at_deadline(silent));
             }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             alarm.as_mut().reset(self.next_alarm());
         }
-        Poll::Pending
+    }
+
+    fn silence(&self, until: Instant) -> Duration {
+        until.saturating_duration_since(self.last_byte)
     }
 
     fn at_deadline(&self, silent: Duration) -> End {
-        let any_byte = self.last_byte + self.appetite.body > self.deadline;
         let cause = match silent < FLOWING {
-            true if any_byte => return End::Partial,
+            true if self.any_byte => return End::Partial,
             true => Cause::Deadline(self.appetite.body),
             false => Cause::Stall(silent),
         };
