@@ -30,7 +30,7 @@ type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> 
 pub(super) enum Protocol {
     Http1 {
         sender: http1::SendRequest<Empty<Bytes>>,
-        connection: Option<http1::Connection<Io, Empty<Bytes>>>,
+        connection: Option<Box<http1::Connection<Io, Empty<Bytes>>>>,
     },
     Http2 {
         sender: http2::SendRequest<Empty<Bytes>>,
@@ -46,7 +46,7 @@ impl Protocol {
             HttpVersion::Http1 => {
                 let (sender, connection) =
                     http1::Builder::new().max_buf_size(READ_BUFFER).max_header_size(MAX_HEAD).handshake(io).await?;
-                Ok(Self::Http1 { sender, connection: Some(connection) })
+                Ok(Self::Http1 { sender, connection: Some(Box::new(connection)) })
             }
             HttpVersion::Http2 => {
                 let tasks = Tasks::default();

@@ -43,7 +43,8 @@ impl Resolver {
         options.attempts = 0;
         options.timeout = LONGER_THAN_ANY_DEADLINE;
         options.ip_strategy = match family {
-            FamilyChoice::Any => LookupIpStrategy::Ipv6AndIpv4,
+            // When both questions fail, hickory reports the first alone: `no AAAA record` would say nothing of the name.
+            FamilyChoice::Any => LookupIpStrategy::Ipv4AndIpv6,
             FamilyChoice::V4 => LookupIpStrategy::Ipv4Only,
             FamilyChoice::V6 => LookupIpStrategy::Ipv6Only,
         };

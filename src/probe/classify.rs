@@ -118,7 +118,7 @@ fn is_framing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
-fn source<'a, E: Error + 'static>(error: &'a hyper::Error) -> Option<&'a E> {
+fn source<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref() {

@@ -25,6 +25,11 @@ use bandprobe::{
 use url::Url;
 
 mod faults;
+mod guard;
+mod names;
+mod requests;
+mod reuse;
+mod runs;
 
 /// The network section of a configuration that trusts one authority beside the system's.
 pub(crate) fn network(ca: Option<&str>) -> Network {
