@@ -1,12 +1,18 @@
 //! One HTTP exchange: a request, the final response head, and as much of the body as is wanted.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::HOST, response::Parts};
 use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
 
 use crate::model::{phase::Phase, probe::Deadlines, sample::HttpVersion};
@@ -209,11 +215,12 @@ impl Connection {
         let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
         received.end = poll_fn(|cx| {
+            let mut again = true;
             loop {
                 if received.bytes == appetite.bytes {
                     return Poll::Ready(End::Enough);
                 }
-                let again = self.turn(cx);
+                // What a turn brought is taken out before the next one; that of the head's turn may hold a body too.
                 let mut took = false;
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
@@ -228,10 +235,6 @@ impl Connection {
                         continue;
                     }
                     let stamp = self.meter.last_read();
-                    // A peer that never pauses leaves no turn in which the alarm could ring.
-                    if stamp >= watch.deadline {
-                        return Poll::Ready(watch.at_deadline(watch.silence(watch.deadline)));
-                    }
                     watch.last_byte = stamp;
                     watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
@@ -242,9 +245,15 @@ impl Connection {
                         return Poll::Ready(End::Enough);
                     }
                 }
-                if !took && !again {
-                    return watch.poll(alarm.as_mut(), cx);
+                // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to.
+                if let Some(end) = watch.verdict(Instant::now()) {
+                    return Poll::Ready(end);
                 }
+                if !took && !again {
+                    ready!(alarm.as_mut().poll(cx));
+                    alarm.as_mut().reset(watch.next_alarm());
+                }
+                again = self.turn(cx);
             }
         })
         .await;
@@ -262,7 +271,7 @@ impl Connection {
     }
 
     /// Grants a read and lets the connection move; whether it wanted to read more than that.
-    fn turn(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.meter.grant_read();
         self.protocol.poll(cx);
         self.meter.take_refusal()
@@ -294,28 +303,13 @@ impl Watch {
         self.deadline.min(self.last_byte + self.appetite.stall)
     }
 
-    /// Looks at the clock, and sets the alarm anew only when it has rung: cheaper than once a read.
-    ///
-    /// The clock comes first, because a task that has used up its share of a turn sees no timer ring (tokio's `coop`).
-    fn poll(&self, mut alarm: Pin<&mut Sleep>, cx: &mut std::task::Context<'_>) -> Poll<End> {
-        loop {
-            let now = Instant::now();
-            let silent = self.silence(now);
-            if silent >= self.appetite.stall {
-                return Poll::Ready(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
-            }
-            if now >= self.deadline {
-                return Poll::Ready(self.at_deadline(silent));
-            }
-            if alarm.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            alarm.as_mut().reset(self.next_alarm());
+    /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
+    fn verdict(&self, now: Instant) -> Option<End> {
+        let silent = now.saturating_duration_since(self.last_byte);
+        if silent >= self.appetite.stall {
+            return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
         }
-    }
-
-    fn silence(&self, until: Instant) -> Duration {
-        until.saturating_duration_since(self.last_byte)
+        (now >= self.deadline).then(|| self.at_deadline(silent))
     }
 
     fn at_deadline(&self, silent: Duration) -> End {

@@ -39,7 +39,8 @@ impl Resolver {
         };
         let options = builder.options_mut();
         options.cache_size = 0;
-        // One attempt: a retry hidden in the phase would read as a slow resolver. The phase has a deadline of its own.
+        // One attempt: a retry hidden in the phase would read as a slow resolver. The phase has a deadline of its own. (What
+        // hickory does resend is a datagram without an answer, as TCP does with a SYN.)
         options.attempts = 0;
         options.timeout = LONGER_THAN_ANY_DEADLINE;
         options.ip_strategy = match family {

@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use blake3::Hasher;
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     measure::timeline::Timeline,
     model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, target::Origin, units::Bytes},
     net::{
-        failure::Failure,
+        failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
         meter::Meter,
     },
@@ -58,7 +58,11 @@ async fn open(
     let address = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
     facts.remote = Some(address);
     let line = dialer.open(errand.url, address, deadlines, meter, &mut facts.timing).await?;
-    Connection::start(line).await
+    // HTTP/2 introduces itself within the time that a request has anyway.
+    let by = facts.timing.last() + deadlines.headers;
+    timeout_at(by, Connection::start(line))
+        .await
+        .unwrap_or_else(|_| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
 /// Asks, checks the head, reads the body.
