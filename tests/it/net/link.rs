@@ -322,7 +322,7 @@ pub(super) const fn ms(millis: u64) -> Duration {
 pub(super) const FRAME_HEADER: usize = 9;
 const MAX_FRAME: usize = 16 << 10;
 pub(super) const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub(super) const HEADERS: u8 = 1;
 const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const ACK: u8 = 1;
