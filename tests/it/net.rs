@@ -7,3 +7,4 @@ mod link;
 mod phases;
 mod rates;
 mod reads;
+mod tls;

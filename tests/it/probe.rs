@@ -22,6 +22,7 @@ use bandprobe::{
         wanted::Wanted,
     },
 };
+use tokio::time::Instant;
 use url::Url;
 
 mod faults;
@@ -30,6 +31,7 @@ mod names;
 mod requests;
 mod reuse;
 mod runs;
+mod turns;
 
 /// The network section of a configuration that trusts one authority beside the system's.
 pub(crate) fn network(ca: Option<&str>) -> Network {
@@ -45,13 +47,18 @@ pub(crate) fn network(ca: Option<&str>) -> Network {
 
 /// A prober with room for everything at once.
 pub(crate) fn prober(network: &Network) -> Prober {
+    prober_within(network, [64, 256, 256])
+}
+
+/// A prober with so many heavy transfers, light transfers, and transfers of one node at once.
+pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize; 3]) -> Prober {
     let limits = Limits {
         vantages: 1,
         bytes_per_day: Bytes(u64::MAX),
         bytes_per_node_per_day: Bytes(u64::MAX),
-        heavy_transfers: 64,
-        light_transfers: 256,
-        transfers_per_node: 256,
+        heavy_transfers: heavy,
+        light_transfers: light,
+        transfers_per_node: per_node,
     };
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     Prober {
@@ -71,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) size: Option<Bytes>,
     pub(crate) deadlines: Deadlines,
     pub(crate) checked: CacheState,
+    pub(crate) weight: Weight,
+    pub(crate) due: Option<Instant>,
 }
 
 impl Plan {
@@ -87,8 +96,17 @@ impl Plan {
             origin: Origin::Named,
             assets: vec![Asset { kind: AssetKind::Image, id: url.path().into(), size: None, hash: None }],
         };
-        let (deadlines, checked) = (Deadlines::default(), CacheState::Unknown);
-        Self { node, url, part, wanted, size: None, deadlines, checked }
+        Self {
+            node,
+            url,
+            part,
+            wanted,
+            size: None,
+            deadlines: Deadlines::default(),
+            checked: CacheState::Unknown,
+            weight: Weight::Light,
+            due: None,
+        }
     }
 
     pub(crate) async fn run(&self, prober: &Prober, kept: Option<Connection>) -> Done {
@@ -102,10 +120,10 @@ impl Plan {
             wanted: self.wanted,
             size: self.size,
             checked: self.checked,
-            weight: Weight::Light,
+            weight: self.weight,
             deadlines: &self.deadlines,
             limit: 64 << 20,
-            due: None,
+            due: self.due,
         };
         errand.run(prober, kept).await
     }

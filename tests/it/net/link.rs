@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use bandprobe::{
     },
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
     net::{
-        dial::{About, Line},
+        dial::{About, Line, Stream},
         failure::Failure,
         http::{Answer, Appetite, Connection, Received},
         meter::{Meter, Metered},
@@ -95,6 +96,11 @@ impl Script {
     pub(super) fn flow(&mut self, from: Duration, every: Duration, times: u32, bytes: usize) -> Duration {
         (1..=times).for_each(|n| self.chunk(from + every * n, bytes));
         from + every * times
+    }
+
+    /// What comes when.
+    pub(super) fn into_pieces(self) -> impl IntoIterator<Item = (Duration, Vec<u8>), IntoIter: Send> {
+        self.pieces
     }
 
     /// All bytes, as they come.
@@ -262,6 +268,11 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let meter = Meter::new();
+    connect_over(http, Box::new(Metered::new(link, meter.clone())), meter).await
+}
+
+/// A connection over whatever has this meter at its bottom.
+pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<Meter>) -> Connection {
     let about = About {
         http,
         remote: [127, 0, 0, 1].into(),
@@ -269,7 +280,6 @@ where
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
-    let stream = Box::new(Metered::new(link, meter.clone()));
     Connection::start(Line { stream, meter, about }).await.unwrap()
 }
 

@@ -181,6 +181,8 @@ async fn a_node_that_limits_us_is_left_alone() {
         ("429 Too Many Requests", "", 600),
         ("429 Too Many Requests", "retry-after: 30\r\n", 600),
         ("503 Service Unavailable", "retry-after: 1800\r\n", 1_800),
+        ("429 Too Many Requests", "retry-after: Fri, 31 Dec 2049 23:59:59 GMT\r\n", 600),
+        ("429 Too Many Requests", "retry-after: 18446744073709551615\r\n", 86_400),
     ] {
         let answer = format!("HTTP/1.1 {status}\r\n{retry_after}content-length: 0\r\n\r\n");
         let (samples, ended) = scripted(answer.into(), None).await;
