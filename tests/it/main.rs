@@ -11,6 +11,7 @@ mod measure;
 mod net;
 mod pipeline;
 mod probe;
+mod readme;
 mod record;
 mod report;
 mod schedule;
