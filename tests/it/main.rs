@@ -10,6 +10,7 @@ mod influxd;
 mod measure;
 mod net;
 mod pipeline;
+mod process;
 mod record;
 mod report;
 mod schedule;
