@@ -12,6 +12,7 @@ mod net;
 mod pipeline;
 mod probe;
 mod readme;
+mod process;
 mod record;
 mod report;
 mod schedule;
