@@ -15,6 +15,7 @@
 //! ```
 
 pub mod archive;
+pub mod cli;
 pub mod config;
 pub mod deliver;
 pub mod demo;
@@ -25,4 +26,5 @@ pub mod probe;
 pub mod record;
 pub mod report;
 pub mod schedule;
+pub mod telemetry;
 pub mod worker;

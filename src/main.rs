@@ -1,3 +1,7 @@
-//! The `bandprobe` binary.
+//! The `bandprobe` binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bandprobe::cli::main()
+}

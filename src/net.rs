@@ -15,6 +15,7 @@ pub mod connect;
 pub mod dial;
 pub mod drive;
 pub mod failure;
+pub mod fetch;
 pub mod guard;
 pub mod http;
 pub mod meter;

@@ -1,3 +1,14 @@
-//! (this room is being furnished)
+//! The worker: owns every task, channel and permit; starts them, and drains them in the end.
+//!
+//! [`pipeline`] is everything between a probe and the database; [`rounds`] decides when runs are made; [`plan`] says
+//! beforehand what they will cost.
 
+pub mod measuring;
+pub mod pipeline;
 pub mod plan;
+mod recorder;
+pub mod rounds;
+mod shipping;
+pub mod tally;
+
+pub use recorder::OnRecorded;

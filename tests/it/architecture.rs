@@ -4,10 +4,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+
+use source::{Source, files, has_word, imported, root, sources};
+
+mod source;
 
 /// The rooms by layer, lowest first. A room imports only from layers below its own.
 const LAYERS: [(&str, &[&str]); 6] = [
@@ -27,7 +28,7 @@ const EXCEPTIONS: [(&str, &str, &str); 3] = [
 ];
 
 /// Words that only some rooms or files may say: (words, who may, what to do instead).
-const RESERVED: [(&[&str], &[&str], &str); 9] = [
+const RESERVED: [(&[&str], &[&str], &str); 8] = [
     (
         &["TcpStream::connect", "TcpSocket", "UdpSocket", "TcpStream::from_std"],
         &["net"],
@@ -56,19 +57,6 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
         &["record/schema"],
         "measurement names have one home: use the constant of `record::schema`",
     ),
-    (
-        &[
-            "ttfb_us\"",
-            "wait_us\"",
-            "goodput_bps\"",
-            "effective_bps\"",
-            "steady_bps\"",
-            "stalled_us\"",
-            "lateness_us\"",
-        ],
-        &["record/schema"],
-        "field names have one home: use the constant of `record::schema`",
-    ),
 ];
 
 /// What needs a clock, dice, a file, a socket or a runtime.
@@ -96,6 +84,7 @@ const IMPURE: [&str; 20] = [
 ];
 
 const BANNED_NAMES: [&str; 8] = ["mod", "utils", "util", "helpers", "manager", "common", "types", "misc"];
+const SCHEMA: &str = "record/schema";
 const MAX_CODE_LINES: usize = 300;
 
 #[test]
@@ -111,6 +100,16 @@ fn model_and_logic_are_pure() {
 #[test]
 fn reserved_words_stay_in_their_rooms() {
     hold(reserved);
+}
+
+#[test]
+fn field_names_are_spelled_in_the_schema_alone() {
+    let sources = sources();
+    let schema = sources.iter().find(|source| source.module() == SCHEMA).unwrap();
+    let names = field_names(schema);
+    assert!(names.len() > 10, "the fields of {SCHEMA} were not found: {names:?}");
+    let broken: Vec<_> = sources.iter().flat_map(|source| respelled(source, &names)).collect();
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
 }
 
 #[test]
@@ -146,6 +145,7 @@ fn every_room_has_a_layer() {
 #[test]
 fn every_rule_can_fail() {
     type Rule = fn(&Source) -> Vec<String>;
+    let spelling: Rule = |source| respelled(source, &["goodput_bps"]);
     let long = "let a = 1;\n".repeat(301);
     let tested = format!("{}#[cfg(test)]\nmod tests {{\n{}}}\n", "a();\n".repeat(300), "b();\n".repeat(99));
     let cases: &[(Rule, &str, &str, usize)] = &[
@@ -178,8 +178,10 @@ fn every_rule_can_fail() {
         (reserved, "src/net/connect.rs", "handle.spawn(f);", 1),
         (reserved, "src/cli.rs", "std::process::exit(1)", 1),
         (reserved, "src/report/scan.rs", "if name == \"bandprobe_transfer\" {}", 1),
-        (reserved, "src/report/scan.rs", "row.get(\"goodput_bps\")", 1),
-        (reserved, "src/record/schema.rs", "pub const GOODPUT: &str = \"goodput_bps\";", 0),
+        (reserved, "src/record/schema.rs", "transfer \"bandprobe_transfer\"", 0),
+        (spelling, "src/report/scan.rs", "row.get(\"goodput_bps\")", 1),
+        (spelling, "src/report/scan.rs", "row.get(\"p50_bps\")", 0),
+        (spelling, "src/record/schema.rs", "GOODPUT \"goodput_bps\" Integer", 0),
         (size, "src/cli.rs", &long, 1),
         (size, "src/cli.rs", &tested, 0),
         (size, "src/net/meter/tests.rs", &long, 0),
@@ -191,47 +193,12 @@ fn every_rule_can_fail() {
         (question, "probes/image.toml", "kind = \"image\"\n", 1),
         (question, "probes/image.toml", "# How fast?\nkind = \"image\"\n", 0),
     ];
+    let schema = Source { path: String::new(), text: "A \"a_us\" B \"b\" C \"c_bps\"".into() };
+    assert_eq!(field_names(&schema), ["a_us", "c_bps"]);
     for (rule, path, text, broken) in cases {
         let found = rule(&Source { path: (*path).to_owned(), text: (*text).to_owned() });
         assert_eq!(found.len(), *broken, "{path}: {text}: {found:?}");
     }
-}
-
-/// A file of the project.
-struct Source {
-    /// Relative to the repository.
-    path: String,
-    text: String,
-}
-
-impl Source {
-    /// The path below `src` without `.rs`: `net/tls`.
-    fn module(&self) -> &str {
-        self.path.trim_start_matches("src/").trim_end_matches(".rs")
-    }
-
-    /// The room: `net` for `net.rs` and all below `net/`.
-    fn room(&self) -> String {
-        self.module().split('/').next().unwrap().to_owned()
-    }
-
-    /// Numbered lines of code: without comments, and without the test module that ends the file or is one of its own.
-    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let ends = ["#[cfg(test)]\nmod ", "#[cfg(all(test", "\nmod tests {"].map(|mark| self.text.find(mark));
-        let is_test = self.module().ends_with("/tests");
-        let end = if is_test { 0 } else { ends.into_iter().flatten().min().unwrap_or(self.text.len()) };
-        let numbered = self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
-        numbered.map(|(number, line)| (number, without_comment(line))).filter(|(_, line)| !line.trim().is_empty())
-    }
-}
-
-fn without_comment(line: &str) -> &str {
-    line.find("//").filter(|at| !is_in_url(line, *at)).map_or(line, |at| &line[..at])
-}
-
-/// Is this `//` the one after a scheme?
-fn is_in_url(line: &str, at: usize) -> bool {
-    line[..at].ends_with(':')
 }
 
 fn imports(source: &Source) -> Vec<String> {
@@ -290,6 +257,23 @@ fn reserved(source: &Source) -> Vec<String> {
     broken
 }
 
+/// The names in the schema that cannot be mistaken for another word: those that end in a unit.
+fn field_names(schema: &Source) -> Vec<&str> {
+    let quoted = schema.code().flat_map(|(_, line)| line.split('"').skip(1).step_by(2));
+    quoted.filter(|name| name.ends_with("_us") || name.ends_with("_bps")).collect()
+}
+
+fn respelled(source: &Source, names: &[&str]) -> Vec<String> {
+    if source.module() == SCHEMA {
+        return Vec::new();
+    }
+    let spelled = source.code().filter_map(|(number, line)| {
+        let name = names.iter().find(|name| line.contains(&format!("\"{name}\"")))?;
+        Some(format!("{}:{number}: \"{name}\" has its one home in {SCHEMA}: use the constant from there", source.path))
+    });
+    spelled.collect()
+}
+
 fn size(source: &Source) -> Vec<String> {
     let lines = source.code().count();
     let message = || format!("{}:1: {lines} code lines, {MAX_CODE_LINES} at most: split it by ideas", source.path);
@@ -308,68 +292,6 @@ fn question(source: &Source) -> Vec<String> {
     (!asked).then(message).into_iter().collect()
 }
 
-/// The rooms that a file names by path, with the line of each.
-fn imported(source: &Source) -> Vec<(usize, String)> {
-    let mut text = String::new();
-    let mut numbers = Vec::new();
-    for (number, line) in source.code() {
-        numbers.resize(text.len() + line.len() + 1, number);
-        text.push_str(line);
-        text.push('\n');
-    }
-    let up = "super::".repeat(source.module().split('/').count());
-    let mut found = Vec::new();
-    for prefix in ["crate::", "bandprobe::", &up] {
-        for (at, _) in text.match_indices(prefix) {
-            let whole = text[..at].chars().next_back().is_none_or(|c| !is_name(c) && c != ':');
-            if whole {
-                heads(&text, at + prefix.len(), &mut |at, room| found.push((numbers[at], room.to_owned())));
-            }
-        }
-    }
-    found
-}
-
-/// Calls `found` with the first name of a path, or of each path of a group.
-fn heads(text: &str, at: usize, found: &mut impl FnMut(usize, &str)) {
-    let bytes = text.as_bytes();
-    if bytes.get(at) != Some(&b'{') {
-        let name: &str = text[at..].split(|c| !is_name(c)).next().unwrap();
-        found(at, name);
-        return;
-    }
-    let (mut depth, mut start) = (0, true);
-    for (offset, c) in text[at..].char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => start = true,
-            _ if start && depth == 1 && is_name(c) => {
-                start = false;
-                heads(text, at + offset, found);
-            }
-            _ => {}
-        }
-        if depth == 0 {
-            return;
-        }
-    }
-}
-
-/// Does the line hold the word, not as a piece of a longer name?
-fn has_word(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        let joins = |beside: Option<char>, edge: Option<char>| beside.is_some_and(is_name) && edge.is_some_and(is_name);
-        let before = joins(line[..at].chars().next_back(), word.chars().next());
-        let after = joins(line[at + word.len()..].chars().next(), word.chars().next_back());
-        !before && !after
-    })
-}
-
-fn is_name(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
 fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|(_, rooms)| rooms.contains(&room))
 }
@@ -379,31 +301,4 @@ fn hold(rule: fn(&Source) -> Vec<String>) {
     assert!(sources.len() > 10, "the sources were not found");
     let broken: Vec<_> = sources.iter().flat_map(rule).collect();
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
-}
-
-fn sources() -> Vec<Source> {
-    let source = |path: PathBuf| Source {
-        path: path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/"),
-        text: fs::read_to_string(&path).unwrap(),
-    };
-    files(&root().join("src"), "rs").into_iter().map(source).collect()
-}
-
-/// All files below a folder with that extension, sorted; none when there is no such folder.
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
 }

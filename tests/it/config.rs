@@ -39,7 +39,7 @@ fn read(file: &str, files: &[(&str, &[u8])], environment: &[(&str, &str)]) -> Re
     load(&Input { path: Path::new(file), environment: &environment, read: &read })
 }
 
-/// Each file of `tests/data/config` breaks one rule. Its first comment lines say what it is read with and what is said:
+/// Each file of `tests/data/config` breaks one rule. Comment lines in it say what it is read with, and what is said of it:
 /// `#env NAME=TEXT`, `#file PATH=TEXT` (with `\n`), `#> MESSAGE`.
 #[test]
 fn each_rule_has_its_words() {

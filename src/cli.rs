@@ -1,0 +1,109 @@
+//! The command line: arguments, exit codes, and what goes to stdout (data) and stderr (logs, progress).
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::telemetry;
+
+mod args;
+mod check;
+mod demo;
+mod input;
+mod once;
+mod probe;
+mod progress;
+mod report;
+mod run;
+mod screen;
+mod signals;
+mod spool;
+mod waterfall;
+
+use self::args::{Args, Command};
+
+/// How a command ended; each is an exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// 0
+    Done,
+    /// 1: we could not do it.
+    Failed,
+    /// 2: what was asked for makes no sense; clap's own code.
+    Usage,
+    /// 3: we did it, and what we probed failed.
+    ProbeFailed,
+    /// 78, `EX_CONFIG` of sysexits(3).
+    BadConfig,
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // --help and --version are such errors too, with exit code 0 and stdout.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    telemetry::start(args.command.log_level());
+    let done = start_runtime().and_then(|runtime| runtime.block_on(dispatch(args.command)));
+    match done {
+        Ok(exit) => exit.into(),
+        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            Exit::Failed.into()
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Demo(args) => demo::demo(&args).await,
+        Command::Run(args) => run::run(&args).await,
+        Command::Once(args) => once::once(&args).await,
+        Command::Probe(args) => probe::probe(&args).await,
+        Command::Check(args) => check::check(&args),
+        Command::Report(args) => report::report(&args).await,
+        Command::Spool(args) => spool::spool(&args),
+    }
+}
+
+/// The runtime of everything but measuring: delivery, recording, reports, the demo's nodes.
+fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("service").enable_all().build()?)
+}
+
+/// Writes data. A reader that has gone (`| head`) ends the command quietly.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// Tells the person at the terminal; what cannot be told is not worth failing for.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "bandprobe: {text}");
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::ProbeFailed => 3,
+            Exit::BadConfig => 78,
+        })
+    }
+}

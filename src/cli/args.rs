@@ -1,0 +1,234 @@
+//! Every command and option, with an example each.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+use crate::{
+    config::HttpChoice,
+    model::{probe::Extent, target::AssetKind, units::parse_duration},
+};
+
+/// How fast are our nodes for viewers here? Downloads samples, measures by phase and over time, delivers to InfluxDB.
+#[derive(Debug, Parser)]
+#[command(name = "bandprobe", version, about, propagate_version = true)]
+#[command(after_help = "Start with `bandprobe demo`: it needs no config and no network.\n\
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 what was probed failed (probe, once --strict), 78 bad config.")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Probe embedded sample nodes on loopback for some seconds and print the report
+    #[command(after_help = "Example:\n  bandprobe demo --duration 30s")]
+    Demo(Demo),
+    /// Run the worker: schedule, probe, record, deliver, until SIGTERM or SIGINT
+    #[command(after_help = "Example:\n  bandprobe run -c bandprobe.toml")]
+    Run(WithConfig),
+    /// Make one full round now, print its results, deliver them
+    #[command(after_help = "Examples:\n  bandprobe once -c bandprobe.toml --json | jq .ttfb_us\n  \
+        bandprobe once -c bandprobe.toml --node fra1 --probe image --strict")]
+    Once(Once),
+    /// Probe one URL and draw where the time went
+    #[command(
+        after_help = "Examples:\n  bandprobe probe https://node.example.net/video.mp4 --range 0-6291455 --warm 2\n  \
+        bandprobe probe http://127.0.0.1:8080/img.webp --expect image --json"
+    )]
+    Probe(Probe),
+    /// Show every problem of a config at once, or what it will cost the nodes and the database
+    #[command(after_help = "Example:\n  bandprobe check -c bandprobe.toml")]
+    Check(WithConfig),
+    /// Print latency, goodput and success by vantage and node
+    #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
+        bandprobe report --archive bandprobe-data --format json")]
+    Report(Report),
+    /// Show what waits for delivery, since when, and why
+    #[command(after_help = "Example:\n  bandprobe spool status -c bandprobe.toml")]
+    Spool(Spool),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WithConfig {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {
+    /// How long to probe
+    #[arg(long, default_value = "15s", value_parser = parse_duration)]
+    pub(super) duration: Duration,
+    /// Where the results go; by default a new directory below the current one
+    #[arg(long, value_name = "DIR")]
+    pub(super) archive: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Once {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Only this node; may be given several times
+    #[arg(long, value_name = "ID")]
+    pub(super) node: Vec<String>,
+    /// Only this probe; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(super) probe: Vec<String>,
+    /// Spread the runs at random over this time
+    #[arg(long, default_value = "0s", value_parser = parse_duration)]
+    pub(super) splay: Duration,
+    /// Print every result as one line of JSON, instead of the table
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Exit with 3 when a transfer failed
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Probe {
+    /// http or https
+    #[arg(value_parser = parse_url)]
+    pub(super) url: Url,
+    /// Only these bytes, both ends inclusive
+    #[arg(long, value_name = "A-B", value_parser = parse_range)]
+    pub(super) range: Option<Extent>,
+    /// Which HTTP version
+    #[arg(long, default_value = "auto")]
+    pub(super) http: Http,
+    /// So many further transfers on the same connection
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
+    pub(super) warm: u32,
+    /// Trust these certificates too (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+    /// Fail when the content is of another kind
+    #[arg(long)]
+    pub(super) expect: Option<Expect>,
+    /// Give the body up after this time
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = parse_duration)]
+    pub(super) deadline: Duration,
+    /// Print one line of JSON a transfer
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Http {
+    Auto,
+    #[value(name = "1.1")]
+    Http1,
+    #[value(name = "2")]
+    Http2,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Expect {
+    Image,
+    Video,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("source").required(true).multiple(true).args(["config", "archive"]))]
+pub(super) struct Report {
+    /// The configuration file: results come from the database that it names, else from its archive
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Read this data directory instead
+    #[arg(long, value_name = "DIR")]
+    pub(super) archive: Option<PathBuf>,
+    /// How far to look back
+    #[arg(long, default_value = "15d", value_name = "TIME", value_parser = parse_duration)]
+    pub(super) since: Duration,
+    /// How to print it
+    #[arg(long, default_value = "table")]
+    pub(super) format: Format,
+    /// Write to this file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Spool {
+    #[command(subcommand)]
+    pub(super) command: SpoolCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SpoolCommand {
+    /// What waits, since when, and why
+    Status(Archive),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("source").required(true).args(["config", "archive"]))]
+pub(super) struct Archive {
+    /// The configuration file that names the archive
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The data directory
+    #[arg(long, value_name = "DIR")]
+    pub(super) archive: Option<PathBuf>,
+}
+
+impl Command {
+    /// The worker tells what it does; the others only what goes wrong.
+    pub(super) const fn log_level(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "info",
+            _ => "warn",
+        }
+    }
+}
+
+impl From<Http> for HttpChoice {
+    fn from(http: Http) -> Self {
+        match http {
+            Http::Auto => Self::Auto,
+            Http::Http1 => Self::Http1,
+            Http::Http2 => Self::Http2,
+        }
+    }
+}
+
+impl From<Expect> for AssetKind {
+    fn from(expect: Expect) -> Self {
+        match expect {
+            Expect::Image => Self::Image,
+            Expect::Video => Self::Video,
+        }
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, String> {
+    let mut url = Url::parse(text)
+        .map_err(|error| format!("{error}: write it with its scheme, as in https://node.example.net/video.mp4"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err("only http and https URLs with a host can be probed".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a user or password in the URL is not supported".to_owned());
+    }
+    url.set_fragment(None);
+    Ok(url)
+}
+
+fn parse_range(text: &str) -> Result<Extent, String> {
+    let wrong = || "write it as FIRST-LAST, as in 0-1023".to_owned();
+    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+    let (first, last) = (first.parse().map_err(|_| wrong())?, last.parse().map_err(|_| wrong())?);
+    if first > last || last == u64::MAX {
+        return Err("the first byte lies behind the last one".to_owned());
+    }
+    Ok(Extent::Exactly { first, last })
+}

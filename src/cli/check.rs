@@ -1,0 +1,18 @@
+//! `bandprobe check`: every problem at once, or what the config will cost.
+
+use crate::worker::plan::check_text;
+
+use super::{Exit, args::WithConfig, complain, input, print};
+
+pub(super) fn check(args: &WithConfig) -> anyhow::Result<Exit> {
+    match input::config(&args.config) {
+        Ok(config) => {
+            print(&check_text(&args.config, &config))?;
+            Ok(Exit::Done)
+        }
+        Err(problems) => {
+            complain(&format!("the config has problems:\n{problems}"));
+            Ok(Exit::BadConfig)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `bandprobe once`: one full round now.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    config::Config,
+    model::sample::Sample,
+    record::{json, point::Point},
+    report::{standard::Standard, table, transfer_point::TransferPoint},
+    worker::{OnRecorded, pipeline::Pipeline, rounds},
+};
+
+use super::{Exit, args::Once, complain, input, print, progress::Progress, run::farewell, screen, signals::Signals};
+
+/// What a round has yielded so far.
+#[derive(Default)]
+struct Yield {
+    standard: Standard,
+    transfers: u64,
+    failed: u64,
+    /// stdout is gone.
+    broken: Option<anyhow::Error>,
+}
+
+pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
+    let config = match input::config(&args.config) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&format!("the config has problems:\n{problems}"));
+            return Ok(Exit::BadConfig);
+        }
+    };
+    if let Some(unknown) = unknown(args, &config) {
+        complain(&unknown);
+        return Ok(Exit::Usage);
+    }
+    let mut signals = Signals::listen()?;
+    let results = Arc::new(Mutex::new(Yield::default()));
+    let progress = Progress::start("runs", 0);
+    let pipeline = Pipeline::start(&config, on_recorded(args.json, results.clone(), progress.clone()))?;
+    let wanted = |node: &crate::model::target::Node, probe: &crate::model::probe::Probe| {
+        let listed = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
+        listed(&args.node, &node.id) && listed(&args.probe, &probe.name)
+    };
+    let tell = |done: usize, all: usize| progress.at(done as u64, all as u64);
+    rounds::once(&pipeline, &config, args.splay, wanted, tell, signals.next()).await;
+    let stopped = tokio::select! {
+        stopped = pipeline.stop(PATIENCE) => Some(stopped),
+        () = signals.next() => None,
+    };
+    progress.end();
+
+    let results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+    if let Some(error) = results.broken {
+        return Err(error);
+    }
+    if !args.json {
+        print(&table::render(&results.standard.summary(), screen::look()))?;
+    }
+    match stopped {
+        Some(stopped) => complain(&farewell(&config, &stopped)),
+        None => complain("stopped without delivering: results are in the archive"),
+    }
+    Ok(if args.strict && results.failed > 0 { Exit::ProbeFailed } else { Exit::Done })
+}
+
+/// Each result is told only when it is in the archive: what was printed is never lost.
+fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
+    Box::new(move |sample: &Sample, point: &Point| {
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.transfers += 1;
+        results.failed += u64::from(!sample.outcome.is_ok());
+        progress.tell(format!("{} transfers, {} failed", results.transfers, results.failed));
+        if let Some(point) = TransferPoint::from_point(point) {
+            results.standard.add(&point);
+        }
+        if json && results.broken.is_none() {
+            let mut line = String::new();
+            json::encode(point, &mut line);
+            results.broken = print(&line).err();
+        }
+    })
+}
+
+/// A node or probe that is named but not configured.
+fn unknown(args: &Once, config: &Config) -> Option<String> {
+    let nodes: Vec<&str> = config.nodes.iter().map(|node| &*node.id).collect();
+    let probes: Vec<&str> = config.probes.iter().map(|probe| &*probe.name).collect();
+    let find = |what: &str, given: &[String], known: &[&str]| {
+        let name = given.iter().find(|name| !known.contains(&name.as_str()))?;
+        Some(format!("no {what} `{name}` in {}: there are {}", args.config.display(), known.join(", ")))
+    };
+    find("node", &args.node, &nodes).or_else(|| find("probe", &args.probe, &probes))
+}
+
+/// How long a round goes on delivering.
+const PATIENCE: Duration = Duration::from_secs(30);

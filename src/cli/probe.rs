@@ -1,0 +1,175 @@
+//! `bandprobe probe URL`: one URL, from here, now.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use url::Position;
+
+use crate::{
+    config::{FamilyChoice, Limits, Network, Resolver},
+    model::{
+        probe::{Deadlines, Extent, PartName, Weight},
+        sample::{CacheState, Sample},
+        target::{Asset, AssetKind, Node, Origin, Profile, Vantage},
+        units::Bytes,
+    },
+    net::dial::Dialer,
+    probe::{Prober, gate::Gate, identity::user_agent, transfer::Errand, wanted::Wanted},
+    record::{json, transfer::transfer},
+    worker::measuring::Measuring,
+};
+
+use super::{Exit, args::Probe, complain, input, print, screen, signals::Signals, waterfall};
+
+pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
+    if matches!(args.http, super::args::Http::Http2) && args.url.scheme() == "http" {
+        complain("--http 2 needs an https URL: without TLS there is no way to agree on HTTP/2");
+        return Ok(Exit::Usage);
+    }
+    let extra_ca = match &args.ca_file {
+        None => None,
+        Some(path) => {
+            let bytes = input::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
+            let text = String::from_utf8(bytes).with_context(|| format!("--ca-file {}: not PEM", path.display()))?;
+            Some(Arc::from(text))
+        }
+    };
+    let network = Network {
+        allow_private: true,
+        resolver: Resolver::System,
+        http: args.http.into(),
+        family: FamilyChoice::Any,
+        extra_ca,
+        contact: None,
+    };
+    let prober = Prober {
+        dialer: Dialer::new(&network)?,
+        gate: Gate::new(&ALONE),
+        vantage: Arc::new(Vantage {
+            id: "local".into(),
+            worker: "local".into(),
+            uplink: None,
+            country: None,
+            location: None,
+        }),
+        agent: user_agent(None).into(),
+    };
+    let mut signals = Signals::listen()?;
+    let measuring = Measuring::start()?;
+    let errands = Errands::of(args);
+    let (results, mut arriving) = tokio::sync::mpsc::unbounded_channel();
+    let mut work = std::pin::pin!(measuring.run(async move { errands.run(&prober, results).await }));
+    let mut working = true;
+    let mut exit = Exit::Done;
+    loop {
+        let sample = tokio::select! {
+            () = &mut work, if working => {
+                working = false;
+                continue;
+            }
+            sample = arriving.recv() => sample,
+            () = signals.next() => return Ok(Exit::Failed),
+        };
+        let Some(sample) = sample else { return Ok(exit) };
+        if !sample.outcome.is_ok() {
+            exit = Exit::ProbeFailed;
+        }
+        print(&show(args, &sample))?;
+    }
+}
+
+fn show(args: &Probe, sample: &Sample) -> String {
+    let mut text = String::new();
+    if args.json {
+        json::encode(&transfer(sample), &mut text);
+    } else {
+        let look = waterfall::Canvas { width: screen::width().unwrap_or(80), unicode: screen::unicode() };
+        text = waterfall::draw(&args.url, sample, look);
+    }
+    text
+}
+
+/// The transfers that the arguments ask for: one cold, some warm.
+struct Errands {
+    url: url::Url,
+    node: Node,
+    asset: Asset,
+    kind: Option<AssetKind>,
+    extent: Extent,
+    warm: u32,
+    deadlines: Deadlines,
+}
+
+impl Errands {
+    fn of(args: &Probe) -> Self {
+        let url = args.url.clone();
+        let kind = args.expect.map(AssetKind::from);
+        let asset = Asset {
+            kind: kind.unwrap_or(AssetKind::Video),
+            id: url[Position::BeforePath..].into(),
+            size: None,
+            hash: None,
+        };
+        let root = &url[..Position::BeforePath];
+        let node = Node {
+            id: url[Position::BeforeHost..Position::AfterPort].into(),
+            endpoint: root.parse().expect("invariant: the root of a checked URL is an endpoint"),
+            profile: Profile::Http,
+            region: None,
+            country: None,
+            location: None,
+            origin: Origin::Named,
+            assets: vec![],
+        };
+        let deadlines = Deadlines { body: args.deadline, ..Deadlines::default() };
+        Self { url, node, asset, kind, extent: args.range.unwrap_or(Extent::Full), warm: args.warm, deadlines }
+    }
+
+    async fn run(self, prober: &Prober, results: tokio::sync::mpsc::UnboundedSender<Sample>) {
+        let name = "probe".into();
+        let (mut size, mut kept) = (None::<Bytes>, None);
+        for _ in 0..=self.warm {
+            let errand = Errand {
+                node: &self.node,
+                probe: &name,
+                kind: self.kind,
+                part: part(self.extent),
+                asset: &self.asset,
+                url: &self.url,
+                wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
+                size,
+                checked: CacheState::Unknown,
+                weight: Weight::Light,
+                deadlines: &self.deadlines,
+                limit: u64::MAX - 1,
+                due: None,
+            };
+            let done = errand.run(prober, kept.take()).await;
+            (size, kept) = (done.size, done.connection);
+            let ok = done.sample.outcome.is_ok();
+            if results.send(done.sample).is_err() || !ok {
+                return;
+            }
+        }
+    }
+}
+
+/// A range that begins at the beginning is a start; any other one is a seek.
+const fn part(extent: Extent) -> PartName {
+    match extent {
+        Extent::Full => PartName::Full,
+        Extent::Exactly { first: 0, .. } | Extent::First(_) => PartName::Start,
+        Extent::Last(_) => PartName::Tail,
+        Extent::From { .. } | Extent::Exactly { .. } => PartName::Seek,
+    }
+}
+
+/// Nobody else measures in this process.
+const ALONE: Limits = Limits {
+    vantages: 1,
+    bytes_per_day: Bytes(u64::MAX),
+    bytes_per_node_per_day: Bytes(u64::MAX),
+    heavy_transfers: 1,
+    light_transfers: 1,
+    transfers_per_node: 1,
+};

@@ -1,0 +1,68 @@
+//! `bandprobe run`: the worker, until a signal.
+
+use std::time::Duration;
+
+use crate::{
+    config::Config,
+    worker::{
+        pipeline::{Pipeline, Stopped},
+        plan::Plan,
+        rounds,
+    },
+};
+
+use super::{Exit, args::WithConfig, complain, input, signals::Signals};
+
+pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
+    let config = match input::config(&args.config) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&format!("the config has problems:\n{problems}"));
+            return Ok(Exit::BadConfig);
+        }
+    };
+    if !Plan::of(&config).fits() {
+        tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");
+    }
+    let mut signals = Signals::listen()?;
+    let pipeline = Pipeline::start(&config, Box::new(|_, _| {}))?;
+    tracing::info!(
+        vantage = %config.vantage.id,
+        nodes = config.nodes.len(),
+        probes = config.probes.len(),
+        archive = %config.archive.dir.display(),
+        "probing"
+    );
+    rounds::run(&pipeline, &config, signals.next()).await;
+    tracing::info!("stopping: writing and delivering what there is; a second signal ends at once");
+    tokio::select! {
+        stopped = pipeline.stop(PATIENCE) => tracing::info!("{}", farewell(&config, &stopped)),
+        () = signals.next() => tracing::warn!("stopped without delivering: results are in the archive"),
+    }
+    Ok(Exit::Done)
+}
+
+/// What became of the results.
+pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
+    let dir = config.archive.dir.display();
+    let mut text = match &config.influxdb {
+        None => format!("results are in {dir}"),
+        Some(database) => {
+            format!("{} points delivered to {} (bucket {})", stopped.drained.delivered, database.url, database.bucket)
+        }
+    };
+    if config.influxdb.is_some() && stopped.waiting > 0 {
+        let reason = stopped.drained.reason.as_deref().unwrap_or("no time left");
+        text += &format!("; {} points are kept in {dir} and wait: {reason}", stopped.waiting);
+    }
+    if stopped.drained.rejected > 0 {
+        text += &format!("; {} points were refused and are in {dir}/rejected", stopped.drained.rejected);
+    }
+    if stopped.lost > 0 {
+        text += &format!("; {} points are lost: the archive could not be written", stopped.lost);
+    }
+    text
+}
+
+/// How long a worker that is told to stop goes on delivering.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,177 @@
+//! Everything that stands between a probe and the database, started and stopped as one:
+//!
+//! ```text
+//! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ shipping ──▶ InfluxDB
+//! ```
+
+use std::{io, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::{
+    archive::{self, log::Writer, recover::recover, spool::Spool, status::status},
+    config::Config,
+    deliver::{drain::Drained, influx},
+    model::sample::Sample,
+    net::dial::{Dialer, DialerError},
+    probe::{Prober, gate::Gate, identity::user_agent},
+};
+
+use super::{
+    measuring::Measuring,
+    recorder::{Inbox, OnRecorded, Recorder},
+    shipping::Shipping,
+    tally::Tally,
+};
+
+/// The running pipeline.
+pub struct Pipeline {
+    config: Config,
+    prober: Prober,
+    tally: Tally,
+    inbox: Inbox,
+    tasks: JoinSet<()>,
+    shipping: tokio::sync::oneshot::Receiver<Shipping>,
+    stop_shipping: Option<tokio::sync::oneshot::Sender<()>>,
+    /// Another process delivers from the same archive.
+    left_to: Option<String>,
+    measuring: Measuring,
+}
+
+/// Why a worker cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error("the data directory cannot be used: {0}; set `archive.dir` to one that this user can write")]
+    Archive(#[from] archive::Error),
+    /// Connections cannot be made.
+    #[error(transparent)]
+    Dialer(#[from] DialerError),
+    /// The database client.
+    #[error("[influxdb]: {0}")]
+    Influx(#[from] influx::Error),
+    /// No thread.
+    #[error("the measuring thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// What became of the results when the pipeline was stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// What was delivered in the end, and what waits.
+    pub drained: Drained,
+    /// Points lost to a disk that refused.
+    pub lost: u64,
+    /// Points that wait in the archive.
+    pub waiting: u64,
+}
+
+impl Pipeline {
+    /// Starts it: takes over what a killed process left, then waits for samples. `on_recorded` is told of each one once it
+    /// is in the archive.
+    ///
+    /// # Errors
+    /// When a part cannot start; nothing is left running then.
+    pub fn start(config: &Config, on_recorded: OnRecorded) -> Result<Self, StartError> {
+        let dialer = Dialer::new(&config.network)?;
+        let dir = &config.archive.dir;
+        let writer = Writer::open(dir)?;
+        let recovered = recover(dir)?;
+        if recovered.files > 0 {
+            tracing::info!(
+                points = recovered.points,
+                cut_bytes = recovered.cut_bytes,
+                "took over results of a killed process"
+            );
+        }
+        let (shipping, left_to) = match Spool::lock(dir) {
+            Ok(spool) => (Some(Shipping::new(spool, config.influxdb.as_ref())?), None),
+            Err(error @ archive::Error::Draining { .. }) => (None, Some(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        let tally = Tally::default();
+        let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
+        let measuring = Measuring::start()?;
+
+        let mut tasks = JoinSet::new();
+        let (inbox, recording) = recorder.start();
+        tasks.spawn(recording);
+        let (stop_shipping, stopped) = tokio::sync::oneshot::channel();
+        let (give_back, shipping_back) = tokio::sync::oneshot::channel();
+        if let Some(mut shipping) = shipping {
+            let (archive, inbox, tally) = (config.archive.clone(), inbox.clone(), tally.clone());
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = shipping.work(&archive, &inbox, &tally) => {}
+                    _ = stopped => {}
+                }
+                let _ = give_back.send(shipping);
+            });
+        }
+        let prober = Prober {
+            dialer,
+            gate: Gate::new(&config.limits),
+            vantage: Arc::new(config.vantage.clone()),
+            agent: user_agent(config.network.contact.as_deref()).into(),
+        };
+        Ok(Self {
+            config: config.clone(),
+            prober,
+            tally,
+            inbox,
+            tasks,
+            shipping: shipping_back,
+            stop_shipping: Some(stop_shipping),
+            left_to,
+            measuring,
+        })
+    }
+
+    /// What transfers need.
+    #[must_use]
+    pub const fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
+    /// Where transfers run.
+    #[must_use]
+    pub const fn measuring(&self) -> &Measuring {
+        &self.measuring
+    }
+
+    /// The worker's counters.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Where samples go, for use in another task.
+    pub fn sink(&self) -> impl FnMut(Sample) + Send + 'static {
+        let inbox = self.inbox.clone();
+        move |sample| inbox.record(sample)
+    }
+
+    /// Writes and seals what there is, then delivers for at most `patience`. What is not delivered by then waits for the
+    /// next start.
+    pub async fn stop(mut self, patience: Duration) -> Stopped {
+        drop(self.stop_shipping.take());
+        let shipping = (&mut self.shipping).await.ok();
+        let lost = self.inbox.finish().await;
+        let mut drained = Drained { reason: self.left_to.take(), ..Drained::default() };
+        if let Some(Shipping::Deliver(mut drain)) = shipping {
+            drained = match drain.drain_once(Instant::now() + patience).await {
+                Ok(drained) => drained,
+                Err(error) => Drained { reason: Some(error.to_string()), ..Drained::default() },
+            };
+        }
+        self.tasks.abort_all();
+        let waiting = status(&self.config.archive.dir).map_or(0, |status| status.spool.points + status.open.points);
+        Stopped { drained, lost, waiting }
+    }
+}
+
+/// Tells configs apart: the first 8 hex digits of the BLAKE3 hash of what was configured. Secrets print as stars.
+fn hash(config: &Config) -> String {
+    blake3::hash(format!("{config:?}").as_bytes()).to_hex()[..8].to_owned()
+}

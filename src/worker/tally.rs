@@ -1,0 +1,112 @@
+//! What the worker counts of itself, and its point of the minute.
+
+use std::{
+    fs,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    archive::status,
+    config::Config,
+    model::{
+        sample::Sample,
+        units::{Bytes, Micros},
+    },
+    record::{
+        histogram::nearest_rank,
+        point::Point,
+        worker::{WorkerCounters, WorkerGauges, worker_point},
+    },
+};
+
+/// The counters since the last point. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Tally(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    counters: WorkerCounters,
+    /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
+    lateness: Vec<u64>,
+}
+
+impl Tally {
+    /// Counts something.
+    pub fn count(&self, change: impl FnOnce(&mut WorkerCounters)) {
+        change(&mut self.lock().counters);
+    }
+
+    /// Counts a finished transfer.
+    pub fn count_sample(&self, sample: &Sample) {
+        let mut counts = self.lock();
+        counts.counters.transfers += u64::from(sample.labels.conn.is_some());
+        counts.counters.failed += u64::from(!sample.outcome.is_ok());
+        counts.counters.bytes_downloaded += sample.bytes.unwrap_or(0);
+        if counts.lateness.len() < MAX_LATENESS {
+            counts.lateness.push(sample.lateness.0);
+        }
+    }
+
+    /// The worker's point, after which counting starts again.
+    #[must_use]
+    pub fn point(&self, config: &Config, config_hash: &str, now: Timestamp) -> Point {
+        let Counts { counters, mut lateness } = std::mem::take(&mut *self.lock());
+        lateness.sort_unstable();
+        let count = lateness.len() as u64;
+        let lateness_p99 = nearest_rank(lateness.into_iter().map(|value| (value, 1)), count, 99).map(Micros);
+        let waiting = status::status(&config.archive.dir).ok();
+        let gauges = WorkerGauges {
+            lateness_p99,
+            spool: waiting.map(|waiting| Bytes(waiting.spool.bytes + waiting.open.bytes)),
+            spool_age: waiting.map(|waiting| waiting.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now))),
+            cpu: cpu_time(),
+            rss: resident(),
+            nodes: config.nodes.len() as u64,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config_hash: config_hash.to_owned(),
+        };
+        worker_point(&config.vantage, now, &counters, &gauges)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn age(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
+}
+
+/// CPU time of this process: user and system time of proc_pid_stat(5), in ticks of 10 ms. Absent off Linux.
+fn cpu_time() -> Option<Micros> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the name in parentheses, which may hold anything; utime and stime are fields 14 and 15.
+    let mut after_name = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let ticks = after_name.next()?.parse::<u64>().ok()? + after_name.next()?.parse::<u64>().ok()?;
+    Some(Micros(ticks * 10_000))
+}
+
+/// Resident memory of this process, by proc_pid_status(5). Absent off Linux.
+fn resident() -> Option<Bytes> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(Bytes(kib * 1024))
+}
+
+/// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
+const MAX_LATENESS: usize = 100_000;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_and_time() {
+        assert!(resident().unwrap() > Bytes(100_000));
+        assert!(cpu_time().is_some());
+    }
+}
