@@ -10,7 +10,7 @@ use bandprobe::{
     },
 };
 
-use super::{day, points};
+use super::{day, points, start};
 use crate::record::samples::{failed, image};
 
 #[test]
@@ -84,4 +84,18 @@ fn nodes_beyond_the_limit_are_counted() {
 fn what_is_ours_is_not_charged() {
     let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !is_charged(**outcome)).map(|o| o.label()).collect();
     assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled"]);
+}
+
+#[test]
+fn one_good_answer_makes_no_best_node() {
+    let mut samples = vec![image("once", 0, 1_000), start("once", 1, 900_000_000)];
+    for n in 0..3 {
+        samples.push(image("often", 10 + n, 80_000));
+        samples.push(start("often", 20 + n, 50_000_000));
+    }
+    let text = summary(points(&samples), Look::default());
+    assert!(text.contains("best median TTFB: 80.0 ms (often, n=3)"), "{text}");
+    assert!(text.contains("best median goodput: 50.0 Mbit/s (often, n=3)"), "{text}");
+    let text = summary(points(&samples[..2]), Look::default());
+    assert!(text.contains("(once, n=1)"), "{text}");
 }
