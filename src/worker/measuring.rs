@@ -42,17 +42,12 @@ impl Measuring {
         &self.handle
     }
 
-    /// Runs one piece of work there. Dropping the future cuts the work off.
-    ///
-    /// # Panics
-    /// When the work does.
-    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
-        let mut tasks = JoinSet::new();
-        tasks.spawn_on(work, &self.handle);
-        match tasks.join_next().await.expect("invariant: one task was spawned") {
-            Ok(done) => done,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        }
+    /// Begins to run transfers here; dropping what is returned ends them.
+    #[must_use]
+    pub fn begin(&self, transfers: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        running.spawn_on(transfers, &self.handle);
+        running
     }
 }
 

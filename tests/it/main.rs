@@ -11,6 +11,8 @@ mod measure;
 mod net;
 mod pipeline;
 mod probe;
+mod process;
+mod readme;
 mod record;
 mod report;
 mod schedule;
