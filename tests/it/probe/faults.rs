@@ -22,7 +22,7 @@ use crate::fault::{Ask, CASES, Case, DEADLINES, FIRST, FaultServer, LAST, SIZE, 
 const A_HANG: Duration = Duration::from_secs(60);
 
 /// Rows at once: most only wait.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_behaviour_has_its_outcome_and_flags() {

@@ -74,7 +74,7 @@ async fn a_warm_transfer_has_no_handshake() {
 
 #[tokio::test]
 async fn a_connection_that_cannot_go_on_is_replaced_and_the_next_transfer_says_so() {
-    let quick = Deadlines { body: std::time::Duration::from_millis(300), ..Deadlines::default() };
+    let quick = Deadlines { body: std::time::Duration::from_secs(1), ..Deadlines::default() };
     let closes: fn(usize) -> Vec<Step> = |_| [sound(), vec![Step::Close]].concat();
     let closes_on_request: fn(usize) -> Vec<Step> =
         |nth| if nth == 0 { [sound(), vec![Step::Request, Step::Close]].concat() } else { sound() };

@@ -34,7 +34,7 @@ fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
         pick: Pick::Sticky,
         parts: parts.to_vec(),
         cache: CachePolicy::Hit,
-        deadlines: Deadlines { stall: Duration::from_millis(700), ..Deadlines::default() },
+        deadlines: Deadlines::default(),
     }
 }
 
@@ -160,8 +160,11 @@ async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
         let plan = NodePlan { tls, ..plain(Behaviour::Failing(cycle)) };
         let fleet = Fleet::start(vec![plan]).await.unwrap();
         let node = fleet.nodes().remove(0);
+        let stall = Duration::from_millis(1_500);
+        let deadlines = Deadlines { stall, ..Deadlines::default() };
+        let probe = Probe { deadlines, ..probe(AssetKind::Video, &[START, TAIL]) };
         for (fault, outcome) in &faults {
-            let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL])).await;
+            let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe).await;
             let expected = [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Start, Conn::Cold, *outcome)];
             // HTTP/2 has no end of a body but by its stream: a broken one is a reset.
             let broken = [Outcome::Truncated, Outcome::Reset].contains(outcome);
