@@ -58,16 +58,17 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let measuring = Measuring::start()?;
     let errands = Errands::of(args);
     let (results, mut arriving) = tokio::sync::mpsc::unbounded_channel();
-    let making = measuring.handle().clone();
-    let mut transfers = tokio::task::JoinSet::new();
-    transfers.spawn_on(async move { errands.run(&prober, results).await }, &making);
+    let mut transfers = measuring.begin(async move { errands.run(&prober, results).await });
     let mut exit = Exit::Done;
     loop {
         let sample = tokio::select! {
             () = signals.next() => return Ok(Exit::Failed),
             sample = arriving.recv() => sample,
         };
-        let Some(sample) = sample else { return Ok(exit) };
+        let Some(sample) = sample else {
+            transfers.join_next().await.transpose().context("a bug of ours, please report it")?;
+            return Ok(exit);
+        };
         if !sample.outcome.is_ok() {
             exit = Exit::ProbeFailed;
         }

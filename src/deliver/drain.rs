@@ -116,6 +116,10 @@ pub struct LastAnswer {
     pub text: String,
 }
 
+/// After so many failures in a row, [`Drain::drain_once`] gives a database up that is away or busy: some 3 s by the
+/// [`policy::backoff`] when it refuses at once.
+pub const LAST_TRIES: u32 = 3;
+
 /// The state under which [`LastAnswer`] is kept.
 pub const STATE: &str = "drain";
 
@@ -153,6 +157,12 @@ impl Drain {
         self.not_before = Instant::now();
     }
 
+    /// Forgets how long it was to wait: somebody is about to leave, and this is the last chance.
+    pub fn hurry(&mut self) {
+        self.failures = 0;
+        self.not_before = Instant::now();
+    }
+
     /// The spool that is drained: its limits are kept by the same process.
     #[must_use]
     pub fn spool(&self) -> &Spool {
@@ -186,8 +196,8 @@ impl Drain {
         Ok(self.conclude(verdict))
     }
 
-    /// Delivers until nothing waits, somebody has to change something, or the deadline. What is under way then is
-    /// sent again another time.
+    /// Delivers until nothing waits, somebody has to change something, the database failed [`LAST_TRIES`] times in a row,
+    /// or the deadline. What is under way then is sent again another time.
     ///
     /// # Errors
     /// When the data directory cannot be read or written.
@@ -200,6 +210,7 @@ impl Drain {
             match event? {
                 Event::Idle => break None,
                 Event::Holding { reason, .. } => break Some(reason),
+                Event::BackingOff { reason, .. } if self.failures >= LAST_TRIES => break Some(reason),
                 _ => {}
             }
         };

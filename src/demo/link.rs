@@ -7,7 +7,7 @@
 //!
 //! Every piece reserves its slot when it asks, on a schedule that only the rate moves on; a timer that fires late costs
 //! nothing, because the slots after it were laid without looking at the clock. So the long-run rate is exact with
-//! timers of 1 ms, as long as they fire within the burst's worth of time (13 ms at 20 Mbit/s).
+//! timers of 1 ms, as long as they fire within the burst's worth of time (13 ms at 20 Mbit/s, 4 ms at most rates above).
 
 use std::{
     io,
@@ -24,11 +24,17 @@ use tokio::{
 
 use crate::model::units::BitRate;
 
-/// What an idle link may send at once, in bytes.
+/// What an idle link may send at once, in bytes, at least.
 pub const BURST_BYTES: usize = 32 << 10;
 
 /// The largest piece that is sent in one go, in bytes: 1.6 ms at 20 Mbit/s, so that a reader sees a steady flow.
 pub const PIECE_BYTES: usize = 4 << 10;
+
+/// A fast link is credited with so much time at least: timers have 1 ms, and fire late.
+const BURST_TIME: Duration = Duration::from_millis(4);
+
+/// A fast link sends pieces of so much time at least, or waking up for them would cost more than they carry.
+const PIECE_TIME: Duration = Duration::from_micros(500);
 
 /// A token bucket; see the module.
 #[derive(Debug)]
@@ -53,13 +59,20 @@ impl Link {
 
     /// Reserves the next slot for a piece of `bytes`, and says when it begins; that is when the piece may be sent.
     ///
-    /// First come, first served. A link that was idle is credited with at most [`BURST_BYTES`].
+    /// First come, first served. A link that was idle is credited with at most one burst.
     pub fn reserve(&self, bytes: usize, now: Instant) -> Instant {
         let mut sent_by = self.sent_by.lock().expect("invariant: nothing panics under this lock");
-        let earliest = now.checked_sub(self.takes(BURST_BYTES)).unwrap_or(now);
+        let earliest = now.checked_sub(self.takes(BURST_BYTES).max(BURST_TIME)).unwrap_or(now);
         let begin = sent_by.map_or(earliest, |at| at.max(earliest));
         *sent_by = Some(begin + self.takes(bytes));
         begin
+    }
+
+    /// The largest piece that is sent in one go, in bytes.
+    #[must_use]
+    pub fn piece(&self) -> usize {
+        let carried = u128::from(self.rate.0) * PIECE_TIME.as_nanos() / 8 / 1_000_000_000;
+        usize::try_from(carried).unwrap_or(usize::MAX).max(PIECE_BYTES)
     }
 
     /// How long `bytes` take at the link's rate, to the nanosecond below.
@@ -104,7 +117,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Shaped<S> {
         loop {
             match &mut this.slot {
                 Slot::None => {
-                    let piece = bytes.len().min(PIECE_BYTES);
+                    let piece = bytes.len().min(link.piece());
                     let begin = link.reserve(piece, Instant::now());
                     this.slot = Slot::Ahead(Box::pin(sleep_until(begin)), piece);
                 }

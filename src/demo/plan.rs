@@ -82,9 +82,9 @@ impl NodePlan {
             region: "eu-central",
             country: "DE",
             place: (50.11, 8.68),
-            description: "fast: 400 Mbit/s, HTTPS with HTTP/2",
+            description: "fast: 200 Mbit/s, HTTPS with HTTP/2",
             tls: true,
-            link: Some(BitRate(400_000_000)),
+            link: Some(BitRate(200_000_000)),
             behaviour: Behaviour::Sound,
             fetch: Duration::from_secs(2),
         };
@@ -103,8 +103,8 @@ impl NodePlan {
             region: "ap-southeast",
             country: "SG",
             place: (1.35, 103.82),
-            description: "its back end answers 80 ms late, its link carries 150 Mbit/s",
-            link: Some(BitRate(150_000_000)),
+            description: "its back end answers 80 ms late, its link carries 100 Mbit/s",
+            link: Some(BitRate(100_000_000)),
             behaviour: Behaviour::SlowBackEnd(Duration::from_millis(80)),
             ..limited.clone()
         };
@@ -114,7 +114,7 @@ impl NodePlan {
             country: "BR",
             place: (-23.55, -46.63),
             description: "fails in turn: 500, reset, stall of 3 s, short body, 404, then one good answer",
-            link: Some(BitRate(60_000_000)),
+            link: Some(BitRate(50_000_000)),
             behaviour: Behaviour::Failing(vec![
                 Fault::ServerError,
                 Fault::ResetMidBody,

@@ -187,7 +187,7 @@ impl std::str::FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let given = || text.to_owned();
+        let given = || without_user(text);
         let mut url = Url::parse(text).map_err(|_| EndpointError::NotUrl(given()))?;
         if !matches!(url.scheme(), "http" | "https") {
             // `node.example.net:8080` parses as scheme `node.example.net`.
@@ -215,6 +215,17 @@ impl std::str::FromStr for Endpoint {
         let path = format!("{}/", url.path().trim_end_matches('/'));
         url.set_path(&path);
         Ok(Self(url))
+    }
+}
+
+/// A text that may be a URL with a password in it, fit to be shown.
+fn without_user(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((before, after)) => {
+            let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));
+            format!("{scheme}***@{after}")
+        }
+        None => text.to_owned(),
     }
 }
 
@@ -295,6 +306,8 @@ mod tests {
             ("ftp://node.example.net/", "only http and https"),
             ("https://u:secret@node.example.net/", "has a user"),
             ("https://node.example.net/?a=b", "has a query"),
+            ("https//u:secret@node.example.net/", "***@node.example.net"),
+            ("ftp://u:secret@node.example.net/", "ftp://***@node"),
         ] {
             let error = text.parse::<Endpoint>().unwrap_err().to_string();
             assert!(error.contains(message) && !error.contains("secret"), "{text}: {error}");

@@ -1,7 +1,7 @@
 //! Which socket write carried the end of the request, and which socket read the beginning of the final response.
 //!
 //! [`Watched`] sits between HTTP and what carries it (TLS, or the socket itself) and sees plain HTTP bytes go by. It copies
-//! nothing and stops looking as soon as both boundaries of a request are known.
+//! nothing.
 //!
 //! - `sent`: when the layer below has flushed the bytes that end the request, the stamp of the last socket write. In HTTP/1.1
 //!   all that we write is the request; in HTTP/2 the frames are walked (RFC 9113 §4.1) to the one that ends the header block.
@@ -31,6 +31,7 @@ pub struct Boundaries {
 #[derive(Debug, Default)]
 struct State {
     sent: Option<Instant>,
+    heard: bool,
     first_byte: Option<Instant>,
     request: RequestWalk,
     response: ResponseWalk,
@@ -41,6 +42,7 @@ impl Boundaries {
     pub fn arm(&self) {
         let mut state = self.lock();
         state.sent = None;
+        state.heard = false;
         state.first_byte = None;
         state.request.arm();
         state.response = ResponseWalk::default();
@@ -56,6 +58,12 @@ impl Boundaries {
     #[must_use]
     pub fn first_byte(&self) -> Option<Instant> {
         self.lock().first_byte
+    }
+
+    /// Did any byte of an HTTP/1.1 response come, interim ones included?
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.lock().heard
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -87,10 +95,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         if polled.is_ready() && !self.http2 {
+            let came = &buf.filled()[before..];
             let mut state = self.boundaries.lock();
+            state.heard |= !came.is_empty();
             if state.first_byte.is_none() {
-                let stamp = self.meter.last_read();
-                state.first_byte = state.response.walk(&buf.filled()[before..], stamp);
+                state.first_byte = state.response.walk(came, self.meter.last_read());
             }
         }
         polled
@@ -101,10 +110,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = polled {
-            let mut state = self.boundaries.lock();
-            if state.sent.is_none() {
-                state.request.walk(&buf[..written]);
-            }
+            // Always, so that frames after a request do not lose the walk its place.
+            self.boundaries.lock().request.walk(&buf[..written]);
         }
         polled
     }

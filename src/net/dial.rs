@@ -90,27 +90,52 @@ impl Dialer {
         Ok(Self { resolver, tls, http: network.http, allow_private: network.allow_private })
     }
 
-    /// Opens a connection to the host of `url`. `from_stranger` puts the address guard in the way. Boundaries go to
-    /// `timing`, the last of them that of the phase before the one that failed.
+    /// The one address to dial for the host of `url`. `from_stranger` puts the address guard in the way. Ends the phase
+    /// `dns`, which a host that is an address already does not have.
+    ///
+    /// # Errors
+    /// No such address, none that we may dial, or none that we can.
+    pub async fn look_up(
+        &self,
+        url: &Url,
+        from_stranger: bool,
+        deadline: Duration,
+        timing: &mut Timing,
+    ) -> Result<IpAddr, Failure> {
+        let guarded = from_stranger && !self.allow_private;
+        let port = port(url);
+        if guarded && !guard::allows_port(port) {
+            return Err(Cause::BlockedPort(port).during(Phase::Dns));
+        }
+        let host = host(url);
+        let candidates = self.addresses(&host, deadline, timing).await?;
+        if guarded {
+            // Every address, so that a name cannot mix an honest one with one of ours.
+            let refused = candidates.iter().find_map(|&address| Some((address, guard::refusal(address)?)));
+            if let Some((address, reason)) = refused {
+                return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
+            }
+        }
+        preferred(&candidates, source_address).ok_or_else(|| {
+            let cause = candidates.first().map_or_else(|| Cause::NoAddress(host.to_string()), |&a| Cause::NoRoute(a));
+            cause.during(Phase::Connect)
+        })
+    }
+
+    /// Opens a connection to the host of `url` at the address that [`Self::look_up`] found. Boundaries go to `timing`, the
+    /// last of them that of the phase before the one that failed.
     ///
     /// # Errors
     /// The phase that failed, and why.
     pub async fn open(
         &self,
         url: &Url,
-        from_stranger: bool,
+        address: IpAddr,
         deadlines: &Deadlines,
         meter: Arc<Meter>,
         timing: &mut Timing,
     ) -> Result<Line, Failure> {
-        let guarded = from_stranger && !self.allow_private;
-        let port = url.port_or_known_default().expect("invariant: http and https have default ports");
-        if guarded && !guard::allows_port(port) {
-            return Err(Cause::BlockedPort(port).during(Phase::Dns));
-        }
-        let host = url.host().expect("invariant: endpoints have hosts");
-        let address = self.look_up(&host, guarded, deadlines.dns, timing).await?;
-
+        let port = port(url);
         let began = timing.last();
         let socket = within(deadlines.connect, began, Phase::Connect, async {
             connect((address, port).into()).await.map_err(Cause::Io)
@@ -125,7 +150,7 @@ impl Dialer {
         if url.scheme() != "https" {
             return Ok(Line { stream: Box::new(socket), meter, about });
         }
-        let name = server_name(&host);
+        let name = server_name(&host(url));
         let began = timing.last();
         let stream = within(deadlines.tls, began, Phase::Tls, async {
             let stream = self.tls.handshake(name?, socket).await.map_err(Cause::Io)?;
@@ -141,39 +166,31 @@ impl Dialer {
         Ok(Line { stream: Box::new(stream), meter, about })
     }
 
-    /// The one address to dial. A host that is an address already has no dns phase.
-    async fn look_up(
+    async fn addresses(
         &self,
         host: &Host<&str>,
-        guarded: bool,
         deadline: Duration,
         timing: &mut Timing,
-    ) -> Result<IpAddr, Failure> {
-        let candidates = match *host {
-            Host::Ipv4(address) => self.resolver.literal(address.into())?,
-            Host::Ipv6(address) => self.resolver.literal(address.into())?,
+    ) -> Result<Vec<IpAddr>, Failure> {
+        match *host {
+            Host::Ipv4(address) => self.resolver.literal(address.into()),
+            Host::Ipv6(address) => self.resolver.literal(address.into()),
             Host::Domain(name) => {
                 let found = timeout_at(timing.t0() + deadline, self.resolver.addresses(name)).await;
                 let found = found.unwrap_or_else(|_| Err(Cause::Deadline(deadline).during(Phase::Dns)))?;
                 timing.end(Phase::Dns, Instant::now());
-                found
-            }
-        };
-        if guarded {
-            // Every address, so that a name cannot mix an honest one with one of ours.
-            let refused = candidates.iter().find_map(|&address| Some((address, guard::refusal(address)?)));
-            if let Some((address, reason)) = refused {
-                return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
+                Ok(found)
             }
         }
-        let unreachable = candidates.first().copied();
-        preferred(&candidates, source_address)
-            .ok_or_else(|| match unreachable {
-                Some(address) => Cause::NoRoute(address),
-                None => Cause::NoAddress(host.to_string()),
-            })
-            .map_err(|cause| cause.during(Phase::Connect))
     }
+}
+
+fn host(url: &Url) -> Host<&str> {
+    url.host().expect("invariant: endpoints have hosts")
+}
+
+fn port(url: &Url) -> u16 {
+    url.port_or_known_default().expect("invariant: http and https have default ports")
 }
 
 /// Awaits one phase until its deadline, counted from its beginning.

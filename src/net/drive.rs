@@ -86,6 +86,17 @@ impl Protocol {
         }
     }
 
+    /// Drops the connection, with what runs beside it.
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Http1 { connection, .. } => *connection = None,
+            Self::Http2 { connection, tasks, .. } => {
+                *connection = None;
+                tasks.lock().clear();
+            }
+        }
+    }
+
     /// Can it take another request now?
     pub(super) fn is_ready(&self) -> bool {
         match self {
@@ -130,5 +141,6 @@ const MAX_HEAD: usize = 64 << 10;
 const READ_BUFFER: usize = 1 << 20;
 /// Never the limit at 100 ms × 1 Gbit/s (12.5 MB): the rate measured is the path's, not our window's.
 const STREAM_WINDOW: u32 = 16 << 20;
-/// The largest frame that a peer may send us.
-const MAX_FRAME: u32 = 256 << 10;
+/// The largest frame that a peer may send us, and the least that HTTP/2 allows for (RFC 9113 §6.5.2). A frame is handed
+/// over when it is whole: a large one on a slow path would look like a pause.
+const MAX_FRAME: u32 = 16 << 10;

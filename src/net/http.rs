@@ -1,12 +1,18 @@
 //! One HTTP exchange: a request, the final response head, and as much of the body as is wanted.
 
-use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::HOST, response::Parts};
 use http_body_util::Empty;
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
 
 use crate::model::{phase::Phase, probe::Deadlines, sample::HttpVersion};
@@ -17,6 +23,7 @@ use super::{
     drive::Protocol,
     failure::{Cause, Failure},
     meter::Meter,
+    tcp_info::Kernel,
     timing::Timing,
 };
 
@@ -126,6 +133,18 @@ impl Connection {
         .await
     }
 
+    /// Ends it at once, whatever is still under way on it. What is left says that it is not reusable.
+    pub fn close(&mut self) {
+        self.protocol.close();
+        self.about.kernel = Kernel::default();
+    }
+
+    /// Did any byte of an answer to the request under way come? Known of HTTP/1.1 only, else false.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.boundaries.has_heard()
+    }
+
     /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
     ///
     /// # Errors
@@ -196,11 +215,12 @@ impl Connection {
         let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
         received.end = poll_fn(|cx| {
+            let mut again = true;
             loop {
                 if received.bytes == appetite.bytes {
                     return Poll::Ready(End::Enough);
                 }
-                let again = self.turn(cx);
+                // What a turn brought is taken out before the next one; that of the head's turn may hold a body too.
                 let mut took = false;
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
@@ -216,6 +236,7 @@ impl Connection {
                     }
                     let stamp = self.meter.last_read();
                     watch.last_byte = stamp;
+                    watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
                     received.bytes += wanted as u64;
                     received.overshoot |= wanted < chunk.len();
@@ -224,9 +245,15 @@ impl Connection {
                         return Poll::Ready(End::Enough);
                     }
                 }
-                if !took && !again {
-                    return watch.poll(alarm.as_mut(), cx);
+                // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to.
+                if let Some(end) = watch.verdict(Instant::now()) {
+                    return Poll::Ready(end);
                 }
+                if !took && !again {
+                    ready!(alarm.as_mut().poll(cx));
+                    alarm.as_mut().reset(watch.next_alarm());
+                }
+                again = self.turn(cx);
             }
         })
         .await;
@@ -244,7 +271,7 @@ impl Connection {
     }
 
     /// Grants a read and lets the connection move; whether it wanted to read more than that.
-    fn turn(&mut self, cx: &mut std::task::Context<'_>) -> bool {
+    fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.meter.grant_read();
         self.protocol.poll(cx);
         self.meter.take_refusal()
@@ -263,38 +290,31 @@ struct Watch {
     appetite: Appetite,
     deadline: Instant,
     last_byte: Instant,
+    any_byte: bool,
 }
 
 impl Watch {
     fn start(appetite: Appetite) -> Self {
         let now = Instant::now();
-        Self { appetite, deadline: now + appetite.body, last_byte: now }
+        Self { appetite, deadline: now + appetite.body, last_byte: now, any_byte: false }
     }
 
     fn next_alarm(&self) -> Instant {
         self.deadline.min(self.last_byte + self.appetite.stall)
     }
 
-    /// Looks at the alarm, which is set anew only when it rings: cheaper than once a read.
-    fn poll(&self, mut alarm: Pin<&mut Sleep>, cx: &mut std::task::Context<'_>) -> Poll<End> {
-        while alarm.as_mut().poll(cx).is_ready() {
-            let now = Instant::now();
-            let silent = now.saturating_duration_since(self.last_byte);
-            if silent >= self.appetite.stall {
-                return Poll::Ready(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
-            }
-            if now >= self.deadline {
-                return Poll::Ready(self.at_deadline(silent));
-            }
-            alarm.as_mut().reset(self.next_alarm());
+    /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
+    fn verdict(&self, now: Instant) -> Option<End> {
+        let silent = now.saturating_duration_since(self.last_byte);
+        if silent >= self.appetite.stall {
+            return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
         }
-        Poll::Pending
+        (now >= self.deadline).then(|| self.at_deadline(silent))
     }
 
     fn at_deadline(&self, silent: Duration) -> End {
-        let any_byte = self.last_byte + self.appetite.body > self.deadline;
         let cause = match silent < FLOWING {
-            true if any_byte => return End::Partial,
+            true if self.any_byte => return End::Partial,
             true => Cause::Deadline(self.appetite.body),
             false => Cause::Stall(silent),
         };

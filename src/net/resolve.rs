@@ -39,11 +39,13 @@ impl Resolver {
         };
         let options = builder.options_mut();
         options.cache_size = 0;
-        // One attempt: a retry hidden in the phase would read as a slow resolver. The phase has a deadline of its own.
+        // One attempt: a retry hidden in the phase would read as a slow resolver. The phase has a deadline of its own. (What
+        // hickory does resend is a datagram without an answer, as TCP does with a SYN.)
         options.attempts = 0;
         options.timeout = LONGER_THAN_ANY_DEADLINE;
         options.ip_strategy = match family {
-            FamilyChoice::Any => LookupIpStrategy::Ipv6AndIpv4,
+            // When both questions fail, hickory reports the first alone: `no AAAA record` would say nothing of the name.
+            FamilyChoice::Any => LookupIpStrategy::Ipv4AndIpv6,
             FamilyChoice::V4 => LookupIpStrategy::Ipv4Only,
             FamilyChoice::V6 => LookupIpStrategy::Ipv6Only,
         };

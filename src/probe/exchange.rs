@@ -4,13 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use blake3::Hasher;
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     measure::timeline::Timeline,
     model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, target::Origin, units::Bytes},
     net::{
-        failure::Failure,
+        failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
         meter::Meter,
     },
@@ -24,7 +24,8 @@ use super::{
     wanted::Wanted,
 };
 
-/// Runs the exchange and leaves what it learns in `facts`. Returns the connection when it can carry another one.
+/// Runs the exchange and leaves what it learns in `facts`. Returns the connection for the next one, closed when it cannot
+/// carry any; none after a check, which is no part.
 pub(super) async fn exchange(
     errand: &Errand<'_>,
     prober: &Prober,
@@ -39,7 +40,11 @@ pub(super) async fn exchange(
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
     facts.ask_kernel(connection.about());
-    Ok(ended?.then_some(connection))
+    ended?;
+    if left_open(facts) {
+        connection.close();
+    }
+    Ok((errand.part != PartName::Check).then_some(connection))
 }
 
 async fn open(
@@ -49,17 +54,24 @@ async fn open(
     facts: &mut Facts,
 ) -> Result<Connection, Failure> {
     let from_stranger = errand.node.origin == Origin::Discovered;
-    let line = prober.dialer.open(errand.url, from_stranger, errand.deadlines, meter, &mut facts.timing).await?;
-    Connection::start(line).await
+    let (dialer, deadlines) = (&prober.dialer, errand.deadlines);
+    let address = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
+    facts.remote = Some(address);
+    let line = dialer.open(errand.url, address, deadlines, meter, &mut facts.timing).await?;
+    // HTTP/2 introduces itself within the time that a request has anyway.
+    let by = facts.timing.last() + deadlines.headers;
+    timeout_at(by, Connection::start(line))
+        .await
+        .unwrap_or_else(|_| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
-/// Asks, checks the head, reads the body. Returns whether the connection can carry another exchange.
+/// Asks, checks the head, reads the body.
 async fn converse(
     errand: &Errand<'_>,
     prober: &Prober,
     connection: &mut Connection,
     facts: &mut Facts,
-) -> Result<bool, Failed> {
+) -> Result<(), Failed> {
     let is_check = errand.part == PartName::Check;
     let method = if is_check { Method::HEAD } else { Method::GET };
     let mut request = connection.request(method, errand.url);
@@ -68,7 +80,9 @@ async fn converse(
         let range = HeaderValue::try_from(range).expect("invariant: digits and dashes");
         request.headers_mut().insert(RANGE, range);
     }
-    let mut answer = connection.ask(request, errand.deadlines, &mut facts.timing).await?;
+    let answered = connection.ask(request, errand.deadlines, &mut facts.timing).await;
+    facts.heard = connection.has_heard();
+    let mut answer = answered?;
     facts.answered(&answer.head, errand.checked);
 
     let promise = match accept(errand, &answer) {
@@ -76,10 +90,9 @@ async fn converse(
         Err(mismatch) => return Err(explain(connection, &mut answer, mismatch, facts, is_check).await),
     };
     facts.size = promise.size.or(facts.size);
-    facts.expected = promise.bytes;
     if is_check {
         facts.received(None);
-        return Ok(false);
+        return Ok(());
     }
     let body = download(errand, connection, &mut answer, promise, facts).await;
     complete(errand, promise, body.received, facts)?;
@@ -90,7 +103,7 @@ async fn converse(
     if !left_open(facts) && connection.settle(answer).await {
         facts.flags.raise(Flag::Overshoot);
     }
-    Ok(!left_open(facts))
+    Ok(())
 }
 
 /// Was reading stopped before the body's end?
@@ -183,7 +196,7 @@ fn complete(errand: &Errand<'_>, promise: Promise, received: Received, facts: &m
         }
         End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
             let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
-            wrong(Outcome::Truncated, detail)
+            Err(Failed { outcome: Outcome::Truncated, phase: Some(Phase::Receive), detail })
         }
         End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, "the asset is empty".to_owned()),
         End::Finished => {

@@ -42,11 +42,14 @@ pub(super) struct Facts {
     pub(super) expected: Option<u64>,
     pub(super) timeline: Option<Timeline>,
     pub(super) retry_after: Option<Duration>,
+    /// The address that is dialled.
+    pub(super) remote: Option<IpAddr>,
+    /// A byte of the answer came, complete head or not.
+    pub(super) heard: bool,
     at: Timestamp,
     conn: Conn,
     lateness: Micros,
     http: Option<HttpVersion>,
-    remote: Option<IpAddr>,
     tls_version: Option<&'static str>,
     path: Path,
     status: Option<u16>,
@@ -65,10 +68,11 @@ impl Facts {
             expected: None,
             timeline: None,
             retry_after: None,
+            remote: None,
+            heard: false,
             conn,
             lateness,
             http: None,
-            remote: None,
             tls_version: None,
             path: Path::default(),
             status: None,
@@ -109,11 +113,14 @@ impl Facts {
     }
 
     pub(super) const fn was_unanswered(&self) -> bool {
-        self.status.is_none()
+        self.status.is_none() && !self.heard
     }
 
     pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
-        if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase) {
+        // A body that came to an early end has ended its phase itself.
+        if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
+            && self.timing.phases().took(phase).is_none()
+        {
             self.timing.end(phase, Instant::now());
         }
         let judgement = self.judge(vantage, failed.is_some());

@@ -1,9 +1,9 @@
 //! Who may transfer now: heavy transfers alone on the uplink, light ones not beside them, few at once from one node.
 //!
 //! Permits are granted in the order of asking, so that a heavy transfer is never starved by a stream of light ones; only
-//! who waits for a busy *node* is passed over. A permit's share of the uplink can be lent while its transfer hangs
-//! ([`Permit::lend_when_idle`]), so that one silent node delays no other; what then ran side by side knows it
-//! ([`Permit::was_concurrent`]).
+//! who waits for a busy *node* is passed over. A permit's share of the uplink is lent while its transfer hangs
+//! ([`Permit::lend_when_idle`]), so that one silent node delays no other. A transfer that moves no byte disturbs nobody;
+//! when one that hung flows again beside others, all of them know it ([`Permit::was_concurrent`]).
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{config::Limits, model::probe::Weight};
@@ -56,7 +56,8 @@ struct Waiter {
 struct Open {
     weight: Weight,
     node: Arc<str>,
-    lent: bool,
+    /// Since when its share of the uplink is lent.
+    lent: Option<Instant>,
     concurrent: bool,
 }
 
@@ -100,17 +101,36 @@ impl State {
     fn next(&mut self, limits: &Shared) -> Option<(Waiter, u64)> {
         let at = self.first_grantable(limits)?;
         let waiter = self.waiting.remove(at)?;
-        let heavy = waiter.weight == Weight::Heavy;
-        let mut concurrent = false;
-        for open in self.open.values_mut() {
-            concurrent |= open.weight == Weight::Heavy;
-            open.concurrent |= heavy;
-        }
         let id = self.next_id;
         self.next_id += 1;
-        let open = Open { weight: waiter.weight, node: waiter.node.clone(), lent: false, concurrent };
+        let open = Open { weight: waiter.weight, node: waiter.node.clone(), lent: None, concurrent: false };
         self.open.insert(id, open);
+        self.note_overlap(id);
         Some((waiter, id))
+    }
+
+    /// Transfer `id` uses the uplink from now on: tells it, and those that use the uplink too, of a heavy one beside them.
+    fn note_overlap(&mut self, id: u64) {
+        let Some(weight) = self.open.get(&id).map(|open| open.weight) else { return };
+        let mut beside_heavy = false;
+        for (_, other) in self.open.iter_mut().filter(|(other, open)| **other != id && open.lent.is_none()) {
+            beside_heavy |= other.weight == Weight::Heavy;
+            other.concurrent |= weight == Weight::Heavy;
+        }
+        if let Some(open) = self.open.get_mut(&id) {
+            open.concurrent |= beside_heavy;
+        }
+    }
+
+    /// Ends a loan, if there is one and bytes moved since.
+    fn resume(&mut self, id: u64, last_activity: Instant) -> bool {
+        let Some(open) = self.open.get_mut(&id) else { return false };
+        let resumed = open.lent.is_some_and(|lent| last_activity > lent);
+        if resumed {
+            open.lent = None;
+            self.note_overlap(id);
+        }
+        resumed
     }
 
     fn first_grantable(&self, limits: &Shared) -> Option<usize> {
@@ -131,31 +151,35 @@ impl State {
     }
 
     fn using_uplink(&self, weight: Weight) -> usize {
-        self.open.values().filter(|open| open.weight == weight && !open.lent).count()
+        self.open.values().filter(|open| open.weight == weight && open.lent.is_none()).count()
     }
 }
 
 impl Permit {
-    /// Did a heavy transfer run beside this one so far?
+    /// Did a heavy transfer run beside this one? Asked at its end, with the time when a byte last moved.
     #[must_use]
-    pub fn was_concurrent(&self) -> bool {
-        self.gate.lock().open.get(&self.id).is_some_and(|open| open.concurrent)
+    pub fn was_concurrent(&self, last_activity: Instant) -> bool {
+        let mut state = self.gate.lock();
+        state.resume(self.id, last_activity);
+        state.open.get(&self.id).is_some_and(|open| open.concurrent)
     }
 
-    /// Watches a transfer, and lends its share of the uplink to others once no byte has moved for a second. Its place at
+    /// Watches a transfer, and lends its share of the uplink to others while no byte has moved for a second. Its place at
     /// the node stays taken. Never returns; run it beside the transfer.
     pub async fn lend_when_idle(&self, last_activity: impl Fn() -> Instant) {
         loop {
-            let due = last_activity() + IDLE;
-            if Instant::now() < due {
-                sleep_until(due).await;
+            sleep_until(last_activity() + IDLE).await;
+            let now = Instant::now();
+            if now < last_activity() + IDLE {
                 continue;
             }
             if let Some(open) = self.gate.lock().open.get_mut(&self.id) {
-                open.lent = true;
+                open.lent = Some(now);
             }
             self.gate.grant();
-            return std::future::pending().await;
+            while !self.gate.lock().resume(self.id, last_activity()) {
+                sleep(LOOK).await;
+            }
         }
     }
 }
@@ -169,6 +193,8 @@ impl Drop for Permit {
 
 /// After so long without a byte a transfer is taken to hang.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often a hanging transfer is looked at for bytes that move again.
+const LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -210,7 +236,7 @@ mod tests {
         let heavy = now(heavy).await.expect("its turn");
         assert!(now(gate.acquire(Weight::Light, &c)).await.is_none());
         assert!(now(gate.acquire(Weight::Heavy, &c)).await.is_none());
-        assert!(!heavy.was_concurrent());
+        assert!(!heavy.was_concurrent(Instant::now()));
         drop(heavy);
         let first = now(gate.acquire(Weight::Light, &a)).await;
         let second = now(gate.acquire(Weight::Light, &b)).await;
@@ -229,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hanging_transfer_lends_its_share_and_the_overlap_is_known() {
+    async fn a_hanging_transfer_lends_its_share() {
         let gate = gate(1, 8, 1);
         let [a, b] = ["a", "b"].map(Arc::from);
         let hanging = gate.acquire(Weight::Heavy, &a).await;
@@ -239,9 +265,30 @@ mod tests {
             other = gate.acquire(Weight::Heavy, &b) => other,
         };
         assert_eq!(started.elapsed(), IDLE);
-        assert!(hanging.was_concurrent() && other.was_concurrent());
         assert!(now(gate.acquire(Weight::Light, &a)).await.is_none(), "the hanging node itself is left alone");
+        assert!(
+            !hanging.was_concurrent(started) && !other.was_concurrent(Instant::now()),
+            "no byte moved beside the other"
+        );
         drop((hanging, other));
-        assert!(!gate.acquire(Weight::Heavy, &a).await.was_concurrent());
+        assert!(!gate.acquire(Weight::Heavy, &a).await.was_concurrent(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_that_flows_again_beside_another_marks_both() {
+        let gate = gate(1, 8, 1);
+        let [a, b] = ["a", "b"].map(Arc::from);
+        let hanging = gate.acquire(Weight::Heavy, &a).await;
+        let last_byte = std::cell::Cell::new(Instant::now());
+        let other = tokio::select! {
+            () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+            other = gate.acquire(Weight::Heavy, &b) => other,
+        };
+        let half_a_second = sleep(Duration::from_millis(500));
+        tokio::select! {
+            () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+            () = half_a_second => last_byte.set(Instant::now()),
+        }
+        assert!(hanging.was_concurrent(last_byte.get()) && other.was_concurrent(Instant::now()));
     }
 }

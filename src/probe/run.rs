@@ -185,7 +185,7 @@ impl Ended {
     fn note(&mut self, done: Done, emit: &mut impl FnMut(Sample)) -> Option<crate::net::http::Connection> {
         self.bytes += done.sample.bytes.unwrap_or(0);
         if done.sample.outcome == Outcome::RateLimited {
-            self.leave_alone = Some(done.retry_after.unwrap_or_default().max(LEAVE_ALONE));
+            self.leave_alone = Some(done.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST));
         }
         emit(done.sample);
         done.connection
@@ -206,6 +206,8 @@ const MAX_CANDIDATES: usize = 3;
 const MAX_WHOLE: u64 = 64 << 20;
 /// A node that limits us is left alone at least so long.
 const LEAVE_ALONE: Duration = Duration::from_secs(600);
+/// However long it asks for: a node cannot take itself off the list for ever.
+const LEAVE_ALONE_AT_MOST: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests {

@@ -104,7 +104,7 @@ impl Errand<'_> {
                 reconnected = true;
                 continue;
             }
-            if permit.was_concurrent() {
+            if permit.was_concurrent(meter.last_activity()) {
                 facts.flags.raise(Flag::Concurrent);
             }
             drop(permit);

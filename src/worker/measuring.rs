@@ -8,6 +8,7 @@ use std::{io, thread};
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
+    task::JoinSet,
 };
 
 /// The measuring thread. Dropping it ends the thread; transfers still running there are gone then.
@@ -39,6 +40,14 @@ impl Measuring {
     #[must_use]
     pub const fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// Begins to run transfers here; dropping what is returned ends them.
+    #[must_use]
+    pub fn begin(&self, transfers: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+        let mut running = JoinSet::new();
+        running.spawn_on(transfers, &self.handle);
+        running
     }
 }
 

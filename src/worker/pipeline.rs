@@ -7,10 +7,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::task::JoinSet;
 
 use crate::{
-    archive::{self, log::Writer, recover::recover, spool::Spool, status::status},
+    archive::{self, log::Writer, recover::recover, status::status},
     config::Config,
     deliver::{drain::Drained, influx},
     model::sample::Sample,
@@ -34,8 +34,6 @@ pub struct Pipeline {
     tasks: JoinSet<()>,
     shipping: tokio::sync::oneshot::Receiver<Shipping>,
     stop_shipping: Option<tokio::sync::oneshot::Sender<()>>,
-    /// Another process delivers from the same archive.
-    left_to: Option<String>,
     measuring: Measuring,
 }
 
@@ -43,23 +41,23 @@ pub struct Pipeline {
 #[derive(Debug, Error)]
 pub enum StartError {
     /// The data directory.
-    #[error("the data directory cannot be used: {0}; set `archive.dir` to one that this user can write")]
+    #[error("the data directory cannot be used; set `archive.dir` to one that this user can write")]
     Archive(#[from] archive::Error),
     /// Connections cannot be made.
     #[error(transparent)]
     Dialer(#[from] DialerError),
     /// The database client.
-    #[error("[influxdb]: {0}")]
+    #[error(transparent)]
     Influx(#[from] influx::Error),
     /// No thread.
-    #[error("the measuring thread cannot be started: {0}")]
+    #[error("the measuring thread cannot be started")]
     Thread(#[from] io::Error),
 }
 
 /// What became of the results when the pipeline was stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stopped {
-    /// What was delivered in the end, and what waits.
+    /// What was delivered since the start, and why the rest waits.
     pub drained: Drained,
     /// Points lost to a disk that refused.
     pub lost: u64,
@@ -85,11 +83,7 @@ impl Pipeline {
                 "took over results of a killed process"
             );
         }
-        let (shipping, left_to) = match Spool::lock(dir) {
-            Ok(spool) => (Some(Shipping::new(spool, config.influxdb.as_ref())?), None),
-            Err(error @ archive::Error::Draining { .. }) => (None, Some(error.to_string())),
-            Err(error) => return Err(error.into()),
-        };
+        let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref())?;
         let tally = Tally::default();
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
         let measuring = Measuring::start()?;
@@ -99,16 +93,15 @@ impl Pipeline {
         tasks.spawn(recording);
         let (stop_shipping, stopped) = tokio::sync::oneshot::channel();
         let (give_back, shipping_back) = tokio::sync::oneshot::channel();
-        if let Some(mut shipping) = shipping {
-            let (archive, inbox, tally) = (config.archive.clone(), inbox.clone(), tally.clone());
-            tasks.spawn(async move {
-                tokio::select! {
-                    () = shipping.work(&archive, &inbox, &tally) => {}
-                    _ = stopped => {}
-                }
-                let _ = give_back.send(shipping);
-            });
-        }
+        let at_work = (config.archive.clone(), inbox.clone(), tally.clone());
+        tasks.spawn(async move {
+            let (archive, inbox, tally) = at_work;
+            tokio::select! {
+                () = shipping.work(&archive, &inbox, &tally) => {}
+                _ = stopped => {}
+            }
+            let _ = give_back.send(shipping);
+        });
         let prober = Prober {
             dialer,
             gate: Gate::new(&config.limits),
@@ -123,7 +116,6 @@ impl Pipeline {
             tasks,
             shipping: shipping_back,
             stop_shipping: Some(stop_shipping),
-            left_to,
             measuring,
         })
     }
@@ -158,13 +150,10 @@ impl Pipeline {
         drop(self.stop_shipping.take());
         let shipping = (&mut self.shipping).await.ok();
         let lost = self.inbox.finish().await;
-        let mut drained = Drained { reason: self.left_to.take(), ..Drained::default() };
-        if let Some(Shipping::Deliver(mut drain)) = shipping {
-            drained = match drain.drain_once(Instant::now() + patience).await {
-                Ok(drained) => drained,
-                Err(error) => Drained { reason: Some(error.to_string()), ..Drained::default() },
-            };
-        }
+        let drained = match shipping {
+            Some(shipping) => shipping.finish(patience).await,
+            None => Drained::default(),
+        };
         self.tasks.abort_all();
         let waiting = status(&self.config.archive.dir).map_or(0, |status| status.spool.points + status.open.points);
         Stopped { drained, lost, waiting }

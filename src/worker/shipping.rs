@@ -1,35 +1,47 @@
 //! Delivery in the background, and the archive kept within its limits, by the one process that holds the spool.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    archive::{recover::recover, retain, spool::Spool},
-    config::Archive,
+    archive::{self, recover::recover, retain, spool::Spool},
+    config::{Archive, InfluxDb},
     deliver::{
-        drain::{Drain, Event},
-        influx::{Error as InfluxError, Influx},
+        drain::{Counters, Drain, Drained, Event},
+        influx::Influx,
     },
 };
 
-use super::{recorder::Inbox, tally::Tally};
+use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
+
+/// What becomes of sealed files while this process lives.
+pub(super) struct Shipping {
+    dir: PathBuf,
+    database: Option<InfluxDb>,
+    role: Role,
+    /// What was delivered so far.
+    shipped: Counters,
+}
 
 /// Who keeps the spool.
-pub(super) enum Shipping {
-    /// Delivers it.
+enum Role {
+    /// We do, and deliver it.
     Deliver(Box<Drain>),
-    /// Only keeps its limits: the config names no database.
+    /// We do, and only keep its limits: the config names no database.
     Keep(Spool),
+    /// Another process does, in its words; it may end before we do.
+    LeftTo(String),
 }
 
 impl Shipping {
-    pub(super) fn new(spool: Spool, database: Option<&crate::config::InfluxDb>) -> Result<Self, InfluxError> {
-        Ok(match database {
-            Some(database) => Self::Deliver(Box::new(Drain::new(spool, Influx::new(database)?))),
-            None => Self::Keep(spool),
-        })
+    /// Takes the spool, unless another process has it.
+    pub(super) fn new(archive: &Archive, database: Option<&InfluxDb>) -> Result<Self, StartError> {
+        let (dir, database) = (archive.dir.clone(), database.cloned());
+        let mut shipping = Self { dir, database, role: Role::LeftTo(String::new()), shipped: Counters::default() };
+        shipping.claim()?;
+        Ok(shipping)
     }
 
     /// Goes on until dropped; nothing is lost by that.
@@ -40,26 +52,73 @@ impl Shipping {
                 housekeeping = Instant::now();
                 self.keep_house(archive, tally);
             }
-            match self {
-                Self::Deliver(drain) => {
+            match &mut self.role {
+                Role::Deliver(drain) => {
                     deliver(drain, inbox).await;
-                    let counters = drain.take_counters();
+                    let counters = self.count();
                     tally.count(|total| {
                         total.points_written += counters.points_written;
                         total.points_rejected += counters.points_rejected;
                         total.retries += counters.retries;
                     });
                 }
-                Self::Keep(_) => sleep(HOUSEKEEPING).await,
+                Role::Keep(_) => sleep(HOUSEKEEPING).await,
+                Role::LeftTo(_) => {
+                    sleep(CLAIM_AGAIN).await;
+                    if let Err(error) = self.claim() {
+                        tracing::error!("delivery cannot be taken over: {error}");
+                    }
+                }
             }
         }
     }
 
+    /// Delivers what waits, for at most `patience`, and tells of everything since the start.
+    pub(super) async fn finish(mut self, patience: Duration) -> Drained {
+        if matches!(self.role, Role::LeftTo(_)) {
+            // Whoever had it may have gone; if we cannot have it, it is still theirs.
+            let _ = self.claim();
+        }
+        let ended = match &mut self.role {
+            Role::Deliver(drain) => {
+                drain.hurry();
+                drain.drain_once(Instant::now() + patience).await
+            }
+            Role::Keep(_) => Ok(Drained::default()),
+            Role::LeftTo(reason) => Ok(Drained { reason: Some(reason.clone()), ..Drained::default() }),
+        };
+        let ended = ended.unwrap_or_else(|error| Drained { reason: Some(error.to_string()), ..Drained::default() });
+        self.count();
+        Drained { delivered: self.shipped.points_written, rejected: self.shipped.points_rejected, ..ended }
+    }
+
+    /// Takes the spool if it is free.
+    fn claim(&mut self) -> Result<(), StartError> {
+        self.role = match (Spool::lock(&self.dir), &self.database) {
+            (Ok(spool), Some(database)) => Role::Deliver(Box::new(Drain::new(spool, Influx::new(database)?))),
+            (Ok(spool), None) => Role::Keep(spool),
+            (Err(error @ archive::Error::Draining { .. }), _) => Role::LeftTo(error.to_string()),
+            (Err(error), _) => return Err(error.into()),
+        };
+        Ok(())
+    }
+
+    /// Takes the drain's counters over.
+    fn count(&mut self) -> Counters {
+        let Role::Deliver(drain) = &mut self.role else { return Counters::default() };
+        let counters = drain.take_counters();
+        self.shipped.points_written += counters.points_written;
+        self.shipped.points_rejected += counters.points_rejected;
+        self.shipped.retries += counters.retries;
+        counters
+    }
+
     /// Keeps size and age within the limits, merges finished days, takes over what a killed process left.
     fn keep_house(&self, archive: &Archive, tally: &Tally) {
-        let (spool, delivering) = match self {
-            Self::Deliver(drain) => (drain.spool(), true),
-            Self::Keep(spool) => (spool, false),
+        let (spool, delivering) = match &self.role {
+            Role::Deliver(drain) => (drain.spool(), true),
+            Role::Keep(spool) => (spool, false),
+            Role::LeftTo(_) => return,
         };
         let now = Timestamp::now();
         match retain::enforce(spool, archive.max_size, archive.keep, now) {
@@ -117,3 +176,5 @@ async fn deliver(drain: &mut Drain, inbox: &Inbox) {
 /// How often the spool is looked at while nothing waits.
 const IDLE: Duration = Duration::from_secs(1);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
+/// How often a spool that another process has is asked for.
+const CLAIM_AGAIN: Duration = Duration::from_secs(2);

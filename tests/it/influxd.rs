@@ -19,7 +19,7 @@ use std::{
 };
 
 use bandprobe::config::{self, Secret};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use url::form_urlencoded;
 
@@ -104,6 +104,23 @@ impl Influxd {
         assert!(result.get("error").is_none(), "{statement}: {result}");
         let rows = result["series"][0]["values"].as_array().cloned().unwrap_or_default();
         rows.into_iter().map(|row| row.as_array().unwrap().clone()).collect()
+    }
+
+    /// All points of a measurement, each as its columns with what they hold: `time` in ns, tags and fields.
+    pub(crate) fn points(&self, bucket: &str, measurement: &str) -> Vec<Map<String, Value>> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("db", bucket), ("epoch", "ns"), ("q", &format!("SELECT * FROM {measurement}"))])
+            .finish();
+        let (status, answer) = self.request("GET", &format!("/query?{query}"), Some(TOKEN), "");
+        assert_eq!(status, 200, "{answer}");
+        let answer = parse(&answer);
+        let Some(series) = answer.pointer("/results/0/series/0") else { return Vec::new() };
+        let columns = series["columns"].as_array().unwrap();
+        let row = |row: &Value| {
+            let pairs = columns.iter().zip(row.as_array().unwrap()).filter(|(_, value)| !value.is_null());
+            pairs.map(|(column, value)| (column.as_str().unwrap().to_owned(), value.clone())).collect()
+        };
+        series["values"].as_array().unwrap().iter().map(row).collect()
     }
 
     /// How many points of a measurement have this field.

@@ -1,1 +1,10 @@
-//! (to come)
+//! One exchange over a simulated link, in paused time: every phase, rate and deadline exactly.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod deadlines;
+mod link;
+mod phases;
+mod rates;
+mod reads;
+mod tls;

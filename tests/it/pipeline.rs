@@ -1,1 +1,6 @@
-//! (to come)
+//! The main job, end to end: demo nodes, the binary, a real InfluxDB.
+
+mod budget;
+mod delivery;
+mod killed;
+mod outage;

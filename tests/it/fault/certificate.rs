@@ -44,7 +44,7 @@ fn authority(name: &str) -> Authority {
 }
 
 /// The server's end, for 127.0.0.1 unless the flaw is the name.
-pub(super) fn server(flaw: Flaw, alpn: &'static [u8]) -> Arc<ServerConfig> {
+pub(crate) fn server(flaw: Flaw, alpn: &'static [u8]) -> Arc<ServerConfig> {
     let name = if flaw == Flaw::WrongName { "elsewhere.example.net" } else { "127.0.0.1" };
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     match flaw {

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -76,6 +76,7 @@ pub(crate) struct FaultServer {
     address: SocketAddr,
     scheme: &'static str,
     heads: Arc<Mutex<Vec<String>>>,
+    accepted: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 }
 
@@ -92,7 +93,14 @@ impl FaultServer {
         let scheme = if matches!(behaviour.port, Port::Refused | Port::Http) { "http" } else { "https" };
         let heads = Arc::new(Mutex::new(vec![]));
         let stop = Arc::new(AtomicBool::new(false));
-        let server = Self { address, scheme, heads: Arc::clone(&heads), stop: Arc::clone(&stop) };
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let server = Self {
+            address,
+            scheme,
+            heads: Arc::clone(&heads),
+            accepted: Arc::clone(&accepted),
+            stop: Arc::clone(&stop),
+        };
         if behaviour.port == Port::Refused {
             return server;
         }
@@ -101,6 +109,7 @@ impl FaultServer {
                 if stop.load(Ordering::Acquire) {
                     return;
                 }
+                accepted.fetch_add(1, Ordering::AcqRel);
                 let script = (behaviour.script)(index);
                 let heads = Arc::clone(&heads);
                 let tls = tls.clone().map(|config| ServerConnection::new(config).unwrap());
@@ -118,6 +127,11 @@ impl FaultServer {
     /// A URL on the server; no script looks at its path.
     pub(crate) fn url(&self) -> String {
         format!("{}://{}/distributor/api/v1/assets/1343", self.scheme, self.address)
+    }
+
+    /// How many connections were accepted.
+    pub(crate) fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Acquire)
     }
 
     /// The request heads that came, in order, verbatim (HTTP/1 only).

@@ -1,0 +1,145 @@
+//! Every deadline, at its very moment.
+
+use std::time::Duration;
+
+use bandprobe::{
+    model::{phase::Phase, probe::Deadlines, sample::HttpVersion},
+    net::{failure::Cause, http::End},
+};
+use tokio::time::{Instant, timeout};
+
+use super::link::{ACK, BOTH, Eager, Link, PING, Script, connect, fetch, frame, ms};
+
+const SEC: Duration = Duration::from_secs(1);
+
+/// How a body ended, without its parts.
+#[derive(Debug, PartialEq)]
+enum Ended {
+    Enough,
+    Finished,
+    Partial,
+    Stalled,
+    Deadline,
+    Broken,
+}
+
+impl From<&End> for Ended {
+    fn from(end: &End) -> Self {
+        match end {
+            End::Enough => Self::Enough,
+            End::Finished => Self::Finished,
+            End::Partial => Self::Partial,
+            End::Failed(failure) => {
+                assert_eq!(failure.phase, Phase::Receive);
+                match failure.cause {
+                    Cause::Stall(_) => Self::Stalled,
+                    Cause::Deadline(_) => Self::Deadline,
+                    _ => Self::Broken,
+                }
+            }
+        }
+    }
+}
+
+type Tell = fn(&mut Script);
+
+#[tokio::test(start_paused = true)]
+async fn a_head_has_until_its_deadline() {
+    let nothing: Tell = |_| {};
+    let interim: Tell = |script| script.interim(ms(40));
+    let half: Tell = |script| script.raw(ms(4_000), b"HTTP/1.1 200 OK\r\ncontent-le".to_vec());
+    for (http, tell) in [
+        (HttpVersion::Http1, nothing),
+        (HttpVersion::Http1, interim),
+        (HttpVersion::Http1, half),
+        (HttpVersion::Http2, nothing),
+        (HttpVersion::Http2, interim),
+    ] {
+        let mut script = Script::new(http);
+        tell(&mut script);
+        let began = Instant::now();
+        let mut connection = connect(http, Link::that_takes(ms(15), script)).await;
+        let Err(failure) = fetch(&mut connection, &Deadlines::default(), 9).await else { panic!("no head came") };
+        assert!(matches!(failure.cause, Cause::Deadline(_)), "{http:?}: {failure}");
+        assert_eq!(failure.phase, Phase::Wait, "{http:?}");
+        assert_eq!(began.elapsed(), Deadlines::default().headers, "{http:?}: from the start of the request");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_sent_fails_in_that_phase() {
+    for http in BOTH {
+        let began = Instant::now();
+        let mut connection = connect(http, Link::that_takes(SEC * 60, Script::new(http))).await;
+        let Err(failure) = fetch(&mut connection, &Deadlines::default(), 9).await else { panic!("nothing was sent") };
+        assert_eq!(failure.phase, Phase::Send, "{http:?}: {failure}");
+        assert_eq!(began.elapsed(), Deadlines::default().headers, "{http:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_is_told_from_stalled_and_from_late() {
+    let silent: Tell = |_| {};
+    let first: Tell = |script| {
+        script.chunk(ms(100), 1_000);
+    };
+    let flowing: Tell = |script| {
+        script.flow(ms(100), ms(900), 60, 1_000);
+    };
+    let dries_up: Tell = |script| {
+        script.flow(ms(100), ms(900), 20, 1_000);
+    };
+    let late: Tell = |script| {
+        script.flow(ms(100), ms(4_999), 60, 1_000);
+    };
+    // What is scripted, body and stall deadlines, and then: how it ended, when after the head, with how many bytes.
+    for (name, tell, body, stall, ended, after, bytes) in [
+        ("no byte", silent, SEC * 20, SEC * 5, Ended::Stalled, ms(5_000), 0),
+        ("one byte, then none", first, SEC * 20, SEC * 5, Ended::Stalled, ms(5_000), 1_000),
+        ("flowing", flowing, SEC * 20, SEC * 5, Ended::Partial, ms(20_000), 22_000),
+        ("stops within the body", dries_up, SEC * 40, SEC * 5, Ended::Stalled, ms(18_000 + 5_000), 20_000),
+        ("stops 2 s before the deadline", dries_up, SEC * 20, SEC * 5, Ended::Stalled, ms(20_000), 20_000),
+        ("stops less than that before", dries_up, ms(19_999), SEC * 5, Ended::Partial, ms(19_999), 20_000),
+        ("a byte just before each stall", late, SEC * 12, SEC * 5, Ended::Stalled, ms(12_000), 2_000),
+        ("a deadline of less than 2 s without a byte", silent, ms(1_500), SEC * 5, Ended::Deadline, ms(1_500), 0),
+        ("the same with a byte", first, ms(1_500), SEC * 5, Ended::Partial, ms(1_500), 1_000),
+        ("a deadline of 2 s without a byte", silent, SEC * 2, SEC * 5, Ended::Stalled, ms(2_000), 0),
+    ] {
+        for http in BOTH {
+            let mut script = Script::new(http);
+            // With the row's first byte, where it has one, in the arrival of the head.
+            script.head(ms(100), 1_000_000, 0);
+            tell(&mut script);
+            let began = Instant::now();
+            let mut connection = connect(http, Link::new(script)).await;
+            let deadlines = Deadlines { body, stall, ..Deadlines::default() };
+            let body = fetch(&mut connection, &deadlines, 1_000_000).await.unwrap();
+            let name = format!("{name}, {http:?}");
+            assert_eq!(Ended::from(&body.received.end), ended, "{name}");
+            assert_eq!(began.elapsed(), ms(100) + after, "{name}");
+            assert_eq!((body.received.bytes, body.timeline.bytes()), (bytes, bytes), "{name}");
+        }
+    }
+}
+
+/// In real time: such a peer leaves paused time no moment in which to move.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_peer_that_never_pauses_outlasts_no_deadline() {
+    let deadlines = Deadlines { body: ms(200), stall: ms(100), ..Deadlines::default() };
+    let ping_ack = frame(PING, ACK, 0, &[0; 8]);
+    for (name, http, rest, ended) in [
+        ("body", HttpVersion::Http1, vec![b'x'; 1_000], Ended::Partial),
+        ("frames that carry nothing", HttpVersion::Http2, ping_ack, Ended::Stalled),
+    ] {
+        let mut script = Script::new(http);
+        script.head(Duration::ZERO, usize::MAX >> 1, 0);
+        let mut bytes = script.bytes().into_iter().chain(rest.into_iter().cycle());
+        let flood = Eager::new(move |buf| {
+            let piece: Vec<_> = bytes.by_ref().take(buf.remaining().min(4_096)).collect();
+            buf.put_slice(&piece);
+        });
+        let mut connection = connect(http, flood).await;
+        let body = timeout(SEC * 60, fetch(&mut connection, &deadlines, u64::MAX)).await.expect(name).unwrap();
+        assert_eq!(Ended::from(&body.received.end), ended, "{name}");
+    }
+}

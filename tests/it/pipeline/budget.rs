@@ -1,0 +1,33 @@
+//! The day's bytes are kept to, and outlive a restart.
+
+use bandprobe::record::schema::worker;
+
+use crate::process::{Child, World, command, points, sound};
+
+#[test]
+fn runs_beyond_the_budget_are_left_out_and_counted_also_after_a_restart() {
+    let world = World::new(vec![sound("a")]);
+    world.write(
+        "image.toml",
+        "# Twice a thumbnail.\nkind = \"image\"\nevery = \"1s\"\nspacing = \"fixed\"\njitter = \"0s\"\n\
+         parts = [{ name = \"full\" }, { name = \"full\" }]\n",
+    );
+    // One run takes 65 kB.
+    let config = world.config("config.toml", None, "[limits]\nbytes-per-node-per-day = \"100 kB\"\n");
+    let text = std::fs::read_to_string(&config).unwrap().replace(", \"./video.toml\"", "");
+    std::fs::write(&config, text).unwrap();
+    for (life, expected) in [("first", [1, 3]), ("second", [0, 0])] {
+        let mut run = command(&["run", "-c", config.to_str().unwrap()]);
+        let child = Child::spawn(run.env("BANDPROBE_LOG", "bandprobe=debug"));
+        child.wait_for("run skipped");
+        child.signal("TERM");
+        let ended = child.end();
+        assert_eq!(ended.code, Some(0), "{life}: {}", ended.stderr);
+        let workers = points(&world.archive()).into_iter().filter(|point| point.0 == worker::MEASUREMENT.name);
+        let (.., fields, _) = workers.max_by_key(|point| point.3).unwrap();
+        let count = |name: &str| fields[name].strip_suffix('i').unwrap().parse::<u64>().unwrap();
+        assert_eq!([count("runs_started"), count("transfers")], expected, "{life}");
+        assert!(count("runs_skipped_budget") > 0, "{life}");
+    }
+    assert_eq!(world.archived().len(), 3, "check, cold, warm");
+}

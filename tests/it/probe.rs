@@ -1,0 +1,149 @@
+//! Transfers and runs, for real: the dialer, the gate and the exchange against the scripted server and the demo's nodes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::Arc;
+
+use bandprobe::{
+    config::{FamilyChoice, HttpChoice, Limits, Network, Resolver},
+    model::{
+        phase::Phase,
+        probe::{Deadlines, PartName, Weight},
+        sample::{CacheState, Sample},
+        target::{Asset, AssetKind, Node, Origin, Profile, Vantage},
+        units::{Bytes, Micros},
+    },
+    net::{dial::Dialer, http::Connection},
+    probe::{
+        Prober,
+        gate::Gate,
+        identity::user_agent,
+        transfer::{Done, Errand},
+        wanted::Wanted,
+    },
+};
+use tokio::time::Instant;
+use url::Url;
+
+mod faults;
+mod guard;
+mod names;
+mod requests;
+mod reuse;
+mod runs;
+mod turns;
+
+/// The network section of a configuration that trusts one authority beside the system's.
+pub(crate) fn network(ca: Option<&str>) -> Network {
+    Network {
+        allow_private: false,
+        resolver: Resolver::Servers(vec![]),
+        http: HttpChoice::Auto,
+        family: FamilyChoice::Any,
+        extra_ca: ca.map(Arc::from),
+        contact: None,
+    }
+}
+
+/// A prober with room for everything at once.
+pub(crate) fn prober(network: &Network) -> Prober {
+    prober_within(network, [64, 256, 256])
+}
+
+/// A prober with so many heavy transfers, light transfers, and transfers of one node at once.
+pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize; 3]) -> Prober {
+    let limits = Limits {
+        vantages: 1,
+        bytes_per_day: Bytes(u64::MAX),
+        bytes_per_node_per_day: Bytes(u64::MAX),
+        heavy_transfers: heavy,
+        light_transfers: light,
+        transfers_per_node: per_node,
+    };
+    let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
+    Prober {
+        dialer: Dialer::new(network).unwrap(),
+        gate: Gate::new(&limits),
+        vantage: Arc::new(vantage),
+        agent: user_agent(None).into(),
+    }
+}
+
+/// What to fetch, owned, so that an [`Errand`] can borrow from it.
+pub(crate) struct Plan {
+    pub(crate) node: Node,
+    pub(crate) url: Url,
+    pub(crate) part: PartName,
+    pub(crate) wanted: Wanted,
+    pub(crate) size: Option<Bytes>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) checked: CacheState,
+    pub(crate) weight: Weight,
+    pub(crate) due: Option<Instant>,
+}
+
+impl Plan {
+    /// One part of an image at a URL, the node named by the user.
+    pub(crate) fn new(url: &str, part: PartName, wanted: Wanted) -> Self {
+        let url: Url = url.parse().unwrap();
+        let node = Node {
+            id: "node".into(),
+            endpoint: url.join("/").unwrap().as_str().parse().unwrap(),
+            profile: Profile::Http,
+            region: None,
+            country: None,
+            location: None,
+            origin: Origin::Named,
+            assets: vec![Asset { kind: AssetKind::Image, id: url.path().into(), size: None, hash: None }],
+        };
+        Self {
+            node,
+            url,
+            part,
+            wanted,
+            size: None,
+            deadlines: Deadlines::default(),
+            checked: CacheState::Unknown,
+            weight: Weight::Light,
+            due: None,
+        }
+    }
+
+    pub(crate) async fn run(&self, prober: &Prober, kept: Option<Connection>) -> Done {
+        let errand = Errand {
+            node: &self.node,
+            probe: &"test".into(),
+            kind: Some(AssetKind::Image),
+            part: self.part,
+            asset: &self.node.assets[0],
+            url: &self.url,
+            wanted: self.wanted,
+            size: self.size,
+            checked: self.checked,
+            weight: self.weight,
+            deadlines: &self.deadlines,
+            limit: 64 << 20,
+            due: self.due,
+        };
+        errand.run(prober, kept).await
+    }
+}
+
+/// What holds for every sample of a transfer, whatever came of it.
+pub(crate) fn assert_consistent(name: &str, sample: &Sample) {
+    let phases = &sample.phases;
+    let sum: u64 = Phase::ALL.iter().filter_map(|phase| phases.took(*phase)).map(|took| took.0).sum();
+    assert_eq!(Micros(sum), phases.total(), "{name}: the phases add up");
+    assert_eq!(phases.ttfb().is_some(), sample.status.is_some(), "{name}: first byte and status come together");
+    assert_eq!(sample.error.is_none(), sample.outcome.is_ok(), "{name}: a failure is explained: {:?}", sample.error);
+    if let Some(failed) = sample.failed_phase {
+        let last = Phase::ALL.into_iter().rfind(|phase| phases.took(*phase).is_some());
+        assert_eq!(last, Some(failed), "{name}: the phase that failed is the last one");
+    }
+    if !sample.outcome.is_ok() {
+        assert_eq!(sample.rates, Default::default(), "{name}: a failed transfer has no rates");
+        assert!(sample.intervals.is_empty(), "{name}");
+    }
+    assert_eq!(sample.labels.http.is_some(), sample.status.is_some(), "{name}: the version is that of an answer");
+    assert_eq!(sample.trail.trace_id.as_deref().map(str::len), Some(32), "{name}");
+}

@@ -1,0 +1,94 @@
+//! The table of hostile behaviours, each asked by a real transfer.
+
+use std::time::Duration;
+
+use bandprobe::{
+    model::{
+        flag::{Flag, Flags},
+        outcome::Outcome,
+        phase::Phase,
+        probe::PartName,
+        sample::Sample,
+        units::Bytes,
+    },
+    probe::{Prober, wanted::Wanted},
+};
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{Plan, assert_consistent, network, prober};
+use crate::fault::{Ask, CASES, Case, DEADLINES, FIRST, FaultServer, LAST, SIZE, certificate};
+
+/// Far above the sum of all deadlines of one row: only a hang gets here.
+const A_HANG: Duration = Duration::from_secs(60);
+
+/// Rows at once: most only wait.
+const AT_ONCE: usize = 16;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_hostile_behaviour_has_its_outcome_and_flags() {
+    let prober = prober(&network(Some(certificate::ca_pem())));
+    let mut rows = JoinSet::new();
+    let mut wrong = vec![];
+    for case in CASES {
+        if rows.len() == AT_ONCE {
+            wrong.extend(rows.join_next().await.unwrap().unwrap());
+        }
+        let prober = prober.clone();
+        rows.spawn(async move { judge(case, timeout(A_HANG, ask(case, &prober)).await.ok()) });
+    }
+    while let Some(row) = rows.join_next().await {
+        wrong.extend(row.unwrap());
+    }
+    assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
+}
+
+/// What is wrong with the sample of a row, if anything.
+fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
+    let Some(sample) = sample else { return Some(format!("{}: hangs", case.name)) };
+    assert_consistent(case.name, &sample);
+    let flags: Flags = sample.flags.iter().filter(|flag| !matches!(flag, Flag::TooSmall | Flag::Coarse)).collect();
+    let expected: Flags = case.flags.iter().copied().collect();
+    let phase_fits = phases_of(sample.outcome).contains(&sample.failed_phase);
+    if (sample.outcome, flags) == (case.outcome, expected) && phase_fits {
+        return None;
+    }
+    let (phase, error) = (sample.failed_phase, sample.error.unwrap_or_default());
+    Some(format!(
+        "{}: {} [{flags}] in {phase:?} ({error}), not {} [{expected}]",
+        case.name, sample.outcome, case.outcome
+    ))
+}
+
+/// In which phases a transfer can fail like this: `None` when all phases went by and the answer itself was refused.
+fn phases_of(outcome: Outcome) -> &'static [Option<Phase>] {
+    match outcome {
+        Outcome::ConnectRefused => &[Some(Phase::Connect)],
+        Outcome::TlsUntrusted
+        | Outcome::TlsExpired
+        | Outcome::TlsWrongName
+        | Outcome::TlsFailed
+        | Outcome::TlsTimeout => &[Some(Phase::Tls)],
+        Outcome::HeadersTimeout | Outcome::HeadersInvalid | Outcome::HeadersTooLarge => &[Some(Phase::Wait)],
+        Outcome::Stalled | Outcome::Truncated => &[Some(Phase::Receive)],
+        // By the socket, or by a coding that we did not ask for.
+        Outcome::BodyInvalid => &[Some(Phase::Receive), None],
+        Outcome::Reset => &[Some(Phase::Send), Some(Phase::Wait), Some(Phase::Receive)],
+        _ => &[None],
+    }
+}
+
+async fn ask(case: &Case, prober: &Prober) -> Sample {
+    let server = FaultServer::start(case.behaviour);
+    let (part, wanted) = match case.ask {
+        Ask::Range | Ask::Twice => (PartName::Start, Wanted::Range { first: FIRST, last: LAST }),
+        Ask::Full => (PartName::Full, Wanted::Whole),
+        Ask::Head => (PartName::Check, Wanted::Whole),
+    };
+    let plan = Plan { size: Some(Bytes(SIZE)), deadlines: DEADLINES, ..Plan::new(&server.url(), part, wanted) };
+    let first = plan.run(prober, None).await;
+    if case.ask != Ask::Twice {
+        return first.sample;
+    }
+    assert_eq!(first.sample.outcome, Outcome::Ok, "{}: the first", case.name);
+    plan.run(prober, first.connection).await.sample
+}

@@ -1,0 +1,88 @@
+//! Endpoints that strangers named do not make us dial into our own network.
+
+use bandprobe::{
+    config::{Network, Resolver},
+    model::{
+        outcome::Outcome,
+        phase::Phase,
+        probe::PartName,
+        sample::{Family, Sample},
+        target::Origin,
+    },
+    probe::wanted::Wanted,
+};
+
+use super::{Plan, assert_consistent, names::Names, network, prober};
+use crate::fault::{
+    FIRST, FaultServer, LAST, bytes,
+    server::{Behaviour, Port, Step},
+};
+
+fn server() -> FaultServer {
+    let script = |_| {
+        let range = "content-range: bytes 1000-2023/65536";
+        let head = format!("HTTP/1.1 206 Partial Content\r\n{range}\r\ncontent-length: 1024\r\n\r\n");
+        vec![Step::Request, Step::Send([head.into_bytes(), bytes(FIRST, LAST)].concat())]
+    };
+    FaultServer::start(Behaviour { port: Port::Http, script })
+}
+
+async fn ask(network: &Network, url: &str, origin: Origin) -> Sample {
+    let mut plan = Plan::new(url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+    plan.node.origin = origin;
+    let sample = plan.run(&prober(network), None).await.sample;
+    assert_consistent(url, &sample);
+    sample
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_lead_us_to_ourselves() {
+    let server = server();
+    let port = server.address().port();
+    let names = Names::start().await;
+    let servers = Network { resolver: Resolver::Servers(vec![names.address()]), ..network(None) };
+    let system = Network { resolver: Resolver::System, ..network(None) };
+    for (network, host) in [
+        (&servers, "127.0.0.1"),
+        (&servers, "[::ffff:127.0.0.1]"),
+        (&servers, "0.0.0.0"),
+        (&servers, "2130706433"),
+        (&servers, "here.test"),
+        (&servers, "mixed.test"),
+        (&system, "localhost"),
+    ] {
+        let sample = ask(network, &format!("http://{host}:{port}/x"), Origin::Discovered).await;
+        assert_eq!(sample.outcome, Outcome::Blocked, "{host}: {:?}", sample.error);
+        assert_eq!(sample.failed_phase, Some(Phase::Connect), "{host}");
+    }
+    assert_eq!(server.connections(), 0, "nothing was dialled");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_make_us_knock_on_other_services() {
+    for port in [22, 25, 1_023] {
+        let sample = ask(&network(None), &format!("http://8.8.8.8:{port}/x"), Origin::Discovered).await;
+        assert_eq!(sample.outcome, Outcome::Blocked, "{port}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_user_named_or_allowed_is_dialled() {
+    let server = server();
+    let open = Network { allow_private: true, ..network(None) };
+    let closed = network(None);
+    for (network, origin) in [(&open, Origin::Discovered), (&closed, Origin::Named)] {
+        let sample = ask(network, &server.url(), origin).await;
+        assert_eq!(sample.outcome, Outcome::Ok, "{origin:?}: {:?}", sample.error);
+        assert_eq!(sample.trail.remote_addr, Some(server.address().ip()));
+        assert_eq!(sample.labels.family, Some(Family::V4));
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_which_address_it_was() {
+    let server = FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
+    let sample = ask(&network(None), &server.url(), Origin::Named).await;
+    assert_eq!(sample.outcome, Outcome::ConnectRefused);
+    assert_eq!((sample.trail.remote_addr, sample.labels.family), (Some(server.address().ip()), Some(Family::V4)));
+}

@@ -1,0 +1,227 @@
+//! Whole runs against the demo's nodes, which behave as Argus does.
+
+use std::{sync::Arc, time::Duration};
+
+use bandprobe::{
+    demo::{Behaviour, Fault, Fleet, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    model::{
+        flag::Flag,
+        outcome::Outcome,
+        phase::Phase,
+        probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, Weight},
+        sample::{CacheState, Conn, HttpVersion, Sample},
+        target::{Asset, AssetKind, Node},
+        units::{Bytes, Micros},
+    },
+    probe::run::{Ended, Run},
+};
+
+use super::{Plan, assert_consistent, network, prober};
+use crate::fault;
+
+const FULL: Part = Part { name: PartName::Full, extent: Extent::Full };
+const START: Part = Part { name: PartName::Start, extent: Extent::First(Bytes(2 << 20)) };
+const TAIL: Part = Part { name: PartName::Tail, extent: Extent::Last(Bytes(256 << 10)) };
+const SEEK: Part = Part { name: PartName::Seek, extent: Extent::From { at: 0.5, bytes: Bytes(1 << 20) } };
+
+fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
+    Probe {
+        name: kind.label().into(),
+        kind,
+        every: Duration::from_secs(300),
+        spacing: Spacing::Memoryless,
+        weight: Weight::Heavy,
+        pick: Pick::Sticky,
+        parts: parts.to_vec(),
+        cache: CachePolicy::Hit,
+        deadlines: Deadlines { stall: Duration::from_millis(700), ..Deadlines::default() },
+    }
+}
+
+/// One run, its samples in order.
+async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, Ended) {
+    let run = Run { node: Arc::new(node.clone()), probe: Arc::new(probe.clone()), turn: 0, due: None };
+    let mut samples = vec![];
+    let ended = run.make(&prober(&network(ca)), |sample| samples.push(sample)).await;
+    for sample in samples.iter().filter(|sample| sample.outcome != Outcome::NotCached) {
+        assert_consistent(&node.id, sample);
+    }
+    assert_eq!(ended.bytes, samples.iter().filter_map(|sample| sample.bytes).sum::<u64>());
+    (samples, ended)
+}
+
+fn plain(behaviour: Behaviour) -> NodePlan {
+    NodePlan { behaviour, tls: false, link: None, ..NodePlan::standard().remove(0) }
+}
+
+fn image(id: &str) -> Asset {
+    Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None }
+}
+
+type Row = (Option<PartName>, Option<Conn>, Outcome);
+
+fn rows(samples: &[Sample]) -> Vec<Row> {
+    samples.iter().map(|sample| (sample.labels.part, sample.labels.conn, sample.outcome)).collect()
+}
+
+const fn row(part: PartName, conn: Conn, outcome: Outcome) -> Row {
+    (Some(part), Some(conn), outcome)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_is_checked_then_fetched_cold_and_warm() {
+    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    let expected = [
+        row(PartName::Check, Conn::Cold, Outcome::Ok),
+        row(PartName::Full, Conn::Cold, Outcome::Ok),
+        row(PartName::Full, Conn::Warm, Outcome::Ok),
+    ];
+    for (node, http) in fleet.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
+        let (samples, ended) = run(Some(fleet.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
+        assert_eq!(rows(&samples), expected);
+        let [check, cold, warm] = &samples[..] else { unreachable!("three rows") };
+        assert!(samples.iter().all(|sample| sample.labels.http == Some(http)));
+        assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Hit));
+        assert_eq!((check.bytes, check.expected_bytes), (None, None), "a check downloads nothing");
+        assert_eq!(cold.bytes, warm.bytes);
+        assert_eq!(cold.bytes, cold.expected_bytes);
+        assert_eq!(ended.bytes, cold.bytes.unwrap() * 2);
+        assert_eq!(warm.phases.took(Phase::Connect), None);
+        assert!(warm.rates.effective.is_some() && warm.rates.goodput.is_none() && warm.flags.contains(Flag::TooSmall));
+        assert_eq!(cold.trail.data_source.as_deref(), Some("local"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_video_is_started_and_sought_on_one_connection() {
+    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    for node in fleet.nodes() {
+        let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
+        let expected = [
+            row(PartName::Check, Conn::Cold, Outcome::Ok),
+            row(PartName::Start, Conn::Cold, Outcome::Ok),
+            row(PartName::Tail, Conn::Warm, Outcome::Ok),
+            row(PartName::Seek, Conn::Warm, Outcome::Ok),
+        ];
+        assert_eq!(rows(&samples), expected, "{:?}", samples.last());
+        let bytes: Vec<_> = samples[1..].iter().map(|sample| sample.bytes.unwrap()).collect();
+        assert_eq!(bytes, [2 << 20, 256 << 10, 1 << 20]);
+        let rated: Vec<_> = samples[1..].iter().map(|sample| sample.rates.goodput.is_some()).collect();
+        assert_eq!(rated, [true, false, true], "by what was planned");
+        assert!(samples[1..].iter().all(|sample| sample.trail.asset_id.as_deref() == Some(VIDEO_ID)));
+    }
+}
+
+#[tokio::test]
+async fn a_miss_is_told_and_never_fetched() {
+    let plan = NodePlan { fetch: Duration::from_millis(100), ..plain(Behaviour::Sound) };
+    let fleet = Fleet::start(vec![plan]).await.unwrap();
+    let mut node = fleet.nodes().remove(0);
+    node.assets = vec![image(UNCACHED_IMAGE_ID)];
+    let probe = probe(AssetKind::Image, &[FULL, FULL]);
+    // Twice: had the first run asked for a byte, the second would find the object on its way.
+    for _ in 0..2 {
+        let (samples, ended) = run(None, &node, &probe).await;
+        assert_eq!(rows(&samples), [row(PartName::Check, Conn::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]);
+        assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Miss));
+        assert_eq!(samples[1].phases.total(), Micros::ZERO);
+        assert_eq!(ended, Ended::default());
+    }
+    node.assets.push(image(IMAGE_ID));
+    let (samples, _) = run(None, &node, &probe).await;
+    let parts: Vec<_> = samples.iter().map(|sample| (sample.labels.part.unwrap(), sample.labels.cache)).collect();
+    let (miss, hit) = (CacheState::Miss, CacheState::Hit);
+    let expected = [(PartName::Check, miss), (PartName::Check, hit), (PartName::Full, hit), (PartName::Full, hit)];
+    assert_eq!(parts, expected, "the next candidate is cached");
+
+    node.assets.truncate(1);
+    let cold = Probe { cache: CachePolicy::Miss, parts: vec![FULL], ..probe };
+    let (samples, _) = run(None, &node, &cold).await;
+    assert_eq!(
+        rows(&samples),
+        [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Full, Conn::Cold, Outcome::Ok)]
+    );
+    assert_eq!(samples[1].labels.cache, CacheState::Miss);
+    let (samples, _) = run(None, &node, &cold).await;
+    assert_ne!(samples[0].labels.cache, CacheState::Miss, "the declared cold-cache probe did fetch it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
+    let faults = vec![
+        (Fault::ServerError, Outcome::Http5xx),
+        (Fault::ResetMidBody, Outcome::Reset),
+        (Fault::StallMidBody(Duration::from_secs(30)), Outcome::Stalled),
+        (Fault::TruncatedBody, Outcome::Truncated),
+        (Fault::ObjectNotFound, Outcome::ObjectNotFound),
+    ];
+    for tls in [false, true] {
+        let cycle = faults.iter().map(|(fault, _)| *fault).collect();
+        let plan = NodePlan { tls, ..plain(Behaviour::Failing(cycle)) };
+        let fleet = Fleet::start(vec![plan]).await.unwrap();
+        let node = fleet.nodes().remove(0);
+        for (fault, outcome) in &faults {
+            let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL])).await;
+            let expected = [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Start, Conn::Cold, *outcome)];
+            // HTTP/2 has no end of a body but by its stream: a broken one is a reset.
+            let broken = [Outcome::Truncated, Outcome::Reset].contains(outcome);
+            if tls && broken {
+                assert!([Outcome::Truncated, Outcome::Reset].contains(&samples[1].outcome), "{fault:?}");
+            } else {
+                assert_eq!(rows(&samples), expected, "{fault:?}: {:?}", samples[1].error);
+            }
+            assert_eq!(samples.len(), 2, "no further part");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_limits_us_is_left_alone() {
+    for (status, retry_after, seconds) in [
+        ("429 Too Many Requests", "", 600),
+        ("429 Too Many Requests", "retry-after: 30\r\n", 600),
+        ("503 Service Unavailable", "retry-after: 1800\r\n", 1_800),
+        ("429 Too Many Requests", "retry-after: Fri, 31 Dec 2049 23:59:59 GMT\r\n", 600),
+        ("429 Too Many Requests", "retry-after: 18446744073709551615\r\n", 86_400),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\n{retry_after}content-length: 0\r\n\r\n");
+        let (samples, ended) = scripted(answer.into(), None).await;
+        assert_eq!(samples[0].outcome, Outcome::RateLimited);
+        assert_eq!(samples.len(), 1);
+        assert_eq!(ended.leave_alone, Some(Duration::from_secs(seconds)), "{retry_after}");
+    }
+}
+
+#[tokio::test]
+async fn whole_content_is_compared_with_its_registered_hash() {
+    let whole = fault::asset();
+    let multihash = [&[0x1e, 0x20][..], blake3::hash(&whole).as_bytes()].concat();
+    let right = bs58::encode(multihash).into_string();
+    assert!(right.starts_with("gW"), "as Joystream's hashes do: {right}");
+    let answer = [b"HTTP/1.1 200 OK\r\ncontent-length: 65536\r\n\r\n".to_vec(), whole].concat();
+    let wrong = right.replacen("gW", "gX", 1);
+    for (hash, outcome) in [(right, Outcome::Ok), (wrong, Outcome::WrongHash)] {
+        let (samples, _) = scripted(answer.clone(), Some(&hash)).await;
+        assert_eq!(samples[0].outcome, outcome, "{hash}: {:?}", samples[0].error);
+        assert_eq!(samples[0].failed_phase, None, "all phases went by");
+        assert_eq!(samples[0].rates.effective.is_some(), outcome.is_ok());
+    }
+}
+
+/// A run of one whole image against a server that sends this answer.
+async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, Ended) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::wanted::Wanted::Whole).node;
+    node.assets[0].hash = hash.map(Arc::from);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4_096];
+        let _ = socket.read(&mut request).await;
+        let _ = socket.write_all(&answer).await;
+        let _ = socket.read(&mut request).await;
+    });
+    run(None, &node, &probe(AssetKind::Image, &[FULL])).await
+}

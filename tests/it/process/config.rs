@@ -1,0 +1,114 @@
+//! Bad input: what is wrong, where, and what to do, with the right exit code.
+
+use std::fs;
+
+use super::{Ended, World, bandprobe, sound};
+
+#[test]
+fn a_bad_config_is_78_from_every_command_and_named_by_file_key_and_hint() {
+    let world = World::new(vec![sound("a")]);
+    let influx = "[influxdb]\nurl = \"http://127.0.0.1:8086\"\norg = \"o\"\nbucket = \"b\"\n";
+    world.write("empty.token", "\n");
+    world.write("two.token", "s3cret-a\ns3cret-b\n");
+    let database = |line: &str| format!("{influx}{line}\n");
+    let rows = [
+        (
+            "key.toml",
+            "[limits]\nbytes-per-dya = \"5 GB\"\n".to_owned(),
+            ["limits.bytes-per-dya", "did you mean `bytes-per-day`?"],
+        ),
+        ("unreadable.toml", database("token-file = \"none.token\""), ["influxdb.token-file", "none.token"]),
+        ("empty.toml", database("token-file = \"empty.token\""), ["influxdb.token-file", "is empty"]),
+        ("lines.toml", database("token-file = \"two.token\""), ["influxdb.token-file", "line"]),
+        (
+            "scheme.toml",
+            database("token-file = \"two.token\"").replace("http://127", "127"),
+            ["influxdb.url", "http://"],
+        ),
+        (
+            "endpoint.toml",
+            "[[source]]\nkind = \"static\"\nnodes = [{ id = \"x\", endpoint = \"x.example\", assets = [] }]\n"
+                .to_owned(),
+            ["source[1].nodes[0].endpoint", "https://"],
+        ),
+    ];
+    for (name, section, said) in rows {
+        let config = world.config(name, None, &section);
+        let config = config.to_str().unwrap();
+        for command in ["check", "run", "once"] {
+            let Ended { code, stdout, stderr } = bandprobe(&[command, "-c", config]);
+            assert_eq!((code, stdout.as_str()), (Some(78), ""), "{command} {name}: {stderr}");
+            assert!(stderr.contains(name), "{command} {name}: {stderr}");
+            said.iter().for_each(|text| assert!(stderr.contains(text), "{command} {name}: {stderr}"));
+        }
+        assert!(!stderr_of(&["check", "-c", config]).contains("s3cret"), "no secret is shown");
+    }
+    assert!(!world.archive().exists(), "a bad config leaves nothing behind");
+    let missing = world.path("missing.toml");
+    for command in ["check", "run", "once", "report"] {
+        let ended = bandprobe(&[command, "-c", missing.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(78), "{command}");
+        assert!(ended.stderr.contains("missing.toml"), "{}", ended.stderr);
+    }
+}
+
+fn stderr_of(args: &[&str]) -> String {
+    bandprobe(args).stderr
+}
+
+#[test]
+fn an_archive_that_cannot_be_written_is_a_failure_that_says_where() {
+    let world = World::new(vec![sound("a")]);
+    let file = world.write("file", "in the way");
+    let config = world.config("config.toml", None, "");
+    let text = fs::read_to_string(&config).unwrap().replace("dir = \"archive\"", "dir = \"file/below\"");
+    fs::write(&config, text).unwrap();
+    for command in ["run", "once"] {
+        let ended = bandprobe(&[command, "-c", config.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let place = file.join("below");
+        for text in [place.to_str().unwrap(), "archive.dir", "Not a directory"] {
+            assert_eq!(ended.stderr.matches(text).count(), 1, "{text} in {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_2_and_says_what_would_be_right() {
+    let world = World::new(vec![sound("a"), sound("b")]);
+    let config = world.config("config.toml", None, "");
+    let config = config.to_str().unwrap();
+    for (args, said) in [
+        (&["probe", "ftp://x"][..], "only http and https"),
+        (&["probe", "node.example"], "https://node.example.net/"),
+        (&["probe", "http://"], "host"),
+        (&["probe", "http://u:p@x/"], "user or password"),
+        (&["probe", "http://x/", "--range", "5-1"], "behind"),
+        (&["probe", "http://x/", "--range", "5"], "0-1023"),
+        (&["probe", "http://x/", "--http", "2"], "https"),
+        (&["probe", "http://x/", "--http", "3"], "1.1"),
+        (&["once", "-c", config, "--node", "c"], "no node `c`"),
+        (&["once", "-c", config, "--node", "c"], "there are a, b"),
+        (&["once", "-c", config, "--probe", "images"], "there are image, video"),
+        (&["once"], "--config"),
+        (&["report"], "--archive"),
+        (&["spool", "status"], "--archive"),
+        (&["demo", "--duration", "soon"], "duration"),
+        (&["nonsense"], "nonsense"),
+    ] {
+        let ended = bandprobe(args);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{args:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
+    }
+    assert!(!world.archive().exists());
+}
+
+#[test]
+fn a_good_config_is_checked_without_a_trace() {
+    let world = World::new(vec![sound("a")]);
+    let config = world.config("config.toml", None, "");
+    let ended = bandprobe(&["check", "-c", config.to_str().unwrap()]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(ended.stdout.contains("node a: "), "{}", ended.stdout);
+    assert!(!world.archive().exists());
+}

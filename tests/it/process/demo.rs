@@ -1,0 +1,90 @@
+//! `bandprobe demo`.
+
+use std::{collections::BTreeMap, path::PathBuf, thread};
+
+use bandprobe::{archive::status::status, record::schema};
+use tempfile::TempDir;
+
+use super::{Child, Ended, bandprobe, command, points};
+
+const NODES: [&str; 4] = ["fast", "limited", "slow-backend", "failing"];
+
+/// The directory that a demo named, and how many points it said are there.
+fn left_behind(root: &TempDir, stdout: &str) -> (PathBuf, u64) {
+    let line = stdout.lines().find(|line| line.contains(" points are in ")).unwrap();
+    let (points, rest) = line.split_once(" points are in ").unwrap();
+    (root.path().join(rest.split_once(';').unwrap().0), points.parse().unwrap())
+}
+
+fn demo(root: &TempDir, duration: &str) -> Child {
+    Child::spawn(command(&["demo", "--duration", duration]).current_dir(root.path()))
+}
+
+fn table_holds_all_nodes(ended: &Ended) {
+    let (_, table) = ended.stdout.split_once("from demo").unwrap_or_else(|| panic!("no table: {ended:?}"));
+    for node in NODES {
+        assert!(table.lines().any(|line| line.trim_start().starts_with(node)), "{node}: {table}");
+    }
+}
+
+#[test]
+fn two_demos_beside_each_other_show_every_node_and_leave_their_points() {
+    let root = TempDir::new().unwrap();
+    let demos = [demo(&root, "6s"), demo(&root, "6s")];
+    let ended = demos.map(|demo| thread::spawn(|| demo.end())).map(|demo| demo.join().unwrap());
+    let mut dirs = Vec::new();
+    for ended in &ended {
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+        table_holds_all_nodes(ended);
+        let (dir, said) = left_behind(&root, &ended.stdout);
+        let waiting = status(&dir).unwrap();
+        assert_eq!((waiting.spool.points, waiting.open.points), (said, 0));
+        assert_eq!(points(&dir).len() as u64, said);
+        figures_are_those_of_the_nodes(&dir);
+        let report = bandprobe(&["report", "--archive", dir.to_str().unwrap()]);
+        assert_eq!(report.code, Some(0));
+        assert!(ended.stdout.contains(report.stdout.trim_end()), "the same table:\n{}", report.stdout);
+        dirs.push(dir);
+    }
+    assert_ne!(dirs[0], dirs[1]);
+}
+
+fn figures_are_those_of_the_nodes(dir: &std::path::Path) {
+    let transfers: Vec<_> =
+        points(dir).into_iter().filter(|point| point.0 == schema::transfer::MEASUREMENT.name).collect();
+    let number = |fields: &BTreeMap<String, String>, name: &str| -> Option<u64> {
+        fields.get(name)?.strip_suffix('i')?.parse().ok()
+    };
+    let of = |node: &'static str| {
+        transfers.iter().filter(move |(_, tags, ..)| tags["node"] == node && tags["outcome"] == "ok")
+    };
+    assert!(of("slow-backend").count() > 3);
+    for (_, _, fields, _) in of("slow-backend") {
+        assert!(number(fields, "wait_us") >= Some(80_000), "{fields:?}");
+        let path = number(fields, "rtt_us").into_iter().chain(number(fields, "connect_us")).min().unwrap_or(0);
+        assert!(number(fields, "server_us").unwrap() + path >= 80_000, "{fields:?}");
+    }
+    for (_, _, fields, _) in of("limited").filter(|(_, _, fields, _)| fields["valid"] == "1i") {
+        let Some(goodput) = number(fields, "goodput_bps") else { continue };
+        assert!((19_000_000..=21_000_000).contains(&goodput), "a token bucket of 20 Mbit/s: {goodput}");
+    }
+    let failures = transfers.iter().filter(|(_, tags, ..)| tags["outcome"] != "ok");
+    assert!(failures.clone().count() > 0 && failures.into_iter().all(|(_, tags, ..)| tags["node"] == "failing"));
+}
+
+#[test]
+fn an_interrupt_ends_it_early_with_its_table() {
+    let root = TempDir::new().unwrap();
+    let child = demo(&root, "10m");
+    super::until("every node was probed", || {
+        let Some(dir) = std::fs::read_dir(root.path()).unwrap().flatten().next() else { return false };
+        let seen = super::archived(&dir.path());
+        NODES.iter().all(|node| seen.iter().any(|(tags, _)| tags.iter().any(|tag| tag == node)))
+    });
+    child.signal("INT");
+    let ended = child.end();
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    table_holds_all_nodes(&ended);
+    let (dir, said) = left_behind(&root, &ended.stdout);
+    assert_eq!(points(&dir).len() as u64, said);
+}
