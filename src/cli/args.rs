@@ -220,6 +220,9 @@ fn parse_url(text: &str) -> Result<Url, String> {
         return Err("a user or password in the URL is not supported".to_owned());
     }
     url.set_fragment(None);
+    if url.as_str().len() > MAX_URL {
+        return Err(format!("it is longer than {MAX_URL} characters"));
+    }
     Ok(url)
 }
 
@@ -232,3 +235,6 @@ fn parse_range(text: &str) -> Result<Extent, String> {
     }
     Ok(Extent::Exactly { first, last })
 }
+
+/// Longer URLs are refused by most servers anyway.
+const MAX_URL: usize = 8_000;

@@ -85,7 +85,8 @@ impl Fetcher {
     async fn exchange(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
         let deadlines = Deadlines { headers: TOTAL, body: TOTAL, stall: TOTAL, ..Deadlines::default() };
         let mut timing = Timing::start(Instant::now());
-        let line = self.dialer.open(url, false, &deadlines, Meter::new(), &mut timing).await?;
+        let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
+        let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
         let mut connection = Connection::start(line).await?;
         let mut request = connection.request(Method::GET, url);
         let headers = request.headers_mut();
