@@ -156,4 +156,4 @@ async fn tick(duration: Duration, progress: &Progress) {
 }
 
 const IMAGE_EVERY: Duration = Duration::from_millis(1_500);
-const VIDEO_EVERY: Duration = Duration::from_secs(5);
+const VIDEO_EVERY: Duration = Duration::from_secs(4);

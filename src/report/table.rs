@@ -109,12 +109,18 @@ fn notes(text: &mut String, row: &Row) {
 }
 
 fn verdicts(text: &mut String, rows: &[Row], look: Look) {
-    let ttfb = rows.iter().filter_map(|row| Some((row.ttfb.p50?, row))).min_by_key(|(median, _)| *median);
+    let ttfb = rows
+        .iter()
+        .filter_map(|row| Some((row.ttfb.p50?, row)))
+        .min_by_key(|(median, row)| (row.ttfb.count < FEW, *median));
     let figure =
         ttfb.map(|(median, row)| (median < TTFB_TARGET, format!("{median} ({}, n={})", row.node, row.ttfb.count)));
     verdict(text, look, "best median TTFB", &format!("< {TTFB_TARGET}"), figure);
 
-    let goodput = rows.iter().filter_map(|row| Some((row.goodput.p50?, row))).max_by_key(|(median, _)| *median);
+    let goodput = rows
+        .iter()
+        .filter_map(|row| Some((row.goodput.p50?, row)))
+        .max_by_key(|(median, row)| (row.goodput.count >= FEW, *median));
     let figure = goodput
         .map(|(median, row)| (median > GOODPUT_TARGET, format!("{median} ({}, n={})", row.node, row.goodput.count)));
     verdict(text, look, "best median goodput", &format!("> {GOODPUT_TARGET}"), figure);
@@ -183,6 +189,8 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
     text.push('\n');
 }
 
+/// With fewer values than this a median is best only when nobody has more: the one good answer of a failing node is none.
+const FEW: u64 = 3;
 const HEADERS: [&str; 12] =
     ["node", "downloads", "ok", "TTFB p50", "p90", "n", "goodput p50", "p10", "n", "hits", "n", "invalid"];
 

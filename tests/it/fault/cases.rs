@@ -154,6 +154,9 @@ const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 /// RST_STREAM of stream 1, INTERNAL_ERROR (§6.4).
 const RST_STREAM: [u8; 13] = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2];
 
+/// PING (§6.7).
+const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
 const HTML: &str = "<!doctype html><title>Welcome</title><p>Please log in.";
 const PLAIN: Port = Http;
 
@@ -199,6 +202,7 @@ pub(crate) const CASES: &[Case] = &[
     row("stall_mid_head", Ask::Range, PLAIN, |_| vec![Request, Send(right()[..40].to_vec()), Hold], Outcome::HeadersTimeout),
     row("head_in_slow_drips", Ask::Range, PLAIN, |_| vec![Request, Drip(right(), Duration::from_millis(100))], Outcome::HeadersTimeout),
     row("interim_responses_only", Ask::Range, PLAIN, |_| vec![Request, Send(head("103 Early Hints", &[])), Hold], Outcome::HeadersTimeout),
+    row("interim_responses_without_end", Ask::Range, PLAIN, |_| vec![Request, Endless(head("103 Early Hints", &["link: </x>; rel=preload"]))], Outcome::HeadersTimeout),
     row("head_over_64_kib", Ask::Range, PLAIN, |_| {
         let large: String = (0..80).map(|n| format!("x-large-{n}: {}\r\n", "y".repeat(1_000))).collect();
         vec![Request, Send([open_ended(right()), large.into(), b"\r\n".to_vec(), part()].concat())]
@@ -223,6 +227,7 @@ pub(crate) const CASES: &[Case] = &[
     // Argus while it fetches: the end of the range is ignored.
     flagged(row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), b"0\r\n\r\n".to_vec()].concat()), Outcome::Ok), &[Flag::Overshoot]),
     flagged(row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok), &[Flag::Overshoot]),
+    flagged(row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok), &[Flag::Overshoot]),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("chunk_size_not_hex", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&half()), b"zz\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
@@ -281,5 +286,6 @@ pub(crate) const CASES: &[Case] = &[
     // HTTP/2.
     row("http2_goaway", Ask::Range, Http2, |_| vec![Send([&SETTINGS[..], &GOAWAY].concat()), Hold], Outcome::Reset),
     row("http2_rst_stream", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(RST_STREAM.to_vec()), Hold], Outcome::Reset),
+    row("http2_pings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(PING.repeat(100))], Outcome::HeadersTimeout),
     row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];

@@ -1,16 +1,25 @@
 //! Every deadline, at its very moment.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bandprobe::{
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion},
     net::{failure::Cause, http::End},
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::link::{ACK, BOTH, Eager, Link, PING, Script, connect, fetch, frame, ms};
 
 const SEC: Duration = Duration::from_secs(1);
+
+/// What a peer sends that never pauses, in bytes: far more than can be read within the deadlines of that test.
+const FLOOD: usize = 512 << 20;
 
 /// How a body ended, without its parts.
 #[derive(Debug, PartialEq)]
@@ -123,7 +132,7 @@ async fn slow_is_told_from_stalled_and_from_late() {
 }
 
 /// In real time: such a peer leaves paused time no moment in which to move.
-#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+#[tokio::test]
 async fn a_peer_that_never_pauses_outlasts_no_deadline() {
     let deadlines = Deadlines { body: ms(200), stall: ms(100), ..Deadlines::default() };
     let ping_ack = frame(PING, ACK, 0, &[0; 8]);
@@ -133,13 +142,17 @@ async fn a_peer_that_never_pauses_outlasts_no_deadline() {
     ] {
         let mut script = Script::new(http);
         script.head(Duration::ZERO, usize::MAX >> 1, 0);
-        let mut bytes = script.bytes().into_iter().chain(rest.into_iter().cycle());
+        let mut bytes = script.bytes().into_iter().chain(rest.into_iter().cycle().take(FLOOD));
+        let dried_up = Arc::new(AtomicBool::new(false));
+        let tell = dried_up.clone();
         let flood = Eager::new(move |buf| {
             let piece: Vec<_> = bytes.by_ref().take(buf.remaining().min(4_096)).collect();
             buf.put_slice(&piece);
+            tell.fetch_or(piece.is_empty(), Ordering::Relaxed);
         });
         let mut connection = connect(http, flood).await;
-        let body = timeout(SEC * 60, fetch(&mut connection, &deadlines, u64::MAX)).await.expect(name).unwrap();
+        let body = fetch(&mut connection, &deadlines, u64::MAX).await.unwrap();
         assert_eq!(Ended::from(&body.received.end), ended, "{name}");
+        assert!(!dried_up.load(Ordering::Relaxed), "{name}: it ended only when the peer fell silent");
     }
 }

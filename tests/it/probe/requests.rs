@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bandprobe::{
-    model::{outcome::Outcome, phase::Phase, probe::PartName, units::Micros},
+    config::{HttpChoice, Network},
+    model::{outcome::Outcome, phase::Phase, probe::PartName, sample::HttpVersion, units::Micros},
     probe::wanted::Wanted,
 };
 
@@ -90,5 +91,24 @@ async fn the_first_byte_is_that_of_the_final_head() {
         let [wait, receive] = [took(Phase::Wait), took(Phase::Receive)];
         let late = if begins_late { wait } else { receive };
         assert!(late >= Micros::from(THINKS), "{name}: wait {wait}, receive {receive}");
+    }
+}
+
+#[tokio::test]
+async fn the_http_version_is_the_one_asked_for_or_none() {
+    use HttpChoice::{Auto, Http1, Http2};
+    let script = |_| vec![Step::Request, Step::Send(answer())];
+    for (choice, port, outcome, http) in [
+        (Auto, Port::Https(Flaw::None), Outcome::Ok, Some(HttpVersion::Http1)),
+        (Http1, Port::Https(Flaw::None), Outcome::Ok, Some(HttpVersion::Http1)),
+        (Http2, Port::Https(Flaw::None), Outcome::TlsFailed, None),
+        (Http1, Port::Http2, Outcome::TlsFailed, None),
+        (Auto, Port::Http, Outcome::Ok, Some(HttpVersion::Http1)),
+    ] {
+        let network = Network { http: choice, ..network(Some(certificate::ca_pem())) };
+        let server = FaultServer::start(Behaviour { port, script });
+        let plan = Plan::new(&server.url(), PartName::Start, range());
+        let sample = plan.run(&prober(&network), None).await.sample;
+        assert_eq!((sample.outcome, sample.labels.http), (outcome, http), "{choice:?} {port:?}: {:?}", sample.error);
     }
 }

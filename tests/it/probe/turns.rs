@@ -48,18 +48,38 @@ async fn waiting_for_the_permit_is_lateness_and_not_latency() {
     assert!(second.lateness.0 >= due, "the one before it is over");
 }
 
-#[tokio::test]
-async fn a_hanging_heavy_transfer_delays_no_other_and_both_know_it() {
+/// A heavy transfer that hangs for 1.8 s before its answer, and another one that is asked for at the same time.
+async fn beside_a_hanging_one(other: fn(usize) -> Vec<Step>) -> [Sample; 2] {
     let hangs = |_| vec![Step::Request, Step::Pause(Duration::from_millis(1_800)), answer()];
     let hanging = FaultServer::start(Behaviour { port: Port::Http, script: hangs });
-    let sound = FaultServer::start(Behaviour { port: Port::Http, script: |_| vec![Step::Request, answer()] });
+    let other = FaultServer::start(Behaviour { port: Port::Http, script: other });
     let prober = prober_within(&network(None), [1, 8, 1]);
-    let [hanging, sound] = [plan(&hanging, "a", Weight::Heavy), plan(&sound, "b", Weight::Heavy)];
-    let (hung, other) = tokio::join!(hanging.run(&prober, None), sound.run(&prober, None));
-    let ended = |sample: &Sample| sample.lateness.0 + sample.phases.total().0;
-    assert!(ended(&other.sample) < ended(&hung.sample), "it did not wait for the end");
-    for sample in [&hung.sample, &other.sample] {
-        assert_eq!(sample.outcome, Outcome::Ok);
+    let [hanging, other] = [plan(&hanging, "a", Weight::Heavy), plan(&other, "b", Weight::Heavy)];
+    let (hung, other) = tokio::join!(hanging.run(&prober, None), other.run(&prober, None));
+    let samples = [hung.sample, other.sample];
+    assert!(samples.iter().all(|sample| sample.outcome == Outcome::Ok));
+    samples
+}
+
+#[tokio::test]
+async fn a_hanging_heavy_transfer_delays_no_other() {
+    let samples = beside_a_hanging_one(|_| vec![Step::Request, answer()]).await;
+    let [hung, other] = samples.each_ref().map(|sample| sample.lateness.0 + sample.phases.total().0);
+    assert!(other < hung, "it did not wait for the end");
+    assert!(samples.iter().all(|sample| !sample.flags.contains(Flag::Concurrent)), "no byte flowed beside another");
+}
+
+#[tokio::test]
+async fn heavy_transfers_that_flow_side_by_side_know_it() {
+    let trickles = |_| {
+        let head =
+            "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 1000-2023/65536\r\ncontent-length: 1024\r\n\r\n";
+        let body = bytes(FIRST, LAST);
+        let pieces =
+            body.chunks(128).flat_map(|piece| [Step::Pause(Duration::from_millis(300)), Step::Send(piece.into())]);
+        [Step::Request, Step::Send(head.into())].into_iter().chain(pieces).collect()
+    };
+    for sample in beside_a_hanging_one(trickles).await {
         assert!(sample.flags.contains(Flag::Concurrent) && !sample.is_valid());
     }
 }
