@@ -16,6 +16,8 @@ pub fn start(level: &str) {
         .with_writer(io::stderr)
         .with_ansi(may_colour(&io::stderr()))
         .with_target(false)
+        // It would tell stderr that stderr is gone, and panic: a worker outlives the reader of its logs.
+        .log_internal_errors(false)
         .try_init();
 }
 

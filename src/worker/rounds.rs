@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use rand::RngExt;
 use tokio::{
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
 
@@ -33,11 +33,12 @@ struct Entry {
     turns: usize,
 }
 
-/// A finished run, with what it was.
-struct Finished {
+/// A run that has begun and not ended.
+struct UnderWay {
     key: usize,
-    reservation: Option<Reservation>,
-    ended: Ended,
+    reservation: Reservation,
+    /// What it may download at the most.
+    planned: Bytes,
 }
 
 /// The state of the schedule.
@@ -49,7 +50,8 @@ struct Rounds<'a> {
     budget: Budget,
     /// Nodes that limited us, until when.
     left_alone: HashMap<Arc<str>, Instant>,
-    running: JoinSet<Finished>,
+    running: JoinSet<Ended>,
+    under_way: HashMap<task::Id, UnderWay>,
     start: Instant,
 }
 
@@ -61,21 +63,21 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
     let queue = Queue::new(slots, Micros::ZERO, &mut rand::rng());
     let limits = &config.limits;
     let budget = Budget::new(limits.bytes_per_day, limits.bytes_per_node_per_day, load_spent(config));
-    let left_alone = HashMap::new();
-    let mut rounds = Rounds { pipeline, config, entries, queue, budget, left_alone, running: JoinSet::new(), start };
+    let (left_alone, running, under_way) = (HashMap::new(), JoinSet::new(), HashMap::new());
+    let mut rounds = Rounds { pipeline, config, entries, queue, budget, left_alone, running, under_way, start };
     let mut stop = std::pin::pin!(stop);
     loop {
         let due = rounds.queue.next_due().map_or(FAR, Micros::as_duration);
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(finished) = rounds.running.join_next() => rounds.settle(finished),
+            Some(joined) = rounds.running.join_next_with_id() => rounds.settle(joined),
             () = sleep_until(start + due) => rounds.begin_due(),
         }
     }
     rounds.running.abort_all();
-    while let Some(finished) = rounds.running.join_next().await {
-        rounds.settle(finished);
+    while let Some(joined) = rounds.running.join_next_with_id().await {
+        rounds.settle(joined);
     }
 }
 
@@ -134,11 +136,11 @@ impl Rounds<'_> {
         let Some(intended) = self.queue.start(key, now) else { return };
         let entry = &mut self.entries[key];
         let limited = self.left_alone.get(&entry.node.id).is_some_and(|until| *until > Instant::now());
-        let reservation = match limited {
+        let admitted = match limited {
             true => None,
             false => admit(&mut self.budget, entry),
         };
-        let Some(reservation) = reservation else {
+        let Some((reservation, planned)) = admitted else {
             tracing::debug!(node = %entry.node.id, probe = %entry.probe.name, limited, "run skipped");
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             self.queue.finish(key);
@@ -149,42 +151,44 @@ impl Rounds<'_> {
         entry.turns += 1;
         self.pipeline.tally().count(|counters| counters.runs_started += 1);
         let (prober, sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
-        let making = async move {
-            let ended = run.make(&prober, sink).await;
-            Finished { key, reservation: Some(reservation), ended }
-        };
-        self.running.spawn_on(making, self.pipeline.measuring().handle());
+        let making = async move { run.make(&prober, sink).await };
+        let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
+        self.under_way.insert(task.id(), UnderWay { key, reservation, planned });
     }
 
-    fn settle(&mut self, finished: Result<Finished, tokio::task::JoinError>) {
-        let finished = match finished {
-            Ok(finished) => finished,
-            Err(error) if error.is_cancelled() => return,
-            Err(error) => {
-                tracing::error!("a run ended in a bug of ours, please report it: {error}");
-                return;
+    /// Books a run that ended, was cut off, or ran into a bug.
+    fn settle(&mut self, joined: Result<(task::Id, Ended), JoinError>) {
+        let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+        let Some(UnderWay { key, reservation, planned }) = self.under_way.remove(&id) else { return };
+        self.queue.finish(key);
+        // What a run has taken that did not come to its end is not known: all that it may.
+        let mut downloaded = planned;
+        match joined {
+            Ok((_, ended)) => {
+                downloaded = Bytes(ended.bytes);
+                let node = &self.entries[key].node.id;
+                if let Some(wait) = ended.leave_alone {
+                    let seconds = wait.as_secs();
+                    tracing::warn!(%node, seconds, "the node limits us: no downloads from it for a while");
+                    self.left_alone.insert(node.clone(), Instant::now() + wait);
+                }
             }
-        };
-        self.queue.finish(finished.key);
-        let node = &self.entries[finished.key].node.id;
-        if let Some(wait) = finished.ended.leave_alone {
-            tracing::warn!(%node, seconds = wait.as_secs(), "the node limits us: no downloads from it for a while");
-            self.left_alone.insert(node.clone(), Instant::now() + wait);
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => tracing::error!("a run ended in a bug of ours, please report it: {error}"),
         }
-        if let Some(reservation) = finished.reservation {
-            self.budget.spend(today(), reservation, Bytes(finished.ended.bytes));
-            if let Err(error) = state::store(&self.config.archive.dir, BUDGET_STATE, self.budget.spent()) {
-                tracing::debug!("the budget's state is not kept: {error}");
-            }
+        self.budget.spend(today(), reservation, downloaded);
+        if let Err(error) = state::store(&self.config.archive.dir, BUDGET_STATE, self.budget.spent()) {
+            tracing::debug!("the budget's state is not kept: {error}");
         }
     }
 }
 
-/// Room in the budgets for a run of this entry, by the asset that it would most likely take.
-fn admit(budget: &mut Budget, entry: &Entry) -> Option<Reservation> {
+/// Room in the budgets for a run of this entry, by the asset that it would most likely take, and how much that is.
+fn admit(budget: &mut Budget, entry: &Entry) -> Option<(Reservation, Bytes)> {
     let asset = entry.node.assets.iter().find(|asset| asset.kind == entry.probe.kind)?;
-    match budget.admit(today(), &entry.node.id, planned_bytes(&entry.probe, asset)) {
-        Admission::Go(reservation) => Some(reservation),
+    let planned = planned_bytes(&entry.probe, asset);
+    match budget.admit(today(), &entry.node.id, planned) {
+        Admission::Go(reservation) => Some((reservation, planned)),
         Admission::SkipDay | Admission::SkipNode => None,
     }
 }

@@ -26,8 +26,9 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Mutex<Counts>>);
 
+/// What was counted in some time.
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     counters: WorkerCounters,
     /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
@@ -50,10 +51,28 @@ impl Tally {
         }
     }
 
-    /// The worker's point, after which counting starts again.
-    #[must_use]
-    pub fn point(&self, config: &Config, config_hash: &str, now: Timestamp) -> Point {
-        let Counts { counters, mut lateness } = std::mem::take(&mut *self.lock());
+    /// What was counted since it was last taken.
+    pub(super) fn take(&self) -> Counts {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// Counts what could not be told once more, for the next time.
+    pub(super) fn put_back(&self, untold: Counts) {
+        let mut counts = self.lock();
+        counts.counters = sum(&counts.counters, &untold.counters);
+        let room = MAX_LATENESS - counts.lateness.len().min(MAX_LATENESS);
+        counts.lateness.extend(untold.lateness.into_iter().take(room));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// The worker's point.
+    pub(super) fn point(&self, config: &Config, config_hash: &str, now: Timestamp) -> Point {
+        let mut lateness = self.lateness.clone();
         lateness.sort_unstable();
         let count = lateness.len() as u64;
         let lateness_p99 = nearest_rank(lateness.into_iter().map(|value| (value, 1)), count, 99).map(Micros);
@@ -68,11 +87,24 @@ impl Tally {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
         };
-        worker_point(&config.vantage, now, &counters, &gauges)
+        worker_point(&config.vantage, now, &self.counters, &gauges)
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
+    WorkerCounters {
+        runs_started: a.runs_started + b.runs_started,
+        runs_missed: a.runs_missed + b.runs_missed,
+        runs_skipped_budget: a.runs_skipped_budget + b.runs_skipped_budget,
+        transfers: a.transfers + b.transfers,
+        failed: a.failed + b.failed,
+        points_written: a.points_written + b.points_written,
+        points_rejected: a.points_rejected + b.points_rejected,
+        points_dropped: a.points_dropped + b.points_dropped,
+        values_clamped: a.values_clamped + b.values_clamped,
+        values_dropped: a.values_dropped + b.values_dropped,
+        retries: a.retries + b.retries,
+        bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
     }
 }
 
@@ -100,10 +132,33 @@ fn resident() -> Option<Bytes> {
 /// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
 const MAX_LATENESS: usize = 100_000;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn what_is_put_back_is_counted_with_what_came_meanwhile() {
+        let tally = Tally::default();
+        tally.count(|counters| counters.runs_started = 2);
+        let untold = tally.take();
+        assert_eq!(tally.take().counters, WorkerCounters::default(), "counting starts again");
+        tally.count(|counters| counters.runs_started = 3);
+        tally.put_back(untold);
+        assert_eq!(tally.take().counters, WorkerCounters { runs_started: 5, ..WorkerCounters::default() });
+    }
+
+    #[test]
+    fn no_counter_is_forgotten_in_a_sum() {
+        let mut one = WorkerCounters { runs_started: 1, runs_missed: 2, runs_skipped_budget: 3, ..Default::default() };
+        (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
+        (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
+        (one.retries, one.bytes_downloaded) = (11, 12);
+        assert_eq!(sum(&one, &WorkerCounters::default()), one);
+        assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
+        assert_eq!(sum(&one, &one).bytes_downloaded, 24);
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn this_process_uses_memory_and_time() {
         assert!(resident().unwrap() > Bytes(100_000));

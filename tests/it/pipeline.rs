@@ -4,3 +4,4 @@ mod budget;
 mod delivery;
 mod killed;
 mod outage;
+mod stopped;

@@ -32,7 +32,10 @@ fn a_bad_config_is_78_from_every_command_and_named_by_file_key_and_hint() {
             ["source[1].nodes[0].endpoint", "https://"],
         ),
     ];
-    for (name, section, said) in rows {
+    let small = "[[source]]\nkind = \"static\"\nnodes = [{ id = \"x\", endpoint = \"http://x.example/\", \
+        assets = [{ kind = \"video\", path = \"/v\", size = \"1 kB\" }] }]\n";
+    let beyond = ("beyond.toml", small.to_owned(), ["source[1].nodes[0].assets[0]", "asks for bytes up to"]);
+    for (name, section, said) in rows.into_iter().chain([beyond]) {
         let config = world.config(name, None, &section);
         let config = config.to_str().unwrap();
         for command in ["check", "run", "once"] {
@@ -101,6 +104,18 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         assert!(ended.stderr.contains(said), "{args:?}: {}", ended.stderr);
     }
     assert!(!world.archive().exists());
+}
+
+#[test]
+fn a_directory_without_results_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let missing = root.path().join("nothing-here");
+    let missing = missing.to_str().unwrap();
+    for args in [["spool", "status", "--archive", missing], ["report", "--archive", missing, "--since=1d"]] {
+        let ended = bandprobe(&args);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{args:?}");
+        assert!(ended.stderr.contains(missing), "{args:?}: {}", ended.stderr);
+    }
 }
 
 #[test]
