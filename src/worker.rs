@@ -3,6 +3,7 @@
 //! [`pipeline`] is everything between a probe and the database; [`rounds`] decides when runs are made; [`plan`] says
 //! beforehand what they will cost.
 
+mod allowance;
 pub mod measuring;
 pub mod pipeline;
 pub mod plan;

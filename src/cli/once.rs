@@ -46,7 +46,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         listed(&args.node, &node.id) && listed(&args.probe, &probe.name)
     };
     let tell = |done: usize, all: usize| progress.at(done as u64, all as u64);
-    rounds::once(&pipeline, &config, args.splay, wanted, tell, signals.next()).await;
+    let skipped = rounds::once(&pipeline, &config, args.splay, wanted, tell, signals.next()).await;
     let stopped = tokio::select! {
         stopped = pipeline.stop(PATIENCE) => Some(stopped),
         () = signals.next() => None,
@@ -59,6 +59,11 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     }
     if !args.json {
         print(&table::render(&results.standard.summary(), screen::look()))?;
+    }
+    if skipped > 0 {
+        complain(&format!(
+            "{skipped} runs skipped: the day's byte budgets ([limits]) are spent, or the node limits us"
+        ));
     }
     match stopped {
         Some(stopped) => complain(&farewell(&config, &stopped)),

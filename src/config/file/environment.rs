@@ -12,8 +12,7 @@ const PREFIX: &str = "BANDPROBE_";
 
 /// Variables of ours that are no keys of the file: the tests' server and whether it must be there, the build's cache, the
 /// log filter.
-const NOT_KEYS: [&str; 4] =
-    ["BANDPROBE_INFLUXD", "BANDPROBE_REQUIRE_INFLUXD", "BANDPROBE_CACHE", "BANDPROBE_LOG"];
+const NOT_KEYS: [&str; 4] = ["BANDPROBE_INFLUXD", "BANDPROBE_REQUIRE_INFLUXD", "BANDPROBE_CACHE", "BANDPROBE_LOG"];
 
 /// The variables of the process that are ours, and which of them were asked for.
 pub(in super::super) struct Environment<'a> {
