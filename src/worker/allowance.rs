@@ -34,6 +34,7 @@ pub(super) struct Ticket {
 /// What is kept.
 #[derive(Default, Serialize, Deserialize)]
 struct Kept {
+    #[serde(flatten)]
     spent: Spent,
     /// By node id, until when.
     left_alone: BTreeMap<String, Timestamp>,
