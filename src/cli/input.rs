@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, fs, io, io::Read, path::Path};
 
-use crate::config::{
-    Config,
-    check::{Input, load},
-    problem::Problems,
+use crate::{
+    config::{
+        Config,
+        check::{Input, load},
+        problem::{Place, Problem, Problems},
+    },
+    deliver::influx::Influx,
+    net::tls::Tls,
 };
 
 /// Loads a config with the process's environment over it.
@@ -13,7 +17,25 @@ pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    load(&Input { path, environment: &environment, read: &read })
+    let config = load(&Input { path, environment: &environment, read: &read })?;
+    let place = |key: &str| Place { origin: path.display().to_string(), line: None, key: key.to_owned() };
+    let problem = |(key, message)| Problem { place: place(key), message, hint: None };
+    let problems: Vec<Problem> = unusable(&config).into_iter().map(problem).collect();
+    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+/// What reads well but cannot be used: keys with the reason. Only those who use it can tell.
+fn unusable(config: &Config) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    if let Some(pem) = &config.network.extra_ca
+        && let Err(error) = Tls::new(config.network.http, Some(pem))
+    {
+        found.push(("network.ca-file", error.to_string()));
+    }
+    if let Some(Err(error)) = config.influxdb.as_ref().map(Influx::new) {
+        found.push(("influxdb", error.to_string()));
+    }
+    found
 }
 
 /// Reads a file of a sensible size.

@@ -61,7 +61,7 @@ pub enum Error {
     #[error("[influxdb] token-file: the token is empty or holds characters other than visible ASCII")]
     Token,
     /// The further trusted certificates cannot be used.
-    #[error("[network] ca-file: its certificates are not usable for [influxdb]")]
+    #[error("[influxdb] ca-file: its certificates cannot be used")]
     Ca(#[source] influxdb2::BuildError),
     /// The client library gave up.
     #[error("cannot set up the client for [influxdb]")]

@@ -90,7 +90,7 @@ fn read(file: &str, input: &Input<'_>, most: usize) -> Result<Vec<u8>, String> {
 }
 
 fn url(text: &str) -> Result<Url, String> {
-    text.parse::<Endpoint>().map(|endpoint| endpoint.as_url().clone()).map_err(|error| match error {
+    let endpoint = text.parse::<Endpoint>().map_err(|error| match error {
         EndpointError::NotUrl(_) => {
             format!("`{text}` is not a URL: write it with its scheme, as in http://127.0.0.1:8086")
         }
@@ -99,7 +99,12 @@ fn url(text: &str) -> Result<Url, String> {
         }
         EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: the root of the API and nothing else"),
         EndpointError::NoHost(_) => error.to_string(),
-    })
+    })?;
+    // The client puts its own paths in the place of one that is there.
+    match endpoint.as_url().path() {
+        "/" => Ok(endpoint.as_url().clone()),
+        path => Err(format!("`{text}` has the path `{path}`: it has to be the root of a server")),
+    }
 }
 
 fn name(text: &str) -> Result<String, String> {

@@ -107,6 +107,29 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 }
 
 #[test]
+fn certificates_that_only_look_like_some_are_a_bad_config_too() {
+    let world = World::new(vec![sound("a")]);
+    let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+    world.write("broken.pem", broken);
+    world.write("good.token", "token");
+    let database = world.config(
+        "database.toml",
+        None,
+        "[influxdb]\nurl = \"http://127.0.0.1:8086\"\norg = \"o\"\nbucket = \"b\"\ntoken-file = \"good.token\"\n\
+         ca-file = \"broken.pem\"\n",
+    );
+    let network = world.config("network.toml", None, "");
+    fs::write(&network, fs::read_to_string(&network).unwrap().replace("ca.pem", "broken.pem")).unwrap();
+    for (config, said) in [(database, "[influxdb] ca-file"), (network, "network.ca-file")] {
+        for command in ["check", "run", "once"] {
+            let ended = bandprobe(&[command, "-c", config.to_str().unwrap()]);
+            assert_eq!(ended.code, Some(78), "{command}: {ended:?}");
+            assert!(ended.stderr.contains(said), "{command}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_directory_without_results_is_named() {
     let root = tempfile::tempdir().unwrap();
     let missing = root.path().join("nothing-here");
