@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&in_words(&error));
             Exit::Failed.into()
         }
     }
@@ -90,6 +90,18 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Tells the person at the terminal; what cannot be told is not worth failing for.
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "bandprobe: {text}");
+}
+
+/// An error and its sources, each told once: many an error names its source in its own words already.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, source| {
+        let source = source.to_string();
+        match text.is_empty() {
+            true => source,
+            false if text.contains(&source) => text,
+            false => format!("{text}: {source}"),
+        }
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -78,8 +78,9 @@ pub async fn once(
     let mut skipped = 0;
     for (key, entry) in entries(config, wanted).into_iter().enumerate() {
         let after = splay.mul_f64(rand::rng().random::<f64>());
-        // Nobody promised a time, so nothing is late.
-        let run = Run { node: entry.node, probe: entry.probe, turn: 0, due: None };
+        // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
+        let turn = usize::from(rand::rng().random::<u16>());
+        let run = Run { node: entry.node, probe: entry.probe, turn, due: None };
         skipped += usize::from(!runs.begin(key, run, after));
     }
     let all = runs.running.len();
