@@ -14,7 +14,7 @@ use crate::{
         units::Bytes,
     },
     net::dial::Dialer,
-    probe::{Prober, gate::Gate, identity::user_agent, transfer::Errand, wanted::Wanted},
+    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, wanted::Wanted},
     record::{json, transfer::transfer},
     worker::measuring::Measuring,
 };

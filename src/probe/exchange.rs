@@ -18,8 +18,8 @@ use crate::{
 
 use super::{
     Prober,
+    errand::{Errand, Failed},
     facts::Facts,
-    transfer::{Errand, Failed},
     verify::{self, Mismatch, Promise},
     wanted::Wanted,
 };

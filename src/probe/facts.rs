@@ -26,8 +26,8 @@ use crate::{
 };
 
 use super::{
+    errand::{Errand, Failed},
     identity::Ids,
-    transfer::{Errand, Failed},
     verify,
 };
 

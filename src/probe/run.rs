@@ -15,11 +15,7 @@ use crate::model::{
     units::{Bytes, Micros},
 };
 
-use super::{
-    Prober,
-    transfer::{Done, Errand},
-    wanted::Wanted,
-};
+use super::{Prober, errand::Errand, transfer::Done, wanted::Wanted};
 
 /// A run to be made.
 #[derive(Clone, Debug)]

@@ -1,55 +1,25 @@
 //! One transfer: a permit, a connection (new or kept), a request, its answer; and the sample that comes of it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
-use url::Url;
 
 use crate::{
     model::{
         flag::Flag,
         outcome::Outcome,
-        phase::Phase,
-        probe::{Deadlines, PartName, Weight},
-        sample::{CacheState, Conn, Sample},
-        target::{Asset, AssetKind, Node},
+        sample::{Conn, Sample},
         units::{Bytes, Micros},
     },
-    net::{failure::Failure, http::Connection, meter::Meter},
+    net::{http::Connection, meter::Meter},
 };
 
-use super::{Prober, classify, exchange::exchange, facts::Facts, verify::Mismatch, wanted::Wanted};
-
-/// What one transfer is to fetch, and for whom.
-#[derive(Clone, Debug)]
-pub struct Errand<'a> {
-    /// Whom to ask.
-    pub node: &'a Node,
-    /// Which probe asks.
-    pub probe: &'a Arc<str>,
-    /// Kind of the asset, where there is an expectation of its type.
-    pub kind: Option<AssetKind>,
-    /// Which part it is. A `check` is a HEAD request.
-    pub part: PartName,
-    /// What is fetched.
-    pub asset: &'a Asset,
-    /// Where it lies.
-    pub url: &'a Url,
-    /// Which bytes.
-    pub wanted: Wanted,
-    /// Size of the asset, as far as known by now.
-    pub size: Option<Bytes>,
-    /// What a check said of the cache just before.
-    pub checked: CacheState,
-    /// How much of the uplink it takes.
-    pub weight: Weight,
-    /// When each phase is given up.
-    pub deadlines: &'a Deadlines,
-    /// A whole asset longer than this is not read to its end.
-    pub limit: u64,
-    /// When it was due; `None` when nothing was scheduled.
-    pub due: Option<Instant>,
-}
+use super::{
+    Prober,
+    errand::{Errand, Failed},
+    exchange::exchange,
+    facts::Facts,
+};
 
 /// A finished transfer.
 pub struct Done {
@@ -61,15 +31,6 @@ pub struct Done {
     pub connection: Option<Connection>,
     /// A node that limits us wants to be left alone so long.
     pub retry_after: Option<Duration>,
-}
-
-/// Why a transfer is no success.
-#[derive(Debug)]
-pub(super) struct Failed {
-    pub(super) outcome: Outcome,
-    /// The phase under way, when it was cut short rather than answered wrongly.
-    pub(super) phase: Option<Phase>,
-    pub(super) detail: String,
 }
 
 impl Errand<'_> {
@@ -122,16 +83,4 @@ fn conclude(errand: &Errand<'_>, prober: &Prober, facts: Facts, ended: Result<Op
     };
     let sample = facts.into_sample(errand, &prober.vantage, failed);
     Done { sample, size, connection, retry_after }
-}
-
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
-        Self { outcome: classify::outcome(&failure), phase: Some(failure.phase), detail: failure.to_string() }
-    }
-}
-
-impl From<Mismatch> for Failed {
-    fn from(mismatch: Mismatch) -> Self {
-        Self { outcome: mismatch.outcome, phase: None, detail: mismatch.detail }
-    }
 }

@@ -14,13 +14,7 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     net::{dial::Dialer, http::Connection},
-    probe::{
-        Prober,
-        gate::Gate,
-        identity::user_agent,
-        transfer::{Done, Errand},
-        wanted::Wanted,
-    },
+    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, transfer::Done, wanted::Wanted},
 };
 use tokio::time::Instant;
 use url::Url;

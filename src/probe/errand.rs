@@ -1,0 +1,72 @@
+//! What one transfer is sent out for, and why it may come back without.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{
+    model::{
+        outcome::Outcome,
+        phase::Phase,
+        probe::{Deadlines, PartName, Weight},
+        sample::CacheState,
+        target::{Asset, AssetKind, Node},
+        units::Bytes,
+    },
+    net::failure::Failure,
+};
+
+use super::{classify, verify::Mismatch, wanted::Wanted};
+
+/// What one transfer is to fetch, and for whom.
+#[derive(Clone, Debug)]
+pub struct Errand<'a> {
+    /// Whom to ask.
+    pub node: &'a Node,
+    /// Which probe asks.
+    pub probe: &'a Arc<str>,
+    /// Kind of the asset, where there is an expectation of its type.
+    pub kind: Option<AssetKind>,
+    /// Which part it is. A `check` is a HEAD request.
+    pub part: PartName,
+    /// What is fetched.
+    pub asset: &'a Asset,
+    /// Where it lies.
+    pub url: &'a Url,
+    /// Which bytes.
+    pub wanted: Wanted,
+    /// Size of the asset, as far as known by now.
+    pub size: Option<Bytes>,
+    /// What a check said of the cache just before.
+    pub checked: CacheState,
+    /// How much of the uplink it takes.
+    pub weight: Weight,
+    /// When each phase is given up.
+    pub deadlines: &'a Deadlines,
+    /// A whole asset longer than this is not read to its end.
+    pub limit: u64,
+    /// When it was due; `None` when nothing was scheduled.
+    pub due: Option<Instant>,
+}
+
+/// Why a transfer is no success.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) outcome: Outcome,
+    /// The phase under way, when it was cut short rather than answered wrongly.
+    pub(super) phase: Option<Phase>,
+    pub(super) detail: String,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self { outcome: classify::outcome(&failure), phase: Some(failure.phase), detail: failure.to_string() }
+    }
+}
+
+impl From<Mismatch> for Failed {
+    fn from(mismatch: Mismatch) -> Self {
+        Self { outcome: mismatch.outcome, phase: None, detail: mismatch.detail }
+    }
+}
