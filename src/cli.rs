@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::telemetry;
+use crate::{config::problem::Problems, telemetry};
 
 mod args;
 mod check;
@@ -90,6 +90,12 @@ fn print(text: &str) -> anyhow::Result<()> {
 /// Tells the person at the terminal; what cannot be told is not worth failing for.
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "bandprobe: {text}");
+}
+
+/// Tells every problem of a config.
+fn refuse(problems: &Problems) -> Exit {
+    complain(&format!("the config has problems:\n{problems}"));
+    Exit::BadConfig
 }
 
 /// An error and its sources, each told once: many an error names its source in its own words already.

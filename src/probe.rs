@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! run       which asset, which parts, in order           (the algorithm; reads as a list of steps)
-//! errand    what a transfer is sent out for                plain data
+//! errand    what a transfer is sent out for              plain data
 //! transfer  one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
 //! wanted    which bytes a part means, given the size     pure
 //! verify    is the answer what was asked for?            pure

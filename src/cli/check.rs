@@ -2,7 +2,7 @@
 
 use crate::worker::plan::check_text;
 
-use super::{Exit, args::WithConfig, complain, input, print};
+use super::{Exit, args::WithConfig, input, print, refuse};
 
 pub(super) fn check(args: &WithConfig) -> anyhow::Result<Exit> {
     match input::config(&args.config) {
@@ -10,9 +10,6 @@ pub(super) fn check(args: &WithConfig) -> anyhow::Result<Exit> {
             print(&check_text(&args.config, &config))?;
             Ok(Exit::Done)
         }
-        Err(problems) => {
-            complain(&format!("the config has problems:\n{problems}"));
-            Ok(Exit::BadConfig)
-        }
+        Err(problems) => Ok(refuse(&problems)),
     }
 }

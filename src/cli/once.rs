@@ -13,7 +13,9 @@ use crate::{
     worker::{OnRecorded, pipeline::Pipeline, rounds},
 };
 
-use super::{Exit, args::Once, complain, input, print, progress::Progress, run::farewell, screen, signals::Signals};
+use super::{
+    Exit, args::Once, complain, input, print, progress::Progress, refuse, run::farewell, screen, signals::Signals,
+};
 
 /// What a round has yielded so far.
 #[derive(Default)]
@@ -28,10 +30,7 @@ struct Yield {
 pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => {
-            complain(&format!("the config has problems:\n{problems}"));
-            return Ok(Exit::BadConfig);
-        }
+        Err(problems) => return Ok(refuse(&problems)),
     };
     if let Some(unknown) = unknown(args, &config) {
         complain(&unknown);

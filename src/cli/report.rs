@@ -21,23 +21,20 @@ use crate::{
 use super::{
     Exit,
     args::{Format, Report},
-    complain, input, print, screen,
+    input, print, refuse, screen,
 };
 
 pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let config = match args.config.as_deref().map(input::config).transpose() {
         Ok(config) => config,
-        Err(problems) => {
-            complain(&format!("the config has problems:\n{problems}"));
-            return Ok(Exit::BadConfig);
-        }
+        Err(problems) => return Ok(refuse(&problems)),
     };
     let since = Timestamp::now() - SignedDuration::try_from(args.since)?;
     let summary = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
         (None, Some(Config { influxdb: Some(database), .. })) => from_database(database, since).await?,
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
-        (None, None) => anyhow::bail!("name a config or an archive"),
+        (None, None) => unreachable!("clap asks for one of them"),
     };
     let look = if args.output.is_some() { Look::default() } else { screen::look() };
     let text = match args.format {

@@ -11,15 +11,12 @@ use crate::{
     },
 };
 
-use super::{Exit, args::WithConfig, complain, input, signals::Signals};
+use super::{Exit, args::WithConfig, input, refuse, signals::Signals};
 
 pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => {
-            complain(&format!("the config has problems:\n{problems}"));
-            return Ok(Exit::BadConfig);
-        }
+        Err(problems) => return Ok(refuse(&problems)),
     };
     if !Plan::of(&config).fits() {
         tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");

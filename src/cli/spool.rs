@@ -9,6 +9,7 @@ use crate::{
         state,
         status::{Amount, Status, status},
     },
+    config::problem::Problems,
     deliver::drain::{self, LastAnswer},
     model::units::Bytes,
 };
@@ -16,17 +17,14 @@ use crate::{
 use super::{
     Exit,
     args::{Archive, Spool, SpoolCommand},
-    complain, input, print,
+    input, print, refuse,
 };
 
 pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
     let SpoolCommand::Status(args) = &args.command;
     let dir = match dir(args) {
         Ok(dir) => dir,
-        Err(problems) => {
-            complain(&problems);
-            return Ok(Exit::BadConfig);
-        }
+        Err(problems) => return Ok(refuse(&problems)),
     };
     anyhow::ensure!(dir.is_dir(), "{} is no data directory: nothing was recorded there yet", dir.display());
     let last: state::Loaded<LastAnswer> = state::load(&dir, drain::STATE);
@@ -34,13 +32,11 @@ pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn dir(args: &Archive) -> Result<PathBuf, String> {
+fn dir(args: &Archive) -> Result<PathBuf, Problems> {
     match (&args.archive, &args.config) {
         (Some(dir), _) => Ok(dir.clone()),
-        (None, Some(path)) => input::config(path)
-            .map(|config| config.archive.dir)
-            .map_err(|problems| format!("the config has problems:\n{problems}")),
-        (None, None) => Err("name a config or an archive".to_owned()),
+        (None, Some(path)) => input::config(path).map(|config| config.archive.dir),
+        (None, None) => unreachable!("clap asks for one of them"),
     }
 }
 
