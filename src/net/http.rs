@@ -215,7 +215,7 @@ impl Connection {
         let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
         received.end = poll_fn(|cx| {
-            let mut again = true;
+            let (mut again, mut turned) = (true, false);
             loop {
                 if received.bytes == appetite.bytes {
                     return Poll::Ready(End::Enough);
@@ -245,8 +245,9 @@ impl Connection {
                         return Poll::Ready(End::Enough);
                     }
                 }
-                // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to.
-                if let Some(end) = watch.verdict(Instant::now()) {
+                // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to. Not before
+                // one: when we were suspended, bytes may lie ready.
+                if let Some(end) = watch.verdict(Instant::now()).filter(|_| turned) {
                     return Poll::Ready(end);
                 }
                 if !took && !again {
@@ -254,6 +255,7 @@ impl Connection {
                     alarm.as_mut().reset(watch.next_alarm());
                 }
                 again = self.turn(cx);
+                turned = true;
             }
         })
         .await;
