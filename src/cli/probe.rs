@@ -1,6 +1,6 @@
 //! `bandprobe probe URL`: one URL, from here, now.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use anyhow::Context;
 use url::Position;
@@ -125,6 +125,7 @@ impl Errands {
 
     async fn run(self, prober: &Prober, results: tokio::sync::mpsc::UnboundedSender<Sample>) {
         let name = "probe".into();
+        let received = AtomicU64::new(0);
         let (mut size, mut kept) = (None::<Bytes>, None);
         for _ in 0..=self.warm {
             let errand = Errand {
@@ -141,6 +142,7 @@ impl Errands {
                 deadlines: &self.deadlines,
                 limit: u64::MAX - 1,
                 due: None,
+                received: &received,
             };
             let done = errand.run(prober, kept.take()).await;
             (size, kept) = (done.size, done.connection);

@@ -1,6 +1,6 @@
 //! What one transfer is sent out for, and why it may come back without.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::time::Instant;
 use url::Url;
@@ -48,6 +48,8 @@ pub struct Errand<'a> {
     pub limit: u64,
     /// When it was due; `None` when nothing was scheduled.
     pub due: Option<Instant>,
+    /// Body bytes received are added here as they come.
+    pub received: &'a AtomicU64,
 }
 
 /// Why a transfer is no success.

@@ -1,6 +1,9 @@
 //! The steps of one exchange, from nothing to the last body byte wanted.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use blake3::Hasher;
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
@@ -167,6 +170,7 @@ async fn download(
     let received = connection
         .receive(answer, appetite, |chunk, stamp| {
             total += chunk.len() as u64;
+            errand.received.fetch_add(chunk.len() as u64, Relaxed);
             timeline.record(timing.offset(stamp), total);
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);

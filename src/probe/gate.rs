@@ -99,8 +99,14 @@ impl Gate {
 
 impl State {
     fn next(&mut self, limits: &Shared) -> Option<(Waiter, u64)> {
-        let at = self.first_grantable(limits)?;
-        let waiter = self.waiting.remove(at)?;
+        let waiter = loop {
+            let at = self.first_grantable(limits)?;
+            let waiter = self.waiting.remove(at)?;
+            // Who has gone gets no permit: giving it back would grant the next, one level deeper for each of a crowd.
+            if !waiter.granted.is_closed() {
+                break waiter;
+            }
+        };
         let id = self.next_id;
         self.next_id += 1;
         let open = Open { weight: waiter.weight, node: waiter.node.clone(), lent: None, concurrent: false };
@@ -252,6 +258,22 @@ mod tests {
         let mut same = Box::pin(gate.acquire(Weight::Light, &a));
         assert!(now(&mut same).await.is_none());
         assert!(now(gate.acquire(Weight::Light, &b)).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_has_gone_is_passed_over() {
+        let gate = gate(1, 8, 1);
+        let [a, b] = ["a", "b"].map(Arc::from);
+        let held = gate.acquire(Weight::Light, &a).await;
+        let mut crowd: Vec<_> = (0..6_000).map(|_| Box::pin(gate.acquire(Weight::Light, &a))).collect();
+        for waiting in &mut crowd {
+            assert!(now(waiting).await.is_none());
+        }
+        let mut heavy = Box::pin(gate.acquire(Weight::Heavy, &b));
+        assert!(now(&mut heavy).await.is_none());
+        drop(crowd);
+        drop(held);
+        assert!(now(heavy).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,9 @@
 //! One run of one probe against one node: choose an asset, check it, fetch its parts in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -28,13 +31,13 @@ pub struct Run {
     pub turn: usize,
     /// When it was due; `None` when nothing was scheduled.
     pub due: Option<Instant>,
+    /// Body bytes downloaded so far: known even of a run that is cut off.
+    pub received: Arc<AtomicU64>,
 }
 
 /// How a run ended, for those who plan the next one. Its results went out as samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// Body bytes downloaded.
-    pub bytes: u64,
     /// The node limits us: no downloads from it for so long.
     pub leave_alone: Option<Duration>,
 }
@@ -102,7 +105,7 @@ impl Run {
                 Outcome::Ok if measures(self.probe.cache, state) => return Some(Choice { asset, size, state, due }),
                 Outcome::Ok => any_other_state = Some((asset, state)),
                 Outcome::RateLimited => return None,
-                _ if !answered => return None,
+                _ if !answered => break,
                 _ => {}
             }
         }
@@ -139,6 +142,7 @@ impl Run {
             deadlines: &self.probe.deadlines,
             limit: MAX_WHOLE,
             due: None,
+            received: &self.received,
         }
     }
 
@@ -179,7 +183,6 @@ impl Run {
 impl Ended {
     /// Takes what matters beyond the sample, sends the sample out, and hands the connection on.
     fn note(&mut self, done: Done, emit: &mut impl FnMut(Sample)) -> Option<crate::net::http::Connection> {
-        self.bytes += done.sample.bytes.unwrap_or(0);
         if done.sample.outcome == Outcome::RateLimited {
             self.leave_alone = Some(done.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST));
         }
@@ -199,7 +202,7 @@ const fn measures(policy: CachePolicy, state: CacheState) -> bool {
 /// How many assets are checked in search of a cached one.
 const MAX_CANDIDATES: usize = 3;
 /// Whole assets beyond this are no sample images.
-const MAX_WHOLE: u64 = 64 << 20;
+const MAX_WHOLE: u64 = 16 << 20;
 /// A node that limits us is left alone at least so long.
 const LEAVE_ALONE: Duration = Duration::from_secs(600);
 /// However long it asks for: a node cannot take itself off the list for ever.

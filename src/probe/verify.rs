@@ -89,12 +89,14 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     text(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// What the node says of its cache: Argus writes `hit`, `pending`, `miss`, others `HIT`, `Hit from cloudfront`.
+/// What the node says of its cache: Argus writes `hit`, `pending`, `miss`, others `HIT`, `Hit from cloudfront`. Of a chain of
+/// caches (`MISS, HIT`) the last one is nearest to us.
 #[must_use]
 pub fn cache_state(headers: &HeaderMap) -> CacheState {
     const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
     let said = text(headers, &X_CACHE).unwrap_or_default().to_ascii_lowercase();
-    match said.split(|c: char| !c.is_ascii_alphanumeric()).next() {
+    let nearest = said.rsplit(',').next().unwrap_or_default().trim();
+    match nearest.split(|c: char| !c.is_ascii_alphanumeric()).next() {
         Some("hit") => CacheState::Hit,
         Some("pending") => CacheState::Pending,
         Some("miss") => CacheState::Miss,
@@ -282,6 +284,7 @@ mod tests {
             ("pending", CacheState::Pending),
             ("miss", CacheState::Miss),
             ("MISS, MISS", CacheState::Miss),
+            ("MISS, HIT", CacheState::Hit),
             ("whatever", CacheState::Unknown),
             ("", CacheState::Unknown),
         ] {

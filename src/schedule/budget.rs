@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     probe::Probe,
-    target::{Asset, AssetKind},
+    target::{Asset, AssetKind, Node},
     units::Bytes,
 };
 
@@ -71,6 +71,19 @@ pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     let most = asset.size.map_or(u64::MAX, |size| size.0);
     let parts = probe.parts.iter().map(|part| part.extent.bytes().map_or(whole, |bytes| bytes.0.min(most)));
     Bytes(parts.fold(0, u64::saturating_add))
+}
+
+/// The assets of a node that a run of this probe may take.
+pub fn candidates<'n>(probe: &Probe, node: &'n Node) -> impl Iterator<Item = &'n Asset> {
+    let kind = probe.kind;
+    node.assets.iter().filter(move |asset| asset.kind == kind)
+}
+
+/// What a run of this probe against this node may download at the most, whichever asset it takes; `None` when the node has
+/// none for it.
+#[must_use]
+pub fn planned_at_most(probe: &Probe, node: &Node) -> Option<Bytes> {
+    candidates(probe, node).map(|asset| planned_bytes(probe, asset)).max()
 }
 
 impl Budget {

@@ -3,7 +3,14 @@
 //! It outlives a restart, and holds for `run` and `once` alike. Two processes on one archive at the same time each count
 //! their own downloads on top of what they found: the one that writes last is remembered.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -11,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     archive::state,
     config::Config,
-    model::{probe::Probe, target::Node, units::Bytes},
-    probe::run::Ended,
-    schedule::budget::{Admission, Budget, Reservation, Spent, planned_bytes},
+    model::units::Bytes,
+    probe::run::{Ended, Run},
+    schedule::budget::{Admission, Budget, Reservation, Spent, planned_at_most},
 };
 
 /// The budgets and the wishes of the nodes.
@@ -27,8 +34,8 @@ pub(super) struct Allowance {
 pub(super) struct Ticket {
     node: String,
     reservation: Reservation,
-    /// What the run may download at the most.
-    planned: Bytes,
+    /// What the run has downloaded so far.
+    received: Arc<AtomicU64>,
 }
 
 /// What is kept.
@@ -47,29 +54,36 @@ impl Allowance {
         if let Some(problem) = loaded.problem {
             tracing::warn!("{problem}");
         }
-        let Kept { spent, left_alone } = loaded.value;
+        let Kept { mut spent, mut left_alone } = loaded.value;
+        // Written while the clock was wrong: what it says would keep us from probing until then.
+        if spent.day > today() + 1 {
+            spent = Spent::default();
+        }
+        let latest = Timestamp::now().saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+        left_alone.retain(|_, until| *until <= latest);
         let limits = &config.limits;
         let budget = Budget::new(limits.bytes_per_day, limits.bytes_per_node_per_day, spent);
         Self { dir: config.archive.dir.clone(), budget, left_alone }
     }
 
-    /// May this run be made now? Judged by the asset that it would most likely take.
-    pub(super) fn admit(&mut self, node: &Node, probe: &Probe) -> Option<Ticket> {
+    /// May this run be made now? Judged by the largest asset that it may take.
+    pub(super) fn admit(&mut self, run: &Run) -> Option<Ticket> {
+        let node = &run.node;
         if self.left_alone.get(&*node.id).is_some_and(|until| *until > Timestamp::now()) {
             return None;
         }
-        let asset = node.assets.iter().find(|asset| asset.kind == probe.kind)?;
-        let planned = planned_bytes(probe, asset);
-        match self.budget.admit(today(), &node.id, planned) {
-            Admission::Go(reservation) => Some(Ticket { node: node.id.to_string(), reservation, planned }),
+        match self.budget.admit(today(), &node.id, planned_at_most(&run.probe, node)?) {
+            Admission::Go(reservation) => {
+                Some(Ticket { node: node.id.to_string(), reservation, received: run.received.clone() })
+            }
             Admission::SkipDay | Admission::SkipNode => None,
         }
     }
 
-    /// Books a run that ended. One that was cut off (`None`) may have taken all that it might: that is booked.
+    /// Books a run that ended, or was cut off (`None`), with what it downloaded.
     pub(super) fn settle(&mut self, ticket: Ticket, ended: Option<Ended>) {
-        let Ticket { node, reservation, planned } = ticket;
-        self.budget.spend(today(), reservation, ended.map_or(planned, |ended| Bytes(ended.bytes)));
+        let Ticket { node, reservation, received } = ticket;
+        self.budget.spend(today(), reservation, Bytes(received.load(Relaxed)));
         let now = Timestamp::now();
         self.left_alone.retain(|_, until| *until > now);
         if let Some(wait) = ended.and_then(|ended| ended.leave_alone) {
@@ -90,3 +104,5 @@ fn today() -> u64 {
 }
 
 const STATE: &str = "budget";
+/// No node is left alone for longer.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);

@@ -13,7 +13,7 @@ use crate::{
         target::{Asset, Node},
         units::{BitRate, Bytes},
     },
-    schedule::budget::planned_bytes,
+    schedule::budget::{candidates, planned_bytes},
 };
 
 mod misfit;
@@ -186,12 +186,6 @@ impl Pair {
             series: transfers.len() as u64 + check + window_series,
         })
     }
-}
-
-/// The assets that a run may take.
-fn candidates<'n>(probe: &Probe, node: &'n Node) -> impl Iterator<Item = &'n Asset> {
-    let kind = probe.kind;
-    node.assets.iter().filter(move |asset| asset.kind == kind)
 }
 
 /// The sets of tags that the transfers of a run have: part, whether the connection is warm, number of window metrics.

@@ -80,7 +80,7 @@ pub async fn once(
         let after = splay.mul_f64(rand::rng().random::<f64>());
         // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
         let turn = usize::from(rand::rng().random::<u16>());
-        let run = Run { node: entry.node, probe: entry.probe, turn, due: None };
+        let run = Run { node: entry.node, probe: entry.probe, turn, due: None, received: Arc::default() };
         skipped += usize::from(!runs.begin(key, run, after));
     }
     let all = runs.running.len();
@@ -115,7 +115,13 @@ impl Rounds<'_> {
         let Some(intended) = self.queue.start(key, now) else { return };
         let entry = &mut self.entries[key];
         let due = Some(self.start + intended.as_duration());
-        let run = Run { node: entry.node.clone(), probe: entry.probe.clone(), turn: entry.turns, due };
+        let run = Run {
+            node: entry.node.clone(),
+            probe: entry.probe.clone(),
+            turn: entry.turns,
+            due,
+            received: Arc::default(),
+        };
         match self.runs.begin(key, run, Duration::ZERO) {
             true => entry.turns += 1,
             false => self.queue.finish(key),
@@ -130,7 +136,7 @@ impl<'a> Runs<'a> {
 
     /// Begins a run after some time, if the budgets and the node's own wish allow it.
     fn begin(&mut self, key: usize, run: Run, after: Duration) -> bool {
-        let Some(ticket) = self.allowance.admit(&run.node, &run.probe) else {
+        let Some(ticket) = self.allowance.admit(&run) else {
             tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;

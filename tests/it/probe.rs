@@ -118,6 +118,7 @@ impl Plan {
             deadlines: &self.deadlines,
             limit: 64 << 20,
             due: self.due,
+            received: &std::sync::atomic::AtomicU64::new(0),
         };
         errand.run(prober, kept).await
     }
