@@ -70,9 +70,15 @@ impl Timeline {
     /// Called for every chunk: constant cost, no allocation. Chunks of one stamp are one point, and a chunk without a
     /// new byte is none. Neither figure falls; a stamp before the last one counts as the last one.
     pub fn record(&mut self, at: Micros, bytes: u64) {
+        self.record_after(at, bytes, Micros(u64::MAX));
+    }
+
+    /// The same, knowing that the socket was silent for at most `silence` at a time since the last point. A TLS record or
+    /// HTTP/2 frame is handed over whole: while one of 16 KiB trickles in, bytes flow, and that is no pause.
+    pub fn record_after(&mut self, at: Micros, bytes: u64, silence: Micros) {
         let Some(Ends { first, last }) = self.ends else {
             if bytes > 0 {
-                self.start(Point { at, bytes });
+                self.start(Point { at, bytes }, silence);
             }
             return;
         };
@@ -87,7 +93,7 @@ impl Timeline {
         }
         if point.at > last.at {
             self.points += 1;
-            self.gaps.note(point.at.saturating_sub(last.at));
+            self.gaps.note(point.at.saturating_sub(last.at).min(silence));
         }
         self.ends = Some(Ends { first, last: point });
         let bin = self.bin_of(point.at.saturating_sub(first.at));
@@ -165,11 +171,11 @@ impl Timeline {
         Some(Stalls { count, stalled, longest_gap })
     }
 
-    fn start(&mut self, point: Point) {
+    fn start(&mut self, point: Point, silence: Micros) {
         self.ends = Some(Ends { first: point, last: point });
         self.points = 1;
         if point.at > self.head {
-            self.gaps.note(point.at.saturating_sub(self.head));
+            self.gaps.note(point.at.saturating_sub(self.head).min(silence));
         }
     }
 
@@ -254,5 +260,18 @@ mod tests {
         assert_eq!(stalls(650_000, Some(Micros(70_000))), Some((1, 300_000, 300_000)));
         assert_eq!(stalls(5_650_000, Some(Micros(200_000))), Some((1, 5_000_000, 5_000_000)));
         assert_eq!(timeline([(0, 9)]).stalls(Micros::ZERO, None), None, "all of it came with the head");
+    }
+
+    #[test]
+    fn a_record_that_trickles_in_is_no_pause() {
+        let mut timeline = Timeline::new(Micros::ZERO);
+        for n in 1..=10 {
+            // 16 KiB at a time, every 300 ms, while the socket brought something every 20 ms
+            timeline.record_after(Micros(n * 300_000), n * 16_384, Micros(20_000));
+        }
+        let stalls = timeline.stalls(Micros(3_000_000), None).unwrap();
+        assert_eq!(stalls, Stalls { count: 0, stalled: Micros::ZERO, longest_gap: Micros(20_000) });
+        timeline.record_after(Micros(4_000_000), 200_000, Micros(900_000));
+        assert_eq!(timeline.stalls(Micros(4_000_000), None).unwrap().stalled, Micros(900_000));
     }
 }

@@ -235,7 +235,6 @@ impl Connection {
                         continue;
                     }
                     let stamp = self.meter.last_read();
-                    watch.last_byte = stamp;
                     watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
                     received.bytes += wanted as u64;
@@ -247,6 +246,7 @@ impl Connection {
                 }
                 // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to. Not before
                 // one: when we were suspended, bytes may lie ready.
+                watch.last_byte = watch.last_byte.max(self.meter.last_read());
                 if let Some(end) = watch.verdict(Instant::now()).filter(|_| turned) {
                     return Poll::Ready(end);
                 }
@@ -291,7 +291,9 @@ impl From<Response<Incoming>> for Answer {
 struct Watch {
     appetite: Appetite,
     deadline: Instant,
+    /// When the socket last brought a byte: a record or frame that trickles in is no silence, though it is handed over whole.
     last_byte: Instant,
+    /// Did any byte of the body come?
     any_byte: bool,
 }
 
@@ -315,10 +317,13 @@ impl Watch {
     }
 
     fn at_deadline(&self, silent: Duration) -> End {
-        let cause = match silent < FLOWING {
-            true if self.any_byte => return End::Partial,
-            true => Cause::Deadline(self.appetite.body),
-            false => Cause::Stall(silent),
+        if self.any_byte && silent < FLOWING {
+            return End::Partial;
+        }
+        // A peer that sends frames without any body byte in them is not silent, and stalls all the same.
+        let cause = match self.any_byte || self.appetite.body >= FLOWING {
+            true => Cause::Stall(silent),
+            false => Cause::Deadline(self.appetite.body),
         };
         End::Failed(cause.during(Phase::Receive))
     }

@@ -15,6 +15,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -31,6 +32,8 @@ pub struct Meter {
     last_read: AtomicU64,
     last_write: AtomicU64,
     bytes_read: AtomicU64,
+    /// Nanoseconds: the longest time between two reads since it was last taken.
+    longest_silence: AtomicU64,
     /// Driven turn by turn? Otherwise (TLS handshake) reads are free.
     turns: AtomicBool,
     granted: AtomicBool,
@@ -53,6 +56,7 @@ impl Meter {
             last_read: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
+            longest_silence: AtomicU64::new(0),
             turns: AtomicBool::new(false),
             granted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -83,6 +87,12 @@ impl Meter {
         self.bytes_read.load(Relaxed)
     }
 
+    /// The longest time between two socket reads since this was asked last.
+    #[must_use]
+    pub fn take_longest_silence(&self) -> Duration {
+        Duration::from_nanos(self.longest_silence.swap(0, Relaxed))
+    }
+
     /// Allows one socket read, and from now on none without such a grant.
     pub fn grant_read(&self) {
         self.turns.store(true, Relaxed);
@@ -97,7 +107,7 @@ impl Meter {
     }
 
     fn instant(&self, stamp: u64) -> Instant {
-        self.base + std::time::Duration::from_nanos(stamp.saturating_sub(1))
+        self.base + Duration::from_nanos(stamp.saturating_sub(1))
     }
 
     fn stamp(&self) -> u64 {
@@ -114,7 +124,9 @@ impl Meter {
     }
 
     fn on_read(&self, bytes: usize) {
-        self.last_read.store(self.stamp(), Relaxed);
+        let now = self.stamp();
+        let before = self.last_read.swap(now, Relaxed);
+        self.longest_silence.fetch_max(now.saturating_sub(before), Relaxed);
         self.bytes_read.fetch_add(bytes as u64, Relaxed);
         self.granted.store(false, Relaxed);
     }
@@ -167,8 +179,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

@@ -27,6 +27,31 @@ pub fn outcome(failure: &Failure) -> Outcome {
     }
 }
 
+/// Did the peer close the connection? On HTTP/2 a reset of the stream alone is an answer, unless it says that the request
+/// was not looked at (RFC 9113 §8.7).
+#[must_use]
+pub fn is_close(failure: &Failure) -> bool {
+    match &failure.cause {
+        Cause::Http(error) => match source::<h2::Error>(error) {
+            Some(error) => error.is_io() || error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM),
+            None => outcome(failure) == Outcome::Reset,
+        },
+        _ => false,
+    }
+}
+
+/// Did an HTTP/2 body end before its announced length, or its connection before the body? Our own library calls the first a
+/// protocol error.
+#[must_use]
+pub fn ended_short(failure: &Failure) -> bool {
+    let Cause::Http(error) = &failure.cause else { return false };
+    source::<h2::Error>(error).is_some_and(|error| {
+        let early = error.is_library() && error.reason() == Some(h2::Reason::PROTOCOL_ERROR);
+        let kind = error.get_io().map(io::Error::kind);
+        early || matches!(kind, Some(io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe))
+    })
+}
+
 const fn deadline(phase: Phase) -> Outcome {
     match phase {
         Phase::Dns => Outcome::DnsTimeout,

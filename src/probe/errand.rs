@@ -59,16 +59,30 @@ pub(super) struct Failed {
     /// The phase under way, when it was cut short rather than answered wrongly.
     pub(super) phase: Option<Phase>,
     pub(super) detail: String,
+    /// The peer closed the connection, rather than answer anything.
+    pub(super) closed: bool,
+}
+
+impl Failed {
+    /// A complete answer that is not what was asked for.
+    pub(super) const fn wrong(outcome: Outcome, detail: String) -> Self {
+        Self { outcome, phase: None, detail, closed: false }
+    }
 }
 
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
-        Self { outcome: classify::outcome(&failure), phase: Some(failure.phase), detail: failure.to_string() }
+        Self {
+            outcome: classify::outcome(&failure),
+            phase: Some(failure.phase),
+            detail: failure.to_string(),
+            closed: classify::is_close(&failure),
+        }
     }
 }
 
 impl From<Mismatch> for Failed {
     fn from(mismatch: Mismatch) -> Self {
-        Self { outcome: mismatch.outcome, phase: None, detail: mismatch.detail }
+        Self::wrong(mismatch.outcome, mismatch.detail)
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 use super::{
-    Prober,
+    Prober, classify,
     errand::{Errand, Failed},
     facts::Facts,
     verify::{self, Mismatch, Promise},
@@ -167,18 +167,24 @@ async fn download(
     let timing = facts.timing;
     let mut timeline = Timeline::new(timing.phases().total());
     let mut total = 0;
+    let meter = connection.meter().clone();
+    // What was silent before the body is no pause of it.
+    let _ = meter.take_longest_silence();
     let received = connection
         .receive(answer, appetite, |chunk, stamp| {
             total += chunk.len() as u64;
             errand.received.fetch_add(chunk.len() as u64, Relaxed);
-            timeline.record(timing.offset(stamp), total);
+            timeline.record_after(timing.offset(stamp), total, meter.take_longest_silence().into());
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);
             }
         })
         .await;
-    if !matches!(received.end, End::Failed(_)) {
-        facts.received(timeline.last().map(|point| point.at));
+    match received.end {
+        End::Failed(_) => {}
+        // Cut off by the deadline: what came after the last byte is silence, and belongs to the transfer.
+        End::Partial => facts.received(Some(timing.offset(Instant::now()))),
+        End::Enough | End::Finished => facts.received(timeline.last().map(|point| point.at)),
     }
     facts.timeline = Some(timeline);
     facts.expected = known;
@@ -190,9 +196,12 @@ async fn download(
 
 /// Is the body as long as it should be?
 fn complete(errand: &Errand<'_>, promise: Promise, received: Received, facts: &mut Facts) -> Result<(), Failed> {
-    let wrong = |outcome, detail| Err(Failed { outcome, phase: None, detail });
+    let wrong = |outcome, detail| Err(Failed::wrong(outcome, detail));
     let expected = facts.expected;
     match received.end {
+        End::Failed(failure) if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes < all) => {
+            Err(Failed { outcome: Outcome::Truncated, ..Failed::from(failure) })
+        }
         End::Failed(failure) => Err(failure.into()),
         End::Partial => {
             facts.flags.raise(Flag::Partial);
@@ -200,7 +209,7 @@ fn complete(errand: &Errand<'_>, promise: Promise, received: Received, facts: &m
         }
         End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
             let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
-            Err(Failed { outcome: Outcome::Truncated, phase: Some(Phase::Receive), detail })
+            Err(Failed { phase: Some(Phase::Receive), ..Failed::wrong(Outcome::Truncated, detail) })
         }
         End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, "the asset is empty".to_owned()),
         End::Finished => {
@@ -226,7 +235,7 @@ fn verify_hash(errand: &Errand<'_>, content: &[u8]) -> Result<(), Failed> {
         return Ok(());
     }
     let detail = format!("the content has hash {computed}, registered is {registered}");
-    Err(Failed { outcome: Outcome::WrongHash, phase: None, detail })
+    Err(Failed::wrong(Outcome::WrongHash, detail))
 }
 
 /// An error's body beyond this is not read.

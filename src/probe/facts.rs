@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     measure::{
-        goodput::{Judgement, judge},
+        goodput::{Judgement, MIN_PLANNED, judge},
         timeline::Timeline,
     },
     model::{
@@ -158,7 +158,10 @@ impl Facts {
         self.compare_clocks();
         let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
         let total = self.timing.phases().total();
-        let planned = self.expected.or_else(|| Some(timeline.bytes()));
+        let is_partial = self.flags.contains(Flag::Partial);
+        // A body of unknown length that was cut off might have been long: a slow node keeps its rate as a fast one does.
+        let unknown = if is_partial { timeline.bytes().max(MIN_PLANNED) } else { timeline.bytes() };
+        let planned = self.expected.or(Some(unknown));
         let judgement = judge(timeline, planned, total, self.path.rtt);
         self.flags.merge(judgement.flags);
         if let (Some(goodput), Some(uplink)) = (judgement.rates.goodput, vantage.uplink)

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use crate::{
     model::{
         flag::Flag,
-        outcome::Outcome,
         sample::{Conn, Sample},
         units::{Bytes, Micros},
     },
@@ -58,10 +57,7 @@ impl Errand<'_> {
                 () = permit.lend_when_idle(|| meter.last_activity().max(began)) => unreachable!("lending never returns"),
             };
             // A peer may close a kept connection at any time: no failure of the node's (RFC 9112 §9.5). Once is enough.
-            if conn == Conn::Warm
-                && facts.was_unanswered()
-                && matches!(&ended, Err(failed) if failed.outcome == Outcome::Reset)
-            {
+            if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
                 reconnected = true;
                 continue;
             }
