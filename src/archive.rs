@@ -51,7 +51,7 @@ pub mod status;
 #[derive(Debug, Error)]
 pub enum Error {
     /// The file system refused.
-    #[error("cannot {doing} {}", path.display())]
+    #[error("cannot {doing} {}: {source}", path.display())]
     Io {
         /// What was tried.
         doing: &'static str,
@@ -78,7 +78,7 @@ pub enum Error {
         pid: String,
     },
     /// A value could not be turned into JSON.
-    #[error("cannot encode the state {name:?}")]
+    #[error("cannot encode the state {name:?}: {source}")]
     State {
         /// Which value.
         name: &'static str,

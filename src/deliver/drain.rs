@@ -190,9 +190,9 @@ impl Drain {
             }
         }
         let batch = self.sending.as_ref().and_then(|sending| sending.pending.last());
-        let text = batch.expect("invariant: a prepared file has a batch").text();
-        let answer = self.influx.write(&text).await;
-        let verdict = policy::judge(&answer, self.influx.place());
+        let batch = batch.expect("invariant: a prepared file has a batch");
+        let answer = self.influx.write(&batch.text()).await;
+        let verdict = policy::judge(&answer, self.influx.place(), batch.is_least());
         Ok(self.conclude(verdict))
     }
 
@@ -286,6 +286,8 @@ impl Drain {
             }
             Verdict::Hold { reason } => {
                 sending.pending.push(batch);
+                // Whoever puts it right may lift a limit, too: what is read next is as large as at the start.
+                self.batch_bytes = BATCH_BYTES;
                 let until = Instant::now() + policy::HOLD;
                 let news = self.stuck(&reason, until);
                 return Event::Holding { reason, news, until };

@@ -28,7 +28,7 @@ pub enum Answer {
 pub enum Verdict {
     /// It is stored.
     Delivered,
-    /// It is too large: send it in halves.
+    /// It is too large: send it in halves, or quarantine its only line.
     Halve {
         /// What the server said.
         message: String,
@@ -57,9 +57,11 @@ pub const HOLD: Duration = Duration::from_secs(60);
 
 /// What an answer means. 400 and 422 are about lines (InfluxDB 2.9.1: a line that does not parse is a 400 that stores
 /// nothing of its batch; a wrong field type or a point older than the retention is a 422 that stores the other lines).
-/// Every 2xx but 204, every 3xx, and a 400 without InfluxDB's JSON is another server's.
+/// Every 2xx but 204, every 3xx, and a 400 without InfluxDB's JSON is another server's. A proxy before InfluxDB may say 413
+/// as well, and smaller batches help; of one that is `least`, which cannot sensibly be smaller, only InfluxDB's own 413 is
+/// about its lines.
 #[must_use]
-pub fn judge(answer: &Answer, place: &Place) -> Verdict {
+pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let Place { origin, org, bucket } = place;
     let (status, text) = match answer {
         Answer::Stored => return Verdict::Delivered,
@@ -70,7 +72,12 @@ pub fn judge(answer: &Answer, place: &Place) -> Verdict {
     let hold = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
     match status {
         400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
-        413 => Verdict::Halve { message: text },
+        413 if is_about_lines || !least => Verdict::Halve { message: text },
+        413 => hold(
+            "even the smallest batch is too large for this server, which does not answer like InfluxDB; raise the limit \
+             of the proxy before it, or correct [influxdb] url"
+                .to_owned(),
+        ),
         401 => hold("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
         403 => hold(format!(
             "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into \
@@ -130,14 +137,14 @@ mod tests {
 
     fn verdict(status: u16, text: &str) -> Verdict {
         let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
-        judge(&Answer::Status { status, text: text.to_owned() }, &place)
+        judge(&Answer::Status { status, text: text.to_owned() }, &place, false)
     }
 
     #[test]
     fn only_204_is_delivered_and_each_other_answer_has_its_meaning() {
         let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
-        assert_eq!(judge(&Answer::Stored, &place), Verdict::Delivered);
-        let down = judge(&Answer::Failed { problem: "connection refused".into() }, &place);
+        assert_eq!(judge(&Answer::Stored, &place, false), Verdict::Delivered);
+        let down = judge(&Answer::Failed { problem: "connection refused".into() }, &place, false);
         assert_eq!(down, Verdict::Retry { reason: "http://db:8086: connection refused".into() });
         for status in [408, 429, 500, 502, 503, 504, 599] {
             assert!(matches!(verdict(status, ""), Verdict::Retry { .. }), "{status}");
@@ -146,6 +153,24 @@ mod tests {
             assert!(matches!(verdict(status, "<html>"), Verdict::Hold { .. }), "{status}");
         }
         assert_eq!(verdict(413, ""), Verdict::Halve { message: "no text".into() });
+    }
+
+    #[test]
+    fn the_least_batch_is_halved_only_for_influxdb_itself() {
+        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
+        for (text, least, halves) in [
+            ("<html>", false, true),
+            ("<html>", true, false),
+            (r#"{"message":"too large"}"#, false, true),
+            (r#"{"message":"too large"}"#, true, true),
+        ] {
+            let verdict = judge(&Answer::Status { status: 413, text: text.to_owned() }, &place, least);
+            match verdict {
+                Verdict::Halve { .. } => assert!(halves, "{text} {least}"),
+                Verdict::Hold { reason } => assert!(!halves && reason.contains("raise the limit"), "{text}: {reason}"),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]

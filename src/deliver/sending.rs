@@ -35,6 +35,11 @@ impl Batch {
         self.lines.push(line);
     }
 
+    /// Can it not sensibly be smaller?
+    pub(super) fn is_least(&self) -> bool {
+        self.lines.len() == 1 || self.bytes <= LEAST_BATCH_BYTES
+    }
+
     pub(super) fn text(&self) -> String {
         let mut text = String::with_capacity(self.bytes);
         for line in &self.lines {

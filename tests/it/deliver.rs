@@ -40,6 +40,7 @@ async fn every_answer_leads_where_the_table_says() {
         (answer(400, message), "divided: no good"),
         (answer(422, message), "divided: no good"),
         (answer(413, message), "divided: no good"),
+        (answer(413, "<html>"), "hold: answered 413 (<html>): even the smallest batch is too large for this server"),
         (answer(400, "Bad Request"), "hold: answered 400 (Bad Request): InfluxDB does not answer like this"),
         (answer(401, message), "hold: answered 401 (no good): the token is not accepted"),
         (answer(403, message), "hold: answered 403 (no good): the token may not write to bucket"),
@@ -148,7 +149,7 @@ async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
     let start = Instant::now();
     for waited in [0, 1, 3, 7] {
         let problem = drain.step().await.unwrap_err().to_string();
-        assert!(problem.contains("cannot list") && problem.ends_with("spool"), "{problem}");
+        assert!(problem.contains("cannot list") && problem.contains("spool: Not a directory"), "{problem}");
         assert!(Instant::now() >= start + Duration::from_secs(waited));
     }
 }
@@ -186,6 +187,29 @@ async fn too_large_a_batch_is_halved_until_it_fits_and_a_line_that_never_does_is
     let drained = drain.drain_once(soon()).await.unwrap();
     assert_eq!(drained, Drained { delivered: 8, rejected: 1, waiting: 0, reason: None });
     assert_eq!(rejected_lines(dir.path()), ["# said 413", "m,n=6 v=6i 7"]);
+}
+
+#[tokio::test]
+async fn a_strangers_limit_is_kept_within_and_one_that_nothing_fits_holds_everything() {
+    for (limit, delivered) in [(5000, 2000), (600, 0), (0, 0)] {
+        let server = Server::answering(move |body| {
+            let too_large = answer(413, "<html>413 Request Entity Too Large");
+            Some(if body.len() > limit { too_large } else { NO_CONTENT.to_owned() })
+        });
+        let dir = spooled(2000);
+        let mut drain = drain(dir.path(), &server.config());
+        let drained = drain.drain_once(soon()).await.unwrap();
+        assert_eq!((drained.delivered, drained.rejected), (delivered, 0), "limit {limit}");
+        assert_eq!(drained.waiting, 2000 - delivered, "limit {limit}");
+        let reason = drained.reason.unwrap_or_default();
+        assert_eq!(reason.contains("raise the limit of the proxy"), delivered == 0, "limit {limit}: {reason}");
+        assert_eq!(fs::read_dir(dir.path().join("rejected")).unwrap().count(), 0, "limit {limit}");
+        // Put right, it goes on where it stood.
+        let server = Server::judging(|_| 204);
+        drain.use_database(influx(&server.config()));
+        let rest = drain.drain_once(soon()).await.unwrap();
+        assert_eq!((rest.delivered, rest.waiting), (2000 - delivered, 0), "limit {limit}");
+    }
 }
 
 #[tokio::test]
