@@ -47,7 +47,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         }
     };
     rounds::run(&pipeline, &config, stop).await;
-    let stopped = pipeline.stop(Duration::ZERO).await;
+    let stopped = pipeline.stop(Duration::ZERO, std::future::pending()).await;
     progress.end();
     fleet.shutdown().await;
 

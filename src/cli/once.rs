@@ -10,7 +10,11 @@ use crate::{
     model::sample::Sample,
     record::{json, point::Point},
     report::{standard::Standard, table, transfer_point::TransferPoint},
-    worker::{OnRecorded, pipeline::Pipeline, rounds},
+    worker::{
+        OnRecorded,
+        pipeline::Pipeline,
+        rounds::{self, Round},
+    },
 };
 
 use super::{
@@ -45,11 +49,19 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         listed(&args.node, &node.id) && listed(&args.probe, &probe.name)
     };
     let tell = |done: usize, all: usize| progress.at(done as u64, all as u64);
-    let skipped = rounds::once(&pipeline, &config, args.splay, wanted, tell, signals.next()).await;
-    let stopped = tokio::select! {
-        stopped = pipeline.stop(PATIENCE) => Some(stopped),
-        () = signals.next() => None,
+    let mut interrupted = false;
+    let interrupt = async {
+        signals.next().await;
+        interrupted = true;
     };
+    let round = rounds::once(&pipeline, &config, args.splay, wanted, tell, interrupt).await;
+    let hurry = async {
+        match interrupted {
+            true => signals.again().await,
+            false => signals.next().await,
+        }
+    };
+    let stopped = pipeline.stop(PATIENCE, hurry).await;
     progress.end();
 
     let results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,16 +71,23 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     if !args.json {
         print(&table::render(&results.standard.summary(), screen::look()))?;
     }
-    if skipped > 0 {
+    if round.skipped > 0 {
+        let skipped = round.skipped;
         complain(&format!(
             "{skipped} runs skipped: the day's byte budgets ([limits]) are spent, or the node limits us"
         ));
     }
-    match stopped {
-        Some(stopped) => complain(&farewell(&config, &stopped)),
-        None => complain("stopped without delivering: results are in the archive"),
+    complain(&farewell(&config, &stopped));
+    if round == Round::default() {
+        complain("nothing to probe: none of these nodes has an asset for these probes");
+        return Ok(Exit::Usage);
     }
-    Ok(if args.strict && results.failed > 0 { Exit::ProbeFailed } else { Exit::Done })
+    let incomplete = results.failed > 0 || round.skipped > 0 || interrupted;
+    Ok(match (stopped.lost, args.strict && incomplete) {
+        (1.., _) => Exit::Failed,
+        (0, true) => Exit::ProbeFailed,
+        (0, false) => Exit::Done,
+    })
 }
 
 /// Each result is told only when it is in the archive: what was printed is never lost.
@@ -84,7 +103,7 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
         if json && results.broken.is_none() {
             let mut line = String::new();
             json::encode(point, &mut line);
-            results.broken = print(&line).err();
+            results.broken = progress.aside(|| print(&line)).err();
         }
     })
 }

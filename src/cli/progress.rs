@@ -35,6 +35,11 @@ impl Progress {
         self.0.set_message(what);
     }
 
+    /// Does something with the bar out of the way.
+    pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
+        self.0.suspend(what)
+    }
+
     pub(super) fn end(&self) {
         self.0.finish_and_clear();
     }

@@ -31,11 +31,9 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         "probing"
     );
     rounds::run(&pipeline, &config, signals.next()).await;
-    tracing::info!("stopping: writing and delivering what there is; a second signal ends at once");
-    tokio::select! {
-        stopped = pipeline.stop(PATIENCE) => tracing::info!("{}", farewell(&config, &stopped)),
-        () = signals.next() => tracing::warn!("stopped without delivering: results are in the archive"),
-    }
+    tracing::info!("stopping: writing and delivering what there is; a second signal ends the delivering");
+    let stopped = pipeline.stop(PATIENCE, signals.again()).await;
+    tracing::info!("{}", farewell(&config, &stopped));
     Ok(Exit::Done)
 }
 

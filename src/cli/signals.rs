@@ -1,16 +1,27 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::time::Duration;
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
 
 /// The signals that end a command; listening starts with this value.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A terminal that was closed; nothing is reloaded.
+    hang_up: Signal,
 }
 
 impl Signals {
     pub(super) fn listen() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
     /// The next one.
@@ -18,6 +29,22 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv() => {}
         }
     }
+
+    /// The second one: a supervisor may signal a process and its group at once, which is one wish told twice.
+    pub(super) async fn again(&mut self) {
+        let mut pause = std::pin::pin!(sleep(SAME_WISH));
+        loop {
+            tokio::select! {
+                () = &mut pause => break,
+                () = self.next() => {}
+            }
+        }
+        self.next().await;
+    }
 }
+
+/// Signals within this time mean the same.
+const SAME_WISH: Duration = Duration::from_secs(1);

@@ -144,14 +144,14 @@ impl Pipeline {
         move |sample| inbox.record(sample)
     }
 
-    /// Writes and seals what there is, then delivers for at most `patience`. What is not delivered by then waits for the
-    /// next start.
-    pub async fn stop(mut self, patience: Duration) -> Stopped {
+    /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then
+    /// waits for the next start.
+    pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         drop(self.stop_shipping.take());
         let shipping = (&mut self.shipping).await.ok();
         let lost = self.inbox.finish().await;
         let drained = match shipping {
-            Some(shipping) => shipping.finish(patience).await,
+            Some(shipping) => shipping.finish(patience, hurry, &self.config.archive, &self.tally).await,
             None => Drained::default(),
         };
         self.tasks.abort_all();

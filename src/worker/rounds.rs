@@ -20,6 +20,15 @@ use super::{
     pipeline::Pipeline,
 };
 
+/// What became of the runs of a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Round {
+    /// Runs that were begun.
+    pub begun: usize,
+    /// Runs that the budgets, or the node's own wish, did not admit.
+    pub skipped: usize,
+}
+
 /// One probe against one node, again and again.
 struct Entry {
     node: Arc<Node>,
@@ -65,7 +74,7 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
 }
 
 /// Makes every run once that the budgets admit, each at a random time within `splay`, and tells `progress` of each that
-/// ended. Returns how many were not admitted.
+/// ended.
 pub async fn once(
     pipeline: &Pipeline,
     config: &Config,
@@ -73,15 +82,18 @@ pub async fn once(
     wanted: impl Fn(&Node, &Probe) -> bool,
     mut progress: impl FnMut(usize, usize),
     stop: impl Future<Output = ()>,
-) -> usize {
+) -> Round {
     let mut runs = Runs::new(pipeline, config);
-    let mut skipped = 0;
+    let mut round = Round::default();
     for (key, entry) in entries(config, wanted).into_iter().enumerate() {
         let after = splay.mul_f64(rand::rng().random::<f64>());
         // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
         let turn = usize::from(rand::rng().random::<u16>());
         let run = Run { node: entry.node, probe: entry.probe, turn, due: None, received: Arc::default() };
-        skipped += usize::from(!runs.begin(key, run, after));
+        match runs.begin(key, run, after) {
+            true => round.begun += 1,
+            false => round.skipped += 1,
+        }
     }
     let all = runs.running.len();
     let mut stop = std::pin::pin!(stop);
@@ -97,7 +109,7 @@ pub async fn once(
         }
     }
     runs.cut_off().await;
-    skipped
+    round
 }
 
 impl Rounds<'_> {

@@ -73,8 +73,15 @@ impl Shipping {
         }
     }
 
-    /// Delivers what waits, for at most `patience`, and tells of everything since the start.
-    pub(super) async fn finish(mut self, patience: Duration) -> Drained {
+    /// Delivers what waits, for at most `patience` or until `hurry`, keeps house once more, and tells of everything since the
+    /// start.
+    pub(super) async fn finish(
+        mut self,
+        patience: Duration,
+        hurry: impl Future<Output = ()>,
+        archive: &Archive,
+        tally: &Tally,
+    ) -> Drained {
         if matches!(self.role, Role::LeftTo(_)) {
             // Whoever had it may have gone; if we cannot have it, it is still theirs.
             let _ = self.claim();
@@ -82,13 +89,17 @@ impl Shipping {
         let ended = match &mut self.role {
             Role::Deliver(drain) => {
                 drain.hurry();
-                drain.drain_once(Instant::now() + patience).await
+                tokio::select! {
+                    ended = drain.drain_once(Instant::now() + patience) => ended,
+                    () = hurry => Ok(Drained { reason: Some("told to stop at once".to_owned()), ..Drained::default() }),
+                }
             }
             Role::Keep(_) => Ok(Drained::default()),
             Role::LeftTo(reason) => Ok(Drained { reason: Some(reason.clone()), ..Drained::default() }),
         };
         let ended = ended.unwrap_or_else(|error| Drained { reason: Some(error.to_string()), ..Drained::default() });
         self.count();
+        self.keep_house(archive, tally);
         Drained { delivered: self.shipped.points_written, rejected: self.shipped.points_rejected, ..ended }
     }
 
