@@ -83,6 +83,7 @@ async fn converse(
         let range = HeaderValue::try_from(range).expect("invariant: digits and dashes");
         request.headers_mut().insert(RANGE, range);
     }
+    let read_before = connection.meter().bytes_read();
     let answered = connection.ask(request, errand.deadlines, &mut facts.timing).await;
     facts.heard = connection.has_heard();
     let mut answer = answered?;
@@ -98,7 +99,8 @@ async fn converse(
         return Ok(());
     }
     let body = download(errand, connection, &mut answer, promise, facts).await;
-    complete(errand, promise, body.received, facts)?;
+    let read = connection.meter().bytes_read() - read_before;
+    complete(errand, promise, body.received, read, facts)?;
     if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
         verify_hash(errand, &content)?;
     }
@@ -194,12 +196,19 @@ async fn download(
     Body { received, content }
 }
 
-/// Is the body as long as it should be?
-fn complete(errand: &Errand<'_>, promise: Promise, received: Received, facts: &mut Facts) -> Result<(), Failed> {
+/// Is the body as long as it should be? `read` is what the socket brought, head and framing included: HTTP/2 throws a body
+/// away that differs from its announced length, whether it is shorter or longer.
+fn complete(
+    errand: &Errand<'_>,
+    promise: Promise,
+    received: Received,
+    read: u64,
+    facts: &mut Facts,
+) -> Result<(), Failed> {
     let wrong = |outcome, detail| Err(Failed::wrong(outcome, detail));
     let expected = facts.expected;
     match received.end {
-        End::Failed(failure) if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes < all) => {
+        End::Failed(failure) if classify::ended_short(&failure) && expected.is_some_and(|all| read < all) => {
             Err(Failed { outcome: Outcome::Truncated, ..Failed::from(failure) })
         }
         End::Failed(failure) => Err(failure.into()),

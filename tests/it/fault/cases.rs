@@ -157,6 +157,32 @@ const RST_STREAM: [u8; 13] = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2];
 /// PING (§6.7).
 const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
+/// The right answer to the range as a HEADERS frame (RFC 9113 §6.2): literals of HPACK's static table (RFC 7541 §6.2.2).
+fn http2_head(stream: u8) -> Vec<u8> {
+    const STATUS_206: u8 = 0x80 | 10;
+    let mut block = vec![STATUS_206];
+    for (index, value) in [(28, "1024"), (30, "bytes 1000-2023/65536"), (31, "image/webp")] {
+        block.extend([0x0f, index - 15, u8::try_from(value.len()).unwrap()]);
+        block.extend(value.as_bytes());
+    }
+    http2_frame(1, 0x4, stream, &block)
+}
+
+/// A DATA frame (§6.1).
+fn http2_data(stream: u8, body: &[u8], ends: bool) -> Vec<u8> {
+    http2_frame(0, u8::from(ends), stream, body)
+}
+
+fn http2_frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let [.., a, b, c] = payload.len().to_be_bytes();
+    [&[a, b, c, kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// A server that answers the first request with these frames.
+fn http2(frames: &[Vec<u8>]) -> Vec<Step> {
+    vec![Send(SETTINGS.to_vec()), Http2Request, Send(frames.concat()), Hold]
+}
+
 const HTML: &str = "<!doctype html><title>Welcome</title><p>Please log in.";
 const PLAIN: Port = Http;
 
@@ -287,5 +313,17 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_goaway", Ask::Range, Http2, |_| vec![Send([&SETTINGS[..], &GOAWAY].concat()), Hold], Outcome::Reset),
     row("http2_rst_stream", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(RST_STREAM.to_vec()), Hold], Outcome::Reset),
     row("http2_pings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(PING.repeat(100))], Outcome::HeadersTimeout),
+    row("http2_sound", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_short_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), true)]), Outcome::Truncated),
+    row("http2_closed_mid_body", Ask::Range, Http2, |_| {
+        vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]
+    }, Outcome::Truncated),
+    row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), RST_STREAM.to_vec()]), Outcome::Reset),
+    row("http2_more_than_asked", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), part()].concat(), true)]), Outcome::BodyInvalid),
+    row("http2_rst_of_the_second", Ask::Twice, Http2, |_| {
+        let rst = [&[0, 0, 4, 3, 0, 0, 0, 0, 3][..], &[0, 0, 0, 2]].concat();
+        let answer = [http2_head(1), http2_data(1, &part(), true)].concat();
+        vec![Send(SETTINGS.to_vec()), Http2Request, Send(answer), Pause(Duration::from_millis(300)), Send(rst), Hold]
+    }, Outcome::Reset),
     row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];
