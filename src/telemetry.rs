@@ -1,6 +1,10 @@
 //! Logs: to stderr, since stdout is data.
 
-use std::io::{self, IsTerminal};
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, IsTerminal, Write},
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -10,7 +14,12 @@ pub const FILTER: &str = "BANDPROBE_LOG";
 /// Starts logging at `level` unless the environment says otherwise. Once a process; a second call changes nothing.
 pub fn start(level: &str) {
     let fallback = format!("warn,bandprobe={level}");
-    let filter = EnvFilter::try_from_env(FILTER).unwrap_or_else(|_| EnvFilter::new(fallback));
+    let filter = env::var_os(FILTER).map(|text| filter(&text)).transpose().unwrap_or_else(|problem| {
+        // Not a log event: a filter may keep those back.
+        let _ = writeln!(io::stderr(), "bandprobe: {FILTER} is ignored: {problem}; the filter is `{fallback}`");
+        None
+    });
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(&fallback));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -24,7 +33,36 @@ pub fn start(level: &str) {
 /// May text to this stream be coloured? Only on a terminal, and not when `NO_COLOR` is set (no-color.org).
 #[must_use]
 pub fn may_colour(stream: &impl IsTerminal) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     stream.is_terminal() && !refused && !dumb
+}
+
+/// The filter that somebody wrote, or what is wrong with it.
+fn filter(text: &OsStr) -> Result<EnvFilter, String> {
+    let text = text.to_str().ok_or_else(|| "it is not UTF-8".to_owned())?;
+    EnvFilter::builder().parse(text).map_err(|problem| format!("`{text}`: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_filter_is_told_with_its_reason() {
+        for (text, expected) in [
+            (&b"bandprobe=debug"[..], Ok("bandprobe=debug")),
+            (b"info", Ok("info")),
+            (b"bandprobe=loud", Err("`bandprobe=loud`: error parsing level filter: expected one of")),
+            (b"\xff", Err("it is not UTF-8")),
+        ] {
+            match (filter(OsStr::from_bytes(text)), expected) {
+                (Ok(filter), Ok(expected)) => assert_eq!(filter.to_string(), expected),
+                (Err(problem), Err(expected)) => assert!(problem.starts_with(expected), "{problem}"),
+                (found, expected) => panic!("{found:?} is not {expected:?}"),
+            }
+        }
+    }
 }

@@ -37,10 +37,11 @@ impl Spool {
         if !super::lock(&lock, &path)? {
             let mut pid = String::new();
             let _ = Read::take(&mut lock, 20).read_to_string(&mut pid);
-            return Err(Error::Draining { dir: dir.to_owned(), pid: pid.trim().to_owned() });
+            let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
+            return Err(Error::Draining { dir: dir.to_owned(), pid });
         }
-        let noted = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
-        noted.map_err(on("write", &path))?;
+        // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
+        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 

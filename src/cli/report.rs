@@ -52,12 +52,21 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
 pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Summary> {
     let mut standard = Standard::default();
     let mut scan = Scan::new(reader::lines(dir, Some(since))?);
+    let mut problems = 0;
     for point in &mut scan {
         match point {
             Ok(point) if point.at >= since => standard.add(&point),
             Ok(_) => {}
-            Err(damage) => tracing::warn!("{damage}"),
+            Err(damage) => {
+                problems += 1;
+                if problems <= MOST_TOLD {
+                    tracing::warn!("{damage}");
+                }
+            }
         }
+    }
+    if problems > MOST_TOLD {
+        tracing::warn!(further = problems - MOST_TOLD, "more problems of the archive are not told one by one");
     }
     let damaged = scan.seen().damaged;
     if damaged > 0 {
@@ -86,4 +95,57 @@ async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<
         tracing::warn!(damaged, "rows of the database are not understood and left out");
     }
     Ok(standard.summary())
+}
+
+/// Problems of an archive that are told in full: a damaged file may have one a line.
+const MOST_TOLD: u64 = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The warnings about a spooled file with so many lines that are not text.
+    fn told(bad: usize) -> Vec<String> {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = dir.path().join("spool");
+        fs::create_dir(&spool).unwrap();
+        let name = "20261121T100000.000Z-0000000000000001.lp";
+        fs::write(spool.join(name), b"m v=\xff 1\n".repeat(bad)).unwrap();
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+        tracing::subscriber::with_default(subscriber, || from_archive(dir.path(), Timestamp::UNIX_EPOCH).unwrap());
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_problems_of_an_archive_are_told_and_the_others_counted() {
+        // Each bad line is one; the missing header and the missing end are two more.
+        for (bad, lines, further) in
+            [(1, 3, None), (3, 5, None), (4, 6, Some("further=1")), (100, 6, Some("further=97"))]
+        {
+            let told = told(bad);
+            let counted = told.last().unwrap().split(' ').find(|word| word.starts_with("further="));
+            assert_eq!((told.len(), counted), (lines, further), "{told:#?}");
+        }
+    }
 }

@@ -51,14 +51,48 @@ fn describe(status: &Status, last: &LastAnswer, now: Timestamp) -> String {
     text += &row("rejected", status.rejected, "refused by InfluxDB, with its reason beside each line");
     text += &row("damaged", status.bad, "set aside");
     if let Some(oldest) = status.oldest {
-        text += &format!("\noldest that waits: {} ({} ago)\n", oldest, rounded(now.duration_since(oldest)));
+        text += &format!("\noldest that waits: {} ({})\n", oldest, ago(now.duration_since(oldest)));
     }
     if let Some(time) = last.time {
-        text += &format!("last answer: {} ago: {}\n", rounded(now.duration_since(time)), last.text);
+        text += &format!("last answer: {}: {}\n", ago(now.duration_since(time)), last.text);
     }
     text
 }
 
-fn rounded(duration: SignedDuration) -> String {
-    format!("{:#}", SignedDuration::from_secs(duration.as_secs()))
+/// How long ago, to the second. A time ahead of our clock, such as one of another machine's file, is now.
+fn ago(since: SignedDuration) -> String {
+    match since.as_secs() {
+        ..=0 => "just now".to_owned(),
+        seconds => format!("{:#} ago", SignedDuration::from_secs(seconds)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_described_with_how_long_ago() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        for (time, expected) in [
+            ("2026-11-22T12:00:00Z", "just now"),
+            ("2026-11-22T11:59:59.5Z", "just now"),
+            ("2026-11-22T11:59:59Z", "1s ago"),
+            ("2026-11-22T10:58:03.9Z", "1h 1m 56s ago"),
+            ("2026-11-22T12:00:01Z", "just now"),
+            ("9999-01-01T00:00:00Z", "just now"),
+        ] {
+            let time: Timestamp = time.parse().unwrap();
+            let spool = Amount { files: 2, points: 7, bytes: 1500 };
+            let status = Status { spool, oldest: Some(time), ..Status::default() };
+            let last = LastAnswer { time: Some(time), text: "delivered".to_owned() };
+            let text = describe(&status, &last, now);
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines[0].starts_with("waiting              7 points      2 files    1.50 kB"), "{text}");
+            assert_eq!(lines[6], format!("oldest that waits: {time} ({expected})"));
+            assert_eq!(lines[7], format!("last answer: {expected}: delivered"));
+        }
+        let nothing = describe(&Status::default(), &LastAnswer::default(), now);
+        assert!(!nothing.contains("oldest") && !nothing.contains("answer"), "{nothing}");
+    }
 }

@@ -147,6 +147,15 @@ fn only_one_process_drains() {
 }
 
 #[test]
+fn a_full_disk_does_not_keep_the_spool_from_being_locked() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("spool")).unwrap();
+    // Every write to it is ENOSPC (full(4)).
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("spool/.lock")).unwrap();
+    Spool::lock(dir.path()).unwrap();
+}
+
+#[test]
 fn status_counts_what_lies_where() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60, 120, 180]);

@@ -135,6 +135,13 @@ fn the_environment_goes_before_the_file() {
         ("BANDPROBE_INFLUXDB_TOKEN", "from-outside"),
         ("BANDPROBE_ARCHIVE_DIR", "/var/lib/b"),
         ("BANDPROBE_INFLUXD", "/usr/bin/influxd"),
+        ("BANDPROBE_LOG", "debug"),
+        // What Kubernetes sets for a Service named bandprobe.
+        ("BANDPROBE_SERVICE_HOST", "10.0.0.1"),
+        ("BANDPROBE_SERVICE_PORT", "80"),
+        ("BANDPROBE_PORT", "tcp://10.0.0.1:80"),
+        ("BANDPROBE_PORT_80_TCP", "tcp://10.0.0.1:80"),
+        ("BANDPROBE_PORT_80_TCP_ADDR", "10.0.0.1"),
         ("PATH", "/usr/bin"),
     ];
     let config = read("b.toml", &[("b.toml", text.as_bytes())], &environment).unwrap();
@@ -144,6 +151,15 @@ fn the_environment_goes_before_the_file() {
     assert_eq!((config.probes[0].every, config.archive.dir), (Duration::from_secs(60), PathBuf::from("/var/lib/b")));
     let influxdb = config.influxdb.unwrap();
     assert_eq!((influxdb.token.reveal(), influxdb.url.as_str()), ("from-outside", "http://b.example:2/"));
+}
+
+#[test]
+fn an_unknown_variable_of_a_known_section_is_refused() {
+    for section in ["VANTAGE", "SCHEDULE", "LIMITS", "NETWORK", "DEADLINE", "INFLUXDB", "RECORD", "ARCHIVE"] {
+        let name = format!("BANDPROBE_{section}_SERVICE_HOST");
+        let problems = read("b.toml", &[("b.toml", SMALLEST.as_bytes())], &[(&name, "1")]).unwrap_err().to_string();
+        assert!(problems.contains(&format!("{name}: no such environment variable")), "{problems}");
+    }
 }
 
 #[test]

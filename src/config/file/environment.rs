@@ -10,46 +10,48 @@ use super::super::problem::{Place, Problem};
 /// What every variable of ours starts with.
 const PREFIX: &str = "BANDPROBE_";
 
-/// Variables of ours that are no keys of the file: the tests' server and whether it must be there, the build's cache, the
-/// log filter.
-const NOT_KEYS: [&str; 4] = ["BANDPROBE_INFLUXD", "BANDPROBE_REQUIRE_INFLUXD", "BANDPROBE_CACHE", "BANDPROBE_LOG"];
-
-/// The variables of the process that are ours, and which of them were asked for.
+/// The variables of the process that are ours, which of them were asked for, and what those of a known section start with.
 pub(in super::super) struct Environment<'a> {
     variables: Option<&'a BTreeMap<String, String>>,
     asked: RefCell<BTreeSet<String>>,
+    sections: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> Environment<'a> {
     /// These variables; others than ours are ignored.
     pub(in super::super) fn new(variables: &'a BTreeMap<String, String>) -> Self {
-        Self { variables: Some(variables), asked: RefCell::default() }
+        Self { variables: Some(variables), asked: RefCell::default(), sections: RefCell::default() }
     }
 
     /// None: for probe files, which the environment does not reach.
     pub(in super::super) fn none() -> Self {
-        Self { variables: None, asked: RefCell::default() }
+        Self { variables: None, asked: RefCell::default(), sections: RefCell::default() }
     }
 
     /// The name and text of the variable for a key of a top-level section, where it is set.
     pub(super) fn variable(&self, section: &str, key: &str) -> Option<(String, &'a str)> {
-        let name = format!("{PREFIX}{section}_{key}").to_uppercase().replace('-', "_");
-        let text = self.variables?.get(&name).map(String::as_str);
+        let variables = self.variables?;
+        let prefix = prefix(section);
+        let name = format!("{prefix}{key}").to_uppercase().replace('-', "_");
+        let text = variables.get(&name).map(String::as_str);
+        self.sections.borrow_mut().insert(prefix);
         self.asked.borrow_mut().insert(name.clone());
         Some((name, text?))
     }
 
     /// Is any variable for this section set?
     pub(super) fn reaches(&self, section: &str) -> bool {
-        let prefix = format!("{PREFIX}{section}_").to_uppercase().replace('-', "_");
+        let prefix = prefix(section);
         self.variables.is_some_and(|variables| variables.keys().any(|name| name.starts_with(&prefix)))
     }
 
-    /// A problem for each variable of ours that is no key.
+    /// A problem for each variable of a known section that is no key. Others may be anybody's: the log filter, the tests'
+    /// server, or what Kubernetes sets for a Service named bandprobe (`BANDPROBE_SERVICE_HOST`, `BANDPROBE_PORT_80_TCP`).
     pub(super) fn unused(&self, problems: &RefCell<Vec<Problem>>) {
-        let asked = self.asked.borrow();
-        let names = self.variables.into_iter().flat_map(BTreeMap::keys).filter(|name| name.starts_with(PREFIX));
-        for name in names.filter(|name| !asked.contains(*name) && !NOT_KEYS.contains(&name.as_str())) {
+        let (asked, sections) = (self.asked.borrow(), self.sections.borrow());
+        let is_ours = |name: &str| sections.iter().any(|prefix| name.starts_with(prefix));
+        let names = self.variables.into_iter().flat_map(BTreeMap::keys);
+        for name in names.filter(|name| is_ours(name) && !asked.contains(*name)) {
             let hint = super::section::nearest(name, asked.iter().map(String::as_str));
             problems.borrow_mut().push(Problem {
                 place: Place { origin: name.clone(), line: None, key: String::new() },
@@ -58,4 +60,9 @@ impl<'a> Environment<'a> {
             });
         }
     }
+}
+
+/// What the variables of a section start with.
+fn prefix(section: &str) -> String {
+    format!("{PREFIX}{section}_").to_uppercase().replace('-', "_")
 }
