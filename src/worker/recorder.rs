@@ -56,8 +56,10 @@ pub(super) struct Recorder {
 impl Inbox {
     /// Hands a sample over. Never waits: probing goes on whatever the disk does, and what finds no room is counted.
     pub(super) fn record(&self, sample: Sample) {
-        if self.entries.try_send(Entry::Sample(Box::new(sample))).is_err() {
-            self.tally.count(|counters| counters.points_dropped += 1);
+        let Err(refused) = self.entries.try_send(Entry::Sample(Box::new(sample))) else { return };
+        self.tally.count(|counters| counters.points_dropped += 1);
+        if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
+            tracing::error!("nobody records any more, which is a bug of ours: restart the worker, and please report it");
         }
     }
 
