@@ -59,7 +59,9 @@ impl Inbox {
         let Err(refused) = self.entries.try_send(Entry::Sample(Box::new(sample))) else { return };
         self.tally.count(|counters| counters.points_dropped += 1);
         if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
-            tracing::error!("nobody records any more, which is a bug of ours: restart the worker, and please report it");
+            tracing::error!(
+                "nobody records any more, which is a bug of ours: restart the worker, and please report it"
+            );
         }
     }
 
