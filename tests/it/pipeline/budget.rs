@@ -2,7 +2,7 @@
 
 use bandprobe::record::schema::worker;
 
-use crate::process::{Child, World, command, points, sound};
+use crate::process::{Child, World, bandprobe, command, points, sound};
 
 #[test]
 fn runs_beyond_the_budget_are_left_out_and_counted_also_after_a_restart() {
@@ -30,4 +30,27 @@ fn runs_beyond_the_budget_are_left_out_and_counted_also_after_a_restart() {
         assert!(count("runs_skipped_budget") > 0, "{life}");
     }
     assert_eq!(world.archived().len(), 3, "check, cold, warm");
+}
+
+#[test]
+fn a_round_says_what_it_did_not_make() {
+    let world = World::new(vec![]);
+    let config = world.write(
+        "config.toml",
+        "vantage.id = \"here\"\narchive.dir = \"archive\"\n[limits]\nbytes-per-node-per-day = \"1 kB\"\n\
+         [[source]]\nkind = \"static\"\nnodes = [{ id = \"a\", endpoint = \"http://127.0.0.1:9/\", \
+         assets = [{ kind = \"image\", path = \"/x\", size = \"5 kB\" }] }, { id = \"b\", endpoint = \"http://127.0.0.1:10/\", \
+         assets = [{ kind = \"video\", path = \"/y\", size = \"20 MB\" }] }]\n",
+    );
+    let config = config.to_str().unwrap();
+    for (more, code, said) in [
+        (&[][..], 0, "2 runs skipped"),
+        (&["--strict"], 3, "2 runs skipped"),
+        (&["--node", "a", "--probe", "video"], 2, "nothing to probe"),
+    ] {
+        let ended = bandprobe(&[&["once", "-c", config], more].concat());
+        assert_eq!(ended.code, Some(code), "{more:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{more:?}: {}", ended.stderr);
+    }
+    assert!(world.archived().is_empty(), "nobody was asked");
 }
