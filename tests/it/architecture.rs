@@ -110,7 +110,7 @@ fn reserved_words_stay_in_their_rooms() {
 
 #[test]
 fn field_names_are_spelled_in_the_schema_alone() {
-    let sources = sources();
+    let sources = sources("src");
     let schema = sources.iter().find(|source| source.module() == SCHEMA).unwrap();
     let names = field_names(schema);
     assert!(names.len() > 10, "the fields of {SCHEMA} were not found: {names:?}");
@@ -121,6 +121,8 @@ fn field_names_are_spelled_in_the_schema_alone() {
 #[test]
 fn files_are_small() {
     hold(size);
+    let tests: Vec<_> = sources("tests").iter().flat_map(size).collect();
+    assert!(tests.is_empty(), "\n{}\n", tests.join("\n"));
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn probes_begin_with_their_question() {
 #[test]
 fn every_room_has_a_layer() {
     let unknown: Vec<_> =
-        sources().into_iter().map(|source| source.room()).filter(|room| layer(room).is_none()).collect();
+        sources("src").into_iter().map(|source| source.room()).filter(|room| layer(room).is_none()).collect();
     let unknown: Vec<_> = unknown.iter().filter(|room| *room != "lib").collect();
     assert!(unknown.is_empty(), "rooms without a layer: {unknown:?}; give each one in LAYERS and in src/lib.rs");
 }
@@ -308,7 +310,7 @@ fn layer(room: &str) -> Option<usize> {
 }
 
 fn hold(rule: fn(&Source) -> Vec<String>) {
-    let sources = sources();
+    let sources = sources("src");
     assert!(sources.len() > 10, "the sources were not found");
     let broken: Vec<_> = sources.iter().flat_map(rule).collect();
     assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));

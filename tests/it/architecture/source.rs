@@ -100,12 +100,12 @@ pub(super) fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-pub(super) fn sources() -> Vec<Source> {
+pub(super) fn sources(folder: &str) -> Vec<Source> {
     let source = |path: PathBuf| Source {
         path: path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/"),
         text: fs::read_to_string(&path).unwrap(),
     };
-    files(&root().join("src"), "rs").into_iter().map(source).collect()
+    files(&root().join(folder), "rs").into_iter().map(source).collect()
 }
 
 /// All files below a folder with that extension, sorted; none when there is no such folder.

@@ -15,7 +15,7 @@ use crate::fault::{
     server::{Behaviour, Port, Step},
 };
 
-const THINKS: Duration = Duration::from_millis(60);
+const THINKS: Duration = Duration::from_millis(400);
 
 fn head(status: &str, lines: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\n{lines}\r\n").into()
@@ -90,7 +90,8 @@ async fn the_first_byte_is_that_of_the_final_head() {
         let took = |phase| sample.phases.took(phase).unwrap_or_default();
         let [wait, receive] = [took(Phase::Wait), took(Phase::Receive)];
         let late = if begins_late { wait } else { receive };
-        assert!(late >= Micros::from(THINKS), "{name}: wait {wait}, receive {receive}");
+        // Half of it: on a busy machine our stamps come late, and what they tell apart is a pause and none.
+        assert!(late >= Micros::from(THINKS / 2), "{name}: wait {wait}, receive {receive}");
     }
 }
 
