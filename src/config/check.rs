@@ -8,22 +8,19 @@ use std::{
     time::Duration,
 };
 
-use self::{
-    probe::{Inherited, MAX_PROBES},
-    source::Nodes,
-};
 use super::{
     Config,
     file::{self, Document, Environment, Section},
     problem::{Place, Problem, Problems},
 };
-use crate::model::probe::{Deadlines, Probe};
+use crate::model::probe::Deadlines;
 
 pub use self::probe::shipped;
 
 mod database;
 mod fit;
 mod probe;
+mod schedule;
 mod settings;
 mod source;
 mod word;
@@ -101,7 +98,7 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let network = settings::network(root.section("network"), input);
     let nodes = source::sources(&root);
     let deadlines = deadlines(&root, Deadlines::default());
-    let probes = probes(document, root.section("schedule"), input, deadlines, &nodes);
+    let probes = schedule::probes(document, root.section("schedule"), input, deadlines, &nodes);
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
@@ -109,60 +106,6 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     root.done();
     let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
     Some(Config { vantage: vantage?, probes, limits, network, nodes, influxdb, window, archive })
-}
-
-/// `[schedule]`, and the probes that it names.
-fn probes(
-    document: &Document<'_>,
-    schedule: Section<'_>,
-    input: &Input<'_>,
-    deadlines: Deadlines,
-    nodes: &Nodes,
-) -> Vec<Probe> {
-    let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
-    let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
-    let jitter = schedule.duration("jitter", Bounds::JITTER);
-    if !is_memoryless && jitter > Some(every) {
-        schedule.refuse_with("jitter", "is wider than `every`", probe::CHANGE_PLACES);
-    }
-    let inherited = Inherited { every, is_memoryless, jitter, deadlines };
-    let entries = schedule.texts("probes");
-    let is_default = entries.is_none();
-    let place = schedule.place("probes");
-    let entries =
-        entries.unwrap_or_else(|| probe::shipped_names().map(|name| (name.to_owned(), place.clone())).collect());
-    if entries.is_empty() && schedule.is_empty_list("probes") {
-        schedule.refuse_with("probes", "is empty: there is nothing to do", "leave it out for every shipped probe");
-    } else if entries.len() > MAX_PROBES {
-        schedule.refuse("probes", format!("{} probes are too many: {MAX_PROBES} at the most", entries.len()));
-    }
-    schedule.done();
-    let mut probes: Vec<Probe> = Vec::new();
-    for (entry, place) in entries.into_iter().take(MAX_PROBES) {
-        match probe::load(input, &entry, place.clone(), &inherited) {
-            Err(problems) => document.refuse_all(problems),
-            Ok(probe) if probes.iter().any(|other| other.name == probe.name) => {
-                let message = format!("`{entry}` is the second probe with the name `{}`", probe.name);
-                document.refuse(place, message, Some("rename its file, or leave it out".to_owned()));
-            }
-            Ok(probe) if nodes.complete && !fit::can_miss(&probe, nodes) => {
-                let message = format!(
-                    "probe `{}` measures misses, and no node of profile `argus` has an asset for it",
-                    probe.name
-                );
-                document.refuse(place, message, Some("other nodes do not say what they hold: leave it out".to_owned()));
-            }
-            Ok(probe) if fit::is_asked_for(probe.kind, nodes) => probes.push(probe),
-            // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
-            Ok(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
-            Ok(probe) => {
-                let kind = probe.kind.label();
-                let message = format!("no node has an asset of kind `{kind}` for probe `{}`", probe.name);
-                document.refuse(place, message, Some(format!("add one to a node, or leave `{entry}` out")));
-            }
-        }
-    }
-    probes
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

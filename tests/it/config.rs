@@ -178,6 +178,27 @@ fn an_own_probe_inherits_and_overrides() {
 }
 
 #[test]
+fn an_entry_goes_before_the_probe_and_certificates_may_stand_in_the_file() {
+    let pem = |name: &str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");
+    let text = format!(
+        "{SMALLEST}\nschedule.probes = [{{ probe = \"image\", every = \"7s\" }}]\n\
+         network.ca-file = \"ca.pem\"\nnetwork.ca = \"\"\"\n{}\"\"\"",
+        pem("inline")
+    );
+    let files = [("b.toml", text.as_bytes()), ("ca.pem", &*pem("filed").into_bytes())];
+    let config = read("b.toml", &files, &[]).unwrap();
+    let image = &config.probes[0];
+    assert_eq!((&*image.name, image.every), ("image", Duration::from_secs(7)));
+    let ca = config.network.extra_ca.unwrap();
+    assert!(ca.contains("\ninline\n") && ca.contains("\nfiled\n"), "{ca}");
+    assert_eq!(
+        ca.matches("\n-----BEGIN").count() + usize::from(ca.starts_with("-----BEGIN")),
+        2,
+        "each on its own line"
+    );
+}
+
+#[test]
 fn counts_and_sizes_are_limited() {
     let nodes = |count: usize| {
         let node = |i| format!("{{id='n{i}',endpoint='http://n{i}.example',assets=[{{kind='image',path='1'}}]}},");

@@ -41,6 +41,17 @@ pub(super) fn certificates(section: &Section<'_>, key: &'static str, input: &Inp
     })
 }
 
+/// PEM certificates that stand in the configuration itself.
+pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> Option<Arc<str>> {
+    section.parse(key, |text| match text {
+        text if text.len() > MAX_CA_BYTES => Err(format!("is larger than {MAX_CA_BYTES} bytes")),
+        text if text.contains(PEM_CERTIFICATE) => Ok(Arc::from(text)),
+        _ => Err(format!(
+            "is no PEM certificate: it should have `{PEM_CERTIFICATE}` in it; a file is named by `{key}-file`"
+        )),
+    })
+}
+
 /// The token: from `BANDPROBE_INFLUXDB_TOKEN`, else from the file. Never from a key, because configs are shared.
 fn token(section: &Section<'_>, input: &Input<'_>) -> Option<Secret> {
     // Both are keys, whichever of them is used.

@@ -28,6 +28,8 @@ const RATED_FROM: Bytes = Bytes(1 << 20);
 /// What a probe takes from the rest of the configuration where it sets nothing itself.
 pub(super) struct Inherited {
     pub(super) every: Duration,
+    /// What the entry of this probe says: it goes before the probe's own.
+    pub(super) imposed: Option<Duration>,
     pub(super) is_memoryless: bool,
     pub(super) jitter: Option<Duration>,
     pub(super) deadlines: Deadlines,
@@ -70,7 +72,7 @@ pub(super) fn load(input: &Input<'_>, entry: &str, place: Place, inherited: &Inh
 
 impl Default for Inherited {
     fn default() -> Self {
-        Self { every: super::EVERY, is_memoryless: true, jitter: None, deadlines: Deadlines::default() }
+        Self { every: super::EVERY, imposed: None, is_memoryless: true, jitter: None, deadlines: Deadlines::default() }
     }
 }
 
@@ -86,7 +88,8 @@ fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<Pr
 
 fn probe(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<Probe> {
     let kind = root.required("kind", root.choice("kind", &source::KINDS), "`image` or `video`");
-    let every = root.duration("every", Bounds::EVERY).unwrap_or(inherited.every);
+    let own = root.duration("every", Bounds::EVERY);
+    let every = inherited.imposed.or(own).unwrap_or(inherited.every);
     let spacing = spacing(&root, every, inherited);
     let default_weight = if kind == Some(AssetKind::Video) { Weight::Heavy } else { Weight::Light };
     let weight = root.choice("weight", &[("light", Weight::Light), ("heavy", Weight::Heavy)]).unwrap_or(default_weight);
@@ -117,7 +120,8 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
         return Spacing::Memoryless;
     }
     let jitter = own.or(inherited.jitter).unwrap_or_else(|| super::JITTER.min(every / 3));
-    if jitter > every {
+    // With an imposed `every` it is for who imposed it to compare them.
+    if jitter > every && inherited.imposed.is_none() {
         match own {
             Some(_) => root.refuse_with("jitter", "is wider than `every`", CHANGE_PLACES),
             None if root.has("every") => root.refuse_with("every", "is less than `schedule.jitter`", CHANGE_PLACES),

@@ -66,7 +66,7 @@ pub(super) fn network(section: Section<'_>, input: &Input<'_>) -> Network {
         resolver: resolver(&section),
         http: section.choice("http", &versions).unwrap_or_default(),
         family: section.choice("family", &families).unwrap_or_default(),
-        extra_ca: database::certificates(&section, "ca-file", input),
+        extra_ca: extra_ca(&section, input),
         contact: section.parse("contact", contact),
     };
     section.done();
@@ -120,6 +120,15 @@ fn resolver(section: &Section<'_>) -> Resolver {
     });
     let servers: Vec<_> = servers.collect();
     if servers.is_empty() { Resolver::System } else { Resolver::Servers(servers) }
+}
+
+/// The certificates of both keys, one after the other.
+fn extra_ca(section: &Section<'_>, input: &Input<'_>) -> Option<Arc<str>> {
+    let of_file = database::certificates(section, "ca-file", input);
+    match (of_file, database::inline_certificates(section, "ca")) {
+        (Some(file), Some(inline)) => Some(format!("{file}\n{inline}").into()),
+        (file, inline) => file.or(inline),
+    }
 }
 
 /// Goes into a comment of the `user-agent` header (RFC 9110 section 5.6.5), so no parentheses.

@@ -83,10 +83,15 @@ impl<'d> Section<'d> {
                 self.document.refuse(place, message, None);
                 return None;
             };
-            let asked = RefCell::default();
-            Some(Self { document: self.document, path: place.key, line: place.line, table: Some(table), asked })
+            Some(self.below(place, table))
         });
         sections.collect()
+    }
+
+    /// A table that stands somewhere below this one.
+    pub(super) fn below(&self, place: Place, table: &'d DeTable<'d>) -> Self {
+        let asked = RefCell::default();
+        Self { document: self.document, path: place.key, line: place.line, table: Some(table), asked }
     }
 
     /// Adds a problem at a key.

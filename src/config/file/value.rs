@@ -16,7 +16,15 @@ pub(super) enum Found<'d> {
     Variable(&'d str),
 }
 
-impl Section<'_> {
+/// What a list of names may hold.
+pub(in super::super) enum Item<'d> {
+    /// A name alone.
+    Text(String, Place),
+    /// A table that has the name in it.
+    Table(Section<'d>),
+}
+
+impl<'d> Section<'d> {
     /// A text, read by `parse`, whose error is the problem's message.
     pub(in super::super) fn parse<T, E: Display>(
         &self,
@@ -103,6 +111,33 @@ impl Section<'_> {
                 format!("`{text}` is not one of {}", words.join(", "))
             })
         })
+    }
+
+    /// A list of texts and tables; a single text, commas between several, will do.
+    pub(in super::super) fn items(&self, key: &'static str) -> Option<Vec<Item<'d>>> {
+        let array = match self.find(key)? {
+            Found::Written(DeValue::Array(array)) => array,
+            Found::Written(DeValue::String(text)) => return Some(self.split_items(key, text)),
+            Found::Variable(text) => return Some(self.split_items(key, text)),
+            Found::Written(other) => return self.wrong_type(key, "a list of texts or tables", other),
+        };
+        let items = array.iter().enumerate().filter_map(|(index, item)| {
+            let place = self.item_place(key, index, item);
+            match item.get_ref() {
+                DeValue::String(text) => Some(Item::Text(text.to_string(), place)),
+                DeValue::Table(table) => Some(Item::Table(self.below(place, table))),
+                other => {
+                    let message = format!("expected a text in quotes or a table, found {}", name_of(other));
+                    self.document.refuse(place, message, None);
+                    None
+                }
+            }
+        });
+        Some(items.collect())
+    }
+
+    fn split_items(&self, key: &'static str, text: &str) -> Vec<Item<'d>> {
+        self.split(key, text).into_iter().map(|(text, place)| Item::Text(text, place)).collect()
     }
 
     /// A list of texts, each with its place; a single text, commas between several, will do.

@@ -1,0 +1,105 @@
+//! `[schedule]`, and the probes that it names.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        file::{Document, Item, Section},
+        problem::Place,
+    },
+    Bounds, EVERY, Input, SPACINGS, fit,
+    probe::{self, Inherited, MAX_PROBES},
+    source::Nodes,
+};
+use crate::model::probe::{Deadlines, Probe, Spacing};
+
+/// One entry of the list: a name or path, alone or with what shall hold in place of the probe's own.
+struct Entry {
+    probe: String,
+    every: Option<Duration>,
+    place: Place,
+}
+
+/// The probes that are to run.
+pub(super) fn probes(
+    document: &Document<'_>,
+    schedule: Section<'_>,
+    input: &Input<'_>,
+    deadlines: Deadlines,
+    nodes: &Nodes,
+) -> Vec<Probe> {
+    let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
+    let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
+    let jitter = schedule.duration("jitter", Bounds::JITTER);
+    if !is_memoryless && jitter > Some(every) {
+        schedule.refuse_with("jitter", "is wider than `every`", probe::CHANGE_PLACES);
+    }
+    let written = entries(&schedule);
+    let is_default = written.is_none();
+    let place = schedule.place("probes");
+    let shipped = || probe::shipped_names().map(|name| Entry { probe: name.into(), every: None, place: place.clone() });
+    let entries = written.unwrap_or_else(|| shipped().collect());
+    schedule.done();
+    let mut probes: Vec<Probe> = Vec::new();
+    for entry in entries {
+        let Entry { probe: name, place, .. } = &entry;
+        let inherited = Inherited { every, imposed: entry.every, is_memoryless, jitter, deadlines };
+        match probe::load(input, name, place.clone(), &inherited) {
+            Err(problems) => document.refuse_all(problems),
+            Ok(probe) if probes.iter().any(|other| other.name == probe.name) => {
+                let message = format!("`{name}` is the second probe with the name `{}`", probe.name);
+                document.refuse(place.clone(), message, Some("rename its file, or leave it out".to_owned()));
+            }
+            Ok(Probe { spacing: Spacing::Fixed { jitter }, .. }) if entry.every.is_some_and(|every| every < jitter) => {
+                let message = format!("`every` is less than the jitter of probe `{name}`");
+                document.refuse(place.clone(), message, Some(probe::CHANGE_PLACES.to_owned()));
+            }
+            Ok(probe) => match unfit(&probe, nodes) {
+                None => probes.push(probe),
+                // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
+                Some(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
+                Some((message, hint)) => document.refuse(place.clone(), message, Some(hint)),
+            },
+        }
+    }
+    probes
+}
+
+/// Why no node can be asked by a probe, and what to do about it.
+fn unfit(probe: &Probe, nodes: &Nodes) -> Option<(String, String)> {
+    let name = &probe.name;
+    if !fit::can_miss(probe, nodes) {
+        let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
+        return Some((message, "other nodes do not say what they hold: leave it out".to_owned()));
+    }
+    if !fit::is_asked_for(probe.kind, nodes) {
+        let message = format!("no node has an asset of kind `{}` for probe `{name}`", probe.kind.label());
+        return Some((message, format!("add one to a node, or leave `{name}` out")));
+    }
+    None
+}
+
+/// What `probes` lists; `None` when it is not set.
+fn entries(schedule: &Section<'_>) -> Option<Vec<Entry>> {
+    let items = schedule.items("probes")?;
+    if items.is_empty() && schedule.is_empty_list("probes") {
+        schedule.refuse_with("probes", "is empty: there is nothing to do", "leave it out for every shipped probe");
+    } else if items.len() > MAX_PROBES {
+        schedule.refuse("probes", format!("{} probes are too many: {MAX_PROBES} at the most", items.len()));
+    }
+    Some(items.into_iter().take(MAX_PROBES).filter_map(entry).collect())
+}
+
+fn entry(item: Item<'_>) -> Option<Entry> {
+    match item {
+        Item::Text(probe, place) => Some(Entry { probe, every: None, place }),
+        Item::Table(section) => {
+            let named = section.parse("probe", |text| Ok::<_, String>(text.to_owned()));
+            let probe = section.required("probe", named, "a shipped one by name, your own by path");
+            let place = section.place("probe");
+            let every = section.duration("every", Bounds::EVERY);
+            section.done();
+            Some(Entry { probe: probe?, every, place })
+        }
+    }
+}
