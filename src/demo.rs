@@ -3,10 +3,14 @@
 //! It serves `bandprobe demo` and the tests, and it is no mock: sockets, TLS, HTTP and faults are real. A fleet owns
 //! its tasks and ends them when it is dropped. A node cannot be overrun: connections, heads and lifetimes are limited.
 
-use std::{io, net::Ipv4Addr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use thiserror::Error;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::model::target::{Asset, AssetKind, Coordinates, Node, Origin, Profile};
 
@@ -23,7 +27,8 @@ mod shelf;
 mod status;
 
 pub use plan::{
-    Behaviour, ELSEWHERE_ID, Fault, IMAGE_ID, NodePlan, PREFIX, UNCACHED_IMAGE_ID, UNCACHED_VIDEO_ID, VIDEO_ID,
+    Behaviour, ELSEWHERE_ID, Fault, Fetch, Holds, IMAGE_ID, NodePlan, PREFIX, UNCACHED_IMAGE_ID, UNCACHED_VIDEO_ID,
+    VIDEO_ID,
 };
 
 use argus::Argus;
@@ -48,10 +53,12 @@ pub struct Fleet {
 #[derive(Debug, Error)]
 pub enum DemoError {
     /// No port could be bound.
-    #[error("demo node `{node}` cannot listen on loopback")]
+    #[error("demo node `{node}` cannot listen on {address}")]
     Listen {
         /// Which node.
         node: &'static str,
+        /// Where; port 0 is any free one.
+        address: SocketAddr,
         /// The system's reason.
         #[source]
         source: io::Error,
@@ -73,23 +80,35 @@ impl Fleet {
     /// # Errors
     /// When a port cannot be bound, certificates cannot be made, or a plan's coordinates are not on Earth.
     pub async fn start(plans: Vec<NodePlan>) -> Result<Self, DemoError> {
+        let ports = vec![0; plans.len()];
+        Self::start_at(plans, ports).await
+    }
+
+    /// The same on these ports of 127.0.0.1, one a plan.
+    ///
+    /// # Errors
+    /// Those of [`Fleet::start`]; a port that is taken is named.
+    pub async fn start_at(plans: Vec<NodePlan>, ports: impl IntoIterator<Item = u16>) -> Result<Self, DemoError> {
         let authority = Authority::new()?;
         let image = Object { bytes: samples::image(SEED), content_type: "image/png" };
         let video = Object { bytes: samples::video(SEED), content_type: "video/mp4" };
         let mut fleet =
             Self { nodes: vec![], descriptions: vec![], ca_pem: authority.pem().to_owned(), tasks: JoinSet::new() };
-        for (index, plan) in plans.into_iter().enumerate() {
-            let listening = |source| DemoError::Listen { node: plan.id, source };
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(listening)?;
+        for ((index, plan), port) in plans.into_iter().enumerate().zip(ports) {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let listening = |source| DemoError::Listen { node: plan.id, address, source };
+            let listener = TcpListener::bind(address).await.map_err(listening)?;
             let port = listener.local_addr().map_err(listening)?.port();
+            let held = plan.holds == Holds::Samples;
             let shelf = Shelf::new(
                 [
-                    (IMAGE_ID, image.clone(), true),
-                    (VIDEO_ID, video.clone(), true),
+                    (IMAGE_ID, image.clone(), held),
+                    (VIDEO_ID, video.clone(), held),
                     (UNCACHED_IMAGE_ID, image.clone(), false),
                     (UNCACHED_VIDEO_ID, video.clone(), false),
                 ],
                 plan.fetch,
+                plan.viewer.map(|after| Instant::now() + after),
             );
             let tls = plan.tls.then(|| authority.acceptor()).transpose()?;
             let link = plan.link.map(|rate| Arc::new(Link::new(rate)));
@@ -101,7 +120,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// The nodes as a config would name them, with image and video; sizes are left for the check to tell.
+    /// The nodes as a config would name them; sizes are left for the check to tell.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         self.nodes.clone()
@@ -129,7 +148,7 @@ impl Fleet {
 fn named(plan: &NodePlan, port: u16) -> Result<Node, DemoError> {
     let scheme = if plan.tls { "https" } else { "http" };
     let endpoint = format!("{scheme}://127.0.0.1:{port}{PREFIX}/");
-    let asset = |kind, id: &str| Asset { kind, id: id.into(), size: None, hash: None };
+    let asset = |(kind, id): &(AssetKind, &str)| Asset { kind: *kind, id: (*id).into(), size: None, hash: None };
     Ok(Node {
         id: plan.id.into(),
         endpoint: endpoint.parse().expect("invariant: a loopback URL with a fixed path is an endpoint"),
@@ -138,6 +157,6 @@ fn named(plan: &NodePlan, port: u16) -> Result<Node, DemoError> {
         country: Some(plan.country.into()),
         location: Some(Coordinates::new(plan.place.0, plan.place.1)?),
         origin: Origin::Named,
-        assets: vec![asset(AssetKind::Image, IMAGE_ID), asset(AssetKind::Video, VIDEO_ID)],
+        assets: plan.assets.iter().map(asset).collect(),
     })
 }

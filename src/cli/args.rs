@@ -23,7 +23,8 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Probe embedded sample nodes on loopback for some seconds and print the report
-    #[command(after_help = "Example:\n  bandprobe demo --duration 30s")]
+    #[command(after_help = "Examples:\n  bandprobe demo --duration 60s\n  \
+        bandprobe demo --serve -o demo.toml   # then, elsewhere: bandprobe once -c demo.toml")]
     Demo(Demo),
     /// Run the worker: schedule, probe, record, deliver, until SIGTERM or SIGINT
     #[command(after_help = "Example:\n  bandprobe run -c bandprobe.toml")]
@@ -59,12 +60,21 @@ pub(super) struct WithConfig {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
-    /// How long to probe
-    #[arg(long, default_value = "15s", value_parser = parse_duration)]
-    pub(super) duration: Duration,
+    /// How long: 15s by default, with --serve until a signal
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) duration: Option<Duration>,
     /// Where the results go; by default a new directory below the current one
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "serve")]
     pub(super) archive: Option<PathBuf>,
+    /// Only keep the nodes up, and print a config for them: to try the other commands by hand
+    #[arg(long)]
+    pub(super) serve: bool,
+    /// With --serve: the nodes listen on this port of 127.0.0.1 and on those after it; by default on free ones
+    #[arg(long, value_name = "N", requires = "serve", value_parser = clap::value_parser!(u16).range(1..=MAX_FIRST_PORT))]
+    pub(super) port: Option<u16>,
+    /// With --serve: write the config to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", requires = "serve")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -236,5 +246,7 @@ fn parse_range(text: &str) -> Result<Extent, String> {
     Ok(Extent::Exactly { first, last })
 }
 
+/// There is room for many nodes' ports after it.
+const MAX_FIRST_PORT: i64 = 65_000;
 /// Longer URLs are refused by most servers anyway.
 const MAX_URL: usize = 8_000;

@@ -14,35 +14,39 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    config::{Archive, Config, FamilyChoice, HttpChoice, Limits, Network, Resolver, check::shipped},
     demo::{Fleet, NodePlan},
-    model::{
-        probe::{Deadlines, Probe},
-        target::{Coordinates, Vantage},
-        units::Bytes,
-    },
     report::table,
     worker::{OnRecorded, pipeline::Pipeline, rounds},
 };
 
 use super::{Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals};
 
+use self::config::Habits;
+
+mod config;
+mod serve;
+
 pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
+    if args.serve {
+        return serve::serve(args).await;
+    }
+    let duration = args.duration.unwrap_or(DURATION);
     let mut signals = Signals::listen()?;
     let fleet = Fleet::start(NodePlan::standard()).await?;
     let dir = match &args.archive {
         Some(dir) => dir.clone(),
         None => new_dir()?,
     };
-    let config = config(&fleet, dir.clone())?;
-    print(&introduction(&fleet, args.duration))?;
+    let habits = Habits { archive: dir.to_str().context("--archive DIR has to be UTF-8")?, ..HURRY };
+    let config = config::read(&config::text(&fleet, &habits))?;
+    print(&introduction(&fleet, duration))?;
 
     let started = Timestamp::now();
-    let progress = Progress::start("seconds", args.duration.as_secs());
+    let progress = Progress::start("seconds", duration.as_secs());
     let pipeline = Pipeline::start(&config, on_recorded(progress.clone()))?;
     let stop = async {
         tokio::select! {
-            () = tick(args.duration, &progress) => {}
+            () = tick(duration, &progress) => {}
             () = signals.next() => {}
         }
     };
@@ -62,53 +66,6 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
-}
-
-/// A config as a user would write it for these nodes, only with less patience.
-fn config(fleet: &Fleet, dir: PathBuf) -> anyhow::Result<Config> {
-    let vantage = Vantage {
-        id: "demo".into(),
-        worker: "demo".into(),
-        uplink: None,
-        country: Some("DE".to_owned()),
-        location: Some(Coordinates::new(50.11, 8.68)?),
-    };
-    Ok(Config {
-        vantage,
-        probes: vec![hurried("image", IMAGE_EVERY), hurried("video", VIDEO_EVERY)],
-        limits: Limits {
-            vantages: 1,
-            bytes_per_day: Bytes(u64::MAX),
-            bytes_per_node_per_day: Bytes(u64::MAX),
-            heavy_transfers: 1,
-            light_transfers: 8,
-            transfers_per_node: 1,
-        },
-        network: Network {
-            allow_private: true,
-            resolver: Resolver::System,
-            http: HttpChoice::Auto,
-            family: FamilyChoice::Any,
-            extra_ca: Some(fleet.ca_pem().into()),
-            contact: None,
-        },
-        nodes: fleet.nodes(),
-        influxdb: None,
-        window: Duration::from_secs(3_600),
-        archive: Archive {
-            dir,
-            max_size: Bytes(2_000_000_000),
-            keep: Duration::from_secs(30 * 86_400),
-            sync: Duration::from_secs(10),
-        },
-    })
-}
-
-/// A shipped probe that asks more often and gives up sooner, so that some seconds show something.
-fn hurried(name: &str, every: Duration) -> Probe {
-    let probe = shipped(name).expect("invariant: the probe is shipped");
-    let deadlines = Deadlines { stall: Duration::from_secs(2), ..probe.deadlines };
-    Probe { every, deadlines, ..probe }
 }
 
 fn introduction(fleet: &Fleet, duration: Duration) -> String {
@@ -155,5 +112,8 @@ async fn tick(duration: Duration, progress: &Progress) {
     }
 }
 
-const IMAGE_EVERY: Duration = Duration::from_millis(1_500);
-const VIDEO_EVERY: Duration = Duration::from_secs(4);
+/// How long a demo takes that was not told.
+const DURATION: Duration = Duration::from_secs(15);
+
+/// Fixed spacing gives every node its turn in some seconds.
+const HURRY: Habits<'_> = Habits { image_every: "1500ms", video_every: "7s", spacing: "fixed", archive: "" };

@@ -120,7 +120,7 @@ impl Argus {
             Fault::ResetMidBody => (Some(Turn::Break), true),
             Fault::TruncatedBody => (Some(Turn::Break), false),
             Fault::StallMidBody(pause) => (Some(Turn::Pause(pause)), false),
-            Fault::None => (None, false),
+            Fault::None => (self.pauses(), false),
         };
         (self.download(id, object, standing, request).map(|body| body.with(turn)), reset)
     }
@@ -130,6 +130,12 @@ impl Argus {
         let Behaviour::Failing(cycle) = &self.plan.behaviour else { return Fault::None };
         let turn = self.downloads.fetch_add(1, Ordering::Relaxed);
         cycle.get(turn % cycle.len().max(1)).copied().unwrap_or(Fault::None)
+    }
+
+    /// The pauses of every body, if the node is one that stalls.
+    fn pauses(&self) -> Option<Turn> {
+        let Behaviour::Stalling { every, pause } = self.plan.behaviour else { return None };
+        Some(Turn::Pauses(usize::try_from(every.0).unwrap_or(usize::MAX), pause))
     }
 
     /// Cache state and size, without side effect. The type is told only on a hit.
@@ -153,17 +159,16 @@ impl Argus {
             Span::Unsatisfiable => return self.unsatisfiable(object, standing),
         };
         let now = Instant::now();
-        self.shelf.fetch(id, now);
-        let since = match standing {
-            Standing::Cached => None,
-            Standing::Absent => Some(now),
-            Standing::Fetching(since) => Some(since),
-        };
         let per_byte = self.shelf.nanos_per_byte(size);
-        // What of a fetch is on disk is read from there; what lies beyond is proxied from a storage node.
-        let on_disk = since
-            .map(|since| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX));
-        let local = on_disk.is_none_or(|on_disk| first <= on_disk);
+        // What of a fetch is on disk is read from there; what lies beyond, and what is never kept, is passed through
+        // from a storage node.
+        let on_disk =
+            |since: Instant| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX);
+        let (local, since) = match self.shelf.fetch(id, now) {
+            Standing::Cached => (true, None),
+            Standing::Absent => (false, None),
+            Standing::Fetching(since) => (first <= on_disk(since), Some(since)),
+        };
         let status = if span == Span::Full { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
         let mut response = self.bare(status, object, standing, local);
         let headers = response.headers_mut();

@@ -43,6 +43,8 @@ enum Framing {
 pub(super) enum Turn {
     /// Nothing flows for a while.
     Pause(Duration),
+    /// The same, and again after each so many bytes.
+    Pauses(usize, Duration),
     /// The connection ends here.
     Break,
 }
@@ -85,10 +87,12 @@ impl Content {
         Self { framing: Framing::Chunked, pace: Some(pace), ..Self::of(bytes) }
     }
 
-    /// The same body with a fault in its middle, if there is a body.
+    /// The same body with a turn: in its middle, if there is a body; pauses at their own distance.
     pub(super) fn with(self, turn: Option<Turn>) -> Self {
         let middle = self.rest.len() / 2;
-        Self { turn: turn.filter(|_| middle > 0).map(|turn| (middle, turn)), ..self }
+        let distance = |turn: Turn| if let Turn::Pauses(every, _) = turn { every } else { middle };
+        let turn = turn.map(|turn| (distance(turn), turn)).filter(|(distance, _)| *distance > 0);
+        Self { turn, ..self }
     }
 
     /// The next piece, up to the next turn; `None` when a wait was begun instead.
@@ -96,9 +100,13 @@ impl Content {
         let mut piece = self.rest.len().min(PIECE_BYTES);
         if let Some((distance, turn)) = self.turn {
             if distance == 0 {
-                self.turn = None;
+                let (next, pause) = match turn {
+                    Turn::Pause(pause) => (None, pause),
+                    Turn::Pauses(every, pause) => (Some((every, turn)), pause),
+                    Turn::Break => (None, BEFORE_BREAK),
+                };
+                self.turn = next;
                 self.broken = turn == Turn::Break;
-                let pause = if let Turn::Pause(pause) = turn { pause } else { BEFORE_BREAK };
                 self.wait = Some(Box::pin(sleep(pause)));
                 return None;
             }
@@ -147,7 +155,7 @@ impl Body for Content {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.rest.is_empty() && self.turn.is_none() && !self.broken
+        self.rest.is_empty() && !self.broken
     }
 
     fn size_hint(&self) -> SizeHint {

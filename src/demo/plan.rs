@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::model::units::BitRate;
+use crate::model::{
+    target::AssetKind,
+    units::{BitRate, Bytes},
+};
 
 /// The path prefix of every demo node, as real distributors mostly have one.
 pub const PREFIX: &str = "/distributor";
@@ -13,10 +16,10 @@ pub const IMAGE_ID: &str = "1343";
 /// Id of the video sample: the working group's fixed video.
 pub const VIDEO_ID: &str = "552149";
 
-/// Id of an image that each node knows but has not cached at start. Not among [`crate::model::target::Node::assets`].
+/// Id of an image that each node knows but has not cached at start.
 pub const UNCACHED_IMAGE_ID: &str = "270398";
 
-/// Id of a video, 8 MiB too, that each node knows but has not cached at start; likewise unlisted.
+/// Id of a video that each node knows but has not cached at start.
 pub const UNCACHED_VIDEO_ID: &str = "270399";
 
 /// Id of an object that exists but that no demo node serves: 421.
@@ -41,8 +44,14 @@ pub struct NodePlan {
     pub link: Option<BitRate>,
     /// How it answers.
     pub behaviour: Behaviour,
-    /// How long it takes to fetch an object that it has not cached.
-    pub fetch: Duration,
+    /// What it holds at start.
+    pub holds: Holds,
+    /// What becomes of an object that it does not hold, once somebody asks for it.
+    pub fetch: Fetch,
+    /// When a viewer who is none of ours asks for all that it does not hold, after its start.
+    pub viewer: Option<Duration>,
+    /// The assets that a config would list, in this order.
+    pub assets: &'static [(AssetKind, &'static str)],
 }
 
 /// How a node answers.
@@ -52,8 +61,34 @@ pub enum Behaviour {
     Sound,
     /// As it should, each answer so much later, to about 0.2 ms.
     SlowBackEnd(Duration),
+    /// As it should, but nothing flows for a while whenever so many bytes of a body have: what TCP makes of a path that
+    /// loses packets in bursts.
+    Stalling {
+        /// Bytes between two pauses.
+        every: Bytes,
+        /// How long each one is.
+        pause: Duration,
+    },
     /// Each download (GET of an asset that it serves) meets the next fault of the cycle. HEAD requests meet none.
     Failing(Vec<Fault>),
+}
+
+/// What a node holds at start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// The image and the video.
+    Samples,
+    /// Nothing.
+    Nothing,
+}
+
+/// What becomes of an object that a node does not hold, once somebody asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// It is pending for so long, and a hit from then on.
+    Takes(Duration),
+    /// It is passed through from storage each time and stays a miss, as objects above the node's size limit do.
+    Never,
 }
 
 /// What goes wrong with one download.
@@ -74,57 +109,108 @@ pub enum Fault {
 }
 
 impl NodePlan {
-    /// The demo's fleet: fast over TLS, limited to 20 Mbit/s, slow back end of 80 ms, failing in turn.
+    /// The demo's fleet, one node for each answer that a person looks for: fast over TLS, limited to 20 Mbit/s, slow back
+    /// end of 80 ms, stalling, always missing, failing in turn. The first asset of the limited node is a miss until a
+    /// viewer asks for it.
     #[must_use]
     pub fn standard() -> Vec<Self> {
-        let fast = Self {
-            id: "fast",
-            region: "eu-central",
-            country: "DE",
-            place: (50.11, 8.68),
-            description: "fast: 200 Mbit/s, HTTPS with HTTP/2",
-            tls: true,
-            link: Some(BitRate(200_000_000)),
-            behaviour: Behaviour::Sound,
-            fetch: Duration::from_secs(2),
-        };
-        let limited = Self {
-            id: "limited",
-            region: "us-east",
-            country: "US",
-            place: (39.04, -77.49),
-            description: "its link carries 20 Mbit/s of payload",
-            tls: false,
-            link: Some(BitRate(20_000_000)),
-            ..fast.clone()
-        };
-        let slow = Self {
-            id: "slow-backend",
-            region: "ap-southeast",
-            country: "SG",
-            place: (1.35, 103.82),
-            description: "its back end answers 80 ms late, its link carries 100 Mbit/s",
-            link: Some(BitRate(100_000_000)),
-            behaviour: Behaviour::SlowBackEnd(Duration::from_millis(80)),
-            ..limited.clone()
-        };
-        let failing = Self {
-            id: "failing",
-            region: "sa-east",
-            country: "BR",
-            place: (-23.55, -46.63),
-            description: "fails in turn: 500, reset, stall of 3 s, short body, 404, then one good answer",
-            link: Some(BitRate(50_000_000)),
-            behaviour: Behaviour::Failing(vec![
-                Fault::ServerError,
-                Fault::ResetMidBody,
-                Fault::StallMidBody(Duration::from_secs(3)),
-                Fault::TruncatedBody,
-                Fault::ObjectNotFound,
-                Fault::None,
-            ]),
-            ..slow.clone()
-        };
-        vec![fast, limited, slow, failing]
+        vec![fast(), limited(), slow_backend(), stalling(), missing(), failing()]
     }
 }
+
+fn fast() -> NodePlan {
+    NodePlan {
+        id: "fast",
+        region: "eu-central",
+        country: "DE",
+        place: (50.11, 8.68),
+        description: "200 Mbit/s, HTTPS with HTTP/2",
+        tls: true,
+        link: Some(BitRate(200_000_000)),
+        behaviour: Behaviour::Sound,
+        holds: Holds::Samples,
+        fetch: Fetch::Takes(Duration::from_secs(2)),
+        viewer: None,
+        assets: SAMPLES,
+    }
+}
+
+fn limited() -> NodePlan {
+    NodePlan {
+        id: "limited",
+        region: "us-east",
+        country: "US",
+        place: (39.04, -77.49),
+        description: "its link carries 20 Mbit/s, and one of its images is not cached at first",
+        tls: false,
+        link: Some(BitRate(20_000_000)),
+        viewer: Some(Duration::from_secs(5)),
+        assets: &[(AssetKind::Image, UNCACHED_IMAGE_ID), (AssetKind::Image, IMAGE_ID), (AssetKind::Video, VIDEO_ID)],
+        ..fast()
+    }
+}
+
+fn slow_backend() -> NodePlan {
+    NodePlan {
+        id: "slow-backend",
+        region: "ap-southeast",
+        country: "SG",
+        place: (1.35, 103.82),
+        description: "its back end answers 80 ms late, its link carries 100 Mbit/s",
+        tls: false,
+        link: Some(BitRate(100_000_000)),
+        behaviour: Behaviour::SlowBackEnd(Duration::from_millis(80)),
+        ..fast()
+    }
+}
+
+fn stalling() -> NodePlan {
+    NodePlan {
+        id: "stalling",
+        region: "sa-east",
+        country: "BR",
+        place: (-23.55, -46.63),
+        description: "60 Mbit/s, but nothing flows for half a second after every 2 MiB",
+        tls: false,
+        link: Some(BitRate(60_000_000)),
+        behaviour: Behaviour::Stalling { every: Bytes(2 << 20), pause: Duration::from_millis(500) },
+        ..fast()
+    }
+}
+
+fn missing() -> NodePlan {
+    NodePlan {
+        id: "missing",
+        region: "af-south",
+        country: "ZA",
+        place: (-33.92, 18.42),
+        description: "holds nothing: it passes everything through from storage, always a miss",
+        tls: false,
+        holds: Holds::Nothing,
+        fetch: Fetch::Never,
+        ..fast()
+    }
+}
+
+fn failing() -> NodePlan {
+    NodePlan {
+        id: "failing",
+        region: "ap-northeast",
+        country: "JP",
+        place: (35.68, 139.69),
+        description: "fails in turn: 500, reset, stall of 3 s, short body, 404, then one good answer",
+        tls: false,
+        link: Some(BitRate(50_000_000)),
+        behaviour: Behaviour::Failing(vec![
+            Fault::ServerError,
+            Fault::ResetMidBody,
+            Fault::StallMidBody(Duration::from_secs(3)),
+            Fault::TruncatedBody,
+            Fault::ObjectNotFound,
+            Fault::None,
+        ]),
+        ..fast()
+    }
+}
+
+const SAMPLES: &[(AssetKind, &str)] = &[(AssetKind::Image, IMAGE_ID), (AssetKind::Video, VIDEO_ID)];

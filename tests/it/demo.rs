@@ -2,17 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cache;
 mod serving;
 
 use std::{io, sync::Arc, time::Duration};
 
 use bandprobe::{
     demo::{
-        Behaviour, ELSEWHERE_ID, Fault, Fleet, IMAGE_ID, NodePlan, PREFIX, UNCACHED_VIDEO_ID, VIDEO_ID,
+        Behaviour, DemoError, ELSEWHERE_ID, Fault, Fetch, Fleet, Holds, IMAGE_ID, NodePlan, PREFIX, UNCACHED_VIDEO_ID,
+        VIDEO_ID,
         link::{BURST_BYTES, Link, PIECE_BYTES, Shaped},
         samples,
     },
-    model::{target::Node, units::BitRate},
+    model::{
+        target::Node,
+        units::{BitRate, Bytes},
+    },
 };
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -148,55 +153,6 @@ async fn status_and_buckets_answer_as_argus() {
 }
 
 #[tokio::test]
-async fn a_miss_is_fetched_by_the_first_download_only() {
-    // Long enough that the object is still pending throughout: what is asked lies at its very start.
-    let slow = NodePlan { fetch: Duration::from_secs(8), ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![slow]).await.unwrap();
-    let node = &fleet.nodes()[0];
-    let path = asset(UNCACHED_VIDEO_ID);
-    for _ in 0..2 {
-        let reply = ask(node, "HEAD", &path, None).await;
-        assert_eq!((reply.status, reply.header("x-cache"), reply.header("content-type")), (200, Some("miss"), None));
-        assert_eq!(reply.header("content-length"), Some(samples::VIDEO_BYTES.to_string().as_str()));
-    }
-    let reply = ask(node, "GET", &path, Some("bytes=4194304-4194305")).await;
-    assert_eq!((reply.header("x-cache"), reply.header("x-data-source")), (Some("miss"), Some("external")));
-    assert_eq!(reply.body.len(), 2);
-    let reply = ask(node, "GET", &path, Some("bytes=0-1023")).await;
-    assert_eq!((reply.status, reply.header("x-cache")), (206, Some("pending")));
-    assert_eq!(reply.header("content-range"), Some("bytes 0-1023/8388608"));
-    assert_eq!((reply.header("content-length"), reply.header("transfer-encoding")), (None, Some("chunked")));
-    assert_eq!(reply.header("cache-control"), Some("max-age=180, must-revalidate"));
-    assert_eq!(unchunked(&reply.body), samples::video(1343)[..1 << 20], "the end is ignored up to the next MiB");
-    assert_eq!(ask(node, "HEAD", &path, None).await.header("x-cache"), Some("pending"));
-}
-
-#[tokio::test]
-async fn what_was_fetched_is_a_hit() {
-    let quick = NodePlan { fetch: Duration::ZERO, ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![quick]).await.unwrap();
-    let node = &fleet.nodes()[0];
-    let path = asset(UNCACHED_VIDEO_ID);
-    assert_eq!(ask(node, "GET", &path, Some("bytes=0-0")).await.header("x-cache"), Some("miss"));
-    let reply = ask(node, "GET", &path, Some("bytes=0-0")).await;
-    assert_eq!((reply.header("x-cache"), reply.body.len()), (Some("hit"), 1));
-}
-
-/// Takes the framing of RFC 9112 §7.1 off.
-fn unchunked(mut framed: &[u8]) -> Vec<u8> {
-    let mut body = vec![];
-    loop {
-        let line = framed.windows(2).position(|window| window == b"\r\n").unwrap();
-        let length = usize::from_str_radix(std::str::from_utf8(&framed[..line]).unwrap(), 16).unwrap();
-        body.extend_from_slice(&framed[line + 2..line + 2 + length]);
-        framed = &framed[line + 4 + length..];
-        if length == 0 {
-            return body;
-        }
-    }
-}
-
-#[tokio::test]
 async fn faults_come_in_turn_and_spare_head() {
     let cycle = vec![
         Fault::ServerError,
@@ -239,6 +195,32 @@ async fn a_slow_back_end_delays_every_answer() {
         assert_eq!(ask(&fleet.nodes()[0], method, &asset(IMAGE_ID), None).await.status, 200);
         assert!(start.elapsed() >= delay, "{method}: {:?}", start.elapsed());
     }
+}
+
+#[tokio::test]
+async fn a_stalling_node_pauses_between_pieces_and_loses_nothing() {
+    let pause = Duration::from_millis(30);
+    let fleet = Fleet::start(vec![plan(Behaviour::Stalling { every: Bytes(10_000), pause })]).await.unwrap();
+    let node = &fleet.nodes()[0];
+    for (range, pauses) in [("bytes=0-9999", 0), ("bytes=0-10000", 1), ("bytes=500-30499", 2)] {
+        let start = Instant::now();
+        let reply = ask(node, "GET", &asset(VIDEO_ID), Some(range)).await;
+        assert!(start.elapsed() >= pause * pauses, "{range}: {:?}", start.elapsed());
+        let (first, last) = range.strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+        assert!(reply.body == samples::video(1343)[first..=last], "{range}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_and_free_ones_are_used() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let refused = Fleet::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap_err();
+    assert!(matches!(&refused, DemoError::Listen { node: "fast", address, .. } if address.port() == port), "{refused}");
+    drop(taken);
+    let fleet = Fleet::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap();
+    assert_eq!(address(&fleet.nodes()[0]).1, port);
 }
 
 #[tokio::test(start_paused = true)]

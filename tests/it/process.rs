@@ -30,6 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 mod config;
 mod demo;
 mod probe;
+mod serve;
 
 /// How long anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -235,6 +236,13 @@ impl Child {
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// Does it handle SIGINT by now (proc(5), `SigCgt`)?
+    pub(crate) fn catches_signals(&self) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
     }
 
     /// Waits for its end.

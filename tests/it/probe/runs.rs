@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bandprobe::{
-    demo::{Behaviour, Fault, Fleet, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    demo::{Behaviour, Fault, Fetch, Fleet, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
     model::{
         flag::Flag,
         outcome::Outcome,
@@ -116,7 +116,7 @@ async fn a_video_is_started_and_sought_on_one_connection() {
 
 #[tokio::test]
 async fn a_miss_is_told_and_never_fetched() {
-    let plan = NodePlan { fetch: Duration::from_millis(100), ..plain(Behaviour::Sound) };
+    let plan = NodePlan { fetch: Fetch::Takes(Duration::from_millis(100)), ..plain(Behaviour::Sound) };
     let fleet = Fleet::start(vec![plan]).await.unwrap();
     let mut node = fleet.nodes().remove(0);
     node.assets = vec![image(UNCACHED_IMAGE_ID)];

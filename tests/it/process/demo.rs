@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Child, Ended, bandprobe, command, points};
 
-const NODES: [&str; 4] = ["fast", "limited", "slow-backend", "failing"];
+const NODES: [&str; 6] = ["fast", "limited", "slow-backend", "stalling", "missing", "failing"];
 
 /// The directory that a demo named, and how many points it said are there.
 fn left_behind(root: &TempDir, stdout: &str) -> (PathBuf, u64) {
@@ -83,8 +83,17 @@ fn figures_are_those_of_the_nodes(dir: &Path) {
         // A busy machine may starve the link; nothing lets more through than its bucket and one burst.
         assert!((1..=21_000_000).contains(&goodput), "a token bucket of 20 Mbit/s: {goodput}");
     }
-    let mut failures = transfers.iter().filter(|(_, tags, ..)| tags["outcome"] != "ok");
-    assert!(failures.all(|(_, tags, ..)| tags["node"] == "failing"));
+    for (_, tags, ..) in transfers.iter().filter(|(_, tags, ..)| tags["outcome"] != "ok") {
+        match tags["node"].as_str() {
+            "failing" => {}
+            "missing" => assert_eq!(tags["outcome"], "not_cached"),
+            node => panic!("{node}: {tags:?}"),
+        }
+    }
+    for (_, tags, fields, _) in of("stalling").filter(|(_, tags, ..)| tags["part"] == "start") {
+        // It pauses at 2 MiB and at 4 MiB of 6; what else pauses is this machine.
+        assert!(number(fields, "stalls") >= Some(2), "{tags:?} {fields:?}");
+    }
 }
 
 #[test]

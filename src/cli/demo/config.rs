@@ -1,0 +1,109 @@
+//! The demo's configuration: the text that a user would write for its nodes, and what that text says.
+
+use std::{collections::BTreeMap, fmt::Write, path::Path};
+
+use anyhow::Context;
+
+use crate::{
+    config::{
+        Config,
+        check::{Input, load},
+    },
+    demo::Fleet,
+    model::target::{Asset, Node},
+};
+
+/// How often the nodes of a demo are asked, and where the results go.
+pub(super) struct Habits<'a> {
+    /// Mean time between two runs of the image probe, as a config writes it.
+    pub(super) image_every: &'a str,
+    /// The same of the video probe.
+    pub(super) video_every: &'a str,
+    /// `memoryless` or `fixed`.
+    pub(super) spacing: &'a str,
+    /// The data directory.
+    pub(super) archive: &'a str,
+}
+
+/// A whole configuration for these nodes.
+pub(super) fn text(fleet: &Fleet, habits: &Habits<'_>) -> String {
+    let Habits { image_every, video_every, spacing, archive } = habits;
+    let (ca, archive) = (fleet.ca_pem().trim_end(), quoted(archive));
+    let mut text = format!(
+        r#"# The nodes of one `bandprobe demo`: they, and the authority below, exist as long as it runs.
+[vantage]
+id = "demo"
+country = "DE"
+latitude = 50.11
+longitude = 8.68
+
+[schedule] # far more often than real nodes should be asked
+spacing = "{spacing}"
+probes = [{{ probe = "image", every = "{image_every}" }}, {{ probe = "video", every = "{video_every}" }}]
+
+[limits] # loopback costs nothing
+vantages = 1
+bytes-per-day = "1 TB"
+bytes-per-node-per-day = "1 TB"
+
+[deadline]
+stall = "2s"
+
+[network]
+ca = """
+{ca}
+"""
+
+[archive]
+dir = {archive}
+
+# [influxdb] # to see it in Grafana
+# url = "http://127.0.0.1:8086"
+# org = "dwg"
+# bucket = "bandprobe"
+# token-file = "influxdb-token"
+
+[[source]]
+kind = "static"
+"#
+    );
+    for (node, description) in fleet.nodes().iter().zip(fleet.descriptions()) {
+        text += &source_node(node, description);
+    }
+    text
+}
+
+/// Reads a text as `-c FILE` would, but without environment and files.
+pub(super) fn read(text: &str) -> anyhow::Result<Config> {
+    let path = Path::new("demo.toml");
+    let read = |asked: &Path| match asked == path {
+        true => Ok(text.as_bytes().to_vec()),
+        false => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let config = load(&Input { path, environment: &BTreeMap::new(), read: &read });
+    config
+        .map_err(|problems| anyhow::anyhow!("{problems}"))
+        .context("a bug of ours in the demo's config, please report it")
+}
+
+fn source_node(node: &Node, description: &str) -> String {
+    let mut text = format!("\n[[source.nodes]] # {description}\nid = {}\n", quoted(&node.id));
+    let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("invariant: a String takes all");
+    line("endpoint", quoted(&node.endpoint.to_string()));
+    line("profile", quoted(node.profile.label()));
+    for (key, word) in [("region", node.region.as_deref()), ("country", node.country.as_deref())] {
+        word.into_iter().for_each(|word| line(key, quoted(word)));
+    }
+    if let Some(place) = node.location {
+        line("latitude", place.latitude().to_string());
+        line("longitude", place.longitude().to_string());
+    }
+    let asset = |asset: &Asset| format!("{{ kind = {}, id = {} }}", quoted(asset.kind.label()), quoted(&asset.id));
+    line("assets", format!("[{}]", node.assets.iter().map(asset).collect::<Vec<_>>().join(", ")));
+    text
+}
+
+/// A TOML string.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}

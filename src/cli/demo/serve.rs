@@ -1,0 +1,90 @@
+//! `bandprobe demo --serve`: the nodes alone, for whoever wants to try the other commands on them.
+
+use std::{fs, io::Write, path::Path, time::Duration};
+
+use anyhow::Context;
+use tokio::time::sleep;
+
+use crate::{
+    demo::{Fleet, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    model::target::Node,
+};
+
+use super::{
+    super::{Exit, args::Demo, print, signals::Signals},
+    config::{self, Habits},
+};
+
+pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let mut plans = NodePlan::standard();
+    for plan in &mut plans {
+        // A person needs longer than a probe to look at a miss.
+        plan.viewer = plan.viewer.map(|_| VIEWER);
+    }
+    let ports: Vec<u16> = match args.port {
+        Some(first) => (first..).take(plans.len()).collect(),
+        None => vec![0; plans.len()],
+    };
+    let fleet = Fleet::start_at(plans, ports).await?;
+    let config = config::text(&fleet, &HABITS);
+    match &args.output {
+        Some(path) => {
+            fs::write(path, &config).with_context(|| format!("cannot write the config to {}", path.display()))?;
+            print(&hints(&fleet, args, path))?;
+        }
+        None => {
+            print(&config)?;
+            // Whoever closed stderr does not want them.
+            let _ = std::io::stderr().write_all(hints(&fleet, args, Path::new("demo.toml")).as_bytes());
+        }
+    }
+    let end = async {
+        match args.duration {
+            Some(duration) => sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = end => {}
+        () = signals.next() => {}
+    }
+    fleet.shutdown().await;
+    Ok(Exit::Done)
+}
+
+/// What there is, and what can be done with it.
+fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
+    let nodes = fleet.nodes();
+    let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {} s", time.as_secs()));
+    let mut text = format!("{} nodes on loopback, {until}:\n", nodes.len());
+    for (node, description) in nodes.iter().zip(fleet.descriptions()) {
+        text += &format!("  {:<14}{}  {description}\n", node.id, node.endpoint);
+    }
+    let shown = path.display();
+    text += &match args.output {
+        Some(_) => format!("\nTheir config is {shown}. In another terminal:\n"),
+        None => format!("\nTheir config is above: save it as {shown}. Then, in another terminal:\n"),
+    };
+    for command in ["check", "once", "run"] {
+        text += &format!("  bandprobe {command} -c {shown}\n");
+    }
+    let asset =
+        |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
+    for node in &nodes {
+        let (Some(image), Some(video)) = (asset(node, UNCACHED_IMAGE_ID), asset(node, VIDEO_ID)) else { continue };
+        text += &format!(
+            "  bandprobe probe {video} --range 0-6291455\n\n\
+             This image is not cached yet. It will be once somebody has asked for it, as a viewer does after {} s:\n  \
+             bandprobe probe {image}\n",
+            VIEWER.as_secs()
+        );
+    }
+    text
+}
+
+/// When a viewer asks for what is not cached.
+const VIEWER: Duration = Duration::from_secs(60);
+
+const HABITS: Habits<'_> =
+    Habits { image_every: "10s", video_every: "30s", spacing: "memoryless", archive: "bandprobe-demo-data" };
