@@ -106,9 +106,10 @@ impl Shelf {
         (count(|at| at == Standing::Cached), count(|at| matches!(at, Standing::Fetching(_))))
     }
 
-    /// Bytes of all objects.
-    pub(super) fn bytes(&self) -> u64 {
-        self.objects.values().map(|object| object.bytes.len() as u64).sum()
+    /// Bytes of the objects in the cache.
+    pub(super) fn bytes_held(&self, now: Instant) -> u64 {
+        let held = self.objects.iter().filter(|(id, _)| self.standing(id, now) == Standing::Cached);
+        held.map(|(_, object)| object.bytes.len() as u64).sum()
     }
 }
 
@@ -133,8 +134,10 @@ mod tests {
         assert_eq!(shelf.fetch("2", start), Standing::Fetching(start));
         shelf.fetch("2", start + Duration::from_secs(5));
         assert_eq!(shelf.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
-        assert_eq!(shelf.census(start), (1, 1));
-        assert_eq!(shelf.standing("2", start + Duration::from_secs(10)), Standing::Cached);
+        assert_eq!((shelf.census(start), shelf.bytes_held(start)), ((1, 1), 10));
+        let fetched = start + Duration::from_secs(10);
+        assert_eq!(shelf.standing("2", fetched), Standing::Cached);
+        assert_eq!((shelf.census(fetched), shelf.bytes_held(fetched)), ((2, 0), 20));
         assert_eq!(shelf.nanos_per_byte(10), 1_000_000_000);
     }
 

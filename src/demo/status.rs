@@ -45,7 +45,7 @@ pub(super) fn document(argus: &Argus, now: Instant) -> String {
         worker_id: 12,
         objects_in_cache,
         storage_limit: 536_870_912_000,
-        storage_used: argus.shelf.bytes(),
+        storage_used: argus.shelf.bytes_held(now),
         uptime,
         downloads_in_progress,
         query_node_status: QueryNode {
