@@ -58,7 +58,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
     let shown = dir.display();
     print(&format!(
-        "{} points are in {shown}; look again with\n  bandprobe report --archive {shown}\n  bandprobe spool status --archive {shown}\n",
+        "{} points are in {shown}; look again with\n  bandprobe report --archive {shown}\n  bandprobe spool status --archive {shown}\ntry the other commands on these nodes with\n  bandprobe demo --serve\n",
         stopped.waiting
     ))?;
     if stopped.lost > 0 {
