@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
     thread,
 };
 
@@ -111,4 +112,20 @@ fn an_interrupt_ends_it_early_with_its_table() {
     let (dir, said) = left_behind(&root, &ended.stdout);
     assert_eq!(points(&dir).len() as u64, said);
     figures_are_those_of_the_nodes(&dir);
+}
+
+/// A file that may not grow stands for a disk that is full: the write fails, and nothing else is known of the reason.
+#[test]
+fn a_full_disk_is_told_at_once_and_counted_at_the_end() {
+    let root = TempDir::new().unwrap();
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" demo --duration 6s";
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_bandprobe")]).current_dir(root.path());
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = Child::spawn(&mut limited).end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let (dir, kept) = left_behind(&root, &ended.stdout);
+    assert_eq!(points(&dir).len() as u64, kept, "what was written is whole");
+    let told = ["the archive cannot be written", "points could not be written to bandprobe-demo-"];
+    assert!(told.iter().all(|words| ended.stderr.contains(words)), "{ended:?}");
 }
