@@ -29,6 +29,7 @@ fn node(row: &Row) -> Value {
         "hits": row.hits,
         "invalid": row.invalid,
         "invalid_for": counts(row.invalid_for.iter().map(|(flag, count)| (flag.label(), *count))),
+        "stalled": row.stalled,
         "failed": counts(row.failed.iter().map(|(outcome, count)| (outcome.label(), *count))),
         "not_charged": counts(row.not_charged.iter().copied()),
     });

@@ -61,6 +61,8 @@ pub struct Row {
     pub invalid: u64,
     /// Why they are: flag and how often; one download may have several.
     pub invalid_for: Vec<(Flag, u64)>,
+    /// Good downloads that stalled and went on: their rates count, and a viewer would have seen it.
+    pub stalled: u64,
     /// How what failed did.
     pub failed: Vec<(Outcome, u64)>,
     /// What is not charged to the node.
@@ -140,6 +142,7 @@ struct Group {
     hits: u64,
     invalid: u64,
     invalid_for: BTreeMap<Flag, u64>,
+    stalled: u64,
     failed: BTreeMap<Outcome, u64>,
     not_charged: BTreeMap<&'static str, u64>,
 }
@@ -171,6 +174,7 @@ impl Group {
     }
 
     fn add_download(&mut self, point: &TransferPoint) {
+        self.stalled += u64::from(point.flags.contains(Flag::StalledSome));
         let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
         let cold_image = point.kind == Some(AssetKind::Image)
             && point.part == Some(PartName::Full)
@@ -205,6 +209,7 @@ impl Group {
             hits: self.hits,
             invalid: self.invalid,
             invalid_for: self.invalid_for.iter().map(|(flag, count)| (*flag, *count)).collect(),
+            stalled: self.stalled,
             failed: self.failed.iter().map(|(outcome, count)| (*outcome, *count)).collect(),
             not_charged: self.not_charged.iter().map(|(label, count)| (*label, *count)).collect(),
         }

@@ -104,6 +104,10 @@ fn notes(text: &mut String, row: &Row) {
         }
     };
     note("failed", row.failed.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect());
+    note(
+        "stalled and went on",
+        (row.stalled > 0).then(|| format!("{} of {} good", row.stalled, row.ok)).into_iter().collect(),
+    );
     note("rates left out", row.invalid_for.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect());
     note("not charged to the node", row.not_charged.iter().map(|(why, count)| format!("{count} {why}")).collect());
 }

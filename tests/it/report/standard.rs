@@ -1,7 +1,7 @@
 //! Exact texts of the hand-made day.
 
 use bandprobe::{
-    model::{outcome::Outcome, units::Micros},
+    model::{flag::Flag, outcome::Outcome, units::Micros},
     report::{
         json,
         standard::{MAX_GROUPS, Standard, is_charged},
@@ -98,4 +98,19 @@ fn one_good_answer_makes_no_best_node() {
     assert!(text.contains("best median goodput: 50.0 Mbit/s (often, n=3)"), "{text}");
     let text = summary(points(&samples[..2]), Look::default());
     assert!(text.contains("(once, n=1)"), "{text}");
+}
+
+#[test]
+fn a_stall_in_a_good_download_is_told_and_takes_no_validity_away() {
+    let mut stalled = start("fra1", 1, 30_000_000);
+    stalled.flags.raise(Flag::StalledSome);
+    let mut gone = failed(start("fra1", 2, 1), Outcome::Reset);
+    gone.flags.raise(Flag::StalledSome);
+    let all = points(&[stalled, start("fra1", 3, 50_000_000), gone]);
+    let text = summary(all.clone(), Look::default());
+    assert!(text.contains("\n  fra1: stalled and went on: 1 of 2 good\n") && text.contains("30.0 Mbit/s"), "{text}");
+    let mut standard = Standard::default();
+    all.iter().for_each(|point| standard.add(point));
+    let row = &standard.summary().rows[0];
+    assert_eq!((row.stalled, row.goodput.count), (1, 2));
 }
