@@ -74,7 +74,7 @@ impl Fleet {
     /// When a port cannot be bound, certificates cannot be made, or a plan's coordinates are not on Earth.
     pub async fn start(plans: Vec<NodePlan>) -> Result<Self, DemoError> {
         let authority = Authority::new()?;
-        let image = Object { bytes: samples::image(SEED), content_type: "image/png" };
+        let image = Object { bytes: samples::image(SEED), content_type: "image/webp" };
         let video = Object { bytes: samples::video(SEED), content_type: "video/mp4" };
         let mut fleet =
             Self { nodes: vec![], descriptions: vec![], ca_pem: authority.pem().to_owned(), tasks: JoinSet::new() };
