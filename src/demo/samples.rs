@@ -37,7 +37,7 @@ const VIDEO_FRAMES: u32 = 14 * FRAMES_PER_SECOND;
 
 const FRAMES_PER_SECOND: u32 = 25;
 
-/// Frames from one sync sample to the next: 2 s, after which a player may seek to.
+/// Frames from one sync sample to the next: 2 s, as videos for the web have.
 const GROUP: u32 = 2 * FRAMES_PER_SECOND;
 
 /// A WebP of [`IMAGE_PIXELS`] and of 20–50 kB, as thumbnails have: colour bars that darken towards the bottom, sprinkled
@@ -54,7 +54,7 @@ pub fn image(seed: u64) -> Bytes {
 /// Layout: `ftyp`, `moov`, `mdat`, and a `free` that fills up to the size. The one track is H.264 Constrained Baseline
 /// in `avc1`, 25 frames a second, a sync sample every 2 s, one chunk a second, every sample one slice. The picture is
 /// not compressed (macroblocks of type `I_PCM`), which costs nothing to make and gives the rate of a real video; half of
-/// each byte is noise.
+/// each sample of brightness is noise.
 #[must_use]
 pub fn video(seed: u64) -> Bytes {
     static LAST: Last = Last::none();

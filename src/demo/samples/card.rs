@@ -23,8 +23,11 @@ const BARS: [[u8; 3]; 8] = [
 /// Rows of macroblocks under the bars that show steps of grey.
 const STEP_ROWS: u16 = 4;
 
-/// Y of the darkest step, and from one step to the next: 24 steps end at 177.
-const STEPS: (u8, u8) = (16, 7);
+/// Steps from left to right.
+const STEPS: u16 = 24;
+
+/// Y of the darkest step, and from one step to the next: the brightest has 177.
+const STEP: (u8, u8) = (16, 7);
 
 /// How much the band adds to Y. 180 + 40 and noise of 15 is 235, the brightest that BT.601 allows.
 const LIFT: u8 = 40;
@@ -82,8 +85,8 @@ impl Card {
         if row + STEP_ROWS < self.rows {
             return BARS[usize::from(column) * BARS.len() / usize::from(self.columns)];
         }
-        let step = u8::try_from(24 * column / self.columns).expect("invariant: a column is one of the row");
-        [STEPS.0 + STEPS.1 * step, 128, 128]
+        let step = u8::try_from(STEPS * column / self.columns).expect("invariant: a column is one of the row");
+        [STEP.0 + STEP.1 * step, 128, 128]
     }
 
     /// Whether the band lies over a group of 8 pixels.
