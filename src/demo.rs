@@ -90,7 +90,7 @@ impl Fleet {
     /// Those of [`Fleet::start`]; a port that is taken is named.
     pub async fn start_at(plans: Vec<NodePlan>, ports: impl IntoIterator<Item = u16>) -> Result<Self, DemoError> {
         let authority = Authority::new()?;
-        let image = Object { bytes: samples::image(SEED), content_type: "image/png" };
+        let image = Object { bytes: samples::image(SEED), content_type: "image/webp" };
         let video = Object { bytes: samples::video(SEED), content_type: "video/mp4" };
         let mut fleet =
             Self { nodes: vec![], descriptions: vec![], ca_pem: authority.pem().to_owned(), tasks: JoinSet::new() };

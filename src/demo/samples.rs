@@ -1,140 +1,120 @@
 //! The sample assets, made at start from a seed: the same bytes on every machine.
+//!
+//! They are what a node of Joystream serves: a thumbnail as WebP, and a progressive MP4 (`moov` in front) with H.264 in
+//! it. Both show the same test card, so that whoever opens one sees at once what it is.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use flate2::{Compression, Crc, write::ZlibEncoder};
-use std::io::Write;
+
+mod bits;
+mod card;
+mod h264;
+mod image;
+mod mp4;
+mod noise;
+
+use card::Card;
+use noise::Noise;
 
 /// Size of the video sample in bytes.
 pub const VIDEO_BYTES: usize = 8 << 20;
 
-/// Width and height of the image sample in pixels, one byte each: 32.5 kB as a PNG.
-pub const IMAGE_PIXELS: (u32, u32) = (240, 135);
+/// What the video sample plays, exactly: 350 frames at 25 a second.
+pub const VIDEO_DURATION: Duration = Duration::from_secs(VIDEO_FRAMES as u64 / FRAMES_PER_SECOND as u64);
 
-/// A valid greyscale PNG (W3C PNG, third edition) of about 32 kB: a gradient with noise, stored uncompressed so that
-/// its size is that of a thumbnail.
+/// Width and height of the video sample in pixels.
+pub const VIDEO_PIXELS: (u16, u16) = (384, 216);
+
+/// Width and height of the image sample in pixels: those of a thumbnail.
+pub const IMAGE_PIXELS: (u32, u32) = (640, 360);
+
+/// Frames of the video sample: seven groups of pictures.
+const VIDEO_FRAMES: u32 = 14 * FRAMES_PER_SECOND;
+
+const FRAMES_PER_SECOND: u32 = 25;
+
+/// Frames from one sync sample to the next: 2 s, as videos for the web have.
+const GROUP: u32 = 2 * FRAMES_PER_SECOND;
+
+/// A WebP of [`IMAGE_PIXELS`] and of 20–50 kB, as thumbnails have: colour bars that darken towards the bottom, sprinkled
+/// with noise.
 #[must_use]
 pub fn image(seed: u64) -> Bytes {
-    let (width, height) = IMAGE_PIXELS;
-    let mut noise = Noise::new(seed);
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::none());
-    for y in 0..height {
-        let row = (0..width).map(|x| {
-            let gradient = (x + y) * 200 / (width + height);
-            gradient.to_le_bytes()[0].saturating_add(noise.next().to_le_bytes()[0] % 56)
-        });
-        // Each row is preceded by its filter type, 0: none.
-        let row: Vec<u8> = std::iter::once(0).chain(row).collect();
-        zlib.write_all(&row).expect("invariant: a Vec takes every write");
-    }
-    let pixels = zlib.finish().expect("invariant: a Vec takes every write");
-    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
-    let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-    header.extend([8, 0, 0, 0, 0]); // 8 bits deep, greyscale, deflate, adaptive filters, not interlaced
-    chunk(&mut png, b"IHDR", &header);
-    chunk(&mut png, b"IDAT", &pixels);
-    chunk(&mut png, b"IEND", &[]);
-    png.into()
+    static LAST: Last = Last::none();
+    LAST.or(seed, make_image)
 }
 
-/// Bytes of [`VIDEO_BYTES`] in the boxes of ISO 14496-12 (`ftyp`, then `mdat` with noise) and **without** `moov`: it
-/// has the size and the incompressibility of a video, which is all that a download measures, but no player plays it.
+/// A progressive MP4 of exactly [`VIDEO_BYTES`] that plays for [`VIDEO_DURATION`] at about 4.8 Mbit/s: a test card over
+/// which a bright band sweeps.
+///
+/// Layout: `ftyp`, `moov`, `mdat`, and a `free` that fills up to the size. The one track is H.264 Constrained Baseline
+/// in `avc1`, 25 frames a second, a sync sample every 2 s, one chunk a second, every sample one slice. The picture is
+/// not compressed (macroblocks of type `I_PCM`), which costs nothing to make and gives the rate of a real video; half of
+/// each sample of brightness is noise.
 #[must_use]
 pub fn video(seed: u64) -> Bytes {
-    let mut video = Vec::with_capacity(VIDEO_BYTES);
-    let brands = b"isom\0\0\x02\0isomiso2mp41";
-    boxed(&mut video, *b"ftyp", brands.len());
-    video.extend_from_slice(brands);
-    let content = VIDEO_BYTES - video.len() - 8;
-    boxed(&mut video, *b"mdat", content);
+    static LAST: Last = Last::none();
+    LAST.or(seed, make_video)
+}
+
+fn make_image(seed: u64) -> Bytes {
+    image::webp(IMAGE_PIXELS, &mut Noise::new(seed)).into()
+}
+
+fn make_video(seed: u64) -> Bytes {
     let mut noise = Noise::new(seed);
-    while video.len() < VIDEO_BYTES {
-        let word = noise.next().to_le_bytes();
-        video.extend_from_slice(&word[..word.len().min(VIDEO_BYTES - video.len())]);
+    let mut encoder = h264::Encoder::new(Card::new(VIDEO_PIXELS), VIDEO_BYTES);
+    for frame in 0..VIDEO_FRAMES {
+        encoder.push(frame, frame % GROUP, &mut noise);
     }
-    video.into()
+    let track = mp4::Track {
+        pixels: VIDEO_PIXELS,
+        rate: FRAMES_PER_SECOND,
+        group: GROUP,
+        parameters: encoder.parameters(),
+        sizes: encoder.sizes(),
+        content: encoder.content(),
+    };
+    mp4::progressive(&track, VIDEO_BYTES, &mut noise).into()
 }
 
-/// A PNG chunk: length, type, content, and the CRC of the latter two.
-fn chunk(png: &mut Vec<u8>, kind: &[u8; 4], content: &[u8]) {
-    let length = u32::try_from(content.len()).expect("invariant: the image is small");
-    png.extend(length.to_be_bytes());
-    png.extend(kind);
-    png.extend(content);
-    let mut crc = Crc::new();
-    crc.update(kind);
-    crc.update(content);
-    png.extend(crc.sum().to_be_bytes());
-}
+/// What was made last, and from which seed: many fleets start in one process, all from the same.
+struct Last(Mutex<Option<(u64, Bytes)>>);
 
-/// The head of an ISO box: length of head and content, then type.
-fn boxed(video: &mut Vec<u8>, kind: [u8; 4], content: usize) {
-    let length = u32::try_from(content + 8).expect("invariant: the video is below 4 GiB");
-    video.extend(length.to_be_bytes());
-    video.extend(kind);
-}
-
-/// xorshift64* (Vigna 2016, doi:10.1145/2845077): its numbers are part of no library's version.
-struct Noise(u64);
-
-impl Noise {
-    /// The state must not be 0, for which the generator stands still.
-    const fn new(seed: u64) -> Self {
-        Self(seed ^ 0x9e37_79b9_7f4a_7c15 | 1)
+impl Last {
+    const fn none() -> Self {
+        Self(Mutex::new(None))
     }
 
-    const fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    fn or(&self, seed: u64, make: fn(u64) -> Bytes) -> Bytes {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, asset)) = &*last
+            && *of == seed
+        {
+            return asset.clone();
+        }
+        let asset = make(seed);
+        *last = Some((seed, asset.clone()));
+        asset
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use super::*;
 
     #[test]
-    fn the_image_is_a_png_of_a_thumbnails_size() {
-        let png = image(1);
-        assert!((20_000..50_000).contains(&png.len()), "{}", png.len());
-        let (width, height) = IMAGE_PIXELS;
-        let mut rest = png.strip_prefix(b"\x89PNG\r\n\x1a\n").unwrap();
-        let mut kinds = vec![];
-        while !rest.is_empty() {
-            let length = u32::from_be_bytes(rest[..4].try_into().unwrap()) as usize;
-            let (typed, tail) = rest[4..].split_at(4 + length);
-            assert_eq!(crc32(typed).to_be_bytes(), tail[..4]);
-            kinds.push(typed[..4].to_vec());
-            if typed.starts_with(b"IDAT") {
-                let mut pixels = vec![];
-                flate2::read::ZlibDecoder::new(&typed[4..]).read_to_end(&mut pixels).unwrap();
-                assert_eq!(pixels.len(), ((width + 1) * height) as usize);
-                assert!(pixels.chunks((width + 1) as usize).all(|row| row[0] == 0), "every row is unfiltered");
-            }
-            rest = &tail[4..];
+    fn a_seed_fixes_every_byte() {
+        for (asset, make) in [(image as fn(u64) -> Bytes, make_image as fn(u64) -> Bytes), (video, make_video)] {
+            let made = make(1);
+            assert!(make(1) == made);
+            assert!(make(2) != made);
+            assert!(asset(2) != made);
+            assert!(asset(1) == made, "whatever was asked for before");
         }
-        assert_eq!(kinds, [b"IHDR", b"IDAT", b"IEND"]);
-    }
-
-    /// Bit by bit from the definition (PNG, annex D), so that it shares nothing with the encoder.
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(!0_u32, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1)))
-        })
-    }
-
-    #[test]
-    fn the_video_has_whole_boxes_and_fixed_bytes() {
-        let file = video(1);
-        assert_eq!(file.len(), VIDEO_BYTES);
-        let ftyp = u32::from_be_bytes(file[..4].try_into().unwrap()) as usize;
-        assert_eq!(&file[ftyp + 4..ftyp + 8], b"mdat");
-        let mdat = u32::from_be_bytes(file[ftyp..ftyp + 4].try_into().unwrap()) as usize;
-        assert_eq!(ftyp + mdat, VIDEO_BYTES);
-        assert_eq!(file, video(1));
-        assert_ne!(file, video(2));
     }
 }

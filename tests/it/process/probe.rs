@@ -57,7 +57,7 @@ fn a_range_is_what_was_asked_and_beyond_the_asset_it_fails() {
         (&[&video, "--range", "1000-1999"], 0, "ok", "seek", 1_000),
         (&[&video, "--range", "8388600-8388607"], 0, "ok", "seek", 8),
         (&[&video, "--range", "99999999-100000000"], 3, "range_unsatisfiable", "seek", 0),
-        (&[&image, "--expect", "image"], 0, "ok", "full", 32_000),
+        (&[&image, "--expect", "image"], 0, "ok", "full", 20_000),
         (&[&video, "--range", "0-9", "--expect", "image"], 3, "wrong_type", "start", 0),
         (&[&image, "--expect", "video"], 3, "wrong_type", "full", 0),
         (&[&url(&world, 0, "999")], 3, "object_not_found", "full", 0),

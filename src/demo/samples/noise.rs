@@ -1,0 +1,18 @@
+//! Numbers without a pattern, from a seed.
+
+/// xorshift64* (Vigna 2016, doi:10.1145/2845077): its numbers are part of no library's version.
+pub(super) struct Noise(u64);
+
+impl Noise {
+    /// The state must not be 0, for which the generator stands still.
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15 | 1)
+    }
+
+    pub(super) const fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
