@@ -1,17 +1,9 @@
 //! `bandprobe demo`: the main job on embedded nodes, without config or network.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
 
 use crate::{
     config::{Archive, Config, FamilyChoice, HttpChoice, Limits, Network, Resolver, check::shipped},
@@ -22,10 +14,12 @@ use crate::{
         units::Bytes,
     },
     report::table,
-    worker::{OnRecorded, pipeline::Pipeline, rounds},
+    worker::{pipeline::Pipeline, rounds},
 };
 
-use super::{Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals};
+use super::{
+    Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals, tell,
+};
 
 pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
@@ -35,14 +29,14 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         None => new_dir()?,
     };
     let config = config(&fleet, dir.clone())?;
-    print(&introduction(&fleet, args.duration))?;
+    tell(&introduction(&fleet, args.duration))?;
 
     let started = Timestamp::now();
-    let progress = Progress::start("seconds", args.duration.as_secs());
-    let pipeline = Pipeline::start(&config, on_recorded(progress.clone()))?;
+    let progress = Progress::over_time(&config.nodes);
+    let pipeline = Pipeline::start(&config, progress.on_recorded())?;
     let stop = async {
         tokio::select! {
-            () = tick(args.duration, &progress) => {}
+            () = progress.tick(args.duration) => {}
             () = signals.next() => {}
         }
     };
@@ -136,23 +130,6 @@ fn new_dir() -> anyhow::Result<PathBuf> {
         }
     }
     anyhow::bail!("{name} and its like are all taken; name a place with `--archive DIR`")
-}
-
-fn on_recorded(progress: Progress) -> OnRecorded {
-    let (all, failed) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
-    Box::new(move |sample, _| {
-        let all = all.fetch_add(1, Relaxed) + 1;
-        let failed = failed.fetch_add(u64::from(!sample.outcome.is_ok()), Relaxed) + u64::from(!sample.outcome.is_ok());
-        progress.tell(format!("{all} transfers, {failed} failed; last: {} {}", sample.labels.node, sample.outcome));
-    })
-}
-
-async fn tick(duration: Duration, progress: &Progress) {
-    let started = Instant::now();
-    while started.elapsed() < duration {
-        progress.at(started.elapsed().as_secs(), duration.as_secs());
-        sleep(Duration::from_millis(250).min(duration.saturating_sub(started.elapsed()))).await;
-    }
 }
 
 const IMAGE_EVERY: Duration = Duration::from_millis(1_500);

@@ -246,6 +246,18 @@ impl Coordinates {
         }
     }
 
+    /// Degrees north.
+    #[must_use]
+    pub const fn latitude(self) -> f64 {
+        self.latitude
+    }
+
+    /// Degrees east.
+    #[must_use]
+    pub const fn longitude(self) -> f64 {
+        self.longitude
+    }
+
     /// Great-circle distance in km by the haversine formula (Sinnott, "Virtues of the Haversine", 1984) on a sphere of
     /// the Earth's mean radius: within 0.5 % of the ellipsoid's.
     #[must_use]
