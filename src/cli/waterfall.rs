@@ -47,8 +47,10 @@ impl Canvas {
 pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
     let mut text = Ink::Strong.on(url.as_str(), canvas.colour);
     text.push('\n');
-    let words = headline(sample, canvas);
-    text += &flow(words.iter().map(String::as_str), ", ", ("", "  "), canvas.width);
+    let mut words = headline(sample, canvas);
+    let last = words.len() - 1;
+    words[..last].iter_mut().for_each(|word| word.push(','));
+    text += &flow(words.iter().map(String::as_str), " ", ("", "  "), canvas.width);
     text += "\n\n";
     phases(&mut text, sample, canvas);
     text.push('\n');

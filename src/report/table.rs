@@ -73,13 +73,22 @@ fn paragraph(row: &Row, look: Look) -> String {
     let goodput = ink(figure(row.goodput.p50), goodput_ink(row));
     let hits = ink(percent(row.hit_ratio()), hits_ink(row));
     let lines = [
-        Ink::Strong.on(&row.node, look.colour),
-        format!("  ok {ok} of {} downloads, {} invalid", row.downloads, row.invalid),
-        format!("  TTFB p50 {ttfb}, p90 {} (n={})", figure(row.ttfb.bad_end), row.ttfb.count),
-        format!("  goodput p50 {goodput}, p10 {} (n={})", figure(row.goodput.bad_end), row.goodput.count),
-        format!("  hits {hits} (n={})", row.checks),
+        vec![format!("ok {ok} of {} downloads,", row.downloads), format!("{} invalid", row.invalid)],
+        vec![format!("TTFB p50 {ttfb},"), format!("p90 {} (n={})", figure(row.ttfb.bad_end), row.ttfb.count)],
+        vec![
+            format!("goodput p50 {goodput},"),
+            format!("p10 {} (n={})", figure(row.goodput.bad_end), row.goodput.count),
+        ],
+        vec![format!("hits {hits} (n={})", row.checks)],
     ];
-    lines.iter().map(|line| wrap(line, look.width) + "\n").collect()
+    let mut text = format!("{}\n", Ink::Strong.on(&wrap(&row.node, look.width), look.colour));
+    lines.iter().for_each(|pieces| line(&mut text, format_args!("{}", indented(pieces, look))));
+    text
+}
+
+/// What belongs together stays on one line while it can.
+fn indented(pieces: &[String], look: Look) -> String {
+    flow(pieces.iter().map(String::as_str), " ", ("  ", "    "), look.width)
 }
 
 fn success_ink(row: &Row) -> Option<Ink> {
@@ -104,11 +113,11 @@ const fn hits_are_met(row: &Row) -> bool {
 }
 
 fn notes(text: &mut String, row: &Row, look: Look) {
-    let mut note = |what: &str, counts: Vec<String>| {
-        if !counts.is_empty() {
-            let note = format!("  {}: {what}: {}", row.node, counts.join(", "));
-            line(text, format_args!("{}", wrap(&note, look.width)));
-        }
+    let mut note = |what: &str, mut counts: Vec<String>| {
+        let Some(last) = counts.len().checked_sub(1) else { return };
+        counts[..last].iter_mut().for_each(|count| count.push(','));
+        counts.splice(..0, [format!("{}:", row.node), format!("{what}:")]);
+        line(text, format_args!("{}", indented(&counts, look)));
     };
     note("failed", row.failed.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect());
     note("rates left out", row.invalid_for.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect());
@@ -120,33 +129,45 @@ fn verdicts(text: &mut String, rows: &[Row], look: Look) {
         .iter()
         .filter_map(|row| Some((row.ttfb.p50?, row)))
         .min_by_key(|(median, row)| (row.ttfb.count < FEW, *median));
-    let figure =
-        ttfb.map(|(median, row)| (median < TTFB_TARGET, format!("{median} ({}, n={})", row.node, row.ttfb.count)));
+    let figure = ttfb.map(|(median, row)| Best::new(median < TTFB_TARGET, median, row, row.ttfb.count));
     verdict(text, look, "best median TTFB", &format!("< {TTFB_TARGET}"), figure);
 
     let goodput = rows
         .iter()
         .filter_map(|row| Some((row.goodput.p50?, row)))
         .max_by_key(|(median, row)| (row.goodput.count >= FEW, *median));
-    let figure = goodput
-        .map(|(median, row)| (median > GOODPUT_TARGET, format!("{median} ({}, n={})", row.node, row.goodput.count)));
+    let figure = goodput.map(|(median, row)| Best::new(median > GOODPUT_TARGET, median, row, row.goodput.count));
     verdict(text, look, "best median goodput", &format!("> {GOODPUT_TARGET}"), figure);
 
     let hits = rows.iter().filter_map(|row| Some((row.hit_ratio()?, row))).min_by(|(a, _), (b, _)| a.total_cmp(b));
-    let figure = hits
-        .map(|(ratio, row)| (hits_are_met(row), format!("{} ({}, n={})", percent(Some(ratio)), row.node, row.checks)));
+    let figure = hits.map(|(ratio, row)| Best::new(hits_are_met(row), percent(Some(ratio)), row, row.checks));
     verdict(text, look, "lowest hit ratio", &format!("> {HIT_TARGET_PERCENT} %"), figure);
 }
 
-fn verdict(text: &mut String, look: Look, what: &str, target: &str, figure: Option<(bool, String)>) {
-    let verdict = match figure {
-        None => format!("  {what}: not measured (target {target})"),
-        Some((met, figure)) => {
+/// The figure that a verdict is about.
+struct Best {
+    met: bool,
+    figure: String,
+    /// Whose it is, and of how many values.
+    of: String,
+}
+
+impl Best {
+    fn new(met: bool, figure: impl fmt::Display, row: &Row, count: u64) -> Self {
+        Self { met, figure: figure.to_string(), of: format!("({}, n={count})", row.node) }
+    }
+}
+
+fn verdict(text: &mut String, look: Look, what: &str, target: &str, best: Option<Best>) {
+    let target = format!("(target {target})");
+    let pieces = match best {
+        None => vec![format!("{what}:"), "not measured".to_owned(), target],
+        Some(Best { met, figure, of }) => {
             let (word, ink) = if met { ("met", Ink::Good) } else { ("missed", Ink::Bad) };
-            format!("  {what}: {figure}: {} (target {target})", ink.on(word, look.colour))
+            vec![format!("{what}:"), figure, format!("{of}:"), ink.on(word, look.colour), target]
         }
     };
-    line(text, format_args!("{}", wrap(&verdict, look.width)));
+    line(text, format_args!("{}", indented(&pieces, look)));
 }
 
 fn figure(value: Option<impl fmt::Display>) -> String {

@@ -9,10 +9,10 @@ use crate::{
 /// Columns left of the bars: indentation, the label of a rate, the axis.
 pub(super) const LABELS: usize = 14;
 
-/// The next rate of one figure or 1.5, 2.5: the top of the axis.
+/// The next rate that is round, and whose half is: the top of the axis.
 pub(super) fn round_up(rate: BitRate) -> BitRate {
     let step = 10_u64.pow(rate.0.max(1).ilog10());
-    let nice = [10, 15, 20, 25, 30, 40, 50, 60, 80, 100].into_iter().map(|tenths| u128::from(step) * tenths / 10);
+    let nice = [10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100].into_iter().map(|tenths| u128::from(step) * tenths / 10);
     let top = nice.into_iter().find(|nice| *nice >= u128::from(rate.0)).unwrap_or(u128::MAX);
     BitRate(u64::try_from(top).unwrap_or(u64::MAX).max(1))
 }
@@ -88,10 +88,10 @@ mod tests {
     fn axes_end_at_round_rates() {
         for (peak, top) in [
             (19_800_000, "20 Mbit/s"),
-            (20_400_000, "25 Mbit/s"),
+            (20_400_000, "24 Mbit/s"),
             (999, "1 kbit/s"),
-            (101_000_000, "150 Mbit/s"),
-            (2_400_000_000, "2.5 Gbit/s"),
+            (101_000_000, "120 Mbit/s"),
+            (2_400_000_000, "2.4 Gbit/s"),
             (0, "1 bit/s"),
         ] {
             assert_eq!(rate(round_up(BitRate(peak))), top, "{peak}");
