@@ -137,17 +137,29 @@ impl Progress {
 
     /// Takes the lines away.
     pub(super) fn end(&self) {
-        let Some(shown) = &self.0 else { return };
-        shown.total.finish_and_clear();
-        let bars = shown.state().nodes.values().filter_map(|(bar, _)| bar.clone()).collect::<Vec<_>>();
-        bars.iter().for_each(ProgressBar::finish_and_clear);
-        let _ = shown.lines.clear();
+        if let Some(shown) = &self.0 {
+            shown.clear();
+        }
     }
 }
 
 impl Shown {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        self.total.finish_and_clear();
+        self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
+        // Lines are gone already where they were drawn; where the screen cannot be written nothing else can be done.
+        let _ = self.lines.clear();
+    }
+}
+
+/// A command that fails midway leaves nothing behind either.
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

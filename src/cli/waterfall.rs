@@ -45,7 +45,7 @@ impl Canvas {
 
 /// Draws a sample, good or failed.
 pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
-    let mut text = Ink::Strong.on(url.as_str(), canvas.colour);
+    let mut text = Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour);
     text.push('\n');
     let mut words = headline(sample, canvas);
     let last = words.len() - 1;

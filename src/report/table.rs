@@ -147,24 +147,22 @@ fn verdicts(text: &mut String, rows: &[Row], look: Look) {
 /// The figure that a verdict is about.
 struct Best {
     met: bool,
+    /// With whose it is, and of how many values.
     figure: String,
-    /// Whose it is, and of how many values.
-    of: String,
 }
 
 impl Best {
     fn new(met: bool, figure: impl fmt::Display, row: &Row, count: u64) -> Self {
-        Self { met, figure: figure.to_string(), of: format!("({}, n={count})", row.node) }
+        Self { met, figure: format!("{figure} ({}, n={count}):", row.node) }
     }
 }
 
 fn verdict(text: &mut String, look: Look, what: &str, target: &str, best: Option<Best>) {
-    let target = format!("(target {target})");
     let pieces = match best {
-        None => vec![format!("{what}:"), "not measured".to_owned(), target],
-        Some(Best { met, figure, of }) => {
+        None => vec![format!("{what}:"), format!("not measured (target {target})")],
+        Some(Best { met, figure }) => {
             let (word, ink) = if met { ("met", Ink::Good) } else { ("missed", Ink::Bad) };
-            vec![format!("{what}:"), figure, format!("{of}:"), ink.on(word, look.colour), target]
+            vec![format!("{what}:"), figure, format!("{} (target {target})", ink.on(word, look.colour))]
         }
     };
     line(text, format_args!("{}", indented(&pieces, look)));

@@ -145,3 +145,129 @@ fn cut(name: &str, columns: usize) -> &str {
 
 /// Narrower terminals have no room for words that can be guessed.
 const NARROW: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::{
+        flag::Flags,
+        outcome::Outcome,
+        phase::{Phase, Phases},
+        sample::{CacheState, Labels, Path, Rates, Trail},
+        target::AssetKind,
+        units::{BitRate, Micros},
+    };
+
+    fn sample(kind: AssetKind, part: PartName, conn: Conn, outcome: Outcome, goodput: Option<u64>) -> Sample {
+        let mut phases = Phases::default();
+        phases.end(Phase::Wait, Micros(1_234));
+        phases.end(Phase::Receive, Micros(2_000));
+        Sample {
+            at: Timestamp::UNIX_EPOCH,
+            labels: Labels {
+                vantage: "here".into(),
+                node: "fast".into(),
+                region: None,
+                probe: "mine".into(),
+                kind: Some(kind),
+                part: Some(part),
+                conn: Some(conn),
+                http: None,
+                family: None,
+                cache: CacheState::Hit,
+            },
+            outcome,
+            failed_phase: None,
+            error: None,
+            lateness: Micros::ZERO,
+            phases,
+            bytes: None,
+            expected_bytes: None,
+            status: None,
+            rates: Rates { goodput: goodput.map(BitRate), ..Rates::default() },
+            intervals: vec![],
+            curve: None,
+            flags: Flags::NONE,
+            distance_km: None,
+            path: Path::default(),
+            trail: Trail::default(),
+        }
+    }
+
+    const WIDE: Look = Look { name: 6, width: 80, colour: false };
+    const NARROW: Look = Look { name: 6, width: 40, colour: false };
+
+    #[test]
+    fn a_result_is_a_few_words() {
+        let (image, video, ok) = (AssetKind::Image, AssetKind::Video, Outcome::Ok);
+        for (sample, wide, narrow) in [
+            (sample(image, PartName::Full, Conn::Cold, ok, None), "image 1.23 ms", "image 1.23 ms"),
+            (sample(image, PartName::Full, Conn::Warm, ok, None), "image warm 1.23 ms", "warm 1.23 ms"),
+            (
+                sample(video, PartName::Start, Conn::Cold, ok, Some(20_100_000)),
+                "video start 20.1 Mbit/s",
+                "start 20.1 Mbit/s",
+            ),
+            (
+                sample(video, PartName::Tail, Conn::Warm, Outcome::Stalled, Some(1)),
+                "video tail stalled",
+                "tail stalled",
+            ),
+            (
+                sample(image, PartName::Check, Conn::Cold, Outcome::ObjectNotFound, None),
+                "image check object_not_found",
+                "check object_not_found",
+            ),
+        ] {
+            let words = Words::of(&sample);
+            assert_eq!((&*words.text(false), &*words.text(true)), (wide, narrow));
+        }
+    }
+
+    #[test]
+    fn lines_stand_below_each_other() {
+        let ok = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Ok, None);
+        let check = sample(AssetKind::Image, PartName::Check, Conn::Cold, Outcome::Ok, None);
+        let bad = sample(AssetKind::Video, PartName::Seek, Conn::Warm, Outcome::Reset, None);
+        let runs = Count::Runs { done: 3, all: 12 };
+        for (name, count, samples, wide, narrow) in [
+            ("fast", runs, &[][..], "fast      3/12 runs              waiting", "fast     3/12     waiting"),
+            (
+                "fast",
+                runs,
+                &[&ok, &check],
+                "fast      3/12 runs              image 1.23 ms",
+                "fast     3/12     image 1.23 ms",
+            ),
+            (
+                "a-long-name",
+                Count::Transfers,
+                &[&ok, &bad],
+                "a-long     2 transfers    1 failed  video seek reset",
+                "a-long    2 ✗1  seek reset",
+            ),
+        ] {
+            let mut standing = Standing::new(name.into(), count);
+            samples.iter().for_each(|sample| standing.note(sample));
+            assert_eq!((&*standing.line(WIDE), &*standing.line(NARROW)), (wide, narrow));
+        }
+    }
+
+    #[test]
+    fn failures_are_red() {
+        let bad = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Reset, None);
+        let mut standing = Standing::new("fast".into(), Count::Transfers);
+        standing.note(&bad);
+        let line = standing.line(Look { colour: true, ..WIDE });
+        assert!(
+            line.contains("\u{1b}[31mimage reset\u{1b}[0m") && line.contains("\u{1b}[31m   1 failed \u{1b}[0m"),
+            "{line:?}"
+        );
+        let mut all = Tally::default();
+        assert_eq!(all.words(WIDE), "0 transfers, 0 failed");
+        all.note(&bad);
+        assert_eq!(all.words(WIDE), "1 transfer, 1 failed");
+    }
+}
