@@ -7,12 +7,14 @@ use std::{
 
 use clap::Parser;
 
-use crate::{config::problem::Problems, telemetry};
+use crate::{config::problem::Problems, report::wrap::wrap, telemetry};
 
 mod args;
 mod check;
+mod completions;
 mod demo;
 mod input;
+mod man;
 mod once;
 mod probe;
 mod progress;
@@ -21,6 +23,7 @@ mod run;
 mod screen;
 mod signals;
 mod spool;
+mod targets;
 mod waterfall;
 
 use self::args::{Args, Command};
@@ -72,6 +75,9 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check::check(&args),
         Command::Report(args) => report::report(&args).await,
         Command::Spool(args) => spool::spool(&args),
+        Command::Targets(args) => targets::targets(&args),
+        Command::Completions(args) => completions::completions(&args),
+        Command::Man(args) => man::man(&args),
     }
 }
 
@@ -80,16 +86,27 @@ fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("service").enable_all().build()?)
 }
 
-/// Writes data. A reader that has gone (`| head`) ends the command quietly.
+/// Writes text for people, in the characters of the terminal.
 fn print(text: &str) -> anyhow::Result<()> {
+    print_data(screen::fit(text, &io::stdout()).as_bytes())
+}
+
+/// Writes sentences: what nobody copies may be broken where the terminal ends.
+fn tell(text: &str) -> anyhow::Result<()> {
+    print(&wrap(text, screen::width()))
+}
+
+/// Writes data as it is. A reader that has gone (`| head`) ends the command quietly.
+fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
+    stdout.write_all(bytes)?;
     Ok(stdout.flush()?)
 }
 
 /// Tells the person at the terminal; what cannot be told is not worth failing for.
 fn complain(text: &str) {
-    let _ = writeln!(io::stderr(), "bandprobe: {text}");
+    let text = wrap(&format!("bandprobe: {text}\n"), screen::size_of_stderr().map(|(width, _)| width));
+    let _ = io::stderr().write_all(screen::fit(&text, &io::stderr()).as_bytes());
 }
 
 /// Tells every problem of a config.

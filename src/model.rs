@@ -10,6 +10,7 @@
 //! | sample, the result of one transfer | [`sample`] |
 //! | bytes, bit/s, µs | [`units`] |
 
+pub mod curve;
 pub mod flag;
 pub mod outcome;
 pub mod phase;

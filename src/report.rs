@@ -8,12 +8,15 @@
 //!
 //! Everything here is pure: whoever calls brings lines and answers, and prints the text.
 
+pub mod columns;
+pub mod ink;
 pub mod json;
 pub mod query;
 pub mod scan;
 pub mod standard;
 pub mod table;
 pub mod transfer_point;
+pub mod wrap;
 
 use self::{standard::Standard, table::Look, transfer_point::TransferPoint};
 

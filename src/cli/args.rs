@@ -39,7 +39,11 @@ pub(super) enum Command {
         bandprobe probe http://127.0.0.1:8080/img.webp --expect image --json"
     )]
     Probe(Probe),
-    /// Show every problem of a config at once, or what it will cost the nodes and the database
+    /// List the nodes and assets that the sources of a config yield
+    #[command(after_help = "Examples:\n  bandprobe targets -c bandprobe.toml\n  \
+        bandprobe targets -c bandprobe.toml --json | jq -r .endpoint")]
+    Targets(Targets),
+    /// Show every problem of a config at once, or what it costs nodes and database
     #[command(after_help = "Example:\n  bandprobe check -c bandprobe.toml")]
     Check(WithConfig),
     /// Print latency, goodput and success by vantage and node
@@ -49,6 +53,13 @@ pub(super) enum Command {
     /// Show what waits for delivery, since when, and why
     #[command(after_help = "Example:\n  bandprobe spool status -c bandprobe.toml")]
     Spool(Spool),
+    /// Print the completions for a shell
+    #[command(after_help = "Examples:\n  source <(bandprobe completions bash)\n  \
+        bandprobe completions fish > ~/.config/fish/completions/bandprobe.fish")]
+    Completions(Completions),
+    /// Print the manual page of bandprobe, or of one of its commands, in roff
+    #[command(after_help = "Examples:\n  bandprobe man | man -l -\n  bandprobe man once > bandprobe-once.1")]
+    Man(Man),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +67,28 @@ pub(super) struct WithConfig {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Targets {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Print every node as one line of JSON, instead of the table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Man {
+    /// The page of this command, as in `once` or `spool status`
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

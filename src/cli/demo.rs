@@ -1,25 +1,19 @@
 //! `bandprobe demo`: the main job on embedded nodes, without config or network.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
 
 use crate::{
     demo::{Fleet, NodePlan},
     report::table,
-    worker::{OnRecorded, pipeline::Pipeline, rounds},
+    worker::{pipeline::Pipeline, rounds},
 };
 
-use super::{Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals};
+use super::{
+    Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals, tell,
+};
 
 use self::config::Habits;
 
@@ -39,14 +33,14 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     };
     let habits = Habits { archive: dir.to_str().context("--archive DIR has to be UTF-8")?, ..HURRY };
     let config = config::read(&config::text(&fleet, &habits))?;
-    print(&introduction(&fleet, duration))?;
+    tell(&introduction(&fleet, duration))?;
 
     let started = Timestamp::now();
-    let progress = Progress::start("seconds", duration.as_secs());
-    let pipeline = Pipeline::start(&config, on_recorded(progress.clone()))?;
+    let progress = Progress::over_time(&config.nodes);
+    let pipeline = Pipeline::start(&config, progress.on_recorded())?;
     let stop = async {
         tokio::select! {
-            () = tick(duration, &progress) => {}
+            () = progress.tick(duration) => {}
             () = signals.next() => {}
         }
     };
@@ -93,23 +87,6 @@ fn new_dir() -> anyhow::Result<PathBuf> {
         }
     }
     anyhow::bail!("{name} and its like are all taken; name a place with `--archive DIR`")
-}
-
-fn on_recorded(progress: Progress) -> OnRecorded {
-    let (all, failed) = (Arc::new(AtomicU64::new(0)), AtomicU64::new(0));
-    Box::new(move |sample, _| {
-        let all = all.fetch_add(1, Relaxed) + 1;
-        let failed = failed.fetch_add(u64::from(!sample.outcome.is_ok()), Relaxed) + u64::from(!sample.outcome.is_ok());
-        progress.tell(format!("{all} transfers, {failed} failed; last: {} {}", sample.labels.node, sample.outcome));
-    })
-}
-
-async fn tick(duration: Duration, progress: &Progress) {
-    let started = Instant::now();
-    while started.elapsed() < duration {
-        progress.at(started.elapsed().as_secs(), duration.as_secs());
-        sleep(Duration::from_millis(250).min(duration.saturating_sub(started.elapsed()))).await;
-    }
 }
 
 /// How long a demo takes that was not told.

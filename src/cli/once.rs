@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     config::Config,
-    model::sample::Sample,
+    model::{probe::Probe, sample::Sample, target::Node},
     record::{json, point::Point},
     report::{standard::Standard, table, transfer_point::TransferPoint},
     worker::{
@@ -18,14 +18,14 @@ use crate::{
 };
 
 use super::{
-    Exit, args::Once, complain, input, print, progress::Progress, refuse, run::farewell, screen, signals::Signals,
+    Exit, args::Once, complain, input, print, print_data, progress::Progress, refuse, run::farewell, screen,
+    signals::Signals,
 };
 
 /// What a round has yielded so far.
 #[derive(Default)]
 struct Yield {
     standard: Standard,
-    transfers: u64,
     failed: u64,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
@@ -42,13 +42,12 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     }
     let mut signals = Signals::listen()?;
     let results = Arc::new(Mutex::new(Yield::default()));
-    let progress = Progress::start("runs", 0);
+    let listed = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
+    let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
+    let probed = config.nodes.iter().filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
+    let progress = Progress::over_runs(probed);
     let pipeline = Pipeline::start(&config, on_recorded(args.json, results.clone(), progress.clone()))?;
-    let wanted = |node: &crate::model::target::Node, probe: &crate::model::probe::Probe| {
-        let listed = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
-        listed(&args.node, &node.id) && listed(&args.probe, &probe.name)
-    };
-    let tell = |done: usize, all: usize| progress.at(done as u64, all as u64);
+    let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
     let mut interrupted = false;
     let interrupt = async {
         signals.next().await;
@@ -94,16 +93,15 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample, point: &Point| {
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.transfers += 1;
         results.failed += u64::from(!sample.outcome.is_ok());
-        progress.tell(format!("{} transfers, {} failed", results.transfers, results.failed));
+        progress.result(sample);
         if let Some(point) = TransferPoint::from_point(point) {
             results.standard.add(&point);
         }
         if json && results.broken.is_none() {
             let mut line = String::new();
             json::encode(point, &mut line);
-            results.broken = progress.aside(|| print(&line)).err();
+            results.broken = progress.aside(|| print_data(line.as_bytes())).err();
         }
     })
 }

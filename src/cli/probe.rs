@@ -16,10 +16,11 @@ use crate::{
     net::dial::Dialer,
     probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, wanted::Wanted},
     record::{json, transfer::transfer},
+    report::table::Look,
     worker::measuring::Measuring,
 };
 
-use super::{Exit, args::Probe, complain, input, print, screen, signals::Signals, waterfall};
+use super::{Exit, args::Probe, complain, input, print, print_data, screen, signals::Signals, waterfall};
 
 pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     if matches!(args.http, super::args::Http::Http2) && args.url.scheme() == "http" {
@@ -72,7 +73,8 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         if !sample.outcome.is_ok() {
             exit = Exit::ProbeFailed;
         }
-        print(&show(args, &sample))?;
+        let text = show(args, &sample);
+        if args.json { print_data(text.as_bytes()) } else { print(&text) }?;
     }
 }
 
@@ -81,8 +83,8 @@ fn show(args: &Probe, sample: &Sample) -> String {
     if args.json {
         json::encode(&transfer(sample), &mut text);
     } else {
-        let look = waterfall::Canvas { width: screen::width().unwrap_or(80), unicode: screen::unicode() };
-        text = waterfall::draw(&args.url, sample, look);
+        let Look { width, colour } = screen::look();
+        text = waterfall::draw(&args.url, sample, waterfall::Canvas { width, colour });
     }
     text
 }

@@ -1,46 +1,192 @@
-//! Progress on stderr, only on a terminal.
+//! Progress on stderr, only on a terminal: a line a node with its last result, and one for all of them.
+//!
+//! Where the nodes are more than the terminal has lines for, there is the one for all alone. Nothing remains when it
+//! ends. The screen is written at most [`REDRAWS`] times a second, however many results there are; without a terminal
+//! nothing is even put into words.
 
 use std::{
-    io::{self, IsTerminal},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::time::{Instant, sleep};
 
-/// A bar over runs or seconds; silent when stderr is no terminal.
+use crate::{
+    model::{sample::Sample, target::Node},
+    telemetry::may_colour,
+    worker::OnRecorded,
+};
+
+use super::screen;
+
+mod line;
+
+use self::line::{Count, Look, Standing, Tally};
+
+/// Lines that tell how far a command is; silent when stderr is no terminal.
 #[derive(Clone)]
-pub(super) struct Progress(ProgressBar);
+pub(super) struct Progress(Option<Arc<Shown>>);
+
+struct Shown {
+    lines: MultiProgress,
+    total: ProgressBar,
+    state: Mutex<State>,
+}
+
+struct State {
+    nodes: HashMap<Arc<str>, (Option<ProgressBar>, Standing)>,
+    all: Tally,
+    look: Look,
+}
 
 impl Progress {
-    pub(super) fn start(what: &'static str, length: u64) -> Self {
-        let target = match io::stderr().is_terminal() {
-            true => ProgressDrawTarget::stderr(),
-            false => ProgressDrawTarget::hidden(),
-        };
-        let bar = ProgressBar::with_draw_target(Some(length), target);
-        if let Ok(style) = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len}  {msg}") {
-            bar.set_style(style);
+    /// Over the runs of these nodes.
+    pub(super) fn over_runs<'a>(nodes: impl Iterator<Item = &'a Node>) -> Self {
+        Self::start(nodes, Count::Runs { done: 0, all: 0 })
+    }
+
+    /// Over some time of probing these nodes.
+    pub(super) fn over_time(nodes: &[Node]) -> Self {
+        Self::start(nodes.iter(), Count::Transfers)
+    }
+
+    fn start<'a>(nodes: impl Iterator<Item = &'a Node>, count: Count) -> Self {
+        let Some((width, height)) = screen::size_of_stderr() else { return Self(None) };
+        let names: Vec<_> = nodes.map(|node| node.id.clone()).collect();
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        let colour = may_colour(&std::io::stderr());
+        let look = Look { name: longest.min(usize::from(width) / 3), width: width.into(), colour };
+        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+        let is_high = names.len() + MARGIN <= usize::from(height);
+        let state = names.into_iter().map(|name| {
+            let standing = Standing::new(name.clone(), count);
+            let bar = is_high.then(|| lines.add(ProgressBar::new(0).with_style(style("{wide_msg}"))));
+            if let Some(bar) = &bar {
+                bar.set_message(show(&standing.line(look)));
+            }
+            (name, (bar, standing))
+        });
+        let state = State { nodes: state.collect(), all: Tally::default(), look };
+        let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
+        let total = lines.add(ProgressBar::new(1).with_style(style(template)));
+        total.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
+        Self(Some(Arc::new(Shown { lines, total, state: Mutex::new(state) })))
+    }
+
+    /// So many of a node's runs have ended.
+    pub(super) fn runs(&self, node: &str, done: usize, all: usize) {
+        let Some(shown) = &self.0 else { return };
+        let mut state = shown.state();
+        let look = state.look;
+        if let Some((bar, standing)) = state.nodes.get_mut(node) {
+            standing.count = Count::Runs { done, all };
+            redraw(bar.as_ref(), standing, look);
         }
-        bar.set_prefix(what);
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
+        let counts = state.nodes.values().map(|(_, standing)| standing.count);
+        let (done, all) = counts.fold((0, 0), |(done, all), count| match count {
+            Count::Runs { done: more_done, all: more } => (done + more_done, all + more),
+            Count::Transfers => (done, all),
+        });
+        shown.total.set_length(all as u64);
+        shown.total.set_position(done as u64);
+        shown.total.set_prefix(format!("{done}/{all} runs"));
     }
 
-    pub(super) fn at(&self, position: u64, length: u64) {
-        self.0.set_length(length);
-        self.0.set_position(position);
+    /// A transfer ended.
+    pub(super) fn result(&self, sample: &Sample) {
+        let Some(shown) = &self.0 else { return };
+        let mut state = shown.state();
+        let look = state.look;
+        if let Some((bar, standing)) = state.nodes.get_mut(&sample.labels.node) {
+            standing.note(sample);
+            redraw(bar.as_ref(), standing, look);
+        }
+        state.all.note(sample);
+        shown.total.set_message(show(&state.all.words(look)));
     }
 
-    pub(super) fn tell(&self, what: String) {
-        self.0.set_message(what);
+    /// What the pipeline is to call of each result.
+    pub(super) fn on_recorded(&self) -> OnRecorded {
+        let progress = self.clone();
+        Box::new(move |sample, _| progress.result(sample))
     }
 
-    /// Does something with the bar out of the way.
+    /// Waits so long, and shows the time.
+    pub(super) async fn tick(&self, duration: Duration) {
+        let started = Instant::now();
+        while started.elapsed() < duration {
+            if let Some(shown) = &self.0 {
+                let (passed, all) = (started.elapsed(), duration.as_secs());
+                shown.total.set_length(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+                shown.total.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+                shown.total.set_prefix(format!("{}/{all} s", passed.as_secs()));
+            }
+            sleep(STEP.min(duration.saturating_sub(started.elapsed()))).await;
+        }
+    }
+
+    /// Does something with the lines out of the way.
     pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
-        self.0.suspend(what)
+        match &self.0 {
+            Some(shown) => shown.lines.suspend(what),
+            None => what(),
+        }
     }
 
+    /// Takes the lines away.
     pub(super) fn end(&self) {
-        self.0.finish_and_clear();
+        if let Some(shown) = &self.0 {
+            shown.clear();
+        }
     }
 }
+
+impl Shown {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        self.total.finish_and_clear();
+        self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
+        // Lines are gone already where they were drawn; where the screen cannot be written nothing else can be done.
+        let _ = self.lines.clear();
+    }
+}
+
+/// A command that fails midway leaves nothing behind either.
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn redraw(bar: Option<&ProgressBar>, standing: &Standing, look: Look) {
+    if let Some(bar) = bar {
+        bar.set_message(show(&standing.line(look)));
+    }
+}
+
+/// The text as this terminal can show it.
+fn show(text: &str) -> String {
+    screen::fit(text, &std::io::stderr()).into_owned()
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("invariant: the template is well-formed");
+    style.progress_chars(if screen::fit("█", &std::io::stderr()) == "█" { "━╸─" } else { "=>-" })
+}
+
+/// How often the screen is written, in a second.
+const REDRAWS: u8 = 8;
+
+/// How often the time moves.
+const STEP: Duration = Duration::from_millis(250);
+
+/// Lines that are not for nodes: the one for all, and the cursor's own.
+const MARGIN: usize = 3;
+
+/// Narrower terminals have words alone.
+const ROOM_FOR_BAR: u16 = 70;

@@ -1,6 +1,9 @@
-//! What the terminal can show.
+//! What the terminal can show: its size, its colours, its characters.
 
-use std::io::{self, IsTerminal};
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal},
+};
 
 use crate::{report::table::Look, telemetry::may_colour};
 
@@ -11,12 +14,55 @@ pub(super) fn look() -> Look {
 
 /// Columns of stdout, when that is a terminal.
 pub(super) fn width() -> Option<u16> {
-    let size = io::stdout().is_terminal().then(terminal_size::terminal_size)?;
-    size.map(|(width, _)| width.0)
+    let size = terminal_size::terminal_size_of(io::stdout())?;
+    Some(size.0.0)
 }
 
-/// Can block characters be shown? By the locale, in the order of setlocale(3).
-pub(super) fn unicode() -> bool {
+/// Columns and rows of stderr, when that is a terminal.
+pub(super) fn size_of_stderr() -> Option<(u16, u16)> {
+    terminal_size::terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0))
+}
+
+/// The text as this stream can show it: ASCII alone on a terminal whose locale knows no more. What goes into a file or pipe
+/// stays as it is.
+pub(super) fn fit<'a>(text: &'a str, stream: &impl IsTerminal) -> Cow<'a, str> {
+    if stream.is_terminal() && !is_unicode() { ascii(text) } else { Cow::Borrowed(text) }
+}
+
+/// The text in ASCII, each of our characters by one that looks like it.
+pub(super) fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_ascii() => plain.push(c),
+            'µ' | 'μ' => plain.push('u'),
+            '–' | '—' | '─' | '┄' | '−' => plain.push('-'),
+            '·' | '│' | '╵' => plain.push('|'),
+            '✗' | '×' => plain.push('x'),
+            '…' => plain.push_str("..."),
+            '≤' => plain.push_str("<="),
+            '≥' => plain.push_str(">="),
+            '→' => plain.push_str("->"),
+            '±' => plain.push_str("+-"),
+            '█' | '▇' | '▆' => plain.push('#'),
+            '▅' | '▄' => plain.push(':'),
+            '▃' | '▂' | '▁' => plain.push('.'),
+            '░' => plain.push(' '),
+            '━' => plain.push('='),
+            '┬' | '└' | '┘' => plain.push('+'),
+            '‘' | '’' => plain.push('\''),
+            '“' | '”' => plain.push('"'),
+            _ => plain.push('?'),
+        }
+    }
+    Cow::Owned(plain)
+}
+
+/// Does the locale know more than ASCII? In the order of setlocale(3).
+fn is_unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
@@ -24,4 +70,22 @@ pub(super) fn unicode() -> bool {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_character_has_a_likeness() {
+        for (text, expected) in [
+            ("850 µs · < 5 –", "850 us | < 5 -"),
+            ("█▇▆▅▄▃▂▁ ┄┄ ✗", "###::... -- x"),
+            ("└── ramp ──┘", "+-- ramp --+"),
+            ("of ≤ 2 … нода", "of <= 2 ... ????"),
+        ] {
+            assert_eq!(ascii(text), expected);
+        }
+        assert!(matches!(ascii("plain"), Cow::Borrowed(_)), "no copy for nothing");
+    }
 }

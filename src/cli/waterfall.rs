@@ -1,57 +1,107 @@
 //! A transfer as a picture: its phases below each other, each where and as long as it was.
 
-use std::fmt::Write;
-
 use url::Url;
 
-use crate::model::{
-    phase::Phase,
-    sample::{Conn, HttpVersion, Sample},
-    units::{BitRate, Bytes, Micros},
+use crate::{
+    model::{
+        phase::Phase,
+        sample::{Conn, HttpVersion, Sample},
+        units::{BitRate, Bytes, Micros},
+    },
+    report::{
+        ink::Ink,
+        wrap::{flow, wrap},
+    },
 };
+
+mod axis;
+mod marks;
+mod plot;
 
 /// What the picture is drawn on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Canvas {
-    /// Columns.
-    pub(super) width: u16,
-    /// Are block characters possible?
-    pub(super) unicode: bool,
+    /// Columns of the terminal; `None` when it is none: no line of words is broken then.
+    pub(super) width: Option<u16>,
+    /// Whether colours may be used.
+    pub(super) colour: bool,
+}
+
+impl Canvas {
+    /// Columns for pictures.
+    fn columns(self) -> usize {
+        usize::from(self.width.unwrap_or(UNKNOWN).clamp(NARROWEST, WIDEST))
+    }
+
+    /// Lines for the bars of a plot; an even number.
+    fn height(self) -> usize {
+        match self.columns() {
+            ..60 => 4,
+            60..110 => 6,
+            _ => 8,
+        }
+    }
 }
 
 /// Draws a sample, good or failed.
 pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
-    let mut text = format!("{url}\n{}\n\n", headline(sample));
-    let columns = usize::from(canvas.width.clamp(NARROWEST, WIDEST)) - LABELS;
+    let mut text = Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour);
+    text.push('\n');
+    let mut words = headline(sample, canvas);
+    let last = words.len() - 1;
+    words[..last].iter_mut().for_each(|word| word.push(','));
+    text += &flow(words.iter().map(String::as_str), " ", ("", "  "), canvas.width);
+    text += "\n\n";
+    phases(&mut text, sample, canvas);
+    text.push('\n');
+    if let Some(body) = plot::Body::of(sample) {
+        let plot = plot::plot(&body, canvas);
+        if !plot.is_empty() {
+            text += &plot;
+            text.push('\n');
+        }
+    }
+    figures(&mut text, sample, canvas);
+    for flag in sample.flags.iter() {
+        text += &format!("  {}: {}\n", Ink::Doubtful.on(flag.label(), canvas.colour), flag.meaning());
+    }
+    if !sample.outcome.is_ok() {
+        let outcome = &sample.outcome;
+        text += &format!("  {}: {}\n", Ink::Bad.on(outcome.label(), canvas.colour), outcome.meaning());
+        if let Some(error) = &sample.error {
+            text += &format!("  {error}\n");
+        }
+    }
+    text.push('\n');
+    wrap(&text, canvas.width)
+}
+
+/// The phases below each other. The way to the node, the node itself and the body have a colour each.
+fn phases(text: &mut String, sample: &Sample, canvas: Canvas) {
+    let columns = canvas.columns() - LABELS;
     let total = sample.phases.total();
     let mut begun = Micros::ZERO;
     for phase in Phase::ALL {
         let Some(took) = sample.phases.took(phase) else { continue };
-        let bar = bar(begun, took, total, columns, if canvas.unicode { '█' } else { '#' });
-        let failed = if sample.failed_phase == Some(phase) { " ✗" } else { "" };
-        let failed = if canvas.unicode { failed } else { &failed.replace('✗', "x") };
-        let line = format!("  {:<9}{took:>9}  {bar}{failed}", phase.label());
-        line_of(&mut text, &line);
+        let failed = sample.failed_phase == Some(phase);
+        let ink = match phase {
+            _ if failed => Ink::Bad,
+            Phase::Dns | Phase::Connect | Phase::Tls | Phase::Send => Ink::Path,
+            Phase::Wait => Ink::Node,
+            Phase::Receive => Ink::Good,
+        };
+        let (from, until) = place(begun, took, total, columns);
+        let bar = format!("{}{}", "█".repeat(until - from), if failed { " ✗" } else { "" });
+        let bar = ink.on(&bar, canvas.colour);
+        *text += &format!("  {:<9}{took:>9}  {}{bar}\n", phase.label(), " ".repeat(from));
         begun = Micros(begun.0 + took.0);
     }
-    line_of(&mut text, &format!("  {:<9}{total:>9}", "total"));
-    text.push('\n');
-    figures(&mut text, sample);
-    for flag in sample.flags.iter() {
-        line_of(&mut text, &format!("  {}: {}", flag.label(), flag.meaning()));
-    }
-    if !sample.outcome.is_ok() {
-        line_of(&mut text, &format!("  {}: {}", sample.outcome.label(), sample.outcome.meaning()));
-        if let Some(error) = &sample.error {
-            line_of(&mut text, &format!("  {error}"));
-        }
-    }
-    text.push('\n');
-    text
+    *text += &format!("  {:<9}{total:>9}\n", "total");
 }
 
-fn headline(sample: &Sample) -> String {
-    let mut words = vec![sample.outcome.label().to_owned()];
+fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
+    let outcome = if sample.outcome.is_ok() { Ink::Good } else { Ink::Bad };
+    let mut words = vec![outcome.on(sample.outcome.label(), canvas.colour)];
     words.extend(sample.status.map(|status| format!("status {status}")));
     words.extend(sample.labels.http.map(|http| match http {
         HttpVersion::Http1 => "HTTP/1.1".to_owned(),
@@ -64,13 +114,14 @@ fn headline(sample: &Sample) -> String {
         Conn::Warm => "kept connection".to_owned(),
     }));
     words.extend(sample.labels.cache.is_hit().map(|_| format!("cache {}", sample.labels.cache.label())));
-    words.join(", ")
+    words
 }
 
-fn figures(text: &mut String, sample: &Sample) {
+fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
     let time = |name: &str, time: Option<Micros>| time.map(|time| format!("{name} {time}"));
     let rate = |name: &str, rate: Option<BitRate>| rate.map(|rate| format!("{name} {rate}"));
     let rates = &sample.rates;
+    let stalls = |count: u64| if count == 1 { "1 stall".to_owned() } else { format!("{count} stalls") };
     for row in [
         vec![
             time("ttfb", sample.phases.ttfb()),
@@ -87,36 +138,37 @@ fn figures(text: &mut String, sample: &Sample) {
         vec![
             time("ramp", rates.ramp.filter(|ramp| ramp.0 > 0)),
             time("longest gap", rates.longest_gap),
-            rates.stalls.filter(|&stalls| stalls > 0).map(|stalls| format!("{stalls} stalls")),
+            rates.stalls.filter(|&count| count > 0).map(|count| Ink::Bad.on(&stalls(count), canvas.colour)),
             time("stalled", rates.stalled.filter(|stalled| stalled.0 > 0)),
         ],
     ] {
         let row: Vec<String> = row.into_iter().flatten().collect();
         if !row.is_empty() {
-            line_of(text, &format!("  {}", row.join("   ")));
+            *text += &flow(row.iter().map(String::as_str), "   ", ("  ", "    "), canvas.width);
+            text.push('\n');
         }
     }
 }
 
-/// A bar from `begun` for `took` on a scale of `total` over `columns`; at least one column, so that no phase is hidden.
-fn bar(begun: Micros, took: Micros, total: Micros, columns: usize, block: char) -> String {
+/// The columns from `begun` for `took` on a scale of `total`; at least one, so that no phase is hidden.
+fn place(begun: Micros, took: Micros, total: Micros, columns: usize) -> (usize, usize) {
     let scale = |time: u64| {
         let column = u128::from(time) * columns as u128 / u128::from(total.0.max(1));
         usize::try_from(column).unwrap_or(columns).min(columns)
     };
     let from = scale(begun.0).min(columns.saturating_sub(1));
-    let until = scale(begun.0 + took.0).max(from + 1);
-    format!("{}{}", " ".repeat(from), String::from(block).repeat(until - from))
+    (from, scale(begun.0 + took.0).max(from + 1))
 }
 
-fn line_of(text: &mut String, line: &str) {
-    let _ = writeln!(text, "{}", line.trim_end());
-}
-
-/// Columns of the words beside the bars.
+/// Columns of the words beside the bars, and of the mark of a failure.
 const LABELS: usize = 24;
+
+/// Pictures in fewer or more columns say nothing, or nothing more.
 const NARROWEST: u16 = 40;
-const WIDEST: u16 = 120;
+const WIDEST: u16 = 160;
+
+/// What stands for the width where there is no terminal.
+const UNKNOWN: u16 = 80;
 
 #[cfg(test)]
 mod tests {
@@ -124,11 +176,11 @@ mod tests {
 
     #[test]
     fn bars_lie_where_the_phase_was() {
-        let bar = |begun, took| bar(Micros(begun), Micros(took), Micros(100), 10, '#');
-        assert_eq!(bar(0, 50), "#####");
-        assert_eq!(bar(50, 50), "     #####");
-        assert_eq!(bar(0, 0), "#", "no phase is hidden");
-        assert_eq!(bar(100, 0), "         #");
-        assert_eq!(bar(33, 34), "   ###");
+        let place = |begun, took| place(Micros(begun), Micros(took), Micros(100), 10);
+        assert_eq!(place(0, 50), (0, 5));
+        assert_eq!(place(50, 50), (5, 10));
+        assert_eq!(place(0, 0), (0, 1), "no phase is hidden");
+        assert_eq!(place(100, 0), (9, 10));
+        assert_eq!(place(33, 34), (3, 6));
     }
 }

@@ -9,7 +9,7 @@
 //! What bins would lose is kept apart and exact: the first and the last point, the number of points, and the pauses.
 
 use super::gaps::{FLOOR, Gaps};
-use crate::model::units::Micros;
+use crate::model::{curve::Curve, units::Micros};
 
 /// The most bins that a timeline has.
 pub const BINS: usize = 256;
@@ -162,13 +162,23 @@ impl Timeline {
     pub fn stalls(&self, end: Micros, rtt: Option<Micros>) -> Option<Stalls> {
         let tail = end.saturating_sub(self.last()?.at);
         let longest_gap = self.gaps.longest().max((tail > Micros::ZERO).then_some(tail))?;
-        let threshold = rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(4)).max(FLOOR));
+        let threshold = stall_threshold(rtt);
         let (mut count, mut stalled) = self.gaps.longer_than(threshold);
         if tail > threshold {
             count += 1;
             stalled.0 = stalled.0.saturating_add(tail.0);
         }
         Some(Stalls { count, stalled, longest_gap })
+    }
+
+    /// The arrival for a picture, in the memory that the timeline has already; `None` when no byte came.
+    #[must_use]
+    pub fn into_curve(self) -> Option<Curve> {
+        let (begin, span) = (self.first()?.at, self.span());
+        let used = if span == Micros::ZERO { 0 } else { self.index(span) + 1 };
+        let mut bytes = self.bins.into_vec();
+        bytes.truncate(used);
+        Some(Curve { begin, span, width: self.width, bytes })
     }
 
     fn start(&mut self, point: Point, silence: Micros) {
@@ -200,6 +210,12 @@ impl Timeline {
         self.bins[BINS / 2..].fill(0);
         self.width = Micros(self.width.0.saturating_mul(2));
     }
+}
+
+/// A pause longer than this is a stall.
+#[must_use]
+pub fn stall_threshold(rtt: Option<Micros>) -> Micros {
+    rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(4)).max(FLOOR))
 }
 
 /// `bytes × part / whole`, rounded down, without overflow.
@@ -260,6 +276,16 @@ mod tests {
         assert_eq!(stalls(650_000, Some(Micros(70_000))), Some((1, 300_000, 300_000)));
         assert_eq!(stalls(5_650_000, Some(Micros(200_000))), Some((1, 5_000_000, 5_000_000)));
         assert_eq!(timeline([(0, 9)]).stalls(Micros::ZERO, None), None, "all of it came with the head");
+    }
+
+    #[test]
+    fn a_curve_ends_with_the_body() {
+        let curve = timeline([(5, 100), (15, 300), (26, 400)]).into_curve().unwrap();
+        let micros = |ms: u64| Micros(ms * 1_000);
+        let expected = Curve { begin: micros(5), span: micros(21), width: FIRST_WIDTH, bytes: vec![200, 0, 100] };
+        assert_eq!(curve, expected);
+        assert_eq!(timeline([(5, 100)]).into_curve().unwrap().bytes.len(), 0, "one read has no time");
+        assert_eq!(timeline([]).into_curve(), None);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use jiff::Timestamp;
 
 use super::{
+    curve::Curve,
     flag::Flags,
     outcome::Outcome,
     phase::{Phase, Phases},
@@ -43,6 +44,8 @@ pub struct Sample {
     pub rates: Rates,
     /// `rate of each 50 ms after the ramp`; goes into histograms only.
     pub intervals: Vec<BitRate>,
+    /// How the body arrived, of a failed transfer too; for pictures, and in no point.
+    pub curve: Option<Curve>,
     /// Reasons for distrust.
     pub flags: Flags,
     /// Great-circle distance from vantage to node.

@@ -246,13 +246,13 @@ impl Coordinates {
         }
     }
 
-    /// In degrees, north is positive.
+    /// Degrees north.
     #[must_use]
     pub const fn latitude(self) -> f64 {
         self.latitude
     }
 
-    /// In degrees, east is positive.
+    /// Degrees east.
     #[must_use]
     pub const fn longitude(self) -> f64 {
         self.longitude

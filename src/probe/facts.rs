@@ -138,6 +138,7 @@ impl Facts {
             status: self.status,
             rates: judgement.rates,
             intervals: judgement.intervals,
+            curve: self.timeline.and_then(Timeline::into_curve),
             flags: self.flags,
             distance_km: vantage.location.zip(errand.node.location).map(|(here, there)| here.distance_km(there)),
             path: self.path,

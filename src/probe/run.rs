@@ -172,6 +172,7 @@ impl Run {
             status: None,
             rates: Rates::default(),
             intervals: vec![],
+            curve: None,
             flags: Flags::NONE,
             distance_km: prober.vantage.location.zip(self.node.location).map(|(here, there)| here.distance_km(there)),
             path: Path::default(),

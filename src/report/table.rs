@@ -2,9 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
-
-use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET};
+use super::{
+    columns::{Column, Entry, Layout, fit},
+    ink::Ink,
+    standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
+    wrap::{flow, wrap},
+};
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,15 +24,15 @@ pub fn render(summary: &Summary, look: Look) -> String {
     let mut text = String::new();
     for rows in summary.rows.chunk_by(|a, b| a.vantage == b.vantage) {
         line(&mut text, format_args!("from {}", rows[0].vantage));
-        line(&mut text, format_args!("{}", table(rows, look)));
-        rows.iter().for_each(|row| notes(&mut text, row));
+        line(&mut text, format_args!("{}", table(rows, look).trim_end()));
+        rows.iter().for_each(|row| notes(&mut text, row, look));
         verdicts(&mut text, rows, look);
         text.push('\n');
     }
     if summary.rows.is_empty() {
         line(&mut text, format_args!("no transfer was recorded in this time"));
     } else {
-        legend(&mut text, look);
+        line(&mut text, format_args!("{}", flow(LEGEND, SEPARATOR, ("", ""), look.width)));
     }
     if summary.dropped > 0 {
         line(&mut text, format_args!("{} transfers left out: too many nodes", summary.dropped));
@@ -37,71 +40,84 @@ pub fn render(summary: &Summary, look: Look) -> String {
     text
 }
 
-/// The roomiest table that fits the width; the last one is wrapped where even it does not fit.
+/// The roomiest table that fits the width, or a paragraph for each node where none does.
 fn table(rows: &[Row], look: Look) -> String {
-    let layouts = LAYOUTS.map(|(padding, columns)| lay_out(rows, look, padding, columns));
-    let Some(width) = look.width else { return layouts[0].trim_fmt() };
-    let needed = |table: &Table, padding: u16| -> u16 {
-        let columns = table.column_max_content_widths();
-        columns.iter().fold(0, |sum: u16, column| sum.saturating_add(column.saturating_add(padding + 1)))
-    };
-    let fits = layouts.iter().zip(LAYOUTS).find(|(table, (padding, _))| needed(table, *padding) <= width);
-    match fits.map(|(table, _)| table) {
-        Some(table) => table.trim_fmt(),
-        None => {
-            let mut last = layouts.into_iter().next_back().expect("invariant: there are layouts");
-            last.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-            last.trim_fmt()
-        }
-    }
+    let entries: Vec<_> = rows.iter().map(entries).collect();
+    fit(&entries, &LAYOUTS, look).unwrap_or_else(|| rows.iter().map(|row| paragraph(row, look)).collect())
 }
 
-fn lay_out(rows: &[Row], look: Look, padding: u16, columns: &[usize]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let pick = |cells: [Cell; 12]| -> Vec<Cell> { columns.iter().map(|column| cells[*column].clone()).collect() };
-    table.set_header(pick(HEADERS.map(|header| heading(header, look))));
-    for row in rows {
-        table.add_row(pick(cells(row, look)));
-    }
-    for (index, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((padding, 1));
-        if index > 0 {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    if look.colour {
-        table.enforce_styling()
-    } else {
-        table.force_no_tty()
-    };
-    table
-}
-
-fn cells(row: &Row, look: Look) -> [Cell; 12] {
-    let success = Cell::new(percent(row.success_share()));
-    let troubled = look.colour && row.ok < row.attempts;
-    [
-        Cell::new(&row.node),
-        Cell::new(row.downloads),
-        if troubled { success.fg(Color::Red) } else { success },
-        Cell::new(figure(row.ttfb.p50)),
-        Cell::new(figure(row.ttfb.bad_end)),
-        Cell::new(row.ttfb.count),
-        Cell::new(figure(row.goodput.p50)),
-        Cell::new(figure(row.goodput.bad_end)),
-        Cell::new(row.goodput.count),
-        Cell::new(percent(row.hit_ratio())),
-        Cell::new(row.checks),
-        Cell::new(row.invalid),
+fn entries(row: &Row) -> Vec<Entry> {
+    let plain = |text: String| Entry::new(text, None);
+    let count = |count: u64| Entry::new(count, None);
+    vec![
+        plain(row.node.to_string()),
+        count(row.downloads),
+        Entry::new(percent(row.success_share()), success_ink(row)),
+        Entry::new(figure(row.ttfb.p50), ttfb_ink(row)),
+        plain(figure(row.ttfb.bad_end)),
+        count(row.ttfb.count),
+        Entry::new(figure(row.goodput.p50), goodput_ink(row)),
+        plain(figure(row.goodput.bad_end)),
+        count(row.goodput.count),
+        Entry::new(percent(row.hit_ratio()), hits_ink(row)),
+        count(row.checks),
+        count(row.invalid),
     ]
 }
 
-fn notes(text: &mut String, row: &Row) {
-    let mut note = |what: &str, counts: Vec<String>| {
-        if !counts.is_empty() {
-            line(text, format_args!("  {}: {what}: {}", row.node, counts.join(", ")));
-        }
+/// The figures of a node below each other, for a terminal that is too narrow for columns.
+fn paragraph(row: &Row, look: Look) -> String {
+    let ink = |text: String, ink: Option<Ink>| ink.map_or(text.clone(), |ink| ink.on(&text, look.colour));
+    let ok = ink(percent(row.success_share()), success_ink(row));
+    let ttfb = ink(figure(row.ttfb.p50), ttfb_ink(row));
+    let goodput = ink(figure(row.goodput.p50), goodput_ink(row));
+    let hits = ink(percent(row.hit_ratio()), hits_ink(row));
+    let lines = [
+        vec![format!("ok {ok} of {} downloads,", row.downloads), format!("{} invalid", row.invalid)],
+        vec![format!("TTFB p50 {ttfb},"), format!("p90 {} (n={})", figure(row.ttfb.bad_end), row.ttfb.count)],
+        vec![
+            format!("goodput p50 {goodput},"),
+            format!("p10 {} (n={})", figure(row.goodput.bad_end), row.goodput.count),
+        ],
+        vec![format!("hits {hits} (n={})", row.checks)],
+    ];
+    let mut text = format!("{}\n", Ink::Strong.on(&wrap(&row.node, look.width), look.colour));
+    lines.iter().for_each(|pieces| line(&mut text, format_args!("{}", indented(pieces, look))));
+    text
+}
+
+/// What belongs together stays on one line while it can.
+fn indented(pieces: &[String], look: Look) -> String {
+    flow(pieces.iter().map(String::as_str), " ", ("  ", "    "), look.width)
+}
+
+fn success_ink(row: &Row) -> Option<Ink> {
+    let mostly_good = row.ok * 100 >= row.attempts * MOSTLY_GOOD_PERCENT;
+    (row.ok < row.attempts).then_some(if mostly_good { Ink::Doubtful } else { Ink::Bad })
+}
+
+fn ttfb_ink(row: &Row) -> Option<Ink> {
+    row.ttfb.p50.filter(|median| *median >= TTFB_TARGET).map(|_| Ink::Doubtful)
+}
+
+fn goodput_ink(row: &Row) -> Option<Ink> {
+    row.goodput.p50.filter(|median| *median <= GOODPUT_TARGET).map(|_| Ink::Doubtful)
+}
+
+fn hits_ink(row: &Row) -> Option<Ink> {
+    (row.checks > 0 && !hits_are_met(row)).then_some(Ink::Doubtful)
+}
+
+const fn hits_are_met(row: &Row) -> bool {
+    row.hits * 100 > row.checks * HIT_TARGET_PERCENT
+}
+
+fn notes(text: &mut String, row: &Row, look: Look) {
+    let mut note = |what: &str, mut counts: Vec<String>| {
+        let Some(last) = counts.len().checked_sub(1) else { return };
+        counts[..last].iter_mut().for_each(|count| count.push(','));
+        counts.splice(..0, [format!("{}:", row.node), format!("{what}:")]);
+        line(text, format_args!("{}", indented(&counts, look)));
     };
     note("failed", row.failed.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect());
     note(
@@ -117,59 +133,43 @@ fn verdicts(text: &mut String, rows: &[Row], look: Look) {
         .iter()
         .filter_map(|row| Some((row.ttfb.p50?, row)))
         .min_by_key(|(median, row)| (row.ttfb.count < FEW, *median));
-    let figure =
-        ttfb.map(|(median, row)| (median < TTFB_TARGET, format!("{median} ({}, n={})", row.node, row.ttfb.count)));
+    let figure = ttfb.map(|(median, row)| Best::new(median < TTFB_TARGET, median, row, row.ttfb.count));
     verdict(text, look, "best median TTFB", &format!("< {TTFB_TARGET}"), figure);
 
     let goodput = rows
         .iter()
         .filter_map(|row| Some((row.goodput.p50?, row)))
         .max_by_key(|(median, row)| (row.goodput.count >= FEW, *median));
-    let figure = goodput
-        .map(|(median, row)| (median > GOODPUT_TARGET, format!("{median} ({}, n={})", row.node, row.goodput.count)));
+    let figure = goodput.map(|(median, row)| Best::new(median > GOODPUT_TARGET, median, row, row.goodput.count));
     verdict(text, look, "best median goodput", &format!("> {GOODPUT_TARGET}"), figure);
 
     let hits = rows.iter().filter_map(|row| Some((row.hit_ratio()?, row))).min_by(|(a, _), (b, _)| a.total_cmp(b));
-    let figure = hits.map(|(ratio, row)| {
-        let met = row.hits * 100 > row.checks * HIT_TARGET_PERCENT;
-        (met, format!("{} ({}, n={})", percent(Some(ratio)), row.node, row.checks))
-    });
+    let figure = hits.map(|(ratio, row)| Best::new(hits_are_met(row), percent(Some(ratio)), row, row.checks));
     verdict(text, look, "lowest hit ratio", &format!("> {HIT_TARGET_PERCENT} %"), figure);
 }
 
-/// The legend, in one line where there is room for it.
-fn legend(text: &mut String, look: Look) {
-    let width = look.width.map_or(usize::MAX, usize::from);
-    let mut used = 0;
-    for (index, entry) in LEGEND.iter().enumerate() {
-        let length = entry.chars().count() + SEPARATOR.chars().count();
-        if index > 0 {
-            text.push_str(if used + length > width { "\n" } else { SEPARATOR });
-        }
-        used = if used + length > width { length } else { used + length };
-        text.push_str(entry);
-    }
-    text.push('\n');
+/// The figure that a verdict is about.
+struct Best {
+    met: bool,
+    /// With whose it is, and of how many values.
+    figure: String,
 }
 
-fn verdict(text: &mut String, look: Look, what: &str, target: &str, figure: Option<(bool, String)>) {
-    match figure {
-        None => line(text, format_args!("  {what}: not measured (target {target})")),
-        Some((met, figure)) => {
-            let word = if met { "met" } else { "missed" };
-            let word = match (look.colour, met) {
-                (false, _) => word.to_owned(),
-                (true, true) => format!("{GREEN}{word}{RESET}"),
-                (true, false) => format!("{RED}{word}{RESET}"),
-            };
-            line(text, format_args!("  {what}: {figure}: {word} (target {target})"));
-        }
+impl Best {
+    fn new(met: bool, figure: impl fmt::Display, row: &Row, count: u64) -> Self {
+        Self { met, figure: format!("{figure} ({}, n={count}):", row.node) }
     }
 }
 
-fn heading(header: &str, look: Look) -> Cell {
-    let cell = Cell::new(header);
-    if look.colour { cell.add_attribute(Attribute::Bold) } else { cell }
+fn verdict(text: &mut String, look: Look, what: &str, target: &str, best: Option<Best>) {
+    let pieces = match best {
+        None => vec![format!("{what}:"), format!("not measured (target {target})")],
+        Some(Best { met, figure }) => {
+            let (word, ink) = if met { ("met", Ink::Good) } else { ("missed", Ink::Bad) };
+            vec![format!("{what}:"), figure, format!("{} (target {target})", ink.on(word, look.colour))]
+        }
+    };
+    line(text, format_args!("{}", indented(&pieces, look)));
 }
 
 fn figure(value: Option<impl fmt::Display>) -> String {
@@ -195,15 +195,37 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
 
 /// With fewer values than this a median is best only when nobody has more: the one good answer of a failing node is none.
 const FEW: u64 = 3;
-const HEADERS: [&str; 12] =
-    ["node", "downloads", "ok", "TTFB p50", "p90", "n", "goodput p50", "p10", "n", "hits", "n", "invalid"];
 
-/// Left padding, and the columns that are shown.
-const LAYOUTS: [(u16, &[usize]); 4] = [
-    (1, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
-    (0, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]),
-    (0, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
-    (0, &[0, 1, 2, 3, 4, 6, 7, 9]),
+/// A success share below this is bad; from it up to all of them it is worth a look.
+const MOSTLY_GOOD_PERCENT: u64 = 90;
+
+const NODE: Column = Column::words("node", 0);
+const DOWNLOADS: Column = Column::figures("downloads", 1);
+const OK: Column = Column::figures("ok", 2);
+const TTFB: Column = Column::figures("TTFB p50", 3);
+const TTFB_P90: Column = Column::figures("p90", 4);
+const TTFB_N: Column = Column::figures("n", 5);
+const GOODPUT: Column = Column::figures("goodput p50", 6);
+const GOODPUT_P10: Column = Column::figures("p10", 7);
+const GOODPUT_N: Column = Column::figures("n", 8);
+const HITS: Column = Column::figures("hits", 9);
+const CHECKS: Column = Column::figures("n", 10);
+const INVALID: Column = Column::figures("invalid", 11);
+const ALL: &[Column] =
+    &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS, INVALID];
+
+/// The roomiest first.
+const LAYOUTS: [Layout; 7] = [
+    Layout { padding: 1, columns: ALL },
+    Layout { padding: 0, columns: ALL },
+    Layout {
+        padding: 0,
+        columns: &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS],
+    },
+    Layout { padding: 0, columns: &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, GOODPUT, GOODPUT_P10, HITS] },
+    Layout { padding: 0, columns: &[NODE, OK, TTFB, TTFB_P90, GOODPUT, GOODPUT_P10, HITS] },
+    Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT, HITS] },
+    Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT] },
 ];
 
 const LEGEND: [&str; 6] = [
@@ -219,7 +241,3 @@ const SEPARATOR: &str = " · ";
 
 /// For what was not measured.
 const ABSENT: &str = "–";
-
-const RED: &str = "\u{1b}[31m";
-const GREEN: &str = "\u{1b}[32m";
-const RESET: &str = "\u{1b}[0m";

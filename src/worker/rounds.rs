@@ -53,6 +53,21 @@ struct Runs<'a> {
     tickets: HashMap<task::Id, (usize, Ticket)>,
 }
 
+/// How far each node of a round is.
+#[derive(Default)]
+struct Shares {
+    nodes: Vec<Share>,
+    /// By key of a run: the index of its node.
+    of: HashMap<usize, usize>,
+}
+
+/// One node's part of a round.
+struct Share {
+    node: Arc<str>,
+    done: usize,
+    all: usize,
+}
+
 /// Makes runs on the schedule until `stop`. Runs under way then are cut off, which is no result.
 pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
     let start = Instant::now();
@@ -73,43 +88,69 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
     rounds.runs.cut_off().await;
 }
 
-/// Makes every run once that the budgets admit, each at a random time within `splay`, and tells `progress` of each that
-/// ended.
+/// Makes every run once that the budgets admit, each at a random time within `splay`. Tells `progress` of each node how
+/// many of its runs have ended, of how many: once before the first, and again whenever one ends.
 pub async fn once(
     pipeline: &Pipeline,
     config: &Config,
     splay: Duration,
     wanted: impl Fn(&Node, &Probe) -> bool,
-    mut progress: impl FnMut(usize, usize),
+    mut progress: impl FnMut(&str, usize, usize),
     stop: impl Future<Output = ()>,
 ) -> Round {
     let mut runs = Runs::new(pipeline, config);
     let mut round = Round::default();
-    for (key, entry) in entries(config, wanted).into_iter().enumerate() {
+    let entries = entries(config, wanted);
+    let mut shares = Shares::default();
+    for (key, entry) in entries.into_iter().enumerate() {
         let after = splay.mul_f64(rand::rng().random::<f64>());
         // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
         let turn = usize::from(rand::rng().random::<u16>());
+        let node = entry.node.id.clone();
         let run = Run { node: entry.node, probe: entry.probe, turn, due: None, received: Arc::default() };
         match runs.begin(key, run, after) {
-            true => round.begun += 1,
+            true => {
+                round.begun += 1;
+                shares.add(key, node);
+            }
             false => round.skipped += 1,
         }
     }
-    let all = runs.running.len();
+    shares.nodes.iter().for_each(|share| progress(&share.node, 0, share.all));
     let mut stop = std::pin::pin!(stop);
-    progress(0, all);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             ended = runs.next_ended() => match ended {
-                Some(_) => progress(all - runs.running.len(), all),
+                Some(key) => {
+                    let share = shares.end(key);
+                    progress(&share.node, share.done, share.all);
+                }
                 None => break,
             },
         }
     }
     runs.cut_off().await;
     round
+}
+
+impl Shares {
+    /// A run of a node was begun. Those of one node follow each other.
+    fn add(&mut self, key: usize, node: Arc<str>) {
+        match self.nodes.last_mut().filter(|last| last.node == node) {
+            Some(last) => last.all += 1,
+            None => self.nodes.push(Share { node, done: 0, all: 1 }),
+        }
+        self.of.insert(key, self.nodes.len() - 1);
+    }
+
+    /// A run has ended.
+    fn end(&mut self, key: usize) -> &Share {
+        let share = &mut self.nodes[self.of[&key]];
+        share.done += 1;
+        share
+    }
 }
 
 impl Rounds<'_> {

@@ -16,3 +16,4 @@ mod readme;
 mod record;
 mod report;
 mod schedule;
+mod terminal;

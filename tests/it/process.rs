@@ -29,8 +29,10 @@ use tokio::runtime::{Builder, Runtime};
 
 mod config;
 mod demo;
+mod manual;
 mod probe;
 mod serve;
+mod targets;
 
 /// How long anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);

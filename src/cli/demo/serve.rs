@@ -1,6 +1,11 @@
 //! `bandprobe demo --serve`: the nodes alone, for whoever wants to try the other commands on them.
 
-use std::{fs, io::Write, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::time::sleep;
@@ -11,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    super::{Exit, args::Demo, print, signals::Signals},
+    super::{Exit, args::Demo, print, print_data, screen, signals::Signals},
     config::{self, Habits},
 };
 
@@ -34,9 +39,10 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
             print(&hints(&fleet, args, path))?;
         }
         None => {
-            print(&config)?;
+            print_data(config.as_bytes())?;
+            let hints = hints(&fleet, args, Path::new("demo.toml"));
             // Whoever closed stderr does not want them.
-            let _ = std::io::stderr().write_all(hints(&fleet, args, Path::new("demo.toml")).as_bytes());
+            let _ = io::stderr().write_all(screen::fit(&hints, &io::stderr()).as_bytes());
         }
     }
     let end = async {

@@ -59,6 +59,7 @@ fn sample(number: u64) -> Sample {
         status: Some(200),
         rates: Rates::default(),
         intervals: vec![],
+        curve: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path::default(),

@@ -57,6 +57,7 @@ pub(crate) fn video() -> Sample {
             stalled: Some(Micros::ZERO),
         },
         intervals: vec![BitRate(20_000_000), BitRate(20_100_000), BitRate(18_000_000)],
+        curve: None,
         flags: Flags::NONE,
         distance_km: Some(12.5),
         path: Path { rtt: Some(Micros(29_900)), rcv_rtt: Some(Micros(31_000)), ooo_segments: Some(3) },
@@ -96,6 +97,7 @@ pub(crate) fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
         status: Some(200),
         rates: Rates { effective: BitRate::mean(21_136, phases.total()), ..Rates::default() },
         intervals: vec![],
+        curve: None,
         flags: Flags::NONE,
         path: Path { rtt: Some(Micros(ttfb / 2)), ..Path::default() },
         trail: Trail::default(),
@@ -119,6 +121,7 @@ pub(crate) fn failed(sample: Sample, outcome: Outcome) -> Sample {
         status: None,
         rates: Rates::default(),
         intervals: vec![],
+        curve: None,
         path: Path::default(),
         ..sample
     }

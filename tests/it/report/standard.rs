@@ -20,14 +20,35 @@ fn a_day_has_an_exact_table() {
 
 #[test]
 fn a_terminal_gets_what_fits() {
-    for width in [120, 90, 80, 70, 40] {
-        let text = summary(points(&day()), Look { width: Some(width), colour: false });
-        let table =
-            text.split("from eu-central\n").nth(1).unwrap().lines().take_while(|line| !line.starts_with("  fra1:"));
-        let widest = table.map(|line| line.chars().count()).max().unwrap();
-        assert!(widest > 20 && widest <= usize::from(width), "{width}: {text}");
-        assert!(text.contains("54.0 Mbit/s") && text.contains("p90") || width < 70, "{width}: {text}");
+    let mut long = day();
+    long.push(image("distributor.a-long-name.example.org", 200, 90_000));
+    for (samples, words) in [(day(), "54.0 Mbit/s"), (long, "distributor.a-long-name")] {
+        for width in 40..=200 {
+            let text = summary(points(&samples), Look { width: Some(width), colour: false });
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest > 30 && widest <= usize::from(width), "{width}: {widest}\n{text}");
+            assert!(text.contains(words) && text.contains("missed (target"), "{width}: {text}");
+        }
     }
+    for (width, expected) in
+        [(40, include_str!("../../data/report/table-40.txt")), (80, include_str!("../../data/report/table-80.txt"))]
+    {
+        let text = summary(points(&day()), Look { width: Some(width), colour: false });
+        assert_eq!(text, expected, "{text}");
+    }
+}
+
+#[test]
+fn a_terminal_too_narrow_for_columns_gets_paragraphs() {
+    let samples = [image("distributor.a-long-name.example.org", 200, 90_000)];
+    let text = summary(points(&samples), Look { width: Some(40), colour: false });
+    assert!(
+        text.starts_with(
+            "from eu-central\ndistributor.a-long-name.example.org\n  ok 100 % of 1 downloads, 0 invalid\n  \
+             TTFB p50 90.0 ms, p90 90.0 ms (n=1)\n  goodput p50 –, p10 – (n=0)\n  hits – (n=0)\n"
+        ),
+        "{text}"
+    );
 }
 
 #[test]
@@ -36,6 +57,22 @@ fn colour_is_only_where_it_is_wanted() {
         let text = summary(points(&day()), Look { width: None, colour });
         assert_eq!(text.contains('\u{1b}'), escapes);
     }
+}
+
+#[test]
+fn figures_outside_the_standard_are_marked() {
+    let text = summary(points(&day()), Look { width: Some(200), colour: true });
+    let painted = |code: &str, figure: &str| {
+        let before = text.split(figure).next().unwrap();
+        before.rsplit("\u{1b}[").next().unwrap().starts_with(code)
+    };
+    // 77 % of its downloads came, its median is 440 ms, and one check in five hit.
+    let (red, yellow) = ("38;5;1m", "38;5;3m");
+    for (code, figure) in [(red, "77 %"), (yellow, "440 ms"), (yellow, "20 %")] {
+        assert!(painted(code, figure), "{figure}: {text:?}");
+    }
+    assert!(!painted(red, "84.0 ms") && !painted(yellow, "84.0 ms"), "{text:?}");
+    assert!(text.contains("\u{1b}[32mmet") && text.contains("\u{1b}[31mmissed"), "{text:?}");
 }
 
 #[test]

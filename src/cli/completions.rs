@@ -1,0 +1,18 @@
+//! `bandprobe completions SHELL`: out of the arguments themselves, so that they cannot differ.
+
+use clap::CommandFactory;
+
+use super::{
+    Exit,
+    args::{Args, Completions},
+    print_data,
+};
+
+pub(super) fn completions(args: &Completions) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    let mut command = Args::command();
+    let name = command.get_name().to_owned();
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
+    print_data(&script)?;
+    Ok(Exit::Done)
+}

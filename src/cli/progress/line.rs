@@ -1,0 +1,273 @@
+//! What a line of progress says.
+
+use std::sync::Arc;
+
+use crate::{
+    model::{
+        probe::PartName,
+        sample::{Conn, Sample},
+    },
+    report::ink::Ink,
+};
+
+/// How lines may look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// Columns of a node's name.
+    pub(super) name: usize,
+    /// Columns of the terminal.
+    pub(super) width: usize,
+    pub(super) colour: bool,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Count {
+    /// Runs that have ended, of how many.
+    Runs { done: usize, all: usize },
+    /// Transfers so far.
+    Transfers,
+}
+
+/// Transfers so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    transfers: u64,
+    failed: u64,
+}
+
+/// How far a node is.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) count: Count,
+    name: Arc<str>,
+    tally: Tally,
+    /// What the last transfer said, and whether it failed.
+    last: Option<(Words, bool)>,
+}
+
+impl Tally {
+    pub(super) fn note(&mut self, sample: &Sample) {
+        self.transfers += 1;
+        self.failed += u64::from(!sample.outcome.is_ok());
+    }
+
+    pub(super) fn words(self, look: Look) -> String {
+        let transfers = if self.transfers == 1 { "transfer" } else { "transfers" };
+        let failed = format!("{} failed", self.failed);
+        let failed = if self.failed > 0 { Ink::Bad.on(&failed, look.colour) } else { failed };
+        format!("{} {transfers}, {failed}", self.transfers)
+    }
+}
+
+impl Standing {
+    pub(super) fn new(name: Arc<str>, count: Count) -> Self {
+        Self { count, name, tally: Tally::default(), last: None }
+    }
+
+    pub(super) fn note(&mut self, sample: &Sample) {
+        self.tally.note(sample);
+        let failed = !sample.outcome.is_ok();
+        // A good check is followed by what it was for.
+        if failed || sample.labels.part != Some(PartName::Check) {
+            self.last = Some((Words::of(sample), failed));
+        }
+    }
+
+    /// `fast   3/4 runs   1 failed  video start 198 Mbit/s`; on narrow terminals without words that can be guessed.
+    pub(super) fn line(&self, look: Look) -> String {
+        let is_narrow = look.width < NARROW;
+        let name = cut(&self.name, look.name);
+        let count = match self.count {
+            Count::Runs { done, all } if is_narrow => format!("{done:>3}/{all}"),
+            Count::Runs { done, all } => format!("{done:>4}/{all} runs"),
+            Count::Transfers if is_narrow => format!("{:>4}", self.tally.transfers),
+            Count::Transfers => format!("{:>5} transfers", self.tally.transfers),
+        };
+        let failed = match self.tally.failed {
+            0 => String::new(),
+            failed if is_narrow => format!("✗{failed}"),
+            failed => format!("{failed} failed"),
+        };
+        let failed = if is_narrow { format!("{failed:<3}") } else { format!("{failed:>11} ") };
+        let failed = if self.tally.failed > 0 { Ink::Bad.on(&failed, look.colour) } else { failed };
+        let last = match &self.last {
+            None => Ink::Faint.on("waiting", look.colour),
+            Some((words, true)) => Ink::Bad.on(&words.text(is_narrow), look.colour),
+            Some((words, false)) => words.text(is_narrow),
+        };
+        format!("{name:<0$} {count} {failed} {last}", look.name)
+    }
+}
+
+/// A result in some words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.
+#[derive(Clone, Debug)]
+struct Words {
+    kind: String,
+    /// Which of its transfers, unless there is but one.
+    part: Option<&'static str>,
+    figure: Option<String>,
+}
+
+impl Words {
+    fn of(sample: &Sample) -> Self {
+        let labels = &sample.labels;
+        let part = match (labels.part, labels.conn) {
+            (Some(PartName::Full), Some(Conn::Warm)) => Some(Conn::Warm.label()),
+            (Some(PartName::Full), _) => None,
+            (part, _) => part.map(PartName::label),
+        };
+        let figure = if sample.outcome.is_ok() {
+            let rate = sample.rates.goodput.map(|rate| rate.to_string());
+            rate.or_else(|| sample.phases.ttfb().map(|ttfb| ttfb.to_string()))
+        } else {
+            Some(sample.outcome.label().to_owned())
+        };
+        Self {
+            kind: labels.kind.map_or_else(|| labels.probe.to_string(), |kind| kind.label().to_owned()),
+            part,
+            figure,
+        }
+    }
+
+    /// On narrow terminals the part says enough.
+    fn text(&self, is_narrow: bool) -> String {
+        let kind = Some(&*self.kind).filter(|_| !is_narrow || self.part.is_none());
+        let words: Vec<_> = [kind, self.part, self.figure.as_deref()].into_iter().flatten().collect();
+        words.join(" ")
+    }
+}
+
+/// The first columns of a name that is too long.
+fn cut(name: &str, columns: usize) -> &str {
+    name.char_indices().nth(columns).map_or(name, |(end, _)| &name[..end])
+}
+
+/// Narrower terminals have no room for words that can be guessed.
+const NARROW: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::model::{
+        flag::Flags,
+        outcome::Outcome,
+        phase::{Phase, Phases},
+        sample::{CacheState, Labels, Path, Rates, Trail},
+        target::AssetKind,
+        units::{BitRate, Micros},
+    };
+
+    fn sample(kind: AssetKind, part: PartName, conn: Conn, outcome: Outcome, goodput: Option<u64>) -> Sample {
+        let mut phases = Phases::default();
+        phases.end(Phase::Wait, Micros(1_234));
+        phases.end(Phase::Receive, Micros(2_000));
+        Sample {
+            at: Timestamp::UNIX_EPOCH,
+            labels: Labels {
+                vantage: "here".into(),
+                node: "fast".into(),
+                region: None,
+                probe: "mine".into(),
+                kind: Some(kind),
+                part: Some(part),
+                conn: Some(conn),
+                http: None,
+                family: None,
+                cache: CacheState::Hit,
+            },
+            outcome,
+            failed_phase: None,
+            error: None,
+            lateness: Micros::ZERO,
+            phases,
+            bytes: None,
+            expected_bytes: None,
+            status: None,
+            rates: Rates { goodput: goodput.map(BitRate), ..Rates::default() },
+            intervals: vec![],
+            curve: None,
+            flags: Flags::NONE,
+            distance_km: None,
+            path: Path::default(),
+            trail: Trail::default(),
+        }
+    }
+
+    const WIDE: Look = Look { name: 6, width: 80, colour: false };
+    const NARROW: Look = Look { name: 6, width: 40, colour: false };
+
+    #[test]
+    fn a_result_is_a_few_words() {
+        let (image, video, ok) = (AssetKind::Image, AssetKind::Video, Outcome::Ok);
+        for (sample, wide, narrow) in [
+            (sample(image, PartName::Full, Conn::Cold, ok, None), "image 1.23 ms", "image 1.23 ms"),
+            (sample(image, PartName::Full, Conn::Warm, ok, None), "image warm 1.23 ms", "warm 1.23 ms"),
+            (
+                sample(video, PartName::Start, Conn::Cold, ok, Some(20_100_000)),
+                "video start 20.1 Mbit/s",
+                "start 20.1 Mbit/s",
+            ),
+            (
+                sample(video, PartName::Tail, Conn::Warm, Outcome::Stalled, Some(1)),
+                "video tail stalled",
+                "tail stalled",
+            ),
+            (
+                sample(image, PartName::Check, Conn::Cold, Outcome::ObjectNotFound, None),
+                "image check object_not_found",
+                "check object_not_found",
+            ),
+        ] {
+            let words = Words::of(&sample);
+            assert_eq!((&*words.text(false), &*words.text(true)), (wide, narrow));
+        }
+    }
+
+    #[test]
+    fn lines_stand_below_each_other() {
+        let ok = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Ok, None);
+        let check = sample(AssetKind::Image, PartName::Check, Conn::Cold, Outcome::Ok, None);
+        let bad = sample(AssetKind::Video, PartName::Seek, Conn::Warm, Outcome::Reset, None);
+        let runs = Count::Runs { done: 3, all: 12 };
+        for (name, count, samples, wide, narrow) in [
+            ("fast", runs, &[][..], "fast      3/12 runs              waiting", "fast     3/12     waiting"),
+            (
+                "fast",
+                runs,
+                &[&ok, &check],
+                "fast      3/12 runs              image 1.23 ms",
+                "fast     3/12     image 1.23 ms",
+            ),
+            (
+                "a-long-name",
+                Count::Transfers,
+                &[&ok, &bad],
+                "a-long     2 transfers    1 failed  video seek reset",
+                "a-long    2 ✗1  seek reset",
+            ),
+        ] {
+            let mut standing = Standing::new(name.into(), count);
+            samples.iter().for_each(|sample| standing.note(sample));
+            assert_eq!((&*standing.line(WIDE), &*standing.line(NARROW)), (wide, narrow));
+        }
+    }
+
+    #[test]
+    fn failures_are_red() {
+        let bad = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Reset, None);
+        let mut standing = Standing::new("fast".into(), Count::Transfers);
+        standing.note(&bad);
+        let line = standing.line(Look { colour: true, ..WIDE });
+        assert!(
+            line.contains("\u{1b}[31mimage reset\u{1b}[0m") && line.contains("\u{1b}[31m   1 failed \u{1b}[0m"),
+            "{line:?}"
+        );
+        let mut all = Tally::default();
+        assert_eq!(all.words(WIDE), "0 transfers, 0 failed");
+        all.note(&bad);
+        assert_eq!(all.words(WIDE), "1 transfer, 1 failed");
+    }
+}

@@ -1,0 +1,81 @@
+//! The line below a plot that names stretches of it.
+
+use super::{Canvas, axis::LABELS};
+use crate::report::ink::Ink;
+
+/// A stretch of columns with a name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) from: usize,
+    /// The column after its last one.
+    pub(super) until: usize,
+    pub(super) word: &'static str,
+    pub(super) ink: Ink,
+}
+
+/// Draws marks in their order; nothing when there are none. A stretch that is too short for its word has it beside it,
+/// where there is room.
+pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
+    let Some(last) = marks.last() else { return String::new() };
+    let mut text = " ".repeat(LABELS);
+    let mut used = 0;
+    for (index, mark) in marks.iter().enumerate() {
+        if mark.until <= used {
+            continue;
+        }
+        let from = mark.from.max(used);
+        let stretch = stretch(mark.until - from, mark.word);
+        text += &" ".repeat(from - used);
+        used = mark.until;
+        let room = marks.get(index + 1).map_or(columns, |next| next.from).saturating_sub(used);
+        let needed = mark.word.len() + 1;
+        let is_named = stretch.contains(mark.word);
+        let beside = if !is_named && needed < room + usize::from(mark.from == last.from) {
+            used += needed;
+            format!(" {}", mark.word)
+        } else {
+            String::new()
+        };
+        text += &mark.ink.on(&format!("{stretch}{beside}"), canvas.colour);
+    }
+    text.push('\n');
+    text
+}
+
+fn stretch(columns: usize, word: &str) -> String {
+    match columns {
+        1 => "╵".to_owned(),
+        columns if columns < word.len() + 4 => format!("└{}┘", "─".repeat(columns - 2)),
+        columns => {
+            let dashes = columns - word.len() - 4;
+            let before = dashes / 2;
+            format!("└{} {word} {}┘", "─".repeat(before), "─".repeat(dashes - before))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_are_named_inside_or_beside() {
+        let canvas = Canvas { width: Some(40), colour: false };
+        let ramp = |until| Mark { from: 0, until, word: "ramp", ink: Ink::Doubtful };
+        let stall = |from, until| Mark { from, until, word: "stall", ink: Ink::Bad };
+        for (marks, expected) in [
+            (&[ramp(12)][..], "└── ramp ──┘\n"),
+            (&[ramp(8)], "└ ramp ┘\n"),
+            (&[ramp(3)], "└─┘ ramp\n"),
+            (&[ramp(1)], "╵ ramp\n"),
+            (&[ramp(3), stall(6, 16)], "└─┘   └ stall ─┘\n"),
+            (&[ramp(3), stall(22, 26)], "└─┘ ramp              └──┘\n"),
+            (&[stall(17, 20)], "                 └─┘ stall\n"),
+            (&[ramp(5), stall(4, 8)], "└───┘└─┘ stall\n"),
+            (&[], ""),
+        ] {
+            let expected = if marks.is_empty() { String::new() } else { " ".repeat(LABELS) + expected };
+            assert_eq!(line(marks, 26, canvas), expected);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! Goodput over time as a picture: bars over the time since the first body byte, with the ramp and the stalls marked.
+
+use std::fmt::Write;
+
+use crate::{
+    measure::timeline::stall_threshold,
+    model::{
+        curve::Curve,
+        sample::Sample,
+        units::{BitRate, Micros},
+    },
+    report::{ink::Ink, wrap::flow},
+};
+
+use super::{
+    Canvas, axis,
+    marks::{self, Mark},
+};
+
+/// A body, and what was found out about it. All times count from the first body byte.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body<'a> {
+    pub(super) curve: &'a Curve,
+    /// When the transfer ended or was given up.
+    pub(super) end: Micros,
+    pub(super) ramp: Option<Micros>,
+    pub(super) steady: Option<BitRate>,
+    /// How many stalls there were, where that was judged.
+    pub(super) stalls: Option<u64>,
+    /// A pause longer than this is one.
+    pub(super) threshold: Micros,
+}
+
+/// A column of the picture.
+#[derive(Clone, Copy, Debug)]
+struct Bar {
+    rate: BitRate,
+    ink: Ink,
+    stalled: bool,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(sample: &'a Sample) -> Option<Self> {
+        let curve = sample.curve.as_ref()?;
+        Some(Self {
+            curve,
+            end: sample.phases.total().saturating_sub(curve.begin).max(curve.span),
+            ramp: sample.rates.ramp,
+            steady: sample.rates.steady,
+            stalls: sample.rates.stalls,
+            threshold: stall_threshold(sample.path.rtt),
+        })
+    }
+
+    /// The stalls after the first byte: as many as were counted, the longest of what the curve shows.
+    fn stalled(&self) -> Vec<(Micros, Micros)> {
+        let mut silences = self.curve.silences(self.threshold, self.end);
+        silences.sort_unstable_by_key(|(from, until)| std::cmp::Reverse(until.0 - from.0));
+        silences.truncate(self.stalls.map_or(usize::MAX, |stalls| usize::try_from(stalls).unwrap_or(usize::MAX)));
+        silences.sort_unstable();
+        silences
+    }
+
+    /// The rate over each of so many equal times.
+    fn bars(&self, columns: usize) -> Vec<Bar> {
+        let edge = |column: usize| Micros(at(self.end.0, column, columns));
+        let stalled = self.stalled();
+        let bar = |column: usize| {
+            let (from, until) = (edge(column), edge(column + 1));
+            let middle = Micros(u64::midpoint(from.0, until.0));
+            let ramping = self.ramp.is_some_and(|ramp| middle < ramp);
+            Bar {
+                rate: self.curve.rate(from, until),
+                ink: if ramping { Ink::Doubtful } else { Ink::Good },
+                stalled: stalled.iter().any(|(from, until)| (*from..*until).contains(&middle)),
+            }
+        };
+        (0..columns).map(bar).collect()
+    }
+}
+
+/// Draws a body; nothing of one that came too soon for a picture.
+pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
+    let room = canvas.columns().saturating_sub(axis::LABELS);
+    let bins = usize::try_from(body.end.0 / body.curve.width.0.max(1)).unwrap_or(usize::MAX);
+    let filled = body.curve.bytes.iter().filter(|bytes| **bytes > 0).count();
+    if bins.min(filled) < FEWEST {
+        return String::new();
+    }
+    // No column is narrower than a bin; where there are fewer bins than room, each takes several columns.
+    let different = bins.min(room);
+    let wide = room / different;
+    let bars: Vec<Bar> = body.bars(different).into_iter().flat_map(|bar| std::iter::repeat_n(bar, wide)).collect();
+    let peak = bars.iter().map(|bar| bar.rate).max().unwrap_or_default();
+    let top = axis::round_up(peak.max(body.steady.unwrap_or_default()));
+    let mut text = heading(body, peak, canvas);
+    rows(&mut text, &bars, body.steady, top, canvas);
+    text += &axis::under(body.end, &bars.iter().map(|bar| bar.stalled).collect::<Vec<_>>(), canvas);
+    text += &marks::line(&found(body, bars.len()), bars.len(), canvas);
+    text
+}
+
+fn heading(body: &Body<'_>, peak: BitRate, canvas: Canvas) -> String {
+    let words = [Some("goodput over time".to_owned()), Some(format!("peak {peak}"))];
+    let words = words.into_iter().chain([body.steady.map(|steady| format!("steady {steady} ┄┄"))]).flatten();
+    let words: Vec<_> = words.collect();
+    flow(words.iter().map(String::as_str), "   ", ("  ", "    "), canvas.width) + "\n"
+}
+
+fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, canvas: Canvas) {
+    let height = canvas.height();
+    let level = |rate: BitRate| -> u64 {
+        let scaled = u128::from(rate.0) * height as u128 * EIGHTHS as u128 / u128::from(top.0.max(1));
+        u64::try_from(scaled).unwrap_or(u64::MAX).max(u64::from(rate.0 > 0))
+    };
+    let steady = steady.map(|rate| level(rate).saturating_sub(1) / EIGHTHS);
+    for row in (0..height as u64).rev() {
+        let label = match row + 1 {
+            top_row if top_row == height as u64 => axis::rate(top),
+            half if half * 2 == height as u64 => axis::rate(BitRate(top.0 / 2)),
+            _ => String::new(),
+        };
+        let _ = write!(text, "  {label:>10} │");
+        let mut cells = Cells::default();
+        for bar in bars {
+            let filled = level(bar.rate).saturating_sub(row * EIGHTHS).min(EIGHTHS);
+            match usize::try_from(filled).unwrap_or(0) {
+                0 if steady == Some(row) => cells.push('┄', Some(Ink::Faint), canvas.colour),
+                0 => cells.push(' ', None, canvas.colour),
+                eighths => cells.push(BLOCKS[eighths - 1], Some(bar.ink), canvas.colour),
+            }
+        }
+        let _ = writeln!(text, "{}", cells.end(canvas.colour).trim_end());
+    }
+}
+
+/// The ramp and the stalls as stretches of columns.
+fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
+    let column = |time: Micros| {
+        let column = u128::from(time.0) * columns as u128 / u128::from(body.end.0.max(1));
+        usize::try_from(column).unwrap_or(columns).min(columns)
+    };
+    let ramp = body.ramp.filter(|ramp| ramp.0 > 0).map(|ramp| (Micros::ZERO, ramp, "ramp", Ink::Doubtful));
+    let stalls = body.stalled().into_iter().map(|(from, until)| (from, until, "stall", Ink::Bad));
+    let mark = |(from, until, word, ink)| {
+        let from = column(from).min(columns - 1);
+        Mark { from, until: column(until).max(from + 1), word, ink }
+    };
+    ramp.into_iter().chain(stalls).map(mark).collect()
+}
+
+/// Neighbours of one colour, painted together.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    run: String,
+    ink: Option<Ink>,
+}
+
+impl Cells {
+    fn push(&mut self, c: char, ink: Option<Ink>, colour: bool) {
+        if ink != self.ink {
+            self.flush(colour);
+            self.ink = ink;
+        }
+        self.run.push(c);
+    }
+
+    fn flush(&mut self, colour: bool) {
+        let run = std::mem::take(&mut self.run);
+        self.text += &self.ink.map_or(run.clone(), |ink| ink.on(&run, colour));
+    }
+
+    fn end(mut self, colour: bool) -> String {
+        self.flush(colour);
+        self.text
+    }
+}
+
+/// `all × part / of`, without overflow.
+fn at(all: u64, part: usize, of: usize) -> u64 {
+    u64::try_from(u128::from(all) * part as u128 / of.max(1) as u128).unwrap_or(all)
+}
+
+/// With fewer columns of their own, or fewer bins with a byte in them, there is nothing to see.
+const FEWEST: usize = 4;
+const EIGHTHS: u64 = 8;
+const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::screen::ascii;
+
+    /// A body of bins 100 ms wide, each with its rate in Mbit/s.
+    fn curve(rates: &[u64]) -> Curve {
+        let bytes: Vec<u64> = rates.iter().map(|rate| rate * 1_000_000 / 80).collect();
+        let width = Micros(100_000);
+        Curve { begin: Micros(7), span: Micros(width.0 * bytes.len() as u64), width, bytes }
+    }
+
+    fn body(curve: &Curve) -> Body<'_> {
+        Body { curve, end: curve.span, ramp: None, steady: None, stalls: Some(0), threshold: Micros(200_000) }
+    }
+
+    const SIXTY: Canvas = Canvas { width: Some(60), colour: false };
+
+    #[test]
+    fn ramp_and_stalls_are_drawn_and_marked() {
+        let mut rates = vec![2, 4, 8, 12, 16];
+        rates.extend([19; 20]);
+        rates.extend([0; 9]);
+        rates.extend([19; 10]);
+        let curve = curve(&rates);
+        let body =
+            Body { ramp: Some(Micros(500_000)), steady: Some(BitRate(18_900_000)), stalls: Some(1), ..body(&curve) };
+        let drawn = plot(&body, SIXTY);
+        assert_eq!(drawn, include_str!("../../../tests/data/plot/stalled.txt"), "\n{drawn}");
+        assert_eq!(ascii(&drawn), include_str!("../../../tests/data/plot/stalled.ascii.txt"), "\n{}", ascii(&drawn));
+        let narrow = plot(&body, Canvas { width: Some(40), colour: false });
+        assert_eq!(narrow, include_str!("../../../tests/data/plot/narrow.txt"), "\n{narrow}");
+    }
+
+    #[test]
+    fn a_transfer_that_was_given_up_ends_in_a_stall() {
+        let curve = curve(&[30, 40, 38, 41, 39]);
+        let drawn = plot(&Body { end: Micros(5_500_000), stalls: None, ..body(&curve) }, SIXTY);
+        assert_eq!(drawn, include_str!("../../../tests/data/plot/given-up.txt"), "\n{drawn}");
+    }
+
+    #[test]
+    fn what_is_no_stall_by_the_figures_is_none_in_the_picture() {
+        // A record of TLS that trickled in: no body byte for long, and yet no silence.
+        let curve = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
+        assert!(!plot(&body(&curve), SIXTY).contains("stall"));
+        assert!(plot(&Body { stalls: Some(1), ..body(&curve) }, SIXTY).contains("stall"));
+    }
+
+    #[test]
+    fn too_little_is_not_drawn() {
+        for rates in [&[][..], &[5, 5, 5], &[5, 0, 0, 0, 0, 0, 0, 0, 0, 5]] {
+            assert_eq!(plot(&body(&curve(rates)), SIXTY), "");
+        }
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_canvas() {
+        let curve = curve(&(0..230).map(|n| n % 50).collect::<Vec<_>>());
+        for width in 40..=200 {
+            let drawn =
+                plot(&Body { ramp: Some(Micros(1)), ..body(&curve) }, Canvas { width: Some(width), colour: false });
+            let widest = drawn.lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(usize::from(width)), "{width}: {widest:?}\n{drawn}");
+        }
+    }
+
+    #[test]
+    fn colour_says_what_is_what() {
+        let curve = curve(&[5, 9, 9, 0, 0, 0, 9, 9]);
+        let body = Body { ramp: Some(Micros(100_000)), stalls: Some(1), ..body(&curve) };
+        let drawn = plot(&body, Canvas { width: Some(60), colour: true });
+        for painted in ["\u{1b}[33m█████", "\u{1b}[32m█████", "\u{1b}[31m━━━━━", "\u{1b}[31m└", "\u{1b}[33m└"]
+        {
+            assert!(drawn.contains(painted), "{painted:?}\n{drawn}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Columns of text that fit a terminal: the roomiest of several layouts.
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+
+use super::{ink::Ink, table::Look};
+
+/// What stands in one place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    text: String,
+    ink: Option<Ink>,
+}
+
+/// One way to lay rows out.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// Columns left of each entry; one more is at its right.
+    pub padding: u16,
+    /// The columns that are shown.
+    pub columns: &'static [Column],
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    header: &'static str,
+    /// Which entry of a row.
+    entry: usize,
+    right: bool,
+}
+
+impl Entry {
+    /// A text, in a colour where it means something.
+    pub fn new(text: impl ToString, ink: Option<Ink>) -> Self {
+        Self { text: text.to_string(), ink }
+    }
+}
+
+impl Column {
+    /// Words: aligned to the left.
+    #[must_use]
+    pub const fn words(header: &'static str, entry: usize) -> Self {
+        Self { header, entry, right: false }
+    }
+
+    /// Figures: aligned to the right.
+    #[must_use]
+    pub const fn figures(header: &'static str, entry: usize) -> Self {
+        Self { header, entry, right: true }
+    }
+}
+
+/// The rows in the first layout that fits, without a last newline; the first one where there is no width. `None` when
+/// none fits.
+#[must_use]
+pub fn fit(rows: &[Vec<Entry>], layouts: &[Layout], look: Look) -> Option<String> {
+    layouts.iter().find_map(|layout| {
+        let table = lay_out(rows, *layout, look);
+        let width = look.width.map_or(usize::MAX, usize::from);
+        // The last column's right padding is trimmed.
+        (needed(&table, layout.padding) <= width.saturating_add(1)).then(|| table.trim_fmt())
+    })
+}
+
+fn needed(table: &Table, padding: u16) -> usize {
+    table.column_max_content_widths().iter().map(|column| usize::from(*column) + usize::from(padding) + 1).sum()
+}
+
+fn lay_out(rows: &[Vec<Entry>], layout: Layout, look: Look) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(layout.columns.iter().map(|column| cell(column.header, Some(Ink::Strong), look)));
+    for row in rows {
+        table.add_row(layout.columns.iter().map(|column| {
+            let Entry { text, ink } = &row[column.entry];
+            cell(text, *ink, look)
+        }));
+    }
+    for (column, meant) in table.column_iter_mut().zip(layout.columns) {
+        column.set_padding((layout.padding, 1));
+        if meant.right {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    if look.colour {
+        table.enforce_styling();
+    } else {
+        table.force_no_tty();
+    }
+    table
+}
+
+fn cell(text: &str, ink: Option<Ink>, look: Look) -> Cell {
+    let cell = Cell::new(text);
+    match ink.filter(|_| look.colour) {
+        None => cell,
+        Some(Ink::Strong) => cell.add_attribute(Attribute::Bold),
+        Some(Ink::Faint) => cell.add_attribute(Attribute::Dim),
+        Some(Ink::Good) => cell.fg(Color::DarkGreen),
+        Some(Ink::Doubtful) => cell.fg(Color::DarkYellow),
+        Some(Ink::Bad) => cell.fg(Color::DarkRed),
+        Some(Ink::Path) => cell.fg(Color::DarkCyan),
+        Some(Ink::Node) => cell.fg(Color::DarkMagenta),
+    }
+}

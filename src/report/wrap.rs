@@ -1,0 +1,129 @@
+//! Lines that fit a terminal.
+
+/// Breaks every line of a text that is wider than `width`, between words where it can. What follows is indented by two
+/// columns more than the line itself. Without a width nothing is broken.
+#[must_use]
+pub fn wrap(text: &str, width: Option<u16>) -> String {
+    let Some(width) = width else { return text.to_owned() };
+    let mut wrapped = String::with_capacity(text.len() + 64);
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        if columns(line) <= usize::from(width) {
+            wrapped.push_str(line);
+        } else {
+            let words = line.trim_start_matches(' ');
+            let indent = &line[..line.len() - words.len()];
+            wrapped += &flow(words.split(' '), " ", (indent, &format!("{indent}  ")), Some(width));
+        }
+        wrapped.push_str(end);
+    }
+    wrapped
+}
+
+/// Sets pieces beside each other, and begins a new line where one does not fit any more. The first line begins with `indent`,
+/// the others with `hanging`; what is left of a piece that is too long for any line stands apart from both. The separator stands
+/// between pieces of one line only.
+#[must_use]
+pub fn flow<'a>(
+    pieces: impl IntoIterator<Item = &'a str>,
+    separator: &str,
+    (indent, hanging): (&str, &str),
+    width: Option<u16>,
+) -> String {
+    let width = width.map_or(usize::MAX, usize::from);
+    let broken = if hanging == indent { format!("{hanging}  ") } else { hanging.to_owned() };
+    let mut lines = vec![indent.to_owned()];
+    let mut fresh = true;
+    for piece in pieces {
+        let line = lines.last_mut().expect("invariant: there is a line");
+        let used = columns(line) + if fresh { 0 } else { columns(separator) };
+        if used + columns(piece) <= width {
+            line.push_str(if fresh { "" } else { separator });
+            line.push_str(piece);
+        } else if !piece.is_empty() {
+            if fresh {
+                lines.pop();
+            }
+            let first = if lines.is_empty() { indent } else { hanging };
+            lines.extend(break_up(piece, first, &broken, width));
+        }
+        fresh = false;
+    }
+    lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
+}
+
+/// Columns that a text takes: escape sequences take none.
+#[must_use]
+pub fn columns(text: &str) -> usize {
+    let mut escaped = false;
+    let visible = text.chars().filter(|c| {
+        let was_escaped = escaped;
+        escaped = *c == '\u{1b}' || (escaped && !c.is_ascii_alphabetic());
+        !was_escaped && !escaped
+    });
+    visible.count()
+}
+
+/// A piece on lines of its own: broken between words, and within words that are too long for any line.
+fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = first.to_owned();
+    let mut fresh = true;
+    for mut word in piece.split(' ').filter(|word| !word.is_empty()) {
+        if !fresh && columns(&line) + 1 + columns(word) > width {
+            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
+            fresh = true;
+        }
+        // A coloured word is short; one that is cut would lose its end of colour.
+        while fresh && columns(&line) + columns(word) > width && !word.contains('\u{1b}') {
+            let room = width.saturating_sub(columns(&line)).max(1);
+            let (head, rest) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
+            line.push_str(head);
+            word = rest;
+            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
+        }
+        if !fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        fresh = false;
+    }
+    lines.push(line);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lines_are_broken_between_words() {
+        for (text, width, expected) in [
+            ("  a note of some words\nnext\n", 14, "  a note of\n    some words\nnext\n"),
+            ("fits", 4, "fits"),
+            ("https://node.example.net/abc", 12, "https://node\n  .example.n\n  et/abc"),
+            ("see https://node.example.net/a now", 16, "see\n  https://node.e\n  xample.net/a\n  now"),
+            ("a   b   c", 5, "a   b\n  c"),
+            ("\u{1b}[31mred\u{1b}[0m and on", 10, "\u{1b}[31mred\u{1b}[0m and on"),
+            ("", 5, ""),
+        ] {
+            let wrapped = wrap(text, Some(width));
+            assert_eq!(wrapped, expected);
+            assert!(wrapped.lines().all(|line| columns(line) <= usize::from(width)), "{wrapped}");
+            assert_eq!(wrap(text, None), text);
+        }
+    }
+
+    #[test]
+    fn pieces_stay_whole_while_they_can() {
+        let pieces = ["ttfb 1.2 ms", "server 80 ms", "path"];
+        for (width, expected) in [
+            (None, "  ttfb 1.2 ms   server 80 ms   path"),
+            (Some(28), "  ttfb 1.2 ms   server 80 ms\n    path"),
+            (Some(20), "  ttfb 1.2 ms\n    server 80 ms\n    path"),
+            (Some(12), "  ttfb 1.2\n    ms\n    server\n    80 ms\n    path"),
+        ] {
+            assert_eq!(flow(pieces, "   ", ("  ", "    "), width), expected, "{width:?}");
+        }
+    }
+}

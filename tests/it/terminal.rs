@@ -1,0 +1,146 @@
+//! What a person sees: the binary on a real pseudo-terminal.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use bandprobe::{
+    demo::{Behaviour, IMAGE_ID, NodePlan, VIDEO_ID},
+    model::units::BitRate,
+};
+
+mod pty;
+
+use crate::process::{World, sound};
+use pty::{Seen, Terminal};
+
+const UTF_8: (&str, &str) = ("LANG", "C.UTF-8");
+
+/// A node whose link makes a video take its time.
+fn limited() -> NodePlan {
+    NodePlan { link: Some(BitRate(20_000_000)), ..sound("limited") }
+}
+
+/// A node that answers late, so that a round takes longer than a drawing.
+fn slow(id: &'static str) -> NodePlan {
+    NodePlan { behaviour: Behaviour::SlowBackEnd(Duration::from_millis(300)), ..sound(id) }
+}
+
+fn probe(world: &World, asset: &str, terminal: Terminal) -> Seen {
+    let url = format!("{}api/v1/assets/{asset}", world.fleet.nodes()[0].endpoint);
+    terminal.run(&["probe", &url, "--range", "0-1048575"])
+}
+
+#[test]
+fn a_probe_fits_narrow_and_wide_terminals() {
+    let world = World::new(vec![limited()]);
+    let mut widest = Vec::new();
+    for columns in [40, 80, 200] {
+        let seen = probe(&world, VIDEO_ID, Terminal::new(columns, 50).with(UTF_8));
+        assert_eq!(seen.code, Some(0), "{}", seen.screen());
+        for words in ["wait", "receive", "goodput over time", "peak", "ttfb", "longest gap", "│", "└┬"] {
+            assert!(seen.screen().contains(words), "{columns}: {words}\n{}", seen.screen());
+        }
+        let longest = seen.plain().lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(longest <= columns.into(), "{columns}: {longest}\n{}", seen.plain());
+        widest.push(longest);
+    }
+    assert!(widest[0] > 30 && widest[1] > 70 && widest[2] > 120, "the room is used: {widest:?}");
+}
+
+#[test]
+fn colour_is_for_terminals_that_want_it() {
+    let world = World::new(vec![limited()]);
+    let terminal = || Terminal::new(80, 50).with(UTF_8);
+    for (terminal, coloured) in
+        [(terminal(), true), (terminal().with(("NO_COLOR", "1")), false), (terminal().with(("TERM", "dumb")), false)]
+    {
+        let seen = probe(&world, VIDEO_ID, terminal);
+        assert_eq!(seen.bytes.contains(&0x1b), coloured, "{}", seen.screen());
+        let text = String::from_utf8(seen.bytes).unwrap();
+        // The node waits, the body comes.
+        assert_eq!(text.contains("\u{1b}[35m█") && text.contains("\u{1b}[32m█"), coloured, "{text}");
+    }
+}
+
+#[test]
+fn a_locale_without_utf_8_gets_ascii() {
+    let world = World::new(vec![limited()]);
+    let config = world.config("here.toml", None, "");
+    let config = config.to_str().unwrap();
+    let archive = world.archive();
+    let url = format!("{}api/v1/assets/{IMAGE_ID}", world.fleet.nodes()[0].endpoint);
+    for (args, words) in [
+        (&["once", "-c", config][..], "goodput p50"),
+        (&["report", "--archive", archive.to_str().unwrap()], "n: how many values"),
+        (&["targets", "-c", config], "1 image, 1 video"),
+        (&["probe", &url], "total"),
+        (&["check", "-c", config], "has no problems"),
+        (&["probe", "http://127.0.0.1:1/"], "connect_refused"),
+        (&["check", "-c", "/no/such/file"], "the config has problems"),
+    ] {
+        for (name, value) in [("LC_ALL", "C"), ("LANG", "POSIX")] {
+            let seen = Terminal::new(80, 50).with((name, value)).run(args);
+            assert!(seen.screen().contains(words), "{args:?}: {}", seen.screen());
+            assert!(seen.bytes.is_ascii(), "{args:?}: {}", seen.plain());
+        }
+    }
+    let seen = Terminal::new(80, 50).with(UTF_8).run(&["probe", &url]);
+    assert!(!seen.bytes.is_ascii(), "blocks where they can be shown");
+}
+
+#[test]
+fn a_round_shows_every_node_and_leaves_the_table_alone() {
+    let world = World::new(vec![slow("near"), slow("far-away")]);
+    let config = world.config("here.toml", None, "");
+    for columns in [40, 80] {
+        let seen = Terminal::new(columns, 60).with(UTF_8).run(&["once", "-c", config.to_str().unwrap()]);
+        assert_eq!(seen.code, Some(0), "{}", seen.screen());
+        let live = |words: &[&str]| {
+            seen.screens().any(|screen| screen.lines().any(|line| words.iter().all(|word| line.contains(word))))
+        };
+        assert!(live(&["near", "0/2"]) && live(&["far-away", "0/2"]), "a line a node");
+        assert!(live(&["near", "image"]) && live(&["far-away", "image"]), "with its last result");
+        assert!(live(&["/4 runs", "transfer"]), "and one for all");
+        let screen = seen.screen();
+        assert!(screen.starts_with("from here\n"), "nothing remains above the table:\n{screen}");
+        assert!(!screen.contains(" runs") && !screen.contains("waiting"), "{screen}");
+        assert!(screen.contains("results are in"), "{screen}");
+        assert!(!seen.is_wrapped(), "{screen}");
+    }
+}
+
+#[test]
+fn nodes_that_do_not_fit_share_one_line() {
+    let world = World::new(vec![slow("a1"), slow("a2"), slow("a3"), slow("a4")]);
+    let config = world.config("here.toml", None, "");
+    for (rows, fits) in [(7, true), (6, false)] {
+        let seen = Terminal::new(80, rows).with(UTF_8).run(&["once", "-c", config.to_str().unwrap()]);
+        assert_eq!(seen.code, Some(0), "{}", seen.screen());
+        assert!(seen.screens().any(|screen| screen.contains("/8 runs")));
+        assert_eq!(seen.screens().any(|screen| screen.contains("waiting")), fits);
+    }
+}
+
+#[test]
+fn json_stays_whole_beside_progress() {
+    let world = World::new(vec![slow("near")]);
+    let config = world.config("here.toml", None, "");
+    let seen = Terminal::new(4_000, 50).with(("LC_ALL", "C")).run(&["once", "-c", config.to_str().unwrap(), "--json"]);
+    let objects: Vec<_> = seen.screen().lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect();
+    // Two checks, two images, three parts of a video.
+    assert_eq!(objects.len(), 7, "{}", seen.screen());
+    for object in objects {
+        let value: serde_json::Value = serde_json::from_str(&object).unwrap();
+        assert_eq!(value["node"], "near");
+    }
+}
+
+#[test]
+fn without_a_terminal_there_is_no_progress() {
+    let world = World::new(vec![slow("near")]);
+    let config = world.config("here.toml", None, "");
+    let ended = crate::process::bandprobe(&["once", "-c", config.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.starts_with("bandprobe: results are in"), "{}", ended.stderr);
+}
