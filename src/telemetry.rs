@@ -4,8 +4,10 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
 };
 
+use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
 
 /// The environment variable that filters logs, in the syntax of `tracing`: `info`, `bandprobe=debug`.
@@ -22,12 +24,17 @@ pub fn start(level: &str) {
     let filter = filter.unwrap_or_else(|| EnvFilter::new(&fallback));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(|| Beside)
         .with_ansi(may_colour(&io::stderr()))
         .with_target(false)
         // It would tell stderr that stderr is gone, and panic: a worker outlives the reader of its logs.
         .log_internal_errors(false)
         .try_init();
+}
+
+/// From now on logs keep clear of what is drawn on stderr; `None` when nothing is any more.
+pub fn keep_clear_of(lines: Option<MultiProgress>) {
+    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = lines;
 }
 
 /// May text to this stream be coloured? Only on a terminal, and not when `NO_COLOR` is set (no-color.org).
@@ -36,6 +43,26 @@ pub fn may_colour(stream: &impl IsTerminal) -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|term| term == "dumb");
     stream.is_terminal() && !refused && !dumb
+}
+
+/// What is drawn on stderr: a log line in the midst of it would be drawn over.
+static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// stderr, with what is drawn there out of the way. A log line is one write.
+struct Beside;
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match drawn {
+            Some(lines) => lines.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// The filter that somebody wrote, or what is wrong with it.

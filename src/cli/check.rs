@@ -2,12 +2,12 @@
 
 use crate::worker::plan::check_text;
 
-use super::{Exit, args::WithConfig, input, print, refuse};
+use super::{Exit, args::WithConfig, input, refuse, tell};
 
 pub(super) fn check(args: &WithConfig) -> anyhow::Result<Exit> {
     match input::config(&args.config) {
         Ok(config) => {
-            print(&check_text(&args.config, &config))?;
+            tell(&check_text(&args.config, &config))?;
             Ok(Exit::Done)
         }
         Err(problems) => Ok(refuse(&problems)),

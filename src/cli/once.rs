@@ -60,6 +60,9 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
             false => signals.next().await,
         }
     };
+    if config.influxdb.is_some() {
+        progress.delivering();
+    }
     let stopped = pipeline.stop(PATIENCE, hurry).await;
     progress.end();
 

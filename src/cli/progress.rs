@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     model::{sample::Sample, target::Node},
-    telemetry::may_colour,
+    telemetry::{keep_clear_of, may_colour},
     worker::OnRecorded,
 };
 
@@ -72,6 +72,7 @@ impl Progress {
         let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
         let total = lines.add(ProgressBar::new(1).with_style(style(template)));
         total.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
+        keep_clear_of(Some(lines.clone()));
         Self(Some(Arc::new(Shown { lines, total, state: Mutex::new(state) })))
     }
 
@@ -127,6 +128,13 @@ impl Progress {
         }
     }
 
+    /// Nothing is measured any more, and yet it takes time.
+    pub(super) fn delivering(&self) {
+        if let Some(shown) = &self.0 {
+            shown.total.set_prefix("delivering");
+        }
+    }
+
     /// Does something with the lines out of the way.
     pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         match &self.0 {
@@ -149,6 +157,7 @@ impl Shown {
     }
 
     fn clear(&self) {
+        keep_clear_of(None);
         self.total.finish_and_clear();
         self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
         // Lines are gone already where they were drawn; where the screen cannot be written nothing else can be done.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bandprobe::{
+    config::{InfluxDb, Secret},
     demo::{Behaviour, IMAGE_ID, NodePlan, VIDEO_ID},
     model::units::BitRate,
 };
@@ -49,6 +50,26 @@ fn a_probe_fits_narrow_and_wide_terminals() {
 }
 
 #[test]
+fn a_failed_probe_fits_too() {
+    let world = World::new(vec![limited()]);
+    let missing = format!("{}api/v1/assets/999", world.fleet.nodes()[0].endpoint);
+    for (url, words) in [
+        ("http://127.0.0.1:1/", &["connect_refused", "✗"][..]),
+        (&missing, &["object_not_found", "status 404", "does not exist"]),
+    ] {
+        let seen = Terminal::new(40, 50).with(UTF_8).run(&["probe", url]);
+        assert_eq!(seen.code, Some(3));
+        let longest = seen.plain().lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(40), "{}", seen.plain());
+        let text = String::from_utf8(seen.bytes).unwrap();
+        assert!(text.contains("\u{1b}[31m"), "failures are red: {text}");
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+}
+
+#[test]
 fn colour_is_for_terminals_that_want_it() {
     let world = World::new(vec![limited()]);
     let terminal = || Terminal::new(80, 50).with(UTF_8);
@@ -79,12 +100,12 @@ fn a_locale_without_utf_8_gets_ascii() {
         (&["probe", "http://127.0.0.1:1/"], "connect_refused"),
         (&["check", "-c", "/no/such/file"], "the config has problems"),
     ] {
-        for (name, value) in [("LC_ALL", "C"), ("LANG", "POSIX")] {
-            let seen = Terminal::new(80, 50).with((name, value)).run(args);
-            assert!(seen.screen().contains(words), "{args:?}: {}", seen.screen());
-            assert!(seen.bytes.is_ascii(), "{args:?}: {}", seen.plain());
-        }
+        let seen = Terminal::new(80, 50).with(("LC_ALL", "C")).run(args);
+        assert!(seen.screen().contains(words), "{args:?}: {}", seen.screen());
+        assert!(seen.bytes.is_ascii(), "{args:?}: {}", seen.plain());
     }
+    let without = Terminal::new(80, 50).run(&["probe", &url]);
+    assert!(without.bytes.is_ascii(), "no locale is that of C: {}", without.plain());
     let seen = Terminal::new(80, 50).with(UTF_8).run(&["probe", &url]);
     assert!(!seen.bytes.is_ascii(), "blocks where they can be shown");
 }
@@ -120,6 +141,28 @@ fn nodes_that_do_not_fit_share_one_line() {
         assert!(seen.screens().any(|screen| screen.contains("/8 runs")));
         assert_eq!(seen.screens().any(|screen| screen.contains("waiting")), fits);
     }
+}
+
+#[test]
+fn logs_stay_whole_beside_progress() {
+    let world = World::new(vec![slow("near")]);
+    let database = InfluxDb {
+        url: "http://127.0.0.1:1/".parse().unwrap(),
+        org: "o".to_owned(),
+        bucket: "b".to_owned(),
+        token: Secret::new("t"),
+        extra_ca: None,
+    };
+    let config = world.config("here.toml", Some(&database), "");
+    let seen = Terminal::new(200, 60).with(UTF_8).run(&["once", "-c", config.to_str().unwrap()]);
+    let screen = seen.screen();
+    for words in ["/2 runs", "delivering"] {
+        assert!(seen.screens().any(|screen| screen.contains(words)), "{words}: {screen}");
+    }
+    let logged = screen.lines().take_while(|line| !line.starts_with("from here"));
+    let logged: Vec<_> = logged.collect();
+    assert!(!logged.is_empty() && logged.iter().all(|line| line.contains("delivery waits")), "{screen}");
+    assert!(screen.contains("points are kept in"), "{screen}");
 }
 
 #[test]
