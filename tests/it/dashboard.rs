@@ -3,7 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod database;
+mod expectation;
+mod expected;
 mod file;
 mod layout;
 mod names;
+mod points;
 mod provisioning;
+mod queries;
+mod rank;
