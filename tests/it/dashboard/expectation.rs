@@ -61,8 +61,10 @@ impl Expectation {
     /// The rows for what a person has chosen.
     pub(super) fn rows(&self, points: &[Point], choice: &Choice) -> Rows {
         let mut groups: BTreeMap<Key, Vec<&Point>> = BTreeMap::new();
-        let chosen =
-            |point: &&Point| point.measurement == self.measurement && choice.takes(point) && (self.keep)(point);
+        let rise = matches!(self.columns, [(_, Figure::Rise(_))]);
+        // For the first difference InfluxDB looks one interval further back.
+        let asked = Choice { from: choice.from - if rise { choice.length() } else { 0 }, ..choice.clone() };
+        let chosen = |point: &&Point| point.measurement == self.measurement && asked.takes(point) && (self.keep)(point);
         for point in points.iter().filter(chosen) {
             let mut tags: Vec<_> = self.by.iter().map(|tag| ((*tag).to_owned(), point.tag(tag).to_owned())).collect();
             tags.sort();
@@ -77,8 +79,8 @@ impl Expectation {
                 }
             }
         }
-        if let [(column, Figure::Rise(_))] = self.columns {
-            rows = rises(rows, column);
+        if rise {
+            rows = rises(rows, self.columns[0].0);
         }
         self.outer.as_ref().map_or(rows.clone(), |outer| outer.rows(&rows, self.columns[0].0))
     }
@@ -99,6 +101,11 @@ impl Choice {
 
     /// The start of a point's interval, in ms: intervals count from 1970 on.
     fn bucket(&self, time: i64) -> i64 {
+        time.div_euclid(NS_PER_MS * self.length()) * self.length()
+    }
+
+    /// Of an interval, in ms.
+    fn length(&self) -> i64 {
         let (number, unit) = self.interval.split_at(self.interval.len() - 1);
         let seconds = match unit {
             "s" => 1,
@@ -107,8 +114,7 @@ impl Choice {
             "w" => 7 * 86_400,
             _ => panic!("{unit}"),
         };
-        let length = number.parse::<i64>().unwrap() * seconds * 1_000;
-        time.div_euclid(NS_PER_MS * length) * length
+        number.parse::<i64>().unwrap() * seconds * 1_000
     }
 }
 

@@ -16,7 +16,6 @@ const WORKER: &[&str] = &["vantage", "worker"];
 
 /// All of them: one for each query of a panel.
 pub(super) fn expectations() -> Vec<Expectation> {
-    let transfers = transfers();
     let named = Some("node");
     let lowest = Outer { column: "share", pick: f64::min, by: &["vantage"], named };
     let longest = Outer { column: "max", pick: f64::max, by: &[], named: None };
@@ -25,10 +24,10 @@ pub(super) fn expectations() -> Vec<Expectation> {
         Expectation { outer: Some(longest), ..worker("Waiting and lost/A", WORKER, &[("age", Last("spool_age_s"))]) },
         worker("Waiting and lost/B", &[], &[("lost", Both("points_dropped", "points_rejected"))]),
     ];
-    transfers.into_iter().chain(nested).chain(workers()).collect()
+    nodes().into_iter().chain(reasons()).chain(nested).chain(workers()).collect()
 }
 
-fn transfers() -> Vec<Expectation> {
+fn nodes() -> Vec<Expectation> {
     vec![
         of("Success share/A", charged, &[], &[("share", Mean("ok"))]),
         of(
@@ -70,6 +69,12 @@ fn transfers() -> Vec<Expectation> {
         timed(of("TTFB p90/A", cold_image, BY_NODE, &[("percentile", Percentile("ttfb_us", 90.0))])),
         timed(of("Goodput p50/A", video_start, BY_NODE, &[("percentile", Percentile("goodput_bps", 50.0))])),
         timed(of("Goodput p10/A", video_start, BY_NODE, &[("p10", Percentile("goodput_bps", 10.0))])),
+    ]
+}
+
+/// Node or path, and how it fails.
+fn reasons() -> Vec<Expectation> {
+    vec![
         of(
             "Where a cold image's time goes/A",
             cold_image,

@@ -112,6 +112,8 @@ fn samples() -> Vec<Sample> {
     }
     // The best of all, but of one value.
     samples.push(image("lucky", 0, 1_000));
+    // A name that holds another one.
+    samples.push(image("near-by", 0, 70_000));
     samples.push(start("lucky", 900_000_000));
     // Phases that some transfers of a node have and others have not.
     let mut whole = image("near", 0, 1);

@@ -35,13 +35,14 @@ fn choices(filled: &Filled) -> Vec<Choice> {
         Choice { interval: "1m", ..all.clone() },
         Choice { interval: "1h", ..all.clone() },
         Choice { from: (all.from + all.to) / 2, interval: "1m", ..all.clone() },
-        Choice { from: all.from + 150_000, to: all.from + 250_000, ..all.clone() },
+        Choice { from: all.from + 100_000, to: all.from + 250_000, interval: "1m", ..all.clone() },
         Choice { vantage: some(&["far"]), ..all.clone() },
         Choice { vantage: some(&["far", "here"]), probe: some(&["image"]), ..all.clone() },
         Choice { node: some(&[demo.tag("node")]), ..all.clone() },
         Choice { node: some(&[AWKWARD]), interval: "1h", ..all.clone() },
         Choice { node: some(&[AWKWARD, "near", demo.tag("node")]), probe: some(&["video", "image"]), ..all.clone() },
-        Choice { node: some(&["edge.1"]), ..all },
+        Choice { node: some(&["near"]), ..all.clone() },
+        Choice { node: some(&["nea.", "luck"]), ..all },
     ]
 }
 
