@@ -49,6 +49,7 @@ fn fill(server: &'static Influxd) -> Filled {
     writer.seal().unwrap();
     drop(writer);
 
+    world.write("video.toml", VIDEO);
     let config = world.config("config.toml", Some(&database), "");
     let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
     until("the demo's nodes gave enough", || enough(&points(&archived(&world))));
@@ -114,3 +115,11 @@ fn exchange(server: &Influxd, method: &str, target: &str, body: &str) -> (String
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
 }
+
+/// Starts alone, and often: no panel asks for more of a video.
+const VIDEO: &str = r#"# How fast does a video start?
+kind = "video"
+every = "1s"
+parts = [{ name = "start", bytes = "1 MiB" }]
+deadline = { stall = "1s" }
+"#;
