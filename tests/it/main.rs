@@ -3,6 +3,7 @@
 mod architecture;
 mod archive;
 mod config;
+mod dashboard;
 mod deliver;
 mod demo;
 mod fault;

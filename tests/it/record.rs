@@ -6,6 +6,6 @@
 
 mod histogram;
 mod line;
-mod parser;
+pub(crate) mod parser;
 pub(crate) mod samples;
 mod schema;

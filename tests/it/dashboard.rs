@@ -1,0 +1,16 @@
+//! The Grafana dashboard: every query of it is run against a real InfluxDB and compared with the samples, and what can be
+//! told from the file alone is held.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod columns;
+mod database;
+mod expectation;
+mod expected;
+mod file;
+mod layout;
+mod names;
+mod points;
+mod provisioning;
+mod queries;
+mod rank;

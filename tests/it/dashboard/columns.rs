@@ -1,0 +1,85 @@
+//! What a panel does with the columns of its queries fits these: Grafana says nothing of a name that it does not find.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::file::{dashboard, panels};
+
+#[test]
+fn panels_name_only_columns_that_their_queries_have() {
+    for panel in panels(&dashboard()) {
+        let there: BTreeSet<String> = panel["targets"].as_array().unwrap().iter().flat_map(columns).collect();
+        let unknown: Vec<_> = named(panel).into_iter().filter(|name| !there.contains(name)).collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?} of {there:?}", panel["title"]);
+    }
+}
+
+#[test]
+fn a_click_on_a_node_leads_to_this_dashboard_with_its_variables() {
+    let dashboard = dashboard();
+    let links: Vec<_> = panels(&dashboard).into_iter().flat_map(links).collect();
+    assert!(!links.is_empty());
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    for link in links {
+        let (path, query) = link.split_once('?').unwrap();
+        assert_eq!(path, format!("/d/{}", dashboard["uid"].as_str().unwrap()));
+        for set in query.split('&').filter_map(|pair| pair.strip_prefix("var-")) {
+            let (name, value) = set.split_once('=').unwrap();
+            assert!(variables.iter().any(|variable| variable["name"] == name), "{link}");
+            assert!(value.ends_with(":percentencode}"), "a node's name may hold anything: {link}");
+        }
+    }
+}
+
+/// Names of what a target gives: its tags and its columns, or its series.
+fn columns(target: &Value) -> Vec<String> {
+    let query = target["query"].as_str().unwrap();
+    // A query around another one has the tags of its own.
+    let outer = query.rfind(") GROUP BY ").map_or(query, |at| &query[at..]);
+    let tags = outer.split_once(" GROUP BY ").map_or("", |(_, by)| by.split(" fill(").next().unwrap()).split(", ");
+    let aliases = query.split(" AS ").skip(1).map(|rest| rest.split([',', ' ', ')']).next().unwrap());
+    tags.chain(aliases).chain(["Time"]).chain(target["alias"].as_str()).map(str::to_owned).collect()
+}
+
+/// Names that a panel's settings and transformations refer to.
+fn named(panel: &Value) -> Vec<String> {
+    let overrides = panel["fieldConfig"]["overrides"].as_array().unwrap();
+    let transformations = panel["transformations"].as_array().into_iter().flatten();
+    overrides
+        .iter()
+        .filter_map(|one| one["matcher"]["options"].as_str())
+        .chain(panel["options"]["xField"].as_str())
+        .map(str::to_owned)
+        .chain(transformations.flat_map(transformed))
+        .collect()
+}
+
+fn transformed(transformation: &Value) -> Vec<String> {
+    let options = &transformation["options"];
+    let keys = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let listed = |list: &Value, key: &str| -> Vec<String> {
+        list.as_array().unwrap().iter().map(|item| item[key].as_str().unwrap().to_owned()).collect()
+    };
+    match transformation["id"].as_str().unwrap() {
+        "merge" => Vec::new(),
+        "organize" => keys(&options["indexByName"]),
+        "groupBy" => keys(&options["fields"]),
+        "filterByValue" => listed(&options["filters"], "fieldName"),
+        "sortBy" => listed(&options["sort"], "field"),
+        "filterFieldsByName" => {
+            let names = options["exclude"]["names"].as_array().unwrap();
+            names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        }
+        other => panic!("which columns does {other} name?"),
+    }
+}
+
+/// Targets of the links on a panel's columns.
+fn links(panel: &Value) -> Vec<String> {
+    let overrides = panel["fieldConfig"]["overrides"].as_array().unwrap();
+    let properties = overrides.iter().flat_map(|one| one["properties"].as_array().unwrap());
+    let links =
+        properties.filter(|property| property["id"] == "links").flat_map(|one| one["value"].as_array().unwrap());
+    links.map(|link| link["url"].as_str().unwrap().to_owned()).collect()
+}

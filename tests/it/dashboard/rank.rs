@@ -1,0 +1,49 @@
+//! Which value InfluxQL's `percentile()` takes, and how that differs from the report's.
+
+use std::fmt::Write;
+
+use bandprobe::record::histogram::nearest_rank;
+
+use super::{
+    database::{series, write},
+    expectation::influx_percentile,
+};
+use crate::influxd;
+
+/// Values per group, at the most.
+const MOST: u32 = 30;
+
+#[test]
+fn percentiles_are_of_this_rank_and_medians_are_those_of_the_report() {
+    let Some(server) = influxd::shared() else { return };
+    let bucket = server.bucket().bucket;
+    let mut lines = String::new();
+    for count in 1..=MOST {
+        for value in 1..=count {
+            writeln!(lines, "m,n={count:02} v={value}i {}", 1_000 * count + value).unwrap();
+        }
+    }
+    write(server, &bucket, &lines);
+    let mut differ = 0;
+    for percent in [10_u32, 50, 90] {
+        // Alone, a percentile that has no value ends the whole answer (influxdata/influxdb issue 9741): a count beside it
+        // prevents that.
+        let statement = format!("SELECT percentile(v, {percent}) + 0 * count(v) FROM m GROUP BY n");
+        let found = series(server, &bucket, &statement);
+        for count in 1..=MOST {
+            let values: Vec<f64> = (1..=count).map(f64::from).collect();
+            let answer = found.iter().find(|series| series["tags"]["n"] == format!("{count:02}"));
+            let value = answer.and_then(|series| series["values"][0][1].as_f64());
+            assert_eq!(value, influx_percentile(&values, f64::from(percent)), "p{percent} of {count}");
+
+            let sorted = (1..=u64::from(count)).map(|value| (value, 1));
+            let ours = nearest_rank(sorted, count.into(), percent.into()).unwrap() as f64;
+            if percent == 50 {
+                assert_eq!(value, Some(ours), "the median of {count}");
+            }
+            assert!((value.unwrap_or(0.0) - ours).abs() <= 1.0, "p{percent} of {count}: neighbours at the most");
+            differ += u32::from(value != Some(ours));
+        }
+    }
+    assert!(differ > 0, "so that the note about it stays true");
+}
