@@ -5,6 +5,7 @@ mod archive;
 mod config;
 mod deliver;
 mod demo;
+mod deploy;
 mod fault;
 mod influxd;
 mod measure;
