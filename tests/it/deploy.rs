@@ -24,6 +24,7 @@ use crate::process;
 use image::Image;
 
 mod image;
+mod probe_files;
 mod secrets;
 
 /// What the worker may take for its last delivery, and some time to write.
