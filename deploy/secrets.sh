@@ -19,6 +19,7 @@ worker_group=${WORKER_GROUP:-65532}
 
 # Writes stdin to a file, at once or not at all.
 keep() { # FILE GROUP
+  rm -f "$1.new"
   cat > "$1.new"
   [ -s "$1.new" ]
   chgrp "$2" "$1.new"
@@ -50,6 +51,7 @@ ask() { # TOKEN-FILE PATH [CURL-OPTION…]
 first() { # KEY
   local json pattern="\"$1\": *\"([^\"]*)\""
   json=$(cat)
+  [ -n "$json" ] || return 1 # curl has said why
   [[ $json =~ $pattern ]] || { echo "secrets.sh: InfluxDB told no '$1': $json" >&2; return 1; }
   printf '%s' "${BASH_REMATCH[1]}"
 }
