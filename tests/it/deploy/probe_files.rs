@@ -10,15 +10,18 @@ use bandprobe::{
 const README: &str = include_str!("../../../probes/README.md");
 
 #[test]
-fn the_example_loads_and_says_something() {
-    let example = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let mine = read("4k.toml", example);
-    assert_eq!((&*mine.name, mine.parts.len()), ("4k", 2));
-    let plain = read(
-        "plain.toml",
-        "kind = 'video'\nparts = [{ name = 'start', bytes = '24 MiB' }, { name = 'tail', bytes = '1 MiB' }]",
-    );
+fn the_examples_load_and_say_something() {
+    let (example, schedule) = (block(0), block(1));
+    let probes = read(schedule, example);
+    assert_eq!(probes.iter().map(|probe| &*probe.name).collect::<Vec<_>>(), ["image", "video", "4k"]);
+    assert!(probes[1].every != shipped("video").unwrap().every);
+    let mine = &probes[2];
+    let bytes: u64 = mine.parts.iter().filter_map(|part| part.extent.bytes()).map(|bytes| bytes.0).sum();
+    let cost = format!("Costs {} MiB a run, {} runs a day.", bytes >> 20, 86_400 / mine.every.as_secs());
+    assert!(example.contains(&cost), "{cost}");
     // What it shows is not what would hold anyway.
+    let plain = "kind = 'video'\nparts = [{ name = 'start', bytes = '24 MiB' }, { name = 'tail', bytes = '1 MiB' }]";
+    let plain = &read("schedule.probes = ['./4k.toml']", plain)[0];
     assert!(mine.every != plain.every && mine.spacing != plain.spacing && mine.pick != plain.pick);
     assert!(mine.deadlines != Deadlines::default() && plain.deadlines == Deadlines::default());
 }
@@ -44,9 +47,8 @@ fn every_shipped_probe_has_its_row() {
 #[test]
 fn every_key_is_in_the_reference() {
     let reference = README.split("## Every key").nth(1).unwrap();
-    let example = README.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let mut keys = BTreeSet::from(["dns", "connect", "tls", "headers", "body", "stall"].map(str::to_owned));
-    for text in [example, include_str!("../../../probes/image.toml"), include_str!("../../../probes/video.toml")] {
+    for text in [block(0), include_str!("../../../probes/image.toml"), include_str!("../../../probes/video.toml")] {
         collect(&toml::Value::Table(text.parse().unwrap()), &mut keys);
     }
     let codes: BTreeSet<_> = reference.split('`').skip(1).step_by(2).collect();
@@ -55,18 +57,21 @@ fn every_key_is_in_the_reference() {
     assert!(keys.len() > 15 && missing.is_empty(), "{missing:?}");
 }
 
-fn read(name: &str, probe: &str) -> Probe {
-    let config = format!(
-        "vantage.id = 'here'\nschedule.probes = ['./{name}']\n[[source]]\nkind = 'static'\n\
-         nodes = [{{ id = 'n', endpoint = 'http://n.example/', assets = [{{ kind = 'video', path = 'v', size = '1 GB' }}] }}]"
-    );
+/// The probes of a schedule, with `./4k.toml` beside its config.
+fn read(schedule: &str, mine: &str) -> Vec<Probe> {
+    let config = format!("vantage.id = 'here'\n{schedule}\n{SOURCE}");
     let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {
         Some("bandprobe.toml") => Ok(config.as_bytes().to_vec()),
-        Some(other) if other == name => Ok(probe.as_bytes().to_vec()),
+        Some("4k.toml") => Ok(mine.as_bytes().to_vec()),
         _ => Err(io::ErrorKind::NotFound.into()),
     };
     let input = Input { path: Path::new("bandprobe.toml"), environment: &[].into(), read: &read };
-    load(&input).unwrap_or_else(|problems| panic!("{problems}")).probes.remove(0)
+    load(&input).unwrap_or_else(|problems| panic!("{problems}")).probes
+}
+
+/// A block of TOML of the page.
+fn block(index: usize) -> &'static str {
+    README.split("```toml\n").nth(index + 1).unwrap().split("```").next().unwrap()
 }
 
 fn collect(value: &toml::Value, keys: &mut BTreeSet<String>) {
@@ -83,3 +88,6 @@ fn collect(value: &toml::Value, keys: &mut BTreeSet<String>) {
 fn directory() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/probes"))
 }
+
+const SOURCE: &str = "[[source]]\nkind = 'static'\nnodes = [{ id = 'n', endpoint = 'http://n.example/', \
+    assets = [{ kind = 'image', path = 'i' }, { kind = 'video', path = 'v', size = '1 GB' }] }]";
