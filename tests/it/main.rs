@@ -6,6 +6,7 @@ mod config;
 mod dashboard;
 mod deliver;
 mod demo;
+mod deploy;
 mod fault;
 mod influxd;
 mod measure;
