@@ -50,9 +50,10 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     fleet.shutdown().await;
 
     print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
-    let shown = dir.display();
+    let (shown, us) = (dir.display(), invoked_as());
     print(&format!(
-        "{} points are in {shown}; look again with\n  bandprobe report --archive {shown}\n  bandprobe spool status --archive {shown}\ntry the other commands on these nodes with\n  bandprobe demo --serve\n",
+        "{} points are in {shown}; look again with\n  {us} report --archive {shown}\n  \
+         {us} spool status --archive {shown}\ntry the other commands on these nodes with\n  {us} demo --serve\n",
         stopped.waiting
     ))?;
     if stopped.lost > 0 {
@@ -70,6 +71,12 @@ fn introduction(fleet: &Fleet, duration: Duration) -> String {
     }
     text.push('\n');
     text
+}
+
+/// How whoever reads this calls us: `cargo run` leaves nobody with a `bandprobe` on their path.
+fn invoked_as() -> String {
+    let name = std::env::args().next();
+    name.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "bandprobe".to_owned())
 }
 
 /// A directory that no other demo uses: `bandprobe-demo-20261122-104500`, with a number when that is taken.

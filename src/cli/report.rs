@@ -21,7 +21,7 @@ use crate::{
 use super::{
     Exit,
     args::{Format, Report},
-    input, print, refuse, screen,
+    input, print, print_data, refuse, screen,
 };
 
 pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
@@ -42,6 +42,7 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
         Format::Json => json::render(&summary),
     };
     match &args.output {
+        None if matches!(args.format, Format::Json) => print_data(text.as_bytes())?,
         None => print(&text)?,
         Some(path) => fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?,
     }

@@ -18,6 +18,7 @@ use crate::{
 use super::{
     super::{Exit, args::Demo, print, print_data, screen, signals::Signals},
     config::{self, Habits},
+    invoked_as,
 };
 
 pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
@@ -67,22 +68,22 @@ fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
     for (node, description) in nodes.iter().zip(fleet.descriptions()) {
         text += &format!("  {:<14}{}  {description}\n", node.id, node.endpoint);
     }
-    let shown = path.display();
+    let (shown, us) = (path.display(), invoked_as());
     text += &match args.output {
         Some(_) => format!("\nTheir config is {shown}. In another terminal:\n"),
         None => format!("\nTheir config is above: save it as {shown}. Then, in another terminal:\n"),
     };
     for command in ["check", "once", "run"] {
-        text += &format!("  bandprobe {command} -c {shown}\n");
+        text += &format!("  {us} {command} -c {shown}\n");
     }
     let asset =
         |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
     for node in &nodes {
         let (Some(image), Some(video)) = (asset(node, UNCACHED_IMAGE_ID), asset(node, VIDEO_ID)) else { continue };
         text += &format!(
-            "  bandprobe probe {video} --range 0-6291455\n\n\
+            "  {us} probe {video} --range 0-6291455\n\n\
              This image is not cached yet. It will be once somebody has asked for it, as a viewer does after {} s:\n  \
-             bandprobe probe {image}\n",
+             {us} probe {image}\n",
             VIEWER.as_secs()
         );
     }

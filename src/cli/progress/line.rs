@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use crate::{
     model::{
+        outcome::Outcome,
         probe::PartName,
         sample::{Conn, Sample},
     },
-    report::ink::Ink,
+    report::{ink::Ink, standard::is_charged},
 };
 
 /// How lines may look.
@@ -48,8 +49,9 @@ pub(super) struct Standing {
 
 impl Tally {
     pub(super) fn note(&mut self, sample: &Sample) {
-        self.transfers += 1;
-        self.failed += u64::from(!sample.outcome.is_ok());
+        // That nothing was cached is the result of no transfer, and no failure of the node.
+        self.transfers += u64::from(sample.outcome != Outcome::NotCached);
+        self.failed += u64::from(is_failure(sample));
     }
 
     pub(super) fn words(self, look: Look) -> String {
@@ -67,9 +69,9 @@ impl Standing {
 
     pub(super) fn note(&mut self, sample: &Sample) {
         self.tally.note(sample);
-        let failed = !sample.outcome.is_ok();
+        let failed = is_failure(sample);
         // A good check is followed by what it was for.
-        if failed || sample.labels.part != Some(PartName::Check) {
+        if !sample.outcome.is_ok() || sample.labels.part != Some(PartName::Check) {
             self.last = Some((Words::of(sample), failed));
         }
     }
@@ -98,6 +100,11 @@ impl Standing {
         };
         format!("{name:<0$} {count} {failed} {last}", look.name)
     }
+}
+
+/// Is it one that the report charges the node with?
+fn is_failure(sample: &Sample) -> bool {
+    !sample.outcome.is_ok() && is_charged(sample.outcome)
 }
 
 /// A result in some words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.

@@ -18,9 +18,10 @@ fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
     (child, said)
 }
 
-/// The lines of a text that are commands of ours, to be run elsewhere.
+/// The lines of a text that are commands of ours, to be run elsewhere: they call us as we were called.
 fn commands(said: &str) -> Vec<Vec<&str>> {
-    let lines = said.lines().filter_map(|line| line.strip_prefix("  bandprobe "));
+    let us = concat!("  ", env!("CARGO_BIN_EXE_bandprobe"), " ");
+    let lines = said.lines().filter_map(|line| line.strip_prefix(us));
     lines.map(|line| line.split_whitespace().collect()).collect()
 }
 
