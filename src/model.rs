@@ -17,4 +17,5 @@ pub mod phase;
 pub mod probe;
 pub mod sample;
 pub mod target;
+pub mod text;
 pub mod units;

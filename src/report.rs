@@ -20,7 +20,7 @@ pub mod wrap;
 
 use self::{standard::Standard, table::Look, transfer_point::TransferPoint};
 
-/// The table of the points: what `once`, `demo` and `report` print at their end.
+/// The table of the points.
 #[must_use]
 pub fn summary(points: impl IntoIterator<Item = TransferPoint>, look: Look) -> String {
     let mut standard = Standard::default();

@@ -26,7 +26,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe demo --duration 60s\n  \
         bandprobe demo --serve -o demo.toml   # then, elsewhere: bandprobe once -c demo.toml")]
     Demo(Demo),
-    /// Run the worker: schedule, probe, record, deliver, until SIGTERM or SIGINT
+    /// Run the worker: schedule, probe, record, deliver, until SIGTERM, SIGINT or SIGHUP
     #[command(after_help = "Example:\n  bandprobe run -c bandprobe.toml")]
     Run(WithConfig),
     /// Make one full round now, print its results, deliver them

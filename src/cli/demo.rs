@@ -1,6 +1,11 @@
 //! `bandprobe demo`: the main job on embedded nodes, without config or network.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -8,7 +13,10 @@ use jiff::Timestamp;
 use crate::{
     demo::{Fleet, NodePlan},
     report::table,
-    worker::{pipeline::Pipeline, rounds},
+    worker::{
+        pipeline::{Pipeline, StartError},
+        rounds,
+    },
 };
 
 use super::{
@@ -31,13 +39,19 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         Some(dir) => dir.clone(),
         None => new_dir()?,
     };
+    let refused = |error: StartError| match error {
+        StartError::Archive(source) => {
+            anyhow::Error::new(source).context("the results cannot be kept; name another place with `--archive DIR`")
+        }
+        other => other.into(),
+    };
     let habits = Habits { archive: dir.to_str().context("--archive DIR has to be UTF-8")?, ..HURRY };
     let config = config::read(&config::text(&fleet, &habits))?;
-    tell(&introduction(&fleet, duration))?;
 
     let started = Timestamp::now();
     let progress = Progress::over_time(&config.nodes);
-    let pipeline = Pipeline::start(&config, progress.on_recorded())?;
+    let pipeline = Pipeline::start(&config, progress.on_recorded()).map_err(refused)?;
+    progress.aside(|| tell(&introduction(&fleet, duration)))?;
     let stop = async {
         tokio::select! {
             () = progress.tick(duration) => {}
@@ -50,22 +64,32 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     fleet.shutdown().await;
 
     print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
-    let (shown, us) = (dir.display(), invoked_as());
-    print(&format!(
-        "{} points are in {shown}; look again with\n  {us} report --archive {shown}\n  \
-         {us} spool status --archive {shown}\ntry the other commands on these nodes with\n  {us} demo --serve\n",
-        stopped.waiting
-    ))?;
+    print(&outlook(&dir, stopped.waiting))?;
     if stopped.lost > 0 {
-        complain(&format!("{} points could not be written to {shown}", stopped.lost));
+        complain(&format!("{} could not be written to {}", points(stopped.lost), dir.display()));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
 }
 
+/// Where the results are, and what can be done next.
+fn outlook(dir: &Path, waiting: u64) -> String {
+    let us = invoked_as();
+    let mut text = format!("{} are in {}", points(waiting), dir.display());
+    if waiting > 0 {
+        let quoted = quoted(&dir.to_string_lossy());
+        text += &format!("; look again with\n  {us} report --archive {quoted}\n  {us} spool status --archive {quoted}");
+    }
+    text + &format!("\ntry the other commands on these nodes with\n  {us} demo --serve\n")
+}
+
+fn points(count: u64) -> String {
+    if count == 1 { "1 point".to_owned() } else { format!("{count} points") }
+}
+
 fn introduction(fleet: &Fleet, duration: Duration) -> String {
     let nodes = fleet.nodes();
-    let mut text = format!("{} nodes on loopback, probed for {} s:\n", nodes.len(), duration.as_secs());
+    let mut text = format!("{} nodes on loopback, probed for {}:\n", nodes.len(), spoken(duration));
     for (node, description) in nodes.iter().zip(fleet.descriptions()) {
         text += &format!("  {:<14}{description}\n", node.id);
     }
@@ -73,10 +97,29 @@ fn introduction(fleet: &Fleet, duration: Duration) -> String {
     text
 }
 
+/// `15 s`, or less than one in milliseconds.
+fn spoken(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
+}
+
 /// How whoever reads this calls us: `cargo run` leaves nobody with a `bandprobe` on their path.
 fn invoked_as() -> String {
     let name = std::env::args().next();
-    name.filter(|name| name.contains(std::path::MAIN_SEPARATOR)).unwrap_or_else(|| "bandprobe".to_owned())
+    let name = name.filter(|name| name.contains(std::path::MAIN_SEPARATOR));
+    name.map_or_else(|| "bandprobe".to_owned(), |name| quoted(&name))
+}
+
+/// A word as a shell takes it (POSIX, shell command language, §2.2.2).
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./-+:@%,=".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// A directory that no other demo uses: `bandprobe-demo-20261122-104500`, with a number when that is taken.
@@ -84,7 +127,7 @@ fn new_dir() -> anyhow::Result<PathBuf> {
     let name = format!("bandprobe-demo-{}", Timestamp::now().strftime("%Y%m%d-%H%M%S"));
     for attempt in 0..100 {
         let dir = PathBuf::from(if attempt == 0 { name.clone() } else { format!("{name}-{attempt}") });
-        match std::fs::create_dir(&dir) {
+        match DirBuilder::new().mode(0o700).create(&dir) {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
@@ -101,3 +144,25 @@ const DURATION: Duration = Duration::from_secs(15);
 
 /// Fixed spacing gives every node its turn in some seconds.
 const HURRY: Habits<'_> = Habits { image_every: "1500ms", video_every: "7s", spacing: "fixed", archive: "" };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_copied_survives_a_shell() {
+        for (word, expected) in
+            [("data/x-1.toml", "data/x-1.toml"), ("with space", "'with space'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_to_be_looked_at_where_nothing_is() {
+        assert!(outlook(Path::new("a b"), 2).starts_with("2 points are in a b; look again with\n  "));
+        assert!(outlook(Path::new("a b"), 1).contains("report --archive 'a b'\n"));
+        assert!(outlook(Path::new("x"), 0).starts_with("0 points are in x\ntry"));
+        assert_eq!((spoken(Duration::from_millis(1)), spoken(Duration::from_secs(90))), ("1 ms".into(), "90 s".into()));
+    }
+}

@@ -14,13 +14,18 @@ pub(super) fn look() -> Look {
 
 /// Columns of stdout, when that is a terminal.
 pub(super) fn width() -> Option<u16> {
-    let size = terminal_size::terminal_size_of(io::stdout())?;
-    Some(size.0.0)
+    known(terminal_size::terminal_size_of(io::stdout())?.0.0)
 }
 
 /// Columns and rows of stderr, when that is a terminal.
 pub(super) fn size_of_stderr() -> Option<(u16, u16)> {
-    terminal_size::terminal_size_of(io::stderr()).map(|(width, height)| (width.0, height.0))
+    let (width, height) = terminal_size::terminal_size_of(io::stderr())?;
+    Some((known(width.0)?, height.0))
+}
+
+/// A terminal that has not been told its size says 0.
+fn known(width: u16) -> Option<u16> {
+    (width > 0).then_some(width)
 }
 
 /// The text as this stream can show it: ASCII alone on a terminal whose locale knows no more. What goes into a file or pipe

@@ -33,6 +33,11 @@ impl Canvas {
         usize::from(self.width.unwrap_or(UNKNOWN).clamp(NARROWEST, WIDEST))
     }
 
+    /// A picture that is broken into lines is none.
+    fn has_room(self) -> bool {
+        self.width.is_none_or(|width| width >= NARROWEST)
+    }
+
     /// Lines for the bars of a plot; an even number.
     fn height(self) -> usize {
         match self.columns() {
@@ -54,7 +59,7 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
     text += "\n\n";
     phases(&mut text, sample, canvas);
     text.push('\n');
-    if let Some(body) = plot::Body::of(sample) {
+    if let Some(body) = plot::Body::of(sample).filter(|_| canvas.has_room()) {
         let plot = plot::plot(&body, canvas);
         if !plot.is_empty() {
             text += &plot;
@@ -62,6 +67,14 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
         }
     }
     figures(&mut text, sample, canvas);
+    text += &wrap(&remarks(sample, canvas), canvas.width);
+    text.push('\n');
+    text
+}
+
+/// What to beware of, and what went wrong.
+fn remarks(sample: &Sample, canvas: Canvas) -> String {
+    let mut text = String::new();
     for flag in sample.flags.iter() {
         text += &format!("  {}: {}\n", Ink::Doubtful.on(flag.label(), canvas.colour), flag.meaning());
     }
@@ -72,8 +85,7 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
             text += &format!("  {error}\n");
         }
     }
-    text.push('\n');
-    wrap(&text, canvas.width)
+    text
 }
 
 /// The phases below each other. The way to the node, the node itself and the body have a colour each.
@@ -91,9 +103,11 @@ fn phases(text: &mut String, sample: &Sample, canvas: Canvas) {
             Phase::Receive => Ink::Good,
         };
         let (from, until) = place(begun, took, total, columns);
-        let bar = format!("{}{}", "█".repeat(until - from), if failed { " ✗" } else { "" });
-        let bar = ink.on(&bar, canvas.colour);
-        *text += &format!("  {:<9}{took:>9}  {}{bar}\n", phase.label(), " ".repeat(from));
+        let (room, blocks) = if canvas.has_room() { (from, until - from) } else { (0, 0) };
+        let bar = format!("{}{}", "█".repeat(blocks), if failed { " ✗" } else { "" });
+        let line = format!("  {:<9}{took:>9}  {}{}", phase.label(), " ".repeat(room), ink.on(&bar, canvas.colour));
+        *text += line.trim_end();
+        text.push('\n');
         begun = Micros(begun.0 + took.0);
     }
     *text += &format!("  {:<9}{total:>9}\n", "total");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::influx::Place;
+use crate::model::text::made_printable;
 
 /// What came back for a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,9 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let Place { origin, org, bucket } = place;
     let (status, text) = match answer {
         Answer::Stored => return Verdict::Delivered,
-        Answer::Failed { problem } => return Verdict::Retry { reason: format!("{origin}: {problem}") },
+        Answer::Failed { problem } => {
+            return Verdict::Retry { reason: format!("{origin}: {}", made_printable(problem)) };
+        }
         Answer::Status { status, text } => (*status, text),
     };
     let (is_about_lines, dropped, text) = (influx_message(text).is_some(), dropped(text), said(text));
@@ -117,7 +120,7 @@ fn influx_message(text: &str) -> Option<String> {
 fn said(text: &str) -> String {
     let message = influx_message(text);
     let line = message.as_deref().unwrap_or(text).split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { "no text".to_owned() } else { line.chars().take(MAX_TEXT).collect() }
+    if line.is_empty() { "no text".to_owned() } else { made_printable(&line).chars().take(MAX_TEXT).collect() }
 }
 
 /// The number at the end of "partial write: … dropped=7", which may come after more than we show.
@@ -180,6 +183,7 @@ mod tests {
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
             (403, "", r#"may not write to bucket "bandprobe""#),
             (302, "", "captive portal"),
+            (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),
             (200, "<html>\n <title>Sign in", "200 (<html> <title>Sign in): this is not InfluxDB"),
         ] {
             let Verdict::Hold { reason } = verdict(status, text) else { panic!("{status}") };

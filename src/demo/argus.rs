@@ -19,10 +19,14 @@ use super::{
     shelf::{Object, Shelf, Standing},
     status,
 };
-use crate::model::sample::CacheState;
 
 /// The piece that a pending object is read in, from disk to client: the end of a range is only looked at after it.
 const PENDING_STEP: u64 = 1 << 20;
+
+/// How long an answer may be kept whose object is still on its way: it could turn out to be wrong.
+const PENDING_AGE: &str = "max-age=180, must-revalidate";
+
+const JSON: &str = "application/json; charset=utf-8";
 
 /// What the node tells a client of its idle limit, in seconds; `node` holds it.
 pub(super) const KEEP_ALIVE_SECS: u64 = 5;
@@ -112,7 +116,7 @@ impl Argus {
         let Some(object) = self.shelf.object(id) else { return (unknown_object(), false) };
         let standing = self.shelf.standing(id, Instant::now());
         if request.method() == Method::HEAD {
-            return (self.head(object, standing), false);
+            return (Self::head(object, standing), false);
         }
         let (turn, reset) = match self.next_fault() {
             Fault::ServerError => return (failed_download(id), false),
@@ -139,10 +143,15 @@ impl Argus {
     }
 
     /// Cache state and size, without side effect. The type is told only on a hit.
-    fn head(&self, object: &Object, standing: Standing) -> Response<Content> {
-        let mut response = self.bare(StatusCode::OK, object, standing, true);
+    fn head(object: &Object, standing: Standing) -> Response<Content> {
+        let mut response = Response::new(Content::none());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(object.bytes.len()));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+        headers.insert("x-cache", HeaderValue::from_static(standing.state().label()));
+        let age = if standing == Standing::Cached { "max-age=31536000" } else { PENDING_AGE };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(age));
         if standing == Standing::Cached {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(object.content_type));
         }
@@ -154,10 +163,12 @@ impl Argus {
         let asked = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
         let span = Span::asked(asked, size);
         let (first, last) = match span {
-            Span::Full => (0, size.saturating_sub(1)),
             Span::Part { first, last } => (first, last),
-            Span::Unsatisfiable => return self.unsatisfiable(object, standing),
+            Span::Unsatisfiable if standing == Standing::Cached => return self.unsatisfiable(object),
+            // Of what is not there yet, a range that makes no sense gets all.
+            Span::Full | Span::Unsatisfiable => (0, size.saturating_sub(1)),
         };
+        let is_part = matches!(span, Span::Part { .. });
         let now = Instant::now();
         let per_byte = self.shelf.nanos_per_byte(size);
         // What of a fetch is on disk is read from there; what lies beyond, and what is never kept, is passed through
@@ -169,17 +180,17 @@ impl Argus {
             Standing::Absent => (false, None),
             Standing::Fetching(since) => (first <= on_disk(since), Some(since)),
         };
-        let status = if span == Span::Full { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
+        let status = if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let mut response = self.bare(status, object, standing, local);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(object.content_type));
-        if span != Span::Full {
+        if is_part {
             headers.insert(header::CONTENT_RANGE, text(format!("bytes {first}-{last}/{size}")));
         }
         *response.body_mut() = match since {
             Some(since) if local => {
-                // The known defect: the end of the range is ignored up to the next step.
-                let end = (last + 1).next_multiple_of(PENDING_STEP).min(size);
+                // The known defect: whole steps are sent from the start of the range on, whatever its end.
+                let end = (first + (last + 1 - first).next_multiple_of(PENDING_STEP)).min(size);
                 let from = since + Duration::from_nanos(per_byte.saturating_mul(first));
                 Content::fetched(slice(object, first, end), Pace { from, nanos_per_byte: per_byte })
             }
@@ -188,25 +199,26 @@ impl Argus {
         response
     }
 
-    fn unsatisfiable(&self, object: &Object, standing: Standing) -> Response<Content> {
-        let mut response = self.bare(StatusCode::RANGE_NOT_SATISFIABLE, object, standing, true);
-        response.headers_mut().insert(header::CONTENT_RANGE, text(format!("bytes */{}", object.bytes.len())));
+    fn unsatisfiable(&self, object: &Object) -> Response<Content> {
+        let mut response = self.bare(StatusCode::RANGE_NOT_SATISFIABLE, object, Standing::Cached, true);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_RANGE, text(format!("bytes */{}", object.bytes.len())));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+        let body = r#"{"type":"sendstream_error","message":"RangeNotSatisfiableError: Range Not Satisfiable"}"#;
+        *response.body_mut() = Content::of(body.into());
         response
     }
 
-    /// The headers that every asset answer has.
+    /// The headers that every answer to a download has.
     fn bare(&self, status: StatusCode, object: &Object, standing: Standing, local: bool) -> Response<Content> {
-        let (cache, cache_control) = match standing.state() {
-            CacheState::Hit => ("hit", "public, max-age=31536000"),
-            CacheState::Pending => ("pending", "max-age=180, must-revalidate"),
-            CacheState::Miss | CacheState::Unknown => ("miss", "max-age=180, must-revalidate"),
-        };
+        let age = if standing == Standing::Cached { "public, max-age=31536000" } else { PENDING_AGE };
         let mut response = Response::new(Content::none());
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache_control));
-        headers.insert("x-cache", HeaderValue::from_static(cache));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(age));
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+        headers.insert("x-cache", HeaderValue::from_static(standing.state().label()));
         headers.insert("x-data-source", HeaderValue::from_static(if local { "local" } else { "external" }));
         if standing == Standing::Cached {
             headers.insert(header::ETAG, text(format!("W/\"{:x}-{:x}\"", object.bytes.len(), self.etag_seed)));
@@ -240,8 +252,7 @@ fn refusal(status: StatusCode, path: &str, message: &str) -> Response<Content> {
 fn json(status: StatusCode, body: String) -> Response<Content> {
     let mut response = Response::new(Content::of(body.into()));
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }
 

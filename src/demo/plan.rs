@@ -109,7 +109,7 @@ pub enum Fault {
 }
 
 impl NodePlan {
-    /// The demo's fleet, one node for each answer that a person looks for: fast over TLS, limited to 20 Mbit/s, slow back
+    /// The demo's fleet, one node for each answer that a person looks for: fast over TLS, limited to 15 Mbit/s, slow back
     /// end of 80 ms, stalling, always missing, failing in turn. The first asset of the limited node is a miss until a
     /// viewer asks for it.
     #[must_use]
@@ -141,9 +141,9 @@ fn limited() -> NodePlan {
         region: "us-east",
         country: "US",
         place: (39.04, -77.49),
-        description: "its link carries 20 Mbit/s, and one of its images is not cached at first",
+        description: "its link carries 15 Mbit/s, less than the standard asks for; an image is not cached at first",
         tls: false,
-        link: Some(BitRate(20_000_000)),
+        link: Some(BitRate(15_000_000)),
         viewer: Some(Duration::from_secs(5)),
         assets: &[(AssetKind::Image, UNCACHED_IMAGE_ID), (AssetKind::Image, IMAGE_ID), (AssetKind::Video, VIDEO_ID)],
         ..fast()

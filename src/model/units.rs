@@ -74,7 +74,8 @@ impl fmt::Display for Micros {
         let micros = self.0 as f64;
         let text = match self.0 {
             0..1_000 => format!("{} µs", self.0),
-            1_000..1_000_000 => format!("{} ms", three_figures(micros / 1e3)),
+            // From here on three figures would be 1000.
+            1_000..999_500 => format!("{} ms", three_figures(micros / 1e3)),
             _ => format!("{} s", three_figures(micros / 1e6)),
         };
         f.pad(&text)
@@ -166,9 +167,9 @@ fn decimal(value: u64, unit: &str) -> String {
     let scaled = value as f64;
     match value {
         0..1_000 => format!("{value} {unit}"),
-        1_000..1_000_000 => format!("{} k{unit}", three_figures(scaled / 1e3)),
-        1_000_000..1_000_000_000 => format!("{} M{unit}", three_figures(scaled / 1e6)),
-        1_000_000_000..1_000_000_000_000 => format!("{} G{unit}", three_figures(scaled / 1e9)),
+        1_000..999_500 => format!("{} k{unit}", three_figures(scaled / 1e3)),
+        999_500..999_500_000 => format!("{} M{unit}", three_figures(scaled / 1e6)),
+        999_500_000..999_500_000_000 => format!("{} G{unit}", three_figures(scaled / 1e9)),
         _ => format!("{} T{unit}", three_figures(scaled / 1e12)),
     }
 }
@@ -215,12 +216,15 @@ mod tests {
 
     #[test]
     fn figures_print_with_three_digits() {
-        for (bytes, text) in [(999, "999 B"), (21_136, "21.1 kB"), (6_291_456, "6.29 MB"), (999_949, "1000 kB")] {
+        for (bytes, text) in
+            [(999, "999 B"), (21_136, "21.1 kB"), (6_291_456, "6.29 MB"), (999_499, "999 kB"), (999_500, "1.00 MB")]
+        {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
         assert_eq!(BitRate(19_800_000).to_string(), "19.8 Mbit/s");
         assert_eq!(Micros(80_123).to_string(), "80.1 ms");
         assert_eq!(Micros(4_560_000).to_string(), "4.56 s");
+        assert_eq!((Micros(999_499).to_string(), Micros(999_500).to_string()), ("999 ms".into(), "1.00 s".into()));
     }
 
     #[test]

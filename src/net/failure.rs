@@ -5,7 +5,7 @@ use std::{io, net::IpAddr};
 use hickory_resolver::net::NetError;
 use thiserror::Error;
 
-use crate::model::phase::Phase;
+use crate::model::{phase::Phase, units::Micros};
 
 /// A transfer that ended early. Not an error of ours: it becomes a sample.
 #[derive(Debug, Error)]
@@ -25,7 +25,7 @@ pub enum Cause {
     #[error("deadline of {0:?} passed")]
     Deadline(std::time::Duration),
     /// No body byte for the stall time.
-    #[error("no byte for {0:?}")]
+    #[error("no byte for {}", Micros::from(*.0))]
     Stall(std::time::Duration),
     /// Our own address policy.
     #[error("refused to dial {address}: {reason}")]

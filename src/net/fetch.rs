@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{
     config::{FamilyChoice, HttpChoice, Network, Resolver},
-    model::probe::Deadlines,
+    model::{probe::Deadlines, text::made_printable},
 };
 
 use super::{
@@ -108,7 +108,7 @@ impl Fetcher {
             End::Finished => {}
         }
         if answer.head.status != StatusCode::OK {
-            let said = String::from_utf8_lossy(&body).chars().take(200).collect();
+            let said = made_printable(&String::from_utf8_lossy(&body).chars().take(200).collect::<String>());
             return Err(FetchError::Status { status: answer.head.status, said });
         }
         Ok(body)

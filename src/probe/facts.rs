@@ -20,6 +20,7 @@ use crate::{
         probe::PartName,
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Sample, Trail},
         target::Vantage,
+        text::made_printable,
         units::{BitRate, Bytes, Micros},
     },
     net::{dial::About, timing::Timing},
@@ -130,7 +131,8 @@ impl Facts {
             labels: self.labels(errand, vantage),
             outcome: failed.as_ref().map_or(crate::model::outcome::Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
-            error: failed.map(|failed| failed.detail),
+            // Some of it may be the node's own words.
+            error: failed.map(|failed| made_printable(&failed.detail)),
             lateness: self.lateness,
             phases: *self.timing.phases(),
             bytes: self.timeline.as_ref().filter(|_| wanted_body).map(Timeline::bytes),

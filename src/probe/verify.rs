@@ -142,7 +142,8 @@ fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
 }
 
 fn content_type(headers: &HeaderMap, kind: Option<AssetKind>) -> Result<(), Mismatch> {
-    let (Some(kind), Some(given)) = (kind, text(headers, &CONTENT_TYPE)) else { return Ok(()) };
+    let (Some(kind), Some(given)) = (kind, headers.get(&CONTENT_TYPE)) else { return Ok(()) };
+    let given = String::from_utf8_lossy(given.as_bytes());
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let fits = match kind {
         AssetKind::Image => essence.starts_with("image/"),

@@ -15,6 +15,7 @@
 use jiff::Timestamp;
 
 use super::schema::{Field, Kind, Measurement, NONE, Tag};
+use crate::model::text::printable;
 
 /// One row of a measurement.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,12 +131,6 @@ impl Point {
             self.fields.insert(at, (field, value));
         }
     }
-}
-
-/// `c`, or `instead` where a reader of lines or a terminal would take it for more than text.
-#[must_use]
-pub fn printable(c: char, instead: char) -> char {
-    if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { instead } else { c }
 }
 
 fn tag_value(value: &str) -> String {

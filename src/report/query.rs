@@ -18,7 +18,10 @@ use serde_json::Value as Json;
 use thiserror::Error;
 
 use super::transfer_point::{FIELDS, Raw, TAGS, TransferPoint};
-use crate::record::{line::nanoseconds, point::printable, schema::transfer as schema};
+use crate::{
+    model::text::printable,
+    record::{line::nanoseconds, schema::transfer as schema},
+};
 
 /// The requests that fetch all transfers of a time, one after the other.
 #[derive(Clone, Debug)]

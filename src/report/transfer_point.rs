@@ -12,10 +12,11 @@ use crate::{
         probe::PartName,
         sample::{CacheState, Conn},
         target::AssetKind,
+        text::printable,
         units::{BitRate, Micros},
     },
     record::{
-        point::{Point, TAG_CHARS, Value, printable},
+        point::{Point, TAG_CHARS, Value},
         schema::{Field, NONE, Tag, transfer as schema},
         transfer::outcome,
     },

@@ -30,8 +30,10 @@ pub fn flow<'a>(
     (indent, hanging): (&str, &str),
     width: Option<u16>,
 ) -> String {
-    let width = width.map_or(usize::MAX, usize::from);
+    let width = width.map_or(usize::MAX, |width| usize::from(width).max(1));
+    let (indent, hanging) = (clipped(indent, width), clipped(hanging, width));
     let broken = if hanging == indent { format!("{hanging}  ") } else { hanging.to_owned() };
+    let broken = clipped(&broken, width);
     let mut lines = vec![indent.to_owned()];
     let mut fresh = true;
     for piece in pieces {
@@ -45,7 +47,7 @@ pub fn flow<'a>(
                 lines.pop();
             }
             let first = if lines.is_empty() { indent } else { hanging };
-            lines.extend(break_up(piece, first, &broken, width));
+            lines.extend(break_up(piece, first, broken, width));
         }
         fresh = false;
     }
@@ -64,6 +66,11 @@ pub fn columns(text: &str) -> usize {
     visible.count()
 }
 
+/// An indentation that leaves room for words: half of the width at the most.
+fn clipped(indent: &str, width: usize) -> &str {
+    indent.get(..width / 2).unwrap_or(indent)
+}
+
 /// A piece on lines of its own: broken between words, and within words that are too long for any line.
 fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
@@ -76,7 +83,8 @@ fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String
         }
         // A coloured word is short; one that is cut would lose its end of colour.
         while fresh && columns(&line) + columns(word) > width && !word.contains('\u{1b}') {
-            let room = width.saturating_sub(columns(&line)).max(1);
+            // More than nothing, since indentations leave room: this comes to an end.
+            let room = width - columns(&line);
             let (head, rest) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
             line.push_str(head);
             word = rest;
@@ -111,6 +119,20 @@ mod tests {
             assert_eq!(wrapped, expected);
             assert!(wrapped.lines().all(|line| columns(line) <= usize::from(width)), "{wrapped}");
             assert_eq!(wrap(text, None), text);
+        }
+    }
+
+    #[test]
+    fn however_narrow_it_ends_and_nothing_is_lost() {
+        let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        for width in 0..=60 {
+            for indent in 0..=60 {
+                let text = format!("{}└──── stall ────┘ https://node.example.net/abc\n", " ".repeat(indent));
+                let wrapped = wrap(&text, Some(width));
+                assert_eq!(bare(&wrapped), bare(&text), "{width} {indent}");
+                let widest = wrapped.lines().map(columns).max().unwrap();
+                assert!(widest <= usize::from(width.max(1)), "{width} {indent}:\n{wrapped}");
+            }
         }
     }
 

@@ -187,3 +187,32 @@ fn without_a_terminal_there_is_no_progress() {
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.starts_with("bandprobe: results are in"), "{}", ended.stderr);
 }
+
+#[test]
+fn even_the_narrowest_terminal_gets_every_figure() {
+    let world = World::new(vec![limited()]);
+    for columns in [1, 3, 15, 24, 39] {
+        let seen = probe(&world, VIDEO_ID, Terminal::new(columns, 60).with(UTF_8));
+        assert_eq!(seen.code, Some(0), "{columns}");
+        let words: String = seen.plain().split_whitespace().collect();
+        assert!(words.contains("goodput") && words.contains("Mbit/s"), "{columns}: {words}");
+        assert!(!words.contains('│'), "a picture that has no room is left out: {words}");
+    }
+}
+
+#[test]
+fn the_demo_fits_a_narrow_terminal_that_knows_no_utf_8() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let archive = dir.path().join("kept");
+    let args = ["demo", "--duration", "2s", "--archive", archive.to_str().unwrap()];
+    let seen = Terminal::new(40, 100).with(("LC_ALL", "C")).run(&args);
+    assert_eq!(seen.code, Some(0), "{}", seen.screen());
+    assert!(seen.bytes.is_ascii(), "{}", seen.plain());
+    assert!(seen.screens().any(|screen| screen.contains("/2 s")), "the time is shown");
+    let screen = seen.screen();
+    let (above, below) = screen.split_once("\nfrom demo\n").unwrap_or_else(|| panic!("{screen}"));
+    assert!(above.starts_with("6 nodes on loopback, probed for 2 s:\n"), "{screen}");
+    assert!(!above.contains("/2 s") && !above.contains("waiting"), "nothing remains of the progress: {screen}");
+    let table: Vec<_> = below.lines().take_while(|line| !line.is_empty()).collect();
+    assert!(table.len() > 6 && table.iter().all(|line| line.len() <= 40), "{screen}");
+}

@@ -18,7 +18,7 @@ use crate::{
 use super::{
     super::{Exit, args::Demo, print, print_data, screen, signals::Signals},
     config::{self, Habits},
-    invoked_as,
+    invoked_as, quoted, spoken,
 };
 
 pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
@@ -63,12 +63,12 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
 /// What there is, and what can be done with it.
 fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
     let nodes = fleet.nodes();
-    let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {} s", time.as_secs()));
+    let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {}", spoken(time)));
     let mut text = format!("{} nodes on loopback, {until}:\n", nodes.len());
     for (node, description) in nodes.iter().zip(fleet.descriptions()) {
         text += &format!("  {:<14}{}  {description}\n", node.id, node.endpoint);
     }
-    let (shown, us) = (path.display(), invoked_as());
+    let (shown, us) = (quoted(&path.to_string_lossy()), invoked_as());
     text += &match args.output {
         Some(_) => format!("\nTheir config is {shown}. In another terminal:\n"),
         None => format!("\nTheir config is above: save it as {shown}. Then, in another terminal:\n"),
@@ -78,6 +78,12 @@ fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
     }
     let asset =
         |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
+    // Its certificate is in the config, where a reader of PEM finds it.
+    if let Some((node, video)) = nodes.iter().find_map(|node| Some((node, asset(node, VIDEO_ID)?)))
+        && node.endpoint.as_url().scheme() == "https"
+    {
+        text += &format!("  {us} probe {video} --ca-file {shown}\n");
+    }
     for node in &nodes {
         let (Some(image), Some(video)) = (asset(node, UNCACHED_IMAGE_ID), asset(node, VIDEO_ID)) else { continue };
         text += &format!(

@@ -14,11 +14,12 @@ pub(super) struct Mark {
 }
 
 /// Draws marks in their order; nothing when there are none. A stretch that is too short for its word has it beside it,
-/// where there is room.
+/// where there is room. A word that found no room at all is told below.
 pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
     let Some(last) = marks.last() else { return String::new() };
     let mut text = " ".repeat(LABELS);
     let mut used = 0;
+    let (mut named, mut unnamed) = (Vec::<Mark>::new(), Vec::<Mark>::new());
     for (index, mark) in marks.iter().enumerate() {
         if mark.until <= used {
             continue;
@@ -36,9 +37,15 @@ pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
         } else {
             String::new()
         };
+        let is_told = is_named || !beside.is_empty();
+        (if is_told { &mut named } else { &mut unnamed }).push(*mark);
         text += &mark.ink.on(&format!("{stretch}{beside}"), canvas.colour);
     }
     text.push('\n');
+    unnamed.dedup_by_key(|mark| mark.word);
+    for mark in unnamed.iter().filter(|mark| named.iter().all(|named| named.word != mark.word)) {
+        text += &format!("{}{}\n", " ".repeat(LABELS), mark.ink.on(&format!("└┘ {}", mark.word), canvas.colour));
+    }
     text
 }
 
@@ -68,11 +75,15 @@ mod tests {
             (&[ramp(8)], "└ ramp ┘\n"),
             (&[ramp(3)], "└─┘ ramp\n"),
             (&[ramp(1)], "╵ ramp\n"),
-            (&[ramp(3), stall(6, 16)], "└─┘   └ stall ─┘\n"),
-            (&[ramp(3), stall(22, 26)], "└─┘ ramp              └──┘\n"),
+            (&[ramp(3), stall(6, 16)], "└─┘   └ stall ─┘\n              └┘ ramp\n"),
+            (&[ramp(3), stall(22, 26)], "└─┘ ramp              └──┘\n              └┘ stall\n"),
             (&[stall(17, 20)], "                 └─┘ stall\n"),
-            (&[ramp(5), stall(4, 8)], "└───┘└─┘ stall\n"),
+            (&[ramp(5), stall(4, 8)], "└───┘└─┘ stall\n              └┘ ramp\n"),
             (&[], ""),
+            (&[ramp(2), stall(2, 4), stall(4, 26)], "└┘└┘└────── stall ───────┘\n              └┘ ramp\n"),
+            (&[stall(2, 4), stall(4, 6)], "  └┘└┘ stall\n"),
+            (&[stall(2, 4), stall(4, 26)], "  └┘└────── stall ───────┘\n"),
+            (&[stall(18, 20), stall(22, 26)], "                  └┘  └──┘\n              └┘ stall\n"),
         ] {
             let expected = if marks.is_empty() { String::new() } else { " ".repeat(LABELS) + expected };
             assert_eq!(line(marks, 26, canvas), expected);

@@ -22,7 +22,10 @@ async fn a_miss_is_fetched_by_the_first_download_only() {
     assert_eq!(reply.header("content-range"), Some("bytes 0-1023/8388608"));
     assert_eq!((reply.header("content-length"), reply.header("transfer-encoding")), (None, Some("chunked")));
     assert_eq!(reply.header("cache-control"), Some("max-age=180, must-revalidate"));
-    assert_eq!(unchunked(&reply.body), samples::video(1343)[..1 << 20], "the end is ignored up to the next MiB");
+    assert_eq!(unchunked(&reply.body), samples::video(1343)[..1 << 20], "whole MiB are sent");
+    let reply = ask(node, "GET", &path, Some("bytes=100-200")).await;
+    assert_eq!(reply.header("content-range"), Some("bytes 100-200/8388608"));
+    assert!(unchunked(&reply.body) == samples::video(1343)[100..100 + (1 << 20)], "from the start of the range on");
     assert_eq!(ask(node, "HEAD", &path, None).await.header("x-cache"), Some("pending"));
 }
 
@@ -75,4 +78,15 @@ async fn a_viewer_makes_a_miss_a_hit_though_we_only_look() {
     for (node, state) in fleet.nodes().iter().zip(["hit", "miss"]) {
         assert_eq!(ask(node, "HEAD", &asset(UNCACHED_VIDEO_ID), None).await.header("x-cache"), Some(state));
     }
+}
+
+#[tokio::test]
+async fn of_what_is_not_there_yet_a_senseless_range_gets_all_and_starts_the_fetch() {
+    let quick = NodePlan { fetch: Fetch::Takes(Duration::from_millis(50)), ..plan(Behaviour::Sound) };
+    let fleet = Fleet::start(vec![quick]).await.unwrap();
+    let node = &fleet.nodes()[0];
+    let reply = ask(node, "GET", &asset(UNCACHED_VIDEO_ID), Some("bytes=99999999-")).await;
+    assert_eq!((reply.status, reply.header("x-cache"), reply.header("content-range")), (200, Some("miss"), None));
+    assert!(unchunked(&reply.body) == samples::video(1343));
+    assert_eq!(ask(node, "HEAD", &asset(UNCACHED_VIDEO_ID), None).await.header("x-cache"), Some("hit"));
 }

@@ -1,5 +1,11 @@
 //! `bandprobe probe URL`.
 
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    thread,
+};
+
 use bandprobe::{
     demo::{Behaviour, IMAGE_ID, NodePlan, VIDEO_ID},
     record::schema::transfer as schema,
@@ -135,4 +141,23 @@ fn a_node_that_cannot_be_found_is_a_result() {
     let sample = &objects(&ended.stdout)[0];
     assert!(sample["outcome"].as_str().unwrap().starts_with("dns_"), "{sample:?}");
     assert_eq!((sample["failed_phase"].as_str(), sample["conn"].as_str()), (Some("dns"), Some("cold")));
+}
+
+/// A node's words are shown, and obeyed by no terminal.
+#[test]
+fn a_hostile_message_is_only_text() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x", listener.local_addr().unwrap());
+    let body = "{\"message\":\"\\u001b]0;owned\\u0007\\u009b31m \\u202egone\"}";
+    let server = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        let _ = socket.read(&mut request).unwrap();
+        write!(socket, "HTTP/1.1 404 No\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    });
+    let ended = bandprobe(&["probe", &url]);
+    server.join().unwrap();
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stdout.contains("]0;owned") && ended.stdout.contains("gone"), "{ended:?}");
+    assert!(!ended.stdout.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{ended:?}");
 }

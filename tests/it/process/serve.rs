@@ -35,7 +35,7 @@ fn its_hints_work_by_copy_and_paste() {
     let (served, said) = serve(&root, &[]);
     let commands = commands(&said);
     let names: Vec<_> = commands.iter().map(|words| words[0]).collect();
-    assert_eq!(names, ["check", "once", "run", "probe", "probe"], "{said}");
+    assert_eq!(names, ["check", "once", "run", "probe", "probe", "probe"], "{said}");
     for words in commands.iter().filter(|words| !matches!(words[0], "once" | "run")) {
         let ended = run_in(root.path(), words);
         assert_eq!(ended.code, Some(0), "{words:?}: {ended:?}");
@@ -84,7 +84,7 @@ fn without_a_file_stdout_is_a_whole_config() {
     let root = TempDir::new().unwrap();
     let ended = run_in(root.path(), &["demo", "--serve", "--duration", "1s"]);
     assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("In another terminal") || ended.stderr.contains("in another terminal"), "{ended:?}");
+    assert!(ended.stderr.contains("save it as demo.toml. Then, in another terminal:\n"), "{ended:?}");
     let config = root.path().join("own.toml");
     std::fs::write(&config, &ended.stdout).unwrap();
     let checked = bandprobe(&["check", "-c", config.to_str().unwrap()]);

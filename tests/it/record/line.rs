@@ -135,7 +135,7 @@ fn text() -> impl Strategy<Value = String> {
 fn replaced(text: &str, limit: usize, control: char, backslash: char) -> String {
     let replace = |c: char| match c {
         '\\' => backslash,
-        '\u{2028}' | '\u{2029}' => control,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => control,
         c if c.is_control() => control,
         c => c,
     };
