@@ -30,7 +30,7 @@ fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     if let Some(pem) = &config.network.extra_ca
         && let Err(error) = Tls::new(config.network.http, Some(pem))
     {
-        found.push(("network.ca-file", error.to_string()));
+        found.push(("network.ca-file, network.ca", error.to_string()));
     }
     if let Some(Err(error)) = config.influxdb.as_ref().map(Influx::new) {
         found.push(("influxdb", error.to_string()));

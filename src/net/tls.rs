@@ -28,13 +28,13 @@ pub struct Tls {
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// The user's own CA file holds no certificate.
-    #[error("the extra CA file holds no PEM certificate")]
+    #[error("among the further trusted certificates is none in PEM")]
     NoCertificate,
     /// A certificate of it cannot be used.
-    #[error("the extra CA file: {0}")]
+    #[error("the further trusted certificates: {0}")]
     Unusable(#[source] rustls::Error),
     /// It is not PEM.
-    #[error("the extra CA file: {0}")]
+    #[error("the further trusted certificates: {0}")]
     NotPem(#[source] rustls::pki_types::pem::Error),
     /// rustls refuses its own defaults.
     #[error("TLS set-up: {0}")]
