@@ -56,11 +56,12 @@ first() { # KEY
   printf '%s' "${BASH_REMATCH[1]}"
 }
 
-# A token for the bucket, unless the one that is there is still good: the database may be a new one.
+# A token for the bucket, unless the one that is there is still good: the database or the bucket may be a new one. By its
+# id, because a search by name is answered to every token, if with an empty list.
 token() { # FILE GROUP ACTION…
   local file=$1 group=$2 action permissions=""
   shift 2
-  if [ -s "$file" ] && ask "$file" "/api/v2/buckets?name=$name" --output /dev/null 2>/dev/null; then return; fi
+  if [ -s "$file" ] && ask "$file" "/api/v2/buckets/$bucket" --output /dev/null 2>/dev/null; then return; fi
   for action in "$@"; do
     permissions+="{\"action\":\"$action\",\"resource\":{\"type\":\"buckets\",\"id\":\"$bucket\",\"orgID\":\"$org\"}},"
   done

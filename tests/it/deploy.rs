@@ -20,7 +20,7 @@ use bandprobe::{
 use serde_yaml_ng::Value;
 use url::Url;
 
-use crate::process;
+use crate::{influxd, process};
 use image::Image;
 
 mod image;
@@ -98,34 +98,63 @@ fn the_demo_is_checked_at_a_node_that_it_has() {
     assert_eq!(services["worker"]["network_mode"], "service:nodes", "they listen on loopback");
 }
 
+/// Nothing of the checkout but a config of one's own: its files may be closed to the users of the containers.
 #[test]
-fn what_is_mounted_exists() {
+fn what_is_mounted_are_volumes() {
     let compose = compose();
     let declared: BTreeSet<_> = keys(&compose["volumes"]).into_iter().collect();
-    let mut used = BTreeSet::new();
-    for (name, service) in services(&compose) {
-        for source in mounts(&service).values() {
-            match source.starts_with('.') {
-                true => assert!(deploy().join(source).exists(), "{name} mounts {source}"),
-                false => drop(used.insert(source.clone())),
+    let used = services(&compose).into_values().flat_map(|service| mounts(&service).into_values());
+    let (paths, used): (BTreeSet<_>, BTreeSet<_>) = used.partition(|source| source.starts_with('.'));
+    assert_eq!(used, declared, "no volume is missing or left over");
+    assert_eq!(paths.iter().collect::<Vec<_>>(), ["./own"]);
+    assert!(deploy().join("own").is_dir());
+}
+
+/// A profile has one builder of each image, as two at once would write the same tag; the others take what is there.
+#[test]
+fn each_image_is_built_once_and_never_pulled() {
+    let services = services(&compose());
+    for profile in ["demo", "own"] {
+        let mut built = BTreeMap::new();
+        let mut run = BTreeSet::new();
+        let is_on =
+            |service: &Value| service["profiles"].is_null() || texts(&service["profiles"]).contains(&profile.into());
+        for (name, service) in services.iter().filter(|(_, service)| is_on(service)) {
+            let image = service["image"].as_str().unwrap().to_owned();
+            if service["build"].is_mapping() {
+                let file = service["build"]["dockerfile"].as_str().unwrap();
+                let context = deploy().join(service["build"]["context"].as_str().unwrap());
+                assert!(context.join(file).is_file(), "{name}: {file}");
+                assert_eq!(service["pull_policy"], "build", "{name}");
+                assert_eq!(built.insert(image, file.to_owned()), None, "{profile}, {name}: a second builder");
+            } else if image.ends_with(":local") {
+                assert_eq!(service["pull_policy"], "never", "{name}");
+                run.insert(image);
             }
         }
+        let files: BTreeSet<_> = built.values().map(String::as_str).collect();
+        assert_eq!(files, BTreeSet::from(["deploy/Dockerfile", "deploy/grafana.Dockerfile"]));
+        assert!(run.iter().all(|image| built.contains_key(image)), "{profile}: {run:?}");
     }
-    assert_eq!(used, declared, "no volume is missing or left over");
+}
+
+#[test]
+fn the_database_is_the_tested_one() {
+    let image = compose()["services"]["influxdb"]["image"].as_str().unwrap().to_owned();
+    let tested = influxd::BINARY.replace("influxd-", "influxdb:");
+    assert!(tested.starts_with(&format!("{image}.")), "{image}, {tested}");
 }
 
 #[test]
 fn grafana_finds_data_source_and_dashboard() {
     let grafana = compose()["services"]["grafana"].clone();
     let (mounts, environment) = (mounts(&grafana), environment(&grafana));
-    let at_home = |path: &str| {
-        let (target, source) =
-            mounts.iter().find(|(target, _)| path.starts_with(*target) && target.contains("/dash")).unwrap();
-        deploy().join(source).join(path.strip_prefix(target).unwrap().trim_start_matches('/'))
-    };
-    let home = at_home(&environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]);
+    let image = Image::of("grafana.Dockerfile");
+    let home = &*environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"];
+    assert!(!mounts.keys().any(|target| home.starts_with(target)), "no volume hides {home}");
+    let home = image.origin(home);
     assert!(home.is_file(), "{}", home.display());
-    let provisioning = deploy().join(&mounts["/etc/grafana/provisioning"]);
+    let provisioning = image.origin("/etc/grafana/provisioning");
     let source = fs::read_to_string(provisioning.join("datasources/influxdb.yaml")).unwrap();
     let named: BTreeSet<_> = words(&source).filter(|word| word.starts_with("BANDPROBE_")).collect();
     let set: BTreeSet<_> =
@@ -135,7 +164,7 @@ fn grafana_finds_data_source_and_dashboard() {
     let dashboards = fs::read_to_string(provisioning.join("dashboards/bandprobe.yaml")).unwrap();
     let dashboards: Value = serde_yaml_ng::from_str(&dashboards).unwrap();
     let path = dashboards["providers"][0]["options"]["path"].as_str().unwrap();
-    assert_eq!(at_home(path).canonicalize().unwrap(), home.parent().unwrap().canonicalize().unwrap());
+    assert_eq!(image.origin(path), home.parent().unwrap());
 }
 
 #[test]
@@ -156,7 +185,7 @@ fn every_service_is_hardened() {
         let image = service["image"].as_str().unwrap();
         let (repository, tag) = image.split_once(':').unwrap();
         let is_pinned = tag.split('.').count() > 1 && tag.split('.').all(|part| part.parse::<u32>().is_ok());
-        assert!(is_pinned || (repository == "bandprobe" && service["pull_policy"] == "build"), "{name}: {image}");
+        assert!(is_pinned || (repository.starts_with("bandprobe") && tag == "local"), "{name}: {image}");
     }
 }
 
@@ -181,7 +210,7 @@ fn services(compose: &Value) -> BTreeMap<String, Value> {
 
 /// Those that run our image.
 fn ours(compose: &Value) -> BTreeMap<String, Value> {
-    services(compose).into_iter().filter(|(_, service)| service["build"].is_mapping()).collect()
+    services(compose).into_iter().filter(|(_, service)| service["image"] == "bandprobe:local").collect()
 }
 
 fn compose() -> Value {

@@ -29,6 +29,9 @@ pub(crate) const ORG: &str = "dwg";
 /// A token that may do everything.
 pub(crate) const TOKEN: &str = "a-token-for-tests";
 
+/// The binary in the cache, by the version that every query was tried on.
+pub(crate) const BINARY: &str = "influxd-2.9.1";
+
 /// A running server. It dies with its value, and with this process whatever kills that.
 pub(crate) struct Influxd {
     /// Of its HTTP API, on loopback.
@@ -91,6 +94,14 @@ impl Influxd {
         let bucket = json!({"orgID": self.org_id, "name": name, "retentionRules": rules});
         let (status, answer) = self.request("POST", "/api/v2/buckets", Some(TOKEN), &bucket.to_string());
         assert_eq!(status, 201, "{answer}");
+    }
+
+    /// Deletes a bucket with all that is in it.
+    pub(crate) fn delete_bucket(&self, name: &str) {
+        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={name}"), Some(TOKEN), "");
+        let id = parse(&answer)["buckets"][0]["id"].as_str().unwrap().to_owned();
+        let (status, answer) = self.request("DELETE", &format!("/api/v2/buckets/{id}"), Some(TOKEN), "");
+        assert_eq!(status, 204, "{answer}");
     }
 
     /// The rows of the first series that an InfluxQL statement finds in a bucket, times in ns; none when there is none.
@@ -205,7 +216,7 @@ fn binary() -> Option<PathBuf> {
         let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         Some(user.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("bandprobe"))
     });
-    on_path.chain(cache.map(|cache| cache.join("influxd-2.9.1"))).find(|binary| binary.is_file())
+    on_path.chain(cache.map(|cache| cache.join(BINARY))).find(|binary| binary.is_file())
 }
 
 fn parse(answer: &str) -> Value {

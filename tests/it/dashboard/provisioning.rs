@@ -34,5 +34,5 @@ fn the_provider_reads_the_folder_that_is_mounted() {
     assert_eq!(file["apiVersion"], 1);
     let [provider] = &file["providers"].as_array().unwrap()[..] else { panic!("{file}") };
     assert_eq!(provider["type"], "file");
-    assert_eq!(provider["options"]["path"], "/var/lib/grafana/dashboards");
+    assert_eq!(provider["options"]["path"], "/etc/grafana/dashboards");
 }

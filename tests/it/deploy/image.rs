@@ -1,6 +1,10 @@
-//! The Dockerfile and what is sent to the engine.
+//! The Dockerfiles and what is sent to the engine.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::deploy;
 
@@ -8,8 +12,13 @@ use super::deploy;
 pub(super) struct Image(Vec<(String, String)>);
 
 impl Image {
+    /// That of the binary.
     pub(super) fn read() -> Self {
-        let text = fs::read_to_string(deploy().join("Dockerfile")).unwrap();
+        Self::of("Dockerfile")
+    }
+
+    pub(super) fn of(file: &str) -> Self {
+        let text = fs::read_to_string(deploy().join(file)).unwrap();
         let lines: Vec<_> = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
         let whole = lines.join("\n").replace("\\\n", " ");
         let instructions = whole.lines().filter_map(|line| line.split_once(' '));
@@ -35,6 +44,16 @@ impl Image {
         self.all("COPY").into_iter().map(Copy::of).collect()
     }
 
+    /// The file or directory of the repository that is at a path in the image.
+    pub(super) fn origin(&self, path: &str) -> PathBuf {
+        let copies = self.copies();
+        let copy = copies.iter().find(|copy| Path::new(path).starts_with(copy.target)).unwrap();
+        let [source] = copy.sources[..] else { panic!("one source: {}", copy.target) };
+        // `join` of nothing would end it in a slash, as only a directory may.
+        let below = Path::new(path).strip_prefix(copy.target).unwrap();
+        root().join(source).components().chain(below.components()).collect()
+    }
+
     /// What is copied from the context.
     fn sources(&self) -> BTreeSet<String> {
         let from_context = self.copies().into_iter().filter(|copy| copy.stage.is_none());
@@ -45,6 +64,7 @@ impl Image {
 struct Copy<'a> {
     stage: Option<&'a str>,
     owner: Option<&'a str>,
+    mode: Option<&'a str>,
     sources: Vec<&'a str>,
     target: &'a str,
 }
@@ -54,19 +74,35 @@ impl<'a> Copy<'a> {
         let option = |name: &str| text.split(' ').find_map(|word| word.strip_prefix(name));
         let mut words: Vec<_> = text.split(' ').filter(|word| !word.starts_with("--")).collect();
         let target = words.pop().unwrap();
-        Self { stage: option("--from="), owner: option("--chown="), sources: words, target }
+        Self { stage: option("--from="), owner: option("--chown="), mode: option("--chmod="), sources: words, target }
     }
 }
 
 #[test]
 fn the_context_is_what_is_copied_and_it_exists() {
-    let ignored = fs::read_to_string(deploy().join("Dockerfile.dockerignore")).unwrap();
-    let rules: Vec<_> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
-    assert_eq!(rules[0], "*", "everything stays out");
-    let sent: BTreeSet<_> = rules[1..].iter().map(|rule| rule.strip_prefix('!').unwrap().to_owned()).collect();
-    let copied = Image::read().sources();
-    assert_eq!(sent, copied);
-    assert!(copied.iter().all(|path| root().join(path).exists()), "{copied:?}");
+    for file in ["Dockerfile", "grafana.Dockerfile"] {
+        let ignored = fs::read_to_string(deploy().join(format!("{file}.dockerignore"))).unwrap();
+        let rules: Vec<_> = ignored.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert_eq!(rules[0], "*", "everything stays out");
+        let sent: BTreeSet<_> = rules[1..].iter().map(|rule| rule.strip_prefix('!').unwrap().to_owned()).collect();
+        let copied = Image::of(file).sources();
+        assert_eq!(sent, copied, "{file}");
+        assert!(copied.iter().all(|path| root().join(path).exists()), "{copied:?}");
+    }
+}
+
+/// A checkout under umask 077 is closed to the users of the containers; what they read of it must not be.
+#[test]
+fn what_is_copied_to_be_read_is_open_to_all() {
+    for copy in Image::of("grafana.Dockerfile").copies() {
+        assert_eq!((copy.stage, copy.mode, copy.owner), (None, Some("0555"), None), "{}", copy.target);
+    }
+    // The binary has the mode that `install` gives it.
+    let image = Image::read();
+    let last = image.0.iter().rposition(|(name, _)| name == "FROM").unwrap();
+    let copied = image.0[last..].iter().filter(|(name, _)| name == "COPY");
+    assert!(copied.map(|(_, text)| Copy::of(text)).all(|copy| copy.stage == Some("build")));
+    assert!(image.all("RUN").iter().any(|run| run.contains("install -D target/release/bandprobe /out/bandprobe")));
 }
 
 /// What the sources take in at compile time, outside their tests.
@@ -128,7 +164,7 @@ fn it_runs_as_nobody_in_particular() {
     assert!(image.arguments("VOLUME").len() == 1);
 }
 
-fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] }).collect()
 }

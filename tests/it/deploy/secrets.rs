@@ -41,13 +41,23 @@ impl Secrets {
         fs::read_to_string(self.path(file)).unwrap()
     }
 
-    /// Runs the script. Only root may give a file to another group, so here it is always our own.
-    fn make(&self, command: &str, influxdb: &str) -> bool {
+    /// Runs the script, which has nothing to say. Only root may give a file to another group, so here it is always our own.
+    fn make(&self, command: &str, influxdb: &str) {
+        assert_eq!(self.run(command, influxdb), (Some(0), String::new()), "{command}");
+    }
+
+    /// The exit code and what it says on stderr.
+    fn run(&self, command: &str, influxdb: &str) -> (Option<i32>, String) {
         let group = fs::metadata(self.0.path()).unwrap().gid().to_string();
         let groups = ["INFLUXDB_GROUP", "GRAFANA_GROUP", "WORKER_GROUP"].map(|name| (name, group.as_str()));
         let mut script = Command::new("bash");
         script.arg(deploy().join("secrets.sh")).arg(command).envs(groups).env("SECRETS", self.0.path());
-        script.env("INFLUXDB_URL", influxdb).env("INFLUXDB_BUCKET", ORG).status().unwrap().success()
+        let ended = script.env("INFLUXDB_URL", influxdb).env("INFLUXDB_BUCKET", ORG).output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    }
+
+    fn tokens(&self) -> [String; 2] {
+        ["worker/influxdb-token", "grafana/influxdb-token"].map(|file| self.text(file))
     }
 }
 
@@ -60,7 +70,7 @@ fn passwords_are_made_once_and_are_for_the_group() {
     let left = secrets.path("influxdb/admin-token.new");
     fs::write(&left, "half of").unwrap();
     fs::set_permissions(&left, fs::Permissions::from_mode(0o440)).unwrap();
-    assert!(secrets.make("passwords", ""));
+    secrets.make("passwords", "");
     assert!(!left.exists());
     let made = FILES.map(|file| secrets.text(file));
     for (file, text) in FILES.iter().zip(&made) {
@@ -69,7 +79,7 @@ fn passwords_are_made_once_and_are_for_the_group() {
     }
     assert!((0..4).all(|one| !made[one + 1..].contains(&made[one])), "each its own");
     fs::remove_file(secrets.path(FILES[0])).unwrap();
-    assert!(secrets.make("passwords", ""));
+    secrets.make("passwords", "");
     let again = FILES.map(|file| secrets.text(file));
     assert!(made[0] != again[0] && made[1..] == again[1..], "what is there stays");
 }
@@ -84,10 +94,16 @@ fn tokens_are_for_one_bucket() {
     let secrets = Secrets::new();
     fs::write(secrets.path("influxdb/admin-token"), TOKEN).unwrap();
     fs::write(secrets.path("grafana/influxdb-token"), "of-a-database-that-is-gone").unwrap();
-    assert!(secrets.make("tokens", &url));
-    let tokens = ["worker/influxdb-token", "grafana/influxdb-token"].map(|file| secrets.text(file));
-    assert!(secrets.make("tokens", &url));
-    assert_eq!(tokens, ["worker/influxdb-token", "grafana/influxdb-token"].map(|file| secrets.text(file)));
+    secrets.make("tokens", &url);
+    let old = secrets.tokens();
+    secrets.make("tokens", &url);
+    assert_eq!(old, secrets.tokens());
+    // A bucket of the same name is another one, which the tokens of the old one do not open.
+    server.delete_bucket(ORG);
+    server.create_bucket(ORG, 0);
+    secrets.make("tokens", &url);
+    let tokens = secrets.tokens();
+    assert!(old[0] != tokens[0] && old[1] != tokens[1]);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let [worker, grafana] = [&tokens[0], &tokens[1]].map(|token| {
@@ -126,8 +142,10 @@ fn tokens_are_for_one_bucket() {
 #[test]
 fn no_database_is_an_error() {
     let secrets = Secrets::new();
-    assert!(secrets.make("passwords", ""));
-    assert!(!secrets.make("tokens", "http://127.0.0.1:1"));
+    secrets.make("passwords", "");
+    // A script that is broken or a machine without curl ends otherwise.
+    let (code, said) = secrets.run("tokens", "http://127.0.0.1:1");
+    assert!(code == Some(1) && said.starts_with("curl: (7) ") && said.lines().count() == 1, "{code:?}: {said}");
     assert!(!secrets.path("worker/influxdb-token").exists() && !secrets.path("grafana/influxdb-token").exists());
 }
 
@@ -137,6 +155,9 @@ fn secrets_are_read_where_they_are_made() {
     let compose = compose();
     let script = fs::read_to_string(deploy().join("secrets.sh")).unwrap();
     let maker = &compose["services"]["secrets"];
+    let at = texts(&maker["entrypoint"]);
+    assert_eq!(at[0], "bash");
+    assert_eq!(Image::of("grafana.Dockerfile").origin(&at[1]), deploy().join("secrets.sh"));
     assert_eq!(mounts(maker), mounts(&compose["services"]["tokens"]));
     let groups = environment(maker);
     let made_at: BTreeMap<_, _> = mounts(maker).into_iter().map(|(target, volume)| (volume, target)).collect();
