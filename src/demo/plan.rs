@@ -141,7 +141,7 @@ fn limited() -> NodePlan {
         region: "us-east",
         country: "US",
         place: (39.04, -77.49),
-        description: "its link carries 15 Mbit/s, less than the standard asks for; an image is not cached at first",
+        description: "15 Mbit/s, less than the standard asks for; one image is not cached at first",
         tls: false,
         link: Some(BitRate(15_000_000)),
         viewer: Some(Duration::from_secs(5)),
