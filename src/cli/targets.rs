@@ -8,7 +8,7 @@ use crate::{
     config::Config,
     model::target::{Asset, AssetKind, Node, Profile},
     report::{
-        columns::{Column, Entry, Layout, fit},
+        columns::{Column, Entry, Layout, choose, draw},
         table::Look,
         wrap::wrap,
     },
@@ -103,7 +103,8 @@ fn listed(asset: &Asset, profile: Profile) -> Listed<'_> {
 
 fn table(config: &Config, look: Look) -> String {
     let rows: Vec<_> = config.nodes.iter().map(|node| entries(node, config)).collect();
-    let table = fit(&rows, &LAYOUTS, look).unwrap_or_else(|| paragraphs(config, look));
+    let table =
+        choose(&rows, &LAYOUTS, look).map_or_else(|| paragraphs(config, look), |layout| draw(&rows, layout, look));
     let number = config.nodes.len();
     let counted = if number == 1 { "1 node".to_owned() } else { format!("{number} nodes") };
     let vantage = &config.vantage.id;

@@ -21,7 +21,7 @@ pub struct Layout {
 }
 
 /// A column.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     header: &'static str,
     /// Which entry of a row.
@@ -50,16 +50,21 @@ impl Column {
     }
 }
 
-/// The rows in the first layout that fits, without a last newline; the first one where there is no width. `None` when
-/// none fits.
+/// The first layout in which the rows fit; the first one where there is no width. `None` when none fits.
 #[must_use]
-pub fn fit(rows: &[Vec<Entry>], layouts: &[Layout], look: Look) -> Option<String> {
-    layouts.iter().find_map(|layout| {
-        let table = lay_out(rows, *layout, look);
-        let width = look.width.map_or(usize::MAX, usize::from);
+pub fn choose(rows: &[Vec<Entry>], layouts: &[Layout], look: Look) -> Option<Layout> {
+    let width = look.width.map_or(usize::MAX, usize::from);
+    let fits = |layout: &&Layout| {
         // The last column's right padding is trimmed.
-        (needed(&table, layout.padding) <= width.saturating_add(1)).then(|| table.trim_fmt())
-    })
+        needed(&lay_out(rows, **layout, look), layout.padding) <= width.saturating_add(1)
+    };
+    layouts.iter().find(fits).copied()
+}
+
+/// The rows in a layout, without a last newline.
+#[must_use]
+pub fn draw(rows: &[Vec<Entry>], layout: Layout, look: Look) -> String {
+    lay_out(rows, layout, look).trim_fmt()
 }
 
 fn needed(table: &Table, padding: u16) -> usize {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
-    columns::{Column, Entry, Layout, fit},
+    columns::{Column, Entry, Layout, choose, draw},
     ink::Ink,
     standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
     wrap::{flow, wrap},
@@ -22,9 +22,11 @@ pub struct Look {
 #[must_use]
 pub fn render(summary: &Summary, look: Look) -> String {
     let mut text = String::new();
+    // One for all vantages, so that their tables can be compared.
+    let layout = choose(&summary.rows.iter().map(entries).collect::<Vec<_>>(), &LAYOUTS, look);
     for rows in summary.rows.chunk_by(|a, b| a.vantage == b.vantage) {
         line(&mut text, format_args!("from {}", rows[0].vantage));
-        line(&mut text, format_args!("{}", table(rows, look).trim_end()));
+        line(&mut text, format_args!("{}", table(rows, layout, look).trim_end()));
         rows.iter().for_each(|row| notes(&mut text, row, look));
         verdicts(&mut text, rows, look);
         text.push('\n');
@@ -32,7 +34,9 @@ pub fn render(summary: &Summary, look: Look) -> String {
     if summary.rows.is_empty() {
         line(&mut text, format_args!("no transfer was recorded in this time"));
     } else {
-        line(&mut text, format_args!("{}", flow(LEGEND, SEPARATOR, ("", ""), look.width)));
+        let is_shown = |column| layout.is_none_or(|layout| layout.columns.contains(column));
+        let words = LEGEND.iter().filter(|(column, _)| is_shown(column)).map(|(_, words)| *words);
+        line(&mut text, format_args!("{}", flow(words, SEPARATOR, ("", ""), look.width)));
     }
     if summary.dropped > 0 {
         line(&mut text, format_args!("{} transfers left out: too many nodes", summary.dropped));
@@ -40,10 +44,12 @@ pub fn render(summary: &Summary, look: Look) -> String {
     text
 }
 
-/// The roomiest table that fits the width, or a paragraph for each node where none does.
-fn table(rows: &[Row], look: Look) -> String {
-    let entries: Vec<_> = rows.iter().map(entries).collect();
-    fit(&entries, &LAYOUTS, look).unwrap_or_else(|| rows.iter().map(|row| paragraph(row, look)).collect())
+/// A table, or a paragraph for each node where none fits.
+fn table(rows: &[Row], layout: Option<Layout>, look: Look) -> String {
+    match layout {
+        Some(layout) => draw(&rows.iter().map(entries).collect::<Vec<_>>(), layout, look),
+        None => rows.iter().map(|row| paragraph(row, look)).collect(),
+    }
 }
 
 fn entries(row: &Row) -> Vec<Entry> {
@@ -228,13 +234,14 @@ const LAYOUTS: [Layout; 7] = [
     Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT] },
 ];
 
-const LEGEND: [&str; 6] = [
-    "ok: share of downloads, failed checks count against",
-    "TTFB: cold images, with DNS, TCP and TLS",
-    "goodput: video starts with a valid rate, p10 is the slow end",
-    "hits: share of the checks that told",
-    "n: how many values",
-    "invalid: good downloads whose rate is left out",
+/// What columns mean; `n` stands in the verdicts too, so it is always told.
+const LEGEND: [(Column, &str); 6] = [
+    (OK, "ok: share of downloads, failed checks count against"),
+    (TTFB, "TTFB: cold images, with DNS, TCP and TLS"),
+    (GOODPUT, "goodput: video starts with a valid rate, p10 is the slow end"),
+    (HITS, "hits: share of the checks that told"),
+    (NODE, "n: how many values"),
+    (INVALID, "invalid: good downloads whose rate is left out"),
 ];
 
 const SEPARATOR: &str = " · ";
