@@ -101,6 +101,27 @@ fn every_query_has_an_answer_on_demo_data() {
     }
 }
 
+/// Grafana joins what is left of a line when the times without a value are not in the answer.
+#[test]
+fn lines_have_every_time_and_nulls_where_nothing_was_measured() {
+    let Some(filled) = filled() else { return };
+    let dashboard = dashboard();
+    let choice = Choice { interval: "1m", ..all(filled) };
+    let lines = queries(&dashboard).into_iter().filter(|query| query.text.ends_with("fill(null)"));
+    let mut seen = 0;
+    for query in lines {
+        for one in series(filled.server, &filled.bucket, &as_sent(&query.text, &choice, &dashboard)) {
+            let rows = one["values"].as_array().unwrap();
+            let times: Vec<_> = rows.iter().map(|row| row[0].as_i64().unwrap()).collect();
+            assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 60_000), "{}: {times:?}", query.of);
+            assert!(times[0] - 60_000 < choice.from && choice.to <= times[times.len() - 1] + 60_000, "{}", query.of);
+            assert!(rows.iter().any(|row| row[1].is_null()), "{}: nobody was there for all of it", query.of);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
+}
+
 #[test]
 fn the_table_of_nodes_is_that_of_the_report() {
     let Some(filled) = filled() else { return };
