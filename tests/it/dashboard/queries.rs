@@ -55,15 +55,22 @@ fn every_query_answers_with_the_values_of_the_samples() {
     let asked: BTreeSet<&str> =
         queries.iter().map(|query| query.of.as_str()).filter(|of| !of.starts_with('$')).collect();
     assert_eq!(asked, expectations.keys().copied().collect(), "one expectation a query");
+    let mut seen = BTreeSet::new();
     for choice in choices(filled) {
         for query in queries.iter().filter(|query| !query.of.starts_with('$')) {
             let expectation = &expectations[query.of.as_str()];
             let statement = as_sent(&query.text, &choice, &dashboard);
             let found = rows(&series(filled.server, &filled.bucket, &statement), expectation.time != Time::Nothing);
             same(&found, &expectation.rows(&filled.points, &choice), &format!("{}: {statement}", query.of));
+            seen.extend(found.into_values().flat_map(BTreeMap::into_keys).map(|column| (expectation.of, column)));
         }
         for query in queries.iter().filter(|query| query.of.starts_with('$')) {
             variable_offers_what_there_is(filled, query, &choice, &dashboard);
+        }
+    }
+    for expectation in expectations.values().filter(|one| one.outer.is_none()) {
+        for (column, _) in expectation.columns {
+            assert!(seen.contains(&(expectation.of, (*column).to_owned())), "{}: {column}: never", expectation.of);
         }
     }
 }
