@@ -84,8 +84,6 @@ impl Expectation {
         let back = self.columns.iter().any(|(_, figure)| matches!(figure, Figure::Before(_)));
         let from = match self.since {
             Some(minutes) => choice.to - minutes * MS_PER_MINUTE + 1,
-            // For the first difference InfluxDB looks one interval further back.
-            None if rise => choice.from - choice.length(),
             None if back => choice.from - (choice.to - choice.from),
             None => choice.from,
         };
@@ -112,8 +110,6 @@ impl Expectation {
         }
         if rise {
             rows = rises(rows, self.columns[0].0);
-            // The first interval counts only when all of it is in the time chosen.
-            rows.retain(|key, _| key.1 >= Some(choice.from));
         }
         self.outer.as_ref().map_or(rows.clone(), |outer| outer.rows(&rows, self.columns[0].0))
     }
