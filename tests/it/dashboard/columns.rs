@@ -9,9 +9,12 @@ use super::file::{dashboard, panels};
 #[test]
 fn panels_name_only_columns_that_their_queries_have() {
     for panel in panels(&dashboard()) {
-        let there: BTreeSet<String> = panel["targets"].as_array().unwrap().iter().flat_map(columns).collect();
+        let queried = panel["targets"].as_array().unwrap().iter().flat_map(columns);
+        let there: BTreeSet<String> = queried.chain(matrix(panel)).collect();
         let unknown: Vec<_> = named(panel).into_iter().filter(|name| !there.contains(name)).collect();
         assert!(unknown.is_empty(), "{}: {unknown:?} of {there:?}", panel["title"]);
+        let unknown: Vec<_> = sorted_by(panel).into_iter().filter(|name| !shown(panel).contains(name)).collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?} of {:?}", panel["title"], shown(panel));
     }
 }
 
@@ -35,10 +38,13 @@ fn a_click_on_a_node_leads_to_this_dashboard_with_its_variables() {
 /// Names of what a target gives: its tags and its columns, or its series.
 fn columns(target: &Value) -> Vec<String> {
     let query = target["query"].as_str().unwrap();
-    // A query around another one has the tags of its own.
-    let outer = query.rfind(") GROUP BY ").map_or(query, |at| &query[at..]);
-    let tags = outer.split_once(" GROUP BY ").map_or("", |(_, by)| by.split(" fill(").next().unwrap()).split(", ");
-    let aliases = query.split(" AS ").skip(1).map(|rest| rest.split([',', ' ', ')']).next().unwrap());
+    // A query around another one has tags and names of its own.
+    let outer = query.rsplit_once(" GROUP BY ").map_or("", |(_, by)| by.split(" fill(").next().unwrap());
+    let tags = outer.strip_suffix(')').map_or(outer, |_| "").split(", ");
+    let select = query.split(" FROM ").next().unwrap();
+    let aliases = select.split(" AS ").skip(1).map(|rest| rest.split(',').next().unwrap());
+    let bare = select.split(", ").filter(|item| !item.contains(['(', ' ']));
+    let aliases = aliases.chain(bare);
     tags.chain(aliases).chain(["Time"]).chain(target["alias"].as_str()).map(str::to_owned).collect()
 }
 
@@ -49,10 +55,32 @@ fn named(panel: &Value) -> Vec<String> {
     overrides
         .iter()
         .filter_map(|one| one["matcher"]["options"].as_str())
+        // `groupBy` puts more behind a name, so that a regular expression takes its start.
+        .map(|name| name.strip_prefix("/^").and_then(|name| name.strip_suffix('/')).unwrap_or(name))
         .chain(panel["options"]["xField"].as_str())
         .map(str::to_owned)
         .chain(transformations.flat_map(transformed))
         .collect()
+}
+
+/// The column that a matrix makes of the names of its rows; the others are called as the database's values are.
+fn matrix(panel: &Value) -> Option<String> {
+    let transformations = panel["transformations"].as_array()?;
+    let options = &transformations.iter().find(|one| one["id"] == "groupingToMatrix")?["options"];
+    Some(format!("{}\\{}", options["rowField"].as_str().unwrap(), options["columnField"].as_str().unwrap()))
+}
+
+/// Names that a table is sorted by: those that a person sees.
+fn sorted_by(panel: &Value) -> Vec<&str> {
+    let sorts = panel["options"]["sortBy"].as_array().into_iter().flatten();
+    sorts.map(|sort| sort["displayName"].as_str().unwrap()).collect()
+}
+
+/// Names that columns are shown with.
+fn shown(panel: &Value) -> Vec<&str> {
+    let overrides = panel["fieldConfig"]["overrides"].as_array().unwrap();
+    let properties = overrides.iter().flat_map(|one| one["properties"].as_array().unwrap());
+    properties.filter(|property| property["id"] == "displayName").map(|one| one["value"].as_str().unwrap()).collect()
 }
 
 fn transformed(transformation: &Value) -> Vec<String> {
@@ -67,6 +95,9 @@ fn transformed(transformation: &Value) -> Vec<String> {
         "groupBy" => keys(&options["fields"]),
         "filterByValue" => listed(&options["filters"], "fieldName"),
         "sortBy" => listed(&options["sort"], "field"),
+        "groupingToMatrix" => {
+            ["rowField", "columnField", "valueField"].map(|key| options[key].as_str().unwrap().to_owned()).into()
+        }
         "filterFieldsByName" => {
             let names = options["exclude"]["names"].as_array().unwrap();
             names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()

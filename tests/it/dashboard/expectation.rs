@@ -11,11 +11,24 @@ pub(super) struct Expectation {
     pub(super) measurement: &'static str,
     pub(super) keep: fn(&Point) -> bool,
     pub(super) by: &'static [&'static str],
-    /// Is there a row for each interval?
-    pub(super) timed: bool,
+    /// What the time of a row is.
+    pub(super) time: Time,
+    /// From so many minutes before the end of the time chosen on: that is now for the queries that say so.
+    pub(super) since: Option<i64>,
     pub(super) columns: &'static [(&'static str, Figure)],
     /// What is asked of the rows, in turn.
     pub(super) outer: Option<Outer>,
+}
+
+/// What the time of a row is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Time {
+    /// Nothing that is looked at.
+    Nothing,
+    /// The start of its interval.
+    Interval,
+    /// That of its last point.
+    Last,
 }
 
 /// A figure over the points of a group; of those that have the field.
@@ -33,9 +46,15 @@ pub(super) enum Figure {
     Both(&'static str, &'static str),
     /// By how much a second the maximum rose since the interval before, in millionths; absent when it fell.
     Rise(&'static str),
+    /// The figure of an equally long time before.
+    Before(&'static Figure),
+    /// By which share the figure is more than that of an equally long time before.
+    Change(&'static Figure),
+    /// 1 when the last point is older than this many minutes, else 0.
+    Silent(i64),
 }
 
-/// The extreme one of the rows of each group.
+/// One value for the rows of each group: the extreme one, or their sum.
 pub(super) struct Outer {
     pub(super) column: &'static str,
     pub(super) pick: fn(f64, f64) -> f64,
@@ -62,19 +81,29 @@ impl Expectation {
     pub(super) fn rows(&self, points: &[Point], choice: &Choice) -> Rows {
         let mut groups: BTreeMap<Key, Vec<&Point>> = BTreeMap::new();
         let rise = matches!(self.columns, [(_, Figure::Rise(_))]);
-        // For the first difference InfluxDB looks one interval further back.
-        let asked = Choice { from: choice.from - if rise { choice.length() } else { 0 }, ..choice.clone() };
+        let back = self.columns.iter().any(|(_, figure)| matches!(figure, Figure::Before(_)));
+        let from = match self.since {
+            Some(minutes) => choice.to - minutes * MS_PER_MINUTE + 1,
+            None if back => choice.from - (choice.to - choice.from),
+            None => choice.from,
+        };
+        let to = if self.since.is_some() { i64::MAX / NS_PER_MS } else { choice.to };
+        let asked = Choice { from, to, ..choice.clone() };
         let chosen = |point: &&Point| point.measurement == self.measurement && asked.takes(point) && (self.keep)(point);
         for point in points.iter().filter(chosen) {
             let mut tags: Vec<_> = self.by.iter().map(|tag| ((*tag).to_owned(), point.tag(tag).to_owned())).collect();
             tags.sort();
-            groups.entry((tags, self.timed.then(|| choice.bucket(point.time)))).or_default().push(point);
+            let interval = (self.time == Time::Interval).then(|| choice.bucket(point.time));
+            groups.entry((tags, interval)).or_default().push(point);
         }
         let mut rows = Rows::new();
-        for (key, group) in &mut groups {
+        for ((tags, interval), group) in &mut groups {
             group.sort_by_key(|point| point.time);
+            let last = group.last().map(|point| point.time.div_euclid(NS_PER_MS));
+            let key = (tags.clone(), if self.time == Time::Last { last } else { *interval });
+            let split = if back { group.partition_point(|point| point.time < choice.from * NS_PER_MS) } else { 0 };
             for (column, figure) in self.columns {
-                if let Some(value) = figure.of(group) {
+                if let Some(value) = figure.of(group.split_at(split), choice.to) {
                     rows.entry(key.clone()).or_default().insert((*column).to_owned(), Cell::Number(value));
                 }
             }
@@ -119,7 +148,8 @@ impl Choice {
 }
 
 impl Figure {
-    fn of(self, points: &[&Point]) -> Option<f64> {
+    /// Of the points before the time chosen and of those in it, which ends at `to`, in ms.
+    fn of(self, (before, points): (&[&Point], &[&Point]), to: i64) -> Option<f64> {
         let all = |field: &str| points.iter().filter_map(|point| point.field(field)).collect::<Vec<f64>>();
         let some = |field: &str| Some(all(field)).filter(|values| !values.is_empty());
         let sum = |field: &str| some(field).map(|values| values.iter().sum::<f64>());
@@ -136,6 +166,12 @@ impl Figure {
             }
             Self::Each(field, over) => Some(sum(field)? / all(over).len() as f64),
             Self::Both(one, other) => Some(sum(one)? + sum(other)?),
+            Self::Before(figure) => figure.of((&[], before), to),
+            Self::Change(figure) => Some(figure.of((&[], points), to)? / figure.of((&[], before), to)? - 1.0),
+            Self::Silent(minutes) => {
+                let last = points.last()?.time;
+                Some(f64::from(last <= (to - minutes * MS_PER_MINUTE) * NS_PER_MS))
+            }
         }
     }
 }
@@ -193,3 +229,4 @@ impl Outer {
 }
 
 const NS_PER_MS: i64 = 1_000_000;
+const MS_PER_MINUTE: i64 = 60_000;

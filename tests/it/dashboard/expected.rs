@@ -4,8 +4,8 @@
 use super::{
     expectation::{
         Expectation,
-        Figure::{Both, Count, Each, Last, Max, Mean, Percentile, Rise, Sum},
-        Outer,
+        Figure::{self, Before, Both, Change, Count, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum},
+        Outer, Time,
     },
     points::Point,
 };
@@ -13,62 +13,96 @@ use super::{
 const BY_NODE: &[&str] = &["vantage", "node"];
 const BY_OUTCOME: &[&str] = &["vantage", "node", "outcome"];
 const WORKER: &[&str] = &["vantage", "worker"];
+const TTFB: Figure = Percentile("ttfb_us", 50.0);
+const GOODPUT: Figure = Percentile("goodput_bps", 50.0);
+/// 30 days in minutes.
+const MONTH: i64 = 30 * 24 * 60;
 
 /// All of them: one for each query of a panel.
 pub(super) fn expectations() -> Vec<Expectation> {
-    let named = Some("node");
-    let lowest = Outer { column: "share", pick: f64::min, by: &["vantage"], named };
-    let longest = Outer { column: "max", pick: f64::max, by: &[], named: None };
-    let nested = [
-        Expectation { outer: Some(lowest), ..of("Lowest hit ratio/A", check, BY_NODE, &[("share", Mean("hit"))]) },
-        Expectation { outer: Some(longest), ..worker("Waiting and lost/A", WORKER, &[("age", Last("spool_age_s"))]) },
+    let rows = [targets(), nodes(), worse(), reasons(), workers()];
+    rows.into_iter().flatten().collect()
+}
+
+/// The panels at the top.
+fn targets() -> Vec<Expectation> {
+    let one = |column, pick| Outer { column, pick, by: &[], named: None };
+    let lowest = Outer { column: "share", pick: f64::min, by: &["vantage"], named: Some("node") };
+    let silent = since(MONTH, worker("Silent workers/A", WORKER, &[("silent", Silent(5))]));
+    let waiting = worker("Waiting and lost/A", WORKER, &[("age", Last("spool_age_s"))]);
+    vec![
+        of("Success share/A", charged, &[], &[("share", Mean("ok"))]),
+        of("Valid share/A", good, &[], &[("share", Mean("valid"))]),
+        of("Best node by TTFB/A", cold_image, BY_NODE, &[("median", TTFB), ("n", Count("ttfb_us"))]),
+        of("Best node by goodput/A", video_start, BY_NODE, &[("median", GOODPUT), ("n", Count("goodput_bps"))]),
+        Expectation {
+            outer: Some(lowest),
+            ..of("Node with the lowest hit ratio/A", check, BY_NODE, &[("share", Mean("hit"))])
+        },
+        Expectation { outer: Some(one("silent", |a, b| a + b)), ..silent },
+        Expectation { outer: Some(one("max", f64::max)), ..waiting },
         worker("Waiting and lost/B", &[], &[("lost", Both("points_dropped", "points_rejected"))]),
-    ];
-    nodes().into_iter().chain(reasons()).chain(nested).chain(workers()).collect()
+    ]
 }
 
 fn nodes() -> Vec<Expectation> {
     vec![
-        of("Success share/A", charged, &[], &[("share", Mean("ok"))]),
-        of(
-            "Best median TTFB/A",
-            cold_image,
-            BY_NODE,
-            &[("median", Percentile("ttfb_us", 50.0)), ("n", Count("ttfb_us"))],
-        ),
-        of(
-            "Best median goodput/A",
-            video_start,
-            BY_NODE,
-            &[("median", Percentile("goodput_bps", 50.0)), ("n", Count("goodput_bps"))],
-        ),
-        of("Valid share/A", good, &[], &[("share", Mean("valid"))]),
+        of("TTFB p50 by node and vantage/A", cold_image, BY_NODE, &[("median", TTFB)]),
+        of("Goodput p50 by node and vantage/A", video_start, BY_NODE, &[("median", GOODPUT)]),
         of("Nodes/A", charged, BY_NODE, &[("ok", Mean("ok")), ("attempts", Count("ok"))]),
         of(
             "Nodes/B",
             cold_image,
             BY_NODE,
-            &[
-                ("ttfb_p50", Percentile("ttfb_us", 50.0)),
-                ("ttfb_p90", Percentile("ttfb_us", 90.0)),
-                ("ttfb_n", Count("ttfb_us")),
-            ],
+            &[("ttfb_p50", TTFB), ("ttfb_p90", Percentile("ttfb_us", 90.0)), ("ttfb_n", Count("ttfb_us"))],
         ),
         of(
             "Nodes/C",
             video_start,
             BY_NODE,
             &[
-                ("goodput_p50", Percentile("goodput_bps", 50.0)),
+                ("goodput_p50", GOODPUT),
                 ("goodput_p10", Percentile("goodput_bps", 10.0)),
                 ("goodput_n", Count("goodput_bps")),
             ],
         ),
         of("Nodes/D", check, BY_NODE, &[("hits", Mean("hit")), ("checks", Count("hit"))]),
-        timed(of("TTFB p50/A", cold_image, BY_NODE, &[("percentile", Percentile("ttfb_us", 50.0))])),
-        timed(of("TTFB p90/A", cold_image, BY_NODE, &[("percentile", Percentile("ttfb_us", 90.0))])),
-        timed(of("Goodput p50/A", video_start, BY_NODE, &[("percentile", Percentile("goodput_bps", 50.0))])),
-        timed(of("Goodput p10/A", video_start, BY_NODE, &[("p10", Percentile("goodput_bps", 10.0))])),
+    ]
+}
+
+fn worse() -> Vec<Expectation> {
+    const OK: Figure = Mean("ok");
+    vec![
+        of(
+            "This period and the one before/A",
+            cold_image,
+            BY_NODE,
+            &[
+                ("ttfb", TTFB),
+                ("ttfb_before", Before(&TTFB)),
+                ("ttfb_change", Change(&TTFB)),
+                ("ttfb_n", Count("ttfb_us")),
+            ],
+        ),
+        of(
+            "This period and the one before/B",
+            video_start,
+            BY_NODE,
+            &[
+                ("goodput", GOODPUT),
+                ("goodput_before", Before(&GOODPUT)),
+                ("goodput_change", Change(&GOODPUT)),
+                ("goodput_n", Count("goodput_bps")),
+            ],
+        ),
+        of(
+            "This period and the one before/C",
+            charged,
+            BY_NODE,
+            &[("ok", OK), ("ok_before", Before(&OK)), ("ok_change", Change(&OK)), ("ok_n", Count("ok"))],
+        ),
+        timed(of("TTFB p50/A", cold_image, BY_NODE, &[("percentile", TTFB)])),
+        timed(of("Goodput p50/A", video_start, BY_NODE, &[("percentile", GOODPUT)])),
     ]
 }
 
@@ -76,9 +110,31 @@ fn nodes() -> Vec<Expectation> {
 fn reasons() -> Vec<Expectation> {
     vec![
         of(
-            "Where a cold image's time goes/A",
+            "Server time and path/A",
+            warm_image,
+            BY_NODE,
+            &[
+                ("server", Percentile("server_us", 50.0)),
+                ("path", Percentile("rtt_us", 50.0)),
+                ("n_kept", Count("server_us")),
+            ],
+        ),
+        of(
+            "Server time and path/B",
             cold_image,
             BY_NODE,
+            &[
+                ("connect", Each("connect_us", "total_us")),
+                ("tls", Each("tls_us", "total_us")),
+                ("wait", Each("wait_us", "total_us")),
+                ("receive", Each("receive_us", "total_us")),
+                ("n_new", Count("total_us")),
+            ],
+        ),
+        of(
+            "Where a cold image's time goes/A",
+            cold_image,
+            &["node"],
             &[
                 ("dns", Each("dns_us", "total_us")),
                 ("connect", Each("connect_us", "total_us")),
@@ -87,12 +143,6 @@ fn reasons() -> Vec<Expectation> {
                 ("wait", Each("wait_us", "total_us")),
                 ("receive", Each("receive_us", "total_us")),
             ],
-        ),
-        of(
-            "Server time and path/A",
-            warm_image,
-            BY_NODE,
-            &[("server", Percentile("server_us", 50.0)), ("path", Percentile("rtt_us", 50.0))],
         ),
         timed(of("Server time p50/A", warm_image, BY_NODE, &[("percentile", Percentile("server_us", 50.0))])),
         timed(of("Path round trip p50/A", warm_image, BY_NODE, &[("percentile", Percentile("rtt_us", 50.0))])),
@@ -112,19 +162,27 @@ fn reasons() -> Vec<Expectation> {
 
 fn workers() -> Vec<Expectation> {
     let each = |name, columns| timed(worker(name, WORKER, columns));
+    let last = |expectation| Expectation { time: Time::Last, ..expectation };
     vec![
+        last(since(
+            MONTH,
+            worker(
+                "Workers/A",
+                WORKER,
+                &[("nodes", Last("nodes")), ("waiting", Last("spool_age_s")), ("waiting_bytes", Last("spool_bytes"))],
+            ),
+        )),
+        last(since(5, worker("Workers/B", WORKER, &[("reporting", Last("nodes"))]))),
         each("Lateness p99/A", &[("max", Max("lateness_p99_us"))]),
         each("Runs that were not made/A", &[("sum", Sum("runs_missed"))]),
         each("Runs that were not made/B", &[("sum", Sum("runs_skipped_budget"))]),
-        each("Results that were lost/A", &[("sum", Sum("points_dropped"))]),
-        each("Results that were lost/B", &[("sum", Sum("points_rejected"))]),
-        each("Deliveries that did not go through/A", &[("sum", Sum("retries"))]),
+        each("Results lost or tried in vain/A", &[("sum", Sum("points_dropped"))]),
+        each("Results lost or tried in vain/B", &[("sum", Sum("points_rejected"))]),
+        each("Results lost or tried in vain/C", &[("sum", Sum("retries"))]),
         each("Age of the oldest waiting result/A", &[("max", Max("spool_age_s"))]),
-        each("Waiting results/A", &[("max", Max("spool_bytes"))]),
-        each("Downloaded/A", &[("sum", Sum("bytes_downloaded"))]),
-        each("CPU share/A", &[("non_negative_derivative", Rise("cpu_us"))]),
+        each("CPU share/A", &[("share", Rise("cpu_us"))]),
         each("Memory/A", &[("max", Max("rss_bytes"))]),
-        each("Nodes on the schedule/A", &[("last", Last("nodes"))]),
+        each("Downloaded/A", &[("sum", Sum("bytes_downloaded"))]),
     ]
 }
 
@@ -132,21 +190,22 @@ fn of(
     of: &'static str,
     keep: fn(&Point) -> bool,
     by: &'static [&'static str],
-    columns: &'static [(&'static str, super::expectation::Figure)],
+    columns: &'static [(&'static str, Figure)],
 ) -> Expectation {
-    Expectation { of, measurement: "bandprobe_transfer", keep, by, timed: false, columns, outer: None }
+    let measurement = "bandprobe_transfer";
+    Expectation { of, measurement, keep, by, time: Time::Nothing, since: None, columns, outer: None }
 }
 
-fn worker(
-    name: &'static str,
-    by: &'static [&'static str],
-    columns: &'static [(&'static str, super::expectation::Figure)],
-) -> Expectation {
+fn worker(name: &'static str, by: &'static [&'static str], columns: &'static [(&'static str, Figure)]) -> Expectation {
     Expectation { measurement: "bandprobe_worker", ..of(name, |_| true, by, columns) }
 }
 
 fn timed(expectation: Expectation) -> Expectation {
-    Expectation { timed: true, ..expectation }
+    Expectation { time: Time::Interval, ..expectation }
+}
+
+fn since(minutes: i64, expectation: Expectation) -> Expectation {
+    Expectation { since: Some(minutes), ..expectation }
 }
 
 fn failed(point: &Point) -> bool {

@@ -70,23 +70,28 @@ fn walk(value: &Value, title: &str, found: &mut Vec<Query>) {
 
 /// The query as it reaches the database.
 ///
-/// Grafana's InfluxDB source (`interpolateQueryExpr` in datasource.ts, `Build` in pkg/tsdb/influxdb/models/query.go): a
-/// variable of several values becomes `(a|b)`, each escaped, also with one value; All becomes the variable's `allValue` as
-/// it is; the time filter and the interval are put in after that.
+/// Grafana's formats (public/app/features/templating/formatRegistry.ts): with `regex` one value is escaped, several become
+/// `(a|b)`, each escaped, in every version and wherever it stands. Without a format the InfluxDB source guesses from the
+/// text around the variable, and 10.2.3 to 10.3 leave the parentheses out (grafana issue 83538). All becomes the
+/// variable's `allValue` as it is. `__from` and `__to` are in ms; the time filter and the interval are put in last, by the
+/// source. `now()` is the server's, and here the end of the time chosen, so that it stands still.
 pub(super) fn as_sent(query: &str, choice: &Choice, dashboard: &Value) -> String {
     let mut text = query.to_owned();
     for (name, chosen) in [("vantage", &choice.vantage), ("node", &choice.node), ("probe", &choice.probe)] {
         let value = match chosen {
-            Some(values) => {
-                format!("({})", values.iter().map(|value| escape(value)).collect::<Vec<_>>().join("|"))
-            }
+            Some(values) => match &values[..] {
+                [value] => escape(value),
+                _ => format!("({})", values.iter().map(|value| escape(value)).collect::<Vec<_>>().join("|")),
+            },
             None => all_value(dashboard, name),
         };
-        text = text.replace(&format!("${name}"), &value);
+        text = text.replace(&format!("${{{name}:regex}}"), &value);
     }
+    let text = text.replace("${__from:raw}", &choice.from.to_string()).replace("${__to:raw}", &choice.to.to_string());
+    let text = text.replace("now()", &format!("{}ms", choice.to));
     let filter = format!("time >= {}ms and time <= {}ms", choice.from, choice.to);
     let text = text.replace("$timeFilter", &filter).replace("$__interval", choice.interval);
-    assert!(!text.contains("$_") && !text.contains("${"), "a variable that nobody replaces: {text}");
+    assert!(!text.replace("$/", "").replace("$)", "").contains('$'), "a variable that nobody replaces: {text}");
     text
 }
 

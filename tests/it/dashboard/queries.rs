@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     database::{Filled, filled, series},
-    expectation::{Cell, Rows},
+    expectation::{Cell, Rows, Time},
     expected::expectations,
     file::{Choice, Query, as_sent, dashboard, queries},
     points::AWKWARD,
@@ -55,15 +55,22 @@ fn every_query_answers_with_the_values_of_the_samples() {
     let asked: BTreeSet<&str> =
         queries.iter().map(|query| query.of.as_str()).filter(|of| !of.starts_with('$')).collect();
     assert_eq!(asked, expectations.keys().copied().collect(), "one expectation a query");
+    let mut seen = BTreeSet::new();
     for choice in choices(filled) {
         for query in queries.iter().filter(|query| !query.of.starts_with('$')) {
             let expectation = &expectations[query.of.as_str()];
             let statement = as_sent(&query.text, &choice, &dashboard);
-            let found = rows(&series(filled.server, &filled.bucket, &statement), expectation.timed);
+            let found = rows(&series(filled.server, &filled.bucket, &statement), expectation.time != Time::Nothing);
             same(&found, &expectation.rows(&filled.points, &choice), &format!("{}: {statement}", query.of));
+            seen.extend(found.into_values().flat_map(BTreeMap::into_keys).map(|column| (expectation.of, column)));
         }
         for query in queries.iter().filter(|query| query.of.starts_with('$')) {
             variable_offers_what_there_is(filled, query, &choice, &dashboard);
+        }
+    }
+    for expectation in expectations.values().filter(|one| one.outer.is_none()) {
+        for (column, _) in expectation.columns {
+            assert!(seen.contains(&(expectation.of, (*column).to_owned())), "{}: {column}: never", expectation.of);
         }
     }
 }
@@ -99,6 +106,27 @@ fn every_query_has_an_answer_on_demo_data() {
         let fine = Choice { interval: "1m", ..everything.clone() };
         assert!(!answer(&everything).is_empty() || !answer(&fine).is_empty(), "{}", query.of);
     }
+}
+
+/// Grafana joins what is left of a line when the times without a value are not in the answer.
+#[test]
+fn lines_have_every_time_and_nulls_where_nothing_was_measured() {
+    let Some(filled) = filled() else { return };
+    let dashboard = dashboard();
+    let choice = Choice { interval: "1m", ..all(filled) };
+    let lines = queries(&dashboard).into_iter().filter(|query| query.text.ends_with("fill(null)"));
+    let mut seen = 0;
+    for query in lines {
+        for one in series(filled.server, &filled.bucket, &as_sent(&query.text, &choice, &dashboard)) {
+            let rows = one["values"].as_array().unwrap();
+            let times: Vec<_> = rows.iter().map(|row| row[0].as_i64().unwrap()).collect();
+            assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 60_000), "{}: {times:?}", query.of);
+            assert!(times[0] - 60_000 < choice.from && choice.to <= times[times.len() - 1] + 60_000, "{}", query.of);
+            assert!(rows.iter().any(|row| row[1].is_null()), "{}: nobody was there for all of it", query.of);
+            seen += 1;
+        }
+    }
+    assert!(seen > 0);
 }
 
 #[test]
