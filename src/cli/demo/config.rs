@@ -30,7 +30,7 @@ pub(super) fn text(fleet: &Fleet, habits: &Habits<'_>) -> String {
     let Habits { image_every, video_every, spacing, archive } = habits;
     let (ca, archive) = (fleet.ca_pem().trim_end(), quoted(archive));
     let mut text = format!(
-        r#"# The nodes of one `bandprobe demo`: they, and the authority below, exist as long as it runs.
+        r#"{HEADING}
 [vantage]
 id = "demo"
 country = "DE"
@@ -102,6 +102,10 @@ fn source_node(node: &Node, description: &str) -> String {
     line("assets", format!("[{}]", node.assets.iter().map(asset).collect::<Vec<_>>().join(", ")));
     text
 }
+
+/// The first line of every such text.
+pub(super) const HEADING: &str =
+    "# The nodes of one `bandprobe demo`: they, and the authority below, exist as long as it runs.";
 
 /// A TOML string.
 fn quoted(text: &str) -> String {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    super::{Exit, args::Demo, print, print_data, screen, signals::Signals},
+    super::{Exit, args::Demo, input, print, print_data, screen, signals::Signals},
     config::{self, Habits},
     invoked_as, quoted, spoken,
 };
@@ -36,6 +36,7 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
     let config = config::text(&fleet, &HABITS);
     match &args.output {
         Some(path) => {
+            spare(path)?;
             fs::write(path, &config).with_context(|| format!("cannot write the config to {}", path.display()))?;
             print(&hints(&fleet, args, path))?;
         }
@@ -58,6 +59,18 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
     }
     fleet.shutdown().await;
     Ok(Exit::Done)
+}
+
+/// Refuses to write over a file that somebody else wrote: a config of one's own is soon lost.
+fn spare(path: &Path) -> anyhow::Result<()> {
+    let is_ours = match fs::metadata(path) {
+        Ok(there) if there.is_file() && there.len() > 0 => {
+            input::read(path).is_ok_and(|text| text.starts_with(config::HEADING.as_bytes()))
+        }
+        _ => true,
+    };
+    anyhow::ensure!(is_ours, "{} exists and is no config of a demo: name another file", path.display());
+    Ok(())
 }
 
 /// What there is, and what can be done with it.
@@ -84,11 +97,13 @@ fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
     {
         text += &format!("  {us} probe {video} --ca-file {shown}\n");
     }
-    for node in &nodes {
-        let (Some(image), Some(video)) = (asset(node, UNCACHED_IMAGE_ID), asset(node, VIDEO_ID)) else { continue };
+    // The one that is worth a picture.
+    if let Some(video) = nodes.iter().find(|node| &*node.id == "stalling").and_then(|node| asset(node, VIDEO_ID)) {
+        text += &format!("  {us} probe {video} --range 0-6291455\n");
+    }
+    if let Some(image) = nodes.iter().find_map(|node| asset(node, UNCACHED_IMAGE_ID)) {
         text += &format!(
-            "  {us} probe {video} --range 0-6291455\n\n\
-             This image is not cached yet. It will be once somebody has asked for it, as a viewer does after {} s:\n  \
+            "\nThis image is not cached yet. It will be once somebody has asked for it, as a viewer does after {} s:\n  \
              {us} probe {image}\n",
             VIEWER.as_secs()
         );

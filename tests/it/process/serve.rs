@@ -93,6 +93,20 @@ fn without_a_file_stdout_is_a_whole_config() {
 }
 
 #[test]
+fn it_writes_over_its_own_configs_alone() {
+    let root = TempDir::new().unwrap();
+    let serve = ["demo", "--serve", "--duration", "1ms", "-o", "x.toml"];
+    for _ in 0..2 {
+        assert_eq!(run_in(root.path(), &serve).code, Some(0), "one of a demo before is replaced");
+    }
+    let config = root.path().join("x.toml");
+    std::fs::write(&config, "[vantage]\nid = 'precious'\n").unwrap();
+    let ended = run_in(root.path(), &serve);
+    assert!(ended.code == Some(1) && ended.stderr.contains("x.toml exists and is no config of a demo"), "{ended:?}");
+    assert_eq!(std::fs::read_to_string(config).unwrap(), "[vantage]\nid = 'precious'\n");
+}
+
+#[test]
 fn what_is_taken_or_makes_no_sense_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
