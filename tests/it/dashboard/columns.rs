@@ -18,6 +18,19 @@ fn panels_name_only_columns_that_their_queries_have() {
     }
 }
 
+/// The database names the display of a value after its alias, and a matrix would head every column with it: `groupBy`
+/// makes fields without that (Grafana's issue 87332).
+#[test]
+fn a_matrix_is_made_of_fields_without_a_name_of_their_own() {
+    let dashboard = dashboard();
+    let matrices: Vec<_> = panels(&dashboard).into_iter().filter(|panel| matrix(panel).is_some()).collect();
+    assert!(!matrices.is_empty());
+    for panel in matrices {
+        let steps: Vec<_> = panel["transformations"].as_array().unwrap().iter().map(|one| &one["id"]).collect();
+        assert_eq!(steps, ["groupBy", "groupingToMatrix"], "{}", panel["title"]);
+    }
+}
+
 #[test]
 fn a_click_on_a_node_leads_to_this_dashboard_with_its_variables() {
     let dashboard = dashboard();
@@ -95,9 +108,10 @@ fn transformed(transformation: &Value) -> Vec<String> {
         "groupBy" => keys(&options["fields"]),
         "filterByValue" => listed(&options["filters"], "fieldName"),
         "sortBy" => listed(&options["sort"], "field"),
-        "groupingToMatrix" => {
-            ["rowField", "columnField", "valueField"].map(|key| options[key].as_str().unwrap().to_owned()).into()
-        }
+        // `groupBy` puts its aggregation in brackets behind a name.
+        "groupingToMatrix" => ["rowField", "columnField", "valueField"]
+            .map(|key| options[key].as_str().unwrap().split(" (").next().unwrap().to_owned())
+            .into(),
         "filterFieldsByName" => {
             let names = options["exclude"]["names"].as_array().unwrap();
             names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()

@@ -50,6 +50,8 @@ pub(super) enum Figure {
     Before(&'static Figure),
     /// By which share the figure is more than that of an equally long time before.
     Change(&'static Figure),
+    /// By how much the figure is more than that of an equally long time before.
+    Difference(&'static Figure),
     /// 1 when the last point is older than this many minutes, else 0.
     Silent(i64),
 }
@@ -168,6 +170,7 @@ impl Figure {
             Self::Both(one, other) => Some(sum(one)? + sum(other)?),
             Self::Before(figure) => figure.of((&[], before), to),
             Self::Change(figure) => Some(figure.of((&[], points), to)? / figure.of((&[], before), to)? - 1.0),
+            Self::Difference(figure) => Some(figure.of((&[], points), to)? - figure.of((&[], before), to)?),
             Self::Silent(minutes) => {
                 let last = points.last()?.time;
                 Some(f64::from(last <= (to - minutes * MS_PER_MINUTE) * NS_PER_MS))

@@ -4,7 +4,7 @@
 use super::{
     expectation::{
         Expectation,
-        Figure::{self, Before, Both, Change, Count, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum},
+        Figure::{self, Before, Both, Change, Count, Difference, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum},
         Outer, Time,
     },
     points::Point,
@@ -99,7 +99,7 @@ fn worse() -> Vec<Expectation> {
             "This period and the one before/C",
             charged,
             BY_NODE,
-            &[("ok", OK), ("ok_before", Before(&OK)), ("ok_change", Change(&OK)), ("ok_n", Count("ok"))],
+            &[("ok", OK), ("ok_before", Before(&OK)), ("ok_change", Difference(&OK)), ("ok_n", Count("ok"))],
         ),
         timed(of("TTFB p50/A", cold_image, BY_NODE, &[("percentile", TTFB)])),
         timed(of("Goodput p50/A", video_start, BY_NODE, &[("percentile", GOODPUT)])),
@@ -172,7 +172,7 @@ fn workers() -> Vec<Expectation> {
                 &[("nodes", Last("nodes")), ("waiting", Last("spool_age_s")), ("waiting_bytes", Last("spool_bytes"))],
             ),
         )),
-        last(since(5, worker("Workers/B", WORKER, &[("reporting", Last("nodes"))]))),
+        since(MONTH, worker("Workers/B", WORKER, &[("silent", Silent(5))])),
         each("Lateness p99/A", &[("max", Max("lateness_p99_us"))]),
         each("Runs that were not made/A", &[("sum", Sum("runs_missed"))]),
         each("Runs that were not made/B", &[("sum", Sum("runs_skipped_budget"))]),
