@@ -50,8 +50,9 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
     Report(Report),
-    /// Show what waits for delivery, since when, and why
-    #[command(after_help = "Example:\n  bandprobe spool status -c bandprobe.toml")]
+    /// Show what waits for delivery, since when, and why; take the results out
+    #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
+        bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp")]
     Spool(Spool),
     /// Print the completions for a shell
     #[command(after_help = "Examples:\n  source <(bandprobe completions bash)\n  \
@@ -211,6 +212,17 @@ pub(super) struct Spool {
 pub(super) enum SpoolCommand {
     /// What waits, since when, and why
     Status(Archive),
+    /// Print every point of the data directory, delivered or not, as plain line protocol
+    Export(Export),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    pub(super) archive: Archive,
+    /// Only points of so long ago and younger
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) since: Option<Duration>,
 }
 
 #[derive(Debug, clap::Args)]

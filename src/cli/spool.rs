@@ -1,12 +1,16 @@
 //! `bandprobe spool`: what waits for delivery.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, BufWriter, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     archive::{
-        state,
+        reader, state,
         status::{Amount, Status, status},
     },
     config::problem::Problems,
@@ -16,20 +20,54 @@ use crate::{
 
 use super::{
     Exit,
-    args::{Archive, Spool, SpoolCommand},
-    input, print, refuse,
+    args::{Archive, Export, Spool, SpoolCommand},
+    complain, input, print, refuse,
 };
 
 pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
-    let SpoolCommand::Status(args) = &args.command;
-    let dir = match dir(args) {
+    let (SpoolCommand::Status(archive) | SpoolCommand::Export(Export { archive, .. })) = &args.command;
+    let dir = match dir(archive) {
         Ok(dir) => dir,
         Err(problems) => return Ok(refuse(&problems)),
     };
     anyhow::ensure!(dir.is_dir(), "{} is no data directory: nothing was recorded there yet", dir.display());
-    let last: state::Loaded<LastAnswer> = state::load(&dir, drain::STATE);
-    print(&describe(&status(&dir)?, &last.value, Timestamp::now()))?;
+    match &args.command {
+        SpoolCommand::Status(_) => show(&dir),
+        SpoolCommand::Export(args) => export(&dir, args.since),
+    }
+}
+
+fn show(dir: &Path) -> anyhow::Result<Exit> {
+    let last: state::Loaded<LastAnswer> = state::load(dir, drain::STATE);
+    print(&describe(&status(dir)?, &last.value, Timestamp::now()))?;
     Ok(Exit::Done)
+}
+
+/// What cannot be read is told and left out; the rest is printed all the same.
+fn export(dir: &Path, since: Option<Duration>) -> anyhow::Result<Exit> {
+    let since = since.map(|since| anyhow::Ok(Timestamp::now() - SignedDuration::try_from(since)?)).transpose()?;
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    let mut exit = Exit::Done;
+    for line in reader::lines(dir, since)? {
+        match line {
+            // A file that reaches over the time is read as a whole.
+            Ok(line) if since.is_none_or(|since| time_of(&line) >= Some(since.as_nanosecond())) => {
+                writeln!(stdout, "{line}")?;
+            }
+            Ok(_) => {}
+            Err(damage) => {
+                complain(&damage.to_string());
+                exit = Exit::Failed;
+            }
+        }
+    }
+    stdout.flush()?;
+    Ok(exit)
+}
+
+/// The time at the end of a line, in ns.
+fn time_of(line: &str) -> Option<i128> {
+    line.rsplit_once(' ')?.1.parse().ok()
 }
 
 fn dir(args: &Archive) -> Result<PathBuf, Problems> {
