@@ -212,6 +212,8 @@ pub(super) struct Spool {
 pub(super) enum SpoolCommand {
     /// What waits, since when, and why
     Status(Archive),
+    /// The files that wait, oldest first
+    List(Archive),
     /// Print every point of the data directory, delivered or not, as plain line protocol
     Export(Export),
 }

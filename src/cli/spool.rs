@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     archive::{
         reader, state,
-        status::{Amount, Status, status},
+        status::{Amount, Status, Waiting, status, waiting},
     },
     config::problem::Problems,
     deliver::drain::{self, LastAnswer},
@@ -25,7 +25,10 @@ use super::{
 };
 
 pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
-    let (SpoolCommand::Status(archive) | SpoolCommand::Export(Export { archive, .. })) = &args.command;
+    let archive = match &args.command {
+        SpoolCommand::Status(archive) | SpoolCommand::List(archive) => archive,
+        SpoolCommand::Export(Export { archive, .. }) => archive,
+    };
     let dir = match dir(archive) {
         Ok(dir) => dir,
         Err(problems) => return Ok(refuse(&problems)),
@@ -33,6 +36,10 @@ pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
     anyhow::ensure!(dir.is_dir(), "{} is no data directory: nothing was recorded there yet", dir.display());
     match &args.command {
         SpoolCommand::Status(_) => show(&dir),
+        SpoolCommand::List(_) => {
+            print(&listing(&waiting(&dir)?, Timestamp::now()))?;
+            Ok(Exit::Done)
+        }
         SpoolCommand::Export(args) => export(&dir, args.since),
     }
 }
@@ -97,6 +104,18 @@ fn describe(status: &Status, last: &LastAnswer, now: Timestamp) -> String {
     text
 }
 
+/// A line a file.
+fn listing(files: &[Waiting], now: Timestamp) -> String {
+    if files.is_empty() {
+        return "nothing waits\n".to_owned();
+    }
+    let line = |file: &Waiting| {
+        let since = file.opened.map_or_else(String::new, |opened| ago(now.duration_since(opened)));
+        format!("{:<40}{:>10} points {:>10}  {since}\n", file.name, file.points, Bytes(file.bytes).to_string())
+    };
+    files.iter().map(line).collect()
+}
+
 /// How long ago, to the second. A time ahead of our clock, such as one of another machine's file, is now.
 fn ago(since: SignedDuration) -> String {
     match since.as_secs() {
@@ -130,6 +149,11 @@ mod tests {
             assert_eq!(lines[6], format!("oldest that waits: {time} ({expected})"));
             assert_eq!(lines[7], format!("last answer: {expected}: delivered"));
         }
+        let opened = Some("2026-11-22T11:00:00Z".parse().unwrap());
+        let file = Waiting { name: "a.lp".to_owned(), opened, points: 7, bytes: 1500 };
+        let listed = listing(&[file], now);
+        assert!(listed.starts_with("a.lp ") && listed.ends_with("         7 points    1.50 kB  1h ago\n"), "{listed}");
+        assert_eq!(listing(&[], now), "nothing waits\n");
         let nothing = describe(&Status::default(), &LastAnswer::default(), now);
         assert!(!nothing.contains("oldest") && !nothing.contains("answer"), "{nothing}");
     }

@@ -25,6 +25,16 @@ fn an_export_is_every_line_of_the_archive_and_damage_is_told() {
         assert_eq!((none.code, none.stdout.as_str()), (Some(0), ""));
     }
 
+    let listed = bandprobe(&["spool", "list", "-c", config]);
+    let names: Vec<_> = listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut there: Vec<_> = std::fs::read_dir(archive.join("spool"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().into_string().ok())
+        .filter(|name| name.ends_with(".lp"))
+        .collect();
+    there.sort_unstable();
+    assert_eq!((names.as_slice(), names.len()), (&*there.iter().map(String::as_str).collect::<Vec<_>>(), 2));
+
     let sealed = archive.join("spool/2026-11-21T100000.000000000Z-1.lp");
     std::fs::write(&sealed, "no header, no trailer\n").unwrap();
     let ended = bandprobe(&["spool", "export", "-c", config]);
