@@ -10,7 +10,7 @@ use url::Url;
 use crate::model::{
     probe::Probe,
     target::{Node, Vantage},
-    units::Bytes,
+    units::{BitRate, Bytes},
 };
 
 pub mod check;
@@ -118,6 +118,40 @@ pub struct InfluxDb {
     pub token: Secret,
     /// PEM text of further trusted certificates, beside the system's.
     pub extra_ca: Option<Arc<str>>,
+    /// Makes the bucket where it is missing, which the token must be allowed to.
+    pub create_bucket: bool,
+    /// Which of the waiting files goes first.
+    pub order: Order,
+    /// What delivery sends at the most, as compressed bodies.
+    pub rate: BitRate,
+}
+
+impl InfluxDb {
+    /// A bucket, and the defaults for how it is delivered to.
+    #[must_use]
+    pub fn new(url: Url, org: &str, bucket: &str, token: Secret) -> Self {
+        Self {
+            url,
+            org: org.to_owned(),
+            bucket: bucket.to_owned(),
+            token,
+            extra_ca: None,
+            create_bucket: false,
+            order: Order::default(),
+            // A backlog of an hour at 200 points a second, some 70 MB, is gone in about a minute, and most uplinks have more.
+            rate: BitRate(8_000_000),
+        }
+    }
+}
+
+/// Which of the waiting files goes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// History fills up from where it broke off.
+    #[default]
+    OldestFirst,
+    /// What happens now is seen first, the gap closes backwards.
+    RecentFirst,
 }
 
 /// The data directory.

@@ -13,3 +13,4 @@ mod shipping;
 pub mod tally;
 
 pub use recorder::OnRecorded;
+pub use shipping::Reread;

@@ -1,6 +1,7 @@
 //! The files that wait for delivery, in the hands of the one process that may deliver them.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -57,6 +58,15 @@ impl Spool {
     /// When the spool cannot be listed.
     pub fn oldest(&self) -> Result<Option<String>, Error> {
         Ok(list(&self.folder())?.into_iter().next())
+    }
+
+    /// The file to deliver next, oldest or most recent first, without those to pass over.
+    ///
+    /// # Errors
+    /// When the spool cannot be listed.
+    pub fn next(&self, recent_first: bool, passed: &HashSet<String>) -> Result<Option<String>, Error> {
+        let mut names = list(&self.folder())?.into_iter().filter(|name| !passed.contains(name));
+        Ok(if recent_first { names.next_back() } else { names.next() })
     }
 
     /// Opens a waiting file; nothing when it was deleted to keep within the archive's limits.

@@ -50,7 +50,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
 
     let started = Timestamp::now();
     let progress = Progress::over_time(&config.nodes);
-    let pipeline = Pipeline::start(&config, progress.on_recorded()).map_err(refused)?;
+    let pipeline = Pipeline::start(&config, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
     progress.aside(|| tell(&introduction(&fleet, duration)))?;
     let stop = async {
         tokio::select! {

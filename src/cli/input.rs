@@ -10,6 +10,7 @@ use crate::{
     },
     deliver::influx::Influx,
     net::tls::Tls,
+    worker::Reread,
 };
 
 /// Loads a config with the process's environment over it.
@@ -22,6 +23,12 @@ pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     let problem = |(key, message)| Problem { place: place(key), message, hint: None };
     let problems: Vec<Problem> = unusable(&config).into_iter().map(problem).collect();
     if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+}
+
+/// Reads `[influxdb]` of the config again and again, for a worker whose database does not take its points.
+pub(super) fn reread(path: &Path) -> Reread {
+    let path = path.to_owned();
+    Box::new(move || config(&path).map(|config| config.influxdb))
 }
 
 /// What reads well but cannot be used: keys with the reason. Only those who use it can tell.

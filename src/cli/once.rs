@@ -12,7 +12,7 @@ use crate::{
     report::{standard::Standard, table, transfer_point::TransferPoint},
     worker::{
         OnRecorded,
-        pipeline::Pipeline,
+        pipeline::{Pipeline, Stopped},
         rounds::{self, Round},
     },
 };
@@ -46,7 +46,11 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
     let probed = config.nodes.iter().filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
-    let pipeline = Pipeline::start(&config, on_recorded(args.json, results.clone(), progress.clone()))?;
+    let pipeline = Pipeline::start(
+        &config,
+        on_recorded(args.json, results.clone(), progress.clone()),
+        input::reread(&args.config),
+    )?;
     let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
     let mut interrupted = false;
     let interrupt = async {
@@ -67,6 +71,18 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     progress.end();
 
     let results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+    end(args, &config, results, round, &stopped, interrupted)
+}
+
+/// Tells what came of the round, and how that exits.
+fn end(
+    args: &Once,
+    config: &Config,
+    results: Yield,
+    round: Round,
+    stopped: &Stopped,
+    interrupted: bool,
+) -> anyhow::Result<Exit> {
     if let Some(error) = results.broken {
         return Err(error);
     }
@@ -79,7 +95,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
             "{skipped} runs skipped: the day's byte budgets ([limits]) are spent, or the node limits us"
         ));
     }
-    complain(&farewell(&config, &stopped));
+    complain(&farewell(config, stopped));
     if round == Round::default() {
         complain("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);

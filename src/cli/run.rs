@@ -22,7 +22,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");
     }
     let mut signals = Signals::listen()?;
-    let pipeline = Pipeline::start(&config, Box::new(|_, _| {}))?;
+    let pipeline = Pipeline::start(&config, Box::new(|_, _| {}), input::reread(&args.config))?;
     tracing::info!(
         vantage = %config.vantage.id,
         nodes = config.nodes.len(),

@@ -14,7 +14,7 @@ use crate::{
         status::{Amount, Status, Waiting, status, waiting},
     },
     config::problem::Problems,
-    deliver::drain::{self, LastAnswer},
+    deliver::event::{self, LastAnswer},
     model::units::Bytes,
 };
 
@@ -45,7 +45,7 @@ pub(super) fn spool(args: &Spool) -> anyhow::Result<Exit> {
 }
 
 fn show(dir: &Path) -> anyhow::Result<Exit> {
-    let last: state::Loaded<LastAnswer> = state::load(dir, drain::STATE);
+    let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
     print(&describe(&status(dir)?, &last.value, Timestamp::now()))?;
     Ok(Exit::Done)
 }

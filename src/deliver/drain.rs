@@ -1,18 +1,24 @@
-//! The drain: takes the oldest sealed file, sends it in batches, does what the answer means, takes the next.
+//! The drain: takes a sealed file, sends it in batches, does what the answer means, takes the next.
 //!
 //! Every future here can be dropped at any await: a batch leaves the list only with its answer, and a file leaves the
 //! spool only when every line of it is in the database or in `rejected/`.
 
+use std::{collections::HashSet, time::Duration};
+
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
+    event::{Counters, Drained, Event, LastAnswer, STATE},
     influx::Influx,
     policy::{self, Verdict},
-    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, is_untrusted},
+    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects, is_untrusted},
 };
-use crate::archive::{Error, spool::Spool, state, status};
+use crate::{
+    archive::{Error, format, spool::Spool, state, status},
+    config::Order,
+    model::units::BitRate,
+};
 
 /// Delivers one data directory to one database.
 #[derive(Debug)]
@@ -25,103 +31,20 @@ pub struct Drain {
     /// Why nothing goes through at the moment.
     trouble: Option<String>,
     counters: Counters,
-    /// Bytes of a batch at the most: halved by each 413.
+    /// Bytes of a batch at the most: halved by each 413 and each timeout.
     batch_bytes: usize,
+    suspects: Suspects,
+    /// Files that could not be read, since when.
+    passed: HashSet<String>,
+    passed_since: Instant,
+    /// Somebody is about to leave: as fast as it goes.
+    hurried: bool,
     dice: fn() -> f64,
-}
-
-/// What one step did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Nothing waits: seal the open file, or wait until one is sealed before the next step.
-    Idle,
-    /// Points were stored.
-    Sent {
-        /// How many.
-        points: u64,
-    },
-    /// A batch was refused or too large, and is sent in parts now, or its only line was quarantined.
-    Divided {
-        /// What the server said.
-        message: String,
-    },
-    /// A file is done with.
-    Finished {
-        /// Its name.
-        name: String,
-        /// Points of it that the database has.
-        points: u64,
-        /// Lines of it that went to `rejected/`.
-        rejected: u64,
-    },
-    /// A damaged file went to `rejected/` as it is; what of it can be trusted was sent before.
-    SetAside {
-        /// Its name in the spool.
-        name: String,
-        /// What is wrong with it.
-        damage: String,
-        /// Points of it that were not sent.
-        points: u64,
-    },
-    /// Somebody has to change something; the next step waits for [`policy::HOLD`].
-    Holding {
-        /// What to change.
-        reason: String,
-        /// Whether it is another reason than last time: say it once.
-        news: bool,
-        /// When the next step goes on.
-        until: Instant,
-    },
-    /// The database is away or busy; the next step waits.
-    BackingOff {
-        /// What happened.
-        reason: String,
-        /// Whether it is another reason than last time: say it once.
-        news: bool,
-        /// When the next step goes on.
-        until: Instant,
-    },
-}
-
-/// What was delivered, since the counters were last taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Points that the database stored.
-    pub points_written: u64,
-    /// Points that went to `rejected/`.
-    pub points_rejected: u64,
-    /// Requests that have to be made again as they were.
-    pub retries: u64,
-}
-
-/// What [`Drain::drain_once`] achieved.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Drained {
-    /// Points that the database stored.
-    pub delivered: u64,
-    /// Points that went to `rejected/`.
-    pub rejected: u64,
-    /// Points that wait in sealed files.
-    pub waiting: u64,
-    /// Why they wait.
-    pub reason: Option<String>,
-}
-
-/// The last news of the database, kept in the state `drain` for `spool status`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastAnswer {
-    /// When it came; nothing before the first one.
-    pub time: Option<Timestamp>,
-    /// "delivered", or why not.
-    pub text: String,
 }
 
 /// After so many failures in a row, [`Drain::drain_once`] gives a database up that is away or busy: some 3 s by the
 /// [`policy::backoff`] when it refuses at once.
 pub const LAST_TRIES: u32 = 3;
-
-/// The state under which [`LastAnswer`] is kept.
-pub const STATE: &str = "drain";
 
 impl Drain {
     /// Delivers what waits in this spool, and will wait.
@@ -136,6 +59,10 @@ impl Drain {
             trouble: None,
             counters: Counters::default(),
             batch_bytes: BATCH_BYTES,
+            suspects: Suspects::default(),
+            passed: HashSet::new(),
+            passed_since: Instant::now(),
+            hurried: false,
             dice: rand::random::<f64>,
         }
     }
@@ -151,16 +78,35 @@ impl Drain {
     pub fn use_database(&mut self, influx: Influx) {
         self.influx = influx;
         self.batch_bytes = BATCH_BYTES;
+        self.suspects = Suspects::default();
         self.failures = 0;
         // Whatever is wrong next is news, even when it is what was wrong before.
         self.trouble = None;
         self.not_before = Instant::now();
     }
 
-    /// Forgets how long it was to wait: somebody is about to leave, and this is the last chance.
+    /// Forgets how long it was to wait, and the rate: somebody is about to leave, and this is the last chance.
     pub fn hurry(&mut self) {
+        self.hurried = true;
         self.failures = 0;
         self.not_before = Instant::now();
+    }
+
+    /// When the next step does something.
+    #[must_use]
+    pub const fn due(&self) -> Instant {
+        self.not_before
+    }
+
+    /// When the oldest of what waits was opened; nothing when nothing waits, or the disk does not say.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        format::opened(&self.spool.next(false, &HashSet::new()).ok()??)
+    }
+
+    /// How far the database's clock is ahead of ours, in ms; asks it.
+    pub async fn clock_offset_ms(&self) -> Option<i64> {
+        self.influx.clock_offset_ms().await
     }
 
     /// The spool that is drained: its limits are kept by the same process.
@@ -191,9 +137,20 @@ impl Drain {
         }
         let batch = self.sending.as_ref().and_then(|sending| sending.pending.last());
         let batch = batch.expect("invariant: a prepared file has a batch");
-        let answer = self.influx.write(&batch.text()).await;
-        let verdict = policy::judge(&answer, self.influx.place(), batch.is_least());
-        Ok(self.conclude(verdict))
+        let (began, is_least) = (Instant::now(), batch.is_least());
+        let written = self.influx.write(&batch.text()).await;
+        let mut verdict = policy::judge(&written.answer, self.influx.place(), is_least);
+        if let Verdict::NoBucket { reason } = verdict {
+            match self.influx.create_bucket().await {
+                Ok(()) => return Ok(Event::BucketCreated),
+                Err(why_not) => verdict = Verdict::Hold { reason: format!("{reason}; {why_not}") },
+            }
+        }
+        let event = self.conclude(verdict);
+        if !self.hurried {
+            self.not_before = self.not_before.max(began + pause(written.bytes, self.influx.rate()));
+        }
+        Ok(event)
     }
 
     /// Delivers until nothing waits, somebody has to change something, the database failed [`LAST_TRIES`] times in a row,
@@ -227,10 +184,20 @@ impl Drain {
         let mut sending = match self.sending.take() {
             Some(sending) => sending,
             None => {
-                let Some(name) = self.spool.oldest()? else { return Ok(Some(Event::Idle)) };
-                match self.begin(name)? {
-                    Ok(sending) => sending,
-                    Err(event) => return Ok(Some(event)),
+                if self.passed_since.elapsed() >= PASSED_OVER {
+                    self.passed.clear();
+                }
+                let recent_first = self.influx.order() == Order::RecentFirst;
+                let Some(name) = self.spool.next(recent_first, &self.passed)? else { return Ok(Some(Event::Idle)) };
+                match self.begin(name.clone()) {
+                    Ok(Ok(sending)) => sending,
+                    Ok(Err(event)) => return Ok(Some(event)),
+                    // One file that cannot be read does not hold up the others.
+                    Err(problem) => {
+                        self.passed_since = Instant::now();
+                        self.passed.insert(name);
+                        return Err(problem);
+                    }
                 }
             }
         };
@@ -277,23 +244,29 @@ impl Drain {
             }
             Verdict::Halve { message } => {
                 self.batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
-                self.counters.points_rejected += sending.divide(batch, &message, None);
+                self.counters.points_rejected += sending.divide(batch, &message, None, &mut self.suspects);
                 Event::Divided { message }
             }
             Verdict::Refused { message, dropped } => {
-                self.counters.points_rejected += sending.divide(batch, &message, dropped);
+                self.counters.points_rejected += sending.divide(batch, &message, dropped, &mut self.suspects);
                 Event::Divided { message }
             }
-            Verdict::Hold { reason } => {
+            Verdict::Hold { reason } | Verdict::NoBucket { reason } => {
                 sending.pending.push(batch);
                 // Whoever puts it right may lift a limit, too: what is read next is as large as at the start.
                 self.batch_bytes = BATCH_BYTES;
-                let until = Instant::now() + policy::HOLD;
+                self.failures = self.failures.saturating_add(1);
+                let until = Instant::now() + policy::hold(self.failures);
                 let news = self.stuck(&reason, until);
                 return Event::Holding { reason, news, until };
             }
-            Verdict::Retry { reason } => {
-                sending.pending.push(batch);
+            Verdict::Retry { reason, less } => {
+                if less {
+                    self.batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
+                    sending.halve(batch);
+                } else {
+                    sending.pending.push(batch);
+                }
                 let until = self.back_off();
                 let news = self.stuck(&reason, until);
                 return Event::BackingOff { reason, news, until };
@@ -332,5 +305,13 @@ impl Drain {
 
 /// A file that was deleted to keep within the archive's limits, and counted there.
 fn gone(name: String) -> Event {
-    Event::Finished { name, points: 0, rejected: 0 }
+    Event::Finished { name, points: 0, rejected: 0, message: None }
 }
+
+/// How long so many bytes take at a rate.
+fn pause(bytes: u64, rate: BitRate) -> Duration {
+    Duration::from_millis((bytes * 8_000).div_ceil(rate.0.max(1)))
+}
+
+/// So long a file that could not be read is passed over.
+const PASSED_OVER: Duration = Duration::from_secs(600);

@@ -9,18 +9,35 @@
 use std::{error::Error as _, io::Write, net::IpAddr, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use influxdb2::{Client, ClientBuilder, RequestError};
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use influxdb2::{
+    Client, ClientBuilder, RequestError, api::organization::ListOrganizationRequest, models::PostBucketRequest,
+};
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue};
 use thiserror::Error;
 
-use super::policy::Answer;
-use crate::config;
+use super::{clock, policy::Answer};
+use crate::{
+    config::{self, Order},
+    model::units::BitRate,
+};
 
-/// A bucket of a database.
+/// A bucket of a database, and how it is delivered to.
 #[derive(Debug)]
 pub struct Influx {
     client: Client,
+    config: config::InfluxDb,
+    timeouts: Timeouts,
     place: Place,
+}
+
+/// A request to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// What came back.
+    pub answer: Answer,
+    /// Size of the compressed body, in bytes.
+    pub bytes: u64,
 }
 
 /// Which bucket it is, in words that a person configured. Never holds a secret.
@@ -94,27 +111,10 @@ impl Influx {
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::Token);
         }
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let mut http = reqwest::ClientBuilder::new()
-            .default_headers(headers)
-            .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.total);
-        if is_loopback(url) {
-            // The proxy of the environment is for the outside world.
-            http = http.no_proxy();
-        }
-        for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
-            let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
-            http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
-        }
-        let builder = ClientBuilder::with_builder(http, &origin, &config.org, token);
-        // The certificates are only looked into here.
-        let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
-        let client = builder.build().map_err(error)?;
-        Ok(Self { client, place: Place { origin, org: config.org.clone(), bucket: config.bucket.clone() } })
+        let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let client = client(config, timeouts, gzip)?;
+        let place = Place { origin, org: config.org.clone(), bucket: config.bucket.clone() };
+        Ok(Self { client, config: config.clone(), timeouts, place })
     }
 
     /// Which bucket this is.
@@ -123,18 +123,104 @@ impl Influx {
         &self.place
     }
 
+    /// Which of the waiting files goes first.
+    #[must_use]
+    pub const fn order(&self) -> Order {
+        self.config.order
+    }
+
+    /// What may be sent at the most.
+    #[must_use]
+    pub const fn rate(&self) -> BitRate {
+        self.config.rate
+    }
+
     /// Sends lines, each ending in a newline, and tells what came back.
-    pub async fn write(&self, lines: &str) -> Answer {
+    pub async fn write(&self, lines: &str) -> Written {
         let body = gzip(lines.as_bytes());
-        match self.client.write_line_protocol(&self.place.org, &self.place.bucket, body).await {
+        let bytes = body.len() as u64;
+        let answer = match self.client.write_line_protocol(&self.place.org, &self.place.bucket, body).await {
             Ok(()) => Answer::Stored,
-            Err(RequestError::Http { status, text }) => Answer::Status { status: status.as_u16(), text },
-            Err(RequestError::ReqwestProcessing { source }) => Answer::Failed { problem: chain(source) },
-            Err(RequestError::Serializing { .. } | RequestError::Deserializing { .. }) => {
-                Answer::Failed { problem: "the client library could not make sense of it".to_owned() }
-            }
+            Err(error) => answer(error),
+        };
+        Written { answer, bytes }
+    }
+
+    /// Makes the bucket, which keeps points for ever, where the config says so; says why not otherwise.
+    ///
+    /// # Errors
+    /// What to do about it, in words for a person.
+    pub async fn create_bucket(&self) -> Result<(), String> {
+        let Place { org, bucket, .. } = &self.place;
+        if !self.config.create_bucket {
+            return Err("or set [influxdb] create-bucket = true".to_owned());
+        }
+        // A client of its own: the other one calls every body compressed.
+        let client = client(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
+        let refused = |error| match answer(error) {
+            Answer::Status { status, text } => format!("it could not be made: {status} ({text})"),
+            Answer::Failed { problem, .. } => format!("it could not be made: {problem}"),
+            Answer::Stored => "it could not be made".to_owned(),
+        };
+        let wanted = ListOrganizationRequest { org: Some(org.clone()), ..ListOrganizationRequest::default() };
+        let organizations = client.list_organizations(wanted).await.map_err(refused)?;
+        let id = organizations.orgs.into_iter().find(|found| found.name == *org).and_then(|found| found.id);
+        let Some(id) = id else { return Err(format!("it could not be made: there is no org {org:?}")) };
+        match client.create_bucket(Some(PostBucketRequest::new(id, bucket.clone()))).await {
+            Err(RequestError::Http { text, .. }) if text.contains("already exists") => Ok(()),
+            created => created.map_err(refused),
         }
     }
+
+    /// How far the database's clock is ahead of ours, in ms; nothing when it does not say.
+    pub async fn clock_offset_ms(&self) -> Option<i64> {
+        let http = http(&self.config, self.timeouts, HeaderMap::new()).ok()?.build().ok()?;
+        let sent = Timestamp::now();
+        let answer = http.head(format!("{}/ping", self.place.origin)).send().await.ok()?;
+        clock::offset_ms(answer.headers().get(DATE)?.to_str().ok()?, sent, Timestamp::now())
+    }
+}
+
+/// What a failed request means.
+fn answer(error: RequestError) -> Answer {
+    match error {
+        RequestError::Http { status, text } => Answer::Status { status: status.as_u16(), text },
+        RequestError::ReqwestProcessing { source } => {
+            Answer::Failed { timed_out: source.is_timeout() && !source.is_connect(), problem: chain(source) }
+        }
+        RequestError::Serializing { .. } | RequestError::Deserializing { .. } => {
+            let problem = "the client library could not make sense of it".to_owned();
+            Answer::Failed { problem, timed_out: false }
+        }
+    }
+}
+
+/// A client with these headers in each of its requests.
+fn client(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<Client, Error> {
+    let origin = config.url.origin().ascii_serialization();
+    let http = http(config, timeouts, headers)?;
+    // The certificates are only looked into here.
+    let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
+    ClientBuilder::with_builder(http, &origin, &config.org, config.token.reveal()).build().map_err(error)
+}
+
+/// How connections to the database are made.
+fn http(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
+    let mut http = reqwest::ClientBuilder::new()
+        .default_headers(headers)
+        .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.total);
+    if is_loopback(&config.url) {
+        // The proxy of the environment is for the outside world.
+        http = http.no_proxy();
+    }
+    for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
+        let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
+        http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
+    }
+    Ok(http)
 }
 
 /// The single certificates of a PEM text: the client takes one at a time.
@@ -184,13 +270,8 @@ mod tests {
     use crate::config::Secret;
 
     fn config(url: &str, token: &str, ca: Option<&str>) -> config::InfluxDb {
-        config::InfluxDb {
-            url: url.parse().unwrap(),
-            org: "dwg".to_owned(),
-            bucket: "bandprobe".to_owned(),
-            token: Secret::new(token),
-            extra_ca: ca.map(Into::into),
-        }
+        let database = config::InfluxDb::new(url.parse().unwrap(), "dwg", "bandprobe", Secret::new(token));
+        config::InfluxDb { extra_ca: ca.map(Into::into), ..database }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum Answer {
     Failed {
         /// What happened, without URL and secrets.
         problem: String,
+        /// Connected, and not answered in time.
+        timed_out: bool,
     },
 }
 
@@ -41,8 +43,13 @@ pub enum Verdict {
         /// How many lines it did not store, when it says so.
         dropped: Option<u64>,
     },
-    /// Nothing can be delivered until a person changes something: keep everything, try every [`HOLD`].
+    /// Nothing can be delivered until a person changes something: keep everything, try again after [`hold`].
     Hold {
+        /// What to change, and where.
+        reason: String,
+    },
+    /// As [`Verdict::Hold`], but what is missing is the bucket, which we may be able to make.
+    NoBucket {
         /// What to change, and where.
         reason: String,
     },
@@ -50,11 +57,17 @@ pub enum Verdict {
     Retry {
         /// What happened.
         reason: String,
+        /// Whether less at once may help: the answer took too long.
+        less: bool,
     },
 }
 
-/// How long to wait before a new try when a person has to change something.
-pub const HOLD: Duration = Duration::from_secs(60);
+/// How long to wait before a new try when a person has to change something, after so many in vain (the first is 1): 5 s,
+/// doubled up to a minute, because who has just started the worker is most likely mending it.
+#[must_use]
+pub fn hold(failures: u32) -> Duration {
+    HOLD_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(HOLD_MOST)
+}
 
 /// What an answer means. 400 and 422 are about lines (InfluxDB 2.9.1: a line that does not parse is a 400 that stores
 /// nothing of its batch; a wrong field type or a point older than the retention is a 422 that stores the other lines).
@@ -66,37 +79,43 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let Place { origin, org, bucket } = place;
     let (status, text) = match answer {
         Answer::Stored => return Verdict::Delivered,
-        Answer::Failed { problem } => {
-            return Verdict::Retry { reason: format!("{origin}: {}", made_printable(problem)) };
+        Answer::Failed { problem, timed_out } => {
+            return Verdict::Retry { reason: format!("{origin}: {}", made_printable(problem)), less: *timed_out };
         }
         Answer::Status { status, text } => (*status, text),
     };
     let (is_about_lines, dropped, text) = (influx_message(text).is_some(), dropped(text), said(text));
-    let hold = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
+    let held = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
     match status {
         400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
         413 if is_about_lines || !least => Verdict::Halve { message: text },
-        413 => hold(
+        413 => held(
             "even the smallest batch is too large for this server, which does not answer like InfluxDB; raise the limit \
              of the proxy before it, or correct [influxdb] url"
                 .to_owned(),
         ),
-        401 => hold("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
-        403 => hold(format!(
+        401 => held("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
+        403 => held(format!(
             "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into \
              [influxdb] token-file"
         )),
-        404 => hold(format!(
-            "create the bucket {bucket:?} in org {org:?}, or correct [influxdb] bucket, org or url; the token must be \
-             allowed to see both"
-        )),
-        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{origin} answered {status} ({text})") },
-        200..=399 => hold(
+        // 2.x: `organization name "x" not found`, and for the bucket `bucket "x" not found`.
+        404 if text.contains("organization") => {
+            held(format!("there is no org {org:?}, or the token does not see it; correct [influxdb] org"))
+        }
+        404 => Verdict::NoBucket {
+            reason: format!(
+                "{origin} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
+                 bucket, org or url; the token must be allowed to see both"
+            ),
+        },
+        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{origin} answered {status} ({text})"), less: false },
+        200..=399 => held(
             "this is not InfluxDB but a captive portal, a proxy or another server; sign in to the network, or correct \
              [influxdb] url"
                 .to_owned(),
         ),
-        _ => hold("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
+        _ => held("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
     }
 }
 
@@ -129,6 +148,8 @@ fn dropped(text: &str) -> Option<u64> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+const HOLD_FIRST: Duration = Duration::from_secs(5);
+const HOLD_MOST: Duration = Duration::from_secs(60);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MOST: Duration = Duration::from_secs(60);
 /// Of a server's text, in characters.
@@ -147,12 +168,13 @@ mod tests {
     fn only_204_is_delivered_and_each_other_answer_has_its_meaning() {
         let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
         assert_eq!(judge(&Answer::Stored, &place, false), Verdict::Delivered);
-        let down = judge(&Answer::Failed { problem: "connection refused".into() }, &place, false);
-        assert_eq!(down, Verdict::Retry { reason: "http://db:8086: connection refused".into() });
+        let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
+        let down = judge(&refused, &place, false);
+        assert_eq!(down, Verdict::Retry { reason: "http://db:8086: connection refused".into(), less: false });
         for status in [408, 429, 500, 502, 503, 504, 599] {
             assert!(matches!(verdict(status, ""), Verdict::Retry { .. }), "{status}");
         }
-        for status in [400, 422, 200, 201, 202, 206, 301, 302, 307, 401, 402, 403, 404, 405, 418, 411] {
+        for status in [400, 422, 200, 201, 202, 206, 301, 302, 307, 401, 402, 403, 405, 418, 411] {
             assert!(matches!(verdict(status, "<html>"), Verdict::Hold { .. }), "{status}");
         }
         assert_eq!(verdict(413, ""), Verdict::Halve { message: "no text".into() });
@@ -181,12 +203,15 @@ mod tests {
         for (status, text, expected) in [
             (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
+            (404, r#"{"message":"organization name \"dwg\" not found"}"#, r#"there is no org "dwg""#),
             (403, "", r#"may not write to bucket "bandprobe""#),
             (302, "", "captive portal"),
             (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),
             (200, "<html>\n <title>Sign in", "200 (<html> <title>Sign in): this is not InfluxDB"),
         ] {
-            let Verdict::Hold { reason } = verdict(status, text) else { panic!("{status}") };
+            let (Verdict::Hold { reason } | Verdict::NoBucket { reason }) = verdict(status, text) else {
+                panic!("{status}")
+            };
             assert!(reason.contains(expected) && reason.contains("http://db:8086"), "{reason}");
         }
     }
@@ -198,6 +223,13 @@ mod tests {
         assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
         let unparsed = Verdict::Refused { message: "unable to parse 'x'".into(), dropped: None };
         assert_eq!(verdict(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
+    }
+
+    #[test]
+    fn a_hold_grows_to_a_minute() {
+        for (failures, seconds) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (u32::MAX, 60)] {
+            assert_eq!(hold(failures), Duration::from_secs(seconds), "{failures}");
+        }
     }
 
     #[test]

@@ -1,11 +1,42 @@
 //! One file on its way: read in batches, divided where the database refuses, moved when all of it is answered.
 
-use super::drain::Event;
+use std::collections::HashSet;
+
+use super::event::Event;
 use crate::archive::{
     Error,
     file::{FileLines, What},
     spool::{Rejected, Spool},
 };
+
+/// Series of which the database refused a point: most likely it will refuse the next one too. So they are sent apart from
+/// the others when a batch is refused, and a source that is bad for long costs two requests a batch instead of a search.
+#[derive(Debug, Default)]
+pub(super) struct Suspects(HashSet<String>);
+
+impl Suspects {
+    fn note(&mut self, line: &str) {
+        // Whoever has that many bad sources is searched for the others.
+        if self.0.len() < MOST_SUSPECTS {
+            self.0.insert(series(line).to_owned());
+        }
+    }
+
+    fn has(&self, line: &str) -> bool {
+        self.0.contains(series(line))
+    }
+}
+
+/// Measurement and tags: up to the first space that is not escaped.
+fn series(line: &str) -> &str {
+    let mut escaped = false;
+    let end = line.find(|c| {
+        let ends = c == ' ' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    &line[..end.unwrap_or(line.len())]
+}
 
 /// A file on its way.
 #[derive(Debug)]
@@ -30,6 +61,10 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    fn of(lines: Vec<String>) -> Self {
+        Self { bytes: lines.iter().map(|line| line.len() + 1).sum(), lines }
+    }
+
     fn push(&mut self, line: String) {
         self.bytes += line.len() + 1;
         self.lines.push(line);
@@ -75,19 +110,28 @@ impl Sending {
 
     /// Splits a batch that was not taken; a line that is alone is quarantined, and so is a batch of which the server
     /// says that it dropped all. Returns how many lines that were.
-    pub(super) fn divide(&mut self, mut batch: Batch, message: &str, dropped: Option<u64>) -> u64 {
+    pub(super) fn divide(&mut self, batch: Batch, message: &str, dropped: Option<u64>, suspects: &mut Suspects) -> u64 {
         let count = batch.lines.len();
         if count == 1 || dropped == Some(count as u64) {
+            batch.lines.iter().for_each(|line| suspects.note(line));
             let rejected = batch.lines.into_iter().map(|line| Rejected { line, message: message.to_owned() });
             self.rejected.extend(rejected);
             return count as u64;
         }
-        let mut later = Batch::default();
-        batch.lines.split_off(count / 2).into_iter().for_each(|line| later.push(line));
-        batch.bytes -= later.bytes;
-        self.pending.push(later);
-        self.pending.push(batch);
+        let (bad, good): (Vec<_>, Vec<_>) = batch.lines.into_iter().partition(|line| suspects.has(line));
+        if bad.is_empty() || good.is_empty() {
+            self.halve(Batch::of([bad, good].concat()));
+        } else {
+            self.pending.extend([Batch::of(bad), Batch::of(good)]);
+        }
         0
+    }
+
+    /// Splits a batch that was too much at once, or that has to be searched.
+    pub(super) fn halve(&mut self, mut batch: Batch) {
+        let later = batch.lines.split_off(batch.lines.len() / 2);
+        self.pending
+            .extend([Batch::of(later), Batch::of(batch.lines)].into_iter().filter(|half| !half.lines.is_empty()));
     }
 
     /// Moves the file to where it belongs once all of it is answered. Quarantined lines are safe before it moves.
@@ -101,7 +145,8 @@ impl Sending {
             return Ok(Event::SetAside { name, damage, points: self.unreadable });
         }
         spool.delivered(&name)?;
-        Ok(Event::Finished { name, points: self.points, rejected: self.rejected.len() as u64 })
+        let message = self.rejected.last().map(|last| last.message.clone());
+        Ok(Event::Finished { name, points: self.points, rejected: self.rejected.len() as u64, message })
     }
 }
 
@@ -116,3 +161,23 @@ const BATCH_LINES: usize = 5000;
 pub(super) const BATCH_BYTES: usize = 1_000_000;
 /// A server that refuses even this is not about sizes.
 pub(super) const LEAST_BATCH_BYTES: usize = 1000;
+/// So many series are remembered as bad.
+const MOST_SUSPECTS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_series_ends_at_the_first_free_space() {
+        for (line, expected) in [
+            ("m,a=b v=1i 2", "m,a=b"),
+            ("m,a=b\\ c,d=e v=\"x y\" 2", "m,a=b\\ c,d=e"),
+            ("m,a=b\\\\ v=1i", "m,a=b\\\\"),
+            ("nothing", "nothing"),
+            ("", ""),
+        ] {
+            assert_eq!(series(line), expected, "{line}");
+        }
+    }
+}

@@ -81,6 +81,12 @@ impl Gate {
         permit.await.expect("invariant: a waiter is granted or still queued")
     }
 
+    /// Does a heavy transfer use the uplink now?
+    #[must_use]
+    pub fn has_heavy(&self) -> bool {
+        self.lock().using_uplink(Weight::Heavy) > 0
+    }
+
     /// Grants whatever is possible now.
     fn grant(&self) {
         loop {
@@ -238,8 +244,10 @@ mod tests {
         let mut heavy = Box::pin(gate.acquire(Weight::Heavy, &b));
         assert!(now(&mut heavy).await.is_none(), "a light one runs");
         assert!(now(gate.acquire(Weight::Light, &c)).await.is_none(), "a heavy one waits first");
+        assert!(!gate.has_heavy(), "it waits");
         drop(light);
         let heavy = now(heavy).await.expect("its turn");
+        assert!(gate.has_heavy());
         assert!(now(gate.acquire(Weight::Light, &c)).await.is_none());
         assert!(now(gate.acquire(Weight::Heavy, &c)).await.is_none());
         assert!(!heavy.was_concurrent(Instant::now()));

@@ -69,6 +69,13 @@ impl Point {
         }
     }
 
+    /// Sets an integer field that may be negative, unless there is nothing to say.
+    pub fn signed(&mut self, field: Field, value: Option<i64>) {
+        if let Some(value) = value {
+            self.set(field, Value::Integer(value));
+        }
+    }
+
     /// Sets a float field, unless there is nothing to say.
     pub fn float(&mut self, field: Field, value: Option<f64>) {
         if let Some(value) = value.filter(|value| value.is_finite()) {

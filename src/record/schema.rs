@@ -192,6 +192,7 @@ measurement! {
         CPU "cpu_us" Integer "µs"
         RSS "rss_bytes" Integer "bytes"
         NODES "nodes" Integer "1"
+        CLOCK_OFFSET "clock_offset_ms" Integer "ms"
         VERSION "version" Text ""
         CONFIG_HASH "config_hash" Text ""
     }

@@ -55,6 +55,8 @@ pub struct WorkerGauges {
     pub rss: Option<Bytes>,
     /// Nodes on the schedule.
     pub nodes: u64,
+    /// How far the database's clock is ahead of ours, within half a second.
+    pub clock_offset_ms: Option<i64>,
     /// Our version.
     pub version: String,
     /// Tells configs apart.
@@ -89,6 +91,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
     point.integer(schema::SPOOL_AGE, gauges.spool_age.map(|age| age.as_secs()));
     point.integer(schema::CPU, gauges.cpu.map(|time| time.0));
     point.integer(schema::RSS, gauges.rss.map(|size| size.0));
+    point.signed(schema::CLOCK_OFFSET, gauges.clock_offset_ms);
     point.text(schema::VERSION, Some(&gauges.version));
     point.text(schema::CONFIG_HASH, Some(&gauges.config_hash));
     point

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::{
     archive::{self, log::Writer, recover::recover, status::status},
     config::Config,
-    deliver::{drain::Drained, influx},
+    deliver::{event::Drained, influx},
     model::sample::Sample,
     net::dial::{Dialer, DialerError},
     probe::{Prober, gate::Gate, identity::user_agent},
@@ -21,7 +21,7 @@ use crate::{
 use super::{
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
-    shipping::Shipping,
+    shipping::{Reread, Shipping},
     tally::Tally,
 };
 
@@ -67,11 +67,11 @@ pub struct Stopped {
 
 impl Pipeline {
     /// Starts it: takes over what a killed process left, then waits for samples. `on_recorded` is told of each one once it
-    /// is in the archive.
+    /// is in the archive; `reread` is asked for `[influxdb]` while delivery waits for a person to mend it.
     ///
     /// # Errors
     /// When a part cannot start; nothing is left running then.
-    pub fn start(config: &Config, on_recorded: OnRecorded) -> Result<Self, StartError> {
+    pub fn start(config: &Config, on_recorded: OnRecorded, reread: Reread) -> Result<Self, StartError> {
         let dialer = Dialer::new(&config.network)?;
         let dir = &config.archive.dir;
         let writer = Writer::open(dir)?;
@@ -83,7 +83,8 @@ impl Pipeline {
                 "took over results of a killed process"
             );
         }
-        let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref())?;
+        let gate = Gate::new(&config.limits);
+        let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
         let tally = Tally::default();
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
         let measuring = Measuring::start()?;
@@ -104,7 +105,7 @@ impl Pipeline {
         });
         let prober = Prober {
             dialer,
-            gate: Gate::new(&config.limits),
+            gate,
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };

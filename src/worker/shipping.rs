@@ -1,26 +1,42 @@
 //! Delivery in the background, and the archive kept within its limits, by the one process that holds the spool.
+//!
+//! Nothing is sent beside a heavy transfer, unless what waits is [`OLD`]: a backlog must not look like a slow node, and
+//! must not wait for ever on a worker that is always busy.
 
 use std::{path::PathBuf, time::Duration};
 
-use jiff::Timestamp;
-use tokio::time::{Instant, sleep};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     archive::{self, recover::recover, retain, spool::Spool},
-    config::{Archive, InfluxDb},
+    config::{Archive, InfluxDb, problem::Problems},
     deliver::{
-        drain::{Counters, Drain, Drained, Event},
+        clock::TOLERANCE_MS,
+        drain::Drain,
+        event::{Counters, Drained, Event},
         influx::Influx,
     },
+    probe::gate::Gate,
 };
 
+mod news;
+
 use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
+
+/// Reads `[influxdb]` anew: whoever mended the token need not restart us.
+pub type Reread = Box<dyn Fn() -> Result<Option<InfluxDb>, Problems> + Send>;
 
 /// What becomes of sealed files while this process lives.
 pub(super) struct Shipping {
     dir: PathBuf,
     database: Option<InfluxDb>,
+    reread: Reread,
+    gate: Gate,
     role: Role,
+    news: news::News,
+    /// When the database's clock is looked at next.
+    clock_due: Instant,
     /// What was delivered so far.
     shipped: Counters,
 }
@@ -37,9 +53,22 @@ enum Role {
 
 impl Shipping {
     /// Takes the spool, unless another process has it.
-    pub(super) fn new(archive: &Archive, database: Option<&InfluxDb>) -> Result<Self, StartError> {
-        let (dir, database) = (archive.dir.clone(), database.cloned());
-        let mut shipping = Self { dir, database, role: Role::LeftTo(String::new()), shipped: Counters::default() };
+    pub(super) fn new(
+        archive: &Archive,
+        database: Option<&InfluxDb>,
+        reread: Reread,
+        gate: Gate,
+    ) -> Result<Self, StartError> {
+        let mut shipping = Self {
+            dir: archive.dir.clone(),
+            database: database.cloned(),
+            reread,
+            gate,
+            role: Role::LeftTo(String::new()),
+            news: news::News::default(),
+            clock_due: Instant::now(),
+            shipped: Counters::default(),
+        };
         shipping.claim()?;
         Ok(shipping)
     }
@@ -53,15 +82,7 @@ impl Shipping {
                 self.keep_house(archive, tally);
             }
             match &mut self.role {
-                Role::Deliver(drain) => {
-                    deliver(drain, inbox).await;
-                    let counters = self.count();
-                    tally.count(|total| {
-                        total.points_written += counters.points_written;
-                        total.points_rejected += counters.points_rejected;
-                        total.retries += counters.retries;
-                    });
-                }
+                Role::Deliver(_) => self.deliver(inbox, tally).await,
                 Role::Keep(_) => sleep(HOUSEKEEPING).await,
                 Role::LeftTo(_) => {
                     sleep(CLAIM_AGAIN).await;
@@ -70,6 +91,73 @@ impl Shipping {
                     }
                 }
             }
+        }
+    }
+
+    /// One step of the drain, when it is due and disturbs nobody.
+    async fn deliver(&mut self, inbox: &Inbox, tally: &Tally) {
+        let Role::Deliver(drain) = &mut self.role else { return };
+        sleep_until(drain.due()).await;
+        until_harmless(&self.gate, || drain.oldest()).await;
+        let step = drain.step().await;
+        self.news.tell(&step);
+        let counters = self.count();
+        tally.count(|total| {
+            total.points_written += counters.points_written;
+            total.points_rejected += counters.points_rejected;
+            total.retries += counters.retries;
+        });
+        match step {
+            Ok(Event::Idle) => {
+                // Nothing waits: what has been written meanwhile may go at once.
+                inbox.seal();
+                sleep(IDLE).await;
+            }
+            Ok(Event::Sent { .. }) => self.compare_clocks(tally).await,
+            Ok(Event::Holding { until, .. }) => self.hold(until).await,
+            _ => {}
+        }
+    }
+
+    /// Waits for whoever has to change something; a changed config is tried at once.
+    async fn hold(&mut self, until: Instant) {
+        while Instant::now() < until {
+            sleep_until(until.min(Instant::now() + REREAD)).await;
+            let new = match (self.reread)() {
+                Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
+                Err(problems) => {
+                    self.news.unreadable(&problems);
+                    None
+                }
+            };
+            let (Some(new), Role::Deliver(drain)) = (new, &mut self.role) else { continue };
+            match Influx::new(&new) {
+                Ok(influx) => {
+                    tracing::info!("[influxdb] has changed: delivery goes on with it");
+                    drain.use_database(influx);
+                    self.database = Some(new);
+                    return;
+                }
+                Err(error) => self.news.unreadable(&error),
+            }
+        }
+    }
+
+    /// Asks for the database's clock once in a while; a wrong clock hides points.
+    async fn compare_clocks(&mut self, tally: &Tally) {
+        let Role::Deliver(drain) = &mut self.role else { return };
+        if Instant::now() < self.clock_due {
+            return;
+        }
+        self.clock_due = Instant::now() + COMPARE_CLOCKS;
+        let offset = drain.clock_offset_ms().await;
+        tally.note_clock_offset(offset);
+        if let Some(offset) = offset.filter(|offset| offset.abs() > TOLERANCE_MS) {
+            let (seconds, direction) = (offset.abs() / 1000, if offset > 0 { "behind" } else { "ahead of" });
+            tracing::warn!(
+                "our clock is {seconds} s {direction} the database's: points land at the wrong time, and dashboards miss \
+                 them; let NTP set the clocks of both machines"
+            );
         }
     }
 
@@ -159,33 +247,60 @@ impl Shipping {
     }
 }
 
-/// One step of the drain, with its news told once.
-async fn deliver(drain: &mut Drain, inbox: &Inbox) {
-    match drain.step().await {
-        Ok(Event::Idle) => {
-            // Nothing waits: what has been written meanwhile may go at once.
-            inbox.seal();
-            sleep(IDLE).await;
-        }
-        Ok(Event::Sent { points }) => tracing::debug!(points, "delivered"),
-        Ok(Event::Finished { name, points, rejected }) => tracing::debug!(name, points, rejected, "file delivered"),
-        Ok(Event::Divided { message }) => tracing::warn!("InfluxDB refuses a batch, sending it in parts: {message}"),
-        Ok(Event::SetAside { name, damage, points }) => {
-            tracing::error!(name, points, "damaged file set aside in rejected/: {damage}");
-        }
-        Ok(Event::Holding { reason, news: true, .. }) => {
-            tracing::error!("delivery stands still, results are kept: {reason}")
-        }
-        Ok(Event::BackingOff { reason, news: true, .. }) => {
-            tracing::warn!("delivery waits, results are kept: {reason}")
-        }
-        Ok(Event::Holding { .. } | Event::BackingOff { .. }) => {}
-        Err(error) => tracing::error!("delivery: {error}"),
+/// Waits while a heavy transfer is measured and the oldest of what waits is not old.
+async fn until_harmless(gate: &Gate, oldest: impl Fn() -> Option<Timestamp>) {
+    let is_old = |oldest| Timestamp::now().duration_since(oldest) >= OLD;
+    while gate.has_heavy() && !oldest().is_some_and(is_old) {
+        sleep(LOOK).await;
     }
 }
 
+/// Older than this, what waits is delivered beside heavy transfers as well. A heavy transfer takes a minute at the most.
+const OLD: SignedDuration = SignedDuration::from_mins(10);
+/// How often a heavy transfer is looked at for its end.
+const LOOK: Duration = Duration::from_millis(100);
+/// How often a config that may have been mended is read.
+const REREAD: Duration = Duration::from_secs(5);
+const COMPARE_CLOCKS: Duration = Duration::from_secs(600);
 /// How often the spool is looked at while nothing waits.
 const IDLE: Duration = Duration::from_secs(1);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// How often a spool that another process has is asked for.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        config::Limits,
+        model::{probe::Weight, units::Bytes},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn delivery_waits_for_heavy_transfers_unless_its_backlog_is_old() {
+        let gate = Gate::new(&Limits {
+            vantages: 1,
+            bytes_per_day: Bytes(1),
+            bytes_per_node_per_day: Bytes(1),
+            heavy_transfers: 1,
+            light_transfers: 1,
+            transfers_per_node: 1,
+        });
+        let ago = |minutes| move || Some(Timestamp::now() - SignedDuration::from_mins(minutes));
+        let waits = async |oldest: &dyn Fn() -> Option<Timestamp>| {
+            timeout(Duration::from_secs(60), until_harmless(&gate, oldest)).await.is_err()
+        };
+        let light = gate.acquire(Weight::Light, &"a".into()).await;
+        assert!(!waits(&ago(1)).await, "light ones are many and small");
+        drop(light);
+        let heavy = gate.acquire(Weight::Heavy, &"a".into()).await;
+        assert!(waits(&ago(9)).await && waits(&|| None).await);
+        assert!(!waits(&ago(10)).await);
+        drop(heavy);
+        assert!(!waits(&ago(9)).await);
+    }
+}

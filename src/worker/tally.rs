@@ -32,6 +32,8 @@ pub(super) struct Counts {
     counters: WorkerCounters,
     /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
+    /// How far the database's clock was ahead of ours when it was last asked.
+    clock_offset_ms: Option<i64>,
 }
 
 impl Tally {
@@ -51,9 +53,16 @@ impl Tally {
         }
     }
 
+    /// Notes how far the database's clock is ahead of ours, in ms; nothing when it did not say.
+    pub fn note_clock_offset(&self, ms: Option<i64>) {
+        self.lock().clock_offset_ms = ms;
+    }
+
     /// What was counted since it was last taken.
     pub(super) fn take(&self) -> Counts {
-        std::mem::take(&mut *self.lock())
+        let mut counts = self.lock();
+        let clock_offset_ms = counts.clock_offset_ms;
+        std::mem::replace(&mut *counts, Counts { clock_offset_ms, ..Counts::default() })
     }
 
     /// Counts what could not be told once more, for the next time.
@@ -84,6 +93,7 @@ impl Counts {
             cpu: cpu_time(),
             rss: resident(),
             nodes: config.nodes.len() as u64,
+            clock_offset_ms: self.clock_offset_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
         };

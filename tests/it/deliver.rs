@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
+mod backlog;
+mod bucket;
 mod database;
 mod server;
 
@@ -19,9 +21,9 @@ use bandprobe::{
     archive::{log::Writer, reader, spool::Spool, state, status::status},
     config::{self, Secret},
     deliver::{
-        drain::{Counters, Drain, Drained, Event, LastAnswer, STATE},
+        drain::Drain,
+        event::{Counters, Drained, Event, LastAnswer, STATE},
         influx::{Influx, Timeouts},
-        policy,
     },
 };
 use flate2::read::GzDecoder;
@@ -159,15 +161,15 @@ async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
 }
 
 #[tokio::test]
-async fn a_hold_lasts_a_minute_or_until_the_database_is_replaced() {
+async fn a_hold_grows_and_ends_when_the_database_is_replaced() {
     let server = Server::start(vec![answer(401, ""), answer(401, ""), NO_CONTENT.to_owned()]);
     let dir = spooled(2);
     let mut drain = drain(dir.path(), &server.config());
-    for expected in [true, false] {
+    for (seconds, expected) in [(5, true), (10, false)] {
         let before = Instant::now();
         let event = drain.step().await.unwrap();
         let Event::Holding { news, until, .. } = event else { panic!("{event:?}") };
-        assert_eq!((news, until >= before + policy::HOLD), (expected, true));
+        assert_eq!((news, until >= before + Duration::from_secs(seconds)), (expected, true));
         // Time stands still only while no answer is awaited: it would run ahead to the request's timeout.
         tokio::time::pause();
         let early = tokio::time::timeout_at(until - Duration::from_millis(5), drain.step()).await;
@@ -275,13 +277,7 @@ async fn a_dropped_step_loses_nothing() {
 }
 
 fn config(port: u16) -> config::InfluxDb {
-    config::InfluxDb {
-        url: format!("http://127.0.0.1:{port}").parse().unwrap(),
-        org: "o".to_owned(),
-        bucket: "b".to_owned(),
-        token: Secret::new("secret"),
-        extra_ca: None,
-    }
+    config::InfluxDb::new(format!("http://127.0.0.1:{port}").parse().unwrap(), "o", "b", Secret::new("secret"))
 }
 
 fn influx(config: &config::InfluxDb) -> Influx {

@@ -79,13 +79,13 @@ impl Influxd {
     /// The configuration of a bucket that nobody made.
     pub(crate) fn missing_bucket(&self) -> config::InfluxDb {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        config::InfluxDb {
-            url: format!("http://127.0.0.1:{}", self.port).parse().unwrap(),
-            org: ORG.to_owned(),
-            bucket: format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed)),
-            token: Secret::new(TOKEN),
-            extra_ca: None,
-        }
+        let bucket = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        config::InfluxDb::new(
+            format!("http://127.0.0.1:{}", self.port).parse().unwrap(),
+            ORG,
+            &bucket,
+            Secret::new(TOKEN),
+        )
     }
 
     /// Makes a bucket that keeps points for so many seconds; 0 is for ever.
@@ -94,6 +94,17 @@ impl Influxd {
         let bucket = json!({"orgID": self.org_id, "name": name, "retentionRules": rules});
         let (status, answer) = self.request("POST", "/api/v2/buckets", Some(TOKEN), &bucket.to_string());
         assert_eq!(status, 201, "{answer}");
+    }
+
+    /// A token that may write to this bucket and nothing else.
+    pub(crate) fn token_for(&self, bucket: &str) -> String {
+        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={bucket}"), Some(TOKEN), "");
+        let id = parse(&answer)["buckets"][0]["id"].clone();
+        let permission = json!({"action": "write", "resource": {"type": "buckets", "id": id, "orgID": self.org_id}});
+        let wanted = json!({"orgID": self.org_id, "permissions": [permission]});
+        let (status, answer) = self.request("POST", "/api/v2/authorizations", Some(TOKEN), &wanted.to_string());
+        assert_eq!(status, 201, "{answer}");
+        parse(&answer)["token"].as_str().unwrap().to_owned()
     }
 
     /// Deletes a bucket with all that is in it.

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bandprobe::{
+    archive::log::Writer,
     config::{InfluxDb, Secret},
     demo::{Behaviour, IMAGE_ID, NodePlan, VIDEO_ID},
     model::units::BitRate,
@@ -146,14 +147,12 @@ fn nodes_that_do_not_fit_share_one_line() {
 #[test]
 fn logs_stay_whole_beside_progress() {
     let world = World::new(vec![slow("near")]);
-    let database = InfluxDb {
-        url: "http://127.0.0.1:1/".parse().unwrap(),
-        org: "o".to_owned(),
-        bucket: "b".to_owned(),
-        token: Secret::new("t"),
-        extra_ca: None,
-    };
+    let database = InfluxDb::new("http://127.0.0.1:1/".parse().unwrap(), "o", "b", Secret::new("t"));
     let config = world.config("here.toml", Some(&database), "");
+    // Old enough to be tried beside a heavy transfer.
+    let mut writer = Writer::open(&world.archive()).unwrap();
+    writer.append("2026-11-21T10:00:00Z".parse().unwrap(), b"m v=1i 1\n", 1).unwrap();
+    writer.seal().unwrap();
     let seen = Terminal::new(200, 60).with(UTF_8).run(&["once", "-c", config.to_str().unwrap()]);
     let screen = seen.screen();
     for words in ["/2 runs", "delivering"] {

@@ -5,14 +5,20 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{
-    super::{InfluxDb, Secret, file::Section},
+    super::{InfluxDb, Order, Secret, file::Section},
     Input, resolve,
 };
-use crate::model::target::{Endpoint, EndpointError};
+use crate::model::{
+    target::{Endpoint, EndpointError},
+    units::BitRate,
+};
 
 const MAX_NAME_CHARS: usize = 200;
 const MAX_TOKEN_BYTES: usize = 4_096;
 const MAX_CA_BYTES: usize = 1 << 20;
+/// Slower delivery falls behind any schedule: a batch of results would take longer than the request may.
+const LEAST_RATE: BitRate = BitRate(100_000);
+const ORDERS: [(&str, Order); 2] = [("oldest-first", Order::OldestFirst), ("recent-first", Order::RecentFirst)];
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Reads the section; `None` when it is left out, and when it was refused.
@@ -26,8 +32,12 @@ pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb
     let bucket = section.required("bucket", section.parse("bucket", name), "the bucket that takes the points");
     let token = token(&section, input);
     let extra_ca = certificates(&section, "ca-file", input);
+    let create_bucket = section.yes_or_no("create-bucket").unwrap_or(false);
+    let order = section.choice("order", &ORDERS).unwrap_or_default();
+    let rate = section.parse("rate", rate);
     section.done();
-    Some(InfluxDb { url: url?, org: org?, bucket: bucket?, token: token?, extra_ca })
+    let database = InfluxDb::new(url?, &org?, &bucket?, token?);
+    Some(InfluxDb { extra_ca, create_bucket, order, rate: rate.unwrap_or(database.rate), ..database })
 }
 
 /// The PEM text behind a key that names a file of certificates.
@@ -115,6 +125,16 @@ fn url(text: &str) -> Result<Url, String> {
     match endpoint.as_url().path() {
         "/" => Ok(endpoint.as_url().clone()),
         path => Err(format!("`{text}` has the path `{path}`: it has to be the root of a server")),
+    }
+}
+
+fn rate(text: &str) -> Result<BitRate, String> {
+    match text.parse() {
+        Ok(rate) if rate < LEAST_RATE => {
+            Err(format!("`{text}` is too little to deliver with: {LEAST_RATE} at the least"))
+        }
+        Ok(rate) => Ok(rate),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -107,19 +107,10 @@ fn tokens_are_for_one_bucket() {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let [worker, grafana] = [&tokens[0], &tokens[1]].map(|token| {
-        let database = |bucket: &str| config::InfluxDb {
-            url: url.parse().unwrap(),
-            org: ORG.to_owned(),
-            bucket: bucket.to_owned(),
-            token: Secret::new(token),
-            extra_ca: None,
-        };
+        let database = |bucket: &str| config::InfluxDb::new(url.parse().unwrap(), ORG, bucket, Secret::new(token));
         let write = |bucket| {
-            runtime.block_on(
-                Influx::new(&database(bucket))
-                    .unwrap()
-                    .write("bandprobe_worker,vantage=a,worker=a nodes=1i 1700000000000000000"),
-            )
+            let influx = Influx::new(&database(bucket)).unwrap();
+            runtime.block_on(influx.write("bandprobe_worker,vantage=a,worker=a nodes=1i 1700000000000000000")).answer
         };
         (write(ORG), write("first"))
     });

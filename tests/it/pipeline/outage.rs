@@ -125,3 +125,34 @@ fn a_worker_outlives_the_outage_of_its_database() {
     assert_eq!(stored(&server, &database.bucket), world.archived());
     assert_eq!(status(&world.archive()).unwrap().spool.points, 0);
 }
+
+/// A wrong token, put right in its file; a missing bucket, made by hand; both while the worker runs.
+#[test]
+fn what_a_person_mends_is_taken_up_without_a_restart() {
+    let Some(server) = influxd::shared() else { return };
+    type Mend<'a> = &'a (dyn Fn(&World, &InfluxDb) + Sync);
+    let token: Mend<'_> = &|world, _| drop(world.write("config.toml.token", influxd::TOKEN));
+    let bucket: Mend<'_> = &|_, database| server.create_bucket(&database.bucket, 0);
+    let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
+    thread::scope(|scope| {
+        for (broken, why, mend) in [
+            (wrong, "put a valid one into [influxdb] token-file", token),
+            (server.missing_bucket(), "create the bucket", bucket),
+        ] {
+            scope.spawn(move || {
+                let world = World::new(vec![sound("a")]);
+                let config = world.config("config.toml", Some(&broken), "");
+                let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
+                child.wait_for(why);
+                mend(&world, &broken);
+                until("it is delivered", || !stored(server, &broken.bucket).is_empty());
+                child.signal("TERM");
+                let ended = child.end();
+                assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+                assert_eq!(stored(server, &broken.bucket), world.archived(), "{why}");
+                assert_eq!(status(&world.archive()).unwrap().spool.points, 0);
+                assert!(!ended.stderr.contains("delivery stands still"), "said once: {}", ended.stderr);
+            });
+        }
+    });
+}

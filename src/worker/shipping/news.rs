@@ -1,0 +1,88 @@
+//! The news of delivery in the log: each once, however often it happens.
+
+use std::fmt;
+
+use crate::{archive, deliver::event::Event};
+
+/// What was told last.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Why points were refused.
+    refused: Option<String>,
+    /// What the disk said.
+    disk: Option<String>,
+    /// What is wrong with the config that was read anew.
+    config: Option<String>,
+    /// Does nothing go through?
+    stuck: bool,
+}
+
+impl News {
+    /// Tells what a step did, unless it was told before.
+    pub(super) fn tell(&mut self, step: &Result<Event, archive::Error>) {
+        let event = match step {
+            Ok(event) => event,
+            Err(error) => {
+                let said = error.to_string();
+                if self.disk.as_ref() != Some(&said) {
+                    tracing::error!("delivery: {said}");
+                }
+                self.disk = Some(said);
+                return;
+            }
+        };
+        match event {
+            Event::Idle => {}
+            Event::Sent { points } => {
+                self.disk = None;
+                if std::mem::take(&mut self.stuck) {
+                    tracing::info!("the database takes points again: delivering what waited");
+                }
+                tracing::debug!(points, "delivered");
+            }
+            Event::Divided { message } => tracing::debug!("InfluxDB refuses a batch, sending it in parts: {message}"),
+            Event::Finished { name, points, rejected, message } => {
+                tracing::debug!(name, points, rejected, "file delivered");
+                if let Some(message) = message {
+                    self.refused(*rejected, name, message);
+                }
+            }
+            Event::SetAside { name, damage, points } => {
+                tracing::error!(name, points, "damaged file, what cannot be trusted of it is in rejected/: {damage}");
+            }
+            Event::BucketCreated => tracing::info!("the bucket was missing, and has been made"),
+            Event::Holding { reason, news, .. } => {
+                self.stuck = true;
+                if *news {
+                    tracing::error!("delivery stands still, results are kept: {reason}");
+                }
+            }
+            Event::BackingOff { reason, news, .. } => {
+                self.stuck = true;
+                if *news {
+                    tracing::warn!("delivery waits, results are kept: {reason}");
+                }
+            }
+        }
+    }
+
+    /// Tells why a config that was read anew cannot be used.
+    pub(super) fn unreadable(&mut self, problem: &dyn fmt::Display) {
+        let said = problem.to_string();
+        if self.config.as_ref() != Some(&said) {
+            tracing::error!("the config was read again for [influxdb], and cannot be used: {said}");
+        }
+        self.config = Some(said);
+    }
+
+    /// A source that is bad for long would fill the log; the worker's own points have the count.
+    fn refused(&mut self, points: u64, name: &str, message: &str) {
+        if self.refused.as_deref() != Some(message) {
+            tracing::warn!(
+                points,
+                "InfluxDB refuses points, which are kept in rejected/{name}: {message}; `bandprobe spool list` shows them"
+            );
+            self.refused = Some(message.to_owned());
+        }
+    }
+}

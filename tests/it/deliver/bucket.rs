@@ -1,0 +1,64 @@
+//! A bucket that is not there, and a clock that is wrong.
+
+use bandprobe::deliver::clock::TOLERANCE_MS;
+
+use super::*;
+
+#[tokio::test]
+async fn a_missing_bucket_is_made_when_the_config_says_so() {
+    let Some(server) = influxd::shared() else { return };
+    let config = server.missing_bucket();
+    let dir = spooled(10);
+    let mut held = drain(dir.path(), &config);
+    let reason = held.drain_once(soon()).await.unwrap().reason.unwrap();
+    assert!(reason.ends_with("or set [influxdb] create-bucket = true"), "{reason}");
+    drop(held);
+
+    let create = config::InfluxDb { create_bucket: true, ..config.clone() };
+    let mut drain = drain(dir.path(), &create);
+    assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 10);
+    assert_eq!(server.count(&config.bucket, "m", "v"), 10);
+    // Two workers may find it missing at once: the second is told that it is there.
+    assert_eq!(influx(&create).create_bucket().await, Ok(()));
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_is_said() {
+    let Some(server) = influxd::shared() else { return };
+    let good = server.missing_bucket();
+    let nobodys = config::InfluxDb { org: "nobodys".to_owned(), create_bucket: true, ..good.clone() };
+    let narrow = server.token_for("first");
+    let powerless = config::InfluxDb { token: Secret::new(&narrow), create_bucket: true, ..good };
+    for (config, expected) in [(nobodys, "there is no org \"nobodys\""), (powerless, "it could not be made: ")] {
+        let dir = spooled(10);
+        let drained = drain(dir.path(), &config).drain_once(soon()).await.unwrap();
+        let reason = drained.reason.unwrap();
+        assert!(reason.contains(expected) && !reason.contains(&narrow), "{reason}");
+        assert_eq!(drained.waiting, 10);
+    }
+}
+
+#[tokio::test]
+async fn the_clocks_are_compared() {
+    let Some(server) = influxd::shared() else { return };
+    let offset = influx(&server.bucket()).clock_offset_ms().await.unwrap();
+    assert!(offset.abs() < TOLERANCE_MS, "{offset}: both are on this machine");
+
+    for (date, expected) in [("Mon, 23 Nov 2020 10:00:00 GMT", true), ("soon", false)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            write!(stream, "HTTP/1.1 204 No Content\r\ndate: {date}\r\nconnection: close\r\n\r\n").unwrap();
+            line
+        });
+        let offset = influx(&config(port)).clock_offset_ms().await;
+        assert_eq!(offset.is_some_and(|offset| offset < -86_400_000), expected, "{date}: {offset:?}");
+        assert_eq!(server.join().unwrap(), "HEAD /ping HTTP/1.1\r\n");
+    }
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(influx(&config(closed)).clock_offset_ms().await, None);
+}
