@@ -37,6 +37,8 @@ const BODY_METRICS: u64 = 5;
 const RATED_METRICS: u64 = 7;
 /// The worker's own point, each minute.
 const WORKER_POINTS_PER_DAY: f64 = 1_440.0;
+/// A point in the archive, in bytes: transfers take some 600, windows with their histogram 300 to 1,500.
+const POINT_BYTES: f64 = 650.0;
 
 /// The cost of a configuration, a day unless said otherwise.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,8 @@ pub struct Plan {
     pub points: f64,
     /// Series in the database while all is well.
     pub series: u64,
+    /// What the points take in the archive.
+    pub archived: Bytes,
     /// Nodes with images of unknown size, whose size is assumed.
     pub assumed_images: usize,
     /// What does not fit, and what to change.
@@ -116,12 +120,14 @@ impl Plan {
         let sum = |of: fn(&Pair) -> f64| all.iter().map(of).sum::<f64>();
         let rate = config.vantage.uplink.map_or(ASSUMED_RATE, |uplink| uplink.min(ASSUMED_RATE));
         let heavy_bits = 8.0 * sum(|pair| pair.runs * pair.heavy_bytes_per_run.0 as f64);
+        let points = WORKER_POINTS_PER_DAY + sum(|pair| pair.points);
         let mut plan = Self {
             runs: sum(|pair| pair.runs),
             bytes: bytes(sum(|pair| pair.runs * pair.bytes_per_run.0 as f64)),
             heavy_minutes_per_hour: heavy_bits / rate.0 as f64 / 60.0 / 24.0,
             rate,
-            points: WORKER_POINTS_PER_DAY + sum(|pair| pair.points),
+            points,
+            archived: bytes(points * POINT_BYTES),
             series: 1 + all.iter().map(|pair| pair.series).sum::<u64>(),
             assumed_images: config.nodes.iter().filter(|node| is_assumed(node, config)).count(),
             misfits: Vec::new(),
@@ -316,6 +322,7 @@ node n2: 288 runs and up to 11.5 MB a day; 3.46 GB a month from all 10 vantages
 downloads: 600 runs and up to 212 MB of 5.00 GB a day
 uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
 database: up to 3,984 points a day in 52 series while all is well
+archive: about 2.59 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 772 days in 2.00 GB
 assumed: 32.0 kB for images whose size is not given (1 node)
 
 The plan fits its limits.

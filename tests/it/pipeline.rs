@@ -4,4 +4,5 @@ mod budget;
 mod delivery;
 mod killed;
 mod outage;
+mod proxy;
 mod stopped;

@@ -111,6 +111,16 @@ impl Text<'_> {
             "database: up to {points} points a day in {} series while all is well",
             grouped(plan.series as f64)
         )?;
+        let archive = &self.config.archive;
+        let days = archive.max_size.0 / plan.archived.0.max(1);
+        writeln!(
+            f,
+            "archive: about {} a day, kept for {} after delivery; holds an outage of InfluxDB of up to {} in {}",
+            plan.archived,
+            spelled(archive.keep),
+            counted(usize::try_from(days).unwrap_or(usize::MAX), "day"),
+            archive.max_size
+        )?;
         match plan.assumed_images {
             0 => Ok(()),
             nodes => {

@@ -1,0 +1,57 @@
+//! A database behind the proxy of the environment.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpListener,
+    sync::mpsc,
+    thread,
+};
+
+use bandprobe::config::{InfluxDb, Secret};
+
+use crate::process::{Child, World, command, sound};
+
+/// Takes every request for the database itself; tells the request lines.
+fn proxy() -> (u16, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, asked) = mpsc::channel();
+    thread::spawn(move || {
+        for mut socket in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(socket.try_clone().unwrap());
+            let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
+            reader.read_line(&mut request).unwrap();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                let header = line.to_ascii_lowercase();
+                length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+                line.clear();
+            }
+            let _ = reader.take(length).read_to_end(&mut Vec::new());
+            let _ = sender.send(request);
+            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (port, asked)
+}
+
+#[test]
+fn delivery_goes_through_the_proxy_of_the_environment_and_probing_does_not() {
+    let (port, asked) = proxy();
+    let world = World::new(vec![sound("a")]);
+    let database =
+        InfluxDb::new("http://influxdb.invalid:8086/".parse().unwrap(), "dwg", "bandprobe", Secret::new("t"));
+    let config = world.config("config.toml", Some(&database), "");
+    let proxy = format!("http://127.0.0.1:{port}");
+    let mut once = command(&["once", "-c", config.to_str().unwrap()]);
+    let ended = Child::spawn(once.env("HTTP_PROXY", &proxy).env("http_proxy", &proxy)).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("points delivered to http://influxdb.invalid:8086/"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("wait"), "{}", ended.stderr);
+    let asked: Vec<_> = asked.try_iter().collect();
+    assert!(!asked.is_empty());
+    let write = "POST http://influxdb.invalid:8086/api/v2/write?bucket=bandprobe&org=dwg&precision=ns HTTP/1.1";
+    let ping = "HEAD http://influxdb.invalid:8086/ping HTTP/1.1";
+    assert!(asked.iter().all(|line| [write, ping].contains(&line.trim())), "{asked:?}");
+}
