@@ -17,10 +17,10 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use super::transfer_point::{FIELDS, Raw, TAGS, TransferPoint};
+use super::transfer_point::{FIELDS, TAGS, TransferPoint};
 use crate::{
     model::text::printable,
-    record::{line::nanoseconds, schema::transfer as schema},
+    record::{line::nanoseconds, parse::Raw, schema::transfer as schema},
 };
 
 /// The requests that fetch all transfers of a time, one after the other.

@@ -16,6 +16,7 @@ use crate::{
         units::{BitRate, Micros},
     },
     record::{
+        parse::Raw,
         point::{Point, TAG_CHARS, Value},
         schema::{Field, NONE, Tag, transfer as schema},
         transfer::outcome,
@@ -51,17 +52,6 @@ pub struct TransferPoint {
     pub goodput: Option<BitRate>,
     /// Reasons for distrust, those that we know.
     pub flags: Flags,
-}
-
-/// A value as the outside wrote it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Raw<'a> {
-    /// A tag or a string.
-    Text(Cow<'a, str>),
-    /// An integer.
-    Integer(i64),
-    /// A number with a fraction.
-    Float(f64),
 }
 
 /// Why columns are no transfer that we understand.

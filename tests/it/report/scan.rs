@@ -1,9 +1,9 @@
 //! The reader of lines: what we wrote comes back, and whatever else there is does no harm.
 
 use bandprobe::{
-    record::{line as encoder, transfer::transfer, window::Windows},
+    record::{line as encoder, parse::MAX_LINE, transfer::transfer, window::Windows},
     report::{
-        scan::{Line, MAX_LINE, Scan, Seen, read},
+        scan::{Line, Scan, Seen, read},
         transfer_point::TransferPoint,
     },
 };

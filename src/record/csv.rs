@@ -1,0 +1,72 @@
+//! Comma-separated values: one measurement, a header row, a row a point, so that a spreadsheet or a data frame takes it as it
+//! is.
+//!
+//! The columns are those of the schema: `time` (RFC 3339, nanoseconds, UTC, as in NDJSON), all tags, all fields, in its
+//! order. What was not measured is an empty cell. A cell that holds a comma, a quote or a line break is quoted, and its
+//! quotes are doubled (RFC 4180, section 2). A row ends in a line feed alone: what awk, cut and sort take, where CRLF would
+//! leave a stray byte in the last column, and readers of CSV do too (W3C, "Model for Tabular Data and Metadata on the Web",
+//! section 8: CRLF and LF are both line terminators by default).
+
+use std::fmt::Write;
+
+use super::{
+    parse::{Parsed, Raw},
+    schema::Measurement,
+};
+
+/// Appends the header row, its line feed included.
+pub fn header(measurement: &Measurement, out: &mut String) {
+    out.push_str("time");
+    let tags = measurement.tags.iter().map(|tag| tag.0);
+    for name in tags.chain(measurement.fields.iter().map(|field| field.name)) {
+        out.push(',');
+        out.push_str(name);
+    }
+    out.push('\n');
+}
+
+/// Appends the row of a point of this measurement, its line feed included. Returns how many of its tags and fields have no
+/// column, and so are left out.
+pub fn row(measurement: &Measurement, point: &Parsed<'_>, out: &mut String) -> usize {
+    write(out, format_args!("{:.9}", point.time));
+    let mut known = 0;
+    for tag in measurement.tags {
+        out.push(',');
+        if let Some((_, value)) = point.tags.iter().find(|(key, _)| key == tag.0) {
+            known += 1;
+            cell(value, out);
+        }
+    }
+    for field in measurement.fields {
+        out.push(',');
+        if let Some((_, value)) = point.fields.iter().find(|(key, _)| key == field.name) {
+            known += 1;
+            match value {
+                Raw::Text(text) => cell(text, out),
+                Raw::Integer(integer) => write(out, format_args!("{integer}")),
+                Raw::Float(float) => write(out, format_args!("{float}")),
+            }
+        }
+    }
+    out.push('\n');
+    point.tags.len() + point.fields.len() - known
+}
+
+fn cell(text: &str, out: &mut String) {
+    if !text.contains([',', '"', '\r', '\n']) {
+        out.push_str(text);
+        return;
+    }
+    out.push('"');
+    for c in text.chars() {
+        if c == '"' {
+            out.push('"');
+        }
+        out.push(c);
+    }
+    out.push('"');
+}
+
+fn write(out: &mut String, text: std::fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("invariant: writing to a String does not fail");
+}

@@ -1,0 +1,131 @@
+//! Lines of line protocol read back, with no more knowledge of the schema than the lines have themselves.
+//!
+//! The files that they come from may be damaged, a stranger's, or of a newer version: whatever breaks the syntax is no
+//! point, and what the schema does not know is handed out all the same.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+/// A line taken apart, its escapes undone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed<'a> {
+    /// The measurement.
+    pub measurement: Cow<'a, str>,
+    /// Tags, in the order of the line.
+    pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    /// Fields, in the order of the line.
+    pub fields: Vec<(Cow<'a, str>, Raw<'a>)>,
+    /// When it was measured.
+    pub time: Timestamp,
+}
+
+/// A value as the outside wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Raw<'a> {
+    /// A tag or a string.
+    Text(Cow<'a, str>),
+    /// An integer.
+    Integer(i64),
+    /// A number with a fraction.
+    Float(f64),
+}
+
+/// The longest line, in bytes: InfluxDB's longest string, and as much again.
+pub const MAX_LINE: usize = 128 * 1024;
+
+/// How many tags and fields a line may have.
+pub const MAX_COLUMNS: usize = 256;
+
+/// Takes `measurement,tag=value,… field=value,… nanoseconds` apart, without its newline; `None` for whatever breaks the
+/// syntax or the limits.
+#[must_use]
+pub fn parse(line: &str) -> Option<Parsed<'_>> {
+    (line.len() <= MAX_LINE).then_some(())?;
+    let (measurement, mut rest) = until(line, &[',', ' '])?;
+    let (mut tags, mut fields) = (Vec::new(), Vec::new());
+    while let Some(pair) = rest.strip_prefix(',') {
+        let (key, value) = until(pair, &['=', ',', ' '])?;
+        let (value, next) = until(value.strip_prefix('=')?, &['=', ',', ' '])?;
+        tags.push((key, value));
+        rest = next;
+        (tags.len() <= MAX_COLUMNS).then_some(())?;
+    }
+    rest = rest.strip_prefix(' ')?;
+    loop {
+        let (key, value) = until(rest, &['=', ',', ' '])?;
+        let (value, next) = field(value.strip_prefix('=')?)?;
+        fields.push((key, value));
+        (tags.len() + fields.len() <= MAX_COLUMNS).then_some(())?;
+        match next.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => {
+                let nanoseconds: i64 = next.strip_prefix(' ')?.parse().ok()?;
+                let time = Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
+                return Some(Parsed { measurement, tags, fields, time });
+            }
+        }
+    }
+}
+
+/// A name or tag value up to one of `ends`, which stays in the rest. A backslash escapes `,` `=` and space.
+fn until<'a>(text: &'a str, ends: &[char]) -> Option<(Cow<'a, str>, &'a str)> {
+    let mut unescaped = None;
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        if ends.contains(&c) {
+            let plain = &text[..at];
+            (at > 0).then_some(())?;
+            return Some((unescaped.map_or(Cow::Borrowed(plain), Cow::Owned), &text[at..]));
+        }
+        let escaped = if c == '\\' { chars.next_if(|(_, next)| matches!(next, ',' | '=' | ' ')) } else { None };
+        match (escaped, &mut unescaped) {
+            (Some((_, special)), _) => unescaped.get_or_insert_with(|| text[..at].to_owned()).push(special),
+            (None, Some(unescaped)) => unescaped.push(c),
+            (None, None) => {}
+        }
+    }
+    None
+}
+
+/// A field's value; the comma or space after it stays in the rest.
+fn field(text: &str) -> Option<(Raw<'_>, &str)> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        return string(quoted);
+    }
+    let end = text.find([',', ' '])?;
+    let (number, rest) = text.split_at(end);
+    let value = match number.strip_suffix('i') {
+        Some(integer) => Raw::Integer(integer.parse().ok()?),
+        None => Raw::Float(number.parse().ok().filter(|number: &f64| number.is_finite())?),
+    };
+    Some((value, rest))
+}
+
+/// A string from behind its opening quote.
+fn string(text: &str) -> Option<(Raw<'_>, &str)> {
+    let mut unescaped = None;
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => {
+                let value = unescaped.map_or(Cow::Borrowed(&text[..at]), Cow::Owned);
+                return Some((Raw::Text(value), &text[at + 1..]));
+            }
+            '\\' => {
+                let (_, next) = chars.next()?;
+                let unescaped = unescaped.get_or_insert_with(|| text[..at].to_owned());
+                if !matches!(next, '"' | '\\') {
+                    unescaped.push('\\');
+                }
+                unescaped.push(next);
+            }
+            c => {
+                if let Some(unescaped) = &mut unescaped {
+                    unescaped.push(c);
+                }
+            }
+        }
+    }
+    None
+}
