@@ -6,7 +6,7 @@
 //! open/      one growing file a process, locked while that process lives       (log)
 //! spool/     sealed files that wait for delivery; `.lock`: who drains          (recover, spool)
 //! archive/   delivered files: a rename from spool/ is what "delivered" means   (spool, retain)
-//! rejected/  lines that the database refused, each after its message; damaged files as `.bad`
+//! rejected/  lines that the database refused, each after its message; damaged files as `.bad`   (rejected)
 //! state/     small JSON values that outlive a restart                          (state)
 //! ```
 //!
@@ -42,6 +42,7 @@ pub mod format;
 pub mod log;
 pub mod reader;
 pub mod recover;
+pub mod rejected;
 pub mod retain;
 pub mod spool;
 pub mod state;

@@ -34,15 +34,12 @@ impl Spool {
     pub fn lock(dir: &Path) -> Result<Self, Error> {
         super::create(dir)?;
         let path = dir.join(SPOOL).join(LOCK);
-        let mut lock = super::private().read(true).open(&path).map_err(on("open", &path))?;
+        let lock = super::private().read(true).open(&path).map_err(on("open", &path))?;
         if !super::lock(&lock, &path)? {
-            let mut pid = String::new();
-            let _ = Read::take(&mut lock, 20).read_to_string(&mut pid);
-            let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
-            return Err(Error::Draining { dir: dir.to_owned(), pid });
+            return Err(Error::Draining { dir: dir.to_owned(), pid: pid(&lock) });
         }
         // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
-        let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));
+        let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
@@ -129,6 +126,16 @@ impl Spool {
     }
 }
 
+/// Who holds the lock, by its own word.
+pub(super) fn pid(lock: &File) -> String {
+    let mut pid = String::new();
+    let _ = Read::take(lock, 20).read_to_string(&mut pid);
+    match pid.trim().parse::<u32>() {
+        Ok(pid) => pid.to_string(),
+        Err(_) => "unknown".to_owned(),
+    }
+}
+
 /// The points that a sealed file says it holds, read from its end; counted where it has none.
 pub(super) fn points(path: &Path) -> io::Result<u64> {
     let mut file = File::open(path)?;
@@ -145,7 +152,8 @@ pub(super) fn points(path: &Path) -> io::Result<u64> {
     Ok(lines.points())
 }
 
-const LOCK: &str = ".lock";
+/// Exclusive to who delivers, in `spool/`.
+pub(super) const LOCK: &str = ".lock";
 const LONGEST_TRAILER: u64 = 80;
 /// Of a server's message, in characters.
 const MAX_MESSAGE: usize = 500;

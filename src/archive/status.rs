@@ -1,11 +1,16 @@
 //! What lies in a data directory, for a person who asks and for the worker's own points.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list,
+    DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on,
     reader::{BAD, set_aside},
     spool,
 };
@@ -28,7 +33,7 @@ pub struct Status {
 }
 
 /// Some files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Amount {
     /// How many.
     pub files: u64,
@@ -87,6 +92,26 @@ pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
     Ok(found.collect())
 }
 
+/// Who delivers from this directory now: its process id, by its own word; nothing when nobody does.
+///
+/// The lock is asked for as a reader and given back at once. A process that asks for it as the one who delivers in that very
+/// moment is told that it is taken, as it would be by any other.
+///
+/// # Errors
+/// When the lock cannot be asked for.
+pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
+    let path = dir.join(SPOOL).join(spool::LOCK);
+    let lock = match File::open(&path) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(None),
+        lock => lock.map_err(on("open", &path))?,
+    };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(spool::pid(&lock))),
+        Err(TryLockError::Error(source)) => Err(on("lock", &path)(source)),
+    }
+}
+
 fn amount(folder: &Path, names: &[String]) -> Amount {
     let found = names.iter().filter_map(|name| look(folder, name));
     found.fold(Amount::default(), |sum, file| Amount {
@@ -101,4 +126,23 @@ fn look(folder: &Path, name: &str) -> Option<Amount> {
     let path = folder.join(name);
     let bytes = fs::metadata(&path).ok()?.len();
     Some(Amount { files: 1, points: spool::points(&path).ok()?, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asking_who_delivers_takes_nothing_away() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(drainer(dir.path()).unwrap(), None);
+        let held = spool::Spool::lock(dir.path()).unwrap();
+        let us = std::process::id().to_string();
+        for _ in 0..3 {
+            assert_eq!(drainer(dir.path()).unwrap(), Some(us.clone()));
+        }
+        drop(held);
+        assert_eq!(drainer(dir.path()).unwrap(), None);
+        spool::Spool::lock(dir.path()).unwrap();
+    }
 }

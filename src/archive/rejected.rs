@@ -1,0 +1,305 @@
+//! What lies in `rejected/`: lines that the database refused, by what it said of them, and damaged files.
+//!
+//! A file there is `# message`, line, `# message`, line, … between header and trailer. Its time is when it was written, which
+//! is when its lines were refused; the time in its name is that of its first point.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+use jiff::Timestamp;
+
+use super::{Error, REJECTED, format, list, on, reader::BAD};
+use crate::model::text::made_printable;
+
+/// Lines that were refused for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What the server said, made printable, with `…` where it repeats the line.
+    pub message: String,
+    /// How many lines.
+    pub points: u64,
+    /// How many files they are in.
+    pub files: u64,
+    /// The file of the newest, in `rejected/`.
+    pub file: String,
+    /// When the newest were refused, where the system tells.
+    pub at: Option<Timestamp>,
+    /// Some of them, the newest file's first, made printable.
+    pub lines: Vec<String>,
+}
+
+/// Everything that was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// By message, newest first.
+    pub by_message: Vec<Refusal>,
+    /// Lines with still other messages, beyond [`MOST_MESSAGES`].
+    pub others: u64,
+}
+
+/// A damaged file that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damaged {
+    /// Its name in `rejected/`.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// The messages that are told apart, at the most: one of a server that never says the same twice are others.
+pub const MOST_MESSAGES: usize = 100;
+
+/// Lines that are kept of each message, at the most.
+pub const MOST_LINES: usize = 3;
+
+/// Reads every refused line; may run beside the drain.
+///
+/// # Errors
+/// When the folder or a file cannot be read.
+pub fn refusals(dir: &Path) -> Result<Refusals, Error> {
+    let mut groups = Groups::default();
+    for (name, at) in newest_first(dir)? {
+        groups.read(dir, &name, at)?;
+    }
+    Ok(groups.found)
+}
+
+/// What was refused last.
+///
+/// # Errors
+/// When the folder or a file cannot be read.
+pub fn newest(dir: &Path) -> Result<Option<Refusal>, Error> {
+    for (name, at) in newest_first(dir)? {
+        let mut groups = Groups::default();
+        groups.read(dir, &name, at)?;
+        // Within a file the lines are in the order of the answers.
+        if let Some(last) = groups.found.by_message.pop() {
+            return Ok(Some(last));
+        }
+    }
+    Ok(None)
+}
+
+/// The damaged files, in the order of their names.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn damaged(dir: &Path) -> Result<Vec<Damaged>, Error> {
+    let folder = dir.join(REJECTED);
+    let entries = match fs::read_dir(&folder) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(on("list", &folder))?,
+    };
+    let damaged = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok().filter(|name| name.ends_with(BAD))?;
+        Some(Damaged { name, bytes: entry.metadata().ok()?.len() })
+    });
+    let mut found: Vec<_> = damaged.collect();
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+/// The files of refused lines, with when they were written.
+fn newest_first(dir: &Path) -> Result<Vec<(String, Option<Timestamp>)>, Error> {
+    let folder = dir.join(REJECTED);
+    let written = |name: &str| fs::metadata(folder.join(name)).and_then(|metadata| metadata.modified()).ok();
+    let time = |name: String| {
+        let at = written(&name).and_then(|time| Timestamp::try_from(time).ok());
+        (name, at)
+    };
+    let mut files: Vec<_> = list(&folder)?.into_iter().map(time).collect();
+    files.sort_by(|(a, written), (b, later)| later.cmp(written).then_with(|| b.cmp(a)));
+    Ok(files)
+}
+
+#[derive(Default)]
+struct Groups {
+    found: Refusals,
+    /// Where each message stands.
+    places: HashMap<String, Place>,
+    /// How many files were read.
+    files: u64,
+}
+
+struct Place {
+    index: usize,
+    /// The number of the file that it was seen in last.
+    file: u64,
+}
+
+impl Groups {
+    fn read(&mut self, dir: &Path, name: &str, at: Option<Timestamp>) -> Result<(), Error> {
+        let path = dir.join(REJECTED).join(name);
+        let file = match File::open(&path) {
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file.map_err(on("open", &path))?,
+        };
+        self.files += 1;
+        let mut reader = BufReader::new(file);
+        let (mut piece, mut message, mut is_rest) = (Vec::new(), String::new(), false);
+        loop {
+            piece.clear();
+            let limit = format::MAX_LINE as u64;
+            let read = Read::take(&mut reader, limit).read_until(b'\n', &mut piece).map_err(on("read", &path))?;
+            if read == 0 {
+                return Ok(());
+            }
+            // A line that is too long comes in pieces, and is its first one.
+            if std::mem::replace(&mut is_rest, !piece.ends_with(b"\n")) {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&piece);
+            let text = text.trim_end_matches('\n');
+            if format::is_point(text.as_bytes()) {
+                self.add(&message, text, name, at);
+            } else if !is_of_the_format(text) {
+                text.trim_start_matches('#').trim().clone_into(&mut message);
+            }
+        }
+    }
+
+    fn add(&mut self, message: &str, line: &str, file: &str, at: Option<Timestamp>) {
+        let message = made_printable(&without(message, line));
+        let refusals = &mut self.found.by_message;
+        if !self.places.contains_key(&message) {
+            if refusals.len() == MOST_MESSAGES {
+                self.found.others += 1;
+                return;
+            }
+            self.places.insert(message.clone(), Place { index: refusals.len(), file: 0 });
+            let (message, file) = (message.clone(), made_printable(file));
+            refusals.push(Refusal { message, points: 0, files: 0, file, at, lines: Vec::new() });
+        }
+        let place = self.places.get_mut(&message).expect("invariant: it was put there");
+        let refusal = &mut refusals[place.index];
+        refusal.files += u64::from(std::mem::replace(&mut place.file, self.files) != self.files);
+        refusal.points += 1;
+        if refusal.lines.len() < MOST_LINES {
+            refusal.lines.push(made_printable(line));
+        }
+    }
+}
+
+/// Is a comment one of ours, and no message?
+fn is_of_the_format(comment: &str) -> bool {
+    comment == format::HEADER.trim_end()
+        || format::Trailer::parse(comment).is_some()
+        || comment
+            .strip_prefix(SUMS)
+            .is_some_and(|sums| sums.split(' ').all(|sum| u32::from_str_radix(sum, 16).is_ok()))
+}
+
+/// A message that repeats the line that it is about, or as much of it as there was room for, without that: it is the same
+/// of each such line then.
+fn without(message: &str, line: &str) -> String {
+    let Some((end, _)) = line.char_indices().nth(TELLING) else { return message.to_owned() };
+    let Some(at) = message.find(&line[..end]) else { return message.to_owned() };
+    let same = message[at..].chars().zip(line.chars()).take_while(|(a, b)| a == b);
+    let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
+    format!("{}…{}", &message[..at], &message[at + length..])
+}
+
+/// Starts the comment that holds the checksums of the lines after it.
+const SUMS: &str = "# sums ";
+
+/// So many characters of a line in a message are no coincidence: our measurements' names are as long.
+const TELLING: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::spool::{Rejected, Spool};
+
+    fn quarantine(spool: &Spool, name: &str, lines: &[(&str, &str)]) {
+        let rejected = |(line, message): &(&str, &str)| Rejected { line: (*line).into(), message: (*message).into() };
+        spool.quarantine(name, &lines.iter().map(rejected).collect::<Vec<_>>()).unwrap();
+    }
+
+    #[test]
+    fn lines_are_grouped_by_what_was_said_of_them_newest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!((refusals(dir.path()).unwrap(), newest(dir.path()).unwrap()), (Refusals::default(), None));
+        let spool = Spool::lock(dir.path()).unwrap();
+        assert_eq!((refusals(dir.path()).unwrap(), newest(dir.path()).unwrap()), (Refusals::default(), None));
+        quarantine(&spool, "a.lp", &[("m v=1 1", "too old"), ("m v=2 2", "wrong type")]);
+        quarantine(
+            &spool,
+            "b.lp",
+            &[("m v=3 3", "wrong type"), ("m v=4 4", "sums up to nothing"), ("m v=5 5", "wrong type")],
+        );
+        quarantine(&spool, "c.lp", &[("m v=6 6", "wrong type")]);
+        // The order is that of the clock, which names are not: the last one was delivered first.
+        for (name, second) in [("a.lp", 1), ("c.lp", 2), ("b.lp", 3)] {
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
+            File::options()
+                .append(true)
+                .open(dir.path().join(REJECTED).join(name))
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
+        }
+        let told: Vec<_> = refusals(dir.path()).unwrap().by_message;
+        let told: Vec<_> = told
+            .iter()
+            .map(|r| (&*r.message, r.points, r.files, &*r.file, r.at.unwrap().as_second(), r.lines.join("; ")))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("wrong type", 4, 3, "b.lp", 3, "m v=3 3; m v=5 5; m v=6 6".to_owned()),
+                ("sums up to nothing", 1, 1, "b.lp", 3, "m v=4 4".to_owned()),
+                ("too old", 1, 1, "a.lp", 1, "m v=1 1".to_owned()),
+            ]
+        );
+        assert_eq!(newest(dir.path()).unwrap().unwrap().message, "sums up to nothing");
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_is_printable_and_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(REJECTED);
+        fs::create_dir(&folder).unwrap();
+        let long = "x".repeat(format::MAX_LINE);
+        let text =
+            format!("#\u{1b}[2J no\nm s=\"\u{9b}\" 1\n# sums 1a2b3c4d 00000000\n{long}{long}\nm\n# end points=1\n");
+        fs::write(folder.join("a.lp"), text).unwrap();
+        let found = refusals(dir.path()).unwrap().by_message;
+        assert_eq!((found.len(), &*found[0].message, found[0].points), (1, "\u{fffd}[2J no", 3));
+        assert_eq!((&*found[0].lines[0], &*found[0].lines[1]), ("m s=\"\u{fffd}\" 1", &*long));
+
+        let many = (0..=MOST_MESSAGES).map(|n| format!("# {n}\nm v=1 1\n")).collect::<String>();
+        fs::write(folder.join("a.lp"), many).unwrap();
+        let found = refusals(dir.path()).unwrap();
+        assert_eq!((found.by_message.len(), found.others), (MOST_MESSAGES, 1));
+    }
+
+    #[test]
+    fn a_message_that_repeats_its_line_is_that_of_all_such_lines() {
+        let line = "bandwidth,node=fra1 ok= 1763719200000000000";
+        for (message, expected) in [
+            (&*format!("unable to parse '{line}': missing field value"), "unable to parse '…': missing field value"),
+            ("unable to parse 'bandwidth,node=fra1 ok", "unable to parse '…"),
+            ("unable to parse 'bandwidth,node", "unable to parse 'bandwidth,node"),
+            ("field type conflict on bandwidth", "field type conflict on bandwidth"),
+        ] {
+            assert_eq!(without(message, line), expected);
+        }
+    }
+
+    #[test]
+    fn damaged_files_are_found_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(damaged(dir.path()).unwrap(), []);
+        fs::create_dir(dir.path().join(REJECTED)).unwrap();
+        for name in ["b.lp.bad", "a.lp.bad", "a.lp"] {
+            fs::write(dir.path().join(REJECTED).join(name), name).unwrap();
+        }
+        let names: Vec<_> = damaged(dir.path()).unwrap().into_iter().map(|file| (file.name, file.bytes)).collect();
+        assert_eq!(names, [("a.lp.bad".to_owned(), 8), ("b.lp.bad".to_owned(), 8)]);
+    }
+}
