@@ -74,7 +74,7 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Probe(args) => probe::probe(&args).await,
         Command::Check(args) => check::check(&args),
         Command::Report(args) => report::report(&args).await,
-        Command::Spool(args) => spool::spool(&args),
+        Command::Spool(args) => spool::spool(&args).await,
         Command::Targets(args) => targets::targets(&args),
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),

@@ -10,6 +10,10 @@ use crate::{
     model::{probe::Extent, target::AssetKind, units::parse_duration},
 };
 
+mod spool;
+
+pub(super) use self::spool::{Export, Flush, Lines, Spool, SpoolCommand, Which};
+
 /// How fast are our nodes for viewers here? Downloads samples, measures by phase and over time, delivers to InfluxDB.
 #[derive(Debug, Parser)]
 #[command(name = "bandprobe", version, about, propagate_version = true)]
@@ -50,8 +54,9 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
     Report(Report),
-    /// Show what waits for delivery, since when, and why; take the results out
+    /// Show what waits for delivery and why, deliver it now, take the results out
     #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
+        bandprobe spool flush -c bandprobe.toml\n  \
         bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp")]
     Spool(Spool),
     /// Print the completions for a shell
@@ -200,42 +205,6 @@ pub(super) struct Report {
 pub(super) enum Format {
     Table,
     Json,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Spool {
-    #[command(subcommand)]
-    pub(super) command: SpoolCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SpoolCommand {
-    /// What waits, since when, and why
-    Status(Archive),
-    /// The files that wait, oldest first
-    List(Archive),
-    /// Print every point of the data directory, delivered or not, as plain line protocol
-    Export(Export),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Export {
-    #[command(flatten)]
-    pub(super) archive: Archive,
-    /// Only points of so long ago and younger
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(super) since: Option<Duration>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(group = ArgGroup::new("source").required(true).args(["config", "archive"]))]
-pub(super) struct Archive {
-    /// The configuration file that names the archive
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// The data directory
-    #[arg(long, value_name = "DIR")]
-    pub(super) archive: Option<PathBuf>,
 }
 
 impl Command {

@@ -179,17 +179,18 @@ fn redraw(bar: Option<&ProgressBar>, standing: &Standing, look: Look) {
 }
 
 /// The text as this terminal can show it.
-fn show(text: &str) -> String {
+pub(super) fn show(text: &str) -> String {
     screen::fit(text, &std::io::stderr()).into_owned()
 }
 
-fn style(template: &str) -> ProgressStyle {
+/// A line of this form, its bar in characters that the terminal has.
+pub(super) fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("invariant: the template is well-formed");
     style.progress_chars(if screen::fit("█", &std::io::stderr()) == "█" { "━╸─" } else { "=>-" })
 }
 
 /// How often the screen is written, in a second.
-const REDRAWS: u8 = 8;
+pub(super) const REDRAWS: u8 = 8;
 
 /// How often the time moves.
 const STEP: Duration = Duration::from_millis(250);
@@ -198,4 +199,4 @@ const STEP: Duration = Duration::from_millis(250);
 const MARGIN: usize = 3;
 
 /// Narrower terminals have words alone.
-const ROOM_FOR_BAR: u16 = 70;
+pub(super) const ROOM_FOR_BAR: u16 = 70;

@@ -32,7 +32,7 @@ mod demo;
 mod manual;
 mod probe;
 mod serve;
-mod spool;
+pub(crate) mod spool;
 mod targets;
 
 /// How long anything may take that a test waits for.

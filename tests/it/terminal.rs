@@ -11,6 +11,7 @@ use bandprobe::{
     model::units::BitRate,
 };
 
+mod flush;
 mod pty;
 
 use crate::process::{World, sound};

@@ -1,0 +1,133 @@
+//! `bandprobe spool export`: the points themselves, as line protocol or CSV.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    super::{
+        Exit,
+        args::{Export, Lines},
+        complain,
+    },
+    count,
+};
+use crate::{
+    archive::reader,
+    model::text::made_printable,
+    record::{
+        csv,
+        parse::parse,
+        schema::{self, Measurement},
+    },
+};
+
+/// What is written, and what is not.
+struct Writer<'a> {
+    out: BufWriter<Box<dyn Write + 'a>>,
+    format: Lines,
+    measurement: Option<&'static Measurement>,
+    since: Option<Timestamp>,
+    row: String,
+    problems: u64,
+    /// Tags and fields that have no column.
+    unknown: u64,
+}
+
+/// What cannot be read is told and left out; the rest is written all the same.
+pub(super) fn export(dir: &Path, args: &Export) -> anyhow::Result<Exit> {
+    let since = args.since.map(|since| anyhow::Ok(Timestamp::now() - SignedDuration::try_from(since)?)).transpose()?;
+    let lines = reader::lines(dir, since)?;
+    let out: Box<dyn Write> = match &args.output {
+        Some(path) => Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?),
+        None => Box::new(io::stdout().lock()),
+    };
+    let measurement = match args.format {
+        Lines::LineProtocol => args.measurement,
+        Lines::Csv => args.measurement.or(Some(&schema::transfer::MEASUREMENT)),
+    };
+    let (row, out) = (String::new(), BufWriter::new(out));
+    let mut writer = Writer { out, format: args.format, measurement, since, row, problems: 0, unknown: 0 };
+    let written = writer.write(lines);
+    match &args.output {
+        Some(path) => written.with_context(|| format!("cannot write {}", path.display()))?,
+        None => written?,
+    }
+    Ok(writer.conclude())
+}
+
+impl Writer<'_> {
+    fn write(&mut self, lines: reader::Lines) -> io::Result<()> {
+        if let (Lines::Csv, Some(measurement)) = (self.format, self.measurement) {
+            csv::header(measurement, &mut self.row);
+            self.out.write_all(self.row.as_bytes())?;
+        }
+        for line in lines {
+            match line {
+                Ok(line) if !self.is_wanted(&line) => {}
+                Ok(line) => match self.format {
+                    Lines::LineProtocol => writeln!(self.out, "{line}")?,
+                    Lines::Csv => self.write_row(&line)?,
+                },
+                Err(damage) => self.complain(&damage.to_string()),
+            }
+        }
+        self.out.flush()
+    }
+
+    fn write_row(&mut self, line: &str) -> io::Result<()> {
+        let (Some(measurement), Some(point)) = (self.measurement, parse(line)) else {
+            let beginning: String = line.chars().take(SHOWN).collect();
+            self.complain(&format!("a line is no point, and is left out: {}", made_printable(&beginning)));
+            return Ok(());
+        };
+        self.row.clear();
+        self.unknown += csv::row(measurement, &point, &mut self.row) as u64;
+        self.out.write_all(self.row.as_bytes())
+    }
+
+    /// Is it of the measurement, and young enough? A file that reaches over the time was read as a whole. Names of
+    /// measurements hold nothing that a line would escape.
+    fn is_wanted(&self, line: &str) -> bool {
+        let is_of = |measurement: &Measurement| {
+            line.strip_prefix(measurement.name).is_some_and(|rest| rest.starts_with([',', ' ']))
+        };
+        self.measurement.is_none_or(is_of)
+            && self.since.is_none_or(|since| time_of(line) >= Some(since.as_nanosecond()))
+    }
+
+    fn complain(&mut self, problem: &str) {
+        self.problems += 1;
+        if self.problems <= MOST_TOLD {
+            complain(problem);
+        }
+    }
+
+    fn conclude(&self) -> Exit {
+        if self.unknown > 0 {
+            complain(&format!(
+                "{} of a newer version left out: this one has no column for them",
+                count(self.unknown, "value")
+            ));
+        }
+        if self.problems > MOST_TOLD {
+            complain(&format!("{} more", count(self.problems - MOST_TOLD, "problem")));
+        }
+        if self.problems > 0 { Exit::Failed } else { Exit::Done }
+    }
+}
+
+/// The time at the end of a line, in ns.
+fn time_of(line: &str) -> Option<i128> {
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
+/// Problems that are told one by one: a damaged file may have one a line.
+const MOST_TOLD: u64 = 20;
+/// Characters of a line that is no point.
+const SHOWN: usize = 60;

@@ -1,0 +1,247 @@
+//! `bandprobe spool flush`: delivers what waits, until nothing does, the database fails, or a signal.
+
+use std::{path::Path, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    super::{Exit, args::Flush, complain, input, refuse, signals::Signals, tell},
+    count, is_there,
+    meter::{Meter, Standing},
+};
+use crate::{
+    archive::{
+        self,
+        recover::recover,
+        spool::Spool,
+        state,
+        status::{Amount, waiting},
+    },
+    config::Config,
+    deliver::{
+        drain::{Drain, LAST_TRIES},
+        event::{self, Counters, Event, LastAnswer},
+        influx::Influx,
+    },
+    model::text::made_printable,
+};
+
+/// What was done so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Done {
+    /// Files that are done with.
+    files: u64,
+    /// Of these, those that were damaged and set aside.
+    damaged: u64,
+    /// Points of these files.
+    points: Counters,
+    /// Points of the file that is on its way: it is sent again from its start when we end here.
+    under_way: Counters,
+    /// What the database said when it refused the last line.
+    refusal: Option<String>,
+}
+
+pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
+    let config = match input::config(&args.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(refuse(&problems)),
+    };
+    let Config { influxdb: Some(database), archive, .. } = &config else {
+        let (file, dir) = (args.config.display(), config.archive.dir.display());
+        complain(&format!(
+            "{file} names no database: add the section [influxdb] to deliver to one; the results stay in {dir}"
+        ));
+        return Ok(Exit::BadConfig);
+    };
+    let dir = &archive.dir;
+    is_there(dir)?;
+    let mut signals = Signals::listen()?;
+    archive::create(dir)?;
+    recover(dir)?;
+    let before = left(dir)?;
+    if before.files == 0 {
+        tell(&format!("nothing waits in {}\n", dir.display()))?;
+        return Ok(Exit::Done);
+    }
+    let spool = match Spool::lock(dir) {
+        Err(error @ archive::Error::Draining { .. }) => return left_to_another(dir, &error),
+        spool => spool?,
+    };
+    let mut drain = Drain::new(spool, Influx::new(database)?);
+    let (mut done, mut meter) = (Done::default(), Meter::over(before.points));
+    let ended = tokio::select! {
+        ended = deliver(&mut drain, args.patience, &mut done, &mut meter) => ended,
+        () = signals.next() => Ok(Some("stopped by a signal".to_owned())),
+    };
+    meter.end();
+    drop(drain);
+    let place = format!("{} (bucket {})", database.url, database.bucket);
+    let told = tell(&format!("{}\n", farewell(&done, &place, dir)));
+    // A data directory that refuses says more than what is still seen in it.
+    let reason = ended?;
+    let after = left(dir)?;
+    if after.files == 0 {
+        return told.map(|()| Exit::Done);
+    }
+    let reason = reason.as_deref().unwrap_or("they came meanwhile, or were passed over: see `bandprobe spool list`");
+    complain(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
+    Ok(Exit::Failed)
+}
+
+/// Delivers, and says why it ended before nothing waited.
+async fn deliver(
+    drain: &mut Drain,
+    patience: Duration,
+    done: &mut Done,
+    meter: &mut Meter,
+) -> Result<Option<String>, archive::Error> {
+    // When the database was first not there, and how often since.
+    let mut away: Option<(Instant, u32)> = None;
+    // A file that cannot be read is passed over, and does not hold up the others.
+    let (mut problem, mut problems) = (None, 0);
+    loop {
+        let event = match drain.step().await {
+            Ok(event) => event,
+            Err(error) if problems < LAST_TRIES => {
+                problems += 1;
+                problem = Some(error.to_string());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        problems = 0;
+        done.note(&event, drain.take_counters());
+        match event {
+            Event::Idle => return Ok(problem),
+            Event::Holding { reason, .. } => return Ok(Some(reason)),
+            Event::BackingOff { reason, until, .. } => {
+                let (since, failures) = away.map_or((Instant::now(), 1), |(since, failures)| (since, failures + 1));
+                away = Some((since, failures));
+                let give_up = since + patience;
+                if failures >= LAST_TRIES && Instant::now() >= give_up {
+                    return Ok(Some(reason));
+                }
+                meter.show(done.standing(), Some(&reason));
+                if failures >= LAST_TRIES && until > give_up {
+                    // The last try is not after the patience has ended, but then.
+                    sleep_until(give_up).await;
+                    drain.hurry();
+                }
+            }
+            _ => {
+                away = None;
+                meter.show(done.standing(), None);
+            }
+        }
+    }
+}
+
+impl Done {
+    fn note(&mut self, event: &Event, counters: Counters) {
+        self.under_way = sum(self.under_way, counters);
+        match event {
+            Event::Finished { message: Some(message), .. } => self.refusal = Some(message.clone()),
+            Event::Finished { message: None, .. } => {}
+            Event::SetAside { .. } => self.damaged += 1,
+            _ => return,
+        }
+        self.files += 1;
+        self.points = sum(self.points, std::mem::take(&mut self.under_way));
+    }
+
+    fn standing(&self) -> Standing {
+        let points = sum(self.points, self.under_way);
+        let rejected = points.points_rejected;
+        Standing { points: points.points_written + rejected, rejected, files: self.files }
+    }
+}
+
+/// Says who delivers instead of us, unless nothing waits any more.
+fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit> {
+    let waiting = left(dir)?;
+    if waiting.files == 0 {
+        tell(&format!("nothing waits in {} any more\n", dir.display()))?;
+        return Ok(Exit::Done);
+    }
+    let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
+    let mut text = format!("{} wait, and that process delivers them: {draining}", amount(waiting));
+    if last.value.time.is_some() {
+        text += &format!("; the database's last answer: {}", made_printable(&last.value.text));
+    }
+    complain(&text);
+    Ok(Exit::Failed)
+}
+
+/// What waits.
+fn left(dir: &Path) -> Result<Amount, archive::Error> {
+    Ok(waiting(dir)?.iter().fold(Amount::default(), |sum, file| Amount {
+        files: sum.files + 1,
+        points: sum.points + file.points,
+        bytes: sum.bytes + file.bytes,
+    }))
+}
+
+fn amount(amount: Amount) -> String {
+    format!("{} in {}", count(amount.points, "point"), count(amount.files, "file"))
+}
+
+fn sum(a: Counters, b: Counters) -> Counters {
+    Counters {
+        points_written: a.points_written + b.points_written,
+        points_rejected: a.points_rejected + b.points_rejected,
+        retries: a.retries + b.retries,
+    }
+}
+
+/// What became of the files that are done with.
+fn farewell(done: &Done, database: &str, dir: &Path) -> String {
+    let delivered = count(done.points.points_written, "point");
+    let mut text = format!("{delivered} in {} delivered to {database}", count(done.files, "file"));
+    let rejected = done.points.points_rejected;
+    if rejected > 0 || done.damaged > 0 {
+        let refused = match (rejected, done.damaged) {
+            (rejected, 0) => format!("{} refused", count(rejected, "point")),
+            (0, damaged) => format!("{} set aside", count(damaged, "damaged file")),
+            (rejected, damaged) => {
+                format!("{} refused or of {}", count(rejected, "point"), count(damaged, "damaged file"))
+            }
+        };
+        text += &format!("; {refused}, in {}/rejected", dir.display());
+    }
+    if let (Some(message), 1..) = (&done.refusal, rejected) {
+        text += &format!(": {message}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_is_summed_by_files_that_are_done_with() {
+        let sent = Counters { points_written: 5, ..Counters::default() };
+        let refused = Counters { points_rejected: 1, ..Counters::default() };
+        let message = Some("type conflict".to_owned());
+        let finished = Event::Finished { name: "a.lp".into(), points: 5, rejected: 1, message };
+        let mut done = Done::default();
+        done.note(&Event::Sent { points: 5 }, sent);
+        assert_eq!(done.standing(), Standing { points: 5, rejected: 0, files: 0 });
+        assert_eq!(farewell(&done, "db", Path::new("d")), "0 points in 0 files delivered to db");
+        done.note(&Event::Divided { message: "a batch".into() }, refused);
+        done.note(&finished, Counters::default());
+        assert_eq!(done.standing(), Standing { points: 6, rejected: 1, files: 1 });
+        let expected = "5 points in 1 file delivered to db";
+        assert_eq!(
+            farewell(&done, "db", Path::new("d")),
+            format!("{expected}; 1 point refused, in d/rejected: type conflict")
+        );
+        let damaged = Event::SetAside { name: "b.lp".into(), damage: "checksum".into(), points: 3 };
+        done.note(&damaged, Counters { points_rejected: 3, ..Counters::default() });
+        let expected = expected.replace("1 file", "2 files");
+        assert_eq!(
+            farewell(&done, "db", Path::new("d")),
+            format!("{expected}; 4 points refused or of 1 damaged file, in d/rejected: type conflict")
+        );
+    }
+}

@@ -1,0 +1,178 @@
+//! `bandprobe spool status`: how much there is of what, who delivers it, and what the database said last.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    super::{print, print_data, tell},
+    ago, count,
+};
+use crate::{
+    archive::{
+        rejected::{self, Refusal},
+        state,
+        status::{self, Amount, Status},
+    },
+    deliver::event::{self, LastAnswer},
+    model::{text::made_printable, units::Bytes},
+};
+
+/// All that is told.
+struct Told {
+    status: Status,
+    last: LastAnswer,
+    /// The process that delivers, or would if its config named a database.
+    drainer: Option<String>,
+    /// What was refused last.
+    refusal: Option<Refusal>,
+}
+
+/// The same for scripts. What there is not is absent.
+#[derive(Serialize)]
+struct Object<'a> {
+    waiting: Amount,
+    open: Amount,
+    delivered: Amount,
+    rejected: Amount,
+    damaged: Amount,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drainer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_answer: Option<Said<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_rejection: Option<Said<'a>>,
+}
+
+/// Something that the database said.
+#[derive(Serialize)]
+struct Said<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<Timestamp>,
+    text: &'a str,
+}
+
+pub(super) fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
+    let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
+    let told = Told {
+        status: status::status(dir)?,
+        last: LastAnswer { text: made_printable(&last.value.text), ..last.value },
+        drainer: status::drainer(dir)?,
+        refusal: rejected::newest(dir)?,
+    };
+    if json {
+        return print_data(format!("{}\n", serde_json::to_string(&object(&told))?).as_bytes());
+    }
+    print(&table(&told.status))?;
+    tell(&sentences(&told, Timestamp::now()))
+}
+
+fn object(told: &Told) -> Object<'_> {
+    let Told { status, last, drainer, refusal } = told;
+    Object {
+        waiting: status.spool,
+        open: status.open,
+        delivered: status.archived,
+        rejected: status.rejected,
+        damaged: status.bad,
+        oldest: status.oldest,
+        drainer: drainer.as_deref(),
+        last_answer: last.time.map(|time| Said { time: Some(time), text: &last.text }),
+        newest_rejection: refusal.as_ref().map(|refusal| Said { time: refusal.at, text: &refusal.message }),
+    }
+}
+
+fn table(status: &Status) -> String {
+    let row = |name: &str, amount: Amount, note: &str| {
+        let Amount { files, points, bytes } = amount;
+        format!("{name:<12}{points:>10} points {files:>6} files {:>10}  {note}\n", Bytes(bytes).to_string())
+    };
+    let mut text = row("waiting", status.spool, "sealed, not delivered yet");
+    text += &row("open", status.open, "being written");
+    text += &row("delivered", status.archived, "kept for `archive.keep`");
+    text += &row("rejected", status.rejected, "refused by InfluxDB, with its reason beside each line");
+    text + &row("damaged", status.bad, "set aside")
+}
+
+fn sentences(told: &Told, now: Timestamp) -> String {
+    let Told { status, last, drainer, refusal } = told;
+    let mut text = String::from("\n");
+    if let Some(oldest) = status.oldest {
+        text += &format!("oldest that waits: {oldest} ({})\n", ago(now.duration_since(oldest)));
+    }
+    text += &match drainer {
+        Some(pid) => format!("in charge of delivery: process {pid}\n"),
+        None => "in charge of delivery: no process\n".to_owned(),
+    };
+    match last.time {
+        Some(time) if last.text == DELIVERED => {
+            text += &format!("last answer: {}: {}\n", ago(now.duration_since(time)), last.text);
+        }
+        // Only news is noted.
+        Some(time) => {
+            text += &format!(
+                "last answer: {time} ({}), and no other since: {}\n",
+                ago(now.duration_since(time)),
+                last.text
+            );
+        }
+        None => {}
+    }
+    if let Some(Refusal { message, points, at, .. }) = refusal {
+        let when = at.map(|at| format!(", {}", ago(now.duration_since(at)))).unwrap_or_default();
+        text += &format!("newest rejection: {}{when}: {message}\n", count(*points, "point"));
+    }
+    text
+}
+
+/// What [`LastAnswer`] says when all is well.
+const DELIVERED: &str = "delivered";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_told_and_nothing_else() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let earlier: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
+        let mut told = Told {
+            status: Status { spool: Amount { files: 2, points: 7, bytes: 1500 }, ..Status::default() },
+            last: LastAnswer::default(),
+            drainer: None,
+            refusal: None,
+        };
+        let rows = table(&told.status);
+        assert!(rows.starts_with("waiting              7 points      2 files    1.50 kB"), "{rows}");
+        assert_eq!(sentences(&told, now), "\nin charge of delivery: no process\n");
+        let nothing = r#"{"files":0,"points":0,"bytes":0}"#;
+        let amounts = format!(
+            r#"{{"waiting":{{"files":2,"points":7,"bytes":1500}},"open":{nothing},"delivered":{nothing},"rejected":{nothing},"damaged":{nothing}"#
+        );
+        assert_eq!(serde_json::to_string(&object(&told)).unwrap(), format!("{amounts}}}"));
+
+        told.status.oldest = Some(earlier);
+        told.drainer = Some("17".to_owned());
+        told.last = LastAnswer { time: Some(earlier), text: "refused".to_owned() };
+        told.refusal = Some(Refusal {
+            message: "field type conflict".to_owned(),
+            points: 1,
+            files: 1,
+            file: "a.lp".to_owned(),
+            at: Some(earlier),
+            lines: vec![],
+        });
+        let expected = "\noldest that waits: 2026-11-22T11:00:00Z (1h ago)\nin charge of delivery: process 17\n\
+            last answer: 2026-11-22T11:00:00Z (1h ago), and no other since: refused\n\
+            newest rejection: 1 point, 1h ago: field type conflict\n";
+        assert_eq!(sentences(&told, now), expected);
+        let more = r#","oldest":"2026-11-22T11:00:00Z","drainer":"17","last_answer":{"time":"2026-11-22T11:00:00Z","text":"refused"},"newest_rejection":{"time":"2026-11-22T11:00:00Z","text":"field type conflict"}}"#;
+        assert_eq!(serde_json::to_string(&object(&told)).unwrap(), amounts + more);
+
+        told.last.text = DELIVERED.to_owned();
+        assert!(sentences(&told, now).contains("\nlast answer: 1h ago: delivered\n"));
+    }
+}

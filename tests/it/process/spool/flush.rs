@@ -1,0 +1,202 @@
+//! `bandprobe spool flush`.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use bandprobe::{
+    archive::status::{Amount, status},
+    config::{InfluxDb, Secret},
+};
+
+use super::{empty, seal, spool, written};
+use crate::{
+    influxd,
+    process::{Child, World, bandprobe, command, sound, until},
+};
+
+pub(crate) const STORED: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+const AT_ONCE: Duration = Duration::ZERO;
+const BUSY: &str = "HTTP/1.1 503 X\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy";
+
+/// A server that answers the first requests like this, each after such a time, tells of every one, and leaves the others
+/// without an answer.
+pub(crate) fn scripted(pace: Duration, answers: Vec<&'static str>) -> (InfluxDb, mpsc::Receiver<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let (sender, requests) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut answers, mut left) = (answers.into_iter(), Vec::new());
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            read_request(&stream);
+            match answers.next() {
+                Some(answer) => {
+                    thread::sleep(pace);
+                    stream.write_all(answer.as_bytes()).unwrap();
+                }
+                None => left.push(stream),
+            }
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    (InfluxDb::new(url, "o", "b", Secret::new("t")), requests)
+}
+
+fn read_request(stream: &TcpStream) {
+    let mut reader = BufReader::new(stream);
+    let (mut length, mut line) = (0, String::new());
+    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+        let header = line.to_ascii_lowercase();
+        length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
+        line.clear();
+    }
+    let _ = reader.take(length).read_to_end(&mut Vec::new());
+}
+
+fn waiting(world: &World) -> Amount {
+    status(&world.archive()).unwrap().spool
+}
+
+#[test]
+fn what_was_kept_while_the_database_was_down_is_delivered() {
+    let Some(server) = influxd::own() else { return };
+    let world = World::new(vec![sound("a")]);
+    let database = server.bucket();
+    server.stop();
+    let config = world.config("here.toml", Some(&database), "");
+    let once = bandprobe(&["once", "-c", config.to_str().unwrap()]);
+    assert_eq!(once.code, Some(0), "{}", once.stderr);
+    let kept = waiting(&world);
+    assert!(kept.points > 7 && kept.files == 1, "{kept:?}");
+
+    let ended = spool("flush", &config, &[]);
+    assert_eq!((ended.code, waiting(&world)), (Some(1), kept), "{ended:?}");
+    let told = format!("bandprobe: {} points in 1 file in {} wait: ", kept.points, world.archive().display());
+    assert!(ended.stderr.starts_with(&told) && ended.stderr.contains("onnection refused"), "{}", ended.stderr);
+    assert!(ended.stdout.starts_with("0 points in 0 files delivered to "), "{}", ended.stdout);
+
+    server.restart();
+    // What a killed process left open goes too.
+    drop(written(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n"));
+    let ended = spool("flush", &config, &[]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
+    let place = format!("delivered to {} (bucket {})\n", database.url, database.bucket);
+    assert_eq!(ended.stdout, format!("{} points in 2 files {place}", kept.points + 1));
+    let stored = server.points(&database.bucket, "bandprobe_transfer").len();
+    assert_eq!((waiting(&world), stored), (Amount::default(), world_transfers(&world)));
+    assert_eq!(server.count(&database.bucket, "m", "v"), 1);
+
+    server.stop();
+    let ended = spool("flush", &config, &[]);
+    let told = format!("nothing waits in {}\n", world.archive().display());
+    assert_eq!((ended.code, &*ended.stderr, ended.stdout), (Some(0), "", told), "the database is not asked");
+}
+
+fn world_transfers(world: &World) -> usize {
+    let lines = bandprobe::archive::reader::lines(&world.archive(), None).unwrap();
+    lines.filter(|line| line.as_ref().is_ok_and(|line| line.starts_with("bandprobe_transfer,"))).count()
+}
+
+#[test]
+fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
+    let Some(server) = influxd::shared() else { return };
+    let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
+    for (database, advice) in
+        [(wrong, "put a valid one into [influxdb] token-file"), (server.missing_bucket(), "create the bucket")]
+    {
+        let world = empty();
+        let config = world.config("here.toml", Some(&database), "");
+        seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\nm v=2i 2\n");
+        let kept = waiting(&world);
+        // A hold has no end of its own: patience is for a database that is away.
+        let ended = spool("flush", &config, &["--patience", "1d"]);
+        assert_eq!((ended.code, waiting(&world)), (Some(1), kept), "{ended:?}");
+        assert!(ended.stderr.contains("2 points in 1 file in ") && ended.stderr.contains(advice), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("wrong"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn beside_a_worker_it_says_who_delivers() {
+    let world = World::new(vec![sound("a")]);
+    let (database, _requests) = scripted(AT_ONCE, vec![]);
+    let config = world.config("here.toml", Some(&database), "");
+    let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
+    until("something waits", || waiting(&world).points > 0);
+    let pid = child.process.id();
+    let ended = spool("flush", &config, &[]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{ended:?}");
+    let told = format!("is being delivered by another process (pid {pid})");
+    assert!(
+        ended.stderr.contains(" wait, and that process delivers them: ") && ended.stderr.contains(&told),
+        "{ended:?}"
+    );
+    let shown = spool("status", &config, &[]).stdout;
+    assert!(shown.contains(&format!("\nin charge of delivery: process {pid}\n")), "{shown}");
+    let shown = spool("status", &config, &["--json"]).stdout;
+    assert!(shown.contains(&format!(r#""drainer":"{pid}""#)), "{shown}");
+}
+
+#[test]
+fn a_signal_ends_it_at_once_and_the_rest_waits() {
+    for signal in ["INT", "TERM"] {
+        let world = empty();
+        for second in 0..3 {
+            seal(&world.archive(), &format!("2026-11-22T10:00:0{second}Z"), "m v=1i 1\nm v=2i 2\n");
+        }
+        let (database, requests) = scripted(AT_ONCE, vec![STORED]);
+        let config = world.config("here.toml", Some(&database), "");
+        let child = Child::spawn(&mut command(&["spool", "flush", "-c", config.to_str().unwrap()]));
+        // The second one gets no answer.
+        requests.iter().take(2).for_each(drop);
+        child.signal(signal);
+        let ended = child.end();
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert_eq!(ended.stdout, format!("2 points in 1 file delivered to {} (bucket b)\n", database.url));
+        let told =
+            format!("bandprobe: 4 points in 2 files in {} wait: stopped by a signal\n", world.archive().display());
+        assert_eq!(ended.stderr, told);
+        assert_eq!((waiting(&world).files, waiting(&world).points), (2, 4));
+    }
+}
+
+#[test]
+fn patience_is_how_long_a_busy_database_is_asked_again() {
+    for (patience, code) in [(&[][..], 1), (&["--patience", "10m"], 0)] {
+        let world = empty();
+        seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
+        let (database, requests) = scripted(AT_ONCE, vec![BUSY, BUSY, BUSY, STORED]);
+        let config = world.config("here.toml", Some(&database), "");
+        let ended = spool("flush", &config, patience);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(requests.try_iter().count(), if code == 0 { 4 } else { 3 });
+        assert_eq!(ended.stderr.contains("answered 503 (busy)"), code == 1, "{}", ended.stderr);
+        assert_eq!(waiting(&world).points, u64::from(code == 1));
+    }
+    // The last try is made when the patience ends: the database may be back by then.
+    let world = empty();
+    seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
+    let (database, requests) = scripted(AT_ONCE, vec![BUSY; 100]);
+    let config = world.config("here.toml", Some(&database), "");
+    let ended = spool("flush", &config, &["--patience", "6s"]);
+    assert_eq!((ended.code, waiting(&world).points), (Some(1), 1), "{ended:?}");
+    assert!(requests.try_iter().count() > 3);
+}
+
+#[test]
+fn a_config_that_cannot_serve_is_refused() {
+    let world = empty();
+    let config = world.config("here.toml", None, "");
+    seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
+    let ended = spool("flush", &config, &[]);
+    assert_eq!((ended.code, waiting(&world).points), (Some(78), 1), "{ended:?}");
+    assert!(ended.stderr.contains("add the section [influxdb]"), "{}", ended.stderr);
+    let ended = bandprobe(&["spool", "flush", "--archive", world.archive().to_str().unwrap()]);
+    assert_eq!(ended.code, Some(2), "which database is not in the directory: {ended:?}");
+}
