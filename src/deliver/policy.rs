@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value as Json;
+
 use super::influx::Place;
 use crate::model::text::made_printable;
 
@@ -84,15 +86,20 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         }
         Answer::Status { status, text } => (*status, text),
     };
-    let (is_about_lines, dropped, text) = (influx_message(text).is_some(), dropped(text), said(text));
+    let body = Body::of(text);
+    let (is_influx, is_about_lines) = (body.message.is_some(), body.message.is_some() && !body.is_about_request);
+    let (dropped, text) = (body.dropped, said(body.message.as_deref().unwrap_or(text)));
     let held = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
     match status {
         400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
-        413 if is_about_lines || !least => Verdict::Halve { message: text },
+        413 if is_influx || !least => Verdict::Halve { message: text },
         413 => held(
             "even the smallest batch is too large for this server, which does not answer like InfluxDB; raise the limit \
              of the proxy before it, or correct [influxdb] url"
                 .to_owned(),
+        ),
+        400 | 422 if is_influx => held(
+            "it takes no points at all like this; correct [influxdb] bucket, or raise the limit that it names".to_owned(),
         ),
         401 => held("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
         403 => held(format!(
@@ -129,16 +136,38 @@ pub fn backoff(failures: u32, dice: f64) -> Duration {
     cap.mul_f64(dice.clamp(0.0, 1.0))
 }
 
-/// The message in InfluxDB's JSON: `message` of 2.x, `error` of 1.8 and 3.x.
-fn influx_message(text: &str) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_str(text).ok()?;
-    Some(json.get("message").or_else(|| json.get("error"))?.as_str()?.to_owned())
+/// What the body of an answer says.
+#[derive(Default)]
+struct Body {
+    /// InfluxDB's message, if it is InfluxDB's JSON: `message` of 2.x, `error` of 1.8 and 3.x.
+    message: Option<String>,
+    /// Whether it says that no line is to blame.
+    is_about_request: bool,
+    /// How many lines were not stored, when it says so.
+    dropped: Option<u64>,
+}
+
+impl Body {
+    fn of(text: &str) -> Self {
+        let json: Json = serde_json::from_str(text).unwrap_or_default();
+        let message = json.get("message").or_else(|| json.get("error")).and_then(Json::as_str).map(str::to_owned);
+        let dropped = dropped(text);
+        match json.get("data") {
+            Some(Json::Null) => Self { message, is_about_request: true, dropped },
+            // "partial write of line protocol occurred", and for each line what is wrong with it.
+            Some(Json::Array(lines)) => {
+                let reason = lines.first().and_then(|line| line.get("error_message")).and_then(Json::as_str);
+                let with_reason = |message| reason.map(|reason| format!("{message}: {reason}")).unwrap_or(message);
+                Self { message: message.map(with_reason), dropped: Some(lines.len() as u64), is_about_request: false }
+            }
+            _ => Self { message, dropped, is_about_request: false },
+        }
+    }
 }
 
 /// The server's own words, or the start of the text, on one line.
 fn said(text: &str) -> String {
-    let message = influx_message(text);
-    let line = message.as_deref().unwrap_or(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.is_empty() { "no text".to_owned() } else { made_printable(&line).chars().take(MAX_TEXT).collect() }
 }
 
@@ -223,6 +252,29 @@ mod tests {
         assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
         let unparsed = Verdict::Refused { message: "unable to parse 'x'".into(), dropped: None };
         assert_eq!(verdict(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
+    }
+
+    /// The shapes of InfluxDB 3 Core: influxdb3_server/src/http.rs of its sources.
+    #[test]
+    fn a_request_that_is_refused_as_a_whole_blames_no_line() {
+        for (status, message) in [
+            (400, "db name did not start with a number or letter"),
+            (422, "Adding a new database would exceed limit of 5 databases"),
+        ] {
+            let Verdict::Hold { reason } = verdict(status, &format!(r#"{{"error":"{message}","data":null}}"#)) else {
+                panic!("{message}")
+            };
+            assert!(reason.contains(message) && reason.contains("correct [influxdb] bucket"), "{reason}");
+        }
+        let partial = r#"{"error":"partial write of line protocol occurred","data":[
+            {"original_line":"m v=\"x\" 2","line_number":2,"error_message":"invalid column type for column 'v'"},
+            {"original_line":"m v= 3","line_number":3,"error_message":"No fields were provided"}]}"#;
+        let message = "partial write of line protocol occurred: invalid column type for column 'v'".to_owned();
+        assert_eq!(verdict(400, partial), Verdict::Refused { message, dropped: Some(2) });
+        let whole = r#"{"error":"parsing failed for write_lp endpoint","data":{"original_line":"m v= 3",
+            "line_number":1,"error_message":"No fields were provided"}}"#;
+        let message = "parsing failed for write_lp endpoint".to_owned();
+        assert_eq!(verdict(400, whole), Verdict::Refused { message, dropped: None });
     }
 
     #[test]

@@ -75,8 +75,11 @@ impl Pages {
             return None;
         }
         let text = query(self.from, self.span_end(), self.offset);
+        // A bucket `name/policy` is written to as such, and read as two: 1.8, and 2.x where it is not mapped otherwise.
+        let (database, policy) = self.bucket.split_once('/').unwrap_or((&self.bucket, ""));
         let parameters = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("db", &self.bucket)
+            .append_pair("db", database)
+            .extend_pairs((!policy.is_empty()).then_some(("rp", policy)))
             .append_pair("epoch", "ns")
             .append_pair("q", &text)
             .finish();

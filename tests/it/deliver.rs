@@ -4,6 +4,7 @@
 
 mod backlog;
 mod bucket;
+mod compat;
 mod database;
 mod server;
 

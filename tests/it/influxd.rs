@@ -23,6 +23,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use url::form_urlencoded;
 
+pub(crate) mod old;
+
 /// The server's only organisation.
 pub(crate) const ORG: &str = "dwg";
 
@@ -36,6 +38,7 @@ pub(crate) const BINARY: &str = "influxd-2.9.1";
 pub(crate) struct Influxd {
     /// Of its HTTP API, on loopback.
     pub(crate) port: u16,
+    token: &'static str,
     org_id: String,
     dir: PathBuf,
     process: Mutex<Option<Child>>,
@@ -50,22 +53,25 @@ pub(crate) fn shared() -> Option<&'static Influxd> {
 /// A server of this test's own, to be stopped and started.
 pub(crate) fn own() -> Option<Influxd> {
     let Some(binary) = binary() else {
-        assert!(env::var("BANDPROBE_REQUIRE_INFLUXD").as_deref() != Ok("1"), "no influxd, and it is required");
         static SAID: Once = Once::new();
-        // Past the capture of the test runner, which would hide the line of a test that passes.
-        let line = "SKIPPED the tests against a real InfluxDB: no influxd (run .ci/influxd)\n";
-        SAID.call_once(|| io::stderr().write_all(line.as_bytes()).unwrap());
+        SAID.call_once(|| skip("SKIPPED the tests against a real InfluxDB: no influxd (run .ci/influxd)\n"));
         return None;
     };
     let dir = TempDir::new().unwrap().keep();
     let (process, port) = start(&binary, &dir, 0);
-    let mut server = Influxd { port, org_id: String::new(), dir, process: Mutex::new(Some(process)) };
+    let mut server = Influxd { port, token: TOKEN, org_id: String::new(), dir, process: Mutex::new(Some(process)) };
     let setup =
         json!({"username": "tester", "password": "for-tests-only", "org": ORG, "bucket": "first", "token": TOKEN});
     let (status, answer) = server.request("POST", "/api/v2/setup", None, &setup.to_string());
     assert_eq!(status, 201, "{answer}");
     server.org_id = parse(&answer)["org"]["id"].as_str().unwrap().to_owned();
     Some(server)
+}
+
+/// Says that tests are skipped, past the capture of the test runner, which would hide the line of a test that passes.
+fn skip(line: &str) {
+    assert!(env::var("BANDPROBE_REQUIRE_INFLUXD").as_deref() != Ok("1"), "no influxd, and it is required: {line}");
+    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 impl Influxd {
@@ -84,7 +90,7 @@ impl Influxd {
             format!("http://127.0.0.1:{}", self.port).parse().unwrap(),
             ORG,
             &bucket,
-            Secret::new(TOKEN),
+            Secret::new(self.token),
         )
     }
 
@@ -92,26 +98,26 @@ impl Influxd {
     pub(crate) fn create_bucket(&self, name: &str, retention_s: u64) {
         let rules = json!([{"type": "expire", "everySeconds": retention_s}]);
         let bucket = json!({"orgID": self.org_id, "name": name, "retentionRules": rules});
-        let (status, answer) = self.request("POST", "/api/v2/buckets", Some(TOKEN), &bucket.to_string());
+        let (status, answer) = self.request("POST", "/api/v2/buckets", Some(self.token), &bucket.to_string());
         assert_eq!(status, 201, "{answer}");
     }
 
     /// A token that may write to this bucket and nothing else.
     pub(crate) fn token_for(&self, bucket: &str) -> String {
-        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={bucket}"), Some(TOKEN), "");
+        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={bucket}"), Some(self.token), "");
         let id = parse(&answer)["buckets"][0]["id"].clone();
         let permission = json!({"action": "write", "resource": {"type": "buckets", "id": id, "orgID": self.org_id}});
         let wanted = json!({"orgID": self.org_id, "permissions": [permission]});
-        let (status, answer) = self.request("POST", "/api/v2/authorizations", Some(TOKEN), &wanted.to_string());
+        let (status, answer) = self.request("POST", "/api/v2/authorizations", Some(self.token), &wanted.to_string());
         assert_eq!(status, 201, "{answer}");
         parse(&answer)["token"].as_str().unwrap().to_owned()
     }
 
     /// Deletes a bucket with all that is in it.
     pub(crate) fn delete_bucket(&self, name: &str) {
-        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={name}"), Some(TOKEN), "");
+        let (_, answer) = self.request("GET", &format!("/api/v2/buckets?name={name}"), Some(self.token), "");
         let id = parse(&answer)["buckets"][0]["id"].as_str().unwrap().to_owned();
-        let (status, answer) = self.request("DELETE", &format!("/api/v2/buckets/{id}"), Some(TOKEN), "");
+        let (status, answer) = self.request("DELETE", &format!("/api/v2/buckets/{id}"), Some(self.token), "");
         assert_eq!(status, 204, "{answer}");
     }
 
@@ -120,7 +126,7 @@ impl Influxd {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("db", bucket), ("epoch", "ns"), ("q", statement)])
             .finish();
-        let (status, answer) = self.request("GET", &format!("/query?{query}"), Some(TOKEN), "");
+        let (status, answer) = self.request("GET", &format!("/query?{query}"), Some(self.token), "");
         assert_eq!(status, 200, "{answer}");
         let result = parse(&answer)["results"][0].take();
         assert!(result.get("error").is_none(), "{statement}: {result}");
@@ -133,7 +139,7 @@ impl Influxd {
         let query = form_urlencoded::Serializer::new(String::new())
             .extend_pairs([("db", bucket), ("epoch", "ns"), ("q", &format!("SELECT * FROM {measurement}"))])
             .finish();
-        let (status, answer) = self.request("GET", &format!("/query?{query}"), Some(TOKEN), "");
+        let (status, answer) = self.request("GET", &format!("/query?{query}"), Some(self.token), "");
         assert_eq!(status, 200, "{answer}");
         let answer = parse(&answer);
         let Some(series) = answer.pointer("/results/0/series/0") else { return Vec::new() };
@@ -186,20 +192,23 @@ impl Drop for Influxd {
     }
 }
 
-/// Starts the server under a shell that kills it, and deletes its data, when our end of the pipe closes: a static is
-/// never dropped, and a killed test process drops nothing.
 fn start(binary: &Path, dir: &Path, port: u16) -> (Child, u16) {
+    let mut server = Command::new(binary);
+    server.arg("--bolt-path").arg(dir.join("bolt"));
+    server.arg("--engine-path").arg(dir.join("engine"));
+    server.arg("--sqlite-path").arg(dir.join("sqlite"));
+    server.args(["--http-bind-address", &format!("127.0.0.1:{port}"), "--reporting-disabled"]);
+    watched(&server, dir, |line| line.contains("transport=http").then(|| line.rsplit_once("port="))?)
+}
+
+/// Starts a server under a shell that kills it, and deletes its data, when our end of the pipe closes: a static is never
+/// dropped, and a killed test process drops nothing. The port stands at the end of a line of its log.
+fn watched(server: &Command, dir: &Path, port: fn(&str) -> Option<(&str, &str)>) -> (Child, u16) {
     let mut shell = Command::new("sh")
         .args(["-c", WATCH, "influxd-watch"])
         .arg(dir)
-        .arg(binary)
-        .arg("--bolt-path")
-        .arg(dir.join("bolt"))
-        .arg("--engine-path")
-        .arg(dir.join("engine"))
-        .arg("--sqlite-path")
-        .arg(dir.join("sqlite"))
-        .args(["--http-bind-address", &format!("127.0.0.1:{port}"), "--reporting-disabled"])
+        .arg(server.get_program())
+        .args(server.get_args())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -208,9 +217,9 @@ fn start(binary: &Path, dir: &Path, port: u16) -> (Child, u16) {
     let mut log = BufReader::new(shell.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut seen = Vec::new();
     let port = log.by_ref().find_map(|line| {
-        let port = line.contains("transport=http").then(|| line.rsplit_once("port=")?.1.trim().parse().ok());
+        let port = port(&line).and_then(|(_, port)| port.trim().parse().ok());
         seen.push(line);
-        port.flatten()
+        port
     });
     let port = port.unwrap_or_else(|| panic!("influxd did not start:\n{}", seen.join("\n")));
     thread::spawn(move || log.for_each(drop));
@@ -222,12 +231,17 @@ fn binary() -> Option<PathBuf> {
         return Some(named.into());
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let on_path = env::split_paths(&path).map(|dir| dir.join("influxd"));
+    let mut on_path = env::split_paths(&path).map(|dir| dir.join("influxd"));
+    on_path.find(|binary| binary.is_file()).or_else(|| cached(BINARY))
+}
+
+/// A binary that `.ci/influxd` built.
+fn cached(name: &str) -> Option<PathBuf> {
     let cache = env::var_os("BANDPROBE_CACHE").map(PathBuf::from).or_else(|| {
         let user = env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
         Some(user.or_else(|| Some(env::home_dir()?.join(".cache")))?.join("bandprobe"))
     });
-    on_path.chain(cache.map(|cache| cache.join(BINARY))).find(|binary| binary.is_file())
+    cache.map(|cache| cache.join(name)).filter(|binary| binary.is_file())
 }
 
 fn parse(answer: &str) -> Value {
@@ -237,7 +251,7 @@ fn parse(answer: &str) -> Value {
 /// `$1`: the data; the rest: the server. A line on the pipe stops the server, its data stays for a restart; the end of the
 /// pipe alone means that the tests are gone.
 const WATCH: &str = r#"dir=$1; shift
-"$@" & server=$!
+"$@" 2>&1 & server=$!
 read -r _; keep=$?
 kill -9 $server
 wait $server 2>/dev/null

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
 mod csv;
+mod database;
 mod histogram;
 mod line;
 pub(crate) mod parser;

@@ -93,3 +93,31 @@ async fn points_that_are_older_than_the_retention_are_quarantined_at_once() {
     let drained = drain.drain_once(soon()).await.unwrap();
     assert_eq!((drained.waiting, drained.rejected, rejected_lines(dir.path()).len()), (0, 0, 2000));
 }
+
+/// 200 sources, one point a second each, one of them bad for 90 s.
+#[tokio::test]
+async fn a_bad_source_costs_its_own_points_and_no_others() {
+    let Some(server) = influxd::shared() else { return };
+    for (bad, expected) in [("v=\"text\"", "field type conflict"), ("v=", "unable to parse")] {
+        let config = server.bucket();
+        let dir = TempDir::new().unwrap();
+        let line = |n: u64| format!("m,source={} {} {n}\n", n % 200, if n % 200 == 7 { bad } else { "v=1i" });
+        append(dir.path(), "2026-11-21T10:00:00Z", &(0..18_000).map(line).collect::<String>(), 18_000);
+        let mut drain = drain(dir.path(), &config);
+        let mut requests = 0;
+        let finished = loop {
+            match drain.step().await.unwrap() {
+                Event::Sent { .. } | Event::Divided { .. } => requests += 1,
+                finished => break finished,
+            }
+        };
+        assert!(matches!(finished, Event::Finished { points: 17_910, rejected: 90, .. }), "{finished:?}");
+        assert_eq!(server.count(&config.bucket, "m", "v"), 17_910);
+        let kept = rejected_lines(dir.path());
+        let (messages, lines): (Vec<_>, Vec<_>) = kept.iter().partition(|line| line.starts_with('#'));
+        assert!(messages.len() == 90 && messages.iter().all(|message| message.contains(expected)), "{messages:?}");
+        assert!(lines.len() == 90 && lines.iter().all(|line| line.starts_with("m,source=7 ")), "{lines:?}");
+        // Four batches of 22 or 23 bad lines, each found by some 17 halves.
+        assert!(requests < 1_700, "{requests} requests");
+    }
+}

@@ -122,7 +122,7 @@ fn the_worker_has_a_point_too() {
 }
 
 /// Text in which the traps are frequent.
-fn text() -> impl Strategy<Value = String> {
+pub(super) fn text() -> impl Strategy<Value = String> {
     let trap = prop::sample::select(vec![
         "\\", "\"", ",", "=", " ", "\n", "\r", "\0", "\t", "#", "\u{2028}", "\u{85}", "ok=0i", "é", "🦀", "\u{202e}",
     ]);
