@@ -94,15 +94,10 @@ impl Outlet {
     /// Writes everything that waits, in order, and tells of each sample that is safe. Is nothing left?
     pub(super) fn retry(&mut self) -> bool {
         while !self.backlog.is_empty() {
-            let (lines, count) = self.backlog.front(APPEND_BYTES);
-            if !self.append(&lines, count as u64) {
+            // Where many lines find no room, one may.
+            if let Err(error) = self.write_front(APPEND_BYTES).or_else(|_| self.write_front(1)) {
+                self.refused(&error);
                 return false;
-            }
-            if let Some(refusal) = &mut self.refusal {
-                refusal.saved += count as u64;
-            }
-            for sample in (0..count).filter_map(|_| self.backlog.pop()?.sample) {
-                (self.on_recorded)(&sample, &transfer(&sample));
             }
             if self.backlog.is_empty() {
                 self.recovered();
@@ -115,11 +110,14 @@ impl Outlet {
     pub(super) fn write_now(&mut self, point: &Point) -> bool {
         let mut line = String::new();
         line::encode(point, &mut line);
-        let written = self.retry() && self.append(&line, 1);
-        if written {
-            self.recovered();
+        if !self.retry() {
+            return false;
         }
-        written
+        match self.append(&line, 1) {
+            Ok(()) => self.recovered(),
+            Err(ref error) => self.refused(error),
+        }
+        self.refusal.is_none()
     }
 
     /// Syncs and seals what is due.
@@ -158,16 +156,26 @@ impl Outlet {
         }
     }
 
-    fn append(&mut self, lines: &str, points: u64) -> bool {
-        let now = Timestamp::now();
-        if let Err(error) = self.writer.append(now, lines.as_bytes(), points) {
-            self.refused(&error);
-            return false;
+    /// Writes the first lines, up to so many bytes and at least one.
+    fn write_front(&mut self, bytes: usize) -> Result<(), archive::Error> {
+        let (lines, count) = self.backlog.front(bytes);
+        self.append(&lines, count as u64)?;
+        if let Some(refusal) = &mut self.refusal {
+            refusal.saved += count as u64;
         }
+        for sample in (0..count).filter_map(|_| self.backlog.pop()?.sample) {
+            (self.on_recorded)(&sample, &transfer(&sample));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, lines: &str, points: u64) -> Result<(), archive::Error> {
+        let now = Timestamp::now();
+        self.writer.append(now, lines.as_bytes(), points)?;
         if self.writer.needs_seal(now) {
             self.seal();
         }
-        true
+        Ok(())
     }
 
     fn refused(&mut self, error: &archive::Error) {
@@ -226,11 +234,11 @@ impl Voice {
     }
 }
 
-/// What may wait in memory, in bytes. A sample takes some 1.7 kB: six minutes at a hundred samples a second, three days of
+/// What may wait in memory, in bytes. A sample takes some 1.3 kB: eight minutes at a hundred samples a second, four days of
 /// ten nodes on the shipped probes.
 const MEMORY: usize = 64 << 20;
 
-/// The most that one append holds, in bytes, unless a single line is longer.
-pub(super) const APPEND_BYTES: usize = 256 << 10;
+/// The most that one append holds, in bytes, unless a single line is longer: little, so that a little room is used too.
+pub(super) const APPEND_BYTES: usize = 64 << 10;
 
 const SPEAK_EVERY: Duration = Duration::from_secs(60);

@@ -147,15 +147,23 @@ impl Bench {
     /// From now on no file can be made: there is a file where their folder was.
     fn refuse(&mut self) {
         self.recorder.outlet.seal();
-        let open = self.root.path().join("archive/open");
-        fs::remove_dir(&open).unwrap();
-        fs::write(&open, "").unwrap();
+        self.block("open");
     }
 
-    fn mend(&mut self) {
-        let open = self.root.path().join("archive/open");
-        fs::remove_file(&open).unwrap();
-        fs::create_dir(&open).unwrap();
+    fn mend(&self) {
+        self.unblock("open");
+    }
+
+    fn block(&self, folder: &str) {
+        let path = self.root.path().join("archive").join(folder);
+        fs::rename(&path, path.with_extension("away")).unwrap();
+        fs::write(&path, "").unwrap();
+    }
+
+    fn unblock(&self, folder: &str) {
+        let path = self.root.path().join("archive").join(folder);
+        fs::remove_file(&path).unwrap();
+        fs::rename(path.with_extension("away"), &path).unwrap();
     }
 
     fn take(&mut self, numbers: Range<u64>) {
@@ -252,6 +260,22 @@ fn the_counts_of_a_minute_wait_for_the_next_one() {
     assert!(bench.lines("bandprobe_worker").is_empty());
     assert!(bench.recorder.on_minute(Timestamp::now()));
     bench.worker_says(&[("transfers", 1), ("points_dropped", 0), ("lateness_p99_us", 0)]);
+}
+
+#[test]
+fn a_file_that_cannot_be_sealed_grows_on_and_is_sealed_later() {
+    let mut bench = Bench::new();
+    bench.take(0..2);
+    bench.block("spool");
+    bench.recorder.take(&mut vec![Entry::Seal]);
+    bench.take(2..4);
+    bench.unblock("spool");
+    let waiting = status(&bench.recorder.config.archive.dir).unwrap();
+    assert_eq!((waiting.open.points, waiting.spool.points), (4, 0));
+    bench.recorder.take(&mut vec![Entry::Seal]);
+    assert_eq!((bench.lines("bandprobe_transfer").len(), bench.told()), (4, vec![0, 1, 2, 3]));
+    let waiting = status(&bench.recorder.config.archive.dir).unwrap();
+    assert_eq!((waiting.open.files, waiting.spool.points), (0, 4));
 }
 
 #[test]

@@ -40,7 +40,8 @@ fn world() -> (FaultServer, World, PathBuf) {
     let server = FaultServer::start(Behaviour { port: Port::Http, script: images });
     let world = World::new(vec![]);
     let mut text = "vantage.id = \"here\"\nschedule.probes = [\"./image.toml\"]\narchive.dir = \"archive\"\n\
-         record.window = \"1s\"\n[[source]]\nkind = \"static\"\n"
+         record.window = \"1s\"\n\
+         deadline = { connect = \"100s\", headers = \"100s\", body = \"100s\", stall = \"100s\" }\n[[source]]\nkind = \"static\"\n"
         .to_owned();
     for node in 0..NODES {
         text += &format!(
