@@ -95,12 +95,14 @@ impl Outlet {
     pub(super) fn retry(&mut self) -> bool {
         while !self.backlog.is_empty() {
             // Where many lines find no room, one may.
-            if let Err(error) = self.write_front(APPEND_BYTES).or_else(|_| self.write_front(1)) {
-                self.refused(&error);
-                return false;
-            }
-            if self.backlog.is_empty() {
-                self.recovered();
+            match self.write_front(APPEND_BYTES).or_else(|_| self.write_front(1)) {
+                Ok(()) if self.backlog.is_empty() => self.recovered(),
+                Ok(()) => {}
+                Err(error @ archive::Error::NotWholeLines { .. }) => self.skip(&error),
+                Err(error) => {
+                    self.refused(&error);
+                    return false;
+                }
             }
         }
         true
@@ -178,6 +180,13 @@ impl Outlet {
         Ok(())
     }
 
+    /// Gives up the first line, which the archive takes for none: it must not hold up those behind it.
+    fn skip(&mut self, error: &archive::Error) {
+        self.backlog.pop();
+        self.losses.count(1);
+        tracing::error!("a result was made into no line, which is a bug of ours, please report it: {error}");
+    }
+
     fn refused(&mut self, error: &archive::Error) {
         let begun = || Refusal { since: Instant::now(), told: false, saved: 0, lost_before: self.losses.ever() };
         let refusal = self.refusal.get_or_insert_with(begun);
@@ -185,7 +194,7 @@ impl Outlet {
             refusal.told = true;
             let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
             tracing::error!(
-                "the archive cannot be written, probing goes on: {waiting} points wait in memory, {lost} are lost: {error}"
+                "the archive cannot be written, probing goes on (points waiting in memory: {waiting}, lost: {lost}): {error}"
             );
         }
     }
@@ -194,7 +203,7 @@ impl Outlet {
         let Some(Refusal { since, told: true, saved, lost_before }) = self.refusal.take() else { return };
         let (seconds, lost) = (since.elapsed().as_secs(), self.losses.ever() - lost_before);
         tracing::info!(
-            "the archive is written again after {seconds} s: {saved} points that waited are in it, {lost} were lost"
+            "the archive is written again, after {seconds} s (points that waited and are in it now: {saved}, lost: {lost})"
         );
     }
 

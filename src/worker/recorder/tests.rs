@@ -250,6 +250,15 @@ fn what_still_waits_in_the_end_is_lost_and_counted() {
 }
 
 #[test]
+fn a_line_that_is_none_costs_itself() {
+    let mut bench = Bench::new();
+    bench.recorder.outlet.backlog.push("two\nlines\n".to_owned(), None);
+    bench.take(0..3);
+    assert_eq!((bench.told(), bench.recorder.losses.ever()), (vec![0, 1, 2], 1));
+    assert_eq!(bench.lines("").len(), 3);
+}
+
+#[test]
 fn the_counts_of_a_minute_wait_for_the_next_one() {
     let mut bench = Bench::new();
     bench.take(0..1);
