@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     config::Config,
+    model::sample::Sample,
     worker::{
         pipeline::{Pipeline, Stopped},
         plan::Plan,
@@ -22,7 +23,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");
     }
     let mut signals = Signals::listen()?;
-    let pipeline = Pipeline::start(&config, Box::new(|_, _| {}), input::reread(&args.config))?;
+    let pipeline = Pipeline::start(&config, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
     tracing::info!(
         vantage = %config.vantage.id,
         nodes = config.nodes.len(),
@@ -35,6 +36,18 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     let stopped = pipeline.stop(PATIENCE, signals.again()).await;
     tracing::info!("{}", farewell(&config, &stopped));
     Ok(Exit::Done)
+}
+
+/// For whoever wants to follow: the samples that are in the archive, one by one.
+fn tell(sample: &Sample) {
+    let labels = &sample.labels;
+    tracing::debug!(
+        node = %labels.node,
+        probe = %labels.probe,
+        outcome = sample.outcome.label(),
+        trace_id = sample.trail.trace_id.as_deref(),
+        "recorded"
+    );
 }
 
 /// What became of the results.

@@ -223,16 +223,20 @@ impl Child {
         Some(line)
     }
 
-    /// Waits for a line on stderr that holds `text`.
-    pub(crate) fn wait_for(&self, text: &str) {
+    /// Waits for a line on stderr that holds `text`, and returns it.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
         let mut seen = String::new();
         while let Some(line) = next(&self.stderr) {
             if line.contains(text) {
-                return;
+                return line;
             }
             seen += &line;
         }
         panic!("never said `{text}`, but:\n{seen}");
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Sends a signal by its name in kill(1).

@@ -3,13 +3,20 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Range,
     path::Path as FilePath,
     sync::{Arc, Mutex},
 };
 
-use super::*;
+use tokio::time::advance;
+
+use super::{
+    backlog::Backlog,
+    outlet::{APPEND_BYTES, Voice},
+    *,
+};
 use crate::{
-    archive::{reader, status::status},
+    archive::{log::SEAL_BYTES, reader, status::status},
     config::check::{Input, load},
     model::{
         flag::Flags,
@@ -18,7 +25,11 @@ use crate::{
         sample::{CacheState, Conn, Labels, Path, Rates, Trail},
         units::Micros,
     },
+    record::line,
 };
+
+/// When the first sample began, in ns since 1970: a full hour.
+const BEGIN: i128 = 1_795_341_600_000_000_000;
 
 const CONFIG: &str = r#"
 vantage.id = "here"
@@ -32,11 +43,11 @@ fn config(dir: &FilePath) -> Config {
     load(&Input { path: &dir.join("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
 }
 
-fn sample(number: u64) -> Sample {
+pub(super) fn sample(number: u64) -> Sample {
     let mut phases = Phases::default();
     phases.end(Phase::Wait, Micros(1_000 + number));
     Sample {
-        at: Timestamp::from_nanosecond(1_795_341_600_000_000_000 + i128::from(number)).unwrap(),
+        at: Timestamp::from_nanosecond(BEGIN + i128::from(number)).unwrap(),
         labels: Labels {
             vantage: "here".into(),
             node: "n".into(),
@@ -65,6 +76,11 @@ fn sample(number: u64) -> Sample {
         path: Path::default(),
         trail: Trail::default(),
     }
+}
+
+/// When their window has ended, and the next one has not.
+fn later() -> Timestamp {
+    Timestamp::from_nanosecond(BEGIN).unwrap() + Duration::from_secs(7_200)
 }
 
 /// The lines of a measurement in the archive.
@@ -99,11 +115,7 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     assert_eq!(lines(&dir, "bandprobe_transfer").len() as u64, count);
     // A window may end meanwhile.
     let totals = lines(&dir, "bandprobe_window").into_iter().filter(|line| line.contains("metric=total"));
-    let counts = totals.map(|line| {
-        let (_, counted) = line.split_once("count=").unwrap();
-        counted.split_once('i').unwrap().0.parse::<u64>().unwrap()
-    });
-    assert_eq!(counts.sum::<u64>(), count);
+    assert_eq!(totals.map(|line| field(&line, "count")).sum::<u64>(), count);
     assert!(lines(&dir, "bandprobe_worker")[0].contains(&format!(",transfers={count}i,")));
     let status = status(&config.archive.dir).unwrap();
     assert_eq!((status.open.files, status.spool.points), (0, lines(&dir, "bandprobe_").len() as u64), "sealed");
@@ -111,42 +123,219 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     tasks.join_next().await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn what_the_disk_refuses_is_not_told_but_counted_and_the_count_is_written_later() {
-    let root = tempfile::tempdir().unwrap();
-    let (dir, config) = (root.path().to_owned(), config(root.path()));
-    let writer = Writer::open(&config.archive.dir).unwrap();
-    let told = Arc::new(Mutex::new(0));
-    let on_recorded: OnRecorded = {
-        let told = told.clone();
-        Box::new(move |_, _| *told.lock().unwrap() += 1)
-    };
-    let mut recorder = Recorder::new(&config, "hash", writer, Tally::default(), on_recorded);
-    let open = config.archive.dir.join("open");
-    fs::remove_dir(&open).unwrap();
-    recorder.take(&mut (0..3).map(|number| Entry::Sample(Box::new(sample(number)))).collect());
-    recorder.on_minute(Timestamp::now());
-    assert_eq!((*told.lock().unwrap(), recorder.lost), (0, 4), "three samples and the point of the minute");
+/// A recorder, what it has told of, and a disk that can be made to refuse.
+struct Bench {
+    root: tempfile::TempDir,
+    recorder: Recorder,
+    told: Arc<Mutex<Vec<u64>>>,
+}
 
-    fs::create_dir(&open).unwrap();
-    recorder.take(&mut vec![Entry::Sample(Box::new(sample(3)))]);
-    recorder.on_minute(Timestamp::now());
-    assert_eq!((*told.lock().unwrap(), recorder.lost), (1, 4));
-    assert_eq!(lines(&dir, "bandprobe_transfer").len(), 1);
-    let worker = lines(&dir, "bandprobe_worker");
-    let tells = |field: &str| assert!(worker[0].contains(field), "{worker:?}");
-    ["transfers=4i", "points_dropped=4i", "bytes_downloaded=40i", "lateness_p99_us=3i"].iter().for_each(|f| tells(f));
+impl Bench {
+    fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let config = config(root.path());
+        let writer = Writer::open(&config.archive.dir).unwrap();
+        let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let on_recorded: OnRecorded = {
+            let told = told.clone();
+            Box::new(move |sample, _| told.lock().unwrap().push(sample.lateness.0))
+        };
+        let recorder = Recorder::new(&config, "hash", writer, Tally::default(), on_recorded);
+        Self { root, recorder, told }
+    }
+
+    /// From now on no file can be made: there is a file where their folder was.
+    fn refuse(&mut self) {
+        self.recorder.outlet.seal();
+        self.block("open");
+    }
+
+    fn mend(&self) {
+        self.unblock("open");
+    }
+
+    fn block(&self, folder: &str) {
+        let path = self.root.path().join("archive").join(folder);
+        fs::rename(&path, path.with_extension("away")).unwrap();
+        fs::write(&path, "").unwrap();
+    }
+
+    fn unblock(&self, folder: &str) {
+        let path = self.root.path().join("archive").join(folder);
+        fs::remove_file(&path).unwrap();
+        fs::rename(path.with_extension("away"), &path).unwrap();
+    }
+
+    fn take(&mut self, numbers: Range<u64>) {
+        self.recorder.take(&mut numbers.map(|number| Entry::Sample(Box::new(sample(number)))).collect());
+    }
+
+    fn told(&self) -> Vec<u64> {
+        self.told.lock().unwrap().clone()
+    }
+
+    fn lines(&self, measurement: &str) -> Vec<String> {
+        lines(self.root.path(), measurement)
+    }
+
+    /// The worker's points hold these sums.
+    fn worker_says(&self, sums: &[(&str, u64)]) {
+        for (name, expected) in sums {
+            let told = self.lines("bandprobe_worker").iter().map(|line| field(line, name)).sum::<u64>();
+            assert_eq!(told, *expected, "{name}");
+        }
+    }
 }
 
 #[test]
-fn a_full_inbox_drops_and_counts_and_never_waits() {
+fn what_the_disk_refuses_waits_and_is_written_and_told_in_order_when_there_is_room() {
+    let mut bench = Bench::new();
+    bench.take(0..2);
+    bench.refuse();
+    bench.take(2..5);
+    // The window ends, and a minute is over.
+    bench.recorder.on_second(later());
+    bench.recorder.on_minute(Timestamp::now());
+    bench.take(5..7);
+    bench.recorder.on_second(later());
+    assert_eq!((bench.told(), bench.recorder.losses.ever()), (vec![0, 1], 0));
+
+    bench.mend();
+    bench.take(7..8);
+    assert_eq!(bench.told(), [0, 1], "it is asked once a second, not at each sample");
+    bench.recorder.on_second(later());
+    assert_eq!(bench.told(), (0..8).collect::<Vec<_>>());
+    bench.take(8..9);
+    assert_eq!(bench.told().len(), 9, "life goes on");
+    bench.recorder.finish();
+    let late: Vec<u64> = bench.lines("bandprobe_transfer").iter().map(|line| field(line, "lateness_us")).collect();
+    assert_eq!(late, (0..9).collect::<Vec<_>>());
+    let kinds: String = bench.lines("").iter().map(|line| &line["bandprobe_".len()..][..1]).collect();
+    assert_eq!(kinds, "tttttwwttttwww", "two windows of two metrics, each in its place, and the worker");
+    bench.worker_says(&[("transfers", 9), ("points_dropped", 0), ("bytes_downloaded", 90)]);
+    assert_eq!(bench.recorder.losses.ever(), 0);
+}
+
+#[test]
+fn over_the_limit_the_oldest_samples_are_lost_and_counted_and_windows_are_not() {
+    let mut bench = Bench::new();
+    bench.refuse();
+    bench.recorder.outlet.backlog = Backlog::new(20_000);
+    bench.take(0..3);
+    bench.recorder.on_second(later());
+    bench.take(3..100);
+    bench.mend();
+    bench.recorder.finish();
+    let lost = bench.recorder.losses.ever();
+    assert!((50..97).contains(&lost), "{lost}");
+    assert_eq!(bench.told(), (lost..100).collect::<Vec<_>>());
+    assert_eq!(bench.lines("bandprobe_transfer").len() as u64, 100 - lost);
+    // The sample's own numbers live on in its window, and in the counts.
+    let counts: Vec<u64> = bench.lines("bandprobe_window").iter().map(|line| field(line, "count")).collect();
+    assert_eq!(counts, [3, 3, 97, 97]);
+    bench.worker_says(&[("transfers", 100), ("points_dropped", lost)]);
+}
+
+#[test]
+fn what_still_waits_in_the_end_is_lost_and_counted() {
+    let mut bench = Bench::new();
+    bench.take(0..2);
+    bench.refuse();
+    bench.take(2..5);
+    bench.recorder.finish();
+    // Three samples, two points of the window, and the point of the worker.
+    assert_eq!((bench.told(), bench.recorder.losses.ever()), (vec![0, 1], 6));
+    bench.mend();
+    assert_eq!(bench.lines("").len(), 2);
+}
+
+#[test]
+fn a_line_that_is_none_costs_itself() {
+    let mut bench = Bench::new();
+    bench.recorder.outlet.backlog.push("two\nlines\n".to_owned(), None);
+    bench.take(0..3);
+    assert_eq!((bench.told(), bench.recorder.losses.ever()), (vec![0, 1, 2], 1));
+    assert_eq!(bench.lines("").len(), 3);
+}
+
+#[test]
+fn the_counts_of_a_minute_wait_for_the_next_one() {
+    let mut bench = Bench::new();
+    bench.take(0..1);
+    bench.refuse();
+    assert!(!bench.recorder.on_minute(Timestamp::now()));
+    bench.mend();
+    bench.recorder.on_second(later());
+    assert!(bench.lines("bandprobe_worker").is_empty());
+    assert!(bench.recorder.on_minute(Timestamp::now()));
+    bench.worker_says(&[("transfers", 1), ("points_dropped", 0), ("lateness_p99_us", 0)]);
+}
+
+#[test]
+fn a_file_that_cannot_be_sealed_grows_on_and_is_sealed_later() {
+    let mut bench = Bench::new();
+    bench.take(0..2);
+    bench.block("spool");
+    bench.recorder.take(&mut vec![Entry::Seal]);
+    bench.take(2..4);
+    bench.unblock("spool");
+    let waiting = status(&bench.recorder.config.archive.dir).unwrap();
+    assert_eq!((waiting.open.points, waiting.spool.points), (4, 0));
+    bench.recorder.take(&mut vec![Entry::Seal]);
+    assert_eq!((bench.lines("bandprobe_transfer").len(), bench.told()), (4, vec![0, 1, 2, 3]));
+    let waiting = status(&bench.recorder.config.archive.dir).unwrap();
+    assert_eq!((waiting.open.files, waiting.spool.points), (0, 4));
+}
+
+#[test]
+fn what_comes_back_is_written_in_appends_of_bounded_size_and_files_of_theirs() {
+    let mut bench = Bench::new();
+    bench.refuse();
+    bench.take(0..6_000);
+    bench.mend();
+    bench.recorder.on_second(later());
+    assert_eq!(bench.told(), (0..6_000).collect::<Vec<_>>());
+    bench.recorder.finish();
+    let sizes: Vec<u64> = fs::read_dir(bench.root.path().join("archive/spool"))
+        .unwrap()
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .collect();
+    let most = SEAL_BYTES + 2 * APPEND_BYTES as u64;
+    assert!(sizes.len() > 1 && sizes.iter().all(|size| *size < most), "{sizes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_speaks_at_once_and_then_once_a_minute() {
+    let mut voice = Voice::default();
+    let mut spoken = Vec::new();
+    for second in 0..150 {
+        if voice.may_speak() {
+            spoken.push(second);
+        }
+        advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(spoken, [0, 60, 120]);
+}
+
+#[tokio::test]
+async fn a_full_inbox_drops_and_counts_and_never_waits() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     let tally = Tally::default();
     let writer = Writer::open(&config.archive.dir).unwrap();
-    let (inbox, _task) = Recorder::new(&config, "hash", writer, tally.clone(), Box::new(|_, _| {})).start();
+    let (inbox, task) = Recorder::new(&config, "hash", writer, tally.clone(), Box::new(|_, _| {})).start();
     (0..INBOX as u64 + 3).for_each(|number| inbox.record(sample(number)));
     let mut dropped = 0;
     tally.count(|counters| dropped = counters.points_dropped);
     assert_eq!(dropped, 3);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(task);
+    assert_eq!(inbox.finish().await, 3);
+    assert_eq!(lines(root.path(), "bandprobe_transfer").len(), INBOX);
+}
+
+/// An integer field of a line, of a name that is no end of another's.
+fn field(line: &str, name: &str) -> u64 {
+    let (_, rest) = line.split_once(&format!("{name}=")).unwrap();
+    rest.split_once('i').unwrap().0.parse().unwrap()
 }

@@ -124,7 +124,7 @@ fn an_interrupt_ends_it_early_with_its_table() {
 #[test]
 fn a_full_disk_is_told_at_once_and_counted_at_the_end() {
     let root = TempDir::new().unwrap();
-    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" demo --duration 6s";
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" demo --duration 6s";
     let mut limited = Command::new("sh");
     limited.args(["-c", script, env!("CARGO_BIN_EXE_bandprobe")]).current_dir(root.path());
     limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

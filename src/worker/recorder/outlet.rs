@@ -1,0 +1,253 @@
+//! The way out of the recorder: lines go to the archive's file, and wait in memory while the disk refuses them.
+//!
+//! There is one road. Every line goes to the end of the [`Backlog`] and leaves it from the front, in one append with those
+//! behind it, once that append succeeded: a disk that refuses costs no line and changes no order. It is asked again once a
+//! second. What the memory has no room for is lost, and counted.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    archive::{self, log::Writer},
+    model::sample::Sample,
+    record::{line, point::Point, transfer::transfer},
+    worker::tally::Tally,
+};
+
+use super::{OnRecorded, backlog::Backlog};
+
+/// Where lines leave.
+pub(super) struct Outlet {
+    writer: Writer,
+    pub(super) backlog: Backlog,
+    on_recorded: OnRecorded,
+    losses: Losses,
+    /// Since when the disk refuses appends.
+    refusal: Option<Refusal>,
+    refusals: Voice,
+    /// Of sealing and syncing.
+    delays: Voice,
+}
+
+/// Points that are lost for good. Clones share the count.
+#[derive(Clone)]
+pub(super) struct Losses {
+    ever: Arc<AtomicU64>,
+    tally: Tally,
+}
+
+/// A time in which the disk refuses.
+struct Refusal {
+    since: Instant,
+    /// Was anybody told of it?
+    told: bool,
+    /// Points that waited, and are in the archive now.
+    saved: u64,
+    /// Points lost before it began.
+    lost_before: u64,
+}
+
+/// Speaks at most once in [`SPEAK_EVERY`]: a full disk must not fill the log too.
+#[derive(Default)]
+pub(super) struct Voice(Option<Instant>);
+
+impl Outlet {
+    pub(super) fn new(writer: Writer, losses: Losses, on_recorded: OnRecorded) -> Self {
+        Self {
+            writer,
+            backlog: Backlog::new(MEMORY),
+            on_recorded,
+            losses,
+            refusal: None,
+            refusals: Voice::default(),
+            delays: Voice::default(),
+        }
+    }
+
+    /// Takes a sample. Its intervals and its curve are let go: no line holds them.
+    pub(super) fn sample(&mut self, mut sample: Box<Sample>) {
+        let point = transfer(&sample);
+        (sample.intervals, sample.curve) = (Vec::new(), None);
+        self.put(&point, Some(sample));
+    }
+
+    /// Takes a point of a window.
+    pub(super) fn window(&mut self, point: &Point) {
+        self.put(point, None);
+    }
+
+    /// Writes what has been taken, unless the disk refuses: that is found out by [`retry`](Self::retry).
+    pub(super) fn flush(&mut self) {
+        if self.refusal.is_none() {
+            self.retry();
+        }
+    }
+
+    /// Writes everything that waits, in order, and tells of each sample that is safe. Is nothing left?
+    pub(super) fn retry(&mut self) -> bool {
+        while !self.backlog.is_empty() {
+            // Where many lines find no room, one may.
+            match self.write_front(APPEND_BYTES).or_else(|_| self.write_front(1)) {
+                Ok(()) if self.backlog.is_empty() => self.recovered(),
+                Ok(()) => {}
+                Err(error @ archive::Error::NotWholeLines { .. }) => self.skip(&error),
+                Err(error) => {
+                    self.refused(&error);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Writes a point behind everything that waits, or not at all. Is it written?
+    pub(super) fn write_now(&mut self, point: &Point) -> bool {
+        let mut line = String::new();
+        line::encode(point, &mut line);
+        if !self.retry() {
+            return false;
+        }
+        match self.append(&line, 1) {
+            Ok(()) => self.recovered(),
+            Err(ref error) => self.refused(error),
+        }
+        self.refusal.is_none()
+    }
+
+    /// Syncs and seals what is due.
+    pub(super) fn keep_house(&mut self, now: Timestamp, sync: Duration) {
+        if self.writer.needs_sync(now, sync)
+            && let Err(error) = self.writer.sync()
+        {
+            self.delayed(&error);
+        }
+        if self.writer.needs_seal(now) {
+            self.seal();
+        }
+    }
+
+    /// Seals the open file, so that it can be delivered. Where that fails the file is kept, and it is tried again.
+    pub(super) fn seal(&mut self) {
+        if let Err(error) = self.writer.seal() {
+            self.delayed(&error);
+        }
+    }
+
+    /// Gives up what still waits: nobody will write it any more.
+    pub(super) fn give_up(&mut self) {
+        self.losses.count(self.backlog.clear());
+    }
+
+    fn put(&mut self, point: &Point, sample: Option<Box<Sample>>) {
+        let mut line = String::new();
+        line::encode(point, &mut line);
+        if line.is_empty() {
+            return; // a point without fields is none
+        }
+        self.losses.count(self.backlog.push(line, sample));
+        if self.backlog.bytes() >= APPEND_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Writes the first lines, up to so many bytes and at least one.
+    fn write_front(&mut self, bytes: usize) -> Result<(), archive::Error> {
+        let (lines, count) = self.backlog.front(bytes);
+        self.append(&lines, count as u64)?;
+        if let Some(refusal) = &mut self.refusal {
+            refusal.saved += count as u64;
+        }
+        for sample in (0..count).filter_map(|_| self.backlog.pop()?.sample) {
+            (self.on_recorded)(&sample, &transfer(&sample));
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, lines: &str, points: u64) -> Result<(), archive::Error> {
+        let now = Timestamp::now();
+        self.writer.append(now, lines.as_bytes(), points)?;
+        if self.writer.needs_seal(now) {
+            self.seal();
+        }
+        Ok(())
+    }
+
+    /// Gives up the first line, which the archive takes for none: it must not hold up those behind it.
+    fn skip(&mut self, error: &archive::Error) {
+        self.backlog.pop();
+        self.losses.count(1);
+        tracing::error!("a result was made into no line, which is a bug of ours, please report it: {error}");
+    }
+
+    fn refused(&mut self, error: &archive::Error) {
+        let begun = || Refusal { since: Instant::now(), told: false, saved: 0, lost_before: self.losses.ever() };
+        let refusal = self.refusal.get_or_insert_with(begun);
+        if self.refusals.may_speak() {
+            refusal.told = true;
+            let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
+            tracing::error!(
+                "the archive cannot be written, probing goes on (points waiting in memory: {waiting}, lost: {lost}): {error}"
+            );
+        }
+    }
+
+    fn recovered(&mut self) {
+        let Some(Refusal { since, told: true, saved, lost_before }) = self.refusal.take() else { return };
+        let (seconds, lost) = (since.elapsed().as_secs(), self.losses.ever() - lost_before);
+        tracing::info!(
+            "the archive is written again, after {seconds} s (points that waited and are in it now: {saved}, lost: {lost})"
+        );
+    }
+
+    fn delayed(&mut self, error: &archive::Error) {
+        if self.delays.may_speak() {
+            tracing::error!("results are kept, and it is tried again: {error}");
+        }
+    }
+}
+
+impl Losses {
+    pub(super) fn new(tally: Tally) -> Self {
+        Self { ever: Arc::default(), tally }
+    }
+
+    /// So many points are lost.
+    pub(super) fn count(&self, points: u64) {
+        if points > 0 {
+            self.ever.fetch_add(points, Ordering::Relaxed);
+            self.tally.count(|counters| counters.points_dropped += points);
+        }
+    }
+
+    /// How many points were ever lost.
+    pub(super) fn ever(&self) -> u64 {
+        self.ever.load(Ordering::Relaxed)
+    }
+}
+
+impl Voice {
+    pub(super) fn may_speak(&mut self) -> bool {
+        let may = self.0.is_none_or(|last| last.elapsed() >= SPEAK_EVERY);
+        if may {
+            self.0 = Some(Instant::now());
+        }
+        may
+    }
+}
+
+/// What may wait in memory, in bytes. A sample takes some 1.3 kB: eight minutes at a hundred samples a second, four days of
+/// ten nodes on the shipped probes.
+const MEMORY: usize = 64 << 20;
+
+/// The most that one append holds, in bytes, unless a single line is longer: little, so that a little room is used too.
+pub(super) const APPEND_BYTES: usize = 64 << 10;
+
+const SPEAK_EVERY: Duration = Duration::from_secs(60);

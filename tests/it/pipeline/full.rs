@@ -1,0 +1,134 @@
+//! A disk that is full: a limit on the size of files (RLIMIT_FSIZE of setrlimit(2)), lifted while the process runs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use bandprobe::{
+    archive::status::status,
+    record::schema::{transfer, window, worker},
+};
+
+use super::{archived_ids, ids};
+use crate::{
+    fault::{
+        FaultServer,
+        server::{Behaviour, Port, Step},
+    },
+    process::{Child, Line, World, command, points, printed, until},
+};
+
+/// How many nodes are probed, each twice a second.
+const NODES: usize = 8;
+
+/// How long a file may get, in blocks of 512 bytes: some nine lines.
+const BLOCKS: &str = "16";
+
+/// Sends two small images.
+fn images(_: usize) -> Vec<Step> {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\ncontent-length: 1000\r\n\r\n".to_owned();
+    let image = [Step::Request, Step::Send((answer + &"x".repeat(1_000)).into())];
+    [image.clone(), image].concat()
+}
+
+/// A server that keeps the heads of its requests, and a configuration that has it probed as many nodes.
+fn world() -> (FaultServer, World, PathBuf) {
+    let server = FaultServer::start(Behaviour { port: Port::Http, script: images });
+    let world = World::new(vec![]);
+    let mut text = "vantage.id = \"here\"\nschedule.probes = [\"./image.toml\"]\narchive.dir = \"archive\"\n\
+         record.window = \"1s\"\n\
+         deadline = { connect = \"100s\", headers = \"100s\", body = \"100s\", stall = \"100s\" }\n[[source]]\nkind = \"static\"\n"
+        .to_owned();
+    for node in 0..NODES {
+        text += &format!(
+            "[[source.nodes]]\nid = \"n{node}\"\nendpoint = \"http://{}/{node}/\"\n\
+             assets = [{{ kind = \"image\", path = \"x\", size = \"1 kB\" }}]\n",
+            server.address()
+        );
+    }
+    let config = world.write("config.toml", &text);
+    (server, world, config)
+}
+
+/// The binary with a limit on the size of its files. It is refused like a write to a full disk, with EFBIG, where SIGXFSZ is
+/// ignored.
+fn limited(args: &[&str]) -> Command {
+    let plain = command(args);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", &format!("trap '' XFSZ; ulimit -S -f {BLOCKS}; exec \"$@\""), "sh"]);
+    limited.arg(plain.get_program()).args(plain.get_args());
+    for (name, _) in plain.get_envs() {
+        limited.env_remove(name);
+    }
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited
+}
+
+/// The sum of a field over all points of a measurement.
+fn sum(points: &[Line], measurement: &str, field: &str) -> usize {
+    let of = points.iter().filter(|(name, ..)| name == measurement);
+    of.map(|(_, _, fields, _)| fields[field].trim_end_matches('i').parse::<usize>().unwrap()).sum()
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_fits_in_memory() {
+    let (server, world, config) = world();
+    let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
+    let said = child.wait_for("the archive cannot be written, probing goes on");
+    assert!(said.contains("ERROR") && said.contains("File too large"), "{said}");
+    let requested = || server.heads().len();
+    let (before, safe) = (requested(), archived_ids(&world).len());
+    until("probing goes on", || requested() > before + 10 * NODES);
+    let asked: BTreeSet<String> = ids(&server.heads().concat()).collect();
+    assert_eq!(archived_ids(&world).len(), safe, "and nothing is written");
+
+    let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited:"]).status();
+    assert!(lifted.unwrap().success());
+    let said = child.wait_for("the archive is written again");
+    assert!(said.contains("INFO") && said.contains("lost: 0)"), "{said}");
+    until("everything that was asked for is there", || asked.is_subset(&archived_ids(&world)));
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("are lost"), "{}", ended.stderr);
+
+    let points = points(&world.archive());
+    let transfers: Vec<&Line> = points.iter().filter(|point| point.0 == transfer::MEASUREMENT.name).collect();
+    assert!(transfers.iter().all(|transfer| transfer.1["outcome"] == "ok"), "{transfers:?}");
+    let totals: Vec<Line> =
+        points.iter().filter(|point| point.1.get("metric").is_some_and(|is| is == "total")).cloned().collect();
+    for (what, count) in [
+        ("that the worker counted", sum(&points, worker::MEASUREMENT.name, "transfers")),
+        ("that are in windows", sum(&totals, window::MEASUREMENT.name, "count")),
+    ] {
+        assert_eq!(count, transfers.len(), "transfers {what}");
+    }
+    assert_eq!(sum(&points, worker::MEASUREMENT.name, "points_dropped"), 0);
+    assert_eq!(status(&world.archive()).unwrap().open.files, 0, "sealed");
+}
+
+#[test]
+fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_the_rest() {
+    let (server, world, config) = world();
+    let ended = Child::spawn(&mut limited(&["once", "-c", config.to_str().unwrap(), "--json", "--splay", "2s"])).end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let told = printed(&ended.stdout);
+    assert_eq!(told, world.archived());
+    let untold = server.heads().len() - told.len();
+    let (_, lost) = ended.stderr.rsplit_once("; ").unwrap();
+    let lost: usize =
+        lost.strip_suffix(" points are lost: the archive could not be written\n").unwrap().parse().unwrap();
+    assert!(untold > 0 && lost > untold, "{untold} samples, the windows and the worker's point: {}", ended.stderr);
+
+    // What is in the file is taken over, trailer or not.
+    let next = Child::spawn(&mut command(&["once", "-c", config.to_str().unwrap(), "--json"])).end();
+    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    let mut all = [told, printed(&next.stdout)].concat();
+    all.sort_unstable();
+    assert_eq!(world.archived(), all);
+    assert_eq!(status(&world.archive()).unwrap().open.files, 0);
+}
