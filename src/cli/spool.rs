@@ -150,7 +150,7 @@ mod tests {
             assert_eq!(lines[7], format!("last answer: {expected}: delivered"));
         }
         let opened = Some("2026-11-22T11:00:00Z".parse().unwrap());
-        let file = Waiting { name: "a.lp".to_owned(), opened, points: 7, bytes: 1500 };
+        let file = Waiting { name: "a.lp".to_owned(), opened, points: 7, bytes: 1500, newer: None };
         let listed = listing(&[file], now);
         assert!(listed.starts_with("a.lp ") && listed.ends_with("         7 points    1.50 kB  1h ago\n"), "{listed}");
         assert_eq!(listing(&[], now), "nothing waits\n");

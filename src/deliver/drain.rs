@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::{
     influx::Influx,
     policy::{self, Verdict},
-    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, is_untrusted},
+    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending},
 };
 use crate::archive::{Error, spool::Spool, state, status};
 
@@ -54,13 +54,13 @@ pub enum Event {
         /// Lines of it that went to `rejected/`.
         rejected: u64,
     },
-    /// A damaged file went to `rejected/` as it is; what of it can be trusted was sent before.
+    /// A damaged file was divided: what is not as it was written went to `rejected/`, the rest waits on.
     SetAside {
         /// Its name in the spool.
         name: String,
         /// What is wrong with it.
         damage: String,
-        /// Points of it that were not sent.
+        /// Lines of it that will not be sent.
         points: u64,
     },
     /// Somebody has to change something; the next step waits for [`policy::HOLD`].
@@ -244,21 +244,16 @@ impl Drain {
             return Ok(None);
         }
         let event = sending.finish(&self.spool)?;
-        self.counters.points_rejected += sending.unreadable;
         self.sending = None;
         self.note("delivered");
         Ok(Some(event))
     }
 
-    /// Opens a file and reads it through: where a checksum does not fit, some value is wrong and none is sent.
+    /// Opens a file that is as it was written; a damaged one becomes that first.
     fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
-        let Some(mut lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
-        let untrusted = lines.find_map(|line| line.err().filter(|damage| is_untrusted(&damage.what)));
-        if let Some(damage) = untrusted {
-            let points = lines.points();
-            self.spool.set_aside(&name)?;
-            self.counters.points_rejected += points;
-            return Ok(Err(Event::SetAside { name, damage: damage.to_string(), points }));
+        if let Some(salvaged) = self.spool.salvage(&name)? {
+            self.counters.points_rejected += salvaged.set_aside;
+            return Ok(Err(Event::SetAside { name, damage: salvaged.damage, points: salvaged.set_aside }));
         }
         let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
         Ok(Ok(Sending::new(name, lines)))
