@@ -16,7 +16,7 @@ use std::{
 };
 
 use bandprobe::{
-    archive::{log::Writer, reader, spool::Spool, state, status::status},
+    archive::{log::Writer, spool::Spool, state, status::status},
     config::{self, Secret},
     deliver::{
         drain::{Counters, Drain, Drained, Event, LastAnswer, STATE},
@@ -244,12 +244,9 @@ async fn files_go_oldest_first_in_batches_of_bounded_size() {
 
 #[tokio::test]
 async fn a_damaged_files_good_lines_are_sent_and_only_the_others_are_set_aside() {
-    for (damage, sent, kept) in [
-        (("v=1i", "v=7i"), 2, 1),
-        (("# end points", "# no"), 3, 0),
-        (("m,n=1", "m,\0=1"), 2, 1),
-        (("# sums", "# lost 00000000"), 0, 3),
-    ] {
+    for (damage, sent, kept) in
+        [(("v=1i", "v=7i"), 2, 1), (("# end points", "# no"), 3, 0), (("# sums ", "# lost: "), 0, 3)]
+    {
         let server = Server::judging(|_| 204);
         let dir = spooled(3);
         let mut paths = fs::read_dir(dir.path().join("spool")).unwrap().map(|entry| entry.unwrap().path());
@@ -260,8 +257,6 @@ async fn a_damaged_files_good_lines_are_sent_and_only_the_others_are_set_aside()
         assert_eq!((drained.delivered, drained.rejected, drained.waiting), (sent, kept, 0), "{damage:?}");
         let found = status(dir.path()).unwrap();
         assert_eq!((found.bad.points, found.archived.points, found.spool.files), (kept, sent, 0), "{damage:?}");
-        let told = reader::lines(dir.path(), None).unwrap().filter(Result::is_err).count();
-        assert_eq!(told, usize::from(kept > 0), "{damage:?}");
     }
 }
 

@@ -44,10 +44,9 @@ pub(super) fn corrupt(content: &[u8], share: u64, change: u8) -> (Vec<u8>, Vec<S
     let mut hit = lines(line);
     // The points that a comment here announces, as far as the next comment.
     let group = lines(following.split(|byte| *byte == b'#').next().unwrap());
-    let (is_sums, is_first) = (line.starts_with(SUMS), !line.windows(2).skip(1).any(|part| part == b"# "));
-    if is_sums && is_first && changed[at] != b'\n' {
+    if is_sums(line) && changed[at] != b'\n' && (line.len() - 6) / 9 == group.len() {
         hit.extend(group.into_iter().skip((at - start).saturating_sub(6) / 9).take(1));
-    } else if is_sums || !is_pristine(line) {
+    } else if is_sums(line) || !is_pristine(line) {
         hit.extend(group);
     }
     if at == start + line.len() {
@@ -65,9 +64,14 @@ pub(super) fn corrupt(content: &[u8], share: u64, change: u8) -> (Vec<u8>, Vec<S
 /// Whether a line looks like one of ours, and like one only: a second fault in what an earlier one hit may cost the whole
 /// group that it announces.
 fn is_pristine(line: &[u8]) -> bool {
-    let starts = [SUMS, b"m,", b"# bandprobe lines format=1", b"# part 2", b"# end points="];
+    let starts = [&b"m,"[..], b"# bandprobe lines format=1", b"# part 2", b"# end points="];
     let is_one = !line.windows(2).skip(1).any(|part| part == b"# ");
-    is_one && (line.is_empty() || starts.iter().any(|start| line.starts_with(start)))
+    is_sums(line) || line.is_empty() || is_one && starts.iter().any(|start| line.starts_with(start))
 }
 
-const SUMS: &[u8] = b"# sums ";
+/// Whether a line announces others, as it was written.
+fn is_sums(line: &[u8]) -> bool {
+    let sums = line.strip_prefix(b"# sums").unwrap_or_default();
+    let is_whole = |place: &[u8]| place.len() == 9 && place[0] == b' ' && place[1..].iter().all(u8::is_ascii_hexdigit);
+    !sums.is_empty() && sums.chunks(9).all(is_whole)
+}
