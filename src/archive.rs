@@ -1,52 +1,95 @@
-//! The data directory: what is written here survives a kill, and what is not in it was never sent.
+//! The data directory: what was written here is neither lost nor changed unseen, and what is not in it was never sent.
 //!
-//! The directory is the state, there is no index to go wrong:
+//! # Constraints
+//!
+//! - One write a batch, no thread, no index: the directory is the whole state, so there is nothing else to go wrong.
+//! - Every file is line protocol that anyone can send to a database as it is; what is ours in it is comments.
+//! - A line is handed out only if it is as it was written, byte by byte. Damage costs the lines that it hit and no others.
+//! - Reading takes the memory of one line and of 2000 sums, whatever lies there. Opening never waits.
+//! - Several processes may write (a file each) and read at once; one delivers.
+//!
+//! # On disk
 //!
 //! ```text
-//! open/      one growing file a process, locked while that process lives       (log)
-//! spool/     sealed files that wait for delivery; `.lock`: who drains          (recover, spool)
-//! archive/   delivered files: a rename from spool/ is what "delivered" means   (spool, retain)
-//! rejected/  lines that the database refused, each after its message; damaged files as `.bad`   (rejected)
-//! state/     small JSON values that outlive a restart                          (state)
+//! open/      one growing file a process, locked (flock) while that process lives      log
+//! spool/     sealed files that wait for delivery; `.lock`: who delivers               recover, spool, salvage
+//! archive/   delivered files, merged by day                                           spool, retain
+//! rejected/  NAME.lp: lines that the database refused, each after its message         spool, rejected
+//!            NAME.lp.bad: lines of a damaged file that are not what was written       salvage
+//! state/     small JSON values that outlive a restart                                 state
 //! ```
 //!
-//! Each file is line protocol that anyone can send to a database as it is: a header and a trailer, both comments, with
-//! the points between them ([`mod@format`]). File names start with the UTC time of their first append, so name order is
-//! time order in every folder.
+//! File names start with the UTC time of the first append, so name order is time order in every folder. [`mod@format`]
+//! has the lines of a file: a header, comments with the sums of the lines that follow, the points, and a trailer with
+//! their count and a checksum of all before. A name that starts with a dot means nothing yet.
+//!
+//! # Life of a file
+//!
+//! 1. `open/`: made with the first append, grows by whole batches, each behind its sums; synced every `archive.sync`.
+//! 2. `spool/`: trailer, sync, rename. From now on it does not change.
+//! 3. `archive/`: a rename is what "delivered" means: every point is in the database or in `rejected/`.
+//! 4. One file a finished day; deleted after `archive.keep`, or sooner to keep within `archive.max-size`.
 //!
 //! # Crash points
 //!
 //! | when the process or the power dies | what is found | what happens |
 //! |---|---|---|
+//! | while a file is made | `open/.….new` | [`recover`] deletes it: nothing was ever in it |
 //! | in an append | an unlocked open file, maybe with half a line | [`recover`] cuts at the last newline and seals |
+//! | before the last sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
 //! | after the trailer, before the rename | an open file with its trailer | it is moved as it is |
+//! | while a damaged file is divided | it, and `.….tmp` in spool/ and rejected/ | it is divided again, over these |
+//! | after its rest is in rejected/, before the good lines replace it | both | it is divided again, and the same rest replaces itself |
+//! | after the good lines replaced it | both halves | they are sent |
 //! | after a delivery, before the rename to archive/ | a spool file | it is sent again: same tags and time, same point |
 //! | in the middle of a file's batches | a spool file | the same |
 //! | after lines were quarantined, before the rename | a spool file and its namesake in rejected/ | sent again, rejected/ replaced |
 //! | while a day is merged | `.….tmp` beside whole files | the merge starts over, over that file |
 //! | after the merged day got its name, before its parts are deleted | both | the merged file names its parts: readers skip them, the next merge deletes them |
 //!
-//! A process that is killed loses nothing that it appended; a power cut loses at most what was not synced.
+//! # What is guaranteed
+//!
+//! - **Kill**: what was appended is there. **Power cut**: what was appended before the last sync is there.
+//! - **Full or read-only disk**: a batch is in the file as a whole, or the caller is told and none of it is.
+//! - **Removed or replaced directory**: the next append or seal makes it again, with all that was in the open file.
+//!   What waited is gone with it, and [`spool::Spool::is_ours`] tells that the lock is.
+//! - **Damage** ([`damage`]): reported by every reader until the file's turn to be delivered comes; then its good lines
+//!   are delivered, the others set aside and counted, and nothing reads these as points again.
+//! - **A newer version's file** is left where it is, named ([`status::passed_over`]), never sent, and deleted only to keep
+//!   within `archive.max-size`. **Anything that is no regular file** is left alone and named. **A stranger's file** (no
+//!   header, no line with its sum) is set aside whole.
+//!
+//! # Limits
+//!
+//! A line is [`format::MAX_LINE`] bytes at the most. A changed line passes for another with 2000 sums outstanding at
+//! worst, once in two million times; a change of up to 32 bits in a row never passes for its own (CRC32C). A copied
+//! stretch of a file with its sums is seen (the count does not fit) but its lines are as they were written, and are
+//! handed out twice. One flipped bit in the header's format number makes a newer version's file: it waits, whole.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use thiserror::Error;
 
+pub mod damage;
 pub mod file;
 pub mod format;
 pub mod log;
+mod raw;
 pub mod reader;
 pub mod recover;
 pub mod rejected;
 pub mod retain;
+pub mod salvage;
 pub mod spool;
 pub mod state;
 pub mod status;
+mod sums;
+mod whole;
 
 /// Why the data directory could not be used.
 #[derive(Debug, Error)]
@@ -69,6 +112,14 @@ pub enum Error {
         claimed: u64,
         /// Lines that end in a newline.
         lines: u64,
+    },
+    /// A newer version wrote this file; it stays where it is.
+    #[error("{}: {}", path.display(), damage::What::Newer(*format))]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// In which format.
+        format: u64,
     },
     /// Another process delivers from this directory.
     #[error("{} is being delivered by another process (pid {pid}); only one at a time can", dir.display())]
@@ -103,7 +154,8 @@ pub fn create(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The names of the finished-name line files in a folder, oldest first; a missing folder is empty.
+/// The names of the line files in a folder, oldest first; a missing folder is empty. What is no regular file is left
+/// alone.
 fn list(folder: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(folder) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -111,8 +163,9 @@ fn list(folder: &Path) -> Result<Vec<String>, Error> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry.map_err(on("list", folder))?.file_name();
-        if let Some(name) = name.to_str().filter(|name| format::is_line_file(name)) {
+        let entry = entry.map_err(on("list", folder))?;
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if let Some(name) = entry.file_name().to_str().filter(|name| is_file && format::is_line_file(name)) {
             names.push(name.to_owned());
         }
     }
@@ -144,6 +197,12 @@ fn lock(file: &File, path: &Path) -> Result<bool, Error> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(source)) => Err(on("lock", path)(source)),
     }
+}
+
+/// Whether a path still names this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |ours: fs::Metadata, named: fs::Metadata| (ours.dev(), ours.ino()) == (named.dev(), named.ino());
+    file.metadata().is_ok_and(|ours| fs::metadata(path).is_ok_and(|named| same(ours, named)))
 }
 
 /// Options for a file that this user alone may read.

@@ -1,106 +1,75 @@
 //! Reading one file line by line.
 //!
-//! Memory is bounded by the longest line. Damage is a value among the lines, never an end: every line that is whole
-//! and readable is handed out.
+//! Memory is bounded by the longest line. Damage is a value among the lines, never an end: every line that is as it was
+//! written is handed out, and no other ([`sums`](super::sums)).
 
-use std::{
-    fmt,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
-    path::PathBuf,
-    time::SystemTime,
+use std::{fs::File, io, ops::Range, path::PathBuf, time::SystemTime};
+
+use super::{
+    damage::{Damage, What},
+    format,
+    raw::{self, RawLines},
+    sums::Announced,
 };
-
-use super::format;
-
-/// Something in a file that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// Where.
-    pub file: PathBuf,
-    /// What.
-    pub what: What,
-}
-
-/// What can be wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
-    /// It does not start with the header of a format that we know.
-    Header,
-    /// It is not sealed although its place says so: its end is missing.
-    Trailer,
-    /// Some byte changed since it was written; which one is not known.
-    Checksum,
-    /// It holds fewer or more points than it was sealed with.
-    Count {
-        /// Points by the trailer.
-        sealed: u64,
-        /// Points found.
-        found: u64,
-    },
-    /// Bytes follow the trailer.
-    AfterTrailer,
-    /// This line (counted from 1) is longer than [`format::MAX_LINE`], not UTF-8, or holds control characters.
-    Line(u64),
-    /// It was deleted while we read the directory.
-    Vanished,
-    /// The disk refused to read on.
-    Read(String),
-}
-
-impl fmt::Display for Damage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let file = self.file.display();
-        match &self.what {
-            What::Header => write!(f, "{file}: no header of a known format"),
-            What::Trailer => write!(f, "{file}: its end is missing"),
-            What::Checksum => write!(f, "{file}: its checksum does not fit, some value in it is not what was written"),
-            What::Count { sealed, found } => write!(f, "{file}: sealed with {sealed} points, {found} found"),
-            What::AfterTrailer => write!(f, "{file}: something follows its end"),
-            What::Line(number) => write!(f, "{file}: line {number} cannot be read"),
-            What::Vanished => write!(f, "{file}: deleted while it was to be read"),
-            What::Read(problem) => write!(f, "{file}: {problem}"),
-        }
-    }
-}
 
 /// The point lines of one file, without newlines. Iteration goes on after damage.
 #[derive(Debug)]
 pub struct FileLines {
     path: PathBuf,
-    reader: BufReader<File>,
+    raw: RawLines,
     /// Whether the end must be sealed; the half line at the end of a growing file is no damage.
     sealed: bool,
-    line: Vec<u8>,
-    number: u64,
-    crc: u32,
+    announced: Announced,
+    claimed: u64,
     points: u64,
+    /// Checksum of all before the trailer.
+    crc: u32,
     trailer: Option<format::Trailer>,
     after_trailer: bool,
     parts: Vec<String>,
-    /// The first line turned out to be no header, and is still to be judged as what it is instead.
-    headless: bool,
+    starts_as_ours: bool,
+    /// What comes next, where one line is two things that are wrong.
+    queued: Option<What>,
+    complained: bool,
     done: bool,
+}
+
+/// What a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A point, as it was written.
+    Point(String),
+    /// Stands where a point is, and cannot be handed out.
+    Bad(What),
+    /// One of our comments, or empty.
+    Known,
+    /// A comment that is none of ours.
+    Strange,
 }
 
 impl FileLines {
     pub(super) fn open(path: PathBuf, sealed: bool) -> io::Result<Self> {
-        let reader = BufReader::new(File::open(&path)?);
-        let (line, parts) = (Vec::new(), Vec::new());
-        Ok(Self {
+        let file = raw::open(&path)?;
+        Ok(Self::over(path, file, sealed))
+    }
+
+    pub(super) fn over(path: PathBuf, file: File, sealed: bool) -> Self {
+        Self {
             path,
-            reader,
+            raw: RawLines::new(file),
             sealed,
-            line,
-            number: 0,
-            crc: 0,
+            announced: Announced::default(),
+            claimed: 0,
             points: 0,
+            crc: 0,
             trailer: None,
             after_trailer: false,
-            parts,
-            headless: false,
+            parts: Vec::new(),
+            starts_as_ours: false,
+            queued: None,
+            complained: false,
             done: false,
-        })
+        }
     }
 
     /// The files that a merged one says it holds; complete once the first line came out.
@@ -109,81 +78,134 @@ impl FileLines {
         &self.parts
     }
 
-    /// Points seen so far, unreadable ones included.
+    /// Lines seen so far where points are, as the trailer counts them: those that cannot be handed out, too.
     #[must_use]
     pub fn points(&self) -> u64 {
         self.points
     }
 
+    /// Points that were announced or sealed and are not there; sure once the end is reached.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        let changed = self.points - self.claimed;
+        let announced = self.announced.total().saturating_sub(self.claimed + changed);
+        let sealed = self.trailer.map_or(0, |trailer| trailer.points.saturating_sub(self.points));
+        announced.max(sealed)
+    }
+
     /// When the file was last written, where the system tells.
     pub(super) fn written(&self) -> Option<SystemTime> {
-        self.reader.get_ref().metadata().and_then(|metadata| metadata.modified()).ok()
+        self.raw.written()
     }
 
-    /// Reads the next whole line into `self.line`; false at the end. Of a line that is too long, only the beginning.
-    fn read_line(&mut self) -> io::Result<bool> {
-        self.line.clear();
-        let limit = format::MAX_LINE as u64;
-        Read::take(&mut self.reader, limit).read_until(b'\n', &mut self.line)?;
-        let mut crc = crc32c::crc32c(&self.line);
-        let mut len = self.line.len();
-        let mut whole = self.line.ends_with(b"\n");
-        let mut rest = Vec::new();
-        while !whole && len >= format::MAX_LINE {
-            rest.clear();
-            if Read::take(&mut self.reader, limit).read_until(b'\n', &mut rest)? == 0 {
-                break;
-            }
-            crc = crc32c::crc32c_combine(crc, crc32c::crc32c(&rest), rest.len());
-            len += rest.len();
-            whole = rest.ends_with(b"\n");
+    /// Whether its first line says that it is ours.
+    pub(super) fn starts_as_ours(&self) -> bool {
+        self.starts_as_ours
+    }
+
+    /// The trailer, if that is what the line just read is.
+    pub(super) fn trailer(&self) -> Option<format::Trailer> {
+        self.trailer
+    }
+
+    /// The line just read, without its newline, unless it was handed out; at the end, the half line that ends the file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.raw.line
+    }
+
+    /// The trailer that would seal what was read.
+    pub(super) fn seal(&self) -> format::Trailer {
+        format::Trailer { points: self.points, crc: self.crc }
+    }
+
+    /// Where the line just read is, its newline included; at the end, where the half line that ends the file is.
+    pub(super) fn span(&self) -> Range<u64> {
+        self.raw.span.clone()
+    }
+
+    /// The next whole line.
+    pub(super) fn next_line(&mut self) -> io::Result<Option<Found>> {
+        let more = self.raw.read()?;
+        self.after_trailer |= self.trailer.is_some() && !self.raw.span.is_empty();
+        if !more {
+            return Ok(None);
         }
-        if !whole {
-            self.after_trailer |= self.trailer.is_some() && len > 0;
-            return Ok(false);
-        }
-        self.number += 1;
-        self.after_trailer |= self.trailer.is_some();
-        self.trailer =
-            str::from_utf8(&self.line).ok().and_then(|line| format::Trailer::parse(line.strip_suffix('\n')?));
+        let line = &self.raw.line;
+        self.trailer = str::from_utf8(line).ok().and_then(format::Trailer::parse);
         if self.trailer.is_none() {
-            self.crc = crc32c::crc32c_combine(self.crc, crc, len);
+            let len = usize::try_from(self.raw.span.end - self.raw.span.start - 1).map_err(io::Error::other)?;
+            self.crc = crc32c::crc32c_append(crc32c::crc32c_combine(self.crc, self.raw.crc, len), b"\n");
         }
-        if len > format::MAX_LINE {
-            self.line = vec![TOO_LONG];
-        } else {
-            self.line.pop();
-        }
-        Ok(true)
+        Ok(Some(self.judge()))
     }
 
-    /// What the line just read is to the caller, if anything.
-    fn judge(&mut self, again: bool) -> Option<Result<String, What>> {
-        let is_header = self.line == format::HEADER.trim_end().as_bytes();
-        if self.number == 1 && !is_header && !again {
-            self.headless = true;
-            return Some(Err(What::Header));
+    fn judge(&mut self) -> Found {
+        let line = &self.raw.line;
+        if self.raw.number == 1 {
+            self.starts_as_ours = line == format::HEADER.trim_end().as_bytes();
         }
-        if !format::is_point(&self.line) {
-            self.parts.extend(str::from_utf8(&self.line).ok().and_then(format::parse_part).map(str::to_owned));
-            return None;
+        if !format::is_point(line) {
+            let part = str::from_utf8(line).ok().and_then(format::parse_part);
+            self.parts.extend(part.map(str::to_owned));
+            let header = self.raw.number == 1 && self.starts_as_ours;
+            let known = header || line.is_empty() || self.trailer.is_some() || part.is_some();
+            // A damaged comment of whatever kind may have the sums behind it.
+            return if self.announced.read(line) || known { Found::Known } else { Found::Strange };
         }
         self.points += 1;
-        let line = String::from_utf8(std::mem::take(&mut self.line)).ok();
-        let line = line.filter(|line| !line.chars().any(char::is_control));
-        Some(line.ok_or(What::Line(self.number)))
+        if !self.announced.claim(self.raw.crc) {
+            self.announced.read(line);
+            return Found::Bad(What::Line(self.raw.number));
+        }
+        self.claimed += 1;
+        if self.raw.too_long {
+            return Found::Bad(What::NoText(self.raw.number));
+        }
+        let text = String::from_utf8(std::mem::take(&mut self.raw.line)).ok();
+        match text.filter(|text| !text.chars().any(char::is_control)) {
+            Some(text) => Found::Point(text),
+            None => Found::Bad(What::NoText(self.raw.number)),
+        }
     }
 
     /// What is wrong with the file as a whole, once its end is reached.
     fn verdict(&self) -> Option<What> {
+        let (found, whole) = (self.points, !self.complained);
         match self.trailer {
             _ if self.after_trailer => Some(What::AfterTrailer),
             None => self.sealed.then_some(What::Trailer),
-            Some(trailer) if trailer.crc != self.crc => Some(What::Checksum),
-            Some(trailer) if trailer.points != self.points => {
-                Some(What::Count { sealed: trailer.points, found: self.points })
+            // A changed line that was reported may be one more or less; a lost one is only seen here.
+            Some(trailer) if trailer.points > found || (trailer.points != found && whole) => {
+                Some(What::Count { sealed: trailer.points, found })
             }
-            Some(_) => None,
+            Some(trailer) => (trailer.crc != self.crc && whole).then_some(What::Checksum),
+        }
+    }
+
+    fn read_on(&mut self) -> Option<Result<String, What>> {
+        let found = match self.next_line() {
+            Ok(Some(found)) => found,
+            ended => {
+                self.done = true;
+                return match ended {
+                    Ok(_) => self.verdict().map(Err),
+                    Err(problem) => Some(Err(What::Read(problem.to_string()))),
+                };
+            }
+        };
+        if self.raw.number == 1 && !self.starts_as_ours {
+            if let Some(format) = format::newer(&self.raw.line) {
+                self.done = true;
+                return Some(Err(What::Newer(format)));
+            }
+            // Nothing was announced yet, so it is no point.
+            self.queued = if let Found::Bad(what) = found { Some(what) } else { None };
+            return Some(Err(What::Header));
+        }
+        match found {
+            Found::Point(line) => Some(Ok(line)),
+            Found::Bad(what) => Some(Err(what)),
+            Found::Known | Found::Strange => None,
         }
     }
 }
@@ -192,26 +214,16 @@ impl Iterator for FileLines {
     type Item = Result<String, Damage>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.done {
-            let again = std::mem::take(&mut self.headless);
-            let found = match if again { Ok(true) } else { self.read_line() } {
-                Ok(true) => self.judge(again),
-                Ok(false) => {
-                    self.done = true;
-                    self.verdict().map(Err)
-                }
-                Err(problem) => {
-                    self.done = true;
-                    Some(Err(What::Read(problem.to_string())))
-                }
+        loop {
+            let found = match self.queued.take() {
+                Some(what) => Some(Err(what)),
+                None if self.done => return None,
+                None => self.read_on(),
             };
             if let Some(found) = found {
+                self.complained |= found.is_err();
                 return Some(found.map_err(|what| Damage { file: self.path.clone(), what }));
             }
         }
-        None
     }
 }
-
-/// Stands for a line that was too long to keep: a control character, so the line is damage.
-const TOO_LONG: u8 = 0x07;

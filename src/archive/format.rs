@@ -3,18 +3,24 @@
 //! ```text
 //! # bandprobe lines format=1
 //! # part 2026-11-21T100000.000000000Z-17.lp        (merged days only: which files are in it)
+//! # sums 5e1cf6a0                                  (of the lines that follow: `sums`)
 //! bandprobe_transfer,vantage=fra … 1763719200000000000
 //! …
 //! # end points=1 crc32c=1a2b3c4d
 //! ```
 //!
-//! Points are the lines that are neither empty nor start with `#`. The checksum (CRC32C, RFC 3720 appendix B.4) is over
-//! every byte before the trailer, header included. A file in `open/` has no trailer yet.
+//! Points are the lines that are neither empty nor start with `#`. The trailer's checksum (CRC32C, RFC 3720 appendix
+//! B.4) is over every byte before the trailer, header included. A file in `open/` has no trailer yet.
+//!
+//! A later format starts with the same words and a greater number, whatever follows.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 /// The first line of a file, with its newline.
 pub const HEADER: &str = "# bandprobe lines format=1\n";
+
+/// The format that this version writes, and the only one that it reads.
+pub const FORMAT: u64 = 1;
 
 /// The longest line that is read, in bytes: a window's histogram takes some ten kB.
 pub const MAX_LINE: usize = 1 << 20;
@@ -43,6 +49,13 @@ impl Trailer {
         // Nothing but what we write: a changed letter must not pass as another spelling.
         (trailer.encode().trim_end() == line).then_some(trailer)
     }
+}
+
+/// The format that a file's first line names, when it is one that only a newer version knows.
+#[must_use]
+pub fn newer(line: &[u8]) -> Option<u64> {
+    let number = str::from_utf8(line).ok()?.strip_prefix(VERSION)?.split(' ').next()?;
+    number.parse().ok().filter(|format| *format > FORMAT && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// The name of a file that gets its first append now.
@@ -102,6 +115,7 @@ pub fn is_point(line: &[u8]) -> bool {
 }
 
 const SUFFIX: &str = ".lp";
+const VERSION: &str = "# bandprobe lines format=";
 const TRAILER: &str = "# end points=";
 const PART: &str = "# part ";
 
@@ -123,6 +137,23 @@ mod tests {
             "# end points=+1 crc32c=0000000A",
         ] {
             assert_eq!(Trailer::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_a_greater_number_is_a_newer_format() {
+        assert_eq!(HEADER, format!("{VERSION}{FORMAT}\n"));
+        for (line, expected) in [
+            ("# bandprobe lines format=2", Some(2)),
+            ("# bandprobe lines format=12 zipped", Some(12)),
+            ("# bandprobe lines format=1", None),
+            ("# bandprobe lines format=0", None),
+            ("# bandprobe lines format=+2", None),
+            ("# bandprobe lines format=2x", None),
+            ("# bandprobe lines format=", None),
+            ("m v=2 2", None),
+        ] {
+            assert_eq!(newer(line.as_bytes()), expected, "{line}");
         }
     }
 

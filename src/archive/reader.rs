@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use super::{
     DELIVERED, Error, OPEN, REJECTED, SPOOL,
-    file::{Damage, FileLines, What},
-    list, on,
+    damage::{Damage, What},
+    file::FileLines,
+    list, on, whole,
 };
 
 /// The point lines of a whole data directory.
@@ -29,8 +30,8 @@ pub struct Lines {
     _unmerged: Option<File>,
 }
 
-/// All points of a data directory, oldest file first, each once: delivered, waiting, and being written; damaged files
-/// that were set aside, too. With `since`, files that were last written before it are left out; a file that reaches
+/// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
+/// aside out of damaged files is said, and not handed out. With `since`, files that were last written before it are left out; a file that reaches
 /// over it is read as a whole.
 ///
 /// # Errors
@@ -80,44 +81,63 @@ impl Iterator for Lines {
                 continue;
             }
             match find(&self.dir, &name, folder) {
-                Ok(file) if self.is_too_old(&file) => {}
+                Ok(file) if self.is_too_old(file.written()) => {}
                 Ok(file) => self.current = Some(file),
-                Err(what) => return Some(Err(Damage { file: self.dir.join(folder).join(name), what })),
+                Err(Damage { what: What::SetAside(_), file }) if self.is_too_old(modified(&file)) => {}
+                Err(damage) => return Some(Err(damage)),
             }
         }
     }
 }
 
 impl Lines {
-    fn is_too_old(&self, file: &FileLines) -> bool {
-        self.since.is_some_and(|since| file.written().is_some_and(|written| written < since))
+    fn is_too_old(&self, written: Option<SystemTime>) -> bool {
+        self.since.is_some_and(|since| written.is_some_and(|written| written < since))
     }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// Opens a file where it was listed, or where it has moved since.
-fn find(dir: &Path, name: &str, listed: &str) -> Result<FileLines, What> {
+fn find(dir: &Path, name: &str, listed: &str) -> Result<FileLines, Damage> {
     for folder in ROAD.into_iter().skip_while(|folder| *folder != listed) {
-        match FileLines::open(dir.join(folder).join(name), folder != OPEN) {
+        let path = dir.join(folder).join(name);
+        match FileLines::open(path.clone(), folder != OPEN) {
             Err(moved) if moved.kind() == io::ErrorKind::NotFound => {}
-            file => return file.map_err(|problem| What::Read(problem.to_string())),
+            file => return file.map_err(|problem| Damage { file: path, what: What::Read(problem.to_string()) }),
         }
     }
-    FileLines::open(dir.join(REJECTED).join(format!("{name}{BAD}")), true).map_err(|_| What::Vanished)
+    let bad = if listed == REJECTED { name.to_owned() } else { bad_name(name, 1) };
+    let file = dir.join(REJECTED).join(bad);
+    match whole::points(&file) {
+        Ok(lines) => Err(Damage { file, what: What::SetAside(lines) }),
+        Err(_) => Err(Damage { file: dir.join(listed).join(name), what: What::Vanished }),
+    }
 }
 
-/// The names, as they were in the spool, of damaged files that were set aside.
+/// The names of the files that hold what was set aside.
 pub(super) fn set_aside(dir: &Path) -> Result<Vec<String>, Error> {
     let folder = dir.join(REJECTED);
     let entries = match fs::read_dir(&folder) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.map_err(on("list", &folder))?,
     };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    Ok(names.filter_map(|name| name.strip_suffix(BAD).map(str::to_owned)).collect())
+    let files =
+        entries.filter_map(|entry| entry.ok().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())));
+    let names = files.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(BAD) && !name.starts_with('.')).collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
-/// What a damaged file's name ends with in `rejected/`.
-pub(super) const BAD: &str = ".bad";
+/// What the bad lines of a file are called in `rejected/`, by how often that happened to it.
+pub(super) fn bad_name(name: &str, number: u32) -> String {
+    if number == 1 { format!("{name}{BAD}") } else { format!("{name}.{number}{BAD}") }
+}
+
+const BAD: &str = ".bad";
 
 /// Shared by readers, exclusive to a merge, in `archive/`.
 pub(super) const MERGE_LOCK: &str = ".merge";

@@ -1,13 +1,17 @@
 //! What a killed process left in `open/` goes to the spool.
+//!
+//! A power cut may leave more than half a line: zeros or old bytes in the middle. They need no care here. Whatever stands
+//! between two newlines counts as a line, and the trailer seals the file as it was found; who reads it later tells by the
+//! sums which lines are as they were written.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
-    os::unix::fs::MetadataExt,
+    io::{self, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use super::{Error, OPEN, SPOOL, format, list, on, sync_folder};
+use super::{Error, OPEN, SPOOL, damage::What, file::FileLines, format, is_at, list, on, sync_folder};
 
 /// What recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub struct Recovered {
     pub points: u64,
     /// Bytes of half a last line, cut off.
     pub cut_bytes: u64,
+    /// Points that were announced and are not there: they were never said to be safe, or the power went before the sync.
+    pub missing: u64,
 }
 
 /// Seals every open file whose process is gone: cut at its last newline, counted, trailer, sync, rename. Files of living
@@ -41,31 +47,31 @@ pub fn recover(dir: &Path) -> Result<Recovered, Error> {
 fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(), Error> {
     let path = dir.join(OPEN).join(name);
     let Some(mut file) = lock_orphan(&path)? else { return Ok(()) };
-    let found = scan(&file).map_err(on("read", &path))?;
-    let len = file.metadata().map_err(on("read", &path))?.len();
-    if found.points == 0 && found.trailer.is_none() {
-        recovered.cut_bytes += len.saturating_sub(found.whole_lines);
+    let Some(found) = scan(&file, &path)? else { return Ok(()) };
+    if found.is_strange {
+        // Nothing in it is ours: it goes as it is, and whoever reads it sets it aside.
+    } else if found.points == 0 && found.trailer.is_none() {
+        recovered.cut_bytes += found.len - found.whole_lines;
         return fs::remove_file(&path).map_err(on("remove the empty", &path));
-    }
-    if len > found.whole_lines {
-        recovered.cut_bytes += len - found.whole_lines;
+    } else {
+        recovered.cut_bytes += found.len - found.whole_lines;
         file.set_len(found.whole_lines).map_err(on("cut", &path))?;
-    }
-    // A trailer that is already there stays, right or wrong: a new one would hide the damage.
-    if found.trailer.is_none() {
-        let trailer = format::Trailer { points: found.points, crc: found.crc }.encode();
-        file.write_all(trailer.as_bytes()).map_err(on("seal", &path))?;
+        // A trailer that is already there stays, right or wrong: a new one would hide the damage.
+        if found.trailer.is_none() {
+            file.write_all(found.seal.encode().as_bytes()).map_err(on("seal", &path))?;
+        }
     }
     file.sync_all().map_err(on("seal", &path))?;
     fs::rename(&path, dir.join(SPOOL).join(name)).map_err(on("seal", &path))?;
     recovered.files += 1;
     recovered.points += found.points;
+    recovered.missing += found.missing;
     Ok(())
 }
 
 /// Opens and locks a file whose writer is gone; nothing when it lives, or when the file moved on meanwhile.
 fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
-    let file = match OpenOptions::new().read(true).append(true).open(path) {
+    let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(on("open", path))?,
     };
@@ -73,16 +79,15 @@ fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
         return Ok(None);
     }
     // Its writer may have sealed it between our open and our lock: the name must still mean this file.
-    let ours = file.metadata().map_err(on("open", path))?;
-    let named = fs::metadata(path);
-    Ok(named.is_ok_and(|named| (named.dev(), named.ino()) == (ours.dev(), ours.ino())).then_some(file))
+    Ok(is_at(&file, path).then_some(file))
 }
 
 /// Deletes files that got no name because their process died in creating them: nothing was ever in them.
 fn sweep_unnamed(open: &Path) -> Result<(), Error> {
     let entries = fs::read_dir(open).map_err(on("list", open))?;
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
-        if path.extension().is_some_and(|extension| extension == "new") && lock_orphan(&path)?.is_some() {
+        let is_file = || fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+        if path.extension().is_some_and(|extension| extension == "new") && is_file() && lock_orphan(&path)?.is_some() {
             // Whoever else deletes it first did our work.
             let _ = fs::remove_file(&path);
         }
@@ -92,42 +97,46 @@ fn sweep_unnamed(open: &Path) -> Result<(), Error> {
 
 /// What an open file holds.
 struct Found {
+    len: u64,
     /// Bytes up to the last newline.
     whole_lines: u64,
     points: u64,
-    /// Checksum of the whole lines.
-    crc: u32,
+    missing: u64,
+    /// The trailer that it has, and the one that it needs.
     trailer: Option<format::Trailer>,
+    seal: format::Trailer,
+    /// Neither header nor any line is ours.
+    is_strange: bool,
 }
 
-fn scan(file: &File) -> io::Result<Found> {
-    let mut reader = BufReader::new(file);
-    let mut found = Found { whole_lines: 0, points: 0, crc: 0, trailer: None };
-    // A line longer than the buffer comes in pieces: `start` is its beginning, as much as tells what it is.
-    let (mut piece, mut start, mut line_crc, mut line_len) = (Vec::new(), Vec::new(), 0, 0);
-    loop {
-        piece.clear();
-        let read = io::Read::take(&mut reader, format::MAX_LINE as u64).read_until(b'\n', &mut piece)?;
-        if read == 0 {
-            return Ok(found);
-        }
-        if line_len == 0 {
-            start.clear();
-            start.extend_from_slice(&piece[..piece.len().min(LONGEST_TRAILER)]);
-            line_crc = found.crc;
-        }
-        line_crc = crc32c::crc32c_append(line_crc, &piece);
-        line_len += read as u64;
-        if piece.ends_with(b"\n") {
-            found.whole_lines += line_len;
-            found.crc = line_crc;
-            line_len = 0;
-            let line = start.strip_suffix(b"\n").unwrap_or(&start);
-            found.points += u64::from(format::is_point(line));
-            found.trailer = str::from_utf8(line).ok().and_then(format::Trailer::parse);
+/// Reads an open file through; nothing when only a newer version knows what is in it.
+fn scan(file: &File, path: &Path) -> Result<Option<Found>, Error> {
+    let copy = file.try_clone().and_then(|mut copy| copy.rewind().map(|()| copy)).map_err(on("read", path))?;
+    let mut lines = FileLines::over(path.to_owned(), copy, false);
+    let mut good = 0_u64;
+    for line in &mut lines {
+        match line.map_err(|damage| damage.what) {
+            Ok(_) => good += 1,
+            Err(What::Newer(_)) => return Ok(None),
+            Err(What::Read(problem)) => return Err(on("read", path)(io::Error::other(problem))),
+            Err(_) => {}
         }
     }
+    let rest = lines.span();
+    let is_blank = rest.start == 0 && is_blank(lines.bytes());
+    Ok(Some(Found {
+        len: rest.end,
+        whole_lines: rest.start,
+        points: lines.points(),
+        missing: lines.missing(),
+        trailer: lines.trailer(),
+        seal: lines.seal(),
+        is_strange: good == 0 && !lines.starts_as_ours() && !is_blank,
+    }))
 }
 
-/// No trailer is longer.
-const LONGEST_TRAILER: usize = 80;
+/// Whether a first line that never ended is nothing at all: the beginning of our header, or zeros of a file that the power
+/// cut kept from being written.
+fn is_blank(start: &[u8]) -> bool {
+    format::HEADER.as_bytes().starts_with(start) || start.iter().all(|byte| *byte == 0)
+}

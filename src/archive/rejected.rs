@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Error, REJECTED, format, list, on, reader::BAD};
+use super::{Error, REJECTED, format, list, on, reader::set_aside, sums::Announced};
 use crate::model::text::made_printable;
 
 /// Lines that were refused for the same reason.
@@ -89,19 +89,11 @@ pub fn newest(dir: &Path) -> Result<Option<Refusal>, Error> {
 /// # Errors
 /// When the folder cannot be listed.
 pub fn damaged(dir: &Path) -> Result<Vec<Damaged>, Error> {
-    let folder = dir.join(REJECTED);
-    let entries = match fs::read_dir(&folder) {
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(on("list", &folder))?,
+    let size = |name: String| {
+        let bytes = fs::metadata(dir.join(REJECTED).join(&name)).ok()?.len();
+        Some(Damaged { name, bytes })
     };
-    let damaged = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let name = entry.file_name().into_string().ok().filter(|name| name.ends_with(BAD))?;
-        Some(Damaged { name, bytes: entry.metadata().ok()?.len() })
-    });
-    let mut found: Vec<_> = damaged.collect();
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    Ok(found)
+    Ok(set_aside(dir)?.into_iter().filter_map(size).collect())
 }
 
 /// The files of refused lines, with when they were written.
@@ -189,9 +181,7 @@ impl Groups {
 fn is_of_the_format(comment: &str) -> bool {
     comment == format::HEADER.trim_end()
         || format::Trailer::parse(comment).is_some()
-        || comment
-            .strip_prefix(SUMS)
-            .is_some_and(|sums| sums.split(' ').all(|sum| u32::from_str_radix(sum, 16).is_ok()))
+        || Announced::default().read(comment.as_bytes())
 }
 
 /// A message that repeats the line that it is about, or as much of it as there was room for, without that: it is the same
@@ -203,9 +193,6 @@ fn without(message: &str, line: &str) -> String {
     let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
     format!("{}…{}", &message[..at], &message[at + length..])
 }
-
-/// Starts the comment that holds the checksums of the lines after it.
-const SUMS: &str = "# sums ";
 
 /// So many characters of a line in a message are no coincidence: our measurements' names are as long.
 const TELLING: usize = 16;

@@ -3,13 +3,7 @@
 //! What is deleted undelivered is counted. Order: delivered files that are past their time; then, while the directory
 //! is too large, the oldest delivered, the oldest rejected, the oldest undelivered. The file being written stays.
 
-use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Write},
-    os::unix::fs::MetadataExt,
-    path::Path,
-    time::Duration,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -19,9 +13,10 @@ use super::{
     DELIVERED, Error, OPEN, REJECTED, SPOOL,
     file::FileLines,
     format, list, on,
-    reader::{BAD, MERGE_LOCK, set_aside},
-    spool::{self, Spool},
+    reader::{MERGE_LOCK, set_aside},
+    spool::Spool,
     sync_folder,
+    whole::{self, WholeFile},
 };
 
 /// What went to keep within the limits.
@@ -49,19 +44,18 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
             remove(&dir.join(DELIVERED).join(&name))?;
         }
     }
-    let bad = || -> Result<Vec<String>, Error> { Ok(set_aside(dir)?.into_iter().map(|name| name + BAD).collect()) };
     let mut size = 0;
     for (folder, names) in [
         (OPEN, list(&dir.join(OPEN))?),
         (SPOOL, list(&dir.join(SPOOL))?),
         (DELIVERED, list(&dir.join(DELIVERED))?),
-        (REJECTED, [list(&dir.join(REJECTED))?, bad()?].concat()),
+        (REJECTED, [list(&dir.join(REJECTED))?, set_aside(dir)?].concat()),
     ] {
         size += names.iter().map(|name| on_disk(&dir.join(folder).join(name))).sum::<u64>();
     }
     for (folder, names) in [
         (DELIVERED, list(&dir.join(DELIVERED))?),
-        (REJECTED, [bad()?, list(&dir.join(REJECTED))?].concat()),
+        (REJECTED, [set_aside(dir)?, list(&dir.join(REJECTED))?].concat()),
         (SPOOL, list(&dir.join(SPOOL))?),
     ] {
         for name in names {
@@ -74,7 +68,7 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
                 removed.delivered_files += 1;
             } else {
                 removed.dropped_files += 1;
-                removed.dropped_points += spool::points(&path).unwrap_or(0);
+                removed.dropped_points += whole::points(&path).unwrap_or(0);
             }
             remove(&path)?;
         }
@@ -110,65 +104,52 @@ pub fn merge_days(spool: &Spool, now: Timestamp) -> Result<u64, Error> {
     Ok(merged)
 }
 
-fn merge_day(folder: &Path, merged: &str, mut names: Vec<String>) -> Result<u64, Error> {
-    // A crash may have left parts beside the day that already holds them.
-    if names.first().is_some_and(|first| first == merged) {
-        let held = parts(&folder.join(merged))?;
-        for part in names.extract_if(.., |name| held.contains(name)) {
-            remove(&folder.join(part))?;
-        }
-    }
-    // A damaged file stays as it is: a fresh checksum over it would hide the damage.
-    let mut whole = Vec::new();
+fn merge_day(folder: &Path, merged: &str, names: Vec<String>) -> Result<u64, Error> {
+    let (mut whole, mut held) = (Vec::new(), Vec::new());
     for name in names {
-        if open(&folder.join(&name))?.all(|line| line.is_ok()) {
+        // A crash may have left parts beside the day that already holds them, which is the first of them.
+        if held.contains(&name) {
+            remove(&folder.join(name))?;
+            continue;
+        }
+        let mut lines = open(&folder.join(&name))?;
+        // A damaged file stays as it is: a fresh checksum over it would hide the damage.
+        let is_whole = lines.all(|line| line.is_ok());
+        if name == merged {
+            if !is_whole {
+                return Ok(0);
+            }
+            held = lines.parts().to_vec();
+        }
+        if is_whole {
             whole.push(name);
-        } else if name == merged {
-            return Ok(0);
         }
     }
     if whole.len() < 2 {
         return Ok(0);
     }
-    let (temporary, path) = (folder.join(format!(".{merged}.tmp")), folder.join(merged));
-    let file = super::private().truncate(true).open(&temporary).map_err(on("write", &temporary))?;
-    concatenate(folder, merged, &whole, &file)?.and_then(|()| file.sync_all()).map_err(on("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(on("rename into place", &path))?;
+    // The next merged file does not name these any more.
     sync_folder(folder)?;
+    let mut day = WholeFile::create(folder, merged, format::HEADER)?;
+    for name in whole.iter().filter(|name| *name != merged) {
+        day.comment(&format::part(name))?;
+    }
+    for name in &whole {
+        for line in open(&folder.join(name))? {
+            let Ok(line) = line else {
+                // It was whole a moment ago; what it is now will be seen next time.
+                day.discard();
+                return Ok(0);
+            };
+            day.line(&line)?;
+        }
+    }
+    day.seal()?;
+    day.publish(merged)?;
     for part in whole.iter().filter(|name| *name != merged) {
         remove(&folder.join(part))?;
     }
     Ok(whole.len() as u64)
-}
-
-fn concatenate(folder: &Path, merged: &str, names: &[String], file: &File) -> Result<io::Result<()>, Error> {
-    let (mut out, mut points, mut crc) = (BufWriter::new(file), 0, 0);
-    let mut put = |text: &str| {
-        crc = crc32c::crc32c_append(crc, text.as_bytes());
-        out.write_all(text.as_bytes())
-    };
-    let mut written = put(format::HEADER);
-    for name in names.iter().filter(|name| *name != merged) {
-        written = written.and_then(|()| put(&format::part(name)));
-    }
-    for name in names {
-        for line in open(&folder.join(name))?.flatten() {
-            points += 1;
-            written = written.and_then(|()| put(&line)).and_then(|()| put("\n"));
-        }
-        if written.is_err() {
-            break;
-        }
-    }
-    let trailer = format::Trailer { points, crc }.encode();
-    Ok(written.and_then(|()| out.write_all(trailer.as_bytes())).and_then(|()| out.flush()))
-}
-
-/// The parts that a merged file names.
-fn parts(path: &Path) -> Result<Vec<String>, Error> {
-    let mut lines = open(path)?;
-    lines.next();
-    Ok(lines.parts().to_vec())
 }
 
 fn open(path: &Path) -> Result<FileLines, Error> {

@@ -3,18 +3,20 @@
 use std::{
     collections::HashSet,
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     process,
 };
 
-use super::{DELIVERED, Error, REJECTED, SPOOL, file::FileLines, format, list, on, reader::BAD, sync_folder};
+use super::{
+    DELIVERED, Error, REJECTED, SPOOL, file::FileLines, format, is_at, list, on, raw, sync_folder, whole::WholeFile,
+};
 
 /// The spool, locked for this process until dropped.
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// A line that the database refused, and why.
@@ -40,7 +42,7 @@ impl Spool {
         }
         // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
         let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { dir: dir.to_owned(), lock })
     }
 
     /// The data directory.
@@ -49,21 +51,35 @@ impl Spool {
         &self.dir
     }
 
+    /// Whether the lock on disk is still the one that we hold: not after the directory was removed or replaced, and then
+    /// another process may deliver from what is there now.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        is_at(&self.lock, &self.folder().join(LOCK))
+    }
+
     /// The oldest waiting file.
     ///
     /// # Errors
     /// When the spool cannot be listed.
     pub fn oldest(&self) -> Result<Option<String>, Error> {
-        Ok(list(&self.folder())?.into_iter().next())
+        self.next(false, &HashSet::new())
     }
 
-    /// The file to deliver next, oldest or most recent first, without those to pass over.
+    /// The waiting file that is next in this order; not one of these, nor what a newer version wrote.
     ///
     /// # Errors
     /// When the spool cannot be listed.
     pub fn next(&self, recent_first: bool, passed: &HashSet<String>) -> Result<Option<String>, Error> {
-        let mut names = list(&self.folder())?.into_iter().filter(|name| !passed.contains(name));
-        Ok(if recent_first { names.next_back() } else { names.next() })
+        let folder = self.folder();
+        let mut names = list(&folder)?;
+        if recent_first {
+            names.reverse();
+        }
+        // One that cannot be read is handed out: opening it says why.
+        let deliverable =
+            |name: &String| !passed.contains(name) && !matches!(raw::newer(&folder.join(name)), Ok(Some(_)));
+        Ok(names.into_iter().find(deliverable))
     }
 
     /// Opens a waiting file; nothing when it was deleted to keep within the archive's limits.
@@ -83,15 +99,14 @@ impl Spool {
     /// # Errors
     /// When the disk refuses; the file waits on then, and will be sent again.
     pub fn delivered(&self, name: &str) -> Result<(), Error> {
-        self.leave(name, &self.dir.join(DELIVERED), name)
-    }
-
-    /// Moves a damaged file to the rejected ones, as it is.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn set_aside(&self, name: &str) -> Result<(), Error> {
-        self.leave(name, &self.dir.join(REJECTED), &format!("{name}{BAD}"))
+        let (path, folder) = (self.folder().join(name), self.dir.join(DELIVERED));
+        match fs::rename(&path, folder.join(name)) {
+            // Deleted to keep within the archive's limits, and counted there.
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
+            moved => moved.map_err(on("move", &path))?,
+        }
+        sync_folder(&folder)?;
+        sync_folder(&self.folder())
     }
 
     /// Keeps the refused lines of a file, each after its message, instead of what was kept of that file before.
@@ -99,30 +114,19 @@ impl Spool {
     /// # Errors
     /// When the disk refuses.
     pub fn quarantine(&self, name: &str, rejected: &[Rejected]) -> Result<(), Error> {
-        let mut content = String::from(format::HEADER);
+        let mut file = WholeFile::create(&self.dir.join(REJECTED), name, format::HEADER)?;
         for Rejected { line, message } in rejected {
             let message: String =
                 message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_MESSAGE).collect();
-            content.push_str(&format!("# {message}\n{line}\n"));
+            file.comment(&format!("# {message}\n"))?;
+            file.line(line)?;
         }
-        let crc = crc32c::crc32c(content.as_bytes());
-        content.push_str(&format::Trailer { points: rejected.len() as u64, crc }.encode());
-        super::replace(&self.dir.join(REJECTED), name, content.as_bytes())
+        file.seal()?;
+        file.publish(name)
     }
 
     fn folder(&self) -> PathBuf {
         self.dir.join(SPOOL)
-    }
-
-    fn leave(&self, name: &str, folder: &Path, new_name: &str) -> Result<(), Error> {
-        let path = self.folder().join(name);
-        match fs::rename(&path, folder.join(new_name)) {
-            // Deleted to keep within the archive's limits, and counted there.
-            Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
-            moved => moved.map_err(on("move", &path))?,
-        }
-        sync_folder(folder)?;
-        sync_folder(&self.folder())
     }
 }
 
@@ -136,24 +140,7 @@ pub(super) fn pid(lock: &File) -> String {
     }
 }
 
-/// The points that a sealed file says it holds, read from its end; counted where it has none.
-pub(super) fn points(path: &Path) -> io::Result<u64> {
-    let mut file = File::open(path)?;
-    let len = file.metadata()?.len();
-    file.seek(SeekFrom::Start(len.saturating_sub(LONGEST_TRAILER)))?;
-    let mut end = Vec::new();
-    file.read_to_end(&mut end)?;
-    let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
-    if let Some(trailer) = last.and_then(|line| format::Trailer::parse(str::from_utf8(line).ok()?)) {
-        return Ok(trailer.points);
-    }
-    let mut lines = FileLines::open(path.to_owned(), false)?;
-    lines.by_ref().for_each(drop);
-    Ok(lines.points())
-}
-
 /// Exclusive to who delivers, in `spool/`.
 pub(super) const LOCK: &str = ".lock";
-const LONGEST_TRAILER: u64 = 80;
 /// Of a server's message, in characters.
 const MAX_MESSAGE: usize = 500;

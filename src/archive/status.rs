@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on,
-    reader::{BAD, set_aside},
-    spool,
+    DELIVERED, Error, OPEN, REJECTED, SPOOL,
+    damage::{Damage, What},
+    format, list, on, raw,
+    reader::set_aside,
+    spool, whole,
 };
 
 /// How much there is of what. Sizes in bytes.
@@ -28,7 +30,7 @@ pub struct Status {
     pub archived: Amount,
     /// Lines that the database refused.
     pub rejected: Amount,
-    /// Damaged files that were set aside.
+    /// Lines that were set aside because they are not what was written.
     pub bad: Amount,
 }
 
@@ -54,6 +56,8 @@ pub struct Waiting {
     pub points: u64,
     /// Its size in bytes.
     pub bytes: u64,
+    /// The format that it is in, when only a newer version can deliver it.
+    pub newer: Option<u64>,
 }
 
 /// Looks at everything; may run beside writers and the drain.
@@ -64,7 +68,6 @@ pub fn status(dir: &Path) -> Result<Status, Error> {
     let (open, spooled) = (list(&dir.join(OPEN))?, waiting(dir)?);
     let oldest_open = open.first().and_then(|name| format::opened(name));
     let oldest_spooled = spooled.first().and_then(|file| file.opened);
-    let bad: Vec<_> = set_aside(dir)?.into_iter().map(|name| name + BAD).collect();
     Ok(Status {
         open: amount(&dir.join(OPEN), &open),
         spool: spooled.iter().fold(Amount::default(), |sum, file| Amount {
@@ -75,7 +78,7 @@ pub fn status(dir: &Path) -> Result<Status, Error> {
         oldest: [oldest_open, oldest_spooled].into_iter().flatten().min(),
         archived: amount(&dir.join(DELIVERED), &list(&dir.join(DELIVERED))?),
         rejected: amount(&dir.join(REJECTED), &list(&dir.join(REJECTED))?),
-        bad: amount(&dir.join(REJECTED), &bad),
+        bad: amount(&dir.join(REJECTED), &set_aside(dir)?),
     })
 }
 
@@ -87,7 +90,8 @@ pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
     let folder = dir.join(SPOOL);
     let found = list(&folder)?.into_iter().filter_map(|name| {
         let Amount { points, bytes, .. } = look(&folder, &name)?;
-        Some(Waiting { opened: format::opened(&name), name, points, bytes })
+        let newer = raw::newer(&folder.join(&name)).ok().flatten();
+        Some(Waiting { opened: format::opened(&name), name, points, bytes, newer })
     });
     Ok(found.collect())
 }
@@ -112,6 +116,33 @@ pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
     }
 }
 
+/// What lies where files of lines should be, and is left alone: files of a newer version, and what is no file. For a
+/// person, in words, once.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn passed_over(dir: &Path) -> Result<Vec<Damage>, Error> {
+    let mut passed = Vec::new();
+    for folder in [OPEN, SPOOL, DELIVERED].map(|folder| dir.join(folder)) {
+        let entries = match fs::read_dir(&folder) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => continue,
+            entries => entries.map_err(on("list", &folder))?,
+        };
+        for entry in entries.filter_map(Result::ok) {
+            if !entry.file_name().to_str().is_some_and(format::is_line_file) {
+                continue;
+            }
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            let newer = || raw::newer(&entry.path()).ok().flatten().map(What::Newer);
+            if let Some(what) = if is_file { newer() } else { Some(What::NoFile) } {
+                passed.push(Damage { file: entry.path(), what });
+            }
+        }
+    }
+    passed.sort_unstable_by(|a, b| a.file.cmp(&b.file));
+    Ok(passed)
+}
+
 fn amount(folder: &Path, names: &[String]) -> Amount {
     let found = names.iter().filter_map(|name| look(folder, name));
     found.fold(Amount::default(), |sum, file| Amount {
@@ -125,7 +156,7 @@ fn amount(folder: &Path, names: &[String]) -> Amount {
 fn look(folder: &Path, name: &str) -> Option<Amount> {
     let path = folder.join(name);
     let bytes = fs::metadata(&path).ok()?.len();
-    Some(Amount { files: 1, points: spool::points(&path).ok()?, bytes })
+    Some(Amount { files: 1, points: whole::points(&path).ok()?, bytes })
 }
 
 #[cfg(test)]

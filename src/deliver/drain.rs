@@ -12,7 +12,7 @@ use super::{
     event::{Counters, Drained, Event, LastAnswer, STATE},
     influx::Influx,
     policy::{self, Verdict},
-    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects, is_untrusted},
+    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects},
 };
 use crate::{
     archive::{Error, format, spool::Spool, state, status},
@@ -211,21 +211,16 @@ impl Drain {
             return Ok(None);
         }
         let event = sending.finish(&self.spool)?;
-        self.counters.points_rejected += sending.unreadable;
         self.sending = None;
         self.note("delivered");
         Ok(Some(event))
     }
 
-    /// Opens a file and reads it through: where a checksum does not fit, some value is wrong and none is sent.
+    /// Opens a file that is as it was written; a damaged one becomes that first.
     fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
-        let Some(mut lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
-        let untrusted = lines.find_map(|line| line.err().filter(|damage| is_untrusted(&damage.what)));
-        if let Some(damage) = untrusted {
-            let points = lines.points();
-            self.spool.set_aside(&name)?;
-            self.counters.points_rejected += points;
-            return Ok(Err(Event::SetAside { name, damage: damage.to_string(), points }));
+        if let Some(salvaged) = self.spool.salvage(&name)? {
+            self.counters.points_rejected += salvaged.set_aside;
+            return Ok(Err(Event::SetAside { name, damage: salvaged.damage, points: salvaged.set_aside }));
         }
         let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
         Ok(Ok(Sending::new(name, lines)))

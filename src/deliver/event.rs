@@ -30,13 +30,13 @@ pub enum Event {
         /// Why the last of these was refused.
         message: Option<String>,
     },
-    /// A damaged file went to `rejected/` as it is; what of it can be trusted was sent before.
+    /// A damaged file was divided: what is not as it was written went to `rejected/`, the rest waits on.
     SetAside {
         /// Its name in the spool.
         name: String,
         /// What is wrong with it.
         damage: String,
-        /// Points of it that were not sent.
+        /// Lines of it that will not be sent.
         points: u64,
     },
     /// The bucket was missing, and is there now.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::event::Event;
 use crate::archive::{
     Error,
-    file::{FileLines, What},
+    file::FileLines,
     spool::{Rejected, Spool},
 };
 
@@ -48,8 +48,7 @@ pub(super) struct Sending {
     rejected: Vec<Rejected>,
     /// Points of it that the database has.
     pub(super) points: u64,
-    /// Lines that are not text, and so were not sent.
-    pub(super) unreadable: u64,
+    /// What happened to the file since it was found whole.
     damage: Option<String>,
 }
 
@@ -88,7 +87,7 @@ impl Batch {
 impl Sending {
     /// Starts with a file's first line.
     pub(super) fn new(name: String, lines: FileLines) -> Self {
-        Self { name, lines, pending: Vec::new(), rejected: Vec::new(), points: 0, unreadable: 0, damage: None }
+        Self { name, lines, pending: Vec::new(), rejected: Vec::new(), points: 0, damage: None }
     }
 
     /// The next lines of the file.
@@ -99,7 +98,6 @@ impl Sending {
             match self.lines.next() {
                 Some(Ok(line)) => batch.push(line),
                 Some(Err(damage)) => {
-                    self.unreadable += u64::from(matches!(damage.what, What::Line(_)));
                     self.damage.get_or_insert_with(|| damage.to_string());
                 }
                 None => break,
@@ -141,18 +139,13 @@ impl Sending {
             spool.quarantine(&name, &self.rejected)?;
         }
         if let Some(damage) = self.damage.clone() {
-            spool.set_aside(&name)?;
-            return Ok(Event::SetAside { name, damage, points: self.unreadable });
+            // It stays: taken up again, it is salvaged first.
+            return Ok(Event::SetAside { name, damage, points: 0 });
         }
         spool.delivered(&name)?;
         let message = self.rejected.last().map(|last| last.message.clone());
         Ok(Event::Finished { name, points: self.points, rejected: self.rejected.len() as u64, message })
     }
-}
-
-/// Whether damage means that a value may be wrong, and not only that some are missing.
-pub(super) fn is_untrusted(what: &What) -> bool {
-    matches!(what, What::Checksum | What::AfterTrailer)
 }
 
 /// Lines of a batch, at the most.

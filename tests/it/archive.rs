@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
+mod corruption;
 mod model;
+mod strangers;
+mod vanished;
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    collections::HashSet,
+    fs::{self, OpenOptions},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,19 +17,18 @@ use std::{
 use bandprobe::{
     archive::{
         Error,
-        file::What,
+        damage::What,
         format,
         log::{SEAL_AGE, SEAL_BYTES, Writer},
         reader,
         recover::{Recovered, recover},
         retain,
         spool::{Rejected, Spool},
-        status::{status, waiting},
+        status::{passed_over, status, waiting},
     },
     model::units::Bytes,
 };
 use jiff::{Timestamp, ToSpan};
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 #[test]
@@ -36,12 +38,14 @@ fn each_file_is_line_protocol_with_a_count_and_a_checksum() {
     writer.append(time(0), b"a v=1i 1\nb v=2i 2\n", 2).unwrap();
     assert_eq!(
         fs::read_to_string(only(dir.path(), "open")).unwrap(),
-        format!("{}a v=1i 1\nb v=2i 2\n", format::HEADER)
+        format!("{}# sums a145f796 0b730a32\na v=1i 1\nb v=2i 2\n", format::HEADER)
     );
     let sealed = writer.seal().unwrap().unwrap();
     assert_eq!((sealed.name, sealed.points), (format!("2026-11-21T100000.000000000Z-{}.lp", std::process::id()), 2));
     let text = fs::read_to_string(only(dir.path(), "spool")).unwrap();
-    assert_eq!(text, "# bandprobe lines format=1\na v=1i 1\nb v=2i 2\n# end points=2 crc32c=ae48cfa4\n");
+    let expected = "# bandprobe lines format=1\n# sums a145f796 0b730a32\na v=1i 1\nb v=2i 2\n\
+                    # end points=2 crc32c=f3e21573\n";
+    assert_eq!(text, expected);
     assert_eq!(writer.seal().unwrap(), None, "nothing is sealed twice");
     assert_eq!(names(dir.path(), "open"), Vec::<String>::new());
 }
@@ -50,7 +54,9 @@ fn each_file_is_line_protocol_with_a_count_and_a_checksum() {
 fn a_batch_that_is_not_whole_lines_is_refused_as_a_whole() {
     let dir = TempDir::new().unwrap();
     let mut writer = Writer::open(dir.path()).unwrap();
-    for (lines, points) in [("a v=1i 1", 1), ("a v=1i 1\n", 2), ("a v=1i 1\nb", 1), ("", 1)] {
+    for (lines, points) in
+        [("a v=1i 1", 1), ("a v=1i 1\n", 2), ("a v=1i 1\nb", 1), ("", 1), ("\n", 1), ("a v=1i 1\n# b\n", 2)]
+    {
         let refused = writer.append(time(0), lines.as_bytes(), points);
         assert!(matches!(refused, Err(Error::NotWholeLines { .. })), "{lines:?}");
     }
@@ -88,7 +94,7 @@ fn recovery_cuts_half_a_line_and_leaves_living_writers_alone() {
 
     drop(dead);
     append_raw(&orphan, b"a v=1i 3 torn");
-    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 2, cut_bytes: 13 });
+    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 2, cut_bytes: 13, missing: 0 });
     assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
     alive.append(time(2), b"b v=1i 2\n", 1).unwrap();
     assert_eq!(read(dir.path()), ["a v=1i 1", "a v=1i 2", "b v=1i 1", "b v=1i 2"]);
@@ -105,37 +111,9 @@ fn a_crash_between_trailer_and_rename_is_finished_and_empty_files_vanish() {
     for (empty, content) in [("2026-11-21T110000.000000000Z-1.lp", format::HEADER), (".x.lp.new", "")] {
         fs::write(dir.path().join("open").join(empty), content).unwrap();
     }
-    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 1, cut_bytes: 0 });
+    assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 1, cut_bytes: 0, missing: 0 });
     assert_eq!(fs::read(dir.path().join("spool").join(&name)).unwrap(), before);
     assert_eq!(fs::read_dir(dir.path().join("open")).unwrap().count(), 0);
-}
-
-#[test]
-fn damage_is_reported_and_every_readable_line_is_handed_out() {
-    let whole = "# bandprobe lines format=1\na v=1i 1\nb v=2i 2\n# end points=2 crc32c=ae48cfa4\n";
-    let long = "x".repeat(format::MAX_LINE * 2);
-    let check = |content: &[u8], lines: &[&str], damage: &[What]| {
-        let dir = TempDir::new().unwrap();
-        Writer::open(dir.path()).unwrap();
-        fs::write(dir.path().join("spool/2026-11-21T100000.000000000Z-1.lp"), content).unwrap();
-        let (found, damages): (Vec<_>, Vec<_>) = reader::lines(dir.path(), None).unwrap().partition(Result::is_ok);
-        let damages: Vec<_> = damages.into_iter().map(|damage| damage.unwrap_err().what).collect();
-        assert_eq!(damages, damage, "{}", String::from_utf8_lossy(&content[..content.len().min(200)]));
-        assert_eq!(found.into_iter().map(Result::unwrap).collect::<Vec<_>>(), lines);
-    };
-    let (a, b) = ("a v=1i 1", "b v=2i 2");
-    check(whole.as_bytes(), &[a, b], &[]);
-    check(b"", &[], &[What::Trailer]);
-    check(&whole.as_bytes()[..44], &[a], &[What::Trailer]);
-    check(whole.replace("v=2i", "v=3i").as_bytes(), &[a, "b v=3i 2"], &[What::Checksum]);
-    check(whole.replace("points=2", "points=3").as_bytes(), &[a, b], &[What::Count { sealed: 3, found: 2 }]);
-    check(format!("{whole}c v=1i 1\n").as_bytes(), &[a, b, "c v=1i 1"], &[What::AfterTrailer]);
-    check(format!("{whole}half").as_bytes(), &[a, b], &[What::AfterTrailer]);
-    check(b"a v=1i 1\nb v=2i 2\n", &[a, b], &[What::Header, What::Trailer]);
-    check(b"\n\na v=1i 1\n", &[a], &[What::Header, What::Trailer]);
-    check(format!("{}a\0 v=1i 1\n{b}\n", format::HEADER).as_bytes(), &[b], &[What::Line(2), What::Trailer]);
-    check(&[format::HEADER.as_bytes(), b"\xff\n"].concat(), &[], &[What::Line(2), What::Trailer]);
-    check(format!("{}{long}\n{b}\n", format::HEADER).as_bytes(), &[b], &[What::Line(2), What::Trailer]);
 }
 
 #[test]
@@ -163,7 +141,9 @@ fn status_counts_what_lies_where() {
     let names = fill(dir.path(), &[0, 60, 120, 180]);
     let spool = Spool::lock(dir.path()).unwrap();
     spool.delivered(&names[0]).unwrap();
-    spool.set_aside(&names[1]).unwrap();
+    replace(&dir.path().join("spool").join(&names[1]), "a v=1i", "a v=7i");
+    assert_eq!(spool.salvage(&names[1]).unwrap().map(|salvaged| (salvaged.kept, salvaged.set_aside)), Some((1, 1)));
+    spool.delivered(&names[1]).unwrap();
     let rejected = [Rejected { line: "c v=1i 1".to_owned(), message: "no\nsuch field".to_owned() }];
     spool.quarantine(&names[2], &rejected).unwrap();
     spool.delivered(&names[2]).unwrap();
@@ -172,10 +152,10 @@ fn status_counts_what_lies_where() {
 
     let found = status(dir.path()).unwrap();
     let points = [found.open, found.spool, found.archived, found.rejected, found.bad].map(|a| (a.files, a.points));
-    assert_eq!(points, [(1, 1), (1, 2), (2, 4), (1, 1), (1, 2)]);
+    assert_eq!(points, [(1, 1), (1, 2), (3, 5), (1, 1), (1, 1)]);
     assert_eq!(found.oldest, Some(time(180)));
     let kept = fs::read_to_string(dir.path().join("rejected").join(&names[2])).unwrap();
-    assert!(kept.contains("# no such field\nc v=1i 1\n"), "{kept}");
+    assert!(kept.contains("# no such field\n# sums 333d0dd8\nc v=1i 1\n"), "{kept}");
 }
 
 #[test]
@@ -277,6 +257,22 @@ fn read(dir: &Path) -> Vec<String> {
     reader::lines(dir, None).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
+/// An empty directory, in memory where there is such a place: the tests' many syncs cost nothing there.
+fn scratch() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { TempDir::new_in(memory).unwrap() } else { TempDir::new().unwrap() }
+}
+
+/// Deletes the files of a folder.
+fn clear(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().is_some_and(|name| name != ".lock") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
+
 fn names(dir: &Path, folder: &str) -> Vec<String> {
     let entries = fs::read_dir(dir.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
     sorted(entries.map(|name| name.into_string().unwrap()).filter(|name| !name.starts_with('.')).collect())
@@ -290,6 +286,12 @@ fn only(dir: &Path, folder: &str) -> PathBuf {
 
 fn append_raw(path: &Path, bytes: &[u8]) {
     std::io::Write::write_all(&mut OpenOptions::new().append(true).open(path).unwrap(), bytes).unwrap();
+}
+
+fn replace(path: &Path, from: &str, to: &str) {
+    let content = fs::read_to_string(path).unwrap();
+    assert!(content.contains(from), "{content}");
+    fs::write(path, content.replacen(from, to, 1)).unwrap();
 }
 
 fn sorted(mut lines: Vec<String>) -> Vec<String> {

@@ -36,6 +36,9 @@ enum Row<'a> {
         bytes: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         opened: Option<Timestamp>,
+        /// Of a newer version, which alone can deliver it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        format: Option<u64>,
     },
     Rejected {
         message: &'a str,
@@ -76,6 +79,7 @@ fn rows(listed: &Listed) -> Vec<Row<'_>> {
         points: file.points,
         bytes: file.bytes,
         opened: file.opened,
+        format: file.newer,
     });
     let rejected = listed.refusals.by_message.iter().map(|refusal| Row::Rejected {
         message: &refusal.message,
@@ -96,7 +100,8 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
     for file in &listed.waiting {
         let since = file.opened.map_or_else(String::new, |opened| ago(now.duration_since(opened)));
         let (name, bytes) = (made_printable(&file.name), Bytes(file.bytes).to_string());
-        text += &format!("{name:<38}{:>8} points {bytes:>9}  {since}\n", file.points);
+        let newer = file.newer.map_or_else(String::new, |format| format!(", of a newer version (format {format})"));
+        text += &format!("{name:<38}{:>8} points {bytes:>9}  {since}{newer}\n", file.points);
     }
     if listed.waiting.is_empty() {
         text += "nothing waits\n";
@@ -158,7 +163,13 @@ mod tests {
 
     fn listed() -> Listed {
         let at = |text: &str| Some(text.parse().unwrap());
-        let waiting = Waiting { name: "a.lp".to_owned(), opened: at("2026-11-22T11:00:00Z"), points: 7, bytes: 1500 };
+        let waiting = Waiting {
+            name: "a.lp".to_owned(),
+            opened: at("2026-11-22T11:00:00Z"),
+            points: 7,
+            bytes: 1500,
+            newer: None,
+        };
         let conflict = Refusal {
             message: "field type conflict".to_owned(),
             points: 5,

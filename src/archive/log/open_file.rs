@@ -1,0 +1,137 @@
+//! The file that grows.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, Write},
+    path::{Path, PathBuf},
+    process,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::archive::{self, Error, OPEN, format, on, sync_folder};
+
+/// The one file that this process appends to.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) name: String,
+    /// Bytes of whole batches.
+    pub(super) len: u64,
+    pub(super) points: u64,
+    pub(super) crc: u32,
+    pub(super) opened: Timestamp,
+    pub(super) unsynced_since: Option<Timestamp>,
+}
+
+/// A write that failed, and whether the file is back at its last good length.
+#[derive(Debug)]
+pub(super) struct Torn {
+    pub(super) source: io::Error,
+    pub(super) cut: bool,
+}
+
+impl OpenFile {
+    /// Makes a file under a name that no folder has yet. It gets its `.lp` name only when it is locked, so that
+    /// recovery never takes it for an orphan.
+    pub(super) fn create(dir: &Path, now: Timestamp) -> Result<Self, Error> {
+        let mut time = now;
+        for _ in 0..CREATE_ATTEMPTS {
+            let name = format::name(time, process::id());
+            time += Duration::from_nanos(1);
+            if archive::FOLDERS.iter().any(|folder| dir.join(folder).join(&name).exists()) {
+                continue;
+            }
+            let (temporary, path) = (dir.join(OPEN).join(format!(".{name}.new")), dir.join(OPEN).join(&name));
+            let file = match archive::private().read(true).append(true).create_new(true).open(&temporary) {
+                Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => {
+                    archive::create(dir)?;
+                    continue;
+                }
+                file => file.map_err(on("create", &temporary))?,
+            };
+            // Between the creation and the lock, a recovery may have locked or deleted the file: another try then.
+            if !archive::lock(&file, &temporary)? {
+                continue;
+            }
+            match fs::rename(&temporary, &path) {
+                Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
+                renamed => renamed.map_err(on("create", &path))?,
+            }
+            sync_folder(&dir.join(OPEN))?;
+            return Ok(Self { file, path, name, len: 0, points: 0, crc: 0, opened: now, unsynced_since: None });
+        }
+        Err(on("find a free name in", &dir.join(OPEN))(io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Whether its name means another file now, or none.
+    pub(super) fn is_lost(&self) -> bool {
+        !archive::is_at(&self.file, &self.path)
+    }
+
+    /// Copies what was appended to one that is lost.
+    pub(super) fn take_over(&mut self, lost: &Self) -> Result<(), Error> {
+        let mut content = Vec::new();
+        let mut file = &lost.file;
+        let read = file.rewind().and_then(|()| file.take(lost.len).read_to_end(&mut content));
+        read.map_err(on("read again", &lost.path))?;
+        self.points = lost.points;
+        self.write(&content).map_err(|Torn { source, .. }| on("append to", &self.path)(source))
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Torn> {
+        let good = self.len;
+        write_or_cut(&mut self.file, bytes, |file| file.set_len(good))?;
+        self.len += bytes.len() as u64;
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        Ok(())
+    }
+}
+
+/// Writes all, or cuts back: a torn batch is never followed by another one.
+fn write_or_cut<W: Write>(to: &mut W, bytes: &[u8], cut: impl FnOnce(&mut W) -> io::Result<()>) -> Result<(), Torn> {
+    // The first write takes the whole batch unless the disk is full or a signal comes; `write_all` handles these.
+    to.write_all(bytes).map_err(|source| Torn { source, cut: cut(to).is_ok() })
+}
+
+/// How many names are tried for a new file.
+const CREATE_ATTEMPTS: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes and is full then.
+    struct Full {
+        content: Vec<u8>,
+        room: usize,
+    }
+
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let taken = bytes.len().min(self.room - self.content.len());
+            self.content.extend_from_slice(&bytes[..taken]);
+            if taken == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(taken) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_batch_is_there_as_a_whole_or_not_at_all() {
+        let mut disk = Full { content: Vec::new(), room: 10 };
+        assert!(write_or_cut(&mut disk, b"first\n", |_| Ok(())).is_ok());
+        let torn = write_or_cut(&mut disk, b"second\n", |disk| {
+            disk.content.truncate(6);
+            Ok(())
+        });
+        assert!(torn.unwrap_err().cut);
+        assert_eq!(disk.content, b"first\n");
+        assert!(!write_or_cut(&mut disk, b"second\n", |_| Err(io::ErrorKind::Other.into())).unwrap_err().cut);
+    }
+}

@@ -1,0 +1,75 @@
+//! Lines of bytes, whatever they mean, in bounded memory.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufRead, BufReader, Read},
+    ops::Range,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    time::SystemTime,
+};
+
+use super::format;
+
+/// The lines of one file; here is the one just read.
+#[derive(Debug)]
+pub(super) struct RawLines {
+    reader: BufReader<File>,
+    /// Without its newline; only its beginning when it is too long.
+    pub(super) line: Vec<u8>,
+    pub(super) too_long: bool,
+    /// Of all its bytes but the newline.
+    pub(super) crc: u32,
+    /// Where it is, its newline included.
+    pub(super) span: Range<u64>,
+    /// Counted from 1.
+    pub(super) number: u64,
+}
+
+impl RawLines {
+    pub(super) fn new(file: File) -> Self {
+        let (reader, line) = (BufReader::new(file), Vec::new());
+        Self { reader, line, too_long: false, crc: 0, span: 0..0, number: 0 }
+    }
+
+    /// When the file was last written, where the system tells.
+    pub(super) fn written(&self) -> Option<SystemTime> {
+        self.reader.get_ref().metadata().and_then(|metadata| metadata.modified()).ok()
+    }
+
+    /// Reads on to the next newline; false when none comes.
+    pub(super) fn read(&mut self) -> io::Result<bool> {
+        (self.span.start, self.crc, self.too_long) = (self.span.end, 0, false);
+        self.line.clear();
+        let mut rest = Vec::new();
+        let ended = loop {
+            let piece = if self.too_long { &mut rest } else { &mut self.line };
+            piece.clear();
+            let read = Read::take(&mut self.reader, format::MAX_LINE as u64).read_until(b'\n', piece)?;
+            self.span.end += read as u64;
+            let ended = piece.pop_if(|byte| *byte == b'\n').is_some();
+            self.crc = crc32c::crc32c_append(self.crc, piece);
+            if ended || read < format::MAX_LINE {
+                break ended;
+            }
+            self.too_long = true;
+        };
+        self.number += u64::from(ended);
+        Ok(ended)
+    }
+}
+
+/// Opens a regular file; never waits, whatever the name has come to mean since it was listed.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
+}
+
+/// The format that a file's first line names, when only a newer version knows it.
+pub(super) fn newer(path: &Path) -> io::Result<Option<u64>> {
+    let mut start = Vec::new();
+    open(path)?.take(LONGEST_HEADER).read_to_end(&mut start)?;
+    Ok(start.split(|byte| *byte == b'\n').next().and_then(format::newer))
+}
+
+/// So much of a file's start tells its format.
+const LONGEST_HEADER: u64 = 64;

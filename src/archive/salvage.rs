@@ -1,0 +1,152 @@
+//! A damaged file is divided: what is as it was written is delivered, the rest is kept for a person.
+//!
+//! The rest goes to `rejected/NAME.bad` (`NAME.2.bad` when that name holds the rest of an earlier damage): raw bytes, each
+//! line after a comment that says what is wrong with it, counted by a trailer, and never read as points again.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom},
+    ops::Range,
+    path::Path,
+};
+
+use super::{
+    Error, REJECTED, SPOOL,
+    damage::What,
+    file::{FileLines, Found},
+    format, on, raw,
+    reader::bad_name,
+    spool::Spool,
+    sync_folder,
+    whole::{self, WholeFile},
+};
+
+/// What became of a damaged file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Points that were as they were written, and wait on under the same name. With none, the file is gone.
+    pub kept: u64,
+    /// Lines that stood where points are, and went to `rejected/`.
+    pub set_aside: u64,
+    /// Points that were announced or sealed, and are nowhere.
+    pub missing: u64,
+    /// What was wrong, the first thing in words.
+    pub damage: String,
+}
+
+impl Spool {
+    /// Reads a waiting file through; nothing when every byte is as it was written, or the file is gone. Otherwise it is
+    /// divided: what was good waits on in a whole file of the same name, the rest is in `rejected/`. A file that is none
+    /// of ours goes there as it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read to its end, is a newer version's, or the disk refuses; nothing is lost then, and
+    /// another try does all of it again.
+    pub fn salvage(&self, name: &str) -> Result<Option<Salvaged>, Error> {
+        let Some(mut lines) = self.open(name)? else { return Ok(None) };
+        let path = self.dir().join(SPOOL).join(name);
+        let (mut good, mut problems, mut first) = (0_u64, 0_u64, None);
+        for line in &mut lines {
+            match line.map_err(|damage| damage.what) {
+                Ok(_) => good += 1,
+                Err(What::Newer(format)) => return Err(Error::Newer { path, format }),
+                Err(What::Read(problem)) => return Err(on("read", &path)(io::Error::other(problem))),
+                Err(what) => {
+                    problems += 1;
+                    first.get_or_insert(what);
+                }
+            }
+        }
+        let Some(first) = first else { return Ok(None) };
+        // Half a line at the end is set aside, not missing.
+        let half = !lines.span().is_empty() && format::is_point(lines.bytes());
+        let missing = lines.missing().saturating_sub(u64::from(half));
+        let more = |count: u64, what: &str| if count > 0 { format!("; {count} {what}") } else { String::new() };
+        let damage = format!("{first}{}{}", more(problems - 1, "more problems"), more(missing, "points are gone"));
+        let (kept, set_aside) =
+            if good == 0 && !lines.starts_as_ours() { (0, self.set_aside(name)?) } else { self.divide(name, &first)? };
+        Ok(Some(Salvaged { kept, set_aside, missing, damage }))
+    }
+
+    /// Moves a file to the rejected ones as it is; how many points it says it holds.
+    fn set_aside(&self, name: &str) -> Result<u64, Error> {
+        let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
+        let free = (1..).map(|number| bad_name(name, number)).find(|bad| !rejected.join(bad).exists());
+        let bad = free.expect("invariant: names do not end");
+        let path = spool.join(name);
+        let points = whole::points(&path).map_err(on("read", &path))?;
+        fs::rename(&path, rejected.join(bad)).map_err(on("move", &path))?;
+        sync_folder(&rejected)?;
+        sync_folder(&spool)?;
+        Ok(points)
+    }
+
+    /// Writes both parts, and gives them their names: the rest first, so that it is nowhere lost.
+    fn divide(&self, name: &str, first: &What) -> Result<(u64, u64), Error> {
+        let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
+        let path = spool.join(name);
+        let mut good = WholeFile::create(&spool, name, format::HEADER)?;
+        let mut bad = WholeFile::create(&rejected, &bad_name(name, 1), SET_ASIDE)?;
+        bad.comment(&format!("# out of spool/{name}: {first}\n"))?;
+        let found_bad = copy(&path, &mut good, &mut bad)?;
+        let (kept, set_aside) = (good.points(), bad.points());
+        if found_bad {
+            let trailer = bad.seal()?;
+            // The same rest was written before, by one who did not come further than that.
+            let same = |bad: &Path| whole::trailer(bad).ok().flatten() == Some(trailer);
+            let free = |bad: &String| same(&rejected.join(bad)) || !rejected.join(bad).exists();
+            let name = (1..).map(|number| bad_name(name, number)).find(free);
+            bad.publish(&name.expect("invariant: names do not end"))?;
+        } else {
+            bad.discard();
+        }
+        if kept > 0 {
+            good.seal()?;
+            good.publish(name)?;
+        } else {
+            good.discard();
+            fs::remove_file(&path).map_err(on("delete", &path))?;
+            sync_folder(&spool)?;
+        }
+        Ok((kept, set_aside))
+    }
+}
+
+/// Copies each line to its part; whether the bad one may hold a point. A comment that is none of ours may be a changed
+/// point only when one is missing.
+fn copy(path: &Path, good: &mut WholeFile, bad: &mut WholeFile) -> Result<bool, Error> {
+    let mut lines = FileLines::open(path.to_owned(), true).map_err(on("open", path))?;
+    let mut source = raw::open(path).map_err(on("open", path))?;
+    let (mut bad_points, mut comments) = (false, false);
+    loop {
+        let found = lines.next_line().map_err(on("read", path))?;
+        let ended = found.is_none();
+        let (what, is_point) = match found {
+            Some(Found::Point(line)) => {
+                good.line(&line)?;
+                continue;
+            }
+            Some(Found::Known) => continue,
+            Some(Found::Bad(what)) => (what.to_string(), true),
+            Some(Found::Strange) => ("a comment that is none of ours".to_owned(), false),
+            None => ("half a line at the end".to_owned(), format::is_point(lines.bytes())),
+        };
+        if !lines.span().is_empty() {
+            bad.comment(&format!("# {what}\n"))?;
+            bad.raw(&mut part(&mut source, lines.span()).map_err(on("read", path))?, is_point)?;
+            bad_points |= is_point;
+            comments |= !is_point;
+        }
+        if ended {
+            return Ok(bad_points || (comments && lines.missing() > 0));
+        }
+    }
+}
+
+/// These bytes of a file.
+fn part(file: &mut File, span: Range<u64>) -> io::Result<impl Read> {
+    file.seek(SeekFrom::Start(span.start))?;
+    Ok(file.take(span.end - span.start))
+}
+
+const SET_ASIDE: &str = "# bandprobe set aside: lines that are not what was written, and were not delivered\n";

@@ -1,0 +1,142 @@
+//! Sums of single lines: what was announced is what was written.
+//!
+//! ```text
+//! # sums 1a2b3c4d 9e8f7a6b
+//! ```
+//!
+//! stands before the lines whose CRC32C (each without its newline) it announces, in their order. A line is as it was
+//! written when its own sum is announced and no other line has claimed it. Everything here works on what may be damaged:
+//! each sum stands at a place of its own, so one that cannot be read costs its line and no other.
+
+use std::collections::VecDeque;
+
+/// How many sums a comment announces at the most.
+pub(super) const GROUP: usize = 1000;
+
+/// The comment that announces these lines (no newlines in them, [`GROUP`] at the most), with its newline.
+pub(super) fn announce<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut comment = String::from(WORD);
+    for line in lines {
+        comment.push_str(&format!(" {:08x}", crc32c::crc32c(line)));
+    }
+    comment.push('\n');
+    comment
+}
+
+/// Writes whole lines, each ending in a newline, behind the comments that announce them.
+pub(super) fn write(lines: &[u8], to: &mut Vec<u8>) {
+    let lines: Vec<_> = lines.split_inclusive(|byte| *byte == b'\n').collect();
+    for group in lines.chunks(GROUP) {
+        let bare = group.iter().map(|line| line.strip_suffix(b"\n").unwrap_or(line));
+        to.extend_from_slice(announce(bare).as_bytes());
+        group.iter().for_each(|line| to.extend_from_slice(line));
+    }
+}
+
+/// The sums that no line has claimed yet.
+#[derive(Debug, Default)]
+pub(super) struct Announced {
+    sums: VecDeque<u32>,
+    total: u64,
+}
+
+impl Announced {
+    /// How many lines were announced so far.
+    pub(super) fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// Takes the sums out of a line that is no point as it was written. Whether it is such a comment, and no more.
+    pub(super) fn read(&mut self, line: &[u8]) -> bool {
+        let Some(start) = start(line) else { return false };
+        let sums = &line[start..];
+        let before = self.sums.len();
+        self.sums.extend(sums.chunks(PLACE).take(GROUP).filter_map(sum));
+        self.total += (self.sums.len() - before) as u64;
+        // Two groups: lines of the last one may still come when a damaged line looks like the next one's comment.
+        let forgotten = self.sums.len().saturating_sub(2 * GROUP);
+        self.sums.drain(..forgotten);
+        line.starts_with(WORD.as_bytes())
+            && (1..=GROUP * PLACE).contains(&sums.len())
+            && sums.chunks(PLACE).all(|place| place[0] == b' ' && sum(place).is_some())
+    }
+
+    /// Whether the line with this sum is as it was written; each sum is good for one line.
+    pub(super) fn claim(&mut self, sum: u32) -> bool {
+        // Undamaged files are read in order: it is the first one.
+        let place = self.sums.iter().position(|announced| *announced == sum);
+        place.is_some_and(|place| self.sums.remove(place).is_some())
+    }
+}
+
+/// Where the first sum's place is: behind the word, wherever in a damaged line that is, or where it would be if one of
+/// the word's letters is wrong.
+fn start(line: &[u8]) -> Option<usize> {
+    let word = line.windows(WORD.len() + 1).position(|part| part.strip_suffix(b" ") == Some(WORD.as_bytes()));
+    let looks_alike = || line.get(WORD.len()..WORD.len() + PLACE).and_then(sum).map(|_| 0);
+    Some(word.or_else(looks_alike)? + WORD.len())
+}
+
+/// A space and eight digits, as we write them.
+fn sum(place: &[u8]) -> Option<u32> {
+    let digits = str::from_utf8(place.get(1..PLACE)?).ok()?;
+    let ours = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    u32::from_str_radix(digits, 16).ok().filter(|_| ours)
+}
+
+const WORD: &str = "# sums";
+const PLACE: usize = 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_good_once_and_only_when_it_was_announced() {
+        // CRC-32C of "123456789" is the check value of the Catalogue of parametrised CRC algorithms (CRC-32/ISCSI).
+        let comment = announce([&b"123456789"[..], b"a", b"a"]);
+        assert_eq!(comment, "# sums e3069283 c1d04330 c1d04330\n");
+        let mut announced = Announced::default();
+        assert!(!announced.claim(crc32c::crc32c(b"a")));
+        assert!(announced.read(comment.trim_end().as_bytes()));
+        let claimed =
+            [&b"a"[..], b"b", b"a", b"a", b"123456789", b"123456789"].map(|line| announced.claim(crc32c::crc32c(line)));
+        assert_eq!(claimed, [true, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_damaged_comment_costs_what_cannot_be_read_of_it() {
+        let check = |comment: &str, whole: bool, left: [bool; 2]| {
+            let mut announced = Announced::default();
+            assert_eq!(announced.read(comment.as_bytes()), whole, "{comment}");
+            let claimed = [&b"123456789"[..], b"a"].map(|line| announced.claim(crc32c::crc32c(line)));
+            assert_eq!(claimed, left, "{comment}");
+        };
+        check("# sums e3069283 c1d04330", true, [true, true]);
+        check("# sums e3069283 c1d0433", false, [true, false]);
+        check("# sums e3069283 C1D04330", false, [true, false]);
+        check("# sums e30\u{7f}9283 c1d04330", false, [false, true]);
+        check("# sums e3069283xc1d04330", false, [true, true]);
+        check("# sums e3069283 c1d04330Ja v=1i 1", false, [true, true]);
+        check("# bandprobe lines format=1J# sums e3069283 c1d04330", false, [true, true]);
+        check("# sumq e3069283 c1d04330", false, [true, true]);
+        check("\" sums e3069283 c1d04330", false, [true, true]);
+        check("a v=1i 1", false, [false, false]);
+        check("# sums", false, [false, false]);
+        check("", false, [false, false]);
+    }
+
+    #[test]
+    fn memory_is_bounded_whatever_is_announced() {
+        let mut announced = Announced::default();
+        for _ in 0..10 {
+            announced.read(("# sums".to_owned() + &" 00000000".repeat(5 * GROUP)).as_bytes());
+        }
+        assert_eq!(announced.sums.len(), 2 * GROUP);
+        let mut text = Vec::new();
+        write(&b"a\n".repeat(2 * GROUP + 1), &mut text);
+        let comments = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"#"));
+        let lengths: Vec<_> = comments.map(<[u8]>::len).collect();
+        assert_eq!(lengths, [6 + 9 * GROUP, 6 + 9 * GROUP, 6 + 9]);
+    }
+}

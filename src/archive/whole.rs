@@ -1,0 +1,133 @@
+//! A file that is written at once, under a name that means either nothing of it or all: merged days, refused lines, and
+//! both halves of a damaged file.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{Error, file::FileLines, format, on, raw, sums, sync_folder};
+
+/// A file without its name yet.
+#[derive(Debug)]
+pub(super) struct WholeFile {
+    folder: PathBuf,
+    temporary: PathBuf,
+    out: BufWriter<File>,
+    /// Lines that are not announced yet.
+    group: Vec<u8>,
+    group_lines: usize,
+    points: u64,
+    crc: u32,
+}
+
+impl WholeFile {
+    /// Starts a file that is to be called like this, with its first line.
+    pub(super) fn create(folder: &Path, name: &str, header: &str) -> Result<Self, Error> {
+        let temporary = folder.join(format!(".{name}.tmp"));
+        let file = super::private().truncate(true).open(&temporary).map_err(on("create", &temporary))?;
+        let (folder, out) = (folder.to_owned(), BufWriter::new(file));
+        let mut whole = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, crc: 0 };
+        whole.comment(header)?;
+        Ok(whole)
+    }
+
+    /// Adds a comment, its newline included.
+    pub(super) fn comment(&mut self, text: &str) -> Result<(), Error> {
+        self.announce()?;
+        self.put(text.as_bytes())
+    }
+
+    /// Adds a point.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), Error> {
+        self.group.extend_from_slice(line.as_bytes());
+        self.group.push(b'\n');
+        self.group_lines += 1;
+        self.points += 1;
+        if self.group_lines == sums::GROUP || self.group.len() >= GROUP_BYTES { self.announce() } else { Ok(()) }
+    }
+
+    /// Adds a line of whatever bytes, unannounced, with or without its newline.
+    pub(super) fn raw(&mut self, from: &mut impl Read, is_point: bool) -> Result<(), Error> {
+        let (mut piece, mut last) = (vec![0; PIECE], b'\n');
+        loop {
+            let read = from.read(&mut piece).map_err(on("read for", &self.temporary))?;
+            let Some(end) = read.checked_sub(1) else { break };
+            last = piece[end];
+            self.put(&piece[..read])?;
+        }
+        self.points += u64::from(is_point);
+        if last == b'\n' { Ok(()) } else { self.put(b"\n") }
+    }
+
+    /// Points so far.
+    pub(super) fn points(&self) -> u64 {
+        self.points
+    }
+
+    /// Seals it and makes it durable, still without a name.
+    pub(super) fn seal(&mut self) -> Result<format::Trailer, Error> {
+        self.announce()?;
+        let trailer = format::Trailer { points: self.points, crc: self.crc };
+        self.put(trailer.encode().as_bytes())?;
+        let synced = self.out.flush().and_then(|()| self.out.get_ref().sync_all());
+        synced.map_err(on("write", &self.temporary))?;
+        Ok(trailer)
+    }
+
+    /// Gives it this name, for good, in the place of whatever had it.
+    pub(super) fn publish(self, name: &str) -> Result<(), Error> {
+        let path = self.folder.join(name);
+        fs::rename(&self.temporary, &path).map_err(on("rename into place", &path))?;
+        sync_folder(&self.folder)
+    }
+
+    /// Nobody needs it after all.
+    pub(super) fn discard(self) {
+        // A left-over has no name that means anything, and is written over by the next try.
+        let _ = fs::remove_file(&self.temporary);
+    }
+
+    fn announce(&mut self) -> Result<(), Error> {
+        let mut announced = Vec::with_capacity(self.group.len() + 9 * self.group_lines + 8);
+        sums::write(&self.group, &mut announced);
+        self.group.clear();
+        self.group_lines = 0;
+        self.put(&announced)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.out.write_all(bytes).map_err(on("write", &self.temporary))
+    }
+}
+
+/// Lines of so many bytes are announced together at the most, so that memory is bounded.
+const GROUP_BYTES: usize = 256 * 1024;
+const PIECE: usize = 64 * 1024;
+
+/// The trailer that a file ends with.
+pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {
+    let mut file = raw::open(path)?;
+    let len = file.metadata()?.len();
+    io::Seek::seek(&mut file, io::SeekFrom::Start(len.saturating_sub(LONGEST_TRAILER)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
+    Ok(last.and_then(|line| format::Trailer::parse(str::from_utf8(line).ok()?)))
+}
+
+/// The points that a file says it holds, read from its end; its lines where it has none, or where a newer version wrote it.
+pub(super) fn points(path: &Path) -> io::Result<u64> {
+    if raw::newer(path)?.is_none()
+        && let Some(trailer) = trailer(path)?
+    {
+        return Ok(trailer.points);
+    }
+    let mut lines = FileLines::open(path.to_owned(), false)?;
+    while lines.next_line()?.is_some() {}
+    Ok(lines.points())
+}
+
+const LONGEST_TRAILER: u64 = 80;

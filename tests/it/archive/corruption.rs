@@ -1,0 +1,302 @@
+//! Every way in which a file can be damaged: which lines come out, what is told, and what salvage leaves where.
+
+use bandprobe::archive::salvage::Salvaged;
+
+use super::*;
+
+/// What a damaged file leads to.
+struct Outcome {
+    /// The letters of the lines that come out, before and after salvage.
+    lines: &'static str,
+    told: Vec<What>,
+    /// By salvage: lines in `rejected/`, and points that are nowhere.
+    set_aside: u64,
+    missing: u64,
+    /// What the rest holds among others; no such file if empty.
+    rest: &'static [u8],
+}
+
+fn outcome(lines: &'static str, told: &[What], (set_aside, missing): (u64, u64), rest: &'static [u8]) -> Outcome {
+    Outcome { lines, told: told.to_vec(), set_aside, missing, rest }
+}
+
+#[test]
+fn a_flipped_bit_costs_its_line() {
+    check("nothing", |_| {}, outcome("abc", &[], (0, 0), b""));
+    check("in a line", change("v=2i", "v=3i"), outcome("ac", &[What::Line(4)], (1, 0), b"\nb v=3i 2\n"));
+    check("in its first letter", change("\nc v", "\n# v"), outcome("ab", &[count(3, 2)], (0, 1), b"\n# v=3i 3\n"));
+    check("in a sum", change("# sums a", "# sums c"), outcome("bc", &[What::Line(3)], (1, 0), b"\na v=1i 1\n"));
+    check("in a sum's digit", change("# sums a", "# sums q"), outcome("bc", &[What::Line(3)], (1, 0), b"\na v=1i 1\n"));
+    check("in the word of sums", change("# sums", "# sumq"), outcome("abc", &[What::Checksum], (0, 0), b""));
+    let word = outcome("abc", &[What::Line(2)], (1, 0), b"\n\" sums ");
+    check("in the sign of sums", change("# sums", "\" sums"), word);
+    check("in the header", change("lines", "mines"), outcome("abc", &[What::Header], (0, 0), b""));
+    check("in the trailer's count", change("points=3", "points=7"), outcome("abc", &[count(7, 3)], (0, 4), b""));
+    check("in the trailer's sum", change("crc32c=", "crc32c=f"), outcome("abc", &[What::Trailer], (0, 0), b""));
+    check("in the trailer's word", change("# end", "# enD"), outcome("abc", &[What::Trailer], (0, 0), b""));
+}
+
+#[test]
+fn lines_that_are_lost_doubled_joined_or_inserted_are_told() {
+    check("removed", change("b v=2i 2\n", ""), outcome("ac", &[count(3, 2)], (0, 1), b""));
+    let doubled = outcome("abc", &[What::Line(5)], (1, 0), b"\nb v=2i 2\n");
+    check("doubled", change("b v=2i 2\n", "b v=2i 2\nb v=2i 2\n"), doubled);
+    let joined = outcome("c", &[What::Line(3), count(3, 2)], (1, 1), b"\na v=1i 1*b v=2i 2\n");
+    check("joined", change("1\nb", "1*b"), joined);
+    check(
+        "joined with the sums",
+        change("3i 3\n", "3i 3*"),
+        outcome("ab", &[What::Line(6), What::Trailer], (1, 0), b"3*# end"),
+    );
+    check("inserted", change("b v", "d v=4i 4\nb v"), outcome("abc", &[What::Line(4)], (1, 0), b"\nd v=4i 4\n"));
+    check(
+        "a sums line removed",
+        |content| drop(content.drain(27..52)),
+        outcome("c", &[What::Line(2), What::Line(3)], (2, 0), b"b v"),
+    );
+    check("a header removed", |content| drop(content.drain(..27)), outcome("abc", &[What::Header], (0, 0), b""));
+    check("empty lines", change("b v", "\n\nb v"), outcome("abc", &[What::Checksum], (0, 0), b""));
+    let appended = outcome("abc", &[What::Line(8), What::AfterTrailer], (1, 0), b"\nd v=4i 4\n");
+    check("appended", |content| content.extend(b"d v=4i 4\n"), appended);
+    check(
+        "half appended",
+        |content| content.extend(b"half"),
+        outcome("abc", &[What::AfterTrailer], (1, 0), b"\nhalf\n"),
+    );
+}
+
+#[test]
+fn zeros_and_what_is_no_text_cost_the_lines_that_they_hit() {
+    let zeros = |content: &mut Vec<u8>, from: usize, to: usize| content[from..to].fill(0);
+    let header = outcome("abc", &[What::Header, What::Line(1)], (1, 0), b"\0# sums ");
+    check("a header of zeros", |content| zeros(content, 0, 27), header);
+    let middle = outcome("", &[What::Line(3), count(3, 1)], (1, 2), b"a \0\0");
+    check("zeros in the middle", |content| zeros(content, 54, 88), middle);
+    check("zeros at the end", |content| zeros(content, 86, 126), outcome("ab", &[What::Trailer], (1, 0), b"\n\0\0"));
+    check("invalid UTF-8", change_bytes(b"2i", b"\xff\xfe"), outcome("ac", &[What::Line(4)], (1, 0), b"\xff\xfe"));
+    check("a control character", change("b v", "b\0v"), outcome("ac", &[What::Line(4)], (1, 0), b"b\0v"));
+    let long = "x".repeat(format::MAX_LINE * 2) + "\nb v";
+    check("a line without end", change("b v", &long), outcome("abc", &[What::Line(4)], (1, 0), b"\nxxxx"));
+}
+
+#[test]
+fn what_was_written_and_is_no_text_is_never_sent() {
+    let long = format!("b v=\"{}\" 2", "x".repeat(format::MAX_LINE));
+    for bad in [&b"b\0v=2i 2"[..], b"b v=\xff 2", long.as_bytes()] {
+        let dir = scratch();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        writer.append(time(0), &[b"a v=1i 1\n", bad, b"\n"].concat(), 2).unwrap();
+        let name = writer.seal().unwrap().unwrap().name;
+        let (lines, told) = read_all(dir.path());
+        assert_eq!((lines, told), (vec!["a v=1i 1".to_owned()], vec![What::NoText(4)]));
+        let salvaged = Spool::lock(dir.path()).unwrap().salvage(&name).unwrap().unwrap();
+        assert_eq!((salvaged.kept, salvaged.set_aside, salvaged.missing), (1, 1, 0));
+    }
+}
+
+#[test]
+fn files_that_are_none_of_ours_are_set_aside_as_they_are() {
+    for (content, told, points) in [
+        (&b""[..], vec![What::Trailer], 0),
+        (b"hello", vec![What::Trailer], 0),
+        (b"a v=1i 1\nb v=2i 2\n", vec![What::Header, What::Line(1), What::Line(2), What::Trailer], 2),
+        (b"# by hand\n\na v=1i 1", vec![What::Header, What::Trailer], 0),
+        (b"\x7fELF\n\0\0", vec![What::Header, What::Line(1), What::Trailer], 1),
+    ] {
+        let dir = scratch();
+        let spool = Spool::lock(dir.path()).unwrap();
+        fs::write(dir.path().join("spool/notes.lp"), content).unwrap();
+        assert_eq!(read_all(dir.path()), (vec![], told));
+        let salvaged = spool.salvage("notes.lp").unwrap().unwrap();
+        assert_eq!((salvaged.kept, salvaged.set_aside), (0, points));
+        assert_eq!(fs::read(dir.path().join("rejected/notes.lp.bad")).unwrap(), content);
+        assert_eq!(
+            (names(dir.path(), "spool"), read_all(dir.path())),
+            (vec![], (vec![], vec![What::SetAside(points)]))
+        );
+    }
+}
+
+#[test]
+fn no_single_bit_makes_a_line_that_was_not_written_or_costs_more_than_two() {
+    let (dir, path, whole) = sealed();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    for at in 0..whole.len() {
+        for bit in 0..8 {
+            let mut content = whole.clone();
+            content[at] ^= 1 << bit;
+            fs::write(&path, &content).unwrap();
+            let (lines, told) = read_all(dir.path());
+            let shown = String::from_utf8_lossy(&content);
+            assert!(!told.is_empty(), "{shown}");
+            if let [What::Newer(_)] = told[..] {
+                assert_eq!((at, lines.len(), spool.next(false, &HashSet::new()).unwrap()), (25, 0, None), "{shown}");
+                continue;
+            }
+            assert!(lines.iter().all(|line| LINES.contains(&line.as_str())) && !lines.is_empty(), "{shown}");
+            let salvaged = spool.salvage(name).unwrap().unwrap();
+            assert_eq!(salvaged.kept, lines.len() as u64, "{shown}");
+            assert_eq!(waiting_lines(&spool, name), lines, "{shown}");
+            clear(&dir.path().join("rejected"));
+        }
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_keeps_its_whole_lines_sealed_or_open() {
+    let (dir, path, whole) = sealed();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    for len in 0..whole.len() {
+        let text = str::from_utf8(&whole[..len]).unwrap();
+        let kept = text.rfind('\n').map_or("", |end| &text[..end]);
+        let expected: Vec<_> = kept.lines().filter(|line| !line.starts_with('#')).collect();
+
+        fs::write(&path, text).unwrap();
+        let (lines, told) = read_all(dir.path());
+        assert_eq!(
+            (lines, told.is_empty()),
+            (expected.iter().map(|line| (*line).to_owned()).collect(), false),
+            "{text}"
+        );
+        let salvaged = spool.salvage(name).unwrap().unwrap();
+        assert_eq!(salvaged.kept, expected.len() as u64, "{text}");
+        assert_eq!(waiting_lines(&spool, name), expected, "{text}");
+        clear(&dir.path().join("rejected"));
+        clear(&dir.path().join("spool"));
+
+        fs::write(dir.path().join("open").join(name), text).unwrap();
+        let recovered = recover(dir.path()).unwrap();
+        let torn = (text.len() - kept.len()).saturating_sub(usize::from(!kept.is_empty()));
+        assert_eq!((recovered.points, recovered.cut_bytes), (expected.len() as u64, torn as u64), "{text}");
+        assert_eq!(spool.salvage(name).unwrap(), None, "{text}");
+        assert_eq!(waiting_lines(&spool, name), expected, "{text}");
+        clear(&dir.path().join("spool"));
+    }
+}
+
+#[test]
+fn after_a_power_cut_the_lines_between_the_zeros_are_there() {
+    let (dir, path, whole) = sealed();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let open = dir.path().join("open").join(name);
+    let trailer = whole.len() - 31;
+    for (zeros, lines, points, missing) in
+        [(0..27, 3, 4, 0), (54..58, 2, 3, 0), (54..88, 0, 1, 1), (86..trailer, 2, 2, 1), (0..trailer, 0, 0, 0)]
+    {
+        let mut content = whole[..trailer].to_vec();
+        content[zeros.clone()].fill(0);
+        clear(&dir.path().join("spool"));
+        fs::write(&open, &content).unwrap();
+        let recovered = recover(dir.path()).unwrap();
+        assert_eq!((recovered.points, recovered.missing), (points, missing), "{zeros:?}");
+        assert_eq!(read_all(dir.path()).0.len(), lines, "{zeros:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_each_damage_is_kept_and_a_repetition_is_the_same() {
+    let (dir, path, whole) = sealed();
+    let spool = Spool::lock(dir.path()).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let damaged = String::from_utf8(whole).unwrap().replace("v=2i", "v=3i");
+    for _ in 0..3 {
+        // The second and the third time, the good lines did not get their name before the crash.
+        fs::write(&path, &damaged).unwrap();
+        fs::write(dir.path().join("spool").join(format!(".{name}.tmp")), "half a fi").unwrap();
+        spool.salvage(name).unwrap().unwrap();
+        assert_eq!(names(dir.path(), "rejected"), [format!("{name}.bad")]);
+    }
+    let first = fs::read_to_string(dir.path().join(format!("rejected/{name}.bad"))).unwrap();
+    let (start, end) = (first.split_inclusive('\n').take(4), first.lines().last().unwrap());
+    assert_eq!(
+        start.collect::<String>(),
+        format!(
+            "# bandprobe set aside: lines that are not what was written, and were not delivered\n\
+             # out of spool/{name}: line 4 is not what was written\n# line 4 is not what was written\nb v=3i 2\n"
+        )
+    );
+    assert!(end.starts_with("# end points=1 crc32c="), "{first}");
+
+    replace(&path, "c v=3i", "c v=5i");
+    let second = spool.salvage(name).unwrap().unwrap();
+    assert_eq!((second.kept, second.set_aside), (1, 1));
+    assert_eq!(names(dir.path(), "rejected"), [format!("{name}.2.bad"), format!("{name}.bad")]);
+    assert_eq!(fs::read_to_string(dir.path().join(format!("rejected/{name}.bad"))).unwrap(), first);
+    assert_eq!(read_all(dir.path()), (vec!["a v=1i 1".to_owned()], vec![What::SetAside(1), What::SetAside(1)]));
+    assert_eq!(status(dir.path()).unwrap().bad.points, 2);
+}
+
+const LINES: [&str; 3] = ["a v=1i 1", "b v=2i 2", "c v=3i 3"];
+
+/// A sealed file of two batches, its path, and its bytes.
+fn sealed() -> (TempDir, PathBuf, Vec<u8>) {
+    let dir = scratch();
+    let mut writer = Writer::open(dir.path()).unwrap();
+    writer.append(time(0), b"a v=1i 1\nb v=2i 2\n", 2).unwrap();
+    writer.append(time(0), b"c v=3i 3\n", 1).unwrap();
+    writer.seal().unwrap().unwrap();
+    let path = only(dir.path(), "spool");
+    let content = fs::read(&path).unwrap();
+    (dir, path, content)
+}
+
+fn check(case: &str, damage: impl FnOnce(&mut Vec<u8>), expected: Outcome) {
+    let (dir, path, mut content) = sealed();
+    damage(&mut content);
+    fs::write(&path, &content).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    let (lines, told) = read_all(dir.path());
+    let letters: String = lines.iter().map(|line| &line[..1]).collect();
+    assert_eq!((letters.as_str(), told), (expected.lines, expected.told.clone()), "{case}");
+    assert!(lines.iter().all(|line| LINES.contains(&line.as_str())), "{case}: {lines:?}");
+
+    let spool = Spool::lock(dir.path()).unwrap();
+    let salvaged = spool.salvage(&name).unwrap();
+    assert_eq!(salvaged.is_none(), expected.told.is_empty(), "{case}");
+    if let Some(Salvaged { kept, set_aside, missing, damage }) = salvaged {
+        assert_eq!((kept, set_aside, missing), (lines.len() as u64, expected.set_aside, expected.missing), "{case}");
+        assert!(damage.starts_with(&expected.told[0].to_string()), "{case}: {damage}");
+    }
+    let bad = format!("{name}.bad");
+    let rest = if expected.rest.is_empty() { vec![] } else { vec![bad.clone()] };
+    assert_eq!(names(dir.path(), "rejected"), rest, "{case}");
+    if !rest.is_empty() {
+        let rest = fs::read(dir.path().join("rejected").join(bad)).unwrap();
+        let shown = String::from_utf8_lossy(&rest[..rest.len().min(500)]);
+        assert!(rest.windows(expected.rest.len()).any(|part| part == expected.rest), "{case}: {shown}");
+    }
+    let (again, told) = read_all(dir.path());
+    let expected_told = if expected.rest.is_empty() { vec![] } else { vec![What::SetAside(expected.set_aside)] };
+    assert_eq!((again, told), (lines.clone(), expected_told), "{case}");
+    let found = status(dir.path()).unwrap();
+    assert_eq!((found.spool.points, found.bad.points), (lines.len() as u64, expected.set_aside), "{case}");
+    assert_eq!(spool.salvage(&name).unwrap(), None, "{case}");
+}
+
+fn change(from: &str, to: &str) -> impl FnOnce(&mut Vec<u8>) {
+    change_bytes(from.as_bytes(), to.as_bytes())
+}
+
+fn change_bytes(from: &[u8], to: &[u8]) -> impl FnOnce(&mut Vec<u8>) {
+    move |content| {
+        let at = content.windows(from.len()).position(|part| part == from).unwrap();
+        content.splice(at..at + from.len(), to.iter().copied());
+    }
+}
+
+fn count(sealed: u64, found: u64) -> What {
+    What::Count { sealed, found }
+}
+
+/// The lines of an undamaged file in the spool; none when there is no such file.
+fn waiting_lines(spool: &Spool, name: &str) -> Vec<String> {
+    spool.open(name).unwrap().map_or_else(Vec::new, |lines| lines.collect::<Result<_, _>>().unwrap())
+}
+
+/// Everything that a reader is told, lines and damages.
+fn read_all(dir: &Path) -> (Vec<String>, Vec<What>) {
+    let (lines, told): (Vec<_>, Vec<_>) = reader::lines(dir, None).unwrap().partition(Result::is_ok);
+    (lines.into_iter().map(Result::unwrap).collect(), told.into_iter().map(|damage| damage.unwrap_err().what).collect())
+}
