@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{
-    DELIVERED, Error, REJECTED, SPOOL, file::FileLines, format, is_at, list, on, raw, sync_folder, whole::WholeFile,
+    DELIVERED, Error, REJECTED, SPOOL,
+    file::FileLines,
+    format, is_at, list, on, raw, sync_folder,
+    whole::{self, WholeFile},
 };
 
 /// The spool, locked for this process until dropped.
@@ -42,6 +45,9 @@ impl Spool {
             let _ = Read::take(&mut lock, 20).read_to_string(&mut pid);
             let pid = if pid.trim().is_empty() { "unknown" } else { pid.trim() }.to_owned();
             return Err(Error::Draining { dir: dir.to_owned(), pid });
+        }
+        for folder in [SPOOL, DELIVERED, REJECTED] {
+            whole::sweep(&dir.join(folder));
         }
         // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
         let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", process::id()));

@@ -70,8 +70,10 @@ fn a_newer_versions_file_stays_and_waits_for_an_upgrade() {
     for folder in ["archive", "open", "spool"] {
         assert_eq!(fs::read_to_string(dir.path().join(folder).join(newer)).unwrap(), NEWER);
     }
-    let removed = retain::enforce(&spool, Bytes(0), Duration::from_secs(86_400), time(0)).unwrap();
-    assert_eq!((removed.dropped_files, removed.dropped_points), (1, 2), "only to keep within the size");
+    let enforce = |size| retain::enforce(&spool, Bytes(size), Duration::ZERO, time(1_000_000)).unwrap();
+    let (old, large) = (enforce(u64::MAX), enforce(0));
+    assert_eq!((old.delivered_files, old.dropped_files), (1, 0), "the merged day");
+    assert_eq!((large.delivered_files, large.dropped_files, large.dropped_points), (1, 1, 2));
 }
 
 #[test]
