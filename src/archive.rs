@@ -36,7 +36,7 @@
 //! |---|---|---|
 //! | while a file is made | `open/.….new` | [`recover`] deletes it: nothing was ever in it |
 //! | in an append | an unlocked open file, maybe with half a line | [`recover`] cuts at the last newline and seals |
-//! | before the last sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
+//! | before the next sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
 //! | after the trailer, before the rename | an open file with its trailer | it is moved as it is |
 //! | while a damaged file is divided | it, and `.….tmp` in spool/ and rejected/ | it is divided again; these are deleted by whoever has the lock next |
 //! | after its rest is in rejected/, before the good lines replace it | both | it is divided again, and the same rest replaces itself |

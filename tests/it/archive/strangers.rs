@@ -29,6 +29,11 @@ fn what_is_no_file_is_left_alone_and_named() {
     assert_eq!(passed_over(dir.path()).unwrap(), named);
     assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: no regular file: left alone"), "{}", named[0]);
 
+    // Even by name, as when one takes a file's place after it was listed, nothing is opened, moved or waited for.
+    for path in &strangers[6..] {
+        let refused = spool.salvage(path.file_name().unwrap().to_str().unwrap()).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("cannot open {}: ", path.display())), "{refused}");
+    }
     assert_eq!(read(dir.path()).len(), 4);
     assert_eq!(spool.oldest().unwrap(), Some(names[1].clone()));
     assert_eq!((spool.salvage(&names[1]).unwrap(), waiting(dir.path()).unwrap().len()), (None, 1));
