@@ -36,15 +36,15 @@
 //! |---|---|---|
 //! | while a file is made | `open/.….new` | [`recover`] deletes it: nothing was ever in it |
 //! | in an append | an unlocked open file, maybe with half a line | [`recover`] cuts at the last newline and seals |
-//! | before the last sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
+//! | before the next sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
 //! | after the trailer, before the rename | an open file with its trailer | it is moved as it is |
-//! | while a damaged file is divided | it, and `.….tmp` in spool/ and rejected/ | it is divided again, over these |
+//! | while a damaged file is divided | it, and `.….tmp` in spool/ and rejected/ | it is divided again; these are deleted by whoever has the lock next |
 //! | after its rest is in rejected/, before the good lines replace it | both | it is divided again, and the same rest replaces itself |
 //! | after the good lines replaced it | both halves | they are sent |
 //! | after a delivery, before the rename to archive/ | a spool file | it is sent again: same tags and time, same point |
 //! | in the middle of a file's batches | a spool file | the same |
 //! | after lines were quarantined, before the rename | a spool file and its namesake in rejected/ | sent again, rejected/ replaced |
-//! | while a day is merged | `.….tmp` beside whole files | the merge starts over, over that file |
+//! | while a day is merged | `.….tmp` beside whole files | the merge starts over; that file is deleted by whoever has the lock next |
 //! | after the merged day got its name, before its parts are deleted | both | the merged file names its parts: readers skip them, the next merge deletes them |
 //!
 //! # What is guaranteed

@@ -1,7 +1,7 @@
 //! Reading one file line by line.
 //!
 //! Memory is bounded by the longest line. Damage is a value among the lines, never an end: every line that is as it was
-//! written is handed out, and no other ([`sums`](super::sums)).
+//! written is handed out, and no other: its sum tells.
 
 use std::{fs::File, io, ops::Range, path::PathBuf, time::SystemTime};
 

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::format;
+use super::{damage::What, format};
 
 /// The lines of one file; here is the one just read.
 #[derive(Debug)]
@@ -61,7 +61,8 @@ impl RawLines {
 
 /// Opens a regular file; never waits, whatever the name has come to mean since it was listed.
 pub(super) fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(What::NoFile.to_string())) }
 }
 
 /// The format that a file's first line names, when only a newer version knows it.

@@ -84,7 +84,10 @@ fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
 
 /// Deletes files that got no name because their process died in creating them: nothing was ever in them.
 fn sweep_unnamed(open: &Path) -> Result<(), Error> {
-    let entries = fs::read_dir(open).map_err(on("list", open))?;
+    let entries = match fs::read_dir(open) {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(on("list", open))?,
+    };
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
         let is_file = || fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
         if path.extension().is_some_and(|extension| extension == "new") && is_file() && lock_orphan(&path)?.is_some() {

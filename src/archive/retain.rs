@@ -1,7 +1,8 @@
 //! Keeping the data directory within its limits, and its delivered files few: one a finished day.
 //!
 //! What is deleted undelivered is counted. Order: delivered files that are past their time; then, while the directory
-//! is too large, the oldest delivered, the oldest rejected, the oldest undelivered. The file being written stays.
+//! is too large, the oldest delivered, the oldest rejected, the oldest undelivered. The file being written stays, and so
+//! does what a newer version wrote, unless its size is needed.
 
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::model::units::Bytes;
 use super::{
     DELIVERED, Error, OPEN, REJECTED, SPOOL,
     file::FileLines,
-    format, list, on,
+    format, list, on, raw,
     reader::{MERGE_LOCK, set_aside},
     spool::Spool,
     sync_folder,
@@ -39,9 +40,11 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
     let mut removed = Removed::default();
     for name in list(&dir.join(DELIVERED))? {
         let ended = format::day(&name).and_then(|day| day.tomorrow().ok()).and_then(midnight);
-        if ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now)) {
+        let path = dir.join(DELIVERED).join(&name);
+        let is_past = ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now));
+        if is_past && !matches!(raw::newer(&path), Ok(Some(_))) {
             removed.delivered_files += 1;
-            remove(&dir.join(DELIVERED).join(&name))?;
+            remove(&path)?;
         }
     }
     let mut size = 0;
@@ -84,7 +87,10 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
 pub fn merge_days(spool: &Spool, now: Timestamp) -> Result<u64, Error> {
     let folder = spool.dir().join(DELIVERED);
     let path = folder.join(MERGE_LOCK);
-    let lock = super::private().open(&path).map_err(on("open", &path))?;
+    let lock = match super::private().open(&path) {
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(0),
+        lock => lock.map_err(on("open", &path))?,
+    };
     if !super::lock(&lock, &path)? {
         return Ok(0);
     }
@@ -138,7 +144,6 @@ fn merge_day(folder: &Path, merged: &str, names: Vec<String>) -> Result<u64, Err
         for line in open(&folder.join(name))? {
             let Ok(line) = line else {
                 // It was whole a moment ago; what it is now will be seen next time.
-                day.discard();
                 return Ok(0);
             };
             day.line(&line)?;

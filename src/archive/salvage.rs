@@ -97,14 +97,11 @@ impl Spool {
             let free = |bad: &String| same(&rejected.join(bad)) || !rejected.join(bad).exists();
             let name = (1..).map(|number| bad_name(name, number)).find(free);
             bad.publish(&name.expect("invariant: names do not end"))?;
-        } else {
-            bad.discard();
         }
         if kept > 0 {
             good.seal()?;
             good.publish(name)?;
         } else {
-            good.discard();
             fs::remove_file(&path).map_err(on("delete", &path))?;
             sync_folder(&spool)?;
         }

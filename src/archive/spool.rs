@@ -9,7 +9,10 @@ use std::{
 };
 
 use super::{
-    DELIVERED, Error, REJECTED, SPOOL, file::FileLines, format, is_at, list, on, raw, sync_folder, whole::WholeFile,
+    DELIVERED, Error, REJECTED, SPOOL,
+    file::FileLines,
+    format, is_at, list, on, raw, sync_folder,
+    whole::{self, WholeFile},
 };
 
 /// The spool, locked for this process until dropped.
@@ -39,6 +42,9 @@ impl Spool {
         let lock = super::private().read(true).open(&path).map_err(on("open", &path))?;
         if !super::lock(&lock, &path)? {
             return Err(Error::Draining { dir: dir.to_owned(), pid: pid(&lock) });
+        }
+        for folder in [SPOOL, DELIVERED, REJECTED] {
+            whole::sweep(&dir.join(folder));
         }
         // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
         let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));

@@ -25,7 +25,7 @@ pub(super) struct WholeFile {
 impl WholeFile {
     /// Starts a file that is to be called like this, with its first line.
     pub(super) fn create(folder: &Path, name: &str, header: &str) -> Result<Self, Error> {
-        let temporary = folder.join(format!(".{name}.tmp"));
+        let temporary = folder.join(format!(".{name}{UNNAMED}"));
         let file = super::private().truncate(true).open(&temporary).map_err(on("create", &temporary))?;
         let (folder, out) = (folder.to_owned(), BufWriter::new(file));
         let mut whole = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, crc: 0 };
@@ -83,12 +83,6 @@ impl WholeFile {
         sync_folder(&self.folder)
     }
 
-    /// Nobody needs it after all.
-    pub(super) fn discard(self) {
-        // A left-over has no name that means anything, and is written over by the next try.
-        let _ = fs::remove_file(&self.temporary);
-    }
-
     fn announce(&mut self) -> Result<(), Error> {
         let mut announced = Vec::with_capacity(self.group.len() + 9 * self.group_lines + 8);
         sums::write(&self.group, &mut announced);
@@ -103,9 +97,28 @@ impl WholeFile {
     }
 }
 
+impl Drop for WholeFile {
+    /// Without a name it only takes room.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
 /// Lines of so many bytes are announced together at the most, so that memory is bounded.
 const GROUP_BYTES: usize = 256 * 1024;
 const PIECE: usize = 64 * 1024;
+
+/// Deletes what writers that died left without a name.
+pub(super) fn sweep(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let left = |name: &str| name.starts_with('.') && name.ends_with(UNNAMED);
+    for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(left)) {
+        // It costs room and no more; whoever comes next tries again.
+        let _ = fs::remove_file(entry.path());
+    }
+}
+
+const UNNAMED: &str = ".tmp";
 
 /// The trailer that a file ends with.
 pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
 mod corruption;
+mod influx;
 mod model;
 mod strangers;
 mod vanished;

@@ -208,6 +208,10 @@ fn the_rest_of_each_damage_is_kept_and_a_repetition_is_the_same() {
         spool.salvage(name).unwrap().unwrap();
         assert_eq!(names(dir.path(), "rejected"), [format!("{name}.bad")]);
     }
+    drop(spool);
+    fs::write(dir.path().join(format!("rejected/.{name}.bad.tmp")), "half a fi").unwrap();
+    let spool = Spool::lock(dir.path()).unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("rejected")).unwrap().count(), 1, "what has no name is swept");
     let first = fs::read_to_string(dir.path().join(format!("rejected/{name}.bad"))).unwrap();
     let (start, end) = (first.split_inclusive('\n').take(4), first.lines().last().unwrap());
     assert_eq!(

@@ -29,6 +29,11 @@ fn what_is_no_file_is_left_alone_and_named() {
     assert_eq!(passed_over(dir.path()).unwrap(), named);
     assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: no regular file: left alone"), "{}", named[0]);
 
+    // Even by name, as when one takes a file's place after it was listed, nothing is opened, moved or waited for.
+    for path in &strangers[6..] {
+        let refused = spool.salvage(path.file_name().unwrap().to_str().unwrap()).unwrap_err().to_string();
+        assert!(refused.starts_with(&format!("cannot open {}: ", path.display())), "{refused}");
+    }
     assert_eq!(read(dir.path()).len(), 4);
     assert_eq!(spool.oldest().unwrap(), Some(names[1].clone()));
     assert_eq!((spool.salvage(&names[1]).unwrap(), waiting(dir.path()).unwrap().len()), (None, 1));
@@ -70,8 +75,10 @@ fn a_newer_versions_file_stays_and_waits_for_an_upgrade() {
     for folder in ["archive", "open", "spool"] {
         assert_eq!(fs::read_to_string(dir.path().join(folder).join(newer)).unwrap(), NEWER);
     }
-    let removed = retain::enforce(&spool, Bytes(0), Duration::from_secs(86_400), time(0)).unwrap();
-    assert_eq!((removed.dropped_files, removed.dropped_points), (1, 2), "only to keep within the size");
+    let enforce = |size| retain::enforce(&spool, Bytes(size), Duration::ZERO, time(1_000_000)).unwrap();
+    let (old, large) = (enforce(u64::MAX), enforce(0));
+    assert_eq!((old.delivered_files, old.dropped_files), (1, 0), "the merged day");
+    assert_eq!((large.delivered_files, large.dropped_files, large.dropped_points), (1, 1, 2));
 }
 
 #[test]
