@@ -75,7 +75,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
 /// Where the results are, and what can be done next.
 fn outlook(dir: &Path, waiting: u64) -> String {
     let us = invoked_as();
-    let mut text = format!("{} are in {}", points(waiting), dir.display());
+    let mut text = format!("{} {} in {}", points(waiting), if waiting == 1 { "is" } else { "are" }, dir.display());
     if waiting > 0 {
         let quoted = quoted(&dir.to_string_lossy());
         text += &format!("; look again with\n  {us} report --archive {quoted}\n  {us} spool status --archive {quoted}");

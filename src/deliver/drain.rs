@@ -220,6 +220,7 @@ impl Drain {
     fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
         if let Some(salvaged) = self.spool.salvage(&name)? {
             self.counters.points_rejected += salvaged.set_aside;
+            self.counters.points_dropped += salvaged.missing;
             return Ok(Err(Event::SetAside { name, damage: salvaged.damage, points: salvaged.set_aside }));
         }
         let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };

@@ -1,5 +1,7 @@
 //! What the drain tells of its work.
 
+use std::ops::AddAssign;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -68,8 +70,19 @@ pub struct Counters {
     pub points_written: u64,
     /// Points that went to `rejected/`.
     pub points_rejected: u64,
+    /// Points of damaged files that are nowhere any more.
+    pub points_dropped: u64,
     /// Requests that have to be made again as they were.
     pub retries: u64,
+}
+
+impl AddAssign for Counters {
+    fn add_assign(&mut self, more: Self) {
+        self.points_written += more.points_written;
+        self.points_rejected += more.points_rejected;
+        self.points_dropped += more.points_dropped;
+        self.retries += more.retries;
+    }
 }
 
 /// What [`Drain::drain_once`](super::drain::Drain::drain_once) achieved.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    archive::{self, recover::recover, retain, spool::Spool},
+    archive::{self, spool::Spool, status::passed_over},
     config::{Archive, InfluxDb, problem::Problems},
     deliver::{
         clock::TOLERANCE_MS,
@@ -20,6 +20,7 @@ use crate::{
     probe::gate::Gate,
 };
 
+mod house;
 mod news;
 
 use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
@@ -77,13 +78,14 @@ impl Shipping {
     pub(super) async fn work(&mut self, archive: &Archive, inbox: &Inbox, tally: &Tally) {
         let mut housekeeping = Instant::now();
         loop {
-            if housekeeping.elapsed() >= HOUSEKEEPING {
-                housekeeping = Instant::now();
+            self.settle();
+            if Instant::now() >= housekeeping {
+                housekeeping = Instant::now() + HOUSEKEEPING;
                 self.keep_house(archive, tally);
             }
             match &mut self.role {
                 Role::Deliver(_) => self.deliver(inbox, tally).await,
-                Role::Keep(_) => sleep(HOUSEKEEPING).await,
+                Role::Keep(_) => sleep(CLAIM_AGAIN).await,
                 Role::LeftTo(_) => {
                     sleep(CLAIM_AGAIN).await;
                     if let Err(error) = self.claim() {
@@ -105,6 +107,7 @@ impl Shipping {
         tally.count(|total| {
             total.points_written += counters.points_written;
             total.points_rejected += counters.points_rejected;
+            total.points_dropped += counters.points_dropped;
             total.retries += counters.retries;
         });
         match step {
@@ -206,43 +209,40 @@ impl Shipping {
     fn count(&mut self) -> Counters {
         let Role::Deliver(drain) = &mut self.role else { return Counters::default() };
         let counters = drain.take_counters();
-        self.shipped.points_written += counters.points_written;
-        self.shipped.points_rejected += counters.points_rejected;
-        self.shipped.retries += counters.retries;
+        self.shipped += counters;
         counters
     }
 
-    /// Keeps size and age within the limits, merges finished days, takes over what a killed process left.
-    fn keep_house(&self, archive: &Archive, tally: &Tally) {
-        let (spool, delivering) = match &self.role {
-            Role::Deliver(drain) => (drain.spool(), true),
-            Role::Keep(spool) => (spool, false),
-            Role::LeftTo(_) => return,
-        };
-        let now = Timestamp::now();
-        match retain::enforce(spool, archive.max_size, archive.keep, now) {
-            Ok(removed) if removed.dropped_points > 0 => {
-                tally.count(|counters| counters.points_dropped += removed.dropped_points);
-                if delivering {
-                    tracing::error!(
-                        points = removed.dropped_points,
-                        "archive.max-size is reached: the oldest undelivered results were deleted"
-                    );
-                } else {
-                    tracing::info!(
-                        points = removed.dropped_points,
-                        "archive.max-size is reached: the oldest results went"
-                    );
-                }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::error!("the archive's limits cannot be kept: {error}"),
+    /// The spool, if it is ours to keep, and whether it is delivered.
+    fn spool(&self) -> Option<(&Spool, bool)> {
+        match &self.role {
+            Role::Deliver(drain) => Some((drain.spool(), true)),
+            Role::Keep(spool) => Some((spool, false)),
+            Role::LeftTo(_) => None,
         }
-        if let Err(error) = retain::merge_days(spool, now) {
-            tracing::error!("delivered files cannot be merged: {error}");
+    }
+
+    fn keep_house(&mut self, archive: &Archive, tally: &Tally) {
+        let Some((spool, delivering)) = self.spool() else { return };
+        house::keep(spool, delivering, archive, tally);
+        match passed_over(&self.dir) {
+            Ok(passed) => self.news.passed_over(&passed),
+            Err(error) => tracing::error!("{error}"),
         }
-        if let Err(error) = recover(spool.dir()) {
-            tracing::error!("files of a killed process cannot be taken over: {error}");
+    }
+
+    /// Goes on in a new directory when somebody took ours away.
+    fn settle(&mut self) {
+        if self.spool().is_none_or(|(spool, _)| spool.is_ours()) {
+            return;
+        }
+        tracing::error!(
+            "{} was removed or replaced while we ran: what waited there is wherever it went, and we go on in a new one",
+            self.dir.display()
+        );
+        if let Err(error) = self.claim() {
+            self.role = Role::LeftTo(error.to_string());
+            tracing::error!("the new data directory cannot be used yet: {error}");
         }
     }
 }

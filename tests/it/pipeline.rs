@@ -7,6 +7,8 @@ mod killed;
 mod outage;
 mod proxy;
 mod stopped;
+mod strangers;
+mod vanished;
 
 use std::collections::BTreeSet;
 

@@ -15,7 +15,7 @@ use crate::{
         recover::recover,
         spool::Spool,
         state,
-        status::{Amount, waiting},
+        status::{Amount, passed_over, waiting},
     },
     config::Config,
     deliver::{
@@ -83,7 +83,8 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     if after.files == 0 {
         return told.map(|()| Exit::Done);
     }
-    let reason = reason.as_deref().unwrap_or("they came meanwhile, or were passed over: see `bandprobe spool list`");
+    let reason = reason.or_else(|| passed_over(dir).ok()?.first().map(ToString::to_string));
+    let reason = reason.as_deref().unwrap_or("they came meanwhile");
     complain(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
     Ok(Exit::Failed)
 }
@@ -138,7 +139,7 @@ async fn deliver(
 
 impl Done {
     fn note(&mut self, event: &Event, counters: Counters) {
-        self.under_way = sum(self.under_way, counters);
+        self.under_way += counters;
         match event {
             Event::Finished { message: Some(message), .. } => self.refusal = Some(message.clone()),
             Event::Finished { message: None, .. } => {}
@@ -146,11 +147,12 @@ impl Done {
             _ => return,
         }
         self.files += 1;
-        self.points = sum(self.points, std::mem::take(&mut self.under_way));
+        self.points += std::mem::take(&mut self.under_way);
     }
 
     fn standing(&self) -> Standing {
-        let points = sum(self.points, self.under_way);
+        let mut points = self.points;
+        points += self.under_way;
         let rejected = points.points_rejected;
         Standing { points: points.points_written + rejected, rejected, files: self.files }
     }
@@ -183,14 +185,6 @@ fn left(dir: &Path) -> Result<Amount, archive::Error> {
 
 fn amount(amount: Amount) -> String {
     format!("{} in {}", count(amount.points, "point"), count(amount.files, "file"))
-}
-
-fn sum(a: Counters, b: Counters) -> Counters {
-    Counters {
-        points_written: a.points_written + b.points_written,
-        points_rejected: a.points_rejected + b.points_rejected,
-        retries: a.retries + b.retries,
-    }
 }
 
 /// What became of the files that are done with.

@@ -1,8 +1,11 @@
 //! The news of delivery in the log: each once, however often it happens.
 
-use std::fmt;
+use std::{collections::HashSet, fmt, path::PathBuf};
 
-use crate::{archive, deliver::event::Event};
+use crate::{
+    archive::{self, damage::Damage},
+    deliver::event::Event,
+};
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -13,6 +16,8 @@ pub(super) struct News {
     disk: Option<String>,
     /// What is wrong with the config that was read anew.
     config: Option<String>,
+    /// Files that are left alone.
+    passed: HashSet<PathBuf>,
     /// Does nothing go through?
     stuck: bool,
 }
@@ -75,6 +80,15 @@ impl News {
         self.config = Some(said);
     }
 
+    /// Tells of files that are left alone: those of a newer version, and what is no file.
+    pub(super) fn passed_over(&mut self, passed: &[Damage]) {
+        for damage in passed {
+            if self.passed.len() < MOST_PASSED && self.passed.insert(damage.file.clone()) {
+                tracing::warn!("left alone, not delivered: {damage}");
+            }
+        }
+    }
+
     /// A source that is bad for long would fill the log; the worker's own points have the count.
     fn refused(&mut self, points: u64, name: &str, message: &str) {
         if self.refused.as_deref() != Some(message) {
@@ -86,3 +100,6 @@ impl News {
         }
     }
 }
+
+/// So many files are named one by one.
+const MOST_PASSED: usize = 100;
