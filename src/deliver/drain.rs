@@ -15,7 +15,7 @@ use super::{
     sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects},
 };
 use crate::{
-    archive::{Error, format, spool::Spool, state, status},
+    archive::{Error, format, salvage::Salvaged, spool::Spool, state, status},
     config::Order,
     model::units::BitRate,
 };
@@ -221,7 +221,8 @@ impl Drain {
         if let Some(salvaged) = self.spool.salvage(&name)? {
             self.counters.points_rejected += salvaged.set_aside;
             self.counters.points_dropped += salvaged.missing;
-            return Ok(Err(Event::SetAside { name, damage: salvaged.damage, points: salvaged.set_aside }));
+            let Salvaged { kept, set_aside: points, damage, .. } = salvaged;
+            return Ok(Err(Event::SetAside { name, damage, kept, points }));
         }
         let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
         Ok(Ok(Sending::new(name, lines)))

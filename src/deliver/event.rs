@@ -38,6 +38,8 @@ pub enum Event {
         name: String,
         /// What is wrong with it.
         damage: String,
+        /// Points of it that are as they were written, and wait on.
+        kept: u64,
         /// Lines of it that will not be sent.
         points: u64,
     },

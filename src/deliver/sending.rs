@@ -140,7 +140,7 @@ impl Sending {
         }
         if let Some(damage) = self.damage.clone() {
             // It stays: taken up again, it is salvaged first.
-            return Ok(Event::SetAside { name, damage, points: 0 });
+            return Ok(Event::SetAside { name, damage, kept: self.points, points: 0 });
         }
         spool.delivered(&name)?;
         let message = self.rejected.last().map(|last| last.message.clone());

@@ -33,10 +33,8 @@ use rustls::pki_types::PrivateKeyDer;
 use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, time::Instant};
 
-use self::server::{Server, answer};
+use self::server::{NO_CONTENT, Server, answer};
 use crate::influxd;
-
-const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 
 #[tokio::test]
 async fn every_answer_leads_where_the_table_says() {

@@ -18,7 +18,10 @@ use super::{
     count,
 };
 use crate::{
-    archive::reader,
+    archive::{
+        damage::{Damage, What},
+        reader,
+    },
     model::text::made_printable,
     record::{
         csv,
@@ -74,6 +77,8 @@ impl Writer<'_> {
                     Lines::LineProtocol => writeln!(self.out, "{line}")?,
                     Lines::Csv => self.write_row(&line)?,
                 },
+                // Known since it was set aside: no failure of this export.
+                Err(Damage { file, what: what @ What::SetAside(_) }) => complain(&Damage { file, what }.to_string()),
                 Err(damage) => self.complain(&damage.to_string()),
             }
         }

@@ -143,7 +143,12 @@ impl Done {
         match event {
             Event::Finished { message: Some(message), .. } => self.refusal = Some(message.clone()),
             Event::Finished { message: None, .. } => {}
-            Event::SetAside { .. } => self.damaged += 1,
+            Event::SetAside { kept, .. } => {
+                self.damaged += 1;
+                if *kept > 0 {
+                    return;
+                }
+            }
             _ => return,
         }
         self.files += 1;
@@ -230,7 +235,7 @@ mod tests {
             farewell(&done, "db", Path::new("d")),
             format!("{expected}; 1 point refused, in d/rejected: type conflict")
         );
-        let damaged = Event::SetAside { name: "b.lp".into(), damage: "checksum".into(), points: 3 };
+        let damaged = Event::SetAside { name: "b.lp".into(), damage: "checksum".into(), kept: 0, points: 3 };
         done.note(&damaged, Counters { points_rejected: 3, ..Counters::default() });
         let expected = expected.replace("1 file", "2 files");
         assert_eq!(

@@ -52,8 +52,16 @@ impl News {
                     self.refused(*rejected, name, message);
                 }
             }
-            Event::SetAside { name, damage, points } => {
-                tracing::error!(name, points, "damaged file, what cannot be trusted of it is in rejected/: {damage}");
+            Event::SetAside { name, damage, points: 0, .. } => {
+                tracing::warn!(name, "damaged file, all that is left of it is good: {damage}");
+            }
+            Event::SetAside { name, damage, points, kept } => {
+                tracing::error!(
+                    name,
+                    points,
+                    kept,
+                    "damaged file, what cannot be trusted of it is in rejected/: {damage}"
+                );
             }
             Event::BucketCreated => tracing::info!("the bucket was missing, and has been made"),
             Event::Holding { reason, news, .. } => {

@@ -98,7 +98,7 @@ async fn points_that_are_older_than_the_retention_are_quarantined_at_once() {
 #[tokio::test]
 async fn a_bad_source_costs_its_own_points_and_no_others() {
     let Some(server) = influxd::shared() else { return };
-    for (bad, expected) in [("v=\"text\"", "field type conflict"), ("v=", "unable to parse")] {
+    for (bad, expected, most_requests) in [("v=\"text\"", "field type conflict", 60), ("v=", "unable to parse", 250)] {
         let config = server.bucket();
         let dir = TempDir::new().unwrap();
         let line = |n: u64| format!("m,source={} {} {n}\n", n % 200, if n % 200 == 7 { bad } else { "v=1i" });
@@ -117,7 +117,8 @@ async fn a_bad_source_costs_its_own_points_and_no_others() {
         let (messages, lines): (Vec<_>, Vec<_>) = kept.iter().partition(|line| line.starts_with('#'));
         assert!(messages.len() == 90 && messages.iter().all(|message| message.contains(expected)), "{messages:?}");
         assert!(lines.len() == 90 && lines.iter().all(|line| line.starts_with("m,source=7 ")), "{lines:?}");
-        // Four batches of 22 or 23 bad lines, each found by some 17 halves.
-        assert!(requests < 1_700, "{requests} requests");
+        // Four batches of 22 or 23 bad lines. One is searched for; then its series goes apart, and only of a type conflict
+        // the server says that it dropped all of that.
+        assert!(requests < most_requests, "{requests} requests");
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+pub(super) const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
 /// What the server got.
 pub(super) struct Request {
     pub(super) head: String,

@@ -19,26 +19,20 @@ use proptest::{
 use serde_json::{Map, Value as Json};
 
 use super::{line::text, samples::at};
-use crate::influxd::{self, Influxd};
+use crate::influxd::{self, Influxd, old};
 
 #[tokio::test]
 async fn any_content_is_read_back_as_the_point_has_it() {
-    let Some(server) = influxd::shared() else { return };
     let mut dice = TestRunner::new(Config::default());
     let rounds = if env::var("BANDPROBE_LONG_TESTS").as_deref() == Ok("1") { 100 } else { 4 };
     for _ in 0..rounds {
-        let database = server.bucket();
         let points: Vec<Point> = (0..POINTS).map(|n| random_point(schema::ALL[n % 3], n, &mut dice)).collect();
-        store(&database, &points).await;
-        same(server, &database, &points);
-        server.delete_bucket(&database.bucket);
+        come_back(&points).await;
     }
 }
 
 #[tokio::test]
 async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
-    let Some(server) = influxd::shared() else { return };
-    let database = server.bucket();
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     let mut pieces = all.chunks(TAG_CHARS.min(TEXT_CHARS)).map(String::from_iter);
     let mut points = Vec::new();
@@ -54,14 +48,11 @@ async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
         }
         points.push(point);
     }
-    store(&database, &points).await;
-    same(server, &database, &points);
+    come_back(&points).await;
 }
 
 #[tokio::test]
 async fn the_longest_texts_are_read_back() {
-    let Some(server) = influxd::shared() else { return };
-    let database = server.bucket();
     let pieces = ["\\", "\"", "\\\"", "#", "a", "=,"];
     let points: Vec<Point> = (0..)
         .zip(pieces)
@@ -73,8 +64,7 @@ async fn the_longest_texts_are_read_back() {
         .collect();
     let length = |point: &Point| matches!(&point.fields()[0].1, Value::Text(text) if text.len() > BLOB_BYTES - 2);
     assert!(points.iter().all(length), "each is as long as can be");
-    store(&database, &points).await;
-    same(server, &database, &points);
+    come_back(&points).await;
 }
 
 /// A point of this measurement with anything in every tag, and in some of its fields.
@@ -98,12 +88,19 @@ fn draw<T: std::fmt::Debug>(from: impl Strategy<Value = T>, dice: &mut TestRunne
     from.new_tree(dice).unwrap().current()
 }
 
-/// Sends them in one request.
-async fn store(database: &config::InfluxDb, points: &[Point]) {
+/// Sends them to 2.x and to 1.8, whose parsers are not the same, each in one request, and reads them back.
+async fn come_back(points: &[Point]) {
     let mut lines = String::new();
     points.iter().for_each(|point| line::encode(point, &mut lines));
     assert_eq!(lines.matches('\n').count(), points.len());
-    assert_eq!(Influx::new(database).unwrap().write(&lines).await.answer, Answer::Stored);
+    let servers = [
+        influxd::shared().map(|server| (server, server.bucket())),
+        old::shared().map(|server| (server, server.database())),
+    ];
+    for (server, database) in servers.into_iter().flatten() {
+        assert_eq!(Influx::new(&database).unwrap().write(&lines).await.answer, Answer::Stored);
+        same(server, &database, points);
+    }
 }
 
 /// The bucket holds these points, told apart by their times, and nothing else.

@@ -61,6 +61,15 @@ fn pages_go_through_the_whole_time() {
     assert_eq!(pages.request(), None);
 }
 
+/// Tried on 2.9.1 and 1.8.10: a bucket `name/policy` is unknown under `db=name/policy`.
+#[test]
+fn a_bucket_with_a_policy_is_asked_for_as_two() {
+    for (bucket, expected) in [("a", "/query?db=a&epoch=ns"), ("a/b", "/query?db=a&rp=b&epoch=ns")] {
+        let target = Pages::new(bucket, ten(), ten() + SignedDuration::from_hours(1)).request().unwrap();
+        assert_eq!(target.split_once("&q=").unwrap().0, expected);
+    }
+}
+
 #[test]
 fn other_answers_are_errors_or_damage() {
     let refused = |body: &str| match parse(body.as_bytes()) {
