@@ -19,3 +19,8 @@ mod record;
 mod report;
 mod schedule;
 mod terminal;
+
+/// How many rounds a test of chance makes: few, or with `BANDPROBE_LONG_TESTS=1` as many as settle the matter.
+fn rounds<T>(few: T, many: T) -> T {
+    if std::env::var_os("BANDPROBE_LONG_TESTS").is_some_and(|long| long == "1") { many } else { few }
+}

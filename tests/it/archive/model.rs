@@ -47,14 +47,9 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// More rounds where there is time: some three minutes.
-fn cases() -> u32 {
-    if std::env::var_os("BANDPROBE_LONG_TESTS").is_some_and(|long| long == "1") { 10_000 } else { 500 }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: cases(),
+        cases: crate::rounds(500, 10_000),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct("tests/it/archive/model.regressions"))),
         ..ProptestConfig::default()
     })]

@@ -28,7 +28,7 @@ fn seed() -> u64 {
 }
 
 fn moments(seed: u64, most_results: u32) -> impl Iterator<Item = (u64, Moment)> {
-    let kills = if env::var("BANDPROBE_LONG_TESTS").as_deref() == Ok("1") { KILLS.1 } else { KILLS.0 };
+    let kills = crate::rounds(KILLS.0, KILLS.1);
     let mut dice = StdRng::seed_from_u64(seed);
     (0..kills).map(move |kill| {
         let pause = Duration::from_micros(dice.random_range(0..30_000));

@@ -1,6 +1,6 @@
 //! What a point holds is what a real InfluxDB has: no content changes on the way, starts a line or adds a field.
 
-use std::{collections::BTreeMap, env};
+use std::collections::BTreeMap;
 
 use bandprobe::{
     config,
@@ -24,8 +24,7 @@ use crate::influxd::{self, Influxd, old};
 #[tokio::test]
 async fn any_content_is_read_back_as_the_point_has_it() {
     let mut dice = TestRunner::new(Config::default());
-    let rounds = if env::var("BANDPROBE_LONG_TESTS").as_deref() == Ok("1") { 100 } else { 4 };
-    for _ in 0..rounds {
+    for _ in 0..crate::rounds(4, 100) {
         let points: Vec<Point> = (0..POINTS).map(|n| random_point(schema::ALL[n % 3], n, &mut dice)).collect();
         come_back(&points).await;
     }
