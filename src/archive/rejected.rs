@@ -191,7 +191,13 @@ fn without(message: &str, line: &str) -> String {
     let Some(at) = message.find(&line[..end]) else { return message.to_owned() };
     let same = message[at..].chars().zip(line.chars()).take_while(|(a, b)| a == b);
     let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
-    format!("{}…{}", &message[..at], &message[at + length..])
+    let rest = &message[at + length..];
+    // Of a long message the middle is left out, and so it may go on with the end of the line.
+    let end = rest.strip_prefix('…').and_then(|rest| {
+        let tails = line.char_indices().skip(TELLING).map(|(start, _)| &line[start..]);
+        tails.filter_map(|tail| rest.strip_prefix(tail)).next()
+    });
+    format!("{}…{}", &message[..at], end.unwrap_or(rest))
 }
 
 /// So many characters of a line in a message are no coincidence: our measurements' names are as long.
@@ -271,6 +277,7 @@ mod tests {
         for (message, expected) in [
             (&*format!("unable to parse '{line}': missing field value"), "unable to parse '…': missing field value"),
             ("unable to parse 'bandwidth,node=fra1 ok", "unable to parse '…"),
+            ("unable to parse 'bandwidth,node=fra1 …9200000000000': why", "unable to parse '…': why"),
             ("unable to parse 'bandwidth,node", "unable to parse 'bandwidth,node"),
             ("field type conflict on bandwidth", "field type conflict on bandwidth"),
         ] {

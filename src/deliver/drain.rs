@@ -37,6 +37,8 @@ pub struct Drain {
     /// Files that could not be read, since when.
     passed: HashSet<String>,
     passed_since: Instant,
+    /// When it was last noted that a file was delivered; not since there was trouble.
+    noted: Option<Instant>,
     /// Somebody is about to leave: as fast as it goes.
     hurried: bool,
     dice: fn() -> f64,
@@ -62,6 +64,7 @@ impl Drain {
             suspects: Suspects::default(),
             passed: HashSet::new(),
             passed_since: Instant::now(),
+            noted: None,
             hurried: false,
             dice: rand::random::<f64>,
         }
@@ -212,7 +215,7 @@ impl Drain {
         }
         let event = sending.finish(&self.spool)?;
         self.sending = None;
-        self.note("delivered");
+        self.note(DELIVERED);
         Ok(Some(event))
     }
 
@@ -293,10 +296,18 @@ impl Drain {
         news
     }
 
-    /// Keeps the news for whoever asks later. A disk that refuses will say so where it matters.
-    fn note(&self, text: &str) {
-        let answer = LastAnswer { time: Some(Timestamp::now()), text: text.to_owned() };
-        let _ = state::store(self.spool.dir(), STATE, &answer);
+    /// Keeps the news for whoever asks later: of good ones the last, of a trouble the first, whoever met it. A disk that
+    /// refuses will say so where it matters.
+    fn note(&mut self, text: &str) {
+        if text == DELIVERED && self.noted.is_some_and(|noted| noted.elapsed() < NOTE_AGAIN) {
+            return;
+        }
+        self.noted = (text == DELIVERED).then(Instant::now);
+        let before: LastAnswer = state::load(self.spool.dir(), STATE).value;
+        if text == DELIVERED || before.text != text {
+            let answer = LastAnswer { time: Some(Timestamp::now()), text: text.to_owned() };
+            let _ = state::store(self.spool.dir(), STATE, &answer);
+        }
     }
 }
 
@@ -310,5 +321,9 @@ fn pause(bytes: u64, rate: BitRate) -> Duration {
     Duration::from_millis((bytes * 8_000).div_ceil(rate.0.max(1)))
 }
 
+/// The text of a [`LastAnswer`] while all is well.
+const DELIVERED: &str = "delivered";
+/// How often that is noted.
+const NOTE_AGAIN: Duration = Duration::from_secs(10);
 /// So long a file that could not be read is passed over.
 const PASSED_OVER: Duration = Duration::from_secs(600);

@@ -165,10 +165,14 @@ impl Body {
     }
 }
 
-/// The server's own words, or the start of the text, on one line.
+/// The server's own words on one line. Of many, the beginning and the end: InfluxDB repeats the line before its reason.
 fn said(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.is_empty() { "no text".to_owned() } else { made_printable(&line).chars().take(MAX_TEXT).collect() }
+    let line = made_printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+    match line.chars().count() {
+        0 => "no text".to_owned(),
+        1..=MAX_TEXT => line,
+        count => line.chars().take(MAX_TEXT / 2).chain(['…']).chain(line.chars().skip(count - MAX_TEXT / 2)).collect(),
+    }
 }
 
 /// The number at the end of "partial write: … dropped=7", which may come after more than we show.
@@ -282,6 +286,18 @@ mod tests {
         for (failures, seconds) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (u32::MAX, 60)] {
             assert_eq!(hold(failures), Duration::from_secs(seconds), "{failures}");
         }
+    }
+
+    #[test]
+    fn of_a_long_text_both_ends_are_kept() {
+        let line = "x".repeat(1_000);
+        let Verdict::Refused { message, .. } =
+            verdict(400, &format!(r#"{{"message":"unable to parse '{line}': why"}}"#))
+        else {
+            panic!()
+        };
+        assert!(message.starts_with("unable to parse 'xx") && message.ends_with("xx': why"), "{message}");
+        assert_eq!(message.chars().count(), MAX_TEXT + 1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod bucket;
 mod compat;
 mod database;
 mod server;
+mod storm;
 
 use std::{
     fs,
