@@ -89,7 +89,7 @@ impl Shipping {
                 Role::LeftTo(_) => {
                     sleep(CLAIM_AGAIN).await;
                     if let Err(error) = self.claim() {
-                        tracing::error!("delivery cannot be taken over: {error}");
+                        self.news.refused_by_disk(&error);
                     }
                 }
             }
@@ -242,7 +242,7 @@ impl Shipping {
         );
         if let Err(error) = self.claim() {
             self.role = Role::LeftTo(error.to_string());
-            tracing::error!("the new data directory cannot be used yet: {error}");
+            self.news.refused_by_disk(&error);
         }
     }
 }

@@ -27,14 +27,7 @@ impl News {
     pub(super) fn tell(&mut self, step: &Result<Event, archive::Error>) {
         let event = match step {
             Ok(event) => event,
-            Err(error) => {
-                let said = error.to_string();
-                if self.disk.as_ref() != Some(&said) {
-                    tracing::error!("delivery: {said}");
-                }
-                self.disk = Some(said);
-                return;
-            }
+            Err(error) => return self.refused_by_disk(error),
         };
         match event {
             Event::Idle => {}
@@ -77,6 +70,18 @@ impl News {
                 }
             }
         }
+    }
+
+    /// Tells why nothing can be delivered from the data directory.
+    pub(super) fn refused_by_disk(&mut self, error: &dyn std::error::Error) {
+        let mut said = error.to_string();
+        if let Some(cause) = error.source().map(ToString::to_string).filter(|cause| !said.contains(cause)) {
+            said += &format!(": {cause}");
+        }
+        if self.disk.as_ref() != Some(&said) {
+            tracing::error!("delivery stands still: {said}");
+        }
+        self.disk = Some(said);
     }
 
     /// Tells why a config that was read anew cannot be used.
