@@ -1,4 +1,4 @@
-//! A database behind the proxy of the environment.
+//! A database behind the proxy of the environment, and one whose clock is another.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -11,9 +11,9 @@ use std::{
 
 use bandprobe::config::{InfluxDb, Secret};
 
-use crate::process::{Child, World, command, sound};
+use crate::process::{Child, World, command, points, sound};
 
-/// Takes every request for the database itself; tells the request lines.
+/// Answers every request as the database would, years ago; tells the request lines.
 fn proxy() -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -30,10 +30,27 @@ fn proxy() -> (u16, mpsc::Receiver<String>) {
             }
             let _ = reader.take(length).read_to_end(&mut Vec::new());
             let _ = sender.send(request);
-            let _ = socket.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+            let _ = socket.write_all(ANSWER);
         }
     });
     (port, asked)
+}
+
+const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\ndate: Mon, 23 Nov 2020 10:00:00 GMT\r\nconnection: close\r\n\r\n";
+
+#[test]
+fn a_clock_that_is_wrong_is_told_and_recorded() {
+    let (port, _asked) = proxy();
+    let world = World::new(vec![sound("a")]);
+    let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
+    let config = world.config("config.toml", Some(&InfluxDb::new(url, "dwg", "bandprobe", Secret::new("t"))), "");
+    let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
+    child.wait_for("ahead of the database's");
+    child.signal("TERM");
+    assert_eq!(child.end().code, Some(0));
+    let worker = points(&world.archive()).into_iter().find(|point| point.0 == "bandprobe_worker").unwrap();
+    let offset: i64 = worker.2["clock_offset_ms"].strip_suffix('i').unwrap().parse().unwrap();
+    assert!(offset < -86_400_000, "{offset}");
 }
 
 #[test]
