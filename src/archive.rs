@@ -84,6 +84,7 @@ pub mod reader;
 pub mod recover;
 pub mod rejected;
 pub mod retain;
+pub mod room;
 pub mod salvage;
 pub mod spool;
 pub mod state;
@@ -140,14 +141,36 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether there is no room on the disk, and there would be if something was deleted.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let Self::Io { source, .. } = self else { return false };
+        matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// Whether there is a data directory.
+#[must_use]
+pub fn exists(dir: &Path) -> bool {
+    [OPEN, SPOOL].into_iter().all(|folder| dir.join(folder).is_dir())
+}
+
 /// Makes the data directory and its folders, for this user alone, where they are missing.
 ///
 /// # Errors
 /// When a folder cannot be made.
 pub fn create(dir: &Path) -> Result<(), Error> {
+    let is_new = !dir.join(STATE).is_dir();
     for folder in ["", OPEN, SPOOL, DELIVERED, REJECTED, STATE] {
         let path = dir.join(folder);
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(on("create the folder", &path))?;
+    }
+    if is_new {
+        // What is synced in them later is only there when they are.
+        sync_folder(dir)?;
+        dir.parent()
+            .map_or(Ok(()), |parent| sync_folder(if parent == Path::new("") { Path::new(".") } else { parent }))?;
     }
     let lock = dir.join(DELIVERED).join(reader::MERGE_LOCK);
     private().open(&lock).map_err(on("create", &lock))?;

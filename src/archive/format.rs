@@ -77,6 +77,12 @@ pub fn day(name: &str) -> Option<Date> {
     name.get(..10)?.parse().ok()
 }
 
+/// The name of a further file beside one of this name, in its place in time.
+#[must_use]
+pub fn sibling(name: &str, number: u64) -> String {
+    format!("{}-{number}{SUFFIX}", name.strip_suffix(SUFFIX).unwrap_or(name))
+}
+
 /// When a file got its first append, by its name; the start of the day for a merged one.
 #[must_use]
 pub fn opened(name: &str) -> Option<Timestamp> {
@@ -162,6 +168,7 @@ mod tests {
         let early: Timestamp = "2026-11-21T09:59:59.999999999Z".parse().unwrap();
         let late: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         assert_eq!(name(late, 17), "2026-11-21T100000.000000000Z-17.lp");
+        assert_eq!(opened(&sibling(&name(early, 900), 2)), Some(early));
         let names = [day_name(day(&name(late, 1)).unwrap()), name(early, 900), name(late, 1)];
         assert!(names.is_sorted(), "{names:?}");
         assert_eq!(opened(&name(early, 900)), Some(early));

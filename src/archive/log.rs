@@ -51,8 +51,9 @@ impl Writer {
         Ok(Self { dir: dir.to_owned(), open: None })
     }
 
-    /// Appends a batch of points, each a whole line that ends in a newline. On `Ok` a kill of this process no longer loses it; on
-    /// `Err` nothing of it is in the file, and the caller counts the points as dropped.
+    /// Appends a batch of points, each a whole line that ends in a newline. On `Ok` a kill of this process no longer loses
+    /// it; on `Err` nothing of it is in the file, unless the disk refused to cut it back as well: then recovery may find
+    /// lines of it, which are there twice when they are appended again.
     ///
     /// # Errors
     /// When the disk refuses, or the lines are not whole or not as many as `points`.
@@ -100,8 +101,12 @@ impl Writer {
     /// # Errors
     /// When the disk refuses; it is due again then.
     pub fn sync(&mut self) -> Result<(), Error> {
+        self.come_home(None)?;
         let Some(open) = &mut self.open else { return Ok(()) };
-        open.file.sync_data().map_err(on("sync", &open.path))?;
+        if let Err(source) = open.file.sync_data() {
+            open.distrusted = true;
+            return Err(on("sync", &open.path)(source));
+        }
         open.unsynced_since = None;
         Ok(())
     }
@@ -152,12 +157,17 @@ impl Writer {
         Ok(Some(Sealed { name: open.name, points: open.points }))
     }
 
-    /// Writes what is in the open file into a new one, if its name no longer means it: the directory was removed or
-    /// replaced. On `Err` the old one is kept, for the next try.
+    /// Writes what is in the open file into a new one, if its name no longer means it, because the directory was removed or
+    /// replaced; or if it could not be synced: Linux tells of pages that were not written once, and of the next sync that
+    /// all is well (fsync(2), Errors). On `Err` the old one is kept, for the next try.
     fn come_home(&mut self, now: Option<Timestamp>) -> Result<(), Error> {
-        let Some(lost) = self.open.take_if(|open| open.is_lost()) else { return Ok(()) };
+        let Some(lost) = self.open.take_if(|open| open.distrusted || open.is_lost()) else { return Ok(()) };
         match OpenFile::create(&self.dir, lost.opened).and_then(|mut open| open.take_over(&lost).map(|()| open)) {
             Ok(mut open) => {
+                if !lost.is_lost() {
+                    // If that fails, recovery finds it too, and its points are the same ones.
+                    let _ = fs::remove_file(&lost.path);
+                }
                 open.unsynced_since = now.or(lost.unsynced_since).or(Some(lost.opened));
                 self.open = Some(open);
                 Ok(())
@@ -173,4 +183,26 @@ impl Writer {
 /// The time between two readings, whichever way the clock was set meanwhile.
 fn apart(a: Timestamp, b: Timestamp) -> Duration {
     a.duration_until(b).unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::reader;
+
+    #[test]
+    fn a_file_that_could_not_be_synced_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        writer.append(now, b"a v=1i 1\n", 1).unwrap();
+        let before = writer.open.as_ref().unwrap().path.clone();
+        writer.open.as_mut().unwrap().distrusted = true;
+        writer.sync().unwrap();
+        assert!(!before.exists() && !writer.needs_sync(now + SEAL_AGE, Duration::ZERO));
+        writer.append(now, b"a v=1i 2\n", 1).unwrap();
+        assert_eq!(writer.seal().unwrap().unwrap().points, 2);
+        let lines: Vec<_> = reader::lines(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(lines, ["a v=1i 1", "a v=1i 2"]);
+    }
 }

@@ -30,18 +30,27 @@ pub struct Recovered {
 /// processes are left alone. May run at any time, beside writers and other recoveries.
 ///
 /// # Errors
-/// When the disk refuses; what was not sealed yet is found again next time.
+/// The first of those of [`recover_each`].
 pub fn recover(dir: &Path) -> Result<Recovered, Error> {
-    let mut recovered = Recovered::default();
-    sweep_unnamed(&dir.join(OPEN))?;
-    for name in list(&dir.join(OPEN))? {
-        recover_file(dir, &name, &mut recovered)?;
+    let (recovered, problems) = recover_each(dir);
+    problems.into_iter().next().map_or(Ok(recovered), Err)
+}
+
+/// The same, and one file that the disk refuses to seal does not hold up the others: it is found again next time.
+#[must_use]
+pub fn recover_each(dir: &Path) -> (Recovered, Vec<Error>) {
+    let (mut recovered, mut problems) = (Recovered::default(), Vec::new());
+    problems.extend(sweep_unnamed(&dir.join(OPEN)).err());
+    match list(&dir.join(OPEN)) {
+        Ok(names) => {
+            problems.extend(names.iter().filter_map(|name| recover_file(dir, name, &mut recovered).err()));
+        }
+        Err(problem) => problems.push(problem),
     }
     if recovered.files > 0 {
-        sync_folder(&dir.join(SPOOL))?;
-        sync_folder(&dir.join(OPEN))?;
+        problems.extend([SPOOL, OPEN].into_iter().filter_map(|folder| sync_folder(&dir.join(folder)).err()));
     }
-    Ok(recovered)
+    (recovered, problems)
 }
 
 fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(), Error> {
@@ -51,8 +60,10 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
     if found.is_strange {
         // Nothing in it is ours: it goes as it is, and whoever reads it sets it aside.
     } else if found.points == 0 && found.trailer.is_none() {
+        fs::remove_file(&path).map_err(on("remove the empty", &path))?;
         recovered.cut_bytes += found.len - found.whole_lines;
-        return fs::remove_file(&path).map_err(on("remove the empty", &path));
+        recovered.missing += found.missing;
+        return Ok(());
     } else {
         recovered.cut_bytes += found.len - found.whole_lines;
         file.set_len(found.whole_lines).map_err(on("cut", &path))?;

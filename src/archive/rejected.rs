@@ -158,16 +158,17 @@ impl Groups {
     fn add(&mut self, message: &str, line: &str, file: &str, at: Option<Timestamp>) {
         let message = made_printable(&without(message, line));
         let refusals = &mut self.found.by_message;
-        if !self.places.contains_key(&message) {
+        let cause = cause(&message);
+        if !self.places.contains_key(&cause) {
             if refusals.len() == MOST_MESSAGES {
                 self.found.others += 1;
                 return;
             }
-            self.places.insert(message.clone(), Place { index: refusals.len(), file: 0 });
-            let (message, file) = (message.clone(), made_printable(file));
+            self.places.insert(cause.clone(), Place { index: refusals.len(), file: 0 });
+            let file = made_printable(file);
             refusals.push(Refusal { message, points: 0, files: 0, file, at, lines: Vec::new() });
         }
-        let place = self.places.get_mut(&message).expect("invariant: it was put there");
+        let place = self.places.get_mut(&cause).expect("invariant: it was put there");
         let refusal = &mut refusals[place.index];
         refusal.files += u64::from(std::mem::replace(&mut place.file, self.files) != self.files);
         refusal.points += 1;
@@ -175,6 +176,18 @@ impl Groups {
             refusal.lines.push(made_printable(line));
         }
     }
+}
+
+/// What a message is about, apart from its numbers and times: how many lines a batch had is not another reason.
+#[must_use]
+pub fn cause(message: &str) -> String {
+    let mut before = ' ';
+    let kept = message.chars().filter(|&c| {
+        let again = c.is_ascii_digit() && before.is_ascii_digit();
+        before = c;
+        !again
+    });
+    kept.map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
 
 /// Is a comment one of ours, and no message?
@@ -200,8 +213,8 @@ fn without(message: &str, line: &str) -> String {
     format!("{}…{}", &message[..at], end.unwrap_or(rest))
 }
 
-/// So many characters of a line in a message are no coincidence: our measurements' names are as long.
-const TELLING: usize = 16;
+/// So many characters of a line in a message are no coincidence, nor only the name of its measurement.
+const TELLING: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -265,7 +278,7 @@ mod tests {
         assert_eq!((found.len(), &*found[0].message, found[0].points), (1, "\u{fffd}[2J no", 3));
         assert_eq!((&*found[0].lines[0], &*found[0].lines[1]), ("m s=\"\u{fffd}\" 1", &*long));
 
-        let many = (0..=MOST_MESSAGES).map(|n| format!("# {n}\nm v=1 1\n")).collect::<String>();
+        let many = (0..=MOST_MESSAGES).map(|n| format!("# {}\nm v=1 1\n", "y".repeat(n + 1))).collect::<String>();
         fs::write(folder.join("a.lp"), many).unwrap();
         let found = refusals(dir.path()).unwrap();
         assert_eq!((found.by_message.len(), found.others), (MOST_MESSAGES, 1));
@@ -273,15 +286,26 @@ mod tests {
 
     #[test]
     fn a_message_that_repeats_its_line_is_that_of_all_such_lines() {
-        let line = "bandwidth,node=fra1 ok= 1763719200000000000";
+        let line = "bandprobe_transfer,node=fra1 ok= 1763719200000000000";
         for (message, expected) in [
             (&*format!("unable to parse '{line}': missing field value"), "unable to parse '…': missing field value"),
-            ("unable to parse 'bandwidth,node=fra1 ok", "unable to parse '…"),
-            ("unable to parse 'bandwidth,node=fra1 …9200000000000': why", "unable to parse '…': why"),
-            ("unable to parse 'bandwidth,node", "unable to parse 'bandwidth,node"),
-            ("field type conflict on bandwidth", "field type conflict on bandwidth"),
+            ("unable to parse 'bandprobe_transfer,node=fra1 ok", "unable to parse '…"),
+            ("unable to parse 'bandprobe_transfer,node=fra1 …9200000000000': why", "unable to parse '…': why"),
+            ("unable to parse 'bandprobe_transfer", "unable to parse 'bandprobe_transfer"),
+            ("field type conflict on bandprobe_transfer", "field type conflict on bandprobe_transfer"),
         ] {
             assert_eq!(without(message, line), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_and_times_make_no_other_cause() {
+        for (a, b, same) in [
+            ("type conflict dropped=1", "type conflict dropped=23", true),
+            ("older than 2026-11-23T04:00:00Z", "older than 2026-11-22T15:10:59Z", true),
+            ("field \"a\"", "field \"b\"", false),
+        ] {
+            assert_eq!(cause(a) == cause(b), same, "{a}, {b}");
         }
     }
 

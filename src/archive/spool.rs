@@ -100,13 +100,16 @@ impl Spool {
         }
     }
 
-    /// Moves a file to the delivered ones: from now on every point of it is in the database or in `rejected/`.
+    /// Moves a file to the delivered ones: from now on every point of it is in the database or in `rejected/`. Another file
+    /// of its name there, because somebody put refused lines back into the spool, stays beside it.
     ///
     /// # Errors
     /// When the disk refuses; the file waits on then, and will be sent again.
     pub fn delivered(&self, name: &str) -> Result<(), Error> {
         let (path, folder) = (self.folder().join(name), self.dir.join(DELIVERED));
-        match fs::rename(&path, folder.join(name)) {
+        let names = (2..).map(|number| format::sibling(name, number));
+        let mut free = [name.to_owned()].into_iter().chain(names).filter(|name| !folder.join(name).exists());
+        match fs::rename(&path, folder.join(free.next().expect("invariant: names do not end"))) {
             // Deleted to keep within the archive's limits, and counted there.
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
             moved => moved.map_err(on("move", &path))?,

@@ -3,7 +3,8 @@
 
 use std::{fs, io, path::Path};
 
-use serde::{Serialize, de::DeserializeOwned};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Error, STATE};
 
@@ -15,6 +16,18 @@ pub struct Loaded<T> {
     /// Why it is the default although a file is there.
     pub problem: Option<String>,
 }
+
+/// How many points were ever lost from here, in the state [`LOSSES`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Losses {
+    /// Points that were recorded, or about to be, and are in no file and no database.
+    pub points: u64,
+    /// When the last of them were counted.
+    pub last: Option<Timestamp>,
+}
+
+/// The state under which [`Losses`] are kept.
+pub const LOSSES: &str = "losses";
 
 /// Reads a value; one that was never stored is the default, one that cannot be read is the default with a problem.
 #[must_use]

@@ -9,6 +9,8 @@ use std::{
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::model::units::Bytes;
+
 use super::{
     DELIVERED, Error, OPEN, REJECTED, SPOOL,
     damage::{Damage, What},
@@ -58,6 +60,21 @@ pub struct Waiting {
     pub bytes: u64,
     /// The format that it is in, when only a newer version can deliver it.
     pub newer: Option<u64>,
+}
+
+/// How much waits and since when, sealed or open, at the cost of two lists of names.
+///
+/// # Errors
+/// When a folder cannot be listed.
+pub fn backlog(dir: &Path) -> Result<(Bytes, Option<Timestamp>), Error> {
+    let (mut bytes, mut oldest) = (0, None);
+    for folder in [OPEN, SPOOL].map(|folder| dir.join(folder)) {
+        let names = list(&folder)?;
+        bytes += names.iter().filter_map(|name| Some(fs::metadata(folder.join(name)).ok()?.len())).sum::<u64>();
+        let first = names.first().and_then(|name| format::opened(name));
+        oldest = [oldest, first].into_iter().flatten().min();
+    }
+    Ok((Bytes(bytes), oldest))
 }
 
 /// Looks at everything; may run beside writers and the drain.

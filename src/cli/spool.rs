@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 
-use crate::config::problem::Problems;
+use crate::{archive, config::problem::Problems};
 
 use super::{
     Exit,
@@ -47,7 +47,7 @@ fn dir(which: &Which) -> Result<PathBuf, Problems> {
 }
 
 fn is_there(dir: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(dir.is_dir(), "{} is no data directory: nothing was recorded there yet", dir.display());
+    anyhow::ensure!(archive::exists(dir), "{} is no data directory: nothing was recorded there yet", dir.display());
     Ok(())
 }
 

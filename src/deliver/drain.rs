@@ -31,8 +31,12 @@ pub struct Drain {
     /// Why nothing goes through at the moment.
     trouble: Option<String>,
     counters: Counters,
-    /// Bytes of a batch at the most: halved by each 413 and each timeout.
+    /// Bytes of a batch at the most: halved by each timeout, doubled by each success.
     batch_bytes: usize,
+    /// What it can be at the most: halved by each 413, until nothing waits.
+    most_batch_bytes: usize,
+    /// The bucket was missing and was made: it is not made again before something was stored.
+    bucket_made: bool,
     suspects: Suspects,
     /// Files that could not be read, since when.
     passed: HashSet<String>,
@@ -61,6 +65,8 @@ impl Drain {
             trouble: None,
             counters: Counters::default(),
             batch_bytes: BATCH_BYTES,
+            most_batch_bytes: BATCH_BYTES,
+            bucket_made: false,
             suspects: Suspects::default(),
             passed: HashSet::new(),
             passed_since: Instant::now(),
@@ -80,7 +86,8 @@ impl Drain {
     /// Goes on with another database or token, at once.
     pub fn use_database(&mut self, influx: Influx) {
         self.influx = influx;
-        self.batch_bytes = BATCH_BYTES;
+        self.lift_limits();
+        self.bucket_made = false;
         self.suspects = Suspects::default();
         self.failures = 0;
         // Whatever is wrong next is news, even when it is what was wrong before.
@@ -104,7 +111,7 @@ impl Drain {
     /// When the oldest of what waits was opened; nothing when nothing waits, or the disk does not say.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        format::opened(&self.spool.next(false, &HashSet::new()).ok()??)
+        format::opened(&self.spool.next(false, &self.passed).ok()??)
     }
 
     /// How far the database's clock is ahead of ours, in ms; asks it.
@@ -144,9 +151,12 @@ impl Drain {
         let written = self.influx.write(&batch.text()).await;
         let mut verdict = policy::judge(&written.answer, self.influx.place(), is_least);
         if let Verdict::NoBucket { reason } = verdict {
-            match self.influx.create_bucket().await {
-                Ok(()) => return Ok(Event::BucketCreated),
-                Err(why_not) => verdict = Verdict::Hold { reason: format!("{reason}; {why_not}") },
+            verdict = match if self.bucket_made { Err(MADE.to_owned()) } else { self.influx.create_bucket().await } {
+                Ok(()) => {
+                    self.bucket_made = true;
+                    return Ok(Event::BucketCreated);
+                }
+                Err(why_not) => Verdict::Hold { reason: format!("{reason}; {why_not}") },
             }
         }
         let event = self.conclude(verdict);
@@ -163,12 +173,23 @@ impl Drain {
     /// When the data directory cannot be read or written.
     pub async fn drain_once(&mut self, deadline: Instant) -> Result<Drained, Error> {
         let before = self.counters;
+        // A file that cannot be read is passed over, and does not hold up the others.
+        let (mut problem, mut problems) = (None, 0);
         let reason = loop {
-            let Ok(event) = timeout_at(deadline, self.step()).await else {
+            let Ok(step) = timeout_at(deadline, self.step()).await else {
                 break Some(self.trouble.clone().unwrap_or_else(|| "no time left to send more".to_owned()));
             };
-            match event? {
-                Event::Idle => break None,
+            let event = match step {
+                Err(error) if problems < LAST_TRIES => {
+                    problems += 1;
+                    problem = Some(error.to_string());
+                    continue;
+                }
+                step => step?,
+            };
+            problems = 0;
+            match event {
+                Event::Idle => break problem,
                 Event::Holding { reason, .. } => break Some(reason),
                 Event::BackingOff { reason, .. } if self.failures >= LAST_TRIES => break Some(reason),
                 _ => {}
@@ -191,14 +212,16 @@ impl Drain {
                     self.passed.clear();
                 }
                 let recent_first = self.influx.order() == Order::RecentFirst;
-                let Some(name) = self.spool.next(recent_first, &self.passed)? else { return Ok(Some(Event::Idle)) };
+                let Some(name) = self.spool.next(recent_first, &self.passed)? else {
+                    self.lift_limits();
+                    return Ok(Some(Event::Idle));
+                };
                 match self.begin(name.clone()) {
                     Ok(Ok(sending)) => sending,
                     Ok(Err(event)) => return Ok(Some(event)),
                     // One file that cannot be read does not hold up the others.
                     Err(problem) => {
-                        self.passed_since = Instant::now();
-                        self.passed.insert(name);
+                        self.pass_over(Some(name));
                         return Err(problem);
                     }
                 }
@@ -213,8 +236,10 @@ impl Drain {
         if !done {
             return Ok(None);
         }
-        let event = sending.finish(&self.spool)?;
-        self.sending = None;
+        let finished = sending.finish(&self.spool);
+        // Where it cannot be moved, or its refused lines cannot be kept, it is sent again later, after the others.
+        let name = self.sending.take().map(|sending| sending.name);
+        let event = finished.inspect_err(|_| self.pass_over(name))?;
         self.note(DELIVERED);
         Ok(Some(event))
     }
@@ -240,10 +265,13 @@ impl Drain {
                 let points = batch.lines.len() as u64;
                 sending.points += points;
                 self.counters.points_written += points;
+                self.batch_bytes = (self.batch_bytes * 2).min(self.most_batch_bytes);
+                self.bucket_made = false;
                 Event::Sent { points }
             }
             Verdict::Halve { message } => {
-                self.batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
+                self.most_batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
+                self.batch_bytes = self.most_batch_bytes;
                 self.counters.points_rejected += sending.divide(batch, &message, None, &mut self.suspects);
                 Event::Divided { message }
             }
@@ -254,7 +282,7 @@ impl Drain {
             Verdict::Hold { reason } | Verdict::NoBucket { reason } => {
                 sending.pending.push(batch);
                 // Whoever puts it right may lift a limit, too: what is read next is as large as at the start.
-                self.batch_bytes = BATCH_BYTES;
+                (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
                 self.failures = self.failures.saturating_add(1);
                 let until = Instant::now() + policy::hold(self.failures);
                 let news = self.stuck(&reason, until);
@@ -282,6 +310,17 @@ impl Drain {
         self.failures = self.failures.saturating_add(1);
         self.not_before = Instant::now() + policy::backoff(self.failures, (self.dice)());
         self.not_before
+    }
+
+    /// Leaves a file for later.
+    fn pass_over(&mut self, name: Option<String>) {
+        self.passed_since = Instant::now();
+        self.passed.extend(name);
+    }
+
+    /// Forgets what a server could not take: another one may take more, and so may the same one later.
+    fn lift_limits(&mut self) {
+        (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
     }
 
     /// Notes why nothing goes through; whether that is news.
@@ -315,6 +354,9 @@ impl Drain {
 fn gone(name: String) -> Event {
     Event::Finished { name, points: 0, rejected: 0, message: None }
 }
+
+/// Why a bucket is not made again.
+const MADE: &str = "it was made a moment ago, and is not there yet";
 
 /// How long so many bytes take at a rate.
 fn pause(bytes: u64, rate: BitRate) -> Duration {

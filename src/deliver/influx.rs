@@ -16,7 +16,10 @@ use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue};
 use thiserror::Error;
 
-use super::{clock, policy::Answer};
+use super::{
+    clock,
+    policy::{Answer, said},
+};
 use crate::{
     config::{self, Order},
     model::units::BitRate,
@@ -158,14 +161,14 @@ impl Influx {
         // A client of its own: the other one calls every body compressed.
         let client = client(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
-            Answer::Status { status, text } => format!("it could not be made: {status} ({text})"),
-            Answer::Failed { problem, .. } => format!("it could not be made: {problem}"),
+            Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
+            Answer::Failed { problem, .. } => format!("it could not be made: {}", said(&problem)),
             Answer::Stored => "it could not be made".to_owned(),
         };
         let wanted = ListOrganizationRequest { org: Some(org.clone()), ..ListOrganizationRequest::default() };
         let organizations = client.list_organizations(wanted).await.map_err(refused)?;
         let id = organizations.orgs.into_iter().find(|found| found.name == *org).and_then(|found| found.id);
-        let Some(id) = id else { return Err(format!("it could not be made: there is no org {org:?}")) };
+        let Some(id) = id else { return Err(format!("it could not be made: the token sees no org {org:?}")) };
         match client.create_bucket(Some(PostBucketRequest::new(id, bucket.clone()))).await {
             Err(RequestError::Http { text, .. }) if text.contains("already exists") => Ok(()),
             created => created.map_err(refused),

@@ -82,7 +82,8 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let (status, text) = match answer {
         Answer::Stored => return Verdict::Delivered,
         Answer::Failed { problem, timed_out } => {
-            return Verdict::Retry { reason: format!("{origin}: {}", made_printable(problem)), less: *timed_out };
+            let reason = format!("{origin}: {}{}", made_printable(problem), advice(problem));
+            return Verdict::Retry { reason, less: *timed_out };
         }
         Answer::Status { status, text } => (*status, text),
     };
@@ -110,6 +111,8 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         404 if text.contains("organization") => {
             held(format!("there is no org {org:?}, or the token does not see it; correct [influxdb] org"))
         }
+        // InfluxDB 3 says `not found` without JSON, but never in HTML.
+        404 if text.starts_with('<') => held(NOT_INFLUXDB.to_owned()),
         404 => Verdict::NoBucket {
             reason: format!(
                 "{origin} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
@@ -117,12 +120,24 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
             ),
         },
         429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{origin} answered {status} ({text})"), less: false },
-        200..=399 => held(
-            "this is not InfluxDB but a captive portal, a proxy or another server; sign in to the network, or correct \
-             [influxdb] url"
-                .to_owned(),
-        ),
+        200..=399 => held(NOT_INFLUXDB.to_owned()),
         _ => held("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
+    }
+}
+
+/// What to do about a connection that failed, where its words tell: those of rustls, hyper and the resolver.
+fn advice(problem: &str) -> &'static str {
+    let says = |words: &str| problem.contains(words);
+    if says("invalid peer certificate") {
+        "; is it that server? Then name its authority with [influxdb] ca-file"
+    } else if says("corrupt message") {
+        "; it does not speak TLS: should [influxdb] url start with http:// ?"
+    } else if says("dns error") {
+        "; is the name in [influxdb] url right?"
+    } else if says("refused") {
+        "; is InfluxDB running there, and [influxdb] url right? A proxy of the environment counts, too"
+    } else {
+        ""
     }
 }
 
@@ -151,7 +166,7 @@ impl Body {
     fn of(text: &str) -> Self {
         let json: Json = serde_json::from_str(text).unwrap_or_default();
         let message = json.get("message").or_else(|| json.get("error")).and_then(Json::as_str).map(str::to_owned);
-        let dropped = dropped(text);
+        let dropped = message.as_deref().and_then(dropped);
         match json.get("data") {
             Some(Json::Null) => Self { message, is_about_request: true, dropped },
             // "partial write of line protocol occurred", and for each line what is wrong with it.
@@ -166,7 +181,7 @@ impl Body {
 }
 
 /// The server's own words on one line. Of many, the beginning and the end: InfluxDB repeats the line before its reason.
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     let line = made_printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.chars().count() {
         0 => "no text".to_owned(),
@@ -175,12 +190,18 @@ fn said(text: &str) -> String {
     }
 }
 
-/// The number at the end of "partial write: … dropped=7", which may come after more than we show.
+/// The number of "partial write: … dropped=7", at the end or before " for database: …", which may come after more than we
+/// show. Of a line that could not be parsed nothing is believed: the message repeats it, and whoever was probed may have
+/// chosen its words.
 fn dropped(text: &str) -> Option<u64> {
-    let (_, rest) = text.rsplit_once("dropped=")?;
-    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    let (before, after) = text.trim_end().rsplit_once("dropped=")?;
+    let number = after.split_once(" for database: ").map_or(after, |(number, _)| number);
+    let is_told = before.contains("partial write") && !before.contains("unable to parse");
+    number.parse().ok().filter(|_| is_told)
 }
 
+const NOT_INFLUXDB: &str = "this is not InfluxDB but a captive portal, a proxy or another server; sign in to the network, \
+                            or correct [influxdb] url";
 const HOLD_FIRST: Duration = Duration::from_secs(5);
 const HOLD_MOST: Duration = Duration::from_secs(60);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
@@ -190,6 +211,8 @@ const MAX_TEXT: usize = 300;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn verdict(status: u16, text: &str) -> Verdict {
@@ -203,7 +226,11 @@ mod tests {
         assert_eq!(judge(&Answer::Stored, &place, false), Verdict::Delivered);
         let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
         let down = judge(&refused, &place, false);
-        assert_eq!(down, Verdict::Retry { reason: "http://db:8086: connection refused".into(), less: false });
+        let reason =
+            "http://db:8086: connection refused; is InfluxDB running there, and [influxdb] url right? A proxy of \
+                      the environment counts, too"
+                .to_owned();
+        assert_eq!(down, Verdict::Retry { reason, less: false });
         for status in [408, 429, 500, 502, 503, 504, 599] {
             assert!(matches!(verdict(status, ""), Verdict::Retry { .. }), "{status}");
         }
@@ -239,6 +266,7 @@ mod tests {
             (404, r#"{"message":"organization name \"dwg\" not found"}"#, r#"there is no org "dwg""#),
             (403, "", r#"may not write to bucket "bandprobe""#),
             (302, "", "captive portal"),
+            (404, "<html>404", "captive portal"),
             (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),
             (200, "<html>\n <title>Sign in", "200 (<html> <title>Sign in): this is not InfluxDB"),
         ] {
@@ -254,6 +282,13 @@ mod tests {
         let text = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict dropped=12"}"#;
         let Verdict::Refused { message, dropped } = verdict(422, text) else { panic!() };
         assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
+        // What a probed node says may be in the line that is repeated.
+        for message in ["unable to parse 'm error=\"partial write dropped=3'", "partial write: dropped=3 of them"] {
+            let Verdict::Refused { dropped, .. } = verdict(400, &json!({"message": message}).to_string()) else {
+                panic!()
+            };
+            assert_eq!(dropped, None, "{message}");
+        }
         let unparsed = Verdict::Refused { message: "unable to parse 'x'".into(), dropped: None };
         assert_eq!(verdict(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::task::JoinSet;
 
 use crate::{
-    archive::{self, log::Writer, recover::recover, status::status},
+    archive::{self, log::Writer, status::status},
     config::Config,
     deliver::{event::Drained, influx},
     model::sample::Sample,
@@ -21,7 +21,7 @@ use crate::{
 use super::{
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
-    shipping::{Reread, Shipping},
+    shipping::{Reread, Shipping, take_over},
     tally::Tally,
 };
 
@@ -75,17 +75,10 @@ impl Pipeline {
         let dialer = Dialer::new(&config.network)?;
         let dir = &config.archive.dir;
         let writer = Writer::open(dir)?;
-        let recovered = recover(dir)?;
-        if recovered.files > 0 {
-            tracing::info!(
-                points = recovered.points,
-                cut_bytes = recovered.cut_bytes,
-                "took over results of a killed process"
-            );
-        }
+        let tally = Tally::default();
+        take_over(dir, &tally);
         let gate = Gate::new(&config.limits);
         let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
-        let tally = Tally::default();
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
         let measuring = Measuring::start()?;
 
@@ -150,6 +143,11 @@ impl Pipeline {
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         drop(self.stop_shipping.take());
         let shipping = (&mut self.shipping).await.ok();
+        let mut shipping = shipping;
+        if let Some(shipping) = shipping.as_mut().filter(|_| self.tally.is_full()) {
+            // The last chance of what waits in memory.
+            shipping.make_room();
+        }
         let lost = self.inbox.finish().await;
         let drained = match shipping {
             Some(shipping) => shipping.finish(patience, hurry, &self.config.archive, &self.tally).await,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    archive::{self, spool::Spool, status::passed_over},
+    archive::{self, room, spool::Spool, status::passed_over},
     config::{Archive, InfluxDb, problem::Problems},
     deliver::{
         clock::TOLERANCE_MS,
@@ -17,11 +17,14 @@ use crate::{
         event::{Counters, Drained, Event},
         influx::Influx,
     },
+    model::units::Bytes,
     probe::gate::Gate,
 };
 
 mod house;
 mod news;
+
+pub(super) use self::house::take_over;
 
 use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
 
@@ -36,6 +39,7 @@ pub(super) struct Shipping {
     gate: Gate,
     role: Role,
     news: news::News,
+    room: house::Room,
     /// When the database's clock is looked at next.
     clock_due: Instant,
     /// What was delivered so far.
@@ -67,10 +71,14 @@ impl Shipping {
             gate,
             role: Role::LeftTo(String::new()),
             news: news::News::default(),
+            room: house::Room::default(),
             clock_due: Instant::now(),
             shipped: Counters::default(),
         };
         shipping.claim()?;
+        if let (Role::LeftTo(who), Some(_)) = (&shipping.role, &shipping.database) {
+            tracing::warn!("this process only records: {who}");
+        }
         Ok(shipping)
     }
 
@@ -84,15 +92,44 @@ impl Shipping {
                 self.keep_house(archive, tally);
             }
             match &mut self.role {
-                Role::Deliver(_) => self.deliver(inbox, tally).await,
-                Role::Keep(_) => sleep(CLAIM_AGAIN).await,
+                Role::Deliver(_) => {
+                    let room = self.room.clone();
+                    let full = tokio::select! {
+                        () = self.deliver(inbox, tally) => false,
+                        () = room.is_needed(tally) => true,
+                    };
+                    if full {
+                        self.make_room();
+                    }
+                }
+                Role::Keep(_) => {
+                    sleep(CLAIM_AGAIN).await;
+                    if tally.is_full() {
+                        self.make_room();
+                    }
+                }
                 Role::LeftTo(_) => {
+                    // Whoever delivers takes what is sealed.
+                    inbox.seal();
                     sleep(CLAIM_AGAIN).await;
                     if let Err(error) = self.claim() {
                         self.news.refused_by_disk(&error);
                     }
                 }
             }
+        }
+    }
+
+    /// Deletes what is delivered already, when the disk is full. Nothing else makes room for what is not.
+    pub(super) fn make_room(&mut self) {
+        if self.spool().is_none() {
+            return;
+        }
+        self.room.looked();
+        match room::make(&self.dir) {
+            Ok(Bytes(0)) => {}
+            Ok(freed) => tracing::warn!("the disk is full: {freed} of delivered results were deleted to make room"),
+            Err(error) => self.news.refused_by_disk(&error),
         }
     }
 
@@ -107,9 +144,11 @@ impl Shipping {
         tally.count(|total| {
             total.points_written += counters.points_written;
             total.points_rejected += counters.points_rejected;
-            total.points_dropped += counters.points_dropped;
             total.retries += counters.retries;
         });
+        if counters.points_dropped > 0 {
+            tally.count_dropped(counters.points_dropped);
+        }
         match step {
             Ok(Event::Idle) => {
                 // Nothing waits: what has been written meanwhile may go at once.
@@ -117,15 +156,17 @@ impl Shipping {
                 sleep(IDLE).await;
             }
             Ok(Event::Sent { .. }) => self.compare_clocks(tally).await,
-            Ok(Event::Holding { until, .. }) => self.hold(until).await,
+            Ok(Event::Holding { until, .. }) => self.reread_until(until, REREAD).await,
+            // A wrong URL looks like a database that is away.
+            Ok(Event::BackingOff { until, .. }) => self.reread_until(until, REREAD_SELDOM).await,
             _ => {}
         }
     }
 
     /// Waits for whoever has to change something; a changed config is tried at once.
-    async fn hold(&mut self, until: Instant) {
-        while Instant::now() < until {
-            sleep_until(until.min(Instant::now() + REREAD)).await;
+    async fn reread_until(&mut self, until: Instant, every: Duration) {
+        while Instant::now() + every <= until {
+            sleep(every).await;
             let new = match (self.reread)() {
                 Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
                 Err(problems) => {
@@ -189,7 +230,8 @@ impl Shipping {
             Role::LeftTo(reason) => Ok(Drained { reason: Some(reason.clone()), ..Drained::default() }),
         };
         let ended = ended.unwrap_or_else(|error| Drained { reason: Some(error.to_string()), ..Drained::default() });
-        self.count();
+        let dropped = self.count().points_dropped;
+        tally.count_dropped(dropped);
         self.keep_house(archive, tally);
         Drained { delivered: self.shipped.points_written, rejected: self.shipped.points_rejected, ..ended }
     }
@@ -223,8 +265,10 @@ impl Shipping {
     }
 
     fn keep_house(&mut self, archive: &Archive, tally: &Tally) {
-        let Some((spool, delivering)) = self.spool() else { return };
-        house::keep(spool, delivering, archive, tally);
+        if let Some((spool, delivering)) = self.spool() {
+            house::keep(spool, delivering, archive, tally);
+        }
+        house::note_losses(&self.dir, tally);
         match passed_over(&self.dir) {
             Ok(passed) => self.news.passed_over(&passed),
             Err(error) => tracing::error!("{error}"),
@@ -259,8 +303,9 @@ async fn until_harmless(gate: &Gate, oldest: impl Fn() -> Option<Timestamp>) {
 const OLD: SignedDuration = SignedDuration::from_mins(10);
 /// How often a heavy transfer is looked at for its end.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often a config that may have been mended is read.
+/// How often a config that may have been mended is read, when it has to be mended and when it may have to be.
 const REREAD: Duration = Duration::from_secs(5);
+const REREAD_SELDOM: Duration = Duration::from_secs(15);
 const COMPARE_CLOCKS: Duration = Duration::from_secs(600);
 /// How often the spool is looked at while nothing waits.
 const IDLE: Duration = Duration::from_secs(1);

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,16 @@ use crate::{
 
 /// The counters since the last point. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Tally(Arc<Mutex<Counts>>);
+pub struct Tally(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    /// Points lost that are in no note yet.
+    dropped: AtomicU64,
+    /// Is the disk full?
+    full: AtomicBool,
+}
 
 /// What was counted in some time.
 #[derive(Debug, Default)]
@@ -40,6 +52,27 @@ impl Tally {
     /// Counts something.
     pub fn count(&self, change: impl FnOnce(&mut WorkerCounters)) {
         change(&mut self.lock().counters);
+    }
+
+    /// Counts points that are lost.
+    pub fn count_dropped(&self, points: u64) {
+        self.0.dropped.fetch_add(points, Ordering::Relaxed);
+        self.count(|counters| counters.points_dropped += points);
+    }
+
+    /// Points lost since this was last asked.
+    pub(super) fn take_unnoted(&self) -> u64 {
+        self.0.dropped.swap(0, Ordering::Relaxed)
+    }
+
+    /// Notes whether the disk has no room for what is recorded.
+    pub(super) fn note_full(&self, is_full: bool) {
+        self.0.full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Has it none?
+    pub(super) fn is_full(&self) -> bool {
+        self.0.full.load(Ordering::Relaxed)
     }
 
     /// Counts a finished transfer.
@@ -74,7 +107,7 @@ impl Tally {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -85,11 +118,11 @@ impl Counts {
         lateness.sort_unstable();
         let count = lateness.len() as u64;
         let lateness_p99 = nearest_rank(lateness.into_iter().map(|value| (value, 1)), count, 99).map(Micros);
-        let waiting = status::status(&config.archive.dir).ok();
+        let (waiting, oldest) = status::backlog(&config.archive.dir).ok().unzip();
         let gauges = WorkerGauges {
             lateness_p99,
-            spool: waiting.map(|waiting| Bytes(waiting.spool.bytes + waiting.open.bytes)),
-            spool_age: waiting.map(|waiting| waiting.oldest.map_or(Duration::ZERO, |oldest| age(oldest, now))),
+            spool: waiting,
+            spool_age: oldest.map(|oldest| oldest.map_or(Duration::ZERO, |oldest| age(oldest, now))),
             cpu: cpu_time(),
             rss: resident(),
             nodes: config.nodes.len() as u64,

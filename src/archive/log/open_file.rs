@@ -24,6 +24,8 @@ pub(super) struct OpenFile {
     pub(super) crc: u32,
     pub(super) opened: Timestamp,
     pub(super) unsynced_since: Option<Timestamp>,
+    /// A sync failed: what was appended may not be on the disk, whatever the next one says.
+    pub(super) distrusted: bool,
 }
 
 /// A write that failed, and whether the file is back at its last good length.
@@ -62,7 +64,17 @@ impl OpenFile {
                 renamed => renamed.map_err(on("create", &path))?,
             }
             sync_folder(&dir.join(OPEN))?;
-            return Ok(Self { file, path, name, len: 0, points: 0, crc: 0, opened: now, unsynced_since: None });
+            return Ok(Self {
+                file,
+                path,
+                name,
+                len: 0,
+                points: 0,
+                crc: 0,
+                opened: now,
+                unsynced_since: None,
+                distrusted: false,
+            });
         }
         Err(on("find a free name in", &dir.join(OPEN))(io::ErrorKind::AlreadyExists.into()))
     }

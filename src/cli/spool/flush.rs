@@ -12,7 +12,7 @@ use super::{
 use crate::{
     archive::{
         self,
-        recover::recover,
+        recover::recover_each,
         spool::Spool,
         state,
         status::{Amount, passed_over, waiting},
@@ -57,7 +57,12 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     is_there(dir)?;
     let mut signals = Signals::listen()?;
     archive::create(dir)?;
-    recover(dir)?;
+    let (recovered, problems) = recover_each(dir);
+    problems.iter().for_each(|problem| complain(&format!("a file of a killed process is left for later: {problem}")));
+    if recovered.missing > 0 {
+        let points = count(recovered.missing, "point");
+        complain(&format!("{points} that a killed process was writing are gone: they were not on the disk yet"));
+    }
     let before = left(dir)?;
     if before.files == 0 {
         tell(&format!("nothing waits in {}\n", dir.display()))?;

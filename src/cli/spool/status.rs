@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     archive::{
+        damage::Damage,
         rejected::{self, Refusal},
-        state,
+        state::{self, Losses},
         status::{self, Amount, Status},
     },
     deliver::event::{self, LastAnswer},
@@ -27,6 +28,9 @@ struct Told {
     drainer: Option<String>,
     /// What was refused last.
     refusal: Option<Refusal>,
+    losses: Losses,
+    /// What lies in the spool and is left alone.
+    passed: Vec<Damage>,
 }
 
 /// The same for scripts. What there is not is absent.
@@ -34,9 +38,10 @@ struct Told {
 struct Object<'a> {
     waiting: Amount,
     open: Amount,
-    delivered: Amount,
+    archived: Amount,
     rejected: Amount,
     damaged: Amount,
+    lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,6 +67,8 @@ pub(super) fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
         last: LastAnswer { text: made_printable(&last.value.text), ..last.value },
         drainer: status::drainer(dir)?,
         refusal: rejected::newest(dir)?,
+        losses: state::load(dir, state::LOSSES).value,
+        passed: status::passed_over(dir)?,
     };
     if json {
         return print_data(format!("{}\n", serde_json::to_string(&object(&told))?).as_bytes());
@@ -71,13 +78,14 @@ pub(super) fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
 }
 
 fn object(told: &Told) -> Object<'_> {
-    let Told { status, last, drainer, refusal } = told;
+    let Told { status, last, drainer, refusal, losses, .. } = told;
     Object {
         waiting: status.spool,
         open: status.open,
-        delivered: status.archived,
+        archived: status.archived,
         rejected: status.rejected,
         damaged: status.bad,
+        lost: losses.points,
         oldest: status.oldest,
         drainer: drainer.as_deref(),
         last_answer: last.time.map(|time| Said { time: Some(time), text: &last.text }),
@@ -91,14 +99,14 @@ fn table(status: &Status) -> String {
         format!("{name:<12}{points:>10} points {files:>6} files {:>10}  {note}\n", Bytes(bytes).to_string())
     };
     let mut text = row("waiting", status.spool, "sealed, not delivered yet");
-    text += &row("open", status.open, "being written");
-    text += &row("delivered", status.archived, "kept for `archive.keep`");
+    text += &row("open", status.open, "being written, or left by a killed process");
+    text += &row("archived", status.archived, "delivered or refused, kept for `archive.keep`");
     text += &row("rejected", status.rejected, "refused by InfluxDB, with its reason beside each line");
     text + &row("damaged", status.bad, "set aside")
 }
 
 fn sentences(told: &Told, now: Timestamp) -> String {
-    let Told { status, last, drainer, refusal } = told;
+    let Told { status, last, drainer, refusal, losses, passed } = told;
     let mut text = String::from("\n");
     if let Some(oldest) = status.oldest {
         text += &format!("oldest that waits: {oldest} ({})\n", ago(now.duration_since(oldest)));
@@ -111,15 +119,18 @@ fn sentences(told: &Told, now: Timestamp) -> String {
         Some(time) if last.text == DELIVERED => {
             text += &format!("last answer: {}: {}\n", ago(now.duration_since(time)), last.text);
         }
-        // Only news is noted.
+        // Of a trouble the first answer is noted.
         Some(time) => {
-            text += &format!(
-                "last answer: {time} ({}), and no other since: {}\n",
-                ago(now.duration_since(time)),
-                last.text
-            );
+            text += &format!("trouble since {time} ({}): {}\n", ago(now.duration_since(time)), last.text);
         }
         None => {}
+    }
+    if let Losses { points: 1.., last: Some(last) } = losses {
+        let (points, ago) = (count(losses.points, "point"), ago(now.duration_since(*last)));
+        text += &format!("lost: {points}, the last {ago}: there was no room, or the power went\n");
+    }
+    for damage in passed {
+        text += &format!("left alone: {damage}\n");
     }
     if let Some(Refusal { message, points, at, .. }) = refusal {
         let when = at.map(|at| format!(", {}", ago(now.duration_since(at)))).unwrap_or_default();
@@ -144,13 +155,15 @@ mod tests {
             last: LastAnswer::default(),
             drainer: None,
             refusal: None,
+            losses: Losses::default(),
+            passed: vec![],
         };
         let rows = table(&told.status);
         assert!(rows.starts_with("waiting              7 points      2 files    1.50 kB"), "{rows}");
         assert_eq!(sentences(&told, now), "\nin charge of delivery: no process\n");
         let nothing = r#"{"files":0,"points":0,"bytes":0}"#;
         let amounts = format!(
-            r#"{{"waiting":{{"files":2,"points":7,"bytes":1500}},"open":{nothing},"delivered":{nothing},"rejected":{nothing},"damaged":{nothing}"#
+            r#"{{"waiting":{{"files":2,"points":7,"bytes":1500}},"open":{nothing},"archived":{nothing},"rejected":{nothing},"damaged":{nothing},"lost":0"#
         );
         assert_eq!(serde_json::to_string(&object(&told)).unwrap(), format!("{amounts}}}"));
 
@@ -166,7 +179,7 @@ mod tests {
             lines: vec![],
         });
         let expected = "\noldest that waits: 2026-11-22T11:00:00Z (1h ago)\nin charge of delivery: process 17\n\
-            last answer: 2026-11-22T11:00:00Z (1h ago), and no other since: refused\n\
+            trouble since 2026-11-22T11:00:00Z (1h ago): refused\n\
             newest rejection: 1 point, 1h ago: field type conflict\n";
         assert_eq!(sentences(&told, now), expected);
         let more = r#","oldest":"2026-11-22T11:00:00Z","drainer":"17","last_answer":{"time":"2026-11-22T11:00:00Z","text":"refused"},"newest_rejection":{"time":"2026-11-22T11:00:00Z","text":"field type conflict"}}"#;

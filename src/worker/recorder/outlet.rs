@@ -190,16 +190,21 @@ impl Outlet {
     fn refused(&mut self, error: &archive::Error) {
         let begun = || Refusal { since: Instant::now(), told: false, saved: 0, lost_before: self.losses.ever() };
         let refusal = self.refusal.get_or_insert_with(begun);
+        self.losses.tally.note_full(error.is_full());
         if self.refusals.may_speak() {
             refusal.told = true;
             let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
+            let advice =
+                if error.is_full() { "; free some room there, and give archive.max-size less than it has" } else { "" };
             tracing::error!(
-                "the archive cannot be written, probing goes on (points waiting in memory: {waiting}, lost: {lost}): {error}"
+                "the archive cannot be written, probing goes on (points waiting in memory: {waiting}, lost: {lost}): \
+                 {error}{advice}"
             );
         }
     }
 
     fn recovered(&mut self) {
+        self.losses.tally.note_full(false);
         let Some(Refusal { since, told: true, saved, lost_before }) = self.refusal.take() else { return };
         let (seconds, lost) = (since.elapsed().as_secs(), self.losses.ever() - lost_before);
         tracing::info!(
@@ -208,6 +213,7 @@ impl Outlet {
     }
 
     fn delayed(&mut self, error: &archive::Error) {
+        self.losses.tally.note_full(error.is_full());
         if self.delays.may_speak() {
             tracing::error!("results are kept, and it is tried again: {error}");
         }
@@ -223,7 +229,7 @@ impl Losses {
     pub(super) fn count(&self, points: u64) {
         if points > 0 {
             self.ever.fetch_add(points, Ordering::Relaxed);
-            self.tally.count(|counters| counters.points_dropped += points);
+            self.tally.count_dropped(points);
         }
     }
 
@@ -251,3 +257,24 @@ const MEMORY: usize = 64 << 20;
 pub(super) const APPEND_BYTES: usize = 64 << 10;
 
 const SPEAK_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::sample, *};
+
+    #[test]
+    fn what_was_appended_is_synced_when_it_is_due() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = Writer::open(dir.path()).unwrap();
+        let mut outlet = Outlet::new(writer, Losses::new(Tally::default()), Box::new(|_, _| {}));
+        let every = Duration::from_secs(10);
+        outlet.sample(Box::new(sample(1)));
+        outlet.flush();
+        let now = Timestamp::now();
+        let later = now + every * 2;
+        outlet.keep_house(now, every);
+        assert!(outlet.writer.needs_sync(later, every));
+        outlet.keep_house(later, every);
+        assert!(!outlet.writer.needs_sync(later + every * 100, every));
+    }
+}

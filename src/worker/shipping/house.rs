@@ -1,9 +1,17 @@
 //! The archive kept within its limits, beside delivery.
 
+use std::{path::Path, time::Duration};
+
 use jiff::Timestamp;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    archive::{recover::recover, retain, spool::Spool},
+    archive::{
+        recover::{Recovered, recover_each},
+        retain,
+        spool::Spool,
+        state::{self, LOSSES, Losses},
+    },
     config::Archive,
     worker::tally::Tally,
 };
@@ -14,7 +22,7 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, tally: &T
     match retain::enforce(spool, archive.max_size, archive.keep, now) {
         Ok(removed) if removed.dropped_points > 0 => {
             let points = removed.dropped_points;
-            tally.count(|counters| counters.points_dropped += points);
+            tally.count_dropped(points);
             if delivering {
                 tracing::error!(
                     points,
@@ -31,7 +39,63 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, tally: &T
     if let Err(error) = retain::merge_days(spool, now) {
         tracing::error!("delivered files cannot be merged: {error}");
     }
-    if let Err(error) = recover(spool.dir()) {
-        tracing::error!("files of a killed process cannot be taken over: {error}");
+    take_over(spool.dir(), tally);
+}
+
+/// Takes over what killed processes left. What the disk refuses to seal is tried again later.
+pub(in super::super) fn take_over(dir: &Path, tally: &Tally) {
+    let (recovered, problems) = recover_each(dir);
+    if recovered.files > 0 {
+        let Recovered { files, points, cut_bytes, .. } = recovered;
+        tracing::info!(files, points, cut_bytes, "took over results of a killed process");
+    }
+    if recovered.missing > 0 {
+        tally.count_dropped(recovered.missing);
+        tracing::error!(
+            points = recovered.missing,
+            "results that a killed process was writing are gone: they were not on the disk yet when it or the power went"
+        );
+    }
+    for problem in problems {
+        tracing::error!("a file of a killed process cannot be taken over yet: {problem}");
     }
 }
+
+/// Tells when room has to be made on a full disk: not more often than it helps.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Room {
+    looked: Option<Instant>,
+}
+
+impl Room {
+    /// Waits until the disk is full, and was not looked at a moment ago.
+    pub(super) async fn is_needed(&self, tally: &Tally) {
+        if let Some(looked) = self.looked {
+            sleep_until(looked + LOOK_AGAIN).await;
+        }
+        while !tally.is_full() {
+            sleep(LOOK).await;
+        }
+    }
+
+    /// It was looked at.
+    pub(super) fn looked(&mut self) {
+        self.looked = Some(Instant::now());
+    }
+}
+
+/// Keeps how many points were ever lost, for whoever asks `spool status` while no database can tell.
+pub(super) fn note_losses(dir: &Path, tally: &Tally) {
+    let new = tally.take_unnoted();
+    if new == 0 {
+        return;
+    }
+    let before: Losses = state::load(dir, LOSSES).value;
+    let losses = Losses { points: before.points + new, last: Some(Timestamp::now()) };
+    if let Err(error) = state::store(dir, LOSSES, &losses) {
+        tracing::error!("{new} points are lost, and that cannot be noted: {error}");
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_secs(10);

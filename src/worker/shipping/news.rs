@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt, path::PathBuf};
 
 use crate::{
-    archive::{self, damage::Damage},
+    archive::{self, damage::Damage, rejected::cause},
     deliver::event::Event,
 };
 
@@ -104,12 +104,13 @@ impl News {
 
     /// A source that is bad for long would fill the log; the worker's own points have the count.
     fn refused(&mut self, points: u64, name: &str, message: &str) {
-        if self.refused.as_deref() != Some(message) {
+        let cause = cause(message);
+        if self.refused.as_deref() != Some(&cause) {
             tracing::warn!(
                 points,
                 "InfluxDB refuses points, which are kept in rejected/{name}: {message}; `bandprobe spool list` shows them"
             );
-            self.refused = Some(message.to_owned());
+            self.refused = Some(cause);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bandprobe::{config::Order, model::units::BitRate};
 
-use super::*;
+use super::{server::HANG, *};
 
 /// One sealed file an hour, of one point each.
 fn hours(count: u64) -> TempDir {
@@ -62,21 +62,37 @@ async fn the_rate_is_kept_to_until_somebody_is_in_a_hurry() {
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_makes_the_batches_smaller() {
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+async fn an_answer_that_takes_too_long_makes_the_batches_smaller_until_one_comes_in_time() {
+    let mut hangs = 3;
+    let server = Server::answering(move |_| {
+        hangs -= 1;
+        Some(if hangs >= 0 { HANG } else { NO_CONTENT }.to_owned())
+    });
     let dir = spooled(4_000);
-    let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_millis(100) };
-    let slow = Influx::with_timeouts(&config(silent.local_addr().unwrap().port()), timeouts).unwrap();
-    let mut drain = Drain::new(Spool::lock(dir.path()).unwrap(), slow).with_dice(|| 0.0);
+    append(dir.path(), "2026-11-21T11:00:00Z", &lines(4_000), 4_000);
+    let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_secs(2) };
+    let influx = Influx::with_timeouts(&server.config(), timeouts).unwrap();
+    let mut drain = Drain::new(Spool::lock(dir.path()).unwrap(), influx).with_dice(|| 0.0);
     for _ in 0..3 {
         let event = drain.step().await.unwrap();
         assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains("timed out")), "{event:?}");
     }
-    let server = Server::judging(|_| 204);
-    drain.use_database(influx(&server.config()));
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 4_000);
+    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 8_000);
     let sizes: Vec<_> = server.requests.try_iter().map(|request| request.body.lines().count()).collect();
-    assert_eq!(sizes, [500, 500, 1_000, 2_000]);
+    assert_eq!(sizes, [4_000, 2_000, 1_000, 500, 500, 1_000, 2_000, 4_000]);
+}
+
+#[tokio::test]
+async fn refused_lines_that_cannot_be_kept_hold_up_no_other_file() {
+    let server = Server::judging(|body| if body.contains("hour=0 ") { 400 } else { 204 });
+    let dir = hours(4);
+    let mut drain = drain(dir.path(), &server.config()).with_dice(|| 0.0);
+    fs::remove_dir(dir.path().join("rejected")).unwrap();
+    fs::write(dir.path().join("rejected"), "in the way").unwrap();
+    let drained = drain.drain_once(soon()).await.unwrap();
+    assert_eq!((drained.delivered, drained.waiting), (3, 1));
+    let reason = drained.reason.unwrap();
+    assert!(reason.contains("rejected") && reason.contains("Not a directory"), "{reason}");
 }
 
 /// One source of 200 that is bad, a point a second each, in files as a worker seals them.

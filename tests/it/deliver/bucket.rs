@@ -24,6 +24,30 @@ async fn a_missing_bucket_is_made_when_the_config_says_so() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_is_never_there_is_made_once_and_not_again_and_again() {
+    let server = Server::asked(|request| {
+        Some(if request.head.starts_with("POST /api/v2/write") {
+            answer(404, r#"{"message":"bucket \"b\" not found"}"#)
+        } else if request.head.starts_with("GET /api/v2/orgs?org=o") {
+            answer(200, r#"{"orgs":[{"id":"0123456789abcdef","name":"o"}]}"#)
+        } else {
+            answer(422, r#"{"message":"bucket with name b already exists"}"#)
+        })
+    });
+    let dir = spooled(10);
+    let mut drain = drain(dir.path(), &config::InfluxDb { create_bucket: true, ..server.config() });
+    assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
+    let event = drain.step().await.unwrap();
+    assert!(
+        matches!(&event, Event::Holding { reason, .. } if reason.contains("it was made a moment ago")),
+        "{event:?}"
+    );
+    let asked: Vec<_> =
+        server.requests.try_iter().map(|request| request.head.lines().next().unwrap().to_owned()).collect();
+    assert_eq!(asked.len(), 4, "{asked:?}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_made_is_said() {
     let Some(server) = influxd::shared() else { return };
     let good = server.missing_bucket();

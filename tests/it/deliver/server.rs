@@ -33,14 +33,24 @@ impl Server {
     }
 
     pub(super) fn answering(mut respond: impl FnMut(&str) -> Option<String> + Send + 'static) -> Self {
+        Self::asked(move |request| respond(&request.body))
+    }
+
+    /// Answers by the whole request; with [`HANG`] not at all, while the connection stays.
+    pub(super) fn asked(mut respond: impl FnMut(&Request) -> Option<String> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, requests) = mpsc::channel();
         thread::spawn(move || {
+            let mut hanging = Vec::new();
             while let Ok((mut stream, _)) = listener.accept() {
                 let request = read_request(&stream);
-                let Some(answer) = respond(&request.body) else { return };
+                let Some(answer) = respond(&request) else { return };
                 let _ = sender.send(request);
+                if answer == HANG {
+                    hanging.push(stream);
+                    continue;
+                }
                 let _ = stream.write_all(answer.replacen("\r\n", "\r\nconnection: close\r\n", 1).as_bytes());
             }
         });
@@ -68,11 +78,18 @@ fn read_request(stream: &TcpStream) -> Request {
     }
     let mut packed = vec![0; length];
     reader.read_exact(&mut packed).unwrap();
-    assert!(head.contains("content-encoding: gzip"), "{head}");
     let mut body = String::new();
-    GzDecoder::new(&packed[..]).read_to_string(&mut body).unwrap();
+    if head.starts_with("POST /api/v2/write") {
+        assert!(head.contains("content-encoding: gzip"), "{head}");
+        GzDecoder::new(&packed[..]).read_to_string(&mut body).unwrap();
+    } else {
+        body = String::from_utf8(packed).unwrap();
+    }
     Request { head, body }
 }
+
+/// In place of an answer: none, for ever.
+pub(super) const HANG: &str = "hang";
 
 pub(super) fn answer(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n{body}", body.len())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bandprobe::{
-    archive::status::status,
+    archive::{log::Writer, status::status},
     record::schema::{transfer, window, worker},
 };
 
@@ -131,4 +131,44 @@ fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_th
     all.sort_unstable();
     assert_eq!(world.archived(), all);
     assert_eq!(status(&world.archive()).unwrap().open.files, 0);
+}
+
+#[test]
+fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
+    let (server, world, config) = world();
+    let mut dead = Writer::open(&world.archive()).unwrap();
+    let lines = format!("m,t=a s=\"{}\" 1\n", "x".repeat(1_000)).repeat(40);
+    dead.append("2026-11-21T10:00:00Z".parse().unwrap(), lines.as_bytes(), 40).unwrap();
+    drop(dead);
+    let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
+    child.wait_for("a file of a killed process cannot be taken over yet");
+    until("it probes", || server.heads().len() > NODES);
+    let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited:"]).status();
+    assert!(lifted.unwrap().success());
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(status(&world.archive()).unwrap().open.files, 0, "taken over at the end: {}", ended.stderr);
+    let orphans = points(&world.archive()).iter().filter(|point| point.0 == "m").count();
+    assert_eq!(orphans, 40);
+}
+
+#[test]
+fn what_a_power_cut_took_is_counted_and_told() {
+    let (_server, world, config) = world();
+    let mut dead = Writer::open(&world.archive()).unwrap();
+    let lines: String = (0..10).map(|n| format!("m,t=a v={n}i {n}\n")).collect();
+    dead.append("2026-11-21T10:00:00Z".parse().unwrap(), lines.as_bytes(), 10).unwrap();
+    drop(dead);
+    let folder = std::fs::read_dir(world.archive().join("open")).unwrap();
+    let file = folder.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some()).unwrap();
+    let length = std::fs::metadata(&file).unwrap().len();
+    // Half of the last line but one.
+    std::fs::File::options().write(true).open(&file).unwrap().set_len(length - 18).unwrap();
+    let ended = Child::spawn(&mut command(&["once", "-c", config.to_str().unwrap()])).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("points=2"), "{}", ended.stderr);
+    let points = points(&world.archive());
+    assert_eq!(points.iter().filter(|point| point.0 == "m").count(), 8);
+    assert_eq!(sum(&points, worker::MEASUREMENT.name, "points_dropped"), 2);
 }

@@ -39,7 +39,7 @@ fn refused_lines_are_cut_where_the_terminal_ends() {
     let config = world.config("here.toml", None, "");
     let line = format!("m,node=a v=\"{}\" 1", "long ".repeat(40));
     let rejected = world.archive().join("rejected");
-    fs::create_dir_all(&rejected).unwrap();
+    bandprobe::archive::create(&world.archive()).unwrap();
     fs::write(rejected.join("a.lp"), format!("# no \u{1b}[31mred\n{line}\n# {}\nm v=1i 1\n", "why ".repeat(30)))
         .unwrap();
     let seen = Terminal::new(60, 20).with(UTF_8).run(&["spool", "list", "-c", config.to_str().unwrap()]);
