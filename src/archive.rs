@@ -5,7 +5,8 @@
 //! - One write a batch, no thread, no index: the directory is the whole state, so there is nothing else to go wrong.
 //! - Every file is line protocol that anyone can send to a database as it is; what is ours in it is comments.
 //! - A line is handed out only if it is as it was written, byte by byte. Damage costs the lines that it hit and no others.
-//! - Reading takes the memory of one line and of 2000 sums, whatever lies there. Opening never waits.
+//! - Reading takes the memory of one line and of 2000 sums, whatever lies there. Opening waits for one merge at the
+//!   most, which is bounded.
 //! - Several processes may write (a file each) and read at once; one delivers.
 //!
 //! # On disk
@@ -13,7 +14,7 @@
 //! ```text
 //! open/      one growing file a process, locked (flock) while that process lives      log
 //! spool/     sealed files that wait for delivery; `.lock`: who delivers               recover, spool, salvage
-//! archive/   delivered files, merged by day                                           spool, retain
+//! archive/   delivered files, merged within each day                                  spool, merge, retain
 //! rejected/  NAME.lp: lines that the database refused, each after its message         spool, rejected
 //!            NAME.lp.bad: lines of a damaged file that are not what was written       salvage
 //! state/     small JSON values that outlive a restart                                 state
@@ -28,7 +29,7 @@
 //! 1. `open/`: made with the first append, grows by whole batches, each behind its sums; synced every `archive.sync`.
 //! 2. `spool/`: trailer, sync, rename. From now on it does not change.
 //! 3. `archive/`: a rename is what "delivered" means: every point is in the database or in `rejected/`.
-//! 4. One file a finished day; deleted after `archive.keep`, or sooner to keep within `archive.max-size`.
+//! 4. Merged with others of its day, into one file a finished day, or a few large ones ([`merge`]); deleted after `archive.keep`, or sooner to keep within `archive.max-size`.
 //!
 //! # Crash points
 //!
@@ -44,8 +45,9 @@
 //! | after a delivery, before the rename to archive/ | a spool file | it is sent again: same tags and time, same point |
 //! | in the middle of a file's batches | a spool file | the same |
 //! | after lines were quarantined, before the rename | a spool file and its namesake in rejected/ | sent again, rejected/ replaced |
-//! | while a day is merged | `.….tmp` beside whole files | the merge starts over; that file is deleted by whoever has the lock next |
-//! | after the merged day got its name, before its parts are deleted | both | the merged file names its parts: readers skip them, the next merge deletes them |
+//! | while delivered files are merged | `.….tmp` beside whole files | the merge starts over; that file is deleted by whoever has the lock next |
+//! | after the merged file got its name, before all its parts are deleted | both | the merged file names its parts and sorts before them: readers skip them, the next merge in that day deletes them |
+//! | after its parts are deleted, before that is durable (power) | both, again | the same: no merge goes on before it is durable |
 //!
 //! # What is guaranteed
 //!
@@ -79,6 +81,7 @@ pub mod damage;
 pub mod file;
 pub mod format;
 pub mod log;
+pub mod merge;
 mod raw;
 pub mod reader;
 pub mod recover;

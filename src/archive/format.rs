@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! # bandprobe lines format=1
-//! # part 2026-11-21T100000.000000000Z-17.lp        (merged days only: which files are in it)
+//! # part 2026-11-21T100000.000000000Z-17.lp        (merged files only: what is in it)
 //! # sums 5e1cf6a0                                  (of the lines that follow: `sums`)
 //! bandprobe_transfer,vantage=fra … 1763719200000000000
 //! …
@@ -65,10 +65,11 @@ pub fn name(now: Timestamp, pid: u32) -> String {
     format!("{time}.{:09}Z-{pid}{SUFFIX}", now.subsec_nanosecond())
 }
 
-/// The name of the file of a whole delivered day.
+/// The name of a file that holds this one and later ones: it sorts before it, and no process has the id 0.
 #[must_use]
-pub fn day_name(day: Date) -> String {
-    format!("{day}{SUFFIX}")
+pub fn merged_name(first: &str) -> Option<String> {
+    let (time, _) = first.split_once("Z-")?;
+    Some(format!("{time}Z-0{SUFFIX}")).filter(|name| name.as_str() <= first)
 }
 
 /// The UTC day that a file's name starts with.
@@ -83,12 +84,11 @@ pub fn sibling(name: &str, number: u64) -> String {
     format!("{}-{number}{SUFFIX}", name.strip_suffix(SUFFIX).unwrap_or(name))
 }
 
-/// When a file got its first append, by its name; the start of the day for a merged one.
+/// When a file got its first append, by its name.
 #[must_use]
 pub fn opened(name: &str) -> Option<Timestamp> {
     let midnight = day(name)?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    let Some(clock) = name.get(10..)?.strip_prefix('T') else { return Some(midnight) };
-    let (clock, _) = clock.split_once('Z')?;
+    let (clock, _) = name.get(10..)?.strip_prefix('T')?.split_once('Z')?;
     let (clock, nanos) = clock.split_once('.')?;
     let number = |from: usize, to: usize| clock.get(from..to)?.parse::<i64>().ok();
     let seconds = number(0, 2)? * 3600 + number(2, 4)? * 60 + number(4, 6)?;
@@ -169,11 +169,14 @@ mod tests {
         let late: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         assert_eq!(name(late, 17), "2026-11-21T100000.000000000Z-17.lp");
         assert_eq!(opened(&sibling(&name(early, 900), 2)), Some(early));
-        let names = [day_name(day(&name(late, 1)).unwrap()), name(early, 900), name(late, 1)];
+        let merged = merged_name(&name(early, 900)).unwrap();
+        let names = [&merged, &name(early, 1), &name(early, 900), &name(late, 1)];
         assert!(names.is_sorted(), "{names:?}");
-        assert_eq!(opened(&name(early, 900)), Some(early));
-        assert_eq!(opened(&names[0]), Some("2026-11-21T00:00:00Z".parse().unwrap()));
-        for wrong in ["", "x.lp", "2026-13-01.lp", "2026-11-21T1000.0Z-1.lp", "2026-11-21Tüüü.0Z.lp"] {
+        assert_eq!(merged_name(&merged).as_ref(), Some(&merged));
+        assert_eq!((opened(&name(early, 900)), opened(&merged)), (Some(early), Some(early)));
+        assert_eq!((merged_name("x.lp"), merged_name("xZ-.lp")), (None, None));
+        for wrong in ["", "x.lp", "2026-13-01.lp", "2026-11-21.lp", "2026-11-21T1000.0Z-1.lp", "2026-11-21Tüüü.0Z.lp"]
+        {
             assert_eq!(opened(wrong), None, "{wrong}");
         }
     }

@@ -23,16 +23,16 @@ pub struct Lines {
     dir: PathBuf,
     files: btree_map::IntoIter<String, &'static str>,
     since: Option<SystemTime>,
-    /// Parts of merged days that were read, and so are not read again.
+    /// Parts of merged files that were read, and so are not read again.
     merged: HashSet<String>,
     current: Option<FileLines>,
-    /// Keeps days from being merged while we read.
+    /// Keeps files from being merged while we read.
     _unmerged: Option<File>,
 }
 
 /// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
-/// aside out of damaged files is said, and not handed out. With `since`, files that were last written before it are left out; a file that reaches
-/// over it is read as a whole.
+/// aside out of damaged files is said, and not handed out. With `since`, files that were last written before it are left
+/// out; a file that reaches over it is read as a whole. Waits while delivered files are merged, about a second.
 ///
 /// # Errors
 /// When there is no such directory, or it cannot be listed.
@@ -40,7 +40,7 @@ pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
     fs::read_dir(dir).map_err(on("list", dir))?;
     let unmerged = File::open(dir.join(DELIVERED).join(MERGE_LOCK)).ok();
     if let Some(lock) = &unmerged {
-        // A merge takes well below a second a day; where locks do not work, a merge would only repeat lines.
+        // A merge is bounded (`merge::MOST`); where locks do not work, nothing is merged.
         let _ = lock.lock_shared();
     }
     let mut files = BTreeMap::new();

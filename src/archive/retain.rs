@@ -1,181 +1,159 @@
-//! Keeping the data directory within its limits, and its delivered files few: one a finished day.
+//! Keeping the data directory within its limits.
 //!
 //! What is deleted undelivered is counted. Order: delivered files that are past their time; then, while the directory
 //! is too large, the oldest delivered, the oldest rejected, the oldest undelivered. The file being written stays, and so
-//! does what a newer version wrote, unless its size is needed.
+//! does what a newer version wrote, unless its size is needed. What cannot be deleted keeps nothing else from going.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::model::units::Bytes;
 
-use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL,
-    file::FileLines,
-    format, list, on, raw,
-    reader::{MERGE_LOCK, set_aside},
-    spool::Spool,
-    sync_folder,
-    whole::{self, WholeFile},
-};
+use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on, raw, reader::set_aside, spool::Spool, whole};
 
 /// What went to keep within the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     /// Delivered files that were deleted.
     pub delivered_files: u64,
+    /// Files of refused or damaged lines that were deleted: those lines were counted when they were set aside.
+    pub rejected_files: u64,
     /// Files of points that are in no database and were deleted.
     pub dropped_files: u64,
     /// Points in them.
     pub dropped_points: u64,
 }
 
-/// Deletes what is too old or too much.
-///
-/// # Errors
-/// When the disk refuses.
-pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -> Result<Removed, Error> {
+/// Deletes what is too old or too much: what went, and the first thing that the disk refused, if any.
+#[must_use]
+pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -> (Removed, Option<Error>) {
     let dir = spool.dir();
-    let mut removed = Removed::default();
-    for name in list(&dir.join(DELIVERED))? {
-        let ended = format::day(&name).and_then(|day| day.tomorrow().ok()).and_then(midnight);
-        let path = dir.join(DELIVERED).join(&name);
-        let is_past = ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now));
-        if is_past && !matches!(raw::newer(&path), Ok(Some(_))) {
-            removed.delivered_files += 1;
-            remove(&path)?;
+    // In the order in which they go.
+    let folders = [
+        (Kind::Delivered, DELIVERED, list(&dir.join(DELIVERED))),
+        (Kind::Rejected, REJECTED, set_aside(dir)),
+        (Kind::Rejected, REJECTED, list(&dir.join(REJECTED))),
+        (Kind::Waiting, SPOOL, list(&dir.join(SPOOL))),
+        (Kind::Growing, OPEN, list(&dir.join(OPEN))),
+    ];
+    let (mut files, mut problem) = (Vec::new(), None);
+    for (kind, folder, names) in folders {
+        match names {
+            Ok(names) => files.extend(names.iter().map(|name| Kept::new(kind, dir.join(folder).join(name)))),
+            Err(refused) => problem = problem.or(Some(refused)),
         }
     }
-    let mut size = 0;
-    for (folder, names) in [
-        (OPEN, list(&dir.join(OPEN))?),
-        (SPOOL, list(&dir.join(SPOOL))?),
-        (DELIVERED, list(&dir.join(DELIVERED))?),
-        (REJECTED, [list(&dir.join(REJECTED))?, set_aside(dir)?].concat()),
-    ] {
-        size += names.iter().map(|name| on_disk(&dir.join(folder).join(name))).sum::<u64>();
+    let (past, rest) = files.into_iter().partition(|file| file.is_past(keep, now));
+    let (removed, refused) = clear(past, rest, max_size.0, |path| fs::remove_file(path));
+    (removed, problem.or(refused))
+}
+
+/// A file that takes room.
+#[derive(Clone, Debug)]
+struct Kept {
+    kind: Kind,
+    path: PathBuf,
+    /// The room that it takes.
+    size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Delivered,
+    Rejected,
+    Waiting,
+    Growing,
+}
+
+impl Kept {
+    fn new(kind: Kind, path: PathBuf) -> Self {
+        // Small ones take a whole block.
+        let size = fs::metadata(&path).map_or(0, |metadata| metadata.len().max(metadata.blocks() * 512));
+        Self { kind, path, size }
     }
-    for (folder, names) in [
-        (DELIVERED, list(&dir.join(DELIVERED))?),
-        (REJECTED, [set_aside(dir)?, list(&dir.join(REJECTED))?].concat()),
-        (SPOOL, list(&dir.join(SPOOL))?),
-    ] {
-        for name in names {
-            if size <= max_size.0 {
-                return Ok(removed);
+
+    /// Whether its day ended longer ago than it is kept.
+    fn is_past(&self, keep: Duration, now: Timestamp) -> bool {
+        let day = self.path.file_name().and_then(|name| format::day(name.to_str()?));
+        let ended = day.and_then(|day| day.tomorrow().ok()).and_then(midnight);
+        self.kind == Kind::Delivered
+            && ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now))
+            && !matches!(raw::newer(&self.path), Ok(Some(_)))
+    }
+}
+
+/// Deletes what is past, and of the rest one after the other until all that is left takes no more than `max_size`.
+fn clear(
+    past: Vec<Kept>,
+    rest: Vec<Kept>,
+    max_size: u64,
+    delete: impl Fn(&Path) -> io::Result<()>,
+) -> (Removed, Option<Error>) {
+    let mut size: u64 = past.iter().chain(&rest).map(|file| file.size).sum();
+    let (mut removed, mut problem) = (Removed::default(), None);
+    let count = past.len();
+    for (number, file) in past.into_iter().chain(rest).enumerate() {
+        if file.kind == Kind::Growing || (number >= count && size <= max_size) {
+            break;
+        }
+        let points = if file.kind == Kind::Waiting { whole::points(&file.path).unwrap_or(0) } else { 0 };
+        match delete(&file.path) {
+            Ok(()) => {
+                removed.delivered_files += u64::from(file.kind == Kind::Delivered);
+                removed.rejected_files += u64::from(file.kind == Kind::Rejected);
+                removed.dropped_files += u64::from(file.kind == Kind::Waiting);
+                removed.dropped_points += points;
             }
-            let path = dir.join(folder).join(name);
-            size = size.saturating_sub(on_disk(&path));
-            if folder == DELIVERED {
-                removed.delivered_files += 1;
-            } else {
-                removed.dropped_files += 1;
-                removed.dropped_points += whole::points(&path).unwrap_or(0);
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+            Err(refused) => {
+                problem.get_or_insert_with(|| on("delete", &file.path)(refused));
+                continue;
             }
-            remove(&path)?;
         }
+        size -= file.size;
     }
-    Ok(removed)
-}
-
-/// Merges the delivered files of each finished UTC day into one, and those of today whenever there are many; nothing
-/// while someone reads the directory. Returns how many files went into others.
-///
-/// # Errors
-/// When the disk refuses; the parts are kept then.
-pub fn merge_days(spool: &Spool, now: Timestamp) -> Result<u64, Error> {
-    let folder = spool.dir().join(DELIVERED);
-    let path = folder.join(MERGE_LOCK);
-    let lock = match super::private().open(&path) {
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(0),
-        lock => lock.map_err(on("open", &path))?,
-    };
-    if !super::lock(&lock, &path)? {
-        return Ok(0);
-    }
-    let today = now.to_zoned(TimeZone::UTC).date();
-    let mut days: Vec<(Date, Vec<String>)> = Vec::new();
-    for name in list(&folder)? {
-        match (format::day(&name), days.last_mut()) {
-            (Some(day), Some((last, names))) if *last == day => names.push(name),
-            (Some(day), _) => days.push((day, vec![name])),
-            (None, _) => {}
-        }
-    }
-    let mut merged = 0;
-    for (day, names) in days.into_iter().filter(|(day, names)| names.len() > if *day < today { 1 } else { MANY }) {
-        merged += merge_day(&folder, &format::day_name(day), names)?;
-    }
-    Ok(merged)
-}
-
-fn merge_day(folder: &Path, merged: &str, names: Vec<String>) -> Result<u64, Error> {
-    let (mut whole, mut held) = (Vec::new(), Vec::new());
-    for name in names {
-        // A crash may have left parts beside the day that already holds them, which is the first of them.
-        if held.contains(&name) {
-            remove(&folder.join(name))?;
-            continue;
-        }
-        let mut lines = open(&folder.join(&name))?;
-        // A damaged file stays as it is: a fresh checksum over it would hide the damage.
-        let is_whole = lines.all(|line| line.is_ok());
-        if name == merged {
-            if !is_whole {
-                return Ok(0);
-            }
-            held = lines.parts().to_vec();
-        }
-        if is_whole {
-            whole.push(name);
-        }
-    }
-    if whole.len() < 2 {
-        return Ok(0);
-    }
-    // The next merged file does not name these any more.
-    sync_folder(folder)?;
-    let mut day = WholeFile::create(folder, merged, format::HEADER)?;
-    for name in whole.iter().filter(|name| *name != merged) {
-        day.comment(&format::part(name))?;
-    }
-    for name in &whole {
-        for line in open(&folder.join(name))? {
-            let Ok(line) = line else {
-                // It was whole a moment ago; what it is now will be seen next time.
-                return Ok(0);
-            };
-            day.line(&line)?;
-        }
-    }
-    day.seal()?;
-    day.publish(merged)?;
-    for part in whole.iter().filter(|name| *name != merged) {
-        remove(&folder.join(part))?;
-    }
-    Ok(whole.len() as u64)
-}
-
-fn open(path: &Path) -> Result<FileLines, Error> {
-    FileLines::open(path.to_owned(), true).map_err(on("open", path))
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(on("delete", path)),
-    }
-}
-
-/// The room that a file takes: small ones take a whole block.
-fn on_disk(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |metadata| metadata.len().max(metadata.blocks() * 512))
+    (removed, problem)
 }
 
 fn midnight(day: Date) -> Option<Timestamp> {
     Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
-/// So many files of the current day may lie about: a month then has fewer than 200.
-const MANY: usize = 100;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_deleted_keeps_nothing_else_from_going_and_is_not_counted() {
+        let kept = |kind, name: &str| Kept { kind, path: name.into(), size: 10 };
+        let past = vec![kept(Kind::Delivered, "stuck"), kept(Kind::Delivered, "old")];
+        let rest = ["gone", "stuck too", "delivered"].map(|name| kept(Kind::Delivered, name));
+        let rest = [&rest[..], &[kept(Kind::Rejected, "bad"), kept(Kind::Waiting, "waiting")]].concat();
+        let rest = [rest, vec![kept(Kind::Growing, "growing")]].concat();
+        let check = |max_size, expected: [u64; 3]| {
+            let (removed, problem) = clear(past.clone(), rest.clone(), max_size, |path| match path.to_str() {
+                Some("gone") => Err(io::ErrorKind::NotFound.into()),
+                Some(name) if name.starts_with("stuck") => Err(io::Error::other("cannot")),
+                _ => Ok(()),
+            });
+            assert_eq!(
+                [removed.delivered_files, removed.rejected_files, removed.dropped_files],
+                expected,
+                "{max_size}"
+            );
+            assert_eq!(problem.map(|problem| problem.to_string()).as_deref(), Some("cannot delete stuck: cannot"));
+        };
+        check(70, [1, 0, 0]);
+        check(60, [1, 0, 0]);
+        check(50, [2, 0, 0]);
+        check(49, [2, 1, 0]);
+        check(39, [2, 1, 1]);
+        check(0, [2, 1, 1]);
+    }
+}

@@ -6,6 +6,7 @@ use std::{
     io::{self, Read, Write},
     path::{Path, PathBuf},
     process,
+    sync::Mutex,
 };
 
 use super::{
@@ -20,6 +21,8 @@ use super::{
 pub struct Spool {
     dir: PathBuf,
     lock: File,
+    /// Delivered files that [`merge`](super::merge) found no use for, so that it does not read them again.
+    pub(super) unmergeable: Mutex<HashSet<String>>,
 }
 
 /// A line that the database refused, and why.
@@ -48,7 +51,7 @@ impl Spool {
         }
         // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
         let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));
-        Ok(Self { dir: dir.to_owned(), lock })
+        Ok(Self { dir: dir.to_owned(), lock, unmergeable: Mutex::default() })
     }
 
     /// The data directory.

@@ -1,4 +1,4 @@
-//! A file that is written at once, under a name that means either nothing of it or all: merged days, refused lines, and
+//! A file that is written at once, under a name that means either nothing of it or all: merged files, refused lines, and
 //! both halves of a damaged file.
 
 use std::{
@@ -19,6 +19,7 @@ pub(super) struct WholeFile {
     group: Vec<u8>,
     group_lines: usize,
     points: u64,
+    bytes: u64,
     crc: u32,
 }
 
@@ -28,7 +29,7 @@ impl WholeFile {
         let temporary = folder.join(format!(".{name}{UNNAMED}"));
         let file = super::private().truncate(true).open(&temporary).map_err(on("create", &temporary))?;
         let (folder, out) = (folder.to_owned(), BufWriter::new(file));
-        let mut whole = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, crc: 0 };
+        let mut whole = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, bytes: 0, crc: 0 };
         whole.comment(header)?;
         Ok(whole)
     }
@@ -66,6 +67,11 @@ impl WholeFile {
         self.points
     }
 
+    /// Bytes that were written so far.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Seals it and makes it durable, still without a name.
     pub(super) fn seal(&mut self) -> Result<format::Trailer, Error> {
         self.announce()?;
@@ -93,6 +99,7 @@ impl WholeFile {
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.bytes += bytes.len() as u64;
         self.out.write_all(bytes).map_err(on("write", &self.temporary))
     }
 }

@@ -4,6 +4,7 @@
 
 mod corruption;
 mod influx;
+mod merged;
 mod model;
 mod retained;
 mod strangers;
@@ -22,6 +23,7 @@ use bandprobe::{
         damage::What,
         format,
         log::{SEAL_AGE, SEAL_BYTES, Writer},
+        merge::{Merged, merge},
         reader,
         recover::{Recovered, recover},
         retain,
@@ -187,6 +189,11 @@ fn fill(dir: &Path, times: &[i64]) -> Vec<String> {
 /// All lines of an undamaged directory.
 fn read(dir: &Path) -> Vec<String> {
     reader::lines(dir, None).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// What housekeeping does in a large directory; how many files went into others.
+fn merge_all(spool: &Spool, now: Timestamp) -> u64 {
+    merge(spool, Bytes(u64::MAX), now).unwrap().files
 }
 
 /// An empty directory, in memory where there is such a place: the tests' many syncs cost nothing there.

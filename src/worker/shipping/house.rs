@@ -7,8 +7,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     archive::{
+        merge::merge,
         recover::{Recovered, recover_each},
-        retain,
+        retain::{self, Removed},
         spool::Spool,
         state::{self, LOSSES, Losses},
     },
@@ -16,27 +17,15 @@ use crate::{
     worker::tally::Tally,
 };
 
-/// Keeps size and age within the limits, merges finished days, takes over what a killed process left.
+/// Keeps size and age within the limits, merges delivered files, takes over what a killed process left.
 pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, tally: &Tally) {
     let now = Timestamp::now();
-    match retain::enforce(spool, archive.max_size, archive.keep, now) {
-        Ok(removed) if removed.dropped_points > 0 => {
-            let points = removed.dropped_points;
-            tally.count_dropped(points);
-            if delivering {
-                tracing::error!(
-                    points,
-                    "archive.max-size is reached: the oldest undelivered results were deleted; raise it, or see why \
-                     delivery stands still"
-                );
-            } else {
-                tracing::info!(points, "archive.max-size is reached: the oldest results went");
-            }
-        }
-        Ok(_) => {}
-        Err(error) => tracing::error!("the archive's limits cannot be kept: {error}"),
+    let (removed, refused) = retain::enforce(spool, archive.max_size, archive.keep, now);
+    tell(&removed, delivering, tally);
+    if let Some(error) = refused {
+        tracing::error!("the archive's limits cannot be kept: {error}");
     }
-    if let Err(error) = retain::merge_days(spool, now) {
+    if let Err(error) = merge(spool, archive.max_size, now) {
         tracing::error!("delivered files cannot be merged: {error}");
     }
     take_over(spool.dir(), tally);
@@ -58,6 +47,26 @@ pub(in super::super) fn take_over(dir: &Path, tally: &Tally) {
     }
     for problem in problems {
         tracing::error!("a file of a killed process cannot be taken over yet: {problem}");
+    }
+}
+
+/// Tells what went to keep within the limits.
+fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
+    let (files, points) = (removed.dropped_files, removed.dropped_points);
+    tally.count_dropped(points);
+    if removed.rejected_files > 0 {
+        let files = removed.rejected_files;
+        tracing::warn!(files, "archive.max-size is reached: the oldest rejected lines were deleted");
+    }
+    if files > 0 && delivering {
+        tracing::error!(
+            files,
+            points,
+            "archive.max-size is reached: the oldest undelivered results were deleted; raise it, or see why delivery \
+             stands still"
+        );
+    } else if files > 0 {
+        tracing::info!(files, points, "archive.max-size is reached: the oldest results went");
     }
 }
 

@@ -27,7 +27,7 @@ enum Act {
     Recover,
     /// What the drain does with its next file.
     Deliver(bool),
-    MergeDays,
+    Merge,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -43,7 +43,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (any::<prop::sample::Index>(), share()).prop_map(|(file, at)| Act::Truncate(file, at)),
         2 => Just(Act::Recover),
         4 => any::<bool>().prop_map(Act::Deliver),
-        1 => Just(Act::MergeDays),
+        1 => Just(Act::Merge),
     ]
 }
 

@@ -1,6 +1,10 @@
-//! The archive within its limits: what goes, and what becomes one.
+//! The archive within its limits: what goes, in which order, and what is counted.
 
 use super::*;
+
+/// Every file here takes one block of the disk.
+const BLOCK: u64 = 4096;
+const DAY: u64 = 86_400;
 
 #[test]
 fn limits_delete_delivered_files_first_and_count_what_was_not() {
@@ -9,86 +13,70 @@ fn limits_delete_delivered_files_first_and_count_what_was_not() {
     let spool = Spool::lock(dir.path()).unwrap();
     spool.delivered(&names[0]).unwrap();
     spool.delivered(&names[2]).unwrap();
-    let enforce = |size, keep, now| retain::enforce(&spool, Bytes(size), Duration::from_secs(keep), now).unwrap();
-    let day = 86_400;
-    assert_eq!(enforce(u64::MAX, day, time(14 * 3600 + day as i64 - 1)), retain::Removed::default());
+    let enforce = |size, now| enforce(&spool, size, now);
+    assert_eq!(enforce(u64::MAX, time(14 * 3600 + DAY as i64 - 1)), retain::Removed::default());
+    assert_eq!(enforce(4 * BLOCK, time(0)), retain::Removed::default());
 
-    // Every file here takes one block of the disk.
-    let block = 4096;
-    let removed = enforce(3 * block, day, time(0));
-    assert_eq!((removed.delivered_files, removed.dropped_files), (1, 0));
-    assert_eq!(self::names(dir.path(), "archive"), [names[2].clone()]);
-    let removed = enforce(block, day, time(0));
+    let removed = enforce(4 * BLOCK - 1, time(0));
+    assert_eq!(removed, retain::Removed { delivered_files: 1, ..Default::default() });
+    assert_eq!(self::names(dir.path(), "archive"), [names[2].clone()], "the oldest delivered goes first, and no more");
+    let removed = enforce(BLOCK, time(0));
     assert_eq!((removed.delivered_files, removed.dropped_files, removed.dropped_points), (1, 1, 2));
     assert_eq!(self::names(dir.path(), "spool"), [names[3].clone()], "the oldest undelivered goes first");
 
     spool.delivered(&names[3]).unwrap();
-    let expired = enforce(u64::MAX, day, time(14 * 3600 + day as i64));
+    let expired = enforce(u64::MAX, time(14 * 3600 + DAY as i64));
     assert_eq!((expired.delivered_files, expired.dropped_files), (1, 0));
 }
 
 #[test]
-fn finished_days_become_one_file_and_no_point_is_read_twice() {
+fn what_is_past_its_time_is_counted_once_when_the_directory_is_too_large_as_well() {
     let dir = TempDir::new().unwrap();
-    let hour = 3600;
-    let names = fill(dir.path(), &[0, 60, 120, 20 * hour, 21 * hour]);
+    let day = DAY as i64;
+    let names = fill(dir.path(), &[0, 60, 3 * day, 3 * day + 60, 3 * day + 120]);
     let spool = Spool::lock(dir.path()).unwrap();
-    let tomorrow = time(22 * hour);
-    for name in [&names[0], &names[1], &names[3], &names[4]] {
+    for name in &names {
         spool.delivered(name).unwrap();
     }
-    let all = read(dir.path());
-    let part = fs::read(dir.path().join("archive").join(&names[0])).unwrap();
-    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 2);
-    let today = [names[3].clone(), names[4].clone()];
-    assert_eq!(self::names(dir.path(), "archive"), [&["2026-11-21.lp".to_owned()][..], &today].concat());
-    assert_eq!(sorted(read(dir.path())), sorted(all.clone()));
-
-    // The crash after the merged file got its name: a part is still there.
-    fs::write(dir.path().join("archive").join(&names[0]), part).unwrap();
-    assert_eq!(sorted(read(dir.path())), sorted(all.clone()));
-    // A file of that day that was delivered late joins it, and the left-over part goes.
-    spool.delivered(&names[2]).unwrap();
-    let open = reader::lines(dir.path(), None).unwrap();
-    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 0, "not under a reader's feet");
-    drop(open);
-    assert_eq!(retain::merge_days(&spool, tomorrow).unwrap(), 2);
-    assert_eq!(self::names(dir.path(), "archive").len(), 3);
-    assert_eq!(sorted(read(dir.path())), sorted(all));
+    let removed = enforce(&spool, 2 * BLOCK, time(3 * day));
+    assert_eq!((removed.delivered_files, self::names(dir.path(), "archive")), (3, names[3..].to_vec()));
 }
 
 #[test]
-fn today_is_merged_too_when_it_has_many_files() {
+fn what_was_refused_goes_before_what_waits_and_is_not_counted_as_undelivered() {
     let dir = TempDir::new().unwrap();
+    let names = fill(dir.path(), &[0, 60, 120]);
     let spool = Spool::lock(dir.path()).unwrap();
-    let deliver = |from: i64, count: i64| {
-        for name in fill(dir.path(), &(from..from + count).collect::<Vec<_>>()) {
-            spool.delivered(&name).unwrap();
-        }
-        retain::merge_days(&spool, time(3600)).unwrap()
-    };
-    assert_eq!([deliver(0, 100), deliver(100, 1), deliver(101, 99), deliver(200, 1)], [0, 101, 0, 101]);
-    assert_eq!(names(dir.path(), "archive"), ["2026-11-21.lp"]);
-    assert_eq!(read(dir.path()).len(), 402);
+    let refused = [Rejected { line: "c v=1i 1".to_owned(), message: "no".to_owned() }];
+    spool.quarantine(&names[1], &refused).unwrap();
+    replace(&dir.path().join("spool").join(&names[0]), "a v=1i", "a v=7i");
+    spool.salvage(&names[0]).unwrap().unwrap();
+    let rejected = self::names(dir.path(), "rejected");
+    assert_eq!((rejected.len(), self::names(dir.path(), "spool").len()), (2, 3));
+
+    let removed = enforce(&spool, 4 * BLOCK, time(0));
+    assert_eq!(removed, retain::Removed { rejected_files: 1, ..Default::default() });
+    assert_eq!(self::names(dir.path(), "rejected"), [names[1].clone()], "damaged lines go first");
+    let removed = enforce(&spool, 2 * BLOCK, time(0));
+    let expected = retain::Removed { rejected_files: 1, dropped_files: 1, dropped_points: 1, ..Default::default() };
+    assert_eq!((removed, self::names(dir.path(), "spool")), (expected, names[1..].to_vec()));
 }
 
-/// A worker that seals a file each second of its busiest minutes, tidied up each minute as the worker does.
 #[test]
-fn a_month_is_fewer_than_two_hundred_files() {
-    let dir = scratch();
+fn a_folder_that_cannot_be_listed_is_told_and_the_others_are_kept_within_the_limits() {
+    let dir = TempDir::new().unwrap();
+    let names = fill(dir.path(), &[0]);
     let spool = Spool::lock(dir.path()).unwrap();
-    let (minute, day) = (60, 86_400);
-    let mut most = 0;
-    for round in 0..31 * 4 {
-        let begins = round / 4 * day + round % 4 * minute;
-        for name in fill(dir.path(), &(begins..begins + minute).collect::<Vec<_>>()) {
-            spool.delivered(&name).unwrap();
-        }
-        most = most.max(names(dir.path(), "archive").len());
-        let now = time(begins + minute);
-        retain::enforce(&spool, Bytes(u64::MAX), Duration::from_secs(30 * day as u64), now).unwrap();
-        retain::merge_days(&spool, now).unwrap();
-    }
-    assert!((100..200).contains(&most), "{most} files");
-    assert_eq!(read(dir.path()).len(), 31 * 4 * 60 * 2, "and every point of it");
+    fs::remove_dir_all(dir.path().join("archive")).unwrap();
+    fs::write(dir.path().join("archive"), "no folder").unwrap();
+    let (removed, problem) = retain::enforce(&spool, Bytes(0), Duration::ZERO, time(0));
+    assert_eq!((removed.dropped_files, removed.dropped_points), (1, 2), "{names:?}");
+    assert!(problem.unwrap().to_string().starts_with("cannot list "));
+}
+
+/// What went, files being kept for a day.
+fn enforce(spool: &Spool, size: u64, now: Timestamp) -> retain::Removed {
+    let (removed, problem) = retain::enforce(spool, Bytes(size), Duration::from_secs(DAY), now);
+    assert!(problem.is_none(), "{problem:?}");
+    removed
 }

@@ -24,10 +24,7 @@ fn what_was_appended_comes_back_when_the_directory_is_gone() {
         let spool = Spool::lock(&archive).unwrap();
         fs::remove_dir_all(&archive).unwrap();
         assert_eq!((spool.is_ours(), spool.oldest().unwrap()), (false, None));
-        assert_eq!(
-            (recover(&archive).unwrap(), retain::merge_days(&spool, time(0)).unwrap()),
-            (Recovered::default(), 0)
-        );
+        assert_eq!((recover(&archive).unwrap(), merge_all(&spool, time(0))), (Recovered::default(), 0));
         // Between files there is nothing to bring back, only folders to make.
         writer.append(time(2), b"a v=1i 3\n", 1).unwrap();
         assert_eq!(read(&archive), ["a v=1i 3"], "{remove:?}");

@@ -58,7 +58,7 @@ impl World {
             Act::Truncate(file, at) => self.damage(file, |content| faults::truncate(content, at)),
             Act::Recover => drop(recover(self.dir.path()).unwrap()),
             Act::Deliver(recent_first) => drop(self.deliver(recent_first)),
-            Act::MergeDays => drop(retain::merge_days(&self.spool, self.now).unwrap()),
+            Act::Merge => drop(merge_all(&self.spool, self.now)),
         }
     }
 
