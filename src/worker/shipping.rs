@@ -40,6 +40,8 @@ pub(super) struct Shipping {
     role: Role,
     news: news::News,
     room: house::Room,
+    /// When the config was read anew.
+    reread_at: Instant,
     /// When the database's clock is looked at next.
     clock_due: Instant,
     /// What was delivered so far.
@@ -72,6 +74,7 @@ impl Shipping {
             role: Role::LeftTo(String::new()),
             news: news::News::default(),
             room: house::Room::default(),
+            reread_at: Instant::now(),
             clock_due: Instant::now(),
             shipped: Counters::default(),
         };
@@ -165,24 +168,39 @@ impl Shipping {
 
     /// Waits for whoever has to change something; a changed config is tried at once.
     async fn reread_until(&mut self, until: Instant, every: Duration) {
-        while Instant::now() + every <= until {
-            sleep(every).await;
-            let new = match (self.reread)() {
-                Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
-                Err(problems) => {
-                    self.news.unreadable(&problems);
-                    None
-                }
-            };
-            let (Some(new), Role::Deliver(drain)) = (new, &mut self.role) else { continue };
-            match Influx::new(&new) {
-                Ok(influx) => {
-                    tracing::info!("[influxdb] has changed: delivery goes on with it");
-                    drain.use_database(influx);
-                    self.database = Some(new);
-                    return;
-                }
-                Err(error) => self.news.unreadable(&error),
+        loop {
+            let due = self.reread_at + every;
+            sleep_until(until.min(due)).await;
+            if Instant::now() < due {
+                return;
+            }
+            self.reread_at = Instant::now();
+            if self.take_changed() || Instant::now() >= until {
+                return;
+            }
+        }
+    }
+
+    /// Goes on with a changed `[influxdb]`, if it is one and can be used.
+    fn take_changed(&mut self) -> bool {
+        let new = match (self.reread)() {
+            Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
+            Err(problems) => {
+                self.news.unreadable(&problems);
+                None
+            }
+        };
+        let (Some(new), Role::Deliver(drain)) = (new, &mut self.role) else { return false };
+        match Influx::new(&new) {
+            Ok(influx) => {
+                tracing::info!("[influxdb] has changed: delivery goes on with it");
+                drain.use_database(influx);
+                self.database = Some(new);
+                true
+            }
+            Err(error) => {
+                self.news.unreadable(&error);
+                false
             }
         }
     }
@@ -305,7 +323,7 @@ const OLD: SignedDuration = SignedDuration::from_mins(10);
 const LOOK: Duration = Duration::from_millis(100);
 /// How often a config that may have been mended is read, when it has to be mended and when it may have to be.
 const REREAD: Duration = Duration::from_secs(5);
-const REREAD_SELDOM: Duration = Duration::from_secs(15);
+const REREAD_SELDOM: Duration = Duration::from_secs(10);
 const COMPARE_CLOCKS: Duration = Duration::from_secs(600);
 /// How often the spool is looked at while nothing waits.
 const IDLE: Duration = Duration::from_secs(1);

@@ -280,3 +280,30 @@ fn strict_is_3_when_a_transfer_failed() {
         assert!(ended.stderr.contains(&format!("results are in {}", world.archive().display())), "{}", ended.stderr);
     }
 }
+
+#[test]
+fn a_second_worker_says_that_it_only_records_and_its_results_are_delivered_all_the_same() {
+    let Some(server) = influxd::shared() else { return };
+    let world = World::new(vec![sound("a")]);
+    let database = server.bucket();
+    let [first, second] = ["first", "second"].map(|id| {
+        let config = world.config(&format!("{id}.toml"), Some(&database), "");
+        let text = std::fs::read_to_string(&config).unwrap().replace("id = \"here\"", &format!("id = \"{id}\""));
+        std::fs::write(&config, text).unwrap();
+        config
+    });
+    let delivering = Child::spawn(&mut command(&["run", "-c", first.to_str().unwrap()]));
+    delivering.wait_for("probing");
+    let recording = Child::spawn(&mut command(&["run", "-c", second.to_str().unwrap()]));
+    let said = recording.wait_for("this process only records");
+    assert!(said.contains("delivered by another process (pid "), "{said}");
+    until("the results of both are delivered while both run", || {
+        let there = stored(server, &database.bucket);
+        ["first", "second"].iter().all(|vantage| there.iter().any(|(tags, _)| tags[0] == *vantage))
+    });
+    for child in [recording, delivering] {
+        child.signal("TERM");
+        assert_eq!(child.end().code, Some(0));
+    }
+    assert_eq!(stored(server, &database.bucket), world.archived());
+}

@@ -132,12 +132,18 @@ fn what_a_person_mends_is_taken_up_without_a_restart() {
     let Some(server) = influxd::shared() else { return };
     type Mend<'a> = &'a (dyn Fn(&World, &InfluxDb) + Sync);
     let token: Mend<'_> = &|world, _| drop(world.write("config.toml.token", influxd::TOKEN));
+    let url: Mend<'_> = &|world, broken| {
+        let good = InfluxDb { url: server.missing_bucket().url, ..broken.clone() };
+        world.config("config.toml", Some(&good), "");
+    };
     let bucket: Mend<'_> = &|_, database| server.create_bucket(&database.bucket, 0);
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
+    let away = InfluxDb { url: "http://127.0.0.1:1/".parse().unwrap(), ..server.bucket() };
     thread::scope(|scope| {
         for (broken, why, mend) in [
             (wrong, "put a valid one into [influxdb] token-file", token),
             (server.missing_bucket(), "create the bucket", bucket),
+            (away, "is InfluxDB running there, and [influxdb] url right?", url),
         ] {
             scope.spawn(move || {
                 let world = World::new(vec![sound("a")]);
