@@ -6,19 +6,23 @@
 use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
-    event::{Counters, Drained, Event, LastAnswer, STATE},
+    event::{Counters, Event, LastAnswer, STATE},
     influx::Influx,
     policy::{self, Verdict},
     sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects},
 };
 use crate::{
-    archive::{Error, format, salvage::Salvaged, spool::Spool, state, status},
+    archive::{Error, format, salvage::Salvaged, spool::Spool, state},
     config::Order,
     model::units::BitRate,
 };
+
+mod finish;
+
+pub use self::finish::LAST_TRIES;
 
 /// Delivers one data directory to one database.
 #[derive(Debug)]
@@ -47,10 +51,6 @@ pub struct Drain {
     hurried: bool,
     dice: fn() -> f64,
 }
-
-/// After so many failures in a row, [`Drain::drain_once`] gives a database up that is away or busy: some 3 s by the
-/// [`policy::backoff`] when it refuses at once.
-pub const LAST_TRIES: u32 = 3;
 
 impl Drain {
     /// Delivers what waits in this spool, and will wait.
@@ -164,43 +164,6 @@ impl Drain {
             self.not_before = self.not_before.max(began + pause(written.bytes, self.influx.rate()));
         }
         Ok(event)
-    }
-
-    /// Delivers until nothing waits, somebody has to change something, the database failed [`LAST_TRIES`] times in a row,
-    /// or the deadline. What is under way then is sent again another time.
-    ///
-    /// # Errors
-    /// When the data directory cannot be read or written.
-    pub async fn drain_once(&mut self, deadline: Instant) -> Result<Drained, Error> {
-        let before = self.counters;
-        // A file that cannot be read is passed over, and does not hold up the others.
-        let (mut problem, mut problems) = (None, 0);
-        let reason = loop {
-            let Ok(step) = timeout_at(deadline, self.step()).await else {
-                break Some(self.trouble.clone().unwrap_or_else(|| "no time left to send more".to_owned()));
-            };
-            let event = match step {
-                Err(error) if problems < LAST_TRIES => {
-                    problems += 1;
-                    problem = Some(error.to_string());
-                    continue;
-                }
-                step => step?,
-            };
-            problems = 0;
-            match event {
-                Event::Idle => break problem,
-                Event::Holding { reason, .. } => break Some(reason),
-                Event::BackingOff { reason, .. } if self.failures >= LAST_TRIES => break Some(reason),
-                _ => {}
-            }
-        };
-        Ok(Drained {
-            delivered: self.counters.points_written - before.points_written,
-            rejected: self.counters.points_rejected - before.points_rejected,
-            waiting: status::waiting(self.spool.dir())?.iter().map(|file| file.points).sum(),
-            reason,
-        })
     }
 
     /// Brings a batch to the top of the list, or says why there is none.

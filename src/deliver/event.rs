@@ -1,6 +1,6 @@
 //! What the drain tells of its work.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,19 @@ pub struct Counters {
     pub points_dropped: u64,
     /// Requests that have to be made again as they were.
     pub retries: u64,
+}
+
+impl Sub for Counters {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            points_written: self.points_written - before.points_written,
+            points_rejected: self.points_rejected - before.points_rejected,
+            points_dropped: self.points_dropped - before.points_dropped,
+            retries: self.retries - before.retries,
+        }
+    }
 }
 
 impl AddAssign for Counters {

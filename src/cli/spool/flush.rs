@@ -1,8 +1,6 @@
 //! `bandprobe spool flush`: delivers what waits, until nothing does, the database fails, or a signal.
 
-use std::{path::Path, time::Duration};
-
-use tokio::time::{Instant, sleep_until};
+use std::path::Path;
 
 use super::{
     super::{Exit, args::Flush, complain, input, refuse, signals::Signals, tell},
@@ -19,7 +17,7 @@ use crate::{
     },
     config::Config,
     deliver::{
-        drain::{Drain, LAST_TRIES},
+        drain::Drain,
         event::{self, Counters, Event, LastAnswer},
         influx::Influx,
     },
@@ -74,8 +72,13 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     };
     let mut drain = Drain::new(spool, Influx::new(database)?);
     let (mut done, mut meter) = (Done::default(), Meter::over(before.points));
+    let delivering = drain.drain_all(args.patience, |event, counters| {
+        done.note(event, counters);
+        let trouble = if let Event::BackingOff { reason, .. } = event { Some(reason.as_str()) } else { None };
+        meter.show(done.standing(), trouble);
+    });
     let ended = tokio::select! {
-        ended = deliver(&mut drain, args.patience, &mut done, &mut meter) => ended,
+        ended = delivering => ended,
         () = signals.next() => Ok(Some("stopped by a signal".to_owned())),
     };
     meter.end();
@@ -92,54 +95,6 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     let reason = reason.as_deref().unwrap_or("they came meanwhile");
     complain(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
     Ok(Exit::Failed)
-}
-
-/// Delivers, and says why it ended before nothing waited.
-async fn deliver(
-    drain: &mut Drain,
-    patience: Duration,
-    done: &mut Done,
-    meter: &mut Meter,
-) -> Result<Option<String>, archive::Error> {
-    // When the database was first not there, and how often since.
-    let mut away: Option<(Instant, u32)> = None;
-    // A file that cannot be read is passed over, and does not hold up the others.
-    let (mut problem, mut problems) = (None, 0);
-    loop {
-        let event = match drain.step().await {
-            Ok(event) => event,
-            Err(error) if problems < LAST_TRIES => {
-                problems += 1;
-                problem = Some(error.to_string());
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        problems = 0;
-        done.note(&event, drain.take_counters());
-        match event {
-            Event::Idle => return Ok(problem),
-            Event::Holding { reason, .. } => return Ok(Some(reason)),
-            Event::BackingOff { reason, until, .. } => {
-                let (since, failures) = away.map_or((Instant::now(), 1), |(since, failures)| (since, failures + 1));
-                away = Some((since, failures));
-                let give_up = since + patience;
-                if failures >= LAST_TRIES && Instant::now() >= give_up {
-                    return Ok(Some(reason));
-                }
-                meter.show(done.standing(), Some(&reason));
-                if failures >= LAST_TRIES && until > give_up {
-                    // The last try is not after the patience has ended, but then.
-                    sleep_until(give_up).await;
-                    drain.hurry();
-                }
-            }
-            _ => {
-                away = None;
-                meter.show(done.standing(), None);
-            }
-        }
-    }
 }
 
 impl Done {

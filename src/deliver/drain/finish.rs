@@ -1,0 +1,79 @@
+//! Delivery to its end: until nothing waits, or it does not help to wait.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::Drain;
+use crate::{
+    archive::{Error, status},
+    deliver::event::{Counters, Drained, Event},
+};
+
+/// After so many failures in a row, [`Drain::drain_all`] gives a database up that is away or busy: some 3 s by the
+/// [`backoff`](crate::deliver::policy::backoff) when it refuses at once.
+pub const LAST_TRIES: u32 = 3;
+
+impl Drain {
+    /// Delivers until nothing waits, somebody has to change something, or the database was away or busy [`LAST_TRIES`] times in
+    /// a row and for `patience`; then a last try is made. `tell` hears of each event, and what it added to the counters.
+    /// Returns why something still waits. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// When the data directory cannot be read or written, [`LAST_TRIES`] times in a row.
+    pub async fn drain_all(
+        &mut self,
+        patience: Duration,
+        mut tell: impl FnMut(&Event, Counters),
+    ) -> Result<Option<String>, Error> {
+        // A file that cannot be read is passed over, and does not hold up the others.
+        let (mut problem, mut problems) = (None, 0);
+        // Since when the database is away, and how often it was asked since.
+        let mut away: Option<(Instant, u32)> = None;
+        loop {
+            let before = self.counters;
+            let event = match self.step().await {
+                Err(error) if problems < LAST_TRIES => {
+                    problems += 1;
+                    problem = Some(error.to_string());
+                    continue;
+                }
+                step => step?,
+            };
+            problems = 0;
+            tell(&event, self.counters - before);
+            match event {
+                Event::Idle => return Ok(problem),
+                Event::Holding { reason, .. } => return Ok(Some(reason)),
+                Event::BackingOff { reason, until, .. } => {
+                    let (since, tries) = away.map_or((Instant::now(), 1), |(since, tries)| (since, tries + 1));
+                    away = Some((since, tries));
+                    let give_up = since + patience;
+                    if tries >= LAST_TRIES && Instant::now() >= give_up {
+                        return Ok(Some(reason));
+                    }
+                    if tries >= LAST_TRIES && until > give_up {
+                        sleep_until(give_up).await;
+                        self.not_before = Instant::now();
+                    }
+                }
+                _ => away = None,
+            }
+        }
+    }
+
+    /// The same without patience, until the deadline. What is under way then is sent again another time.
+    ///
+    /// # Errors
+    /// As [`Drain::drain_all`].
+    pub async fn drain_once(&mut self, deadline: Instant) -> Result<Drained, Error> {
+        let before = self.counters;
+        let reason = match timeout_at(deadline, self.drain_all(Duration::ZERO, |_, _| {})).await {
+            Ok(ended) => ended?,
+            Err(_) => Some(self.trouble.clone().unwrap_or_else(|| "no time left to send more".to_owned())),
+        };
+        let Counters { points_written: delivered, points_rejected: rejected, .. } = self.counters - before;
+        let waiting = status::waiting(self.spool.dir())?.iter().map(|file| file.points).sum();
+        Ok(Drained { delivered, rejected, waiting, reason })
+    }
+}
