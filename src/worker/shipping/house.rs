@@ -107,4 +107,4 @@ pub(super) fn note_losses(dir: &Path, tally: &Tally) {
 }
 
 const LOOK: Duration = Duration::from_secs(1);
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
