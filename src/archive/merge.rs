@@ -2,11 +2,11 @@
 //!
 //! # Constraints
 //!
-//! - A point is written anew a few times, not each minute: [`MANY`] files of a day become one when they lie within a
+//! - A point is written anew a few times, not each minute: 20 files of a day become one when they lie within a
 //!   factor of ten in size, as in a log-structured merge tree (O'Neil et al., 1996), and all of a day once more when
 //!   nothing of it is on its way any more.
-//! - A call writes [`MOST`] bytes and reads [`FILES`] files at the most. A file of so much, or of a [`SHARE`]th of what may lie here, is merged no
-//!   more: so little goes at once when the directory is too large, and so little room does a merge need.
+//! - A call writes 64 MB and reads 2000 files at the most. A file of so much, or of a 16th of what may lie here, is
+//!   merged no more: so little goes at once when the directory is too large, and so little room does a merge need.
 //! - What is not as it was written stays as it is: a fresh checksum over it would hide the damage. It is read once while
 //!   the spool is held, and stops no other file.
 //! - A merged file sorts before its parts and names them, so whoever reads it first need not read them too.
@@ -37,7 +37,7 @@ pub struct Merged {
 }
 
 /// Merges delivered files, for about a second at the most; the rest is for the next call. Nothing while someone reads the
-/// directory. With `max_size`, that of the directory, files do not grow beyond a [`SHARE`]th of it.
+/// directory. With `max_size`, that of the directory, files do not grow beyond a 16th of it.
 ///
 /// # Errors
 /// When the disk refuses; the parts are kept then.
