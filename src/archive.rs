@@ -216,6 +216,17 @@ fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     sync_folder(folder)
 }
 
+/// A file whose lock ends when this is dropped, also for a copy of the descriptor that a process has which is being
+/// started: until it executes its program, it has all of ours.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes a file's lock if nobody has it; whether we have it now.
 fn lock(file: &File, path: &Path) -> Result<bool, Error> {
     match file.try_lock() {

@@ -154,7 +154,7 @@ impl Writer {
         }
         sync_folder(&self.dir.join(SPOOL))?;
         sync_folder(&self.dir.join(OPEN))?;
-        Ok(Some(Sealed { name: open.name, points: open.points }))
+        Ok(Some(Sealed { name: std::mem::take(&mut open.name), points: open.points }))
     }
 
     /// Writes what is in the open file into a new one, if its name no longer means it, because the directory was removed or

@@ -23,8 +23,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use crate::model::units::Bytes;
 
 use super::{
-    DELIVERED, Error, OPEN, SPOOL, file::FileLines, format, list, on, reader::MERGE_LOCK, spool::Spool, sync_folder,
-    whole::WholeFile,
+    DELIVERED, Error, Locked, OPEN, SPOOL, file::FileLines, format, list, on, reader::MERGE_LOCK, spool::Spool,
+    sync_folder, whole::WholeFile,
 };
 
 /// What a call did.
@@ -52,6 +52,7 @@ pub fn merge(spool: &Spool, max_size: Bytes, now: Timestamp) -> Result<Merged, E
     if !super::lock(&lock, &path)? {
         return Ok(merged);
     }
+    let _lock = Locked(lock);
     let on_their_way = [list(&spool.dir().join(OPEN))?, list(&spool.dir().join(SPOOL))?].concat();
     let on_their_way: BTreeSet<Date> = on_their_way.iter().filter_map(|name| format::day(name)).collect();
     let today = now.to_zoned(TimeZone::UTC).date();

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL,
+    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL,
     damage::{Damage, What},
     file::FileLines,
     list, on, whole,
@@ -27,7 +27,7 @@ pub struct Lines {
     merged: HashSet<String>,
     current: Option<FileLines>,
     /// Keeps files from being merged while we read.
-    _unmerged: Option<File>,
+    _unmerged: Option<Locked>,
 }
 
 /// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
@@ -60,7 +60,7 @@ pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
         since,
         merged: HashSet::new(),
         current: None,
-        _unmerged: unmerged,
+        _unmerged: unmerged.map(Locked),
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use super::{Error, OPEN, SPOOL, damage::What, file::FileLines, format, is_at, list, on, sync_folder};
+use super::{Error, Locked, OPEN, SPOOL, damage::What, file::FileLines, format, is_at, list, on, sync_folder};
 
 /// What recovery found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub fn recover_each(dir: &Path) -> (Recovered, Vec<Error>) {
 
 fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(), Error> {
     let path = dir.join(OPEN).join(name);
-    let Some(mut file) = lock_orphan(&path)? else { return Ok(()) };
-    let Some(found) = scan(&file, &path)? else { return Ok(()) };
+    let Some(Locked(file)) = &mut lock_orphan(&path)? else { return Ok(()) };
+    let Some(found) = scan(file, &path)? else { return Ok(()) };
     if found.is_strange {
         // Nothing in it is ours: it goes as it is, and whoever reads it sets it aside.
     } else if found.points == 0 && found.trailer.is_none() {
@@ -81,7 +81,7 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
 }
 
 /// Opens and locks a file whose writer is gone; nothing when it lives, or when the file moved on meanwhile.
-fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
+fn lock_orphan(path: &Path) -> Result<Option<Locked>, Error> {
     let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(on("open", path))?,
@@ -89,8 +89,9 @@ fn lock_orphan(path: &Path) -> Result<Option<File>, Error> {
     if !super::lock(&file, path)? {
         return Ok(None);
     }
+    let locked = Locked(file);
     // Its writer may have sealed it between our open and our lock: the name must still mean this file.
-    Ok(is_at(&file, path).then_some(file))
+    Ok(is_at(&locked.0, path).then_some(locked))
 }
 
 /// Deletes files that got no name because their process died in creating them: nothing was ever in them.

@@ -34,6 +34,13 @@ pub struct Rejected {
     pub message: String,
 }
 
+/// As of the open file: the lock ends here and now.
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let _ = self.lock.unlock();
+    }
+}
+
 impl Spool {
     /// Makes the data directory where it is missing and takes the right to deliver from it.
     ///

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::model::units::Bytes;
 
 use super::{
-    DELIVERED, Error, OPEN, REJECTED, SPOOL,
+    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL,
     damage::{Damage, What},
     format, list, on, raw,
     reader::set_aside,
@@ -127,7 +127,10 @@ pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
         lock => lock.map_err(on("open", &path))?,
     };
     match lock.try_lock_shared() {
-        Ok(()) => Ok(None),
+        Ok(()) => {
+            drop(Locked(lock));
+            Ok(None)
+        }
         Err(TryLockError::WouldBlock) => Ok(Some(spool::pid(&lock))),
         Err(TryLockError::Error(source)) => Err(on("lock", &path)(source)),
     }

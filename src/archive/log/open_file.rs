@@ -103,6 +103,13 @@ impl OpenFile {
     }
 }
 
+/// The lock ends here and now, also for a copy of the descriptor that a process has which is being started.
+impl Drop for OpenFile {
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}
+
 /// Writes all, or cuts back: a torn batch is never followed by another one.
 fn write_or_cut<W: Write>(to: &mut W, bytes: &[u8], cut: impl FnOnce(&mut W) -> io::Result<()>) -> Result<(), Torn> {
     // The first write takes the whole batch unless the disk is full or a signal comes; `write_all` handles these.
