@@ -170,10 +170,10 @@ pub fn create(dir: &Path) -> Result<(), Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(on("create the folder", &path))?;
     }
     if is_new {
-        // What is synced in them later is only there when they are.
+        // What is synced in them later is only there when they are. Whoever may not read the folder above does without.
         sync_folder(dir)?;
-        dir.parent()
-            .map_or(Ok(()), |parent| sync_folder(if parent == Path::new("") { Path::new(".") } else { parent }))?;
+        let above = dir.parent().map(|above| if above == Path::new("") { Path::new(".") } else { above });
+        let _ = above.map(sync_folder);
     }
     let lock = dir.join(DELIVERED).join(reader::MERGE_LOCK);
     private().open(&lock).map_err(on("create", &lock))?;

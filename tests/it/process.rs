@@ -31,6 +31,7 @@ mod config;
 mod demo;
 mod manual;
 mod probe;
+pub(crate) mod request;
 mod serve;
 pub(crate) mod spool;
 mod targets;

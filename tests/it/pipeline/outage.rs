@@ -2,11 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    thread,
-};
+use std::{io::Write, net::TcpListener, thread};
 
 use bandprobe::{
     archive::status::status,
@@ -16,7 +12,7 @@ use bandprobe::{
 use super::delivery::stored;
 use crate::{
     influxd,
-    process::{Child, World, bandprobe, command, printed, sound, until},
+    process::{Child, World, bandprobe, command, printed, request::read_request, sound, until},
 };
 
 /// Answers every request like this, for as long as the tests run.
@@ -25,14 +21,7 @@ fn portal(answer: &'static str) -> u16 {
     let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(socket.try_clone().unwrap());
-            let (mut length, mut line) = (0, String::new());
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                let header = line.to_ascii_lowercase();
-                length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
-                line.clear();
-            }
-            let _ = reader.take(length).read_to_end(&mut Vec::new());
+            read_request(&socket);
             let _ = socket.write_all(answer.as_bytes());
         }
     });

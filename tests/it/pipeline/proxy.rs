@@ -2,16 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
-    sync::mpsc,
-    thread,
-};
+use std::{io::Write, net::TcpListener, sync::mpsc, thread};
 
 use bandprobe::config::{InfluxDb, Secret};
 
-use crate::process::{Child, World, command, points, sound};
+use crate::process::{Child, World, command, points, request::read_request, sound};
 
 /// Answers every request as the database would, years ago; tells the request lines.
 fn proxy() -> (u16, mpsc::Receiver<String>) {
@@ -20,16 +15,7 @@ fn proxy() -> (u16, mpsc::Receiver<String>) {
     let (sender, asked) = mpsc::channel();
     thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
-            let mut reader = BufReader::new(socket.try_clone().unwrap());
-            let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
-            reader.read_line(&mut request).unwrap();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                let header = line.to_ascii_lowercase();
-                length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
-                line.clear();
-            }
-            let _ = reader.take(length).read_to_end(&mut Vec::new());
-            let _ = sender.send(request);
+            let _ = sender.send(read_request(&socket));
             let _ = socket.write_all(ANSWER);
         }
     });

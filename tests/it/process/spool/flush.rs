@@ -1,12 +1,6 @@
 //! `bandprobe spool flush`.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
-    thread,
-    time::Duration,
-};
+use std::{io::Write, net::TcpListener, sync::mpsc, thread, time::Duration};
 
 use bandprobe::{
     archive::status::{Amount, status},
@@ -16,7 +10,7 @@ use bandprobe::{
 use super::{empty, seal, spool, written};
 use crate::{
     influxd,
-    process::{Child, World, bandprobe, command, sound, until},
+    process::{Child, World, bandprobe, command, request::read_request, sound, until},
 };
 
 pub(crate) const STORED: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
@@ -46,17 +40,6 @@ pub(crate) fn scripted(pace: Duration, answers: Vec<&'static str>) -> (InfluxDb,
         }
     });
     (InfluxDb::new(url, "o", "b", Secret::new("t")), requests)
-}
-
-fn read_request(stream: &TcpStream) {
-    let mut reader = BufReader::new(stream);
-    let (mut length, mut line) = (0, String::new());
-    while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-        let header = line.to_ascii_lowercase();
-        length = header.strip_prefix("content-length:").map_or(length, |value| value.trim().parse().unwrap());
-        line.clear();
-    }
-    let _ = reader.take(length).read_to_end(&mut Vec::new());
 }
 
 fn waiting(world: &World) -> Amount {
