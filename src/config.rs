@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::model::{
     probe::Probe,
-    target::{Node, Vantage},
+    target::{AssetKind, Node, Vantage},
     units::{BitRate, Bytes},
 };
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub network: Network,
     /// The nodes of all static sources; ids and endpoints unique.
     pub nodes: Vec<Node>,
+    /// Where further nodes are found.
+    pub registries: Vec<Registry>,
     /// Where results go; without it they stay in the archive.
     pub influxdb: Option<InfluxDb>,
     /// The flush interval of histograms.
@@ -103,6 +105,47 @@ pub enum FamilyChoice {
     V4,
     /// IPv6 alone.
     V6,
+}
+
+/// A GraphQL endpoint of Joystream's, which knows the nodes and what each must serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Registry {
+    /// Where it answers.
+    pub url: Url,
+    /// How often it is asked again.
+    pub refresh: Duration,
+    /// The shape of its schema; `None` to find it out by asking.
+    pub dialect: Option<Dialect>,
+    /// Nodes that are left out: by node, operator id or host.
+    pub exclude: Vec<String>,
+    /// Objects that are samples of every node that must serve them, by object id, before those that are found.
+    pub fixed: Vec<(AssetKind, Arc<str>)>,
+}
+
+/// The shapes of Joystream's GraphQL schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// The query node.
+    Hydra,
+    /// Orion, which player apps use.
+    Orion,
+    /// The squid beside storage and distributor nodes: it knows no object types but subtitles.
+    StorageSquid,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hydra, Self::Orion, Self::StorageSquid];
+
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hydra => "hydra",
+            Self::Orion => "orion",
+            Self::StorageSquid => "storage-squid",
+        }
+    }
 }
 
 /// Where results go.

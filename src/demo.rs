@@ -12,7 +12,7 @@ use std::{
 use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
-use crate::model::target::{Asset, AssetKind, Coordinates, Node, Origin, Profile};
+use crate::model::target::{Asset, AssetKind, Coordinates, Listing, Node, Origin, Profile};
 
 mod argus;
 mod authority;
@@ -148,15 +148,17 @@ impl Fleet {
 fn named(plan: &NodePlan, port: u16) -> Result<Node, DemoError> {
     let scheme = if plan.tls { "https" } else { "http" };
     let endpoint = format!("{scheme}://127.0.0.1:{port}{PREFIX}/");
-    let asset = |(kind, id): &(AssetKind, &str)| Asset { kind: *kind, id: (*id).into(), size: None, hash: None };
+    let asset =
+        |(kind, id): &(AssetKind, &str)| Asset { kind: *kind, id: (*id).into(), size: None, hash: None, fixed: true };
     Ok(Node {
         id: plan.id.into(),
         endpoint: endpoint.parse().expect("invariant: a loopback URL with a fixed path is an endpoint"),
-        profile: Profile::Argus,
-        region: Some(plan.region.into()),
-        country: Some(plan.country.into()),
-        location: Some(Coordinates::new(plan.place.0, plan.place.1)?),
-        origin: Origin::Named,
+        listing: Listing {
+            region: Some(plan.region.into()),
+            country: Some(plan.country.into()),
+            location: Some(Coordinates::new(plan.place.0, plan.place.1)?),
+            ..Listing::bare(Origin::Static, Profile::Argus)
+        },
         assets: plan.assets.iter().map(asset).collect(),
     })
 }

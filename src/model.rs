@@ -11,9 +11,11 @@
 //! | bytes, bit/s, µs | [`units`] |
 
 pub mod curve;
+mod endpoint;
 pub mod flag;
 pub mod outcome;
 pub mod phase;
+mod place;
 pub mod probe;
 pub mod sample;
 pub mod target;

@@ -10,7 +10,7 @@ use crate::{
     model::{
         probe::{Deadlines, Extent, PartName, Weight},
         sample::{CacheState, Sample},
-        target::{Asset, AssetKind, Node, Origin, Profile, Vantage},
+        target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
         units::Bytes,
     },
     net::dial::Dialer,
@@ -109,16 +109,13 @@ impl Errands {
             id: url[Position::BeforePath..].into(),
             size: None,
             hash: None,
+            fixed: true,
         };
         let root = &url[..Position::BeforePath];
         let node = Node {
             id: url[Position::BeforeHost..Position::AfterPort].into(),
             endpoint: root.parse().expect("invariant: the root of a checked URL is an endpoint"),
-            profile: Profile::Http,
-            region: None,
-            country: None,
-            location: None,
-            origin: Origin::Named,
+            listing: Listing::bare(Origin::Static, Profile::Http),
             assets: vec![],
         };
         let deadlines = Deadlines { body: args.deadline, ..Deadlines::default() };

@@ -77,16 +77,16 @@ fn target<'a>(node: &'a Node, config: &Config) -> Target<'a> {
     Target {
         node: &node.id,
         endpoint: node.endpoint.as_url().as_str(),
-        source: STATIC,
-        profile: node.profile.label(),
-        region: node.region.as_deref(),
-        country: node.country.as_deref(),
-        latitude: node.location.map(|place| place.latitude()),
-        longitude: node.location.map(|place| place.longitude()),
+        source: node.listing.origin.label(),
+        profile: node.listing.profile.label(),
+        region: node.listing.region.as_deref(),
+        country: node.listing.country.as_deref(),
+        latitude: node.listing.location.map(|place| place.latitude()),
+        longitude: node.listing.location.map(|place| place.longitude()),
         distance_km: distance(node, config),
         // The user named it, so no policy stands between.
         state: "ok",
-        assets: node.assets.iter().map(|asset| listed(asset, node.profile)).collect(),
+        assets: node.assets.iter().map(|asset| listed(asset, node.listing.profile)).collect(),
     }
 }
 
@@ -116,10 +116,10 @@ fn entries(node: &Node, config: &Config) -> Vec<Entry> {
     let distance = distance(node, config).map(|km| format!("{km:.0}"));
     vec![
         Entry::new(&node.id, None),
-        Entry::new(STATIC, None),
-        Entry::new(node.profile.label(), None),
-        known(node.region.as_deref()),
-        known(node.country.as_deref()),
+        Entry::new(node.listing.origin.label(), None),
+        Entry::new(node.listing.profile.label(), None),
+        known(node.listing.region.as_deref()),
+        known(node.listing.country.as_deref()),
         known(distance.as_deref()),
         Entry::new(counts(node), None),
         Entry::new(&node.endpoint, None),
@@ -130,7 +130,8 @@ fn entries(node: &Node, config: &Config) -> Vec<Entry> {
 fn paragraphs(config: &Config, look: Look) -> String {
     let mut text = String::new();
     for node in &config.nodes {
-        let _ = writeln!(text, "{}\n  {}, {}\n  {}", node.id, node.profile.label(), counts(node), node.endpoint);
+        let _ =
+            writeln!(text, "{}\n  {}, {}\n  {}", node.id, node.listing.profile.label(), counts(node), node.endpoint);
         if let Some(km) = distance(node, config) {
             let _ = writeln!(text, "  {km:.0} km away");
         }
@@ -151,12 +152,9 @@ fn counts(node: &Node) -> String {
 
 /// Great circle, to a tenth of a kilometre: the coordinates are no better.
 fn distance(node: &Node, config: &Config) -> Option<f64> {
-    let (here, there) = config.vantage.location.zip(node.location)?;
-    Some((here.distance_km(there) * 10.0).round() / 10.0)
+    let km = node.listing.distance_km(config.vantage.location)?;
+    Some((km * 10.0).round() / 10.0)
 }
-
-/// The one kind of source so far.
-const STATIC: &str = "static";
 
 /// For what is not known.
 const ABSENT: &str = "–";

@@ -105,7 +105,7 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     fit::check(document, &probes, &nodes, network.http);
     root.done();
     let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config { vantage: vantage?, probes, limits, network, nodes, influxdb, window, archive })
+    Some(Config { vantage: vantage?, probes, limits, network, nodes, registries: vec![], influxdb, window, archive })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::{
     measure::timeline::Timeline,
-    model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, target::Origin, units::Bytes},
+    model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
     net::{
         failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
@@ -56,7 +56,7 @@ async fn open(
     meter: Arc<Meter>,
     facts: &mut Facts,
 ) -> Result<Connection, Failure> {
-    let from_stranger = errand.node.origin == Origin::Discovered;
+    let from_stranger = errand.node.listing.origin.is_stranger();
     let (dialer, deadlines) = (&prober.dialer, errand.deadlines);
     let address = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
     facts.remote = Some(address);

@@ -142,7 +142,7 @@ impl Facts {
             intervals: judgement.intervals,
             curve: self.timeline.and_then(Timeline::into_curve),
             flags: self.flags,
-            distance_km: vantage.location.zip(errand.node.location).map(|(here, there)| here.distance_km(there)),
+            distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,
             trail: Trail {
                 asset_id: Some(errand.asset.id.clone()),
@@ -189,7 +189,7 @@ impl Facts {
         Labels {
             vantage: vantage.id.clone(),
             node: errand.node.id.clone(),
-            region: errand.node.region.clone(),
+            region: errand.node.listing.region.clone(),
             probe: errand.probe.clone(),
             kind: errand.kind,
             part: Some(errand.part),

@@ -92,7 +92,7 @@ impl Run {
         let mut due = self.due;
         let mut any_other_state = None;
         for asset in self.candidates() {
-            if !self.node.profile.is_checked() {
+            if !self.node.listing.profile.is_checked() {
                 return Some(Choice { asset, size: asset.size, state: CacheState::Unknown, due });
             }
             let url = self.node.asset_url(asset);
@@ -153,7 +153,7 @@ impl Run {
             labels: Labels {
                 vantage: prober.vantage.id.clone(),
                 node: self.node.id.clone(),
-                region: self.node.region.clone(),
+                region: self.node.listing.region.clone(),
                 probe: self.probe.name.clone(),
                 kind: Some(self.probe.kind),
                 part: None,
@@ -174,7 +174,7 @@ impl Run {
             intervals: vec![],
             curve: None,
             flags: Flags::NONE,
-            distance_km: prober.vantage.location.zip(self.node.location).map(|(here, there)| here.distance_km(there)),
+            distance_km: self.node.listing.distance_km(prober.vantage.location),
             path: Path::default(),
             trail: Trail { asset_id: Some(asset.id.clone()), ..Trail::default() },
         }

@@ -179,7 +179,7 @@ impl Pair {
         let asset = candidates(probe, node).max_by_key(|asset| planned_bytes(probe, asset))?;
         let bytes_per_run = planned_bytes(probe, asset);
         let runs = per_day(probe.every);
-        let check = u64::from(node.profile.is_checked());
+        let check = u64::from(node.listing.profile.is_checked());
         let transfers = labels(probe, asset);
         let window_series = transfers.iter().map(|(_, _, metrics)| metrics).sum::<u64>() + check * CHECK_METRICS;
         // A window without a run leaves no point.

@@ -85,7 +85,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!((&config.network.resolver, config.network.allow_private), (&Resolver::System, false));
     assert_eq!((config.influxdb, config.window), (None, Duration::from_secs(3_600)));
     assert_eq!(config.archive.dir, Path::new("etc/bandprobe-data"), "relative to the file");
-    assert_eq!((config.nodes.len(), config.nodes[0].profile), (1, Profile::Http));
+    assert_eq!((config.nodes.len(), config.nodes[0].listing.profile), (1, Profile::Http));
 }
 
 #[test]
@@ -116,7 +116,10 @@ fn the_shipped_sample_is_a_configuration() {
     let influxdb = config.influxdb.as_ref().unwrap();
     assert_eq!((influxdb.token.reveal(), influxdb.url.as_str()), ("s3cret-t0ken==", "http://127.0.0.1:8086/"));
     assert!(!format!("{config:?}").contains("s3cret"), "a secret is never printed");
-    assert_eq!(config.nodes.iter().map(|node| node.profile).collect::<Vec<_>>(), [Profile::Http, Profile::Argus]);
+    assert_eq!(
+        config.nodes.iter().map(|node| node.listing.profile).collect::<Vec<_>>(),
+        [Profile::Http, Profile::Argus]
+    );
     assert_eq!(config.network.contact.as_deref(), Some("https://probes.example.net/"));
 }
 

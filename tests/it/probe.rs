@@ -10,7 +10,7 @@ use bandprobe::{
         phase::Phase,
         probe::{Deadlines, PartName, Weight},
         sample::{CacheState, Sample},
-        target::{Asset, AssetKind, Node, Origin, Profile, Vantage},
+        target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
         units::{Bytes, Micros},
     },
     net::{dial::Dialer, http::Connection},
@@ -83,12 +83,8 @@ impl Plan {
         let node = Node {
             id: "node".into(),
             endpoint: url.join("/").unwrap().as_str().parse().unwrap(),
-            profile: Profile::Http,
-            region: None,
-            country: None,
-            location: None,
-            origin: Origin::Named,
-            assets: vec![Asset { kind: AssetKind::Image, id: url.path().into(), size: None, hash: None }],
+            listing: Listing::bare(Origin::Static, Profile::Http),
+            assets: vec![Asset { kind: AssetKind::Image, id: url.path().into(), size: None, hash: None, fixed: true }],
         };
         Self {
             node,

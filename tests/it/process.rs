@@ -190,7 +190,7 @@ fn node_section(node: &Node) -> String {
          latitude = 39.04\nlongitude = -77.49\nassets = [{}]\n",
         node.id,
         node.endpoint,
-        node.region.as_deref().unwrap_or("none"),
+        node.listing.region.as_deref().unwrap_or("none"),
         assets.join(", ")
     )
 }

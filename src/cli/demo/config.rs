@@ -90,11 +90,11 @@ fn source_node(node: &Node, description: &str) -> String {
     let mut text = format!("\n[[source.nodes]] # {description}\nid = {}\n", quoted(&node.id));
     let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("invariant: a String takes all");
     line("endpoint", quoted(&node.endpoint.to_string()));
-    line("profile", quoted(node.profile.label()));
-    for (key, word) in [("region", node.region.as_deref()), ("country", node.country.as_deref())] {
+    line("profile", quoted(node.listing.profile.label()));
+    for (key, word) in [("region", node.listing.region.as_deref()), ("country", node.listing.country.as_deref())] {
         word.into_iter().for_each(|word| line(key, quoted(word)));
     }
-    if let Some(place) = node.location {
+    if let Some(place) = node.listing.location {
         line("latitude", place.latitude().to_string());
         line("longitude", place.longitude().to_string());
     }

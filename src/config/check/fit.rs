@@ -33,7 +33,7 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, ht
 pub(super) fn can_miss(probe: &Probe, nodes: &Nodes) -> bool {
     let has_asset = |node: &Node| node.assets.iter().any(|asset| asset.kind == probe.kind);
     probe.cache == CachePolicy::Hit
-        || nodes.nodes.iter().any(|placed| placed.node.profile == Profile::Argus && has_asset(&placed.node))
+        || nodes.nodes.iter().any(|placed| placed.node.listing.profile == Profile::Argus && has_asset(&placed.node))
 }
 
 /// Does any node have an asset of this kind?

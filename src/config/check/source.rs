@@ -6,7 +6,7 @@ use super::{
     super::{file::Section, problem::Place},
     word,
 };
-use crate::model::target::{Asset, AssetKind, Endpoint, Node, Origin, Profile};
+use crate::model::target::{Asset, AssetKind, Endpoint, Listing, Node, Origin, Profile};
 
 const MAX_SOURCES: usize = 100;
 /// Over all sources.
@@ -117,7 +117,8 @@ fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     section.done();
     let (id, region) = (Arc::from(id?), region.map(Arc::from));
     let (endpoint, (assets, asset_places)) = (endpoint?, read?);
-    let node = Node { id, endpoint, profile, region, country, location, origin: Origin::Named, assets };
+    let listing = Listing { region, country, location, ..Listing::bare(Origin::Static, profile) };
+    let node = Node { id, endpoint, listing, assets };
     Some(Placed { node, place, asset_places })
 }
 
@@ -157,7 +158,7 @@ fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, Place)> {
     let place = section.place(if section.has("size") { "size" } else { key });
     let failed = section.has(other);
     section.done();
-    let asset = Asset { kind: kind?, id: Arc::from(id?), size, hash };
+    let asset = Asset { kind: kind?, id: Arc::from(id?), size, hash, fixed: true };
     (!failed).then_some((asset, place))
 }
 

@@ -29,7 +29,7 @@ fn server() -> FaultServer {
 
 async fn ask(network: &Network, url: &str, origin: Origin) -> Sample {
     let mut plan = Plan::new(url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
-    plan.node.origin = origin;
+    plan.node.listing.origin = origin;
     let sample = plan.run(&prober(network), None).await.sample;
     assert_consistent(url, &sample);
     sample
@@ -51,7 +51,7 @@ async fn a_stranger_cannot_lead_us_to_ourselves() {
         (&servers, "mixed.test"),
         (&system, "localhost"),
     ] {
-        let sample = ask(network, &format!("http://{host}:{port}/x"), Origin::Discovered).await;
+        let sample = ask(network, &format!("http://{host}:{port}/x"), Origin::Joystream).await;
         assert_eq!(sample.outcome, Outcome::Blocked, "{host}: {:?}", sample.error);
         assert_eq!(sample.failed_phase, Some(Phase::Connect), "{host}");
     }
@@ -61,7 +61,7 @@ async fn a_stranger_cannot_lead_us_to_ourselves() {
 #[tokio::test]
 async fn a_stranger_cannot_make_us_knock_on_other_services() {
     for port in [22, 25, 1_023] {
-        let sample = ask(&network(None), &format!("http://8.8.8.8:{port}/x"), Origin::Discovered).await;
+        let sample = ask(&network(None), &format!("http://8.8.8.8:{port}/x"), Origin::Joystream).await;
         assert_eq!(sample.outcome, Outcome::Blocked, "{port}");
     }
 }
@@ -71,7 +71,7 @@ async fn what_the_user_named_or_allowed_is_dialled() {
     let server = server();
     let open = Network { allow_private: true, ..network(None) };
     let closed = network(None);
-    for (network, origin) in [(&open, Origin::Discovered), (&closed, Origin::Named)] {
+    for (network, origin) in [(&open, Origin::Joystream), (&closed, Origin::Static)] {
         let sample = ask(network, &server.url(), origin).await;
         assert_eq!(sample.outcome, Outcome::Ok, "{origin:?}: {:?}", sample.error);
         assert_eq!(sample.trail.remote_addr, Some(server.address().ip()));
@@ -82,7 +82,7 @@ async fn what_the_user_named_or_allowed_is_dialled() {
 #[tokio::test]
 async fn a_refused_connection_says_which_address_it_was() {
     let server = FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
-    let sample = ask(&network(None), &server.url(), Origin::Named).await;
+    let sample = ask(&network(None), &server.url(), Origin::Static).await;
     assert_eq!(sample.outcome, Outcome::ConnectRefused);
     assert_eq!((sample.trail.remote_addr, sample.labels.family), (Some(server.address().ip()), Some(Family::V4)));
 }

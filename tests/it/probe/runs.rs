@@ -57,7 +57,7 @@ fn plain(behaviour: Behaviour) -> NodePlan {
 }
 
 fn image(id: &str) -> Asset {
-    Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None }
+    Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None, fixed: true }
 }
 
 type Row = (Option<PartName>, Option<Conn>, Outcome);
