@@ -13,11 +13,13 @@
 pub mod curve;
 mod endpoint;
 pub mod flag;
+pub mod multihash;
 pub mod outcome;
 pub mod phase;
 mod place;
 pub mod probe;
 pub mod sample;
+pub mod tag;
 pub mod target;
 pub mod text;
 pub mod units;
