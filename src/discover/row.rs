@@ -34,7 +34,8 @@ pub(super) struct Operator {
 
 /// A row of the distribution buckets' operators; `None` when it does not even say who.
 pub(super) fn distributor(row: &Value) -> Option<Operator> {
-    let bucket = text(row, "/distributionBucket/id").filter(|id| id.len() <= MAX_BUCKET_CHARS);
+    // It goes into questions and messages: one that is no tag is none of Joystream's either.
+    let bucket = text(row, "/distributionBucket/id").filter(|id| tag::reduced(id).as_deref() == Some(*id));
     let place = Location::of(row.get("metadata"));
     Some(Operator {
         id: tag::reduced(text(row, "/id")?)?.into(),
@@ -121,8 +122,6 @@ impl Location {
 fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
     value.pointer(pointer).and_then(Value::as_str)
 }
-
-const MAX_BUCKET_CHARS: usize = 100;
 
 #[cfg(test)]
 mod tests {
