@@ -72,10 +72,10 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&args).await,
         Command::Once(args) => once::once(&args).await,
         Command::Probe(args) => probe::probe(&args).await,
-        Command::Check(args) => check::check(&args),
+        Command::Check(args) => check::check(&args).await,
         Command::Report(args) => report::report(&args).await,
         Command::Spool(args) => spool::spool(&args).await,
-        Command::Targets(args) => targets::targets(&args),
+        Command::Targets(args) => targets::targets(&args).await,
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }

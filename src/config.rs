@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::model::{
     probe::{Probe, StatusProbe},
-    target::{AssetKind, Node, Vantage},
+    target::{AssetKind, Node, Targets, Vantage},
     units::{BitRate, Bytes},
 };
 
@@ -41,6 +41,14 @@ pub struct Config {
     pub window: Duration,
     /// The data directory.
     pub archive: Archive,
+}
+
+impl Config {
+    /// The same, as if the user had named these nodes alone: what it costs to probe them.
+    #[must_use]
+    pub fn with_nodes(&self, targets: &Targets) -> Self {
+        Self { nodes: targets.nodes.iter().map(|node| (**node).clone()).collect(), ..self.clone() }
+    }
 }
 
 /// Politeness towards the nodes, and isolation of measurements from each other.

@@ -1,10 +1,11 @@
 //! The worker: owns every task, channel and permit; starts them, and drains them in the end.
 //!
-//! [`pipeline`] is everything between a probe and the database; [`rounds`] decides when runs are made,
-//! [`availability`] when all nodes are asked how they fare; [`plan`] says beforehand what runs will cost.
+//! [`discovery`] knows whom to ask; [`rounds`] decides when runs are made, [`availability`] when all nodes are asked how they
+//! fare; [`pipeline`] is everything between a probe and the database; [`plan`] says beforehand what runs will cost.
 
 mod allowance;
 pub mod availability;
+pub mod discovery;
 pub mod measuring;
 pub mod pipeline;
 pub mod plan;

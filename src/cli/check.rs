@@ -1,15 +1,44 @@
 //! `bandprobe check`: every problem at once, or what the config will cost.
 
-use crate::worker::plan::check_text;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Exit, args::WithConfig, input, refuse, tell};
+use crate::{
+    config::Registry,
+    discover::known::Known,
+    worker::{discovery::Discovery, plan::check_text},
+};
 
-pub(super) fn check(args: &WithConfig) -> anyhow::Result<Exit> {
-    match input::config(&args.config) {
-        Ok(config) => {
-            tell(&check_text(&args.config, &config))?;
-            Ok(Exit::Done)
+use super::{Exit, args::WithConfig, complain, input, refuse, spool::ago, tell};
+
+pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
+    let config = match input::config(&args.config) {
+        Ok(config) => config,
+        Err(problems) => return Ok(refuse(&problems)),
+    };
+    let mut discovery = Discovery::load(&config)?;
+    if discovery.lists().any(|(_, known)| known.age(Timestamp::now()).is_none()) {
+        // Without its nodes there is no plan; what is known already is planned with as it is.
+        for asked in discovery.ask_all().await {
+            if let Err(reason) = asked.answer {
+                complain(&format!("{}: {reason}", asked.url));
+            }
         }
-        Err(problems) => Ok(refuse(&problems)),
     }
+    tell(&(check_text(&args.config, &config.with_nodes(&discovery.targets())) + &sources(&discovery)))?;
+    Ok(Exit::Done)
+}
+
+/// Where the nodes of the plan come from, unless the config names them all.
+fn sources(discovery: &Discovery) -> String {
+    let line = |(registry, known): (&Registry, &Known)| match known.age(Timestamp::now()) {
+        None => format!("{} has given no list yet: its nodes are not in this plan\n", registry.url),
+        Some(age) => {
+            let (nodes, blocked) = (known.nodes().len(), known.blocked().len());
+            let blocked = if blocked == 0 { String::new() } else { format!(", and {blocked} that are blocked") };
+            let ago = ago(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
+            format!("{} lists {nodes} nodes{blocked}, as of {ago}; the plan holds until that changes\n", registry.url)
+        }
+    };
+    let lines: String = discovery.lists().map(line).collect();
+    if lines.is_empty() { lines } else { format!("\n{lines}") }
 }

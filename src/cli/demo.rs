@@ -14,6 +14,7 @@ use crate::{
     demo::{Fleet, NodePlan},
     report::table,
     worker::{
+        discovery::Discovery,
         pipeline::{Pipeline, StartError},
         rounds,
     },
@@ -50,7 +51,9 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
 
     let started = Timestamp::now();
     let progress = Progress::over_time(&config.nodes);
-    let pipeline = Pipeline::start(&config, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
+    let discovery = Discovery::load(&config)?;
+    let pipeline =
+        Pipeline::start(&config, discovery, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
     progress.aside(|| tell(&introduction(&fleet, duration)))?;
     let stop = async {
         tokio::select! {

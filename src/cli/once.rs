@@ -7,11 +7,16 @@ use std::{
 
 use crate::{
     config::Config,
-    model::{probe::Probe, sample::Sample, target::Node},
+    model::{
+        probe::Probe,
+        sample::Sample,
+        target::{Node, Targets},
+    },
     record::{json, point::Point},
     report::{standard::Standard, table, transfer_point::TransferPoint},
     worker::{
         OnRecorded,
+        discovery::Discovery,
         pipeline::{Pipeline, Stopped},
         rounds::{self, Round},
     },
@@ -36,18 +41,33 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(problems) => return Ok(refuse(&problems)),
     };
-    if let Some(unknown) = unknown(args, &config) {
+    let mut signals = Signals::listen()?;
+    let mut discovery = Discovery::load(&config)?;
+    let failures = tokio::select! {
+        failures = ask(&mut discovery) => failures,
+        () = signals.next() => {
+            complain("stopped before the registry had answered: nothing was probed");
+            return Ok(Exit::Failed);
+        }
+    };
+    let targets = discovery.targets();
+    if targets.nodes.is_empty() && failures > 0 {
+        complain("nothing to probe: no node is known, and no list of them could be had");
+        return Ok(Exit::Failed);
+    }
+    if let Some(unknown) = unknown(args, &config, &targets) {
         complain(&unknown);
         return Ok(Exit::Usage);
     }
-    let mut signals = Signals::listen()?;
     let results = Arc::new(Mutex::new(Yield::default()));
     let listed = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
     let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
-    let probed = config.nodes.iter().filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
+    let nodes = targets.nodes.iter().map(|node| &**node);
+    let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
     let pipeline = Pipeline::start(
         &config,
+        discovery,
         on_recorded(args.json, results.clone(), progress.clone()),
         input::reread(&args.config),
     )?;
@@ -57,7 +77,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         signals.next().await;
         interrupted = true;
     };
-    let round = rounds::once(&pipeline, &config, args.splay, wanted, tell, interrupt).await;
+    let round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     let hurry = async {
         match interrupted {
             true => signals.again().await,
@@ -108,6 +128,14 @@ fn end(
     })
 }
 
+/// Asks every registry, complains of those that give no list, and says how many these are.
+pub(super) async fn ask(discovery: &mut Discovery) -> usize {
+    let asked = discovery.ask_all().await;
+    discovery.keep();
+    let failed = asked.into_iter().filter_map(|asked| Some((asked.url, asked.answer.err()?)));
+    failed.map(|(url, reason)| complain(&format!("{url}: {reason}"))).count()
+}
+
 /// Each result is told only when it is in the archive: what was printed is never lost.
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample, point: &Point| {
@@ -126,8 +154,8 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
 }
 
 /// A node or probe that is named but not configured.
-fn unknown(args: &Once, config: &Config) -> Option<String> {
-    let nodes: Vec<&str> = config.nodes.iter().map(|node| &*node.id).collect();
+fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
+    let nodes: Vec<&str> = targets.nodes.iter().map(|node| &*node.id).collect();
     let probes: Vec<&str> = config.probes.iter().map(|probe| &*probe.name).collect();
     let find = |what: &str, given: &[String], known: &[&str]| {
         let name = given.iter().find(|name| !known.contains(&name.as_str()))?;

@@ -6,6 +6,7 @@ use crate::{
     config::Config,
     model::sample::Sample,
     worker::{
+        discovery::Discovery,
         pipeline::{Pipeline, Stopped},
         plan::Plan,
         rounds,
@@ -19,14 +20,17 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         Ok(config) => config,
         Err(problems) => return Ok(refuse(&problems)),
     };
-    if !Plan::of(&config).fits() {
+    let discovery = Discovery::load(&config)?;
+    if !Plan::of(&config.with_nodes(&discovery.targets())).fits() {
         tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");
     }
     let mut signals = Signals::listen()?;
-    let pipeline = Pipeline::start(&config, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
+    let pipeline =
+        Pipeline::start(&config, discovery, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
     tracing::info!(
         vantage = %config.vantage.id,
-        nodes = config.nodes.len(),
+        nodes = pipeline.targets().borrow().nodes.len(),
+        registries = config.registries.len(),
         probes = config.probes.len(),
         archive = %config.archive.dir.display(),
         "probing"

@@ -57,7 +57,7 @@ fn count(number: u64, word: &str) -> String {
 }
 
 /// How long ago, to the second. A time ahead of our clock, such as one of another machine's file, is now.
-fn ago(since: SignedDuration) -> String {
+pub(super) fn ago(since: SignedDuration) -> String {
     match since.as_secs() {
         ..=0 => "just now".to_owned(),
         seconds => format!("{:#} ago", SignedDuration::from_secs(seconds)),

@@ -1,159 +1,109 @@
 //! `bandprobe targets`: what the sources of a config yield.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
-use serde::Serialize;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::Config,
-    model::target::{Asset, AssetKind, Node, Profile},
+    model::target::AssetKind,
     report::{
         columns::{Column, Entry, Layout, choose, draw},
         table::Look,
         wrap::wrap,
     },
+    worker::discovery::Discovery,
 };
 
-use super::{Exit, args::Targets, input, print, print_data, refuse, screen};
+use self::listing::Listed;
+use super::{Exit, args::Targets, complain, input, print, print_data, refuse, screen, spool::ago};
 
-pub(super) fn targets(args: &Targets) -> anyhow::Result<Exit> {
+mod listing;
+
+pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
         Err(problems) => return Ok(refuse(&problems)),
     };
+    let mut discovery = Discovery::load(&config)?;
+    let failed = discovery.ask_all().await.into_iter().filter_map(|asked| Some((asked.url, asked.answer.err()?)));
+    let failures = failed.map(|(url, reason)| complain(&format!("{url}: {reason}"))).count();
+    let targets = discovery.targets();
+    let listed = listing::all(&config, &targets);
     if args.json {
-        print_data(json(&config)?.as_bytes())?;
+        print_data(listing::json(&listed)?.as_bytes())?;
     } else {
-        print(&table(&config, screen::look()))?;
+        print(&table(&listed, &config, discovery.age(Timestamp::now()), screen::look()))?;
     }
-    Ok(Exit::Done)
+    Ok(if failures > 0 && listed.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-/// A node as one object of JSON. What is not known is absent.
-#[derive(Serialize)]
-struct Target<'a> {
-    node: &'a str,
-    endpoint: &'a str,
-    source: &'a str,
-    profile: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    region: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    country: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latitude: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    longitude: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    distance_km: Option<f64>,
-    state: &'a str,
-    assets: Vec<Listed<'a>>,
-}
-
-/// An asset of one: a path of profile http, an object id of the others.
-#[derive(Serialize)]
-struct Listed<'a> {
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<&'a str>,
-}
-
-fn json(config: &Config) -> anyhow::Result<String> {
-    let mut text = String::new();
-    for node in &config.nodes {
-        text += &serde_json::to_string(&target(node, config))?;
-        text.push('\n');
-    }
-    Ok(text)
-}
-
-fn target<'a>(node: &'a Node, config: &Config) -> Target<'a> {
-    Target {
-        node: &node.id,
-        endpoint: node.endpoint.as_url().as_str(),
-        source: node.listing.origin.label(),
-        profile: node.listing.profile.label(),
-        region: node.listing.region.as_deref(),
-        country: node.listing.country.as_deref(),
-        latitude: node.listing.location.map(|place| place.latitude()),
-        longitude: node.listing.location.map(|place| place.longitude()),
-        distance_km: distance(node, config),
-        // The user named it, so no policy stands between.
-        state: "ok",
-        assets: node.assets.iter().map(|asset| listed(asset, node.listing.profile)).collect(),
-    }
-}
-
-fn listed(asset: &Asset, profile: Profile) -> Listed<'_> {
-    let is_path = profile == Profile::Http;
-    Listed {
-        kind: asset.kind.label(),
-        path: is_path.then_some(&*asset.id),
-        id: (!is_path).then_some(&*asset.id),
-        size: asset.size.map(|size| size.0),
-        hash: asset.hash.as_deref(),
-    }
-}
-
-fn table(config: &Config, look: Look) -> String {
-    let rows: Vec<_> = config.nodes.iter().map(|node| entries(node, config)).collect();
+fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Look) -> String {
+    let rows: Vec<_> = listed.iter().map(entries).collect();
     let table =
-        choose(&rows, &LAYOUTS, look).map_or_else(|| paragraphs(config, look), |layout| draw(&rows, layout, look));
-    let number = config.nodes.len();
-    let counted = if number == 1 { "1 node".to_owned() } else { format!("{number} nodes") };
+        choose(&rows, &LAYOUTS, look).map_or_else(|| paragraphs(listed, look), |layout| draw(&rows, layout, look));
+    let blocked = listed.iter().filter(|one| one.reason.is_some()).count();
+    let counted = match (listed.len(), blocked) {
+        (1, 0) => "1 node".to_owned(),
+        (number, 0) => format!("{number} nodes"),
+        (number, blocked) => format!("{number} nodes, {blocked} of them blocked"),
+    };
+    let mut text = format!("{}\n\n", table.trim_end());
+    for Listed { node, endpoint, reason, .. } in listed {
+        if let Some(reason) = reason {
+            text += &wrap(&format!("{node} is blocked, and never contacted: {reason} ({endpoint})"), look.width);
+            text.push('\n');
+        }
+    }
+    // A list that was just fetched needs no age.
+    let age = age.filter(|age| *age >= Duration::from_secs(60));
+    let age = age.and_then(|age| SignedDuration::try_from(age).ok());
+    let age = age.map_or_else(String::new, |age| format!("; the list is from {}", ago(age)));
     let vantage = &config.vantage.id;
-    format!("{}\n\n{}\n", table.trim_end(), wrap(&format!("{counted}, seen from vantage {vantage}"), look.width))
+    text + &format!("{}\n", wrap(&format!("{counted}, seen from vantage {vantage}{age}"), look.width))
 }
 
-fn entries(node: &Node, config: &Config) -> Vec<Entry> {
+fn entries(listed: &Listed<'_>) -> Vec<Entry> {
     let known = |text: Option<&str>| Entry::new(text.unwrap_or(ABSENT), None);
-    let distance = distance(node, config).map(|km| format!("{km:.0}"));
+    let distance = listed.distance_km.map(|km| format!("{km:.0}"));
     vec![
-        Entry::new(&node.id, None),
-        Entry::new(node.listing.origin.label(), None),
-        Entry::new(node.listing.profile.label(), None),
-        known(node.listing.region.as_deref()),
-        known(node.listing.country.as_deref()),
+        Entry::new(listed.node, None),
+        Entry::new(listed.source, None),
+        Entry::new(listed.profile, None),
+        known(listed.region),
+        known(listed.country),
         known(distance.as_deref()),
-        Entry::new(counts(node), None),
-        Entry::new(&node.endpoint, None),
+        Entry::new(counts(listed), None),
+        Entry::new(listed.endpoint, None),
     ]
 }
 
 /// Where not even the narrowest table fits.
-fn paragraphs(config: &Config, look: Look) -> String {
+fn paragraphs(listed: &[Listed<'_>], look: Look) -> String {
     let mut text = String::new();
-    for node in &config.nodes {
-        let _ =
-            writeln!(text, "{}\n  {}, {}\n  {}", node.id, node.listing.profile.label(), counts(node), node.endpoint);
-        if let Some(km) = distance(node, config) {
+    for one in listed {
+        let _ = writeln!(text, "{}\n  {}, {}\n  {}", one.node, one.profile, counts(one), one.endpoint);
+        if let Some(km) = one.distance_km {
             let _ = writeln!(text, "  {km:.0} km away");
         }
     }
     wrap(&text, look.width)
 }
 
-/// `1 image, 2 videos`.
-fn counts(node: &Node) -> String {
-    let count = |kind: AssetKind| match node.assets.iter().filter(|asset| asset.kind == kind).count() {
+/// `1 image, 2 videos`, or why there are none.
+fn counts(listed: &Listed<'_>) -> String {
+    let count = |kind: AssetKind| match listed.assets.iter().filter(|asset| asset.kind == kind.label()).count() {
         0 => None,
         1 => Some(format!("1 {}", kind.label())),
         more => Some(format!("{more} {}s", kind.label())),
     };
     let counts: Vec<_> = [AssetKind::Image, AssetKind::Video].into_iter().filter_map(count).collect();
-    counts.join(", ")
-}
-
-/// Great circle, to a tenth of a kilometre: the coordinates are no better.
-fn distance(node: &Node, config: &Config) -> Option<f64> {
-    let km = node.listing.distance_km(config.vantage.location)?;
-    Some((km * 10.0).round() / 10.0)
+    match (listed.reason, listed.distributing) {
+        (Some(_), _) => "blocked".to_owned(),
+        (None, Some(false)) => "switched off".to_owned(),
+        _ if counts.is_empty() => "none".to_owned(),
+        _ => counts.join(", "),
+    }
 }
 
 /// For what is not known.

@@ -108,18 +108,7 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     root.done();
     let registries = sources.registries;
     let nodes = sources.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config {
-        vantage: vantage?,
-        probes,
-        status,
-        limits,
-        network,
-        nodes,
-        registries,
-        influxdb,
-        window,
-        archive,
-    })
+    Some(Config { vantage: vantage?, probes, status, limits, network, nodes, registries, influxdb, window, archive })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -48,15 +48,26 @@ impl<K: Copy + Ord> Queue<K> {
     /// A queue of these entries, each with its spacing and `every`, which is more than zero. First slots are spread
     /// uniformly over `every`.
     pub fn new(entries: impl IntoIterator<Item = (K, Spacing, Duration)>, now: Micros, rng: &mut impl Rng) -> Self {
-        let entries: BTreeMap<_, _> = entries
-            .into_iter()
-            .map(|(key, spacing, every)| {
-                let next = spacing::first(every, now, rng);
-                (key, Entry { spacing, every, next, state: State::Idle, last_start: None })
-            })
-            .collect();
-        let due = entries.iter().map(|(key, entry)| Reverse((entry.next.due, *key))).collect();
-        Self { entries, due, missed: 0 }
+        let mut queue = Self { entries: BTreeMap::new(), due: BinaryHeap::new(), missed: 0 };
+        for (key, spacing, every) in entries {
+            queue.insert(key, spacing, every, now, rng);
+        }
+        queue
+    }
+
+    /// Adds an entry; one with the same key is replaced. Its first slot lies anywhere within `every`.
+    pub fn insert(&mut self, key: K, spacing: Spacing, every: Duration, now: Micros, rng: &mut impl Rng) {
+        self.remove(key);
+        let next = spacing::first(every, now, rng);
+        self.due.push(Reverse((next.due, key)));
+        self.entries.insert(key, Entry { spacing, every, next, state: State::Idle, last_start: None });
+    }
+
+    /// Takes an entry out. A run of it that is under way may still be given back.
+    pub fn remove(&mut self, key: K) {
+        if self.entries.remove(&key).is_some() {
+            self.due.retain(|Reverse((_, other))| *other != key);
+        }
     }
 
     /// When the next slot is due; `None` without entries.

@@ -7,19 +7,20 @@
 use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     archive::{self, log::Writer, status::status},
     config::Config,
     deliver::{event::Drained, influx},
-    model::sample::Sample,
+    model::{sample::Sample, target::Targets},
     net::dial::{Dialer, DialerError},
     probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
     record::point::Point,
 };
 
 use super::{
+    discovery::Discovery,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
     shipping::{Reread, Shipping, take_over},
@@ -30,6 +31,7 @@ use super::{
 pub struct Pipeline {
     config: Config,
     prober: Prober,
+    targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
     inbox: Inbox,
     tasks: JoinSet<()>,
@@ -67,12 +69,18 @@ pub struct Stopped {
 }
 
 impl Pipeline {
-    /// Starts it: takes over what a killed process left, then waits for samples. `on_recorded` is told of each one once it
-    /// is in the archive; `reread` is asked for `[influxdb]` while delivery waits for a person to mend it.
+    /// Starts it: takes over what a killed process left, keeps the list of nodes current, and waits for samples.
+    /// `on_recorded` is told of each one once it is in the archive; `reread` is asked for `[influxdb]` while delivery waits
+    /// for a person to mend it.
     ///
     /// # Errors
     /// When a part cannot start; nothing is left running then.
-    pub fn start(config: &Config, on_recorded: OnRecorded, reread: Reread) -> Result<Self, StartError> {
+    pub fn start(
+        config: &Config,
+        discovery: Discovery,
+        on_recorded: OnRecorded,
+        reread: Reread,
+    ) -> Result<Self, StartError> {
         let dialer = Dialer::new(&config.network)?;
         let dir = &config.archive.dir;
         let writer = Writer::open(dir)?;
@@ -86,6 +94,8 @@ impl Pipeline {
         let mut tasks = JoinSet::new();
         let (inbox, recording) = recorder.start();
         tasks.spawn(recording);
+        let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
+        tasks.spawn(discovery.keep_current(publish, tally.clone()));
         let (stop_shipping, stopped) = tokio::sync::oneshot::channel();
         let (give_back, shipping_back) = tokio::sync::oneshot::channel();
         let at_work = (config.archive.clone(), inbox.clone(), tally.clone());
@@ -107,6 +117,7 @@ impl Pipeline {
         Ok(Self {
             config: config.clone(),
             prober,
+            targets,
             tally,
             inbox,
             tasks,
@@ -120,6 +131,12 @@ impl Pipeline {
     #[must_use]
     pub const fn prober(&self) -> &Prober {
         &self.prober
+    }
+
+    /// Whom to ask, now and from now on.
+    #[must_use]
+    pub fn targets(&self) -> watch::Receiver<Arc<Targets>> {
+        self.targets.clone()
     }
 
     /// Where transfers run.

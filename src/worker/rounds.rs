@@ -1,33 +1,34 @@
-//! When runs are made: on the schedule until told to stop, or one full round now.
+//! When runs are made: on the schedule until told to stop, or one full round now ([`once`]).
+//!
+//! Nodes come and go while a schedule runs: an entry begins when its node comes, anywhere in the probe's first `every`, and
+//! ends when it goes. A run of it that is under way then ends by itself.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-use rand::RngExt;
-use tokio::{
-    task::{self, JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
 };
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     config::Config,
-    model::{probe::Probe, target::Node, units::Micros},
-    probe::run::{Ended, Run},
+    model::{
+        probe::Probe,
+        target::{Node, Targets},
+        units::Micros,
+    },
+    probe::run::Run,
     schedule::queue::Queue,
 };
 
-use super::{
-    allowance::{Allowance, Ticket},
-    pipeline::Pipeline,
-};
+use self::runs::Runs;
+use super::pipeline::Pipeline;
 
-/// What became of the runs of a round.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Round {
-    /// Runs that were begun.
-    pub begun: usize,
-    /// Runs that the budgets, or the node's own wish, did not admit.
-    pub skipped: usize,
-}
+mod once;
+mod runs;
+
+pub use self::once::{Round, once};
 
 /// One probe against one node, again and again.
 struct Entry {
@@ -38,43 +39,20 @@ struct Entry {
 
 /// The state of the schedule.
 struct Rounds<'a> {
-    entries: Vec<Entry>,
-    queue: Queue<usize>,
+    probes: Vec<Arc<Probe>>,
+    /// A key is never used again: a run of an entry that has gone may still be under way.
+    entries: BTreeMap<u64, Entry>,
+    next_key: u64,
+    queue: Queue<u64>,
     runs: Runs<'a>,
     start: Instant,
 }
 
-/// The runs under way, each with what it was admitted for.
-struct Runs<'a> {
-    pipeline: &'a Pipeline,
-    allowance: Allowance,
-    running: JoinSet<Ended>,
-    /// By task: which entry, and its ticket.
-    tickets: HashMap<task::Id, (usize, Ticket)>,
-}
-
-/// How far each node of a round is.
-#[derive(Default)]
-struct Shares {
-    nodes: Vec<Share>,
-    /// By key of a run: the index of its node.
-    of: HashMap<usize, usize>,
-}
-
-/// One node's part of a round.
-struct Share {
-    node: Arc<str>,
-    done: usize,
-    all: usize,
-}
-
 /// Makes runs on the schedule until `stop`. Runs under way then are cut off, which is no result.
 pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
-    let start = Instant::now();
-    let entries = entries(config, |_, _| true);
-    let slots = entries.iter().enumerate().map(|(key, entry)| (key, entry.probe.spacing, entry.probe.every));
-    let queue = Queue::new(slots, Micros::ZERO, &mut rand::rng());
-    let mut rounds = Rounds { entries, queue, runs: Runs::new(pipeline, config), start };
+    let mut targets = pipeline.targets();
+    let mut rounds = Rounds::new(pipeline, config);
+    rounds.follow(&targets.borrow_and_update().clone());
     let mut stop = std::pin::pin!(stop);
     loop {
         let due = rounds.queue.next_due().map_or(FAR, Micros::as_duration);
@@ -82,78 +60,49 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
             biased;
             () = &mut stop => break,
             Some(key) = rounds.runs.next_ended() => rounds.queue.finish(key),
-            () = sleep_until(start + due) => rounds.begin_due(),
+            Ok(()) = targets.changed() => rounds.follow(&targets.borrow_and_update().clone()),
+            () = sleep_until(rounds.start + due) => rounds.begin_due(),
         }
     }
     rounds.runs.cut_off().await;
 }
 
-/// Makes every run once that the budgets admit, each at a random time within `splay`. Tells `progress` of each node how
-/// many of its runs have ended, of how many: once before the first, and again whenever one ends.
-pub async fn once(
-    pipeline: &Pipeline,
-    config: &Config,
-    splay: Duration,
-    wanted: impl Fn(&Node, &Probe) -> bool,
-    mut progress: impl FnMut(&str, usize, usize),
-    stop: impl Future<Output = ()>,
-) -> Round {
-    let mut runs = Runs::new(pipeline, config);
-    let mut round = Round::default();
-    let entries = entries(config, wanted);
-    let mut shares = Shares::default();
-    for (key, entry) in entries.into_iter().enumerate() {
-        let after = splay.mul_f64(rand::rng().random::<f64>());
-        // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
-        let turn = usize::from(rand::rng().random::<u16>());
-        let node = entry.node.id.clone();
-        let run = Run { node: entry.node, probe: entry.probe, turn, due: None, received: Arc::default() };
-        match runs.begin(key, run, after) {
-            true => {
-                round.begun += 1;
-                shares.add(key, node);
+impl<'a> Rounds<'a> {
+    fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
+        Self {
+            probes: config.probes.iter().cloned().map(Arc::new).collect(),
+            entries: BTreeMap::new(),
+            next_key: 0,
+            queue: Queue::new([], Micros::ZERO, &mut rand::rng()),
+            runs: Runs::new(pipeline, config),
+            start: Instant::now(),
+        }
+    }
+
+    /// Takes over who is to be asked from now on. Who stays keeps its slots, with what is said of it now.
+    fn follow(&mut self, targets: &Targets) {
+        let key_of = |node: &Node, probe: &Probe| (node.id.clone(), probe.name.clone());
+        let mut wanted: HashMap<_, _> =
+            pairs(&targets.nodes, &self.probes).map(|pair| (key_of(pair.0, pair.1), pair)).collect();
+        let queue = &mut self.queue;
+        self.entries.retain(|key, entry| match wanted.remove(&key_of(&entry.node, &entry.probe)) {
+            Some((node, _)) => {
+                entry.node = node.clone();
+                true
             }
-            false => round.skipped += 1,
+            None => {
+                queue.remove(*key);
+                false
+            }
+        });
+        let now = Micros::from(self.start.elapsed());
+        for (node, probe) in wanted.into_values() {
+            self.queue.insert(self.next_key, probe.spacing, probe.every, now, &mut rand::rng());
+            self.entries.insert(self.next_key, Entry { node: node.clone(), probe: probe.clone(), turns: 0 });
+            self.next_key += 1;
         }
     }
-    shares.nodes.iter().for_each(|share| progress(&share.node, 0, share.all));
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut stop => break,
-            ended = runs.next_ended() => match ended {
-                Some(key) => {
-                    let share = shares.end(key);
-                    progress(&share.node, share.done, share.all);
-                }
-                None => break,
-            },
-        }
-    }
-    runs.cut_off().await;
-    round
-}
 
-impl Shares {
-    /// A run of a node was begun. Those of one node follow each other.
-    fn add(&mut self, key: usize, node: Arc<str>) {
-        match self.nodes.last_mut().filter(|last| last.node == node) {
-            Some(last) => last.all += 1,
-            None => self.nodes.push(Share { node, done: 0, all: 1 }),
-        }
-        self.of.insert(key, self.nodes.len() - 1);
-    }
-
-    /// A run has ended.
-    fn end(&mut self, key: usize) -> &Share {
-        let share = &mut self.nodes[self.of[&key]];
-        share.done += 1;
-        share
-    }
-}
-
-impl Rounds<'_> {
     fn begin_due(&mut self) {
         let now = Micros::from(self.start.elapsed());
         let due = self.queue.pop(now, &mut rand::rng());
@@ -164,9 +113,9 @@ impl Rounds<'_> {
         self.runs.pipeline.tally().count(|counters| counters.runs_missed += missed);
     }
 
-    fn begin(&mut self, key: usize, now: Micros) {
+    fn begin(&mut self, key: u64, now: Micros) {
         let Some(intended) = self.queue.start(key, now) else { return };
-        let entry = &mut self.entries[key];
+        let Some(entry) = self.entries.get_mut(&key) else { return };
         let due = Some(self.start + intended.as_duration());
         let run = Run {
             node: entry.node.clone(),
@@ -182,74 +131,13 @@ impl Rounds<'_> {
     }
 }
 
-impl<'a> Runs<'a> {
-    fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
-        Self { pipeline, allowance: Allowance::load(config), running: JoinSet::new(), tickets: HashMap::new() }
-    }
-
-    /// Begins a run after some time, if the budgets and the node's own wish allow it.
-    fn begin(&mut self, key: usize, run: Run, after: Duration) -> bool {
-        let Some(ticket) = self.allowance.admit(&run) else {
-            tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
-            self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
-            return false;
-        };
-        self.pipeline.tally().count(|counters| counters.runs_started += 1);
-        let (prober, sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
-        let making = async move {
-            sleep(after).await;
-            run.make(&prober, sink).await
-        };
-        let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
-        self.tickets.insert(task.id(), (key, ticket));
-        true
-    }
-
-    /// Waits for a run to end, books it, and says which entry's it was; `None` when none is under way.
-    async fn next_ended(&mut self) -> Option<usize> {
-        loop {
-            let joined = self.running.join_next_with_id().await?;
-            if let Some(key) = self.settle(joined) {
-                return Some(key);
-            }
-        }
-    }
-
-    /// Ends the runs under way, which is no result of theirs.
-    async fn cut_off(&mut self) {
-        self.running.abort_all();
-        while self.next_ended().await.is_some() {}
-    }
-
-    fn settle(&mut self, joined: Result<(task::Id, Ended), JoinError>) -> Option<usize> {
-        let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let (key, ticket) = self.tickets.remove(&id)?;
-        let ended = match joined {
-            Ok((_, ended)) => Some(ended),
-            Err(error) => {
-                if !error.is_cancelled() {
-                    tracing::error!("a run ended in a bug of ours, please report it: {error}");
-                }
-                None
-            }
-        };
-        self.allowance.settle(ticket, ended);
-        Some(key)
-    }
-}
-
-/// Every probe against every node that has an asset of its kind.
-fn entries(config: &Config, wanted: impl Fn(&Node, &Probe) -> bool) -> Vec<Entry> {
-    let probes: Vec<Arc<Probe>> = config.probes.iter().cloned().map(Arc::new).collect();
-    let mut entries = Vec::new();
-    for node in config.nodes.iter().cloned().map(Arc::new) {
-        for probe in &probes {
-            if node.assets.iter().any(|asset| asset.kind == probe.kind) && wanted(&node, probe) {
-                entries.push(Entry { node: node.clone(), probe: probe.clone(), turns: 0 });
-            }
-        }
-    }
-    entries
+/// Every probe against every node that has an asset of its kind; those of one node follow each other.
+fn pairs<'t>(
+    nodes: &'t [Arc<Node>],
+    probes: &'t [Arc<Probe>],
+) -> impl Iterator<Item = (&'t Arc<Node>, &'t Arc<Probe>)> {
+    let all = nodes.iter().flat_map(move |node| probes.iter().map(move |probe| (node, probe)));
+    all.filter(|(node, probe)| node.assets.iter().any(|asset| asset.kind == probe.kind))
 }
 
 /// Nothing is due: sleep until something ends.

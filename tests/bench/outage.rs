@@ -28,7 +28,7 @@ use std::{
 use bandprobe::{
     config::check::{Input, load},
     model::{outcome::Outcome, sample::Sample},
-    worker::pipeline::Pipeline,
+    worker::{discovery::Discovery, pipeline::Pipeline},
 };
 use tokio::{
     sync::mpsc,
@@ -46,7 +46,9 @@ async fn main() {
     let input = Input { path: Path::new(&path), environment: &environment, read: &|path| fs::read(path) };
     let config = load(&input).unwrap_or_else(|problems| panic!("{problems}"));
     let told = |sample: &Sample| println!("told {}", sample.trail.asset_id.as_deref().unwrap());
-    let pipeline = Pipeline::start(&config, Box::new(move |sample, _| told(sample)), Box::new(|| Ok(None))).unwrap();
+    let discovery = Discovery::load(&config).unwrap();
+    let pipeline =
+        Pipeline::start(&config, discovery, Box::new(move |sample, _| told(sample)), Box::new(|| Ok(None))).unwrap();
     let mut sink = pipeline.sink();
     let mut commands = commands();
     let mut patience = 0;

@@ -181,3 +181,28 @@ fn a_budget_survives_a_restart_and_a_clock_that_steps_back() {
     assert_eq!(budget.admit(19_999, "a", Bytes(11)), Admission::SkipDay, "yesterday is no new day");
     let _tomorrow = go(budget.admit(20_001, "a", Bytes(100)));
 }
+
+#[test]
+fn entries_come_and_go_without_disturbing_the_others() {
+    let mut rng = StdRng::seed_from_u64(7);
+    let fixed = Spacing::Fixed { jitter: Duration::ZERO };
+    let mut queue = Queue::new([('a', fixed, EVERY)], Micros::ZERO, &mut rng);
+    let due_of_a = queue.next_due().unwrap();
+    queue.insert('b', fixed, EVERY, due_of_a, &mut rng);
+    assert_eq!(queue.pop(due_of_a, &mut rng).first(), Some(&'a'));
+    assert_eq!(queue.start('a', due_of_a), Some(due_of_a));
+    queue.finish('a');
+    let end = Micros(due_of_a.0 + Micros::from(EVERY).0 - 1);
+    assert_eq!(queue.pop(end, &mut rng), ['b'], "its first slot lies within one `every` of its coming");
+    assert!(queue.start('b', end).is_some());
+    queue.remove('b');
+    queue.finish('b');
+    for slot in 1..5 {
+        let now = Micros(due_of_a.0 + slot * Micros::from(EVERY).0);
+        assert_eq!((queue.pop(now, &mut rng), queue.start('a', now)), (vec!['a'], Some(now)), "slot {slot}");
+        queue.finish('a');
+    }
+    assert_eq!(queue.take_missed(), 0);
+    queue.remove('a');
+    assert_eq!(queue.next_due(), None);
+}

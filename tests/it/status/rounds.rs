@@ -12,7 +12,7 @@ use bandprobe::{
         availability::{Checked, State},
         target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
     },
-    worker::{availability, pipeline::Pipeline},
+    worker::{availability, discovery::Discovery, pipeline::Pipeline},
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -47,7 +47,9 @@ fn config(dir: &Path) -> Config {
 }
 
 fn start(dir: &TempDir) -> Pipeline {
-    Pipeline::start(&config(dir.path()), Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()
+    let config = config(dir.path());
+    let discovery = Discovery::load(&config).unwrap();
+    Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()
 }
 
 /// Stops the pipeline, then reads what a measurement has in the archive: each line without its latency and time.
