@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! run       which asset, which parts, in order           (the algorithm; reads as a list of steps)
+//! candidates  the order in which assets are tried        pure
 //! errand    what a transfer is sent out for              plain data
 //! transfer  one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
 //! wanted    which bytes a part means, given the size     pure
@@ -10,6 +11,7 @@
 //! gate      who may use the uplink now                   permits
 //! ```
 
+mod candidates;
 pub mod classify;
 pub mod errand;
 mod exchange;

@@ -107,7 +107,8 @@ pub async fn once(
         // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
         let turn = usize::from(rand::rng().random::<u16>());
         let node = entry.node.id.clone();
-        let run = Run { node: entry.node, probe: entry.probe, turn, due: None, received: Arc::default() };
+        let run =
+            Run { node: entry.node, probe: entry.probe, turn, remembered: None, due: None, received: Arc::default() };
         match runs.begin(key, run, after) {
             true => {
                 round.begun += 1;
@@ -172,6 +173,7 @@ impl Rounds<'_> {
             node: entry.node.clone(),
             probe: entry.probe.clone(),
             turn: entry.turns,
+            remembered: None,
             due,
             received: Arc::default(),
         };
@@ -188,8 +190,8 @@ impl<'a> Runs<'a> {
     }
 
     /// Begins a run after some time, if the budgets and the node's own wish allow it.
-    fn begin(&mut self, key: usize, run: Run, after: Duration) -> bool {
-        let Some(ticket) = self.allowance.admit(&run) else {
+    fn begin(&mut self, key: usize, mut run: Run, after: Duration) -> bool {
+        let Some(ticket) = self.allowance.admit(&mut run) else {
             tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
@@ -225,7 +227,10 @@ impl<'a> Runs<'a> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let (key, ticket) = self.tickets.remove(&id)?;
         let ended = match joined {
-            Ok((_, ended)) => Some(ended),
+            Ok((_, ended)) => {
+                self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(ended.was_left_alone));
+                Some(ended)
+            }
             Err(error) => {
                 if !error.is_cancelled() {
                     tracing::error!("a run ended in a bug of ours, please report it: {error}");
@@ -244,7 +249,7 @@ fn entries(config: &Config, wanted: impl Fn(&Node, &Probe) -> bool) -> Vec<Entry
     let mut entries = Vec::new();
     for node in config.nodes.iter().cloned().map(Arc::new) {
         for probe in &probes {
-            if node.assets.iter().any(|asset| asset.kind == probe.kind) && wanted(&node, probe) {
+            if probe.candidates(&node).next().is_some() && wanted(&node, probe) {
                 entries.push(Entry { node: node.clone(), probe: probe.clone(), turns: 0 });
             }
         }
