@@ -1,14 +1,14 @@
 //! Probing: one run of one probe against one node is a row of transfers, and each transfer becomes a sample.
 //!
 //! ```text
-//! run       which asset, which parts, in order           (the algorithm; reads as a list of steps)
-//! candidates  the order in which assets are tried        pure
-//! errand    what a transfer is sent out for              plain data
-//! transfer  one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
-//! wanted    which bytes a part means, given the size     pure
-//! verify    is the answer what was asked for?            pure
-//! classify  what a failure means                         pure
-//! gate      who may use the uplink now                   permits
+//! run         which asset, which parts, in order           (the algorithm; reads as a list of steps)
+//! candidates  in which order assets are tried              pure
+//! errand      what a transfer is sent out for              plain data
+//! transfer    one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
+//! wanted      which bytes a part means, given the size     pure
+//! verify      is the answer what was asked for?            pure
+//! classify    what a failure means                         pure
+//! gate        who may use the uplink now, or no more       permits
 //! ```
 
 mod candidates;

@@ -82,7 +82,9 @@ impl Run {
         let mut due = self.due;
         let Some(choice) = self.choose(prober, &mut due, &mut ended, &mut emit).await else { return ended };
         let (mut size, mut kept) = (choice.size, None);
-        for (index, part) in self.probe.parts.iter().enumerate() {
+        // An unchecked node is asked for what it was asked for before, held or not.
+        let mut to_count = !self.node.listing.profile.is_checked();
+        for part in &self.probe.parts {
             let Some(wanted) = Wanted::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
                     "part left out: it needs the asset's size, which the node does not tell");
@@ -102,8 +104,7 @@ impl Run {
                 ended.was_left_alone = true;
                 break;
             };
-            // An unchecked node is asked for what it was asked for before, held or not.
-            if index == 0 && !self.node.listing.profile.is_checked() {
+            if std::mem::take(&mut to_count) {
                 done.sample.count_hit();
             }
             ended.made_it_fetch |= choice.state == CacheState::Miss;

@@ -12,24 +12,24 @@ use crate::model::sample::CacheState;
 ///
 /// The first cache that held the object decides; what the ones behind it say was stored with it. One that did not hold it
 /// leaves the word to those behind it: the node's own hit is a hit, though an edge before it missed. A CDN that says nothing
-/// else gives itself away by an `age` above zero (RFC 9111 §5.1).
+/// else gives itself away by an `age` above zero (RFC 9111 §5.1); what Argus said then was stored with the object.
 #[must_use]
 pub fn cache_state(headers: &HeaderMap) -> CacheState {
+    let edge = [of(headers, "cf-cache-status"), cache_status(headers), of(headers, "x-cache-status")];
+    let node = of(headers, "x-cache");
+    let is_silent = edge.iter().all(|said| *said == CacheState::Unknown);
+    if is_silent && has_age(headers) && (node == CacheState::Unknown || is_of_argus(headers)) {
+        return CacheState::Hit;
+    }
     let mut missed = false;
-    for said in
-        [of(headers, "cf-cache-status"), cache_status(headers), of(headers, "x-cache-status"), of(headers, "x-cache")]
-    {
+    for said in edge.into_iter().chain([node]) {
         match said {
             CacheState::Unknown => {}
             CacheState::Miss => missed = true,
             CacheState::Hit | CacheState::Pending => return said,
         }
     }
-    match missed {
-        true => CacheState::Miss,
-        false if has_age(headers) => CacheState::Hit,
-        false => CacheState::Unknown,
-    }
+    if missed { CacheState::Miss } else { CacheState::Unknown }
 }
 
 /// What a header of one word a cache says. Of a chain (`MISS, HIT`, or several headers) the last is nearest to us; one that
@@ -38,6 +38,13 @@ fn of(headers: &HeaderMap, name: &'static str) -> CacheState {
     let all = headers.get_all(HeaderName::from_static(name));
     let words = all.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|text| text.rsplit(','));
     words.map(word).find(|state| *state != CacheState::Unknown).unwrap_or_default()
+}
+
+/// Argus writes one word in lower case, and never an `age`.
+fn is_of_argus(headers: &HeaderMap) -> bool {
+    let words = [CacheState::Hit, CacheState::Pending, CacheState::Miss].map(CacheState::label);
+    let mut all = headers.get_all(HeaderName::from_static("x-cache")).iter();
+    all.all(|value| words.iter().any(|word| value == word))
 }
 
 /// `hit`, `Hit from cloudfront`, `TCP_MEM_HIT from a23…`, `RefreshHit from cloudfront`, `EXPIRED`, `DYNAMIC`.
@@ -223,6 +230,17 @@ mod tests {
             check(&[("via", "1.1 varnish"), ("age", age)], state);
         }
         check(&[("via", "1.1 varnish")], Unknown);
+        for (node, age, state) in [
+            ("miss", "9", Hit),
+            ("pending", "9", Hit),
+            ("miss", "0", Miss),
+            ("MISS", "9", Miss),
+            ("HIT, MISS", "9", Miss),
+            ("Miss from cloudfront", "9", Miss),
+        ] {
+            check(&[("x-cache", node), ("age", age)], state);
+        }
+        check(&[("x-cache-status", "MISS"), ("x-cache", "miss"), ("age", "9")], Miss);
     }
 
     #[test]
