@@ -2,7 +2,7 @@
 
 use super::{
     super::{HttpChoice, file::Document},
-    source::{Nodes, Placed},
+    source::{Placed, Sources},
 };
 use crate::model::{
     probe::{CachePolicy, Extent, Part, Probe},
@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// Refuses parts beyond the assets that they are asked of, and nodes that cannot speak the wanted HTTP.
-pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, http: HttpChoice) {
+pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, http: HttpChoice) {
     for placed in &nodes.nodes {
         if http == HttpChoice::Http2 && placed.node.endpoint.as_url().scheme() == "http" {
             let message = format!("`{}` has no TLS, and `network.http` is `2`, which needs it", placed.node.endpoint);
@@ -30,12 +30,12 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, ht
 }
 
 /// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
-pub(super) fn can_miss(probe: &Probe, nodes: &Nodes) -> bool {
+pub(super) fn can_miss(probe: &Probe, nodes: &Sources) -> bool {
     probe.cache == CachePolicy::Hit || is_asked_for(probe, nodes)
 }
 
 /// Does any node have an asset for this probe?
-pub(super) fn is_asked_for(probe: &Probe, nodes: &Nodes) -> bool {
+pub(super) fn is_asked_for(probe: &Probe, nodes: &Sources) -> bool {
     nodes.nodes.iter().any(|placed| probe.candidates(&placed.node).next().is_some())
 }
 
