@@ -60,6 +60,8 @@ pub struct Limits {
     pub bytes_per_day: Bytes,
     /// Download budget of this worker per node and UTC day.
     pub bytes_per_node_per_day: Bytes,
+    /// Objects that each node is made to fetch, per UTC day, by probes that measure misses.
+    pub cold_fetches_per_node_per_day: u64,
     /// Heavy transfers at once.
     pub heavy_transfers: usize,
     /// Light transfers at once.

@@ -1,17 +1,19 @@
 //! Probing: one run of one probe against one node is a row of transfers, and each transfer becomes a sample.
 //!
 //! ```text
-//! run       which asset, which parts, in order           (the algorithm; reads as a list of steps)
-//! errand    what a transfer is sent out for              plain data
-//! transfer  one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
-//! wanted    which bytes a part means, given the size     pure
-//! verify    is the answer what was asked for?            pure
-//! classify  what a failure means                         pure
-//! gate      who may use the uplink now                   permits
-//! status    how a node fares                             no transfer: it leaves an answer, not a sample
-//! suspicion is it rather our own vantage?                shared by those two
+//! run         which asset, which parts, in order           (the algorithm; reads as a list of steps)
+//! candidates  in which order assets are tried              pure
+//! errand      what a transfer is sent out for              plain data
+//! transfer    one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
+//! wanted      which bytes a part means, given the size     pure
+//! verify      is the answer what was asked for?            pure
+//! classify    what a failure means                         pure
+//! gate        who may use the uplink now, or no more       permits
+//! status      how a node fares                             no transfer: it leaves an answer, not a sample
+//! suspicion   is it rather our own vantage?                shared by those two
 //! ```
 
+mod candidates;
 pub mod classify;
 pub mod errand;
 mod exchange;

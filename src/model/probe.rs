@@ -2,7 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{target::AssetKind, units::Bytes};
+use super::{
+    target::{Asset, AssetKind, Node, Profile},
+    units::Bytes,
+};
+
+/// No node is made to fetch an object larger than this.
+pub const MAX_COLD_OBJECT: Bytes = Bytes(1 << 20);
 
 /// One question asked of every node on a schedule: a file in `probes/`.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,10 +85,14 @@ pub enum Weight {
 /// Which of a node's assets of the wanted kind a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
-    /// Always the same one while it exists, so that trends compare like with like.
+    /// The one measured last while it is there, so that trends compare like with like.
     Sticky,
     /// The next one each time.
     Rotate,
+    /// Any one each time.
+    Random,
+    /// As sticky, of those alone that the user named.
+    Fixed,
 }
 
 /// Which cache states a probe measures.
@@ -164,6 +174,28 @@ impl Default for Deadlines {
     fn default() -> Self {
         let five = Duration::from_secs(5);
         Self { dns: five, connect: five, tls: five, headers: five, body: Duration::from_secs(20), stall: five }
+    }
+}
+
+impl Probe {
+    /// The assets of a node that a run may take. Argus alone says that it does not hold one, so misses are measured there and
+    /// nowhere else, of small objects.
+    pub fn candidates<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Asset> + use<'n> {
+        let (kind, named_alone) = (self.kind, self.pick == Pick::Fixed);
+        let is_cold = self.cache == CachePolicy::Miss;
+        let can_miss = node.listing.profile == Profile::Argus;
+        node.assets.iter().filter(move |asset| {
+            let is_small = asset.size.is_none_or(|size| size <= MAX_COLD_OBJECT);
+            asset.kind == kind && (asset.fixed || !named_alone) && (!is_cold || (can_miss && is_small))
+        })
+    }
+}
+
+impl Pick {
+    /// Does it come back to the asset of the run before?
+    #[must_use]
+    pub const fn is_sticky(self) -> bool {
+        matches!(self, Self::Sticky | Self::Fixed)
     }
 }
 

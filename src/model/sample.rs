@@ -46,6 +46,9 @@ pub struct Sample {
     pub intervals: Vec<BitRate>,
     /// How the body arrived, of a failed transfer too; for pictures, and in no point.
     pub curve: Option<Curve>,
+    /// Did the node hold the asset? Only of a transfer whose asset was *not* chosen for being held, so that the share of
+    /// the ones is the hit ratio; `None` of all others, and where the node did not say.
+    pub hit: Option<bool>,
     /// Reasons for distrust.
     pub flags: Flags,
     /// Great-circle distance from vantage to node.
@@ -178,6 +181,11 @@ impl Sample {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.outcome.is_ok() && !self.flags.invalidate()
+    }
+
+    /// Counts it for the hit ratio, if it ended ok: its asset was not chosen for being held.
+    pub fn count_hit(&mut self) {
+        self.hit = self.labels.cache.is_hit().filter(|_| self.outcome.is_ok());
     }
 
     /// wait − path rtt, never below zero: time beyond the TCP endpoint, the node's own or, behind a CDN's edge, its

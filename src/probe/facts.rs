@@ -107,7 +107,7 @@ impl Facts {
         self.cache = verify::cache_state(&head.headers);
         self.server = text(&SERVER);
         self.data_source = text(&X_DATA_SOURCE);
-        self.retry_after = verify::retry_after(&head.headers);
+        self.retry_after = verify::retry_after(&head.headers, Timestamp::now());
         if ![checked, self.cache].contains(&CacheState::Unknown) && checked != self.cache {
             self.flags.raise(Flag::CacheChanged);
         }
@@ -141,6 +141,7 @@ impl Facts {
             rates: judgement.rates,
             intervals: judgement.intervals,
             curve: self.timeline.and_then(Timeline::into_curve),
+            hit: None,
             flags: self.flags,
             distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,

@@ -12,13 +12,19 @@ use crate::model::{
     flag::Flags,
     outcome::Outcome,
     phase::Phases,
-    probe::{CachePolicy, PartName, Pick, Probe, Weight},
+    probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
     sample::{CacheState, Labels, Path, Rates, Sample, Trail},
-    target::{Asset, Node},
+    target::{Asset, Node, Profile},
     units::{Bytes, Micros},
 };
 
-use super::{Prober, errand::Errand, transfer::Done, wanted::Wanted};
+use super::{
+    Prober,
+    candidates::{Candidate, ordered},
+    errand::Errand,
+    transfer::Done,
+    wanted::Wanted,
+};
 
 /// A run to be made.
 #[derive(Clone, Debug)]
@@ -27,8 +33,10 @@ pub struct Run {
     pub node: Arc<Node>,
     /// What to ask.
     pub probe: Arc<Probe>,
-    /// How many runs of this probe against this node went before: what `rotate` turns by.
+    /// How many runs of this probe against this node went before: which of the assets has its turn.
     pub turn: usize,
+    /// What the run before has settled on, maybe one that the node's list no longer has.
+    pub remembered: Option<Asset>,
     /// When it was due; `None` when nothing was scheduled.
     pub due: Option<Instant>,
     /// Body bytes downloaded so far: known even of a run that is cut off.
@@ -36,10 +44,28 @@ pub struct Run {
 }
 
 /// How a run ended, for those who plan the next one. Its results went out as samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
     /// The node limits us: no downloads from it for so long.
     pub leave_alone: Option<Duration>,
+    /// The node was to be left alone by the time that it was the run's turn: the rest of the run, or all, was not made.
+    pub was_left_alone: bool,
+    /// What the next run of this probe against this node should come back to.
+    pub settled: Settled,
+    /// It asked for an object that the node did not hold.
+    pub made_it_fetch: bool,
+}
+
+/// What became of the asset to come back to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing was learned of it: it stays what it is.
+    #[default]
+    Kept,
+    /// This one was measured.
+    On(Asset),
+    /// It is gone, or the node does not hold it now, nor any other that was tried.
+    Forgotten,
 }
 
 /// An asset that a run has settled on, and what is known of it.
@@ -47,15 +73,17 @@ struct Choice<'a> {
     asset: &'a Asset,
     size: Option<Bytes>,
     state: CacheState,
-    due: Option<Instant>,
 }
 
 impl Run {
     /// Makes the run. Every transfer that was attempted goes to `emit` as it ends.
     pub async fn make(&self, prober: &Prober, mut emit: impl FnMut(Sample) + Send) -> Ended {
         let mut ended = Ended::default();
-        let Some(choice) = self.choose(prober, &mut ended, &mut emit).await else { return ended };
-        let (mut size, mut due, mut kept) = (choice.size, choice.due, None);
+        let mut due = self.due;
+        let Some(choice) = self.choose(prober, &mut due, &mut ended, &mut emit).await else { return ended };
+        let (mut size, mut kept) = (choice.size, None);
+        // An unchecked node is asked for what it was asked for before, held or not.
+        let mut to_count = !self.node.listing.profile.is_checked();
         for part in &self.probe.parts {
             let Some(wanted) = Wanted::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
@@ -72,7 +100,17 @@ impl Run {
                 due,
                 ..self.errand(choice.asset, &url)
             };
-            let done = errand.run(prober, kept.take()).await;
+            let Some(mut done) = errand.run_unless_left_alone(prober, kept.take()).await else {
+                ended.was_left_alone = true;
+                break;
+            };
+            if std::mem::take(&mut to_count) {
+                done.sample.count_hit();
+            }
+            ended.made_it_fetch |= choice.state == CacheState::Miss;
+            if is_gone(&done.sample) {
+                ended.settled = Settled::Forgotten;
+            }
             let ok = done.sample.outcome.is_ok();
             (size, kept, due) = (done.size, ended.note(done, &mut emit), self.due.map(|_| Instant::now()));
             if !ok {
@@ -82,48 +120,63 @@ impl Run {
         ended
     }
 
-    /// The first candidate whose cache state the probe measures. A node that tells nothing is measured as it is.
+    /// The first candidate in a cache state that the probe measures. A node that tells nothing is measured as it is. The drawn
+    /// candidate is checked in any case.
     async fn choose(
         &self,
         prober: &Prober,
+        due: &mut Option<Instant>,
         ended: &mut Ended,
         emit: &mut (impl FnMut(Sample) + Send),
     ) -> Option<Choice<'_>> {
-        let mut due = self.due;
-        let mut any_other_state = None;
-        for asset in self.candidates() {
-            if !self.node.listing.profile.is_checked() {
-                return Some(Choice { asset, size: asset.size, state: CacheState::Unknown, due });
+        let candidates = ordered(&self.probe, &self.node, self.remembered.as_ref(), self.turn, &mut rand::rng());
+        let is_sticky = self.probe.cache == CachePolicy::Hit;
+        if !self.node.listing.profile.is_checked() {
+            let asset = candidates.first()?.asset;
+            ended.settled = Settled::On(asset.clone());
+            return Some(Choice { asset, size: asset.size, state: CacheState::Unknown });
+        }
+        let mut to_draw = candidates.iter().any(|candidate| candidate.drawn);
+        let (mut found, mut any_other_state) = (None, None);
+        for (index, Candidate { asset, drawn }) in candidates.into_iter().take(MAX_CANDIDATES).enumerate() {
+            if found.is_some() && !to_draw {
+                break;
             }
             let url = self.node.asset_url(asset);
-            let done = Errand { due, ..self.errand(asset, &url) }.run(prober, None).await;
-            due = self.due.map(|_| Instant::now());
+            let check = Errand { due: *due, ..self.errand(asset, &url) };
+            let Some(mut done) = check.run_unless_left_alone(prober, None).await else {
+                ended.was_left_alone = true;
+                return None;
+            };
+            if drawn {
+                done.sample.count_hit();
+                to_draw = false;
+            }
+            *due = self.due.map(|_| Instant::now());
             let (outcome, state, size) = (done.sample.outcome, done.sample.labels.cache, done.size);
-            let answered = done.sample.status.is_some();
+            let (is_answered, is_gone) = (done.sample.status.is_some(), is_gone(&done.sample));
             ended.note(done, emit);
             match outcome {
-                Outcome::Ok if measures(self.probe.cache, state) => return Some(Choice { asset, size, state, due }),
+                Outcome::Ok if measures(self.probe.cache, self.node.listing.profile, state, size) => {
+                    found.get_or_insert(Choice { asset, size, state });
+                }
                 Outcome::Ok => any_other_state = Some((asset, state)),
                 Outcome::RateLimited => return None,
-                _ if !answered => break,
+                // What did not answer for one asset will hardly do so for the next.
+                _ if !is_answered && found.is_none() => break,
                 _ => {}
             }
+            if is_sticky && index == 0 && found.is_none() && (outcome.is_ok() || is_gone) {
+                ended.settled = Settled::Forgotten;
+            }
         }
-        if let Some((asset, state)) = any_other_state {
-            emit(self.not_measured(prober, asset, state));
+        match (&found, any_other_state) {
+            (Some(choice), _) if is_sticky => ended.settled = Settled::On(choice.asset.clone()),
+            (None, Some((asset, state))) if is_sticky => emit(self.not_measured(prober, asset, state)),
+            // That nothing is missing is no failure of anybody's.
+            _ => {}
         }
-        None
-    }
-
-    /// The node's assets of the probe's kind, in the order in which they are tried.
-    fn candidates(&self) -> impl Iterator<Item = &Asset> {
-        let fitting: Vec<_> = self.node.assets.iter().filter(|asset| asset.kind == self.probe.kind).collect();
-        let skip = match self.probe.pick {
-            Pick::Sticky => 0,
-            Pick::Rotate => self.turn % fitting.len().max(1),
-        };
-        let count = fitting.len();
-        fitting.into_iter().cycle().skip(skip).take(count.min(MAX_CANDIDATES))
+        found
     }
 
     /// The check of an asset; parts differ from it in few fields.
@@ -173,6 +226,7 @@ impl Run {
             rates: Rates::default(),
             intervals: vec![],
             curve: None,
+            hit: None,
             flags: Flags::NONE,
             distance_km: self.node.listing.distance_km(prober.vantage.location),
             path: Path::default(),
@@ -184,30 +238,33 @@ impl Run {
 impl Ended {
     /// Takes what matters beyond the sample, sends the sample out, and hands the connection on.
     fn note(&mut self, done: Done, emit: &mut impl FnMut(Sample)) -> Option<crate::net::http::Connection> {
-        if done.sample.outcome == Outcome::RateLimited {
-            self.leave_alone = Some(done.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST));
-        }
+        self.leave_alone = done.leave_alone.or(self.leave_alone);
         emit(done.sample);
         done.connection
     }
 }
 
-/// Does a probe of this policy measure an asset in this state?
-const fn measures(policy: CachePolicy, state: CacheState) -> bool {
+/// Does a probe of this policy measure an asset in this state, of this size, of a node of this profile?
+fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Bytes>) -> bool {
+    // A storage node holds what it serves, whatever a proxy before it says.
+    let holds_all = profile == Profile::Colossus;
     match policy {
-        CachePolicy::Hit => matches!(state, CacheState::Hit | CacheState::Unknown),
-        CachePolicy::Miss => matches!(state, CacheState::Miss),
+        CachePolicy::Hit => holds_all || matches!(state, CacheState::Hit | CacheState::Unknown),
+        CachePolicy::Miss => {
+            !holds_all && state == CacheState::Miss && size.is_some_and(|size| size <= MAX_COLD_OBJECT)
+        }
     }
 }
 
-/// How many assets are checked in search of a cached one.
-const MAX_CANDIDATES: usize = 3;
+/// Does the node serve it no more? Unknown to it, gone for good, or another's to serve.
+fn is_gone(sample: &Sample) -> bool {
+    matches!(sample.status, Some(404 | 410 | 421))
+}
+
+/// How many assets are checked in search of one to measure.
+pub const MAX_CANDIDATES: usize = 5;
 /// Whole assets beyond this are no sample images.
 const MAX_WHOLE: u64 = 16 << 20;
-/// A node that limits us is left alone at least so long.
-const LEAVE_ALONE: Duration = Duration::from_secs(600);
-/// However long it asks for: a node cannot take itself off the list for ever.
-const LEAVE_ALONE_AT_MOST: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
 mod tests {
@@ -216,9 +273,18 @@ mod tests {
     #[test]
     fn hit_pending_and_miss_are_never_mixed() {
         use CacheState::{Hit, Miss, Pending, Unknown};
-        for (policy, measured) in [(CachePolicy::Hit, &[Hit, Unknown][..]), (CachePolicy::Miss, &[Miss])] {
+        let small = Some(MAX_COLD_OBJECT);
+        for (policy, profile, size, measured) in [
+            (CachePolicy::Hit, Profile::Argus, None, &[Hit, Unknown][..]),
+            (CachePolicy::Hit, Profile::Colossus, None, &[Hit, Pending, Miss, Unknown]),
+            (CachePolicy::Miss, Profile::Argus, small, &[Miss]),
+            (CachePolicy::Miss, Profile::Argus, small.map(|size| Bytes(size.0 + 1)), &[]),
+            (CachePolicy::Miss, Profile::Argus, None, &[]),
+            (CachePolicy::Miss, Profile::Colossus, small, &[]),
+        ] {
             for state in [Hit, Pending, Miss, Unknown] {
-                assert_eq!(measures(policy, state), measured.contains(&state), "{policy:?} {state:?}");
+                let is_measured = measures(policy, profile, state, size);
+                assert_eq!(is_measured, measured.contains(&state), "{policy:?} {profile:?} {size:?} {state:?}");
             }
         }
     }

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::{
     model::{
         flag::Flag,
+        outcome::Outcome,
         sample::{Conn, Sample},
         units::{Bytes, Micros},
     },
@@ -18,6 +19,7 @@ use super::{
     errand::{Errand, Failed},
     exchange::exchange,
     facts::Facts,
+    gate::Permit,
 };
 
 /// A finished transfer.
@@ -28,14 +30,24 @@ pub struct Done {
     pub size: Option<Bytes>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<Connection>,
-    /// A node that limits us wants to be left alone so long.
-    pub retry_after: Option<Duration>,
+    /// The node limits us: no downloads from it for so long. The gate turns others away already.
+    pub leave_alone: Option<Duration>,
 }
 
 impl Errand<'_> {
     /// Runs it, on `kept` when that is given and still usable. Waiting for the permit is lateness, not latency.
-    pub async fn run(&self, prober: &Prober, mut kept: Option<Connection>) -> Done {
+    pub async fn run(&self, prober: &Prober, kept: Option<Connection>) -> Done {
         let permit = prober.gate.acquire(self.weight, &self.node.id).await;
+        self.run_with(permit, prober, kept).await
+    }
+
+    /// Runs it, unless the node is to be left alone when its turn has come: then nothing is asked.
+    pub async fn run_unless_left_alone(&self, prober: &Prober, kept: Option<Connection>) -> Option<Done> {
+        let permit = prober.gate.acquire_unless_left_alone(self.weight, &self.node.id).await?;
+        Some(self.run_with(permit, prober, kept).await)
+    }
+
+    async fn run_with(&self, permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> Done {
         let lateness = self.due.map_or(Micros::ZERO, |due| Instant::now().saturating_duration_since(due).into());
         let mut reconnected = false;
         if let Some(connection) = &mut kept
@@ -64,15 +76,30 @@ impl Errand<'_> {
             if permit.was_concurrent(meter.last_activity()) {
                 facts.flags.raise(Flag::Concurrent);
             }
+            let leave_alone = leave_alone(&ended, &facts);
+            if let Some(wait) = leave_alone {
+                prober.gate.leave_alone(&self.node.id, wait);
+            }
             drop(permit);
-            return conclude(self, prober, facts, ended);
+            return conclude(self, prober, facts, ended, leave_alone);
         }
     }
 }
 
-fn conclude(errand: &Errand<'_>, prober: &Prober, facts: Facts, ended: Result<Option<Connection>, Failed>) -> Done {
+/// How long a node that limits us is to be left alone.
+fn leave_alone(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
+    let limited = matches!(ended, Err(failed) if failed.outcome == Outcome::RateLimited);
+    limited.then(|| facts.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST))
+}
+
+fn conclude(
+    errand: &Errand<'_>,
+    prober: &Prober,
+    facts: Facts,
+    ended: Result<Option<Connection>, Failed>,
+    leave_alone: Option<Duration>,
+) -> Done {
     let size = facts.size;
-    let retry_after = facts.retry_after;
     let (connection, failed) = match ended {
         Ok(connection) => (connection, None),
         Err(failed) => (None, Some(failed)),
@@ -81,5 +108,10 @@ fn conclude(errand: &Errand<'_>, prober: &Prober, facts: Facts, ended: Result<Op
     if !sample.outcome.is_ok() && prober.suspicion.is_raised() {
         sample.flags.raise(Flag::VantageSuspect);
     }
-    Done { sample, size, connection, retry_after }
+    Done { sample, size, connection, leave_alone }
 }
+
+/// A node that limits us is left alone at least so long.
+const LEAVE_ALONE: Duration = Duration::from_secs(600);
+/// However long it asks for: a node cannot take itself off the list for ever.
+const LEAVE_ALONE_AT_MOST: Duration = Duration::from_secs(86_400);

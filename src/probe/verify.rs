@@ -1,16 +1,18 @@
 //! Is the answer what was asked for? Checked, never assumed: status, range, size, type, encoding.
 
-use std::time::Duration;
-
 use http::{
     HeaderMap, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER},
 };
 use serde::Deserialize;
 
-use crate::model::{outcome::Outcome, sample::CacheState, target::AssetKind, units::Bytes};
+use crate::model::{outcome::Outcome, target::AssetKind, units::Bytes};
 
+pub use self::{cache::cache_state, retry::retry_after};
 use super::wanted::Wanted;
+
+mod cache;
+mod retry;
 
 /// What a response head promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,27 +83,6 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
         _ => body.and_then(message).map(|message| format!(": {message}")),
     };
     Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
-}
-
-/// How long a node that limits us wants to be left alone, when it says so in seconds (RFC 9110 §10.2.3).
-#[must_use]
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    text(headers, &RETRY_AFTER)?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// What the node says of its cache: Argus writes `hit`, `pending`, `miss`, others `HIT`, `Hit from cloudfront`. Of a chain of
-/// caches (`MISS, HIT`) the last one is nearest to us.
-#[must_use]
-pub fn cache_state(headers: &HeaderMap) -> CacheState {
-    const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
-    let said = text(headers, &X_CACHE).unwrap_or_default().to_ascii_lowercase();
-    let nearest = said.rsplit(',').next().unwrap_or_default().trim();
-    match nearest.split(|c: char| !c.is_ascii_alphanumeric()).next() {
-        Some("hit") => CacheState::Hit,
-        Some("pending") => CacheState::Pending,
-        Some("miss") => CacheState::Miss,
-        _ => CacheState::Unknown,
-    }
 }
 
 /// A header as text, cut to a length that a field can hold; `None` when absent or not printable ASCII.
@@ -273,23 +254,5 @@ mod tests {
         }
         let busy = headers(&[("retry-after", "120")]);
         assert_eq!(refused(StatusCode::SERVICE_UNAVAILABLE, &busy, None).outcome, Outcome::RateLimited);
-        assert_eq!(retry_after(&busy), Some(Duration::from_secs(120)));
-    }
-
-    #[test]
-    fn cache_states_are_read_in_every_spelling() {
-        for (said, state) in [
-            ("hit", CacheState::Hit),
-            ("HIT", CacheState::Hit),
-            ("Hit from cloudfront", CacheState::Hit),
-            ("pending", CacheState::Pending),
-            ("miss", CacheState::Miss),
-            ("MISS, MISS", CacheState::Miss),
-            ("MISS, HIT", CacheState::Hit),
-            ("whatever", CacheState::Unknown),
-            ("", CacheState::Unknown),
-        ] {
-            assert_eq!(cache_state(&headers(&[("x-cache", said)])), state, "{said}");
-        }
     }
 }

@@ -23,7 +23,7 @@ pub fn transfer(sample: &Sample) -> Point {
     point.integer(schema::VALID, Some(u64::from(sample.is_valid())));
     point.integer(schema::LATENESS, Some(sample.lateness.0));
     point.integer(schema::METHOD, Some(METHOD.unsigned_abs()));
-    point.integer(schema::HIT, sample.labels.cache.is_hit().map(u64::from));
+    point.integer(schema::HIT, sample.hit.map(u64::from));
     phases(sample, &mut point);
     point.integer(schema::BYTES, sample.bytes);
     point.integer(schema::EXPECTED_BYTES, sample.expected_bytes);

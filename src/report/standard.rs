@@ -53,7 +53,7 @@ pub struct Row {
     pub ttfb: Percentiles<Micros>,
     /// Video starts with a valid rate.
     pub goodput: Percentiles<BitRate>,
-    /// Good checks that told of the cache.
+    /// Good transfers that told of the cache, of assets that were not chosen for being held: mostly checks.
     pub checks: u64,
     /// Those of them that were hits.
     pub hits: u64,
@@ -160,13 +160,13 @@ impl Group {
         }
         let check = point.part == Some(PartName::Check);
         self.downloads += u64::from(!check);
+        // It stands only where the asset was not chosen for being held; a CDN says it with the download itself.
+        self.checks += u64::from(!failed && point.hit.is_some());
+        self.hits += u64::from(!failed && point.hit == Some(true));
         if failed {
             self.attempts += 1;
             *self.failed.entry(point.outcome).or_default() += 1;
-        } else if check {
-            self.checks += u64::from(point.hit.is_some());
-            self.hits += u64::from(point.hit == Some(true));
-        } else {
+        } else if !check {
             self.attempts += 1;
             self.ok += 1;
             self.add_download(point);

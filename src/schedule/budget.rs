@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::cold::ColdFetches;
 use crate::model::{
     probe::Probe,
     target::{Asset, AssetKind, Node},
     units::Bytes,
 };
+
+mod cold;
 
 /// What an image of unknown size is taken to have: thumbnails have 6 to 46 kB.
 pub const ASSUMED_IMAGE: Bytes = Bytes(32_000);
@@ -73,17 +76,11 @@ pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     Bytes(parts.fold(0, u64::saturating_add))
 }
 
-/// The assets of a node that a run of this probe may take.
-pub fn candidates<'n>(probe: &Probe, node: &'n Node) -> impl Iterator<Item = &'n Asset> {
-    let kind = probe.kind;
-    node.assets.iter().filter(move |asset| asset.kind == kind)
-}
-
 /// What a run of this probe against this node may download at the most, whichever asset it takes; `None` when the node has
 /// none for it.
 #[must_use]
 pub fn planned_at_most(probe: &Probe, node: &Node) -> Option<Bytes> {
-    candidates(probe, node).map(|asset| planned_bytes(probe, asset)).max()
+    probe.candidates(node).map(|asset| planned_bytes(probe, asset)).max()
 }
 
 impl Budget {

@@ -9,11 +9,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use crate::{
     config::Config,
     model::{
-        probe::{PartName, Probe, Weight},
-        target::{Asset, Node},
+        probe::{CachePolicy, PartName, Probe, Weight},
+        target::{Asset, Node, Profile},
         units::{BitRate, Bytes},
     },
-    schedule::budget::{candidates, planned_bytes},
+    probe::run::MAX_CANDIDATES,
+    schedule::budget::planned_bytes,
 };
 
 mod misfit;
@@ -61,6 +62,9 @@ pub struct Plan {
     pub series: u64,
     /// What the points take in the archive.
     pub archived: Bytes,
+    /// How often the node that is asked most would be made to fetch an object, if its limit allowed all; `None` when no probe
+    /// measures misses there.
+    pub cold_fetches_per_node: Option<f64>,
     /// Nodes with images of unknown size, whose size is assumed.
     pub assumed_images: usize,
     /// What does not fit, and what to change.
@@ -78,6 +82,8 @@ pub struct ProbePlan {
     pub nodes: usize,
     /// Runs against all of them, a day.
     pub runs: f64,
+    /// HEAD requests of one run at the most, where it finds what it looks for.
+    pub checks_per_run: usize,
     /// Downloads of one run.
     pub transfers_per_run: usize,
     /// Downloaded by one run at the most.
@@ -104,6 +110,7 @@ struct Pair {
     runs: f64,
     bytes_per_run: Bytes,
     heavy_bytes_per_run: Bytes,
+    checks_per_run: usize,
     points: f64,
     series: u64,
 }
@@ -112,7 +119,7 @@ impl Plan {
     /// Reckons the cost of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let pairs = |probe: &'_ Probe, node: &'_ Node| Pair::of(probe, node, config.window);
+        let pairs = |probe: &'_ Probe, node: &'_ Node| Pair::of(probe, node, config);
         let probes: Vec<_> = config.probes.iter().map(|probe| ProbePlan::of(probe, config)).collect();
         let nodes: Vec<_> = config.nodes.iter().map(|node| NodePlan::of(node, config)).collect();
         let all: Vec<Pair> =
@@ -129,6 +136,7 @@ impl Plan {
             points,
             archived: bytes(points * POINT_BYTES),
             series: 1 + all.iter().map(|pair| pair.series).sum::<u64>(),
+            cold_fetches_per_node: cold_fetches(config),
             assumed_images: config.nodes.iter().filter(|node| is_assumed(node, config)).count(),
             misfits: Vec::new(),
             probes,
@@ -147,12 +155,13 @@ impl Plan {
 
 impl ProbePlan {
     fn of(probe: &Probe, config: &Config) -> Self {
-        let pairs: Vec<_> = config.nodes.iter().filter_map(|node| Pair::of(probe, node, config.window)).collect();
+        let pairs: Vec<_> = config.nodes.iter().filter_map(|node| Pair::of(probe, node, config)).collect();
         Self {
             name: Arc::clone(&probe.name),
             every: probe.every,
             nodes: pairs.len(),
             runs: pairs.iter().map(|pair| pair.runs).sum(),
+            checks_per_run: pairs.iter().map(|pair| pair.checks_per_run).max().unwrap_or_default(),
             transfers_per_run: probe.parts.len(),
             bytes_per_run: pairs.iter().map(|pair| pair.bytes_per_run).max().unwrap_or_default(),
             bytes: bytes(pairs.iter().map(|pair| pair.runs * pair.bytes_per_run.0 as f64).sum()),
@@ -162,7 +171,7 @@ impl ProbePlan {
 
 impl NodePlan {
     fn of(node: &Node, config: &Config) -> Self {
-        let pairs: Vec<_> = config.probes.iter().filter_map(|probe| Pair::of(probe, node, config.window)).collect();
+        let pairs: Vec<_> = config.probes.iter().filter_map(|probe| Pair::of(probe, node, config)).collect();
         let a_day: f64 = pairs.iter().map(|pair| pair.runs * pair.bytes_per_run.0 as f64).sum();
         Self {
             id: Arc::clone(&node.id),
@@ -175,23 +184,50 @@ impl NodePlan {
 
 impl Pair {
     /// `None` when the node has no asset for the probe.
-    fn of(probe: &Probe, node: &Node, window: Duration) -> Option<Self> {
-        let asset = candidates(probe, node).max_by_key(|asset| planned_bytes(probe, asset))?;
+    fn of(probe: &Probe, node: &Node, config: &Config) -> Option<Self> {
+        let asset = probe.candidates(node).max_by_key(|asset| planned_bytes(probe, asset))?;
         let bytes_per_run = planned_bytes(probe, asset);
-        let runs = per_day(probe.every);
-        let check = u64::from(node.listing.profile.is_checked());
+        let runs = match probe.cache {
+            CachePolicy::Hit => per_day(probe.every),
+            CachePolicy::Miss => per_day(probe.every).min(config.limits.cold_fetches_per_node_per_day as f64),
+        };
+        let checks_per_run = checks(probe, node);
+        // All checks of a run have the same tags while all is well.
+        let check = u64::from(checks_per_run > 0);
         let transfers = labels(probe, asset);
         let window_series = transfers.iter().map(|(_, _, metrics)| metrics).sum::<u64>() + check * CHECK_METRICS;
         // A window without a run leaves no point.
-        let window_points = window_series as f64 * runs.min(per_day(window));
+        let window_points = window_series as f64 * runs.min(per_day(config.window));
         Some(Self {
             runs,
             bytes_per_run,
             heavy_bytes_per_run: if probe.weight == Weight::Heavy { bytes_per_run } else { Bytes(0) },
-            points: runs * (probe.parts.len() as f64 + check as f64) + window_points,
+            checks_per_run,
+            points: runs * (probe.parts.len() as f64 + checks_per_run as f64) + window_points,
             series: transfers.len() as u64 + check + window_series,
         })
     }
+}
+
+/// HEAD requests of a run at the most: that of the preferred asset and that of the drawn one. In search of a miss, where all
+/// is cached, as many as are ever made.
+fn checks(probe: &Probe, node: &Node) -> usize {
+    let most = match (node.listing.profile, probe.cache) {
+        (Profile::Http, _) => 0,
+        (_, CachePolicy::Miss) => MAX_CANDIDATES,
+        (Profile::Argus, CachePolicy::Hit) if probe.pick.is_sticky() => 2,
+        (Profile::Argus | Profile::Colossus, CachePolicy::Hit) => 1,
+    };
+    probe.candidates(node).take(most).count()
+}
+
+/// Fetches a day that the node would see for which most are planned.
+fn cold_fetches(config: &Config) -> Option<f64> {
+    let of_node = |node: &Node| {
+        let cold = config.probes.iter().filter(|probe| probe.cache == CachePolicy::Miss);
+        cold.filter(|probe| probe.candidates(node).next().is_some()).map(|probe| per_day(probe.every)).sum::<f64>()
+    };
+    config.nodes.iter().map(of_node).filter(|fetches| *fetches > 0.0).max_by(f64::total_cmp)
 }
 
 /// The sets of tags that the transfers of a run have: part, whether the connection is warm, number of window metrics.
@@ -206,7 +242,7 @@ fn labels(probe: &Probe, asset: &Asset) -> BTreeSet<(PartName, bool, u64)> {
 fn is_assumed(node: &Node, config: &Config) -> bool {
     config.probes.iter().any(|probe| {
         let asks_whole = probe.parts.iter().any(|part| part.extent.bytes().is_none());
-        asks_whole && candidates(probe, node).any(|asset| asset.size.is_none())
+        asks_whole && probe.candidates(node).any(|asset| asset.size.is_none())
     })
 }
 
@@ -220,115 +256,4 @@ fn bytes(sum: f64) -> Bytes {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::BTreeMap, path::Path};
-
-    use super::*;
-    use crate::config::check::{Input, load};
-
-    /// An http node with both kinds, the image of unknown size, and an argus node with an image alone.
-    const TWO_NODES: &str = r#"
-vantage.id = "here"
-source = [{ kind = "static", nodes = [
-    { id = "n1", endpoint = "http://n1.example/", assets = [
-        { kind = "image", path = "/1.webp" }, { kind = "video", path = "/1.mp4", size = "100 MB" } ] },
-    { id = "n2", endpoint = "http://n2.example/", profile = "argus", assets = [
-        { kind = "image", id = "7", size = "20 kB" } ] },
-] }]
-"#;
-
-    fn config(more: &str) -> Config {
-        let text = format!("{TWO_NODES}{more}");
-        let read = |_: &Path| Ok(text.clone().into_bytes());
-        load(&Input { path: Path::new("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
-    }
-
-    #[test]
-    fn costs_are_those_reckoned_by_hand() {
-        let plan = Plan::of(&config(""));
-        // Images 2 × 288 and videos 24 a day. A video run is 6 MiB + 256 KiB + 1 MiB.
-        assert!((plan.runs - 600.0).abs() < 1e-9, "{}", plan.runs);
-        let [image, video] = plan.probes.as_slice() else { panic!("{:?}", plan.probes) };
-        assert_eq!((image.bytes_per_run, image.bytes), (Bytes(64_000), Bytes(288 * 64_000 + 288 * 40_000)));
-        assert_eq!((video.bytes_per_run, video.bytes), (Bytes(7_602_176), Bytes(24 * 7_602_176)));
-        assert_eq!((image.nodes, video.nodes, video.transfers_per_run), (2, 1, 3));
-        assert_eq!(plan.bytes, Bytes(212_404_224));
-        let nodes: Vec<_> = plan.nodes.iter().map(|node| (&*node.id, node.bytes, node.bytes_per_month)).collect();
-        let expected = [
-            ("n1", Bytes(200_884_224), Bytes(200_884_224 * 30 * 10)),
-            ("n2", Bytes(11_520_000), Bytes(11_520_000 * 30 * 10)),
-        ];
-        assert_eq!(nodes, expected);
-        // 7,602,176 bytes at 20 Mbit/s take 3.0408704 s.
-        assert!((plan.heavy_minutes_per_hour - 3.040_870_4 / 60.0).abs() < 1e-9, "{}", plan.heavy_minutes_per_hour);
-        // Transfers: 288 × 2, 288 × (2 + check), 24 × 3. Windows, 24 a day: 2 × 5, 2 × 5 + 4, 7 + 5 + 7. Worker: 1440.
-        let points = 288.0 * 5.0 + 24.0 * 3.0 + 24.0 * (10.0 + 14.0 + 19.0) + 1_440.0;
-        assert!((plan.points - points).abs() < 1e-9, "{}", plan.points);
-        assert_eq!(plan.series, (2 + 10) + (3 + 14) + (3 + 19) + 1);
-        assert_eq!((plan.assumed_images, plan.fits()), (1, true));
-    }
-
-    #[test]
-    fn a_window_without_a_run_leaves_no_point() {
-        let config = config("record.window = \"1m\"\n");
-        let points = 288.0 * 5.0 + 24.0 * 3.0 + 288.0 * (10.0 + 14.0) + 24.0 * 19.0 + 1_440.0;
-        assert!((Plan::of(&config).points - points).abs() < 1e-9);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_said_with_what_to_change() {
-        let check = |more: &str, expected: &[&str]| {
-            let said: Vec<_> = Plan::of(&config(more)).misfits.iter().map(ToString::to_string).collect();
-            assert_eq!(said, expected, "{more}");
-        };
-        check("limits.bytes-per-day = \"213 MB\"", &[]);
-        // Videos take 182.452 of 212.404 MB, so 60.048 MB are left for them.
-        check(
-            "limits.bytes-per-day = \"90 MB\"",
-            &["212 MB a day are over `limits.bytes-per-day`, 90.0 MB: runs will be skipped each day before it ends; \
-               give probe `video` an `every` at least 3.1 times as long, or raise the limit"],
-        );
-        check(
-            "limits.bytes-per-node-per-day = \"7 MB\"",
-            &[
-                "201 MB a day from `n1`, the most of 2 nodes, are over `limits.bytes-per-node-per-day`, 7.00 MB: runs will \
-                 be skipped each day before it ends; measure less often, or raise the limit",
-                "one run of probe `video` takes 7.60 MB, over `limits.bytes-per-node-per-day`, 7.00 MB: it will never run; \
-                 raise the limit, or use a probe of your own with fewer `bytes`",
-            ],
-        );
-        // 3.04 s at 20 Mbit/s are 60.8 s at 1 Mbit/s, once an hour; at 10 kbit/s 101.4 minutes.
-        check("vantage.uplink = \"1 Mbit/s\"", &[]);
-        check(
-            "vantage.uplink = \"10 kbit/s\"",
-            &[
-                "heavy transfers take 101 minutes an hour at 10.0 kbit/s: there are 60 of them, so runs will be missed; give \
-               heavy probes an `every` at least 1.7 times as long, or measure fewer nodes here",
-            ],
-        );
-    }
-
-    #[test]
-    fn a_plan_reads_like_this() {
-        let text = check_text(Path::new("etc/b.toml"), &config(""));
-        let expected = "\
-etc/b.toml has no problems.
-
-vantage here: results are written to bandprobe-data and stay there, because there is no [influxdb]
-probe image: every 5m, 2 transfers and up to 64.0 kB a run; against 2 nodes 576 runs and up to 30.0 MB a day
-probe video: every 1h, 3 transfers and up to 7.60 MB a run; against 1 node 24 runs and up to 182 MB a day
-node n1: 312 runs and up to 201 MB a day; 60.3 GB a month from all 10 vantages
-node n2: 288 runs and up to 11.5 MB a day; 3.46 GB a month from all 10 vantages
-downloads: 600 runs and up to 212 MB of 5.00 GB a day
-uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
-database: up to 3,984 points a day in 52 series while all is well
-archive: about 2.59 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 772 days in 2.00 GB
-assumed: 32.0 kB for images whose size is not given (1 node)
-
-The plan fits its limits.
-";
-        assert_eq!(text, expected);
-        let tight = check_text(Path::new("b.toml"), &config("limits.bytes-per-day = \"90 MB\""));
-        assert!(tight.contains("\nThe plan does not fit its limits:\n- 212 MB a day are over"), "{tight}");
-    }
-}
+mod tests;

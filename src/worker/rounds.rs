@@ -121,6 +121,7 @@ impl<'a> Rounds<'a> {
             node: entry.node.clone(),
             probe: entry.probe.clone(),
             turn: entry.turns,
+            remembered: None,
             due,
             received: Arc::default(),
         };
@@ -131,13 +132,13 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Every probe against every node that has an asset of its kind; those of one node follow each other.
+/// Every probe against every node that has an asset for it; those of one node follow each other.
 fn pairs<'t>(
     nodes: &'t [Arc<Node>],
     probes: &'t [Arc<Probe>],
 ) -> impl Iterator<Item = (&'t Arc<Node>, &'t Arc<Probe>)> {
     let all = nodes.iter().flat_map(move |node| probes.iter().map(move |probe| (node, probe)));
-    all.filter(|(node, probe)| node.assets.iter().any(|asset| asset.kind == probe.kind))
+    all.filter(|(node, probe)| probe.candidates(node).next().is_some())
 }
 
 /// Nothing is due: sleep until something ends.

@@ -349,6 +349,7 @@ mod tests {
             vantages: 1,
             bytes_per_day: Bytes(1),
             bytes_per_node_per_day: Bytes(1),
+            cold_fetches_per_node_per_day: 1,
             heavy_transfers: 1,
             light_transfers: 1,
             transfers_per_node: 1,

@@ -24,6 +24,7 @@ use url::Url;
 mod faults;
 mod guard;
 mod names;
+mod planning;
 mod requests;
 mod reuse;
 mod runs;
@@ -52,6 +53,7 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
         vantages: 1,
         bytes_per_day: Bytes(u64::MAX),
         bytes_per_node_per_day: Bytes(u64::MAX),
+        cold_fetches_per_node_per_day: 1,
         heavy_transfers: heavy,
         light_transfers: light,
         transfers_per_node: per_node,

@@ -64,7 +64,9 @@ fn check(node: &str, nanoseconds: i64, cache: CacheState) -> Sample {
         labels.part = Some(PartName::Check);
         labels.cache = cache;
     });
-    Sample { labels, bytes: None, rates: Rates::default(), ..sample }
+    let mut check = Sample { labels, bytes: None, rates: Rates::default(), ..sample };
+    check.count_hit();
+    check
 }
 
 fn start(node: &str, nanoseconds: i64, goodput: u64) -> Sample {

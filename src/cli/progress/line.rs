@@ -196,6 +196,7 @@ mod tests {
             rates: Rates { goodput: goodput.map(BitRate), ..Rates::default() },
             intervals: vec![],
             curve: None,
+            hit: None,
             flags: Flags::NONE,
             distance_km: None,
             path: Path::default(),

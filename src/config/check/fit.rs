@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::{
     probe::{CachePolicy, Extent, Part, Probe, StatusProbe},
-    target::{Asset, AssetKind, Node, Profile},
+    target::{Asset, AssetKind},
     units::Bytes,
 };
 
@@ -40,14 +40,12 @@ pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>
 
 /// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
 pub(super) fn can_miss(probe: &Probe, nodes: &Sources) -> bool {
-    let has_asset = |node: &Node| node.assets.iter().any(|asset| asset.kind == probe.kind);
-    probe.cache == CachePolicy::Hit
-        || nodes.nodes.iter().any(|placed| placed.node.listing.profile == Profile::Argus && has_asset(&placed.node))
+    probe.cache == CachePolicy::Hit || is_asked_for(probe, nodes)
 }
 
-/// Does any node have an asset of this kind?
-pub(super) fn is_asked_for(kind: AssetKind, nodes: &Sources) -> bool {
-    nodes.nodes.iter().flat_map(|placed| &placed.node.assets).any(|asset| asset.kind == kind)
+/// Does any node have an asset for this probe?
+pub(super) fn is_asked_for(probe: &Probe, nodes: &Sources) -> bool {
+    nodes.nodes.iter().any(|placed| probe.candidates(&placed.node).next().is_some())
 }
 
 fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(String, &'static str)> {

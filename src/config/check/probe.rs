@@ -18,11 +18,14 @@ use crate::model::{
 };
 
 /// The probes that are compiled in.
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("image", include_str!("../../../probes/image.toml")),
     ("video", include_str!("../../../probes/video.toml")),
     ("status", include_str!("../../../probes/status.toml")),
+    ("cold-cache", include_str!("../../../probes/cold-cache.toml")),
 ];
+/// Those that run only where they are named: they cost the nodes more than their downloads.
+const ONLY_BY_NAME: [&str; 1] = ["cold-cache"];
 pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
 /// Why `jitter` is at most `every`.
@@ -80,6 +83,11 @@ pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|(name, _)| *name)
 }
 
+/// The names of those that run where none are named.
+pub(super) fn default_names() -> impl Iterator<Item = &'static str> {
+    shipped_names().filter(|name| !ONLY_BY_NAME.contains(name))
+}
+
 /// The probe behind one entry of `schedule.probes`: a shipped name, or the path of a file.
 pub(super) fn load(
     input: &Input<'_>,
@@ -94,7 +102,10 @@ pub(super) fn load(
     if !entry.contains('/') && !entry.ends_with(".toml") {
         let hint = match nearest(entry, shipped_names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "shipped: image, video, status; a file of your own is a path such as `./mine.toml`".to_owned(),
+            None => {
+                let names: Vec<_> = shipped_names().collect();
+                format!("shipped: {}; a file of your own is a path such as `./mine.toml`", names.join(", "))
+            }
         };
         return Err(refuse(format!("`{entry}` is no shipped probe"), Some(hint)));
     }
@@ -138,16 +149,20 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
     let spacing = spacing(&root, every, inherited);
     let default_weight = if kind == Some(AssetKind::Video) { Weight::Heavy } else { Weight::Light };
     let weight = root.choice("weight", &[("light", Weight::Light), ("heavy", Weight::Heavy)]).unwrap_or(default_weight);
-    let pick = pick(&root, kind);
-    let parts = parts(&root);
     let cache = root.choice("cache", &[("hit", CachePolicy::Hit), ("miss", CachePolicy::Miss)]);
+    let cache = cache.unwrap_or(CachePolicy::Hit);
+    let pick = pick(&root, kind, cache);
+    let parts = parts(&root);
+    if cache == CachePolicy::Miss && kind == Some(AssetKind::Video) {
+        let message = "a node fetches the whole of what it misses, so misses are measured with images alone";
+        root.refuse_with("cache", message, "say `kind = \"image\"`, or `cache = \"hit\"`");
+    }
     let deadlines = deadlines(&root, inherited.deadlines);
     if weight == Weight::Light && parts.iter().any(|part| part.extent.bytes() >= Some(RATED_FROM)) {
         let message = "a light probe cannot have parts of 1 MiB and more: others run beside it and spoil its rate";
         root.refuse_with("weight", message, "say `weight = \"heavy\"`, or make the parts smaller");
     }
     root.done();
-    let cache = cache.unwrap_or(CachePolicy::Hit);
     Some(Probe { name: Arc::from(name), kind: kind?, every, spacing, weight, pick, parts, cache, deadlines })
 }
 
@@ -177,7 +192,9 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
     Spacing::Fixed { jitter }
 }
 
-fn pick(root: &Section<'_>, kind: Option<AssetKind>) -> Pick {
+fn pick(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> Pick {
+    const PICKS: [(&str, Pick); 4] =
+        [("sticky", Pick::Sticky), ("rotate", Pick::Rotate), ("random", Pick::Random), ("fixed", Pick::Fixed)];
     let asset = root.section("asset");
     let wanted = asset.choice("kind", &source::KINDS);
     if let (Some(kind), Some(wanted)) = (kind, wanted)
@@ -188,9 +205,13 @@ fn pick(root: &Section<'_>, kind: Option<AssetKind>) -> Pick {
             format!("a probe of kind `{}` cannot download assets of kind `{}`", kind.label(), wanted.label()),
         );
     }
-    let pick = asset.choice("pick", &[("sticky", Pick::Sticky), ("rotate", Pick::Rotate)]).unwrap_or(Pick::Sticky);
+    let pick = asset.choice("pick", &PICKS);
+    if cache == CachePolicy::Miss && pick.is_some_and(Pick::is_sticky) {
+        let message = "what was fetched because it was missing is not missing again";
+        asset.refuse_with("pick", message, "say `pick = \"random\"`, or `rotate`");
+    }
     asset.done();
-    pick
+    pick.unwrap_or(if cache == CachePolicy::Miss { Pick::Random } else { Pick::Sticky })
 }
 
 fn parts(root: &Section<'_>) -> Vec<Part> {

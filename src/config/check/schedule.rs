@@ -44,7 +44,7 @@ pub(super) fn probes(
     let written = entries(&schedule);
     let is_default = written.is_none();
     let place = schedule.place("probes");
-    let shipped = || probe::shipped_names().map(|name| Entry { probe: name.into(), every: None, place: place.clone() });
+    let shipped = || probe::default_names().map(|name| Entry { probe: name.into(), every: None, place: place.clone() });
     let entries = written.unwrap_or_else(|| shipped().collect());
     schedule.done();
     let mut found = Found::default();
@@ -107,7 +107,7 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
         let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
         return Some((message, "other nodes do not say what they hold: leave it out".to_owned()));
     }
-    if !fit::is_asked_for(probe.kind, nodes) {
+    if !fit::is_asked_for(probe, nodes) {
         let message = format!("no node has an asset of kind `{}` for probe `{name}`", probe.kind.label());
         return Some((message, format!("add one to a node, or leave `{name}` out")));
     }

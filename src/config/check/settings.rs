@@ -30,6 +30,9 @@ const ARCHIVE_SYNC: Duration = Duration::from_secs(10);
 const MAX_RESOLVERS: usize = 8;
 const MAX_NETWORKS: usize = 64;
 const MAX_CONTACT_CHARS: usize = 200;
+const COLD_FETCHES: u64 = 4;
+/// Once in 15 minutes: more would be no rare probe.
+const MAX_COLD_FETCHES: u64 = 96;
 const DNS_PORT: u16 = 53;
 
 pub(super) fn vantage(section: Section<'_>) -> Option<Vantage> {
@@ -56,6 +59,9 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
         vantages: section.whole("vantages", 1..=1_000).unwrap_or(10),
         bytes_per_day: section.size("bytes-per-day").unwrap_or(Bytes(5_000_000_000)),
         bytes_per_node_per_day: section.size("bytes-per-node-per-day").unwrap_or(Bytes(300_000_000)),
+        cold_fetches_per_node_per_day: section
+            .whole("cold-fetches-per-node-per-day", 1..=MAX_COLD_FETCHES)
+            .unwrap_or(COLD_FETCHES),
         heavy_transfers: at_once("heavy-transfers", 16, 1),
         light_transfers: at_once("light-transfers", 256, 8),
         transfers_per_node: at_once("transfers-per-node", 16, 1),

@@ -10,6 +10,7 @@ fn gate() -> Gate {
         vantages: 1,
         bytes_per_day: Bytes(0),
         bytes_per_node_per_day: Bytes(0),
+        cold_fetches_per_node_per_day: 0,
         heavy_transfers: 1,
         light_transfers: 1,
         transfers_per_node: 1,

@@ -34,6 +34,7 @@ pub(super) fn all(plan: &Plan, config: &Config) -> Vec<Misfit> {
     misfits.extend(day(plan, config));
     misfits.extend(node(plan, config));
     misfits.extend(config.probes.iter().filter_map(|probe| run(probe, config)));
+    misfits.extend(cold(plan, config));
     misfits.extend(heavy(plan, config));
     misfits
 }
@@ -71,11 +72,26 @@ fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
     let limits = &config.limits;
     let (limit, key) =
         (limits.bytes_per_day, "bytes-per-day").min((limits.bytes_per_node_per_day, "bytes-per-node-per-day"));
-    let assets = config.nodes.iter().flat_map(|node| &node.assets).filter(|asset| asset.kind == probe.kind);
+    let assets = config.nodes.iter().flat_map(|node| probe.candidates(node));
     let most = assets.map(|asset| planned_bytes(probe, asset)).max()?;
     (most > limit).then(|| Misfit {
         what: format!("one run of probe `{}` takes {most}, over `limits.{key}`, {limit}", probe.name),
         change: "it will never run; raise the limit, or use a probe of your own with fewer `bytes`".to_owned(),
+    })
+}
+
+fn cold(plan: &Plan, config: &Config) -> Option<Misfit> {
+    let limit = config.limits.cold_fetches_per_node_per_day;
+    let fetches = plan.cold_fetches_per_node.filter(|fetches| *fetches > limit as f64)?;
+    Some(Misfit {
+        what: format!(
+            "{fetches:.0} cold fetches a day from one node are over `limits.cold-fetches-per-node-per-day`, {limit}"
+        ),
+        change: format!(
+            "runs will be skipped each day before it ends; give probes with `cache = \"miss\"` an `every` at least {:.1} times \
+             as long, or raise the limit",
+            (fetches / limit as f64 * 10.0).ceil() / 10.0
+        ),
     })
 }
 

@@ -62,17 +62,18 @@ impl Text<'_> {
         for probe in &self.plan.probes {
             let (transfers, nodes) = (counted(probe.transfers_per_run, "transfer"), counted(probe.nodes, "node"));
             let every = spelled(probe.every);
-            write!(f, "probe {}: every {every}, {transfers} and up to {} a run; ", probe.name, probe.bytes_per_run)?;
+            write!(f, "probe {}: every {every}, ", probe.name)?;
+            if probe.checks_per_run > 0 {
+                write!(f, "up to {}, ", counted(probe.checks_per_run, "check"))?;
+            }
+            write!(f, "{transfers} and up to {} a run; ", probe.bytes_per_run)?;
             writeln!(f, "against {nodes} {} runs and up to {} a day", grouped(probe.runs), probe.bytes)?;
         }
         Ok(())
     }
 
     fn nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let vantages = match self.config.limits.vantages {
-            1 => "this one vantage".to_owned(),
-            number => format!("all {number} vantages"),
-        };
+        let vantages = self.vantages();
         let mut nodes: Vec<_> = self.plan.nodes.iter().collect();
         nodes.sort_by_key(|node| std::cmp::Reverse(node.bytes));
         for node in nodes.iter().take(MAX_NODES) {
@@ -93,6 +94,13 @@ impl Text<'_> {
         }
     }
 
+    fn vantages(&self) -> String {
+        match self.config.limits.vantages {
+            1 => "this one vantage".to_owned(),
+            number => format!("all {number} vantages"),
+        }
+    }
+
     fn totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (plan, limits) = (self.plan, &self.config.limits);
         let minutes = 60 * limits.heavy_transfers;
@@ -103,6 +111,17 @@ impl Text<'_> {
             plan.bytes,
             limits.bytes_per_day
         )?;
+        if let Some(fetches) = plan.cold_fetches_per_node {
+            let limit = limits.cold_fetches_per_node_per_day;
+            let fetches = fetches.min(limit as f64);
+            let all = grouped(fetches * limits.vantages as f64);
+            let vantages = self.vantages();
+            writeln!(
+                f,
+                "cold fetches: up to {} of {limit} a day from one node; {all} from {vantages}",
+                grouped(fetches)
+            )?;
+        }
         let heavy = plan.heavy_minutes_per_hour;
         writeln!(f, "uplink: heavy transfers take {heavy:.1} of {minutes} minutes an hour at {}", plan.rate)?;
         let points = grouped(plan.points);

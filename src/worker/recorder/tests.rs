@@ -71,6 +71,7 @@ pub(super) fn sample(number: u64) -> Sample {
         rates: Rates::default(),
         intervals: vec![],
         curve: None,
+        hit: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path::default(),

@@ -58,7 +58,14 @@ pub async fn once(
         let after = splay.mul_f64(rand::rng().random::<f64>());
         // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
         let turn = usize::from(rand::rng().random::<u16>());
-        let run = Run { node: node.clone(), probe: probe.clone(), turn, due: None, received: Arc::default() };
+        let run = Run {
+            node: node.clone(),
+            probe: probe.clone(),
+            turn,
+            remembered: None,
+            due: None,
+            received: Arc::default(),
+        };
         match runs.begin(key, run, after) {
             true => {
                 round.begun += 1;

@@ -31,8 +31,8 @@ impl<'a> Runs<'a> {
     }
 
     /// Begins a run after some time, if the budgets and the node's own wish allow it.
-    pub(super) fn begin(&mut self, key: u64, run: Run, after: Duration) -> bool {
-        let Some(ticket) = self.allowance.admit(&run) else {
+    pub(super) fn begin(&mut self, key: u64, mut run: Run, after: Duration) -> bool {
+        let Some(ticket) = self.allowance.admit(&mut run) else {
             tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
@@ -68,7 +68,10 @@ impl<'a> Runs<'a> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let (key, ticket) = self.tickets.remove(&id)?;
         let ended = match joined {
-            Ok((_, ended)) => Some(ended),
+            Ok((_, ended)) => {
+                self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(ended.was_left_alone));
+                Some(ended)
+            }
             Err(error) => {
                 if !error.is_cancelled() {
                     tracing::error!("a run ended in a bug of ours, please report it: {error}");

@@ -37,7 +37,7 @@ fn targets() -> Vec<Expectation> {
         of("Best node by goodput/A", video_start, BY_NODE, &[("median", GOODPUT), ("n", Count("goodput_bps"))]),
         Expectation {
             outer: Some(lowest),
-            ..of("Node with the lowest hit ratio/A", check, BY_NODE, &[("share", Mean("hit"))])
+            ..of("Node with the lowest hit ratio/A", drawn, BY_NODE, &[("share", Mean("hit"))])
         },
         Expectation { outer: Some(one("silent", |a, b| a + b)), ..silent },
         Expectation { outer: Some(one("max", f64::max)), ..waiting },
@@ -66,7 +66,7 @@ fn nodes() -> Vec<Expectation> {
                 ("goodput_n", Count("goodput_bps")),
             ],
         ),
-        of("Nodes/D", check, BY_NODE, &[("hits", Mean("hit")), ("checks", Count("hit"))]),
+        of("Nodes/D", drawn, BY_NODE, &[("hits", Mean("hit")), ("checks", Count("hit"))]),
     ]
 }
 
@@ -148,7 +148,7 @@ fn reasons() -> Vec<Expectation> {
         timed(of("Path round trip p50/A", warm_image, BY_NODE, &[("percentile", Percentile("rtt_us", 50.0))])),
         timed(of("Failures by outcome/A", failure, &["outcome"], &[("count", Count("ok"))])),
         of("Failures by node/A", failure, BY_OUTCOME, &[("failures", Count("ok"))]),
-        timed(of("Hit ratio of checks/A", check, BY_NODE, &[("mean", Mean("hit"))])),
+        timed(of("Hit ratio of checks/A", drawn, BY_NODE, &[("mean", Mean("hit"))])),
         of("Not charged to the nodes/A", ours, BY_OUTCOME, &[("by_outcome", Count("ok"))]),
         of(
             "Not charged to the nodes/B",
@@ -235,8 +235,8 @@ fn charged(point: &Point) -> bool {
     good(point) || failure(point)
 }
 
-fn check(point: &Point) -> bool {
-    !failed(point) && point.tag("part") == "check"
+fn drawn(point: &Point) -> bool {
+    !failed(point) && point.field("hit").is_some()
 }
 
 fn held(point: &Point) -> bool {

@@ -178,6 +178,7 @@ fn check(node: &str, cache: CacheState) -> Sample {
     changed(image(node, 0, 30_000), |sample| {
         sample.labels.part = Some(PartName::Check);
         sample.labels.cache = cache;
+        sample.count_hit();
         sample.bytes = None;
         sample.rates = Rates::default();
     })

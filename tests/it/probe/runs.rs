@@ -13,7 +13,7 @@ use bandprobe::{
         target::{Asset, AssetKind, Node},
         units::{Bytes, Micros},
     },
-    probe::run::{Ended, Run},
+    probe::run::{Ended, Run, Settled},
 };
 
 use super::{Plan, assert_consistent, network, prober};
@@ -41,7 +41,14 @@ fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
 /// One run, its samples in order.
 async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, Ended) {
     let received = Arc::default();
-    let run = Run { node: Arc::new(node.clone()), probe: Arc::new(probe.clone()), turn: 0, due: None, received };
+    let run = Run {
+        node: Arc::new(node.clone()),
+        probe: Arc::new(probe.clone()),
+        turn: 0,
+        remembered: None,
+        due: None,
+        received,
+    };
     let mut samples = vec![];
     let ended = run.make(&prober(&network(ca)), |sample| samples.push(sample)).await;
     for sample in samples.iter().filter(|sample| sample.outcome != Outcome::NotCached) {
@@ -127,7 +134,7 @@ async fn a_miss_is_told_and_never_fetched() {
         assert_eq!(rows(&samples), [row(PartName::Check, Conn::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]);
         assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Miss));
         assert_eq!(samples[1].phases.total(), Micros::ZERO);
-        assert_eq!(ended, Ended::default());
+        assert_eq!(ended, Ended { settled: Settled::Forgotten, ..Ended::default() });
     }
     node.assets.push(image(IMAGE_ID));
     let (samples, _) = run(None, &node, &probe).await;
@@ -186,7 +193,13 @@ async fn a_node_that_limits_us_is_left_alone() {
         ("429 Too Many Requests", "", 600),
         ("429 Too Many Requests", "retry-after: 30\r\n", 600),
         ("503 Service Unavailable", "retry-after: 1800\r\n", 1_800),
-        ("429 Too Many Requests", "retry-after: Fri, 31 Dec 2049 23:59:59 GMT\r\n", 600),
+        ("429 Too Many Requests", "retry-after: Fri, 31 Dec 2049 23:59:59 GMT\r\n", 86_400),
+        (
+            "503 Service Unavailable",
+            "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 09:49:37 GMT\r\n",
+            3_600,
+        ),
+        ("429 Too Many Requests", "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 600),
         ("429 Too Many Requests", "retry-after: 18446744073709551615\r\n", 86_400),
     ] {
         let answer = format!("HTTP/1.1 {status}\r\n{retry_after}content-length: 0\r\n\r\n");

@@ -1,0 +1,136 @@
+//! Who is granted, who waits, who has gone.
+
+use std::{pin::pin, task::Poll};
+
+use super::*;
+use crate::model::units::Bytes;
+
+fn gate(heavy: usize, light: usize, per_node: usize) -> Gate {
+    Gate::new(&Limits {
+        vantages: 1,
+        bytes_per_day: Bytes(1),
+        bytes_per_node_per_day: Bytes(1),
+        cold_fetches_per_node_per_day: 1,
+        heavy_transfers: heavy,
+        light_transfers: light,
+        transfers_per_node: per_node,
+    })
+}
+
+/// Polls once: is the permit there already?
+async fn now(future: impl Future<Output = Permit>) -> Option<Permit> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(permit) => Poll::Ready(Some(permit)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_heavy_transfer_is_alone() {
+    let gate = gate(1, 2, 9);
+    let [a, b, c] = ["a", "b", "c"].map(Arc::from);
+    let light = gate.acquire(Weight::Light, &a).await;
+    let mut heavy = Box::pin(gate.acquire(Weight::Heavy, &b));
+    assert!(now(&mut heavy).await.is_none(), "a light one runs");
+    assert!(now(gate.acquire(Weight::Light, &c)).await.is_none(), "a heavy one waits first");
+    assert!(!gate.has_heavy(), "it waits");
+    drop(light);
+    let heavy = now(heavy).await.expect("its turn");
+    assert!(gate.has_heavy());
+    assert!(now(gate.acquire(Weight::Light, &c)).await.is_none());
+    assert!(now(gate.acquire(Weight::Heavy, &c)).await.is_none());
+    assert!(!heavy.was_concurrent(Instant::now()));
+    drop(heavy);
+    let first = now(gate.acquire(Weight::Light, &a)).await;
+    let second = now(gate.acquire(Weight::Light, &b)).await;
+    assert!(first.is_some() && second.is_some());
+    assert!(now(gate.acquire(Weight::Light, &c)).await.is_none(), "two light ones at most");
+}
+
+#[tokio::test]
+async fn a_busy_node_holds_back_only_its_own() {
+    let gate = gate(1, 8, 1);
+    let [a, b] = ["a", "b"].map(Arc::from);
+    let _one = gate.acquire(Weight::Light, &a).await;
+    let mut same = Box::pin(gate.acquire(Weight::Light, &a));
+    assert!(now(&mut same).await.is_none());
+    assert!(now(gate.acquire(Weight::Light, &b)).await.is_some());
+}
+
+#[tokio::test]
+async fn a_crowd_that_has_gone_is_passed_over() {
+    let gate = gate(1, 8, 1);
+    let [a, b] = ["a", "b"].map(Arc::from);
+    let held = gate.acquire(Weight::Light, &a).await;
+    let mut crowd: Vec<_> = (0..6_000).map(|_| Box::pin(gate.acquire(Weight::Light, &a))).collect();
+    for waiting in &mut crowd {
+        assert!(now(waiting).await.is_none());
+    }
+    let mut heavy = Box::pin(gate.acquire(Weight::Heavy, &b));
+    assert!(now(&mut heavy).await.is_none());
+    drop(crowd);
+    drop(held);
+    assert!(now(heavy).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_transfer_lends_its_share() {
+    let gate = gate(1, 8, 1);
+    let [a, b] = ["a", "b"].map(Arc::from);
+    let hanging = gate.acquire(Weight::Heavy, &a).await;
+    let started = Instant::now();
+    let other = tokio::select! {
+        () = hanging.lend_when_idle(|| started) => unreachable!("never returns"),
+        other = gate.acquire(Weight::Heavy, &b) => other,
+    };
+    assert_eq!(started.elapsed(), IDLE);
+    assert!(now(gate.acquire(Weight::Light, &a)).await.is_none(), "the hanging node itself is left alone");
+    assert!(
+        !hanging.was_concurrent(started) && !other.was_concurrent(Instant::now()),
+        "no byte moved beside the other"
+    );
+    drop((hanging, other));
+    assert!(!gate.acquire(Weight::Heavy, &a).await.was_concurrent(Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transfer_that_flows_again_beside_another_marks_both() {
+    let gate = gate(1, 8, 1);
+    let [a, b] = ["a", "b"].map(Arc::from);
+    let hanging = gate.acquire(Weight::Heavy, &a).await;
+    let last_byte = std::cell::Cell::new(Instant::now());
+    let other = tokio::select! {
+        () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+        other = gate.acquire(Weight::Heavy, &b) => other,
+    };
+    let half_a_second = sleep(Duration::from_millis(500));
+    tokio::select! {
+        () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+        () = half_a_second => last_byte.set(Instant::now()),
+    }
+    assert!(hanging.was_concurrent(last_byte.get()) && other.was_concurrent(Instant::now()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_node_that_is_left_alone_by_then_gets_nothing() {
+    let gate = gate(1, 8, 1);
+    let [a, b] = ["a", "b"].map(Arc::from);
+    let held = gate.acquire(Weight::Light, &a).await;
+    let mut waiting = [0; 3].map(|_| Box::pin(gate.acquire_unless_left_alone(Weight::Light, &a)));
+    for waiting in &mut waiting {
+        assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
+    }
+    gate.leave_alone(&a, Duration::from_secs(600));
+    gate.leave_alone(&a, Duration::from_secs(60));
+    drop(held);
+    for waiting in waiting {
+        assert!(waiting.await.is_none(), "the longer time holds");
+    }
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &b).await.is_some());
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &a).await.is_none());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &a).await.is_some());
+}

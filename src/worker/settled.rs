@@ -1,0 +1,245 @@
+//! Which asset each probe has settled on at each node, so that the next run comes back to it, over restarts too.
+//!
+//! A hint: without it a run begins with the first asset of the list. Of two processes on one archive, the one that writes
+//! last is remembered.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::{
+    archive::state,
+    model::{
+        probe::Probe,
+        target::{Asset, AssetKind, Node},
+        units::Bytes,
+    },
+    probe::run::Settled,
+};
+
+/// The assets by node and probe. Written once a minute at the most, and when it is dropped.
+pub(super) struct SettledAssets {
+    dir: PathBuf,
+    kept: Kept,
+    count: usize,
+    /// Since when there is something to write.
+    changed: Option<Instant>,
+}
+
+/// By node id, then by the probe's name.
+type Kept = BTreeMap<String, BTreeMap<String, Memory>>;
+
+/// An asset as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Memory {
+    /// When it was last measured, in days since 1970-01-01.
+    day: i64,
+    kind: String,
+    id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+    #[serde(default)]
+    fixed: bool,
+}
+
+impl SettledAssets {
+    /// As the last process left it.
+    pub(super) fn load(dir: &std::path::Path) -> Self {
+        let state::Loaded { value: mut kept, problem } = state::load::<Kept>(dir, STATE);
+        if let Some(problem) = problem {
+            tracing::warn!("{problem}");
+        }
+        forget_old(&mut kept, today());
+        Self { dir: dir.to_owned(), count: kept.values().map(BTreeMap::len).sum(), kept, changed: None }
+    }
+
+    /// The asset to come back to.
+    pub(super) fn get(&self, node: &Node, probe: &Probe) -> Option<Asset> {
+        self.kept.get(&*node.id)?.get(&*probe.name)?.asset().filter(|_| probe.pick.is_sticky())
+    }
+
+    /// Takes what became of it in a run.
+    pub(super) fn note(&mut self, node: &Node, probe: &Probe, settled: Settled) {
+        match settled {
+            _ if !probe.pick.is_sticky() => {}
+            Settled::Kept => {}
+            Settled::On(asset) => self.keep(node, probe, Memory::of(&asset)),
+            Settled::Forgotten => self.forget(node, probe),
+        }
+        if self.changed.is_some_and(|since| since.elapsed() >= WRITTEN_AFTER) {
+            self.write();
+        }
+    }
+
+    fn keep(&mut self, node: &Node, probe: &Probe, memory: Memory) {
+        let old = self.kept.get(&*node.id).and_then(|of_node| of_node.get(&*probe.name));
+        if old == Some(&memory) {
+            return;
+        }
+        if old.is_none() {
+            if self.count >= MAX_ENTRIES {
+                forget_old(&mut self.kept, memory.day);
+                self.count = self.kept.values().map(BTreeMap::len).sum();
+            }
+            if self.count >= MAX_ENTRIES {
+                tracing::debug!(node = %node.id, "no room to remember its asset");
+                return;
+            }
+            self.count += 1;
+        }
+        self.kept.entry(node.id.to_string()).or_default().insert(probe.name.to_string(), memory);
+        self.changed.get_or_insert_with(Instant::now);
+    }
+
+    fn forget(&mut self, node: &Node, probe: &Probe) {
+        let Some(of_node) = self.kept.get_mut(&*node.id) else { return };
+        if of_node.remove(&*probe.name).is_some() {
+            self.count -= 1;
+            self.changed.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn write(&mut self) {
+        self.changed = None;
+        forget_old(&mut self.kept, today());
+        self.count = self.kept.values().map(BTreeMap::len).sum();
+        if let Err(error) = state::store(&self.dir, STATE, &self.kept) {
+            tracing::debug!("the assets to come back to are not kept: {error}");
+        }
+    }
+}
+
+impl Drop for SettledAssets {
+    fn drop(&mut self) {
+        if self.changed.is_some() {
+            self.write();
+        }
+    }
+}
+
+impl Memory {
+    fn of(asset: &Asset) -> Self {
+        Self {
+            day: today(),
+            kind: asset.kind.label().to_owned(),
+            id: asset.id.to_string(),
+            size: asset.size.map(|size| size.0),
+            hash: asset.hash.as_deref().map(str::to_owned),
+            fixed: asset.fixed,
+        }
+    }
+
+    fn asset(&self) -> Option<Asset> {
+        let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
+        let hash = self.hash.as_deref().map(Into::into);
+        Some(Asset { kind, id: self.id.as_str().into(), size: self.size.map(Bytes), hash, fixed: self.fixed })
+    }
+}
+
+/// Lets go of nodes that have not been measured for long, and of days that are yet to come.
+fn forget_old(kept: &mut Kept, today: i64) {
+    for of_node in kept.values_mut() {
+        of_node.retain(|_, memory| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&memory.day));
+    }
+    kept.retain(|_, of_node| !of_node.is_empty());
+}
+
+/// Days since 1970-01-01, UTC.
+fn today() -> i64 {
+    Timestamp::now().as_second().div_euclid(86_400)
+}
+
+const STATE: &str = "settled";
+/// Two probes of ten thousand nodes, and some.
+const MAX_ENTRIES: usize = 30_000;
+const WRITTEN_AFTER: Duration = Duration::from_secs(60);
+const FORGOTTEN_AFTER_DAYS: i64 = 14;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::check::shipped,
+        model::{
+            probe::Pick,
+            target::{Listing, Origin, Profile},
+        },
+    };
+
+    fn asset(id: &str) -> Asset {
+        let hash = Some("gW9TTQpRG9BRQhnhRCodv6JnTFFQbPtLkct2MnzsPVQD5G".into());
+        Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash, fixed: false }
+    }
+
+    fn node(id: &str) -> Node {
+        Node {
+            id: id.into(),
+            endpoint: "http://n.example/".parse().unwrap(),
+            listing: Listing::bare(Origin::Joystream, Profile::Argus),
+            assets: vec![],
+        }
+    }
+
+    #[test]
+    fn an_asset_is_remembered_as_it_is_over_restarts_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let (image, video) = (shipped("image").unwrap(), shipped("video").unwrap());
+        let mut settled = SettledAssets::load(dir.path());
+        assert_eq!(settled.get(&node("a"), &image), None);
+        settled.note(&node("a"), &image, Settled::On(asset("1")));
+        settled.note(&node("a"), &video, Settled::On(asset("2")));
+        settled.note(&node("b"), &image, Settled::On(asset("3")));
+        settled.note(&node("b"), &image, Settled::On(asset("4")));
+        settled.note(&node("a"), &video, Settled::Forgotten);
+        settled.note(&node("c"), &video, Settled::Forgotten);
+        settled.note(&node("a"), &image, Settled::Kept);
+        drop(settled);
+        let settled = SettledAssets::load(dir.path());
+        assert_eq!((settled.get(&node("a"), &image), settled.get(&node("a"), &video)), (Some(asset("1")), None));
+        assert_eq!((settled.get(&node("b"), &image), settled.count), (Some(asset("4")), 2));
+        let rotating = Probe { pick: Pick::Rotate, ..image };
+        assert_eq!(settled.get(&node("a"), &rotating), None, "it comes back to none");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_written_once_a_minute_at_the_most_and_only_when_it_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = shipped("image").unwrap();
+        let mut settled = SettledAssets::load(dir.path());
+        let written = || SettledAssets::load(dir.path()).get(&node("a"), &image);
+        for (id, passes, on_disk) in
+            [("1", 0, None), ("2", 59, None), ("3", 1, Some("3")), ("3", 600, Some("3")), ("4", 600, Some("3"))]
+        {
+            tokio::time::advance(Duration::from_secs(passes)).await;
+            settled.note(&node("a"), &image, Settled::On(asset(id)));
+            assert_eq!(written(), on_disk.map(asset), "{id}");
+        }
+        let unchanged = tempfile::tempdir().unwrap();
+        SettledAssets::load(unchanged.path()).note(&node("a"), &image, Settled::Forgotten);
+        assert!(!unchanged.path().join("state").exists());
+    }
+
+    #[test]
+    fn nodes_that_are_gone_for_long_are_forgotten_and_the_rest_is_bounded() {
+        let memory = |day| Memory { day, ..Memory::of(&asset("1")) };
+        let of = |day| BTreeMap::from([("image".to_owned(), memory(day))]);
+        let mut kept: Kept =
+            [("old", 85), ("kept", 86), ("new", 101), ("ahead", 102)].map(|(id, day)| (id.to_owned(), of(day))).into();
+        forget_old(&mut kept, 100);
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["kept", "new"]);
+        let dir = tempfile::tempdir().unwrap();
+        let (mut settled, image) = (SettledAssets::load(dir.path()), shipped("image").unwrap());
+        let fresh = |id: usize| (format!("n{id}"), of(today()));
+        settled.kept = (0..MAX_ENTRIES).map(fresh).collect();
+        settled.count = MAX_ENTRIES;
+        settled.note(&node("one more"), &image, Settled::On(asset("1")));
+        assert_eq!(settled.get(&node("one more"), &image), None);
+        settled.kept.insert("n0".to_owned(), of(today() - 99));
+        settled.note(&node("one more"), &image, Settled::On(asset("1")));
+        assert_eq!(settled.get(&node("one more"), &image), Some(asset("1")), "an old one makes room");
+    }
+}

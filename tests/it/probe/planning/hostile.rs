@@ -1,0 +1,62 @@
+//! Nodes that hang, lie about sizes, or serve other content than registered.
+
+use super::*;
+
+#[tokio::test]
+async fn a_check_that_hangs_ends_the_run_unless_there_is_something_to_measure_already() {
+    let hangs: Script = |method, id| if method == "HEAD" && id == "slow" { None } else { answer("x-cache: hit\r\n") };
+    let timeout = ("slow", CHECK, CacheState::Unknown, Outcome::HeadersTimeout, None);
+    let world = World::start(Profile::Argus, &["slow", "h2"], hangs).await;
+    let (samples, ended) = world.run(&image(), 0, None).await;
+    assert_eq!(rows(&samples), [timeout]);
+    assert_eq!(ended, Ended::default(), "what was remembered stays");
+    let full = ("h2", FULL, HIT, OK, None);
+    let (samples, ended) = world.run(&image(), 0, Some(asset("h2"))).await;
+    assert_eq!(rows(&samples), [("h2", CHECK, HIT, OK, None), timeout, full, full]);
+    assert_eq!(ended.settled, Settled::On(asset("h2")));
+}
+
+#[tokio::test]
+async fn an_object_without_bytes_is_of_the_wrong_size() {
+    let empty: Script = |_, id| match id {
+        "e" => Some(("HTTP/1.1 200 OK\r\nx-cache: hit\r\ncontent-length: 0\r\n".into(), vec![])),
+        _ => answer("x-cache: hit\r\n"),
+    };
+    let world = World::start(Profile::Argus, &["e", "h2"], empty).await;
+    let (samples, _) = world.run(&image(), 0, None).await;
+    let wrong = ("e", CHECK, HIT, Outcome::WrongSize, None);
+    let full = ("h2", FULL, HIT, OK, None);
+    assert_eq!(rows(&samples), [wrong, ("h2", CHECK, HIT, OK, None), full, full]);
+    let unchecked = World::start(Profile::Http, &["e"], empty).await;
+    let (samples, _) = unchecked.run(&image(), 0, None).await;
+    assert_eq!(rows(&samples), [("e", FULL, HIT, Outcome::WrongSize, None)]);
+    // A registry that knows of no byte either.
+    let mut nothing = World::start(Profile::Argus, &["e"], empty).await;
+    nothing.node.assets[0].size = Some(Bytes(0));
+    let (samples, _) = nothing.run(&image(), 0, None).await;
+    assert_eq!(rows(&samples), [wrong]);
+}
+
+#[tokio::test]
+async fn discovered_assets_have_the_size_and_the_content_of_the_registry() {
+    let [right, wrong] = [7, 8].map(|byte| {
+        let digest = blake3::hash(&[byte; SIZE]);
+        bs58::encode([&[0x1e, 0x20][..], digest.as_bytes()].concat()).into_string()
+    });
+    let check = async |size: u64, hash: &str, remembered: bool, outcomes: &[Outcome]| {
+        let mut world = World::start(Profile::Argus, &["h1"], by_name).await;
+        let stated = Asset { size: Some(Bytes(size)), hash: Some(hash.into()), ..asset("h1") };
+        // As well when the registry lists it no more.
+        let remembered = remembered.then(|| Asset { id: "h-old".into(), ..stated.clone() });
+        world.node.assets = vec![stated];
+        let (samples, _) = world.run(&image(), 0, remembered.clone()).await;
+        let checks = 1 + usize::from(remembered.is_some());
+        let ends: Vec<_> = samples.iter().skip(checks - 1).map(|sample| sample.outcome).collect();
+        assert_eq!(ends, outcomes, "{size} {hash} {remembered:?}");
+    };
+    for remembered in [false, true] {
+        check(SIZE as u64, &right, remembered, &[OK, OK, OK]).await;
+        check(SIZE as u64, &wrong, remembered, &[OK, Outcome::WrongHash]).await;
+        check(SIZE as u64 + 1, &right, remembered, &[Outcome::WrongSize]).await;
+    }
+}

@@ -1,0 +1,41 @@
+//! Nodes that limit us are left alone at once, by runs that wait already too.
+
+use super::*;
+
+#[tokio::test]
+async fn runs_that_wait_for_a_node_that_limits_us_are_not_made() {
+    for profile in [Profile::Argus, Profile::Http] {
+        let world = World::start(profile, &["h1"], |_, _| status("429 Too Many Requests")).await;
+        let lab = Network { allow_private: bandprobe::config::AllowPrivate::Everywhere, ..network(None) };
+        let prober = prober_within(&lab, [1, 8, 1]);
+        let mut runs = JoinSet::new();
+        for turn in 0..5 {
+            let (node, probe) = (Arc::new(world.node.clone()), Arc::new(image()));
+            let run = Run { node, probe, turn, remembered: None, due: None, received: Arc::default() };
+            let prober = prober.clone();
+            runs.spawn(async move {
+                let mut samples = 0;
+                let ended = run.make(&prober, |_| samples += 1).await;
+                (samples, ended)
+            });
+        }
+        let ended = runs.join_all().await;
+        let limited = ended.iter().filter(|(samples, ended)| *samples == 1 && ended.leave_alone.is_some()).count();
+        let left = ended.iter().filter(|(samples, ended)| *samples == 0 && ended.was_left_alone).count();
+        assert_eq!((limited, left, world.take_asked().len()), (1, 4, 1), "{profile:?}: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_stops_where_another_one_was_limited() {
+    let world = World::start(Profile::Argus, &["h1", "h2"], |_, id| match id {
+        "h1" => answer("x-cache: hit\r\n"),
+        _ => status("503 Service Unavailable\r\nretry-after: 1"),
+    })
+    .await;
+    let (samples, ended) = world.run(&image(), 1, Some(asset("h1"))).await;
+    assert_eq!(samples.len(), 2);
+    assert_eq!(samples[1].outcome, Outcome::RateLimited);
+    assert_eq!((ended.leave_alone, ended.was_left_alone), (Some(Duration::from_secs(600)), false));
+    assert_eq!(world.take_asked(), ["HEAD h1", "HEAD h2"], "what was found is not asked for any more");
+}
