@@ -65,7 +65,7 @@ pub(super) struct DemoNode {
 pub(super) enum Role {
     Distributor(Argus),
     Storage(Colossus),
-    Registry(Registry),
+    Registry(Arc<Registry>),
 }
 
 impl Role {

@@ -1,7 +1,10 @@
 //! The registry of the fake world: GraphQL over HTTP in one of Joystream's dialects, executed over the world's own data by
 //! a real engine. What a schema lacks is refused as real servers refuse it.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use apollo_compiler::{
     ExecutableDocument, Schema,
@@ -9,7 +12,7 @@ use apollo_compiler::{
     response::{GraphQLError, JsonMap},
     validation::Valid,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
@@ -31,17 +34,26 @@ mod rows;
 use graph::Graph;
 use rows::Root;
 
-/// What the registry lists, besides the cast.
+/// What the registry lists.
 pub(super) struct Roster<'a> {
     pub(super) library: &'a Library,
-    /// By name of the node.
+    /// By name of the node; who is not in it is not listed.
     pub(super) endpoints: HashMap<&'static str, Option<String>>,
 }
 
 /// The registry, shared by all its connections.
+#[derive(Debug)]
 pub(super) struct Registry {
     schema: Valid<Schema>,
-    graph: Graph,
+    dialect: Dialect,
+    listed: Mutex<Listed>,
+}
+
+#[derive(Debug)]
+struct Listed {
+    graph: Arc<Graph>,
+    /// What a proxy in front of the registry answers in its place.
+    outage: Option<StatusCode>,
 }
 
 /// The body of a request (GraphQL over HTTP, §5.1).
@@ -70,7 +82,19 @@ impl Registry {
         };
         let schema = Schema::parse_and_validate(text, dialect.label());
         let schema = schema.map_err(|invalid| DemoError::Schema(invalid.errors.to_string()))?;
-        Ok(Self { schema, graph: listing::graph(dialect, roster) })
+        let graph = Arc::new(listing::graph(dialect, roster));
+        Ok(Self { schema, dialect, listed: Mutex::new(Listed { graph, outage: None }) })
+    }
+
+    /// Lists something else from now on.
+    pub(super) fn relist(&self, roster: &Roster<'_>) {
+        let graph = Arc::new(listing::graph(self.dialect, roster));
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).graph = graph;
+    }
+
+    /// Has a proxy answer in its place, or no longer.
+    pub(super) fn cut(&self, outage: Option<StatusCode>) {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).outage = outage;
     }
 
     /// Answers one request.
@@ -78,6 +102,13 @@ impl Registry {
         let path = request.uri().path().to_owned();
         if path != "/graphql" {
             return refusal(StatusCode::NOT_FOUND, &path, "not found");
+        }
+        let (graph, outage) = {
+            let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            (Arc::clone(&listed.graph), listed.outage)
+        };
+        if let Some(status) = outage {
+            return page(status);
         }
         if request.method() != Method::POST {
             return refusal(StatusCode::METHOD_NOT_ALLOWED, &path, "POST it");
@@ -88,11 +119,11 @@ impl Registry {
         let Ok(asked) = serde_json::from_slice(&body.to_bytes()) else {
             return refused(StatusCode::BAD_REQUEST, vec![plain("POST body is no GraphQL request")]);
         };
-        self.execute(&asked)
+        self.execute(&asked, &graph)
     }
 
     /// What cannot be executed is refused with 400; what fails on the way is 200 with `errors`, as Apollo's server does.
-    fn execute(&self, asked: &Asked) -> Response<Flow> {
+    fn execute(&self, asked: &Asked, graph: &Graph) -> Response<Flow> {
         let bad = |errors| refused(StatusCode::BAD_REQUEST, errors);
         let document = match ExecutableDocument::parse_and_validate(&self.schema, &asked.query, "query") {
             Ok(document) => document,
@@ -106,7 +137,7 @@ impl Registry {
             .enable_schema_introspection(true)
             .raw_variable_values(asked.variables.as_ref().unwrap_or(&none))
             .operation_name(asked.operation_name.as_deref())
-            .and_then(|execution| execution.execute_sync(&Root { graph: &self.graph }));
+            .and_then(|execution| execution.execute_sync(&Root { graph }));
         match executed {
             Ok(response) => json(StatusCode::OK, written(&response)),
             Err(error) => bad(vec![error.to_graphql_error(&document.sources)]),
@@ -116,6 +147,14 @@ impl Registry {
 
 fn refused(status: StatusCode, errors: Vec<GraphQLError>) -> Response<Flow> {
     json(status, written(&Refused { errors }))
+}
+
+/// A proxy's own page.
+fn page(status: StatusCode) -> Response<Flow> {
+    let text = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
+    let mut response = json(status, text);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    response
 }
 
 fn plain(message: &str) -> GraphQLError {

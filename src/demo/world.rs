@@ -11,8 +11,8 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use socket2::{Domain, Socket, Type};
+use http::StatusCode;
+use socket2::Socket;
 use tokio::{net::TcpListener, task::JoinSet};
 use url::Url;
 
@@ -23,26 +23,26 @@ use crate::{
 
 use super::{
     DemoError, SEED, Seen,
-    argus::Argus,
-    cache::{Cache, Room},
     colossus::Colossus,
     fetch::STORAGE_PREFIX,
     log::Log,
     node::{DemoNode, Role},
-    plan::{Behaviour, PREFIX},
+    plan::PREFIX,
     registry::{Registry, Roster},
-    status::{Chain, Reports},
-    store::{About, Known, Store},
 };
 
 pub(super) mod cast;
+mod distributor;
 pub(super) mod library;
+mod ports;
 mod trap;
 
 pub use cast::Planted;
 
-use cast::{CAST, Character, STORAGE};
-use library::{Kind, Library, Object};
+use cast::{CAST, STORAGE};
+use distributor::distributor;
+use library::Library;
+use ports::Ports;
 use trap::Trap;
 
 /// What a world is to be like.
@@ -65,6 +65,7 @@ pub struct WorldPlan {
 pub struct World {
     members: Vec<Member>,
     registry: Url,
+    lists: Arc<Registry>,
     asked: Arc<Log>,
     inside: Trap,
     uninvited: Trap,
@@ -106,7 +107,7 @@ impl World {
     /// # Errors
     /// When a port cannot be bound; a port that is taken is named.
     pub async fn start(plan: &WorldPlan) -> Result<Self, DemoError> {
-        let mut ports = Ports(plan.first_port);
+        let mut ports = Ports::from(plan.first_port);
         let mut tasks = JoinSet::new();
         // The registry has the first port, and starts last.
         let listener = ports.listen("registry").await?;
@@ -141,12 +142,11 @@ impl World {
                 log,
             });
         }
-        let endpoints = members.iter().map(|member| (member.name, member.endpoint.clone())).collect();
-        let roster = Roster { library: Library::shared(), endpoints };
-        let node = DemoNode::plain(Role::Registry(Registry::new(plan.dialect, &roster)?));
+        let lists = Arc::new(Registry::new(plan.dialect, &roster(&members, |_| true))?);
+        let node = DemoNode::plain(Role::Registry(Arc::clone(&lists)));
         let asked = Arc::clone(&node.log);
         tasks.spawn(Arc::new(node).serve(listener));
-        Ok(Self { members, registry, asked, inside, uninvited, _dead: dead.0, tasks })
+        Ok(Self { members, registry, lists, asked, inside, uninvited, _dead: dead.0, tasks })
     }
 
     /// Where the registry answers.
@@ -159,6 +159,17 @@ impl World {
     #[must_use]
     pub fn registry_seen(&self) -> Vec<Seen> {
         self.asked.seen()
+    }
+
+    /// From now on the registry lists those alone: operators leave and come back, and after a resync nobody is left. The
+    /// nodes themselves stay up.
+    pub fn relist(&self, is_listed: impl Fn(&Member) -> bool) {
+        self.lists.relist(&roster(&self.members, is_listed));
+    }
+
+    /// From now on a proxy answers for the registry, with this status and a page of HTML; with `None` it answers again.
+    pub fn cut_registry(&self, outage: Option<StatusCode>) {
+        self.lists.cut(outage);
     }
 
     /// The storage nodes, then the distributors.
@@ -213,6 +224,14 @@ impl Member {
     }
 }
 
+fn roster(members: &[Member], is_listed: impl Fn(&Member) -> bool) -> Roster<'static> {
+    let listed = members.iter().filter(|member| is_listed(member));
+    Roster {
+        library: Library::shared(),
+        endpoints: listed.map(|member| (member.name, member.endpoint.clone())).collect(),
+    }
+}
+
 async fn start_storage(
     ports: &mut Ports,
     tasks: &mut JoinSet<()>,
@@ -238,68 +257,6 @@ async fn start_storage(
     Ok((members, addresses))
 }
 
-fn distributor(
-    plan: &WorldPlan,
-    character: &Character,
-    seed: u64,
-    storage: &[SocketAddr],
-    tasks: &mut JoinSet<()>,
-) -> Role {
-    let serves = |object: &Object| character.buckets.iter().any(|bucket| cast::serves(bucket, object.bag));
-    let objects = &Library::shared().objects;
-    let known = objects.iter().map(|object| (object.id.clone(), known(object, serves(object))));
-    let held = objects.iter().enumerate().filter(|(index, object)| {
-        plan.is_warm && serves(object) && object.is_accepted && is_held(character, *index, object)
-    });
-    let held = held.map(|(_, object)| (object.id.clone(), content(character, object)));
-    let room = Room { capacity: plan.capacity.0, rate: plan.rate };
-    let (cache, jobs) = Cache::new(known.collect(), held, room, storage.to_vec());
-    tasks.spawn(Arc::clone(&cache).fetch_all(jobs));
-    let behaviour = match character.planted {
-        Planted::Mute => Behaviour::MuteOnAssets,
-        _ => Behaviour::Sound,
-    };
-    Role::Distributor(Argus::new(false, behaviour, reports(character), Store::Cache(cache), seed))
-}
-
-fn known(object: &Object, is_served: bool) -> Known {
-    match (is_served, object.is_accepted) {
-        (false, _) => Known::Elsewhere,
-        (true, false) => Known::NotUploaded,
-        (true, true) => {
-            Known::Served(About { size: object.bytes.len() as u64, content_type: object.kind.content_type() })
-        }
-    }
-}
-
-/// Does a node hold an object at start? The fixed samples always; of the others each node lacks others, the newest ones
-/// among them.
-fn is_held(character: &Character, index: usize, object: &Object) -> bool {
-    let is_corrupt = character.planted == Planted::Corrupt && object.kind != Kind::Media;
-    index < 2 || is_corrupt || !(index / 2 + character.worker as usize).is_multiple_of(3)
-}
-
-/// What a node holds of an object: of an image, a corrupt one has a byte wrong.
-fn content(character: &Character, object: &Object) -> Bytes {
-    if character.planted != Planted::Corrupt || object.kind == Kind::Media {
-        return object.bytes.clone();
-    }
-    let mut bytes = object.bytes.to_vec();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 0xff;
-    bytes.into()
-}
-
-fn reports(character: &Character) -> Reports {
-    let sound = Reports::sound(character.name, character.worker, character.buckets.to_vec());
-    match character.planted {
-        Planted::Behind => Reports { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
-        Planted::OtherChain => Reports { chain: OTHER_CHAIN, ..sound },
-        Planted::Development => Reports { node_env: "development", ..sound },
-        _ => sound,
-    }
-}
-
 /// The trap, or a picture of one where the system has no such address.
 async fn trap(ports: &mut Ports, tasks: &mut JoinSet<()>) -> Result<Trap, DemoError> {
     match ports.trap("inside", INSIDE, tasks).await {
@@ -307,44 +264,6 @@ async fn trap(ports: &mut Ports, tasks: &mut JoinSet<()>) -> Result<Trap, DemoEr
             Ok(Trap::painted(FAR_INSIDE.into(), FAR_PORT))
         }
         other => other,
-    }
-}
-
-/// The ports to come: the next one each time, or any.
-struct Ports(Option<u16>);
-
-impl Ports {
-    fn next(&mut self, address: Ipv4Addr) -> SocketAddr {
-        let port = self.0.unwrap_or(0);
-        self.0 = self.0.map(|port| port.saturating_add(1));
-        (address, port).into()
-    }
-
-    async fn listen(&mut self, node: &'static str) -> Result<TcpListener, DemoError> {
-        let address = self.next(Ipv4Addr::LOCALHOST);
-        TcpListener::bind(address).await.map_err(|source| DemoError::Listen { node, address, source })
-    }
-
-    async fn trap(
-        &mut self,
-        node: &'static str,
-        address: Ipv4Addr,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<Trap, DemoError> {
-        let address = self.next(address);
-        Trap::set(address, tasks).await.map_err(|source| DemoError::Listen { node, address, source })
-    }
-
-    /// A port that is taken and where nobody listens.
-    fn bind(&mut self, node: &'static str) -> Result<(Socket, SocketAddr), DemoError> {
-        let address = self.next(Ipv4Addr::LOCALHOST);
-        let bound = || {
-            let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-            socket.bind(&address.into())?;
-            let bound = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-            Ok((socket, bound))
-        };
-        bound().map_err(|source| DemoError::Listen { node, address, source })
     }
 }
 
@@ -361,6 +280,3 @@ fn local(scheme: &str, listener: &TcpListener, path: &str) -> Url {
 const INSIDE: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 const FAR_INSIDE: Ipv4Addr = Ipv4Addr::new(10, 66, 66, 66);
 const FAR_PORT: u16 = 8080;
-/// Blocks; more than 100 are judged.
-const BEHIND: u64 = 250;
-const OTHER_CHAIN: Chain = Chain { head: 91_234, behind: 2 };

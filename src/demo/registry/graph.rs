@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use apollo_compiler::response::JsonValue;
 
 /// All objects, in the order in which they were made.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Graph {
     records: Vec<Record>,
 }
@@ -14,6 +14,7 @@ pub(super) struct Graph {
 pub(super) type Key = usize;
 
 /// One object.
+#[derive(Debug)]
 pub(super) struct Record {
     /// Its GraphQL type.
     pub(super) kind: &'static str,

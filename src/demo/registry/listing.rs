@@ -47,7 +47,7 @@ impl Lister {
     fn distribution(&mut self, roster: &Roster<'_>, bags: &[Key]) {
         let families = FAMILIES.map(|family| (family.id, self.family(&family)));
         for character in CAST {
-            let endpoint = roster.endpoints.get(character.name).cloned().flatten();
+            let Some(endpoint) = roster.endpoints.get(character.name) else { continue };
             for bucket in character.buckets {
                 self.bucket(&character, bucket, &families, bags, endpoint.as_deref());
             }
@@ -112,8 +112,8 @@ impl Lister {
 
     fn storage(&mut self, roster: &Roster<'_>, bags: &[Key]) {
         for (name, id, worker, place) in STORAGE {
+            let Some(endpoint) = roster.endpoints.get(name) else { continue };
             let bucket = self.entity("StorageBucket", id);
-            let endpoint = roster.endpoints.get(name).cloned().flatten();
             let metadata = self.site("StorageBucketOperatorMetadata", id, endpoint.as_deref(), place);
             let account = ("transactorAccountId", leaf(format!("account-{worker}")));
             let active = [("workerId", leaf(i64::from(worker))), account];

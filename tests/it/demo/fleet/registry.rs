@@ -159,6 +159,26 @@ async fn the_query_node_gives_fifty_rows_to_whoever_asks_for_no_number() {
 }
 
 #[tokio::test]
+async fn members_leave_and_come_back_and_a_proxy_stands_in() {
+    let world = world(Dialect::Orion).await;
+    let listed = async || {
+        let found = data(&world, "{ distributionBucketOperators { id } storageBuckets { id } }", json!({})).await;
+        (ids(&found["distributionBucketOperators"]).len(), ids(&found["storageBuckets"]).len())
+    };
+    assert_eq!(listed().await, (15, 2));
+    world.relist(|member| member.planted == Planted::Nothing && !member.is_storage);
+    assert_eq!(listed().await, (5, 0));
+    world.relist(|_| false);
+    assert_eq!(listed().await, (0, 0));
+    world.relist(|_| true);
+    world.cut_registry(Some(http::StatusCode::BAD_GATEWAY));
+    let reply = post(&world, r#"{ "query": "{ __typename }" }"#).await;
+    assert_eq!((reply.status, reply.header("content-type")), (502, Some("text/html")));
+    world.cut_registry(None);
+    assert_eq!(listed().await, (15, 2));
+}
+
+#[tokio::test]
 async fn what_a_schema_lacks_or_nobody_can_read_is_refused() {
     let world = world(Dialect::Orion).await;
     for (text, variables, status, message) in [
