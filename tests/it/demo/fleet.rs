@@ -12,11 +12,12 @@ use url::Url;
 
 use super::{cache::unchunked, *};
 
+mod found;
 mod registry;
 
 /// Objects that `paris` must serve and does not hold at start: a thumbnail and a video.
 const THUMBNAIL: &str = "600000";
-const VIDEO: &str = "600001";
+const CLIP: &str = "600001";
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn cold() -> WorldPlan {
@@ -98,14 +99,14 @@ async fn a_pending_object_is_streamed_by_whole_steps_and_later_starts_are_passed
     // The first MiB takes a second; the object is pending for four more.
     let slow = WorldPlan { rate: Some(BitRate(8_388_608)), ..cold() };
     let world = World::start(&slow).await.unwrap();
-    let content = stored(&world, VIDEO).await;
+    let content = stored(&world, CLIP).await;
     let size = content.len();
-    let far = asset_of(paris(&world), "GET", VIDEO, "4000000-4000999").await;
+    let far = asset_of(paris(&world), "GET", CLIP, "4000000-4000999").await;
     assert_eq!((far.status, far.header("x-cache"), far.header("x-data-source")), (206, Some("miss"), Some("external")));
     assert!(far.body == content[4_000_000..4_001_000], "the storage node heeds the range");
-    assert_eq!(state(paris(&world), VIDEO).await, "pending");
+    assert_eq!(state(paris(&world), CLIP).await, "pending");
 
-    let near = asset_of(paris(&world), "GET", VIDEO, "0-1023").await;
+    let near = asset_of(paris(&world), "GET", CLIP, "0-1023").await;
     assert_eq!(
         (near.status, near.header("x-cache"), near.header("x-data-source")),
         (206, Some("pending"), Some("local"))
@@ -114,7 +115,7 @@ async fn a_pending_object_is_streamed_by_whole_steps_and_later_starts_are_passed
     assert_eq!((near.header("content-length"), near.header("transfer-encoding")), (None, Some("chunked")));
     assert_eq!(near.header("cache-control"), Some("max-age=180, must-revalidate"));
     assert!(unchunked(&near.body) == content[..1 << 20], "whole MiB are sent");
-    let ranges: Vec<_> = from_storage(&world, VIDEO).into_iter().map(|seen| seen.range).collect();
+    let ranges: Vec<_> = from_storage(&world, CLIP).into_iter().map(|seen| seen.range).collect();
     assert_eq!(ranges.len(), 2, "{ranges:?}");
     assert!(ranges.contains(&None) && ranges.contains(&Some("bytes=4000000-4000999".into())), "{ranges:?}");
 }
@@ -145,7 +146,7 @@ async fn what_was_used_longest_ago_makes_room() {
     assert_eq!(from_storage(&world, ids[1]).len(), 2, "it had to be fetched again");
 
     for _ in 0..2 {
-        let large = asset_of(paris(&world), "GET", VIDEO, "0-9").await;
+        let large = asset_of(paris(&world), "GET", CLIP, "0-9").await;
         assert_eq!(
             (large.status, large.header("x-cache"), large.header("x-data-source")),
             (206, Some("miss"), Some("external"))
