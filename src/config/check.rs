@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::probe::Deadlines;
 
-pub use self::probe::shipped;
+pub use self::probe::{shipped, shipped_status};
 
 mod database;
 mod fit;
@@ -23,6 +23,7 @@ mod probe;
 mod schedule;
 mod settings;
 mod source;
+mod status;
 mod word;
 
 /// Mean time between two runs of a probe that sets none.
@@ -98,15 +99,27 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let network = settings::network(root.section("network"), input);
     let sources = source::sources(&root);
     let deadlines = deadlines(&root, Deadlines::default());
-    let probes = schedule::probes(document, root.section("schedule"), input, deadlines, &sources);
+    let (probes, status) = schedule::probes(document, root.section("schedule"), input, deadlines, &sources);
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
     fit::check(document, &probes, &sources, network.http);
+    fit::check_status(document, status.as_ref(), &sources);
     root.done();
     let registries = sources.registries;
     let nodes = sources.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config { vantage: vantage?, probes, limits, network, nodes, registries, influxdb, window, archive })
+    Some(Config {
+        vantage: vantage?,
+        probes,
+        status,
+        limits,
+        network,
+        nodes,
+        registries,
+        influxdb,
+        window,
+        archive,
+    })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.
