@@ -1,4 +1,5 @@
-//! The fake world: a fleet of embedded nodes on loopback that behave as Argus does, each with a character of its own.
+//! The fake world: a fleet of embedded nodes on loopback that behave as Argus does, each with a character of its own;
+//! and [`world`], where they stand before storage nodes and are listed in a registry.
 //!
 //! It serves `bandprobe demo` and the tests, and it is no mock: sockets, TLS, HTTP and faults are real. A fleet owns
 //! its tasks and ends them when it is dropped. A node cannot be overrun: connections, heads and lifetimes are limited.
@@ -14,18 +15,29 @@ use tokio::{net::TcpListener, task::JoinSet, time::Instant};
 
 use crate::model::target::{Asset, AssetKind, Coordinates, Listing, Node, Origin, Profile};
 
+mod answer;
 mod argus;
 mod authority;
+mod cache;
+mod colossus;
 mod content;
 mod delay;
+mod fetch;
+mod flow;
+mod growing;
 pub mod link;
+mod log;
 mod node;
 mod plan;
 mod range;
+mod registry;
 pub mod samples;
 mod shelf;
 mod status;
+mod store;
+pub mod world;
 
+pub use log::Seen;
 pub use plan::{
     Behaviour, ELSEWHERE_ID, Fault, Fetch, Holds, IMAGE_ID, NodePlan, PREFIX, UNCACHED_IMAGE_ID, UNCACHED_VIDEO_ID,
     VIDEO_ID,
@@ -34,8 +46,10 @@ pub use plan::{
 use argus::Argus;
 use authority::Authority;
 use link::Link;
-use node::DemoNode;
+use node::{DemoNode, Role};
 use shelf::{Object, Shelf};
+use status::Reports;
+use store::Store;
 
 /// The seed of every sample.
 const SEED: u64 = 1343;
@@ -69,6 +83,9 @@ pub enum DemoError {
     /// The TLS library refused them.
     #[error("the demo's certificate cannot be used")]
     Tls(#[from] rustls::Error),
+    /// The fake registry's schema is not one: a bug.
+    #[error("the demo's registry cannot be made: {0}")]
+    Schema(String),
     /// A plan places its node nowhere.
     #[error("a demo node has no place")]
     Place(#[from] crate::model::target::NotOnEarth),
@@ -114,8 +131,10 @@ impl Fleet {
             let link = plan.link.map(|rate| Arc::new(Link::new(rate)));
             fleet.nodes.push(named(&plan, port)?);
             fleet.descriptions.push(plan.description);
-            let argus = Argus::new(plan, shelf, SEED + index as u64);
-            fleet.tasks.spawn(Arc::new(DemoNode { argus, tls, link }).serve(listener));
+            let reports = Reports::sound(plan.id, 12, vec!["1:0"]);
+            let argus = Argus::new(plan.tls, plan.behaviour, reports, Store::Samples(shelf), SEED + index as u64);
+            let node = DemoNode { role: Role::Distributor(argus), tls, link, log: Arc::default() };
+            fleet.tasks.spawn(Arc::new(node).serve(listener));
         }
         Ok(fleet)
     }

@@ -2,11 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgGroup, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use url::Url;
 
 use crate::{
-    config::HttpChoice,
+    config::{Dialect, HttpChoice},
     model::{probe::Extent, target::AssetKind, units::parse_duration},
 };
 
@@ -28,6 +31,7 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Probe embedded sample nodes on loopback for some seconds and print the report
     #[command(after_help = "Examples:\n  bandprobe demo --duration 60s\n  \
+        bandprobe demo --fleet --dialect hydra\n  \
         bandprobe demo --serve -o demo.toml   # then, elsewhere: bandprobe once -c demo.toml")]
     Demo(Demo),
     /// Run the worker: schedule, probe, record, deliver, until SIGTERM, SIGINT or SIGHUP
@@ -105,6 +109,12 @@ pub(super) struct Demo {
     /// Where the results go; by default a new directory below the current one
     #[arg(long, value_name = "DIR", conflicts_with = "serve")]
     pub(super) archive: Option<PathBuf>,
+    /// A whole fleet of Joystream's instead, found through its registry: storage nodes, distributors, and faults planted
+    #[arg(long)]
+    pub(super) fleet: bool,
+    /// With --fleet: the registry's schema, hydra, orion or storage-squid; orion by default
+    #[arg(long, value_name = "NAME", requires = "fleet", value_parser = dialects(), hide_possible_values = true)]
+    pub(super) dialect: Option<Dialect>,
     /// Only keep the nodes up, and print a config for them: to try the other commands by hand
     #[arg(long)]
     pub(super) serve: bool,
@@ -260,6 +270,13 @@ fn parse_range(text: &str) -> Result<Extent, String> {
         return Err("the first byte lies behind the last one".to_owned());
     }
     Ok(Extent::Exactly { first, last })
+}
+
+fn dialects() -> impl TypedValueParser<Value = Dialect> {
+    PossibleValuesParser::new(Dialect::ALL.map(Dialect::label)).map(|label| {
+        let named = Dialect::ALL.into_iter().find(|dialect| dialect.label() == label);
+        named.expect("invariant: the parser takes their labels alone")
+    })
 }
 
 /// There is room for many nodes' ports after it.

@@ -11,7 +11,6 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::{
-    demo::{Fleet, NodePlan},
     report::table,
     worker::{
         discovery::Discovery,
@@ -21,12 +20,13 @@ use crate::{
 };
 
 use super::{
-    Exit, args::Demo, complain, print, progress::Progress, report::from_archive, screen, signals::Signals, tell,
+    Exit, args::Demo, complain, once::ask, print, progress::Progress, report::from_archive, screen, signals::Signals, tell,
 };
 
-use self::config::Habits;
+use self::{config::Habits, scene::Scene};
 
 mod config;
+mod scene;
 mod serve;
 
 pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
@@ -35,7 +35,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     }
     let duration = args.duration.unwrap_or(DURATION);
     let mut signals = Signals::listen()?;
-    let fleet = Fleet::start(NodePlan::standard()).await?;
+    let scene = Scene::start(args, None).await?;
     let dir = match &args.archive {
         Some(dir) => dir.clone(),
         None => new_dir()?,
@@ -47,14 +47,15 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         other => other.into(),
     };
     let habits = Habits { archive: dir.to_str().context("--archive DIR has to be UTF-8")?, ..HURRY };
-    let config = config::read(&config::text(&fleet, &habits))?;
+    let config = config::read(&scene.config(&habits))?;
 
     let started = Timestamp::now();
-    let progress = Progress::over_time(&config.nodes);
-    let discovery = Discovery::load(&config)?;
+    let mut discovery = Discovery::load(&config)?;
+    ask(&mut discovery).await;
+    let progress = Progress::over_time(&config.with_nodes(&discovery.targets()).nodes);
     let pipeline =
         Pipeline::start(&config, discovery, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
-    progress.aside(|| tell(&introduction(&fleet, duration)))?;
+    progress.aside(|| tell(&introduction(&scene, duration)))?;
     let stop = async {
         tokio::select! {
             () = progress.tick(duration) => {}
@@ -64,10 +65,10 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     rounds::run(&pipeline, &config, stop).await;
     let stopped = pipeline.stop(Duration::ZERO, std::future::pending()).await;
     progress.end();
-    fleet.shutdown().await;
+    scene.shutdown().await;
 
     print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
-    print(&outlook(&dir, stopped.waiting))?;
+    print(&outlook(&dir, stopped.waiting, args.fleet))?;
     if stopped.lost > 0 {
         complain(&format!("{} could not be written to {}", points(stopped.lost), dir.display()));
         return Ok(Exit::Failed);
@@ -76,28 +77,23 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
 }
 
 /// Where the results are, and what can be done next.
-fn outlook(dir: &Path, waiting: u64) -> String {
+fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     let us = invoked_as();
     let mut text = format!("{} {} in {}", points(waiting), if waiting == 1 { "is" } else { "are" }, dir.display());
     if waiting > 0 {
         let quoted = quoted(&dir.to_string_lossy());
         text += &format!("; look again with\n  {us} report --archive {quoted}\n  {us} spool status --archive {quoted}");
     }
-    text + &format!("\ntry the other commands on these nodes with\n  {us} demo --serve\n")
+    let fleet = if of_fleet { " --fleet" } else { "" };
+    text + &format!("\ntry the other commands on these nodes with\n  {us} demo{fleet} --serve\n")
 }
 
 fn points(count: u64) -> String {
     if count == 1 { "1 point".to_owned() } else { format!("{count} points") }
 }
 
-fn introduction(fleet: &Fleet, duration: Duration) -> String {
-    let nodes = fleet.nodes();
-    let mut text = format!("{} nodes on loopback, probed for {}:\n", nodes.len(), spoken(duration));
-    for (node, description) in nodes.iter().zip(fleet.descriptions()) {
-        text += &format!("  {:<14}{description}\n", node.id);
-    }
-    text.push('\n');
-    text
+fn introduction(scene: &Scene, duration: Duration) -> String {
+    format!("{}, probed for {}:\n{}\n", scene.summary(), spoken(duration), scene.lines(false))
 }
 
 /// `15 s`, or less than one in milliseconds.
@@ -146,7 +142,8 @@ fn new_dir() -> anyhow::Result<PathBuf> {
 const DURATION: Duration = Duration::from_secs(15);
 
 /// Fixed spacing gives every node its turn in some seconds.
-const HURRY: Habits<'_> = Habits { image_every: "1500ms", video_every: "7s", spacing: "fixed", archive: "" };
+const HURRY: Habits<'_> =
+    Habits { image_every: "1500ms", video_every: "7s", status_every: "5s", spacing: "fixed", archive: "" };
 
 #[cfg(test)]
 mod tests {
@@ -163,9 +160,10 @@ mod tests {
 
     #[test]
     fn nothing_is_to_be_looked_at_where_nothing_is() {
-        assert!(outlook(Path::new("a b"), 2).starts_with("2 points are in a b; look again with\n  "));
-        assert!(outlook(Path::new("a b"), 1).contains("report --archive 'a b'\n"));
-        assert!(outlook(Path::new("x"), 0).starts_with("0 points are in x\ntry"));
+        assert!(outlook(Path::new("a b"), 2, false).starts_with("2 points are in a b; look again with\n  "));
+        assert!(outlook(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
+        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\ntry"));
+        assert!(outlook(Path::new("x"), 0, true).ends_with(" demo --fleet --serve\n"));
         assert_eq!((spoken(Duration::from_millis(1)), spoken(Duration::from_secs(90))), ("1 ms".into(), "90 s".into()));
     }
 }

@@ -20,9 +20,13 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
+    answer::Answer,
     argus::{Argus, KEEP_ALIVE_SECS},
-    content::Content,
+    colossus::Colossus,
+    flow::Flow,
     link::{Link, Shaped},
+    log::Log,
+    registry::Registry,
 };
 
 /// Connections served at once; further ones wait in the listen queue.
@@ -49,14 +53,37 @@ const PROXY_IDLE: Duration = Duration::from_secs(300);
 /// How long the node rests when it cannot accept, for want of descriptors.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// One demo node, ready to serve.
+/// One server of the fake world, ready to serve.
 pub(super) struct DemoNode {
-    pub(super) argus: Argus,
+    pub(super) role: Role,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) link: Option<Arc<Link>>,
+    pub(super) log: Arc<Log>,
+}
+
+/// What it is.
+pub(super) enum Role {
+    Distributor(Argus),
+    Storage(Colossus),
+    Registry(Arc<Registry>),
+}
+
+impl Role {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        match self {
+            Self::Distributor(argus) => argus.answer(&request).await,
+            Self::Storage(colossus) => colossus.answer(&request),
+            Self::Registry(registry) => registry.answer(request).await.into(),
+        }
+    }
 }
 
 impl DemoNode {
+    /// A plain one.
+    pub(super) fn plain(role: Role) -> Self {
+        Self { role, tls: None, link: None, log: Arc::default() }
+    }
+
     /// Serves until the task is dropped, and then drops all connections.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -128,9 +155,11 @@ impl Session {
             .ok()
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Response<Content> {
-        let answer = self.node.argus.answer(&request).await;
-        if answer.reset && request.version() < Version::HTTP_2 {
+    async fn answer(self, request: Request<Incoming>) -> Response<Flow> {
+        let version = request.version();
+        self.node.log.note(&request);
+        let answer = self.node.role.answer(request).await;
+        if answer.reset && version < Version::HTTP_2 {
             // Closing a socket that lingers for no time sends RST in place of FIN (socket(7)).
             let _ = self.socket.set_linger(Some(Duration::ZERO));
         }
@@ -139,7 +168,7 @@ impl Session {
 }
 
 impl Service<Request<Incoming>> for Session {
-    type Response = Response<Content>;
+    type Response = Response<Flow>;
     type Error = Infallible;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 

@@ -69,6 +69,8 @@ pub enum Behaviour {
         /// How long each one is.
         pause: Duration,
     },
+    /// As it should, but assets are never answered, not even HEAD: what a node does that cannot reach its disk.
+    MuteOnAssets,
     /// Each download (GET of an asset that it serves) meets the next fault of the cycle. HEAD requests meet none.
     Failing(Vec<Fault>),
 }

@@ -35,6 +35,9 @@ pub const IMAGE_PIXELS: (u32, u32) = (640, 360);
 /// Frames of the video sample: seven groups of pictures.
 const VIDEO_FRAMES: u32 = 14 * FRAMES_PER_SECOND;
 
+/// Frames of a clip.
+const CLIP_FRAMES: u32 = 9 * FRAMES_PER_SECOND;
+
 const FRAMES_PER_SECOND: u32 = 25;
 
 /// Frames from one sync sample to the next: 2 s, as videos for the web have.
@@ -61,14 +64,34 @@ pub fn video(seed: u64) -> Bytes {
     LAST.or(seed, make_video)
 }
 
+/// Size of every [`clip`] in bytes.
+pub(super) const CLIP_BYTES: usize = 11 << 19;
+
+/// What a [`clip`] plays.
+pub(super) const CLIP_DURATION: Duration = Duration::from_secs(CLIP_FRAMES as u64 / FRAMES_PER_SECOND as u64);
+
+/// An image as [`image`] makes it, one of many.
+pub(super) fn thumbnail(seed: u64) -> Bytes {
+    make_image(seed)
+}
+
+/// A shorter video of [`CLIP_BYTES`], otherwise as [`video`] makes it.
+pub(super) fn clip(seed: u64) -> Bytes {
+    film(seed, CLIP_FRAMES, CLIP_BYTES)
+}
+
 fn make_image(seed: u64) -> Bytes {
     image::webp(IMAGE_PIXELS, &mut Noise::new(seed)).into()
 }
 
 fn make_video(seed: u64) -> Bytes {
+    film(seed, VIDEO_FRAMES, VIDEO_BYTES)
+}
+
+fn film(seed: u64, frames: u32, bytes: usize) -> Bytes {
     let mut noise = Noise::new(seed);
-    let mut encoder = h264::Encoder::new(Card::new(VIDEO_PIXELS), VIDEO_BYTES);
-    for frame in 0..VIDEO_FRAMES {
+    let mut encoder = h264::Encoder::new(Card::new(VIDEO_PIXELS), bytes);
+    for frame in 0..frames {
         encoder.push(frame, frame % GROUP, &mut noise);
     }
     let track = mp4::Track {
@@ -79,7 +102,7 @@ fn make_video(seed: u64) -> Bytes {
         sizes: encoder.sizes(),
         content: encoder.content(),
     };
-    mp4::progressive(&track, VIDEO_BYTES, &mut noise).into()
+    mp4::progressive(&track, bytes, &mut noise).into()
 }
 
 /// What was made last, and from which seed: many fleets start in one process, all from the same.

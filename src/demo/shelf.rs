@@ -1,12 +1,18 @@
-//! What a node holds: objects, and for each where it stands between miss and hit.
+//! What a node of the standard demo holds: objects, and for each where it stands between miss and hit. No storage node is
+//! behind it: a fetch is a stretch of time.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::plan::Fetch;
 use crate::model::sample::CacheState;
+
+use super::{
+    content::{Content, Pace},
+    plan::{ELSEWHERE_ID, Fetch},
+    store::{About, Census, Known, Supply, Wanted, slice},
+};
 
 /// An object that the node serves.
 #[derive(Clone, Debug)]
@@ -65,9 +71,36 @@ impl Shelf {
         }
     }
 
-    /// The object of that id.
-    pub(super) fn object(&self, id: &str) -> Option<&Object> {
-        self.objects.get(id)
+    /// What the node knows of an object.
+    pub(super) fn known(&self, id: &str) -> Known {
+        match self.objects.get(id) {
+            Some(Object { bytes, content_type }) => Known::Served(About { size: bytes.len() as u64, content_type }),
+            None if id == ELSEWHERE_ID => Known::Elsewhere,
+            None => Known::Unknown,
+        }
+    }
+
+    /// The wanted bytes of an object that it serves.
+    pub(super) fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Supply> {
+        let object = self.objects.get(wanted.id)?;
+        let (first, last, size) = (wanted.first, wanted.last, object.bytes.len() as u64);
+        let per_byte = self.nanos_per_byte(size);
+        // What of a fetch is on disk is read from there; what lies beyond, and what is never kept, is passed through
+        // from a storage node.
+        let on_disk =
+            |since: Instant| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX);
+        let state = self.standing(wanted.id, now).state();
+        let all = |local| Supply { state, local, body: Content::of(slice(&object.bytes, first, last + 1)).into() };
+        Some(match self.fetch(wanted.id, now) {
+            Standing::Cached => all(true),
+            Standing::Fetching(since) if first <= on_disk(since) => {
+                let bytes = slice(&object.bytes, first, wanted.end_of_pending(size));
+                let from = since + Duration::from_nanos(per_byte.saturating_mul(first));
+                let body = Content::fetched(bytes, Pace { from, nanos_per_byte: per_byte }).into();
+                Supply { state, local: true, body }
+            }
+            Standing::Fetching(_) | Standing::Absent => all(false),
+        })
     }
 
     /// Where the object stands now. Asking has no effect.
@@ -99,24 +132,25 @@ impl Shelf {
         u64::try_from(time.as_nanos() / u128::from(size.max(1))).unwrap_or(u64::MAX)
     }
 
-    /// How many objects are in the cache, and how many are on their way.
-    pub(super) fn census(&self, now: Instant) -> (usize, usize) {
-        let count =
-            |wanted: fn(Standing) -> bool| self.objects.keys().filter(|id| wanted(self.standing(id, now))).count();
-        (count(|at| at == Standing::Cached), count(|at| matches!(at, Standing::Fetching(_))))
-    }
-
-    /// Bytes of the objects in the cache.
-    pub(super) fn bytes_held(&self, now: Instant) -> u64 {
-        let held = self.objects.iter().filter(|(id, _)| self.standing(id, now) == Standing::Cached);
-        held.map(|(_, object)| object.bytes.len() as u64).sum()
+    /// How much is in the cache, and how much on its way.
+    pub(super) fn census(&self, now: Instant) -> Census {
+        let mut census = Census::default();
+        for (id, object) in &self.objects {
+            match self.standing(id, now) {
+                Standing::Cached => {
+                    census.cached += 1;
+                    census.bytes += object.bytes.len() as u64;
+                }
+                Standing::Fetching(_) => census.arriving += 1,
+                Standing::Absent => {}
+            }
+        }
+        census
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn shelf(fetch: Fetch, viewer: Option<Instant>) -> Shelf {
@@ -134,10 +168,10 @@ mod tests {
         assert_eq!(shelf.fetch("2", start), Standing::Fetching(start));
         shelf.fetch("2", start + Duration::from_secs(5));
         assert_eq!(shelf.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
-        assert_eq!((shelf.census(start), shelf.bytes_held(start)), ((1, 1), 10));
+        assert_eq!(shelf.census(start), Census { cached: 1, arriving: 1, bytes: 10 });
         let fetched = start + Duration::from_secs(10);
         assert_eq!(shelf.standing("2", fetched), Standing::Cached);
-        assert_eq!((shelf.census(fetched), shelf.bytes_held(fetched)), ((2, 0), 20));
+        assert_eq!(shelf.census(fetched), Census { cached: 2, arriving: 0, bytes: 20 });
         assert_eq!(shelf.nanos_per_byte(10), 1_000_000_000);
     }
 
@@ -158,6 +192,6 @@ mod tests {
         let shelf = shelf(Fetch::Never, Some(start));
         assert_eq!(shelf.fetch("2", start), Standing::Absent);
         assert_eq!(shelf.standing("2", start + Duration::from_secs(99)), Standing::Absent);
-        assert_eq!(shelf.census(start), (1, 0));
+        assert_eq!(shelf.census(start), Census { cached: 1, arriving: 0, bytes: 10 });
     }
 }

@@ -1,5 +1,7 @@
 //! The status document of Argus.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -8,6 +10,60 @@ use super::argus::Argus;
 /// Height of the chain when a node starts; a block every 6 s after that.
 const START_HEIGHT: u64 = 5_678_901;
 const BLOCK_SECS: u64 = 6;
+
+/// What a node says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Reports {
+    pub(super) id: &'static str,
+    pub(super) worker: u32,
+    /// Ids of the buckets that it serves.
+    pub(super) buckets: Vec<&'static str>,
+    pub(super) node_env: &'static str,
+    pub(super) chain: Chain,
+}
+
+/// The chain as a node sees it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chain {
+    /// Height when the node starts.
+    pub(super) head: u64,
+    /// How many blocks its query node has still to process.
+    pub(super) behind: u64,
+}
+
+impl Reports {
+    /// Nothing to complain of.
+    pub(super) fn sound(id: &'static str, worker: u32, buckets: Vec<&'static str>) -> Self {
+        Self { id, worker, buckets, node_env: "production", chain: Chain::default() }
+    }
+
+    /// `/api/v1/buckets`.
+    pub(super) fn buckets(&self) -> String {
+        format!(
+            r#"{{"bucketIds":[{}]}}"#,
+            self.buckets.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>().join(",")
+        )
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self { head: START_HEIGHT, behind: 2 }
+    }
+}
+
+impl Chain {
+    /// The part of a status document that tells of the query node.
+    pub(super) fn after(self, uptime: Duration) -> QueryNode {
+        let chain_head = self.head + uptime.as_secs() / BLOCK_SECS;
+        QueryNode {
+            url: "http://squid-graphql-server:4352/graphql",
+            chain_head,
+            blocks_processed: chain_head.saturating_sub(self.behind),
+            package_version: "1.2.0",
+        }
+    }
+}
 
 /// `/api/v1/status`, in bytes and seconds.
 #[derive(Serialize)]
@@ -27,7 +83,7 @@ struct Status<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct QueryNode {
+pub(super) struct QueryNode {
     url: &'static str,
     chain_head: u64,
     blocks_processed: u64,
@@ -36,25 +92,19 @@ struct QueryNode {
 
 /// The document as JSON text.
 pub(super) fn document(argus: &Argus, now: Instant) -> String {
-    let (objects_in_cache, downloads_in_progress) = argus.shelf.census(now);
-    let uptime = (now - argus.started).as_secs();
-    let chain_head = START_HEIGHT + uptime / BLOCK_SECS;
+    let census = argus.store.census(now);
+    let uptime = now - argus.started;
     let status = Status {
-        id: argus.plan.id,
+        id: argus.reports.id,
         version: "2.1.2",
-        worker_id: 12,
-        objects_in_cache,
+        worker_id: argus.reports.worker,
+        objects_in_cache: census.cached,
         storage_limit: 536_870_912_000,
-        storage_used: argus.shelf.bytes_held(now),
-        uptime,
-        downloads_in_progress,
-        query_node_status: QueryNode {
-            url: "http://squid-graphql-server:4352/graphql",
-            chain_head,
-            blocks_processed: chain_head - 2,
-            package_version: "1.2.0",
-        },
-        node_env: "production",
+        storage_used: census.bytes,
+        uptime: uptime.as_secs(),
+        downloads_in_progress: census.arriving,
+        query_node_status: argus.reports.chain.after(uptime),
+        node_env: argus.reports.node_env,
     };
     serde_json::to_string(&status).expect("invariant: strings and numbers always serialise")
 }

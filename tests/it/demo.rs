@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod cache;
+mod fleet;
 mod serving;
 
 use std::{io, sync::Arc, time::Duration};
@@ -61,9 +62,14 @@ fn address(node: &Node) -> (String, u16) {
 
 /// One request on a connection of its own, read to its end.
 async fn ask(node: &Node, method: &str, path: &str, range: Option<&str>) -> Reply {
-    let mut socket = TcpStream::connect(address(node)).await.unwrap();
     let range = range.map(|range| format!("range: {range}\r\n")).unwrap_or_default();
-    let request = format!("{method} {path} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n{range}\r\n");
+    exchange(address(node), &format!("{method} {path}"), &range, "").await
+}
+
+/// The same of any server: method and path, further header lines, and a body.
+async fn exchange(address: (String, u16), line: &str, headers: &str, body: &str) -> Reply {
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let request = format!("{line} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n{headers}\r\n{body}");
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = vec![];
     let end = socket.read_to_end(&mut bytes).await.map(|_| ());

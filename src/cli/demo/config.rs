@@ -9,7 +9,7 @@ use crate::{
         Config,
         check::{Input, load},
     },
-    demo::Fleet,
+    demo::{Fleet, IMAGE_ID, VIDEO_ID, world::World},
     model::target::{Asset, Node},
 };
 
@@ -19,6 +19,8 @@ pub(super) struct Habits<'a> {
     pub(super) image_every: &'a str,
     /// The same of the video probe.
     pub(super) video_every: &'a str,
+    /// The same of the status probe, which a fleet has.
+    pub(super) status_every: &'a str,
     /// `memoryless` or `fixed`.
     pub(super) spacing: &'a str,
     /// The data directory.
@@ -26,10 +28,37 @@ pub(super) struct Habits<'a> {
 }
 
 /// A whole configuration for these nodes.
-pub(super) fn text(fleet: &Fleet, habits: &Habits<'_>) -> String {
-    let Habits { image_every, video_every, spacing, archive } = habits;
-    let (ca, archive) = (fleet.ca_pem().trim_end(), quoted(archive));
-    let mut text = format!(
+pub(super) fn of_nodes(fleet: &Fleet, habits: &Habits<'_>) -> String {
+    let network = format!("ca = \"\"\"\n{}\n\"\"\"", fleet.ca_pem().trim_end());
+    let mut text = frame(habits, "", &network);
+    text += "kind = \"static\"\n";
+    for (node, description) in fleet.nodes().iter().zip(fleet.descriptions()) {
+        text += &source_node(node, description);
+    }
+    text
+}
+
+/// A whole configuration for this world, whose nodes are found through its registry.
+pub(super) fn of_world(world: &World, habits: &Habits<'_>) -> String {
+    let status = format!(", {{ probe = \"status\", every = \"{}\" }}", habits.status_every);
+    let network =
+        "allow-private = [\"127.0.0.1/32\"] # where the fleet stands; other addresses inside a network are refused";
+    let text = frame(habits, &status, network);
+    format!(
+        r#"{text}kind = "joystream"
+url = {url}
+refresh = "10s"
+assets = [{{ kind = "image", id = "{IMAGE_ID}" }}, {{ kind = "video", id = "{VIDEO_ID}" }}]
+"#,
+        url = quoted(world.registry().as_str())
+    )
+}
+
+/// Everything before what names the nodes.
+fn frame(habits: &Habits<'_>, further_probes: &str, network: &str) -> String {
+    let Habits { image_every, video_every, spacing, archive, .. } = habits;
+    let archive = quoted(archive);
+    format!(
         r#"{HEADING}
 [vantage]
 id = "demo"
@@ -39,7 +68,7 @@ longitude = 8.68
 
 [schedule] # far more often than real nodes should be asked
 spacing = "{spacing}"
-probes = [{{ probe = "image", every = "{image_every}" }}, {{ probe = "video", every = "{video_every}" }}]
+probes = [{{ probe = "image", every = "{image_every}" }}, {{ probe = "video", every = "{video_every}" }}{further_probes}]
 
 [limits] # loopback costs nothing
 vantages = 1
@@ -50,9 +79,7 @@ bytes-per-node-per-day = "1 TB"
 stall = "2s"
 
 [network]
-ca = """
-{ca}
-"""
+{network}
 
 [archive]
 dir = {archive}
@@ -64,13 +91,8 @@ dir = {archive}
 # token-file = "influxdb-token"
 
 [[source]]
-kind = "static"
 "#
-    );
-    for (node, description) in fleet.nodes().iter().zip(fleet.descriptions()) {
-        text += &source_node(node, description);
-    }
-    text
+    )
 }
 
 /// Reads a text as `-c FILE` would, but without environment and files.
@@ -105,7 +127,7 @@ fn source_node(node: &Node, description: &str) -> String {
 
 /// The first line of every such text.
 pub(super) const HEADING: &str =
-    "# The nodes of one `bandprobe demo`: they, and the authority below, exist as long as it runs.";
+    "# The nodes of one `bandprobe demo`: they, and what is named below, exist as long as it runs.";
 
 /// A TOML string.
 fn quoted(text: &str) -> String {

@@ -11,38 +11,32 @@ use anyhow::Context;
 use tokio::time::sleep;
 
 use crate::{
-    demo::{Fleet, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    demo::{Fleet, UNCACHED_IMAGE_ID, VIDEO_ID, world::World},
     model::target::Node,
 };
 
 use super::{
     super::{Exit, args::Demo, input, print, print_data, screen, signals::Signals},
     config::{self, Habits},
-    invoked_as, quoted, spoken,
+    invoked_as, quoted,
+    scene::Scene,
+    spoken,
 };
 
 pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
-    let mut plans = NodePlan::standard();
-    for plan in &mut plans {
-        // A person needs longer than a probe to look at a miss.
-        plan.viewer = plan.viewer.map(|_| VIEWER);
-    }
-    let ports: Vec<u16> = match args.port {
-        Some(first) => (first..).take(plans.len()).collect(),
-        None => vec![0; plans.len()],
-    };
-    let fleet = Fleet::start_at(plans, ports).await?;
-    let config = config::text(&fleet, &HABITS);
+    // A person needs longer than a probe to look at a miss.
+    let scene = Scene::start(args, Some(VIEWER)).await?;
+    let config = scene.config(&HABITS);
     match &args.output {
         Some(path) => {
             spare(path)?;
             fs::write(path, &config).with_context(|| format!("cannot write the config to {}", path.display()))?;
-            print(&hints(&fleet, args, path))?;
+            print(&hints(&scene, args, path))?;
         }
         None => {
             print_data(config.as_bytes())?;
-            let hints = hints(&fleet, args, Path::new("demo.toml"));
+            let hints = hints(&scene, args, Path::new("demo.toml"));
             // Whoever closed stderr does not want them.
             let _ = io::stderr().write_all(screen::fit(&hints, &io::stderr()).as_bytes());
         }
@@ -57,7 +51,7 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
         () = end => {}
         () = signals.next() => {}
     }
-    fleet.shutdown().await;
+    scene.shutdown().await;
     Ok(Exit::Done)
 }
 
@@ -74,21 +68,29 @@ fn spare(path: &Path) -> anyhow::Result<()> {
 }
 
 /// What there is, and what can be done with it.
-fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
-    let nodes = fleet.nodes();
+fn hints(scene: &Scene, args: &Demo, path: &Path) -> String {
     let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {}", spoken(time)));
-    let mut text = format!("{} nodes on loopback, {until}:\n", nodes.len());
-    for (node, description) in nodes.iter().zip(fleet.descriptions()) {
-        text += &format!("  {:<14}{}  {description}\n", node.id, node.endpoint);
-    }
+    let mut text = format!("{}, {until}:\n{}", scene.summary(), scene.lines(true));
     let (shown, us) = (quoted(&path.to_string_lossy()), invoked_as());
     text += &match args.output {
         Some(_) => format!("\nTheir config is {shown}. In another terminal:\n"),
         None => format!("\nTheir config is above: save it as {shown}. Then, in another terminal:\n"),
     };
-    for command in ["check", "once", "run"] {
+    let commands: &[_] = match scene {
+        Scene::Nodes(_) => &["check", "once", "run"],
+        Scene::World(_) => &["check", "targets", "once", "run"],
+    };
+    for command in commands {
         text += &format!("  {us} {command} -c {shown}\n");
     }
+    text + &match scene {
+        Scene::Nodes(fleet) => hints_on_nodes(fleet, &shown, &us),
+        Scene::World(world) => hints_on_world(world, &us),
+    }
+}
+
+fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
+    let (nodes, mut text) = (fleet.nodes(), String::new());
     let asset =
         |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
     // Its certificate is in the config, where a reader of PEM finds it.
@@ -111,8 +113,20 @@ fn hints(fleet: &Fleet, args: &Demo, path: &Path) -> String {
     text
 }
 
+/// The first distributor is a sound one.
+fn hints_on_world(world: &World, us: &str) -> String {
+    let sound = world.members().iter().find(|member| !member.is_storage).and_then(|member| member.endpoint.as_deref());
+    let hint = |endpoint| format!("  {us} probe {endpoint}api/v1/assets/{VIDEO_ID} --range 0-6291455\n");
+    sound.map(hint).unwrap_or_default()
+}
+
 /// When a viewer asks for what is not cached.
 const VIEWER: Duration = Duration::from_secs(60);
 
-const HABITS: Habits<'_> =
-    Habits { image_every: "10s", video_every: "30s", spacing: "memoryless", archive: "bandprobe-demo-data" };
+const HABITS: Habits<'_> = Habits {
+    image_every: "10s",
+    video_every: "30s",
+    status_every: "10s",
+    spacing: "memoryless",
+    archive: "bandprobe-demo-data",
+};

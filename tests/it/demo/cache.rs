@@ -41,7 +41,7 @@ async fn what_was_fetched_is_a_hit() {
 }
 
 /// Takes the framing of RFC 9112 §7.1 off.
-fn unchunked(mut framed: &[u8]) -> Vec<u8> {
+pub(super) fn unchunked(mut framed: &[u8]) -> Vec<u8> {
     let mut body = vec![];
     loop {
         let line = framed.windows(2).position(|window| window == b"\r\n").unwrap();

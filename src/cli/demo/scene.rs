@@ -1,0 +1,88 @@
+//! What a demo shows: some nodes, or a whole fleet with its registry.
+
+use std::{iter, time::Duration};
+
+use crate::{
+    config::Dialect,
+    demo::{
+        DemoError, Fleet, NodePlan,
+        world::{Member, World, WorldPlan},
+    },
+};
+
+use super::{
+    super::args::Demo,
+    config::{self, Habits},
+};
+
+/// What runs.
+pub(super) enum Scene {
+    Nodes(Fleet),
+    World(World),
+}
+
+impl Scene {
+    /// Starts what is asked for; `viewer` is when somebody asks for what the nodes have not cached, if not soon.
+    pub(super) async fn start(args: &Demo, viewer: Option<Duration>) -> Result<Self, DemoError> {
+        if args.fleet {
+            let plan = WorldPlan { first_port: args.port, ..WorldPlan::new(args.dialect.unwrap_or(Dialect::Orion)) };
+            return Ok(Self::World(World::start(&plan).await?));
+        }
+        let mut plans = NodePlan::standard();
+        for plan in &mut plans {
+            plan.viewer = plan.viewer.map(|soon| viewer.unwrap_or(soon));
+        }
+        let ports: Vec<u16> = match args.port {
+            Some(first) => (first..).take(plans.len()).collect(),
+            None => vec![0; plans.len()],
+        };
+        Ok(Self::Nodes(Fleet::start_at(plans, ports).await?))
+    }
+
+    /// A whole configuration for it.
+    pub(super) fn config(&self, habits: &Habits<'_>) -> String {
+        match self {
+            Self::Nodes(fleet) => config::of_nodes(fleet, habits),
+            Self::World(world) => config::of_world(world, habits),
+        }
+    }
+
+    /// What it is, in some words.
+    pub(super) fn summary(&self) -> String {
+        match self {
+            Self::Nodes(fleet) => format!("{} nodes on loopback", fleet.nodes().len()),
+            Self::World(world) => format!("a fleet of {} on loopback, with its registry", world.members().len()),
+        }
+    }
+
+    /// A line for each node: what it is called, where it is if that is asked for, what it is like.
+    pub(super) fn lines(&self, with_endpoints: bool) -> String {
+        match self {
+            Self::Nodes(fleet) => {
+                let nodes = fleet.nodes();
+                let lines = nodes.iter().zip(fleet.descriptions()).map(|(node, description)| {
+                    let endpoint = if with_endpoints { format!("{}  ", node.endpoint) } else { String::new() };
+                    format!("  {:<14}{endpoint}{description}\n", node.id)
+                });
+                lines.collect()
+            }
+            // Results name a node by its address: that is all that a registry gives it.
+            Self::World(world) => {
+                let registry = format!("  {:<11}{:<40}what lists them all\n", "registry", world.registry());
+                iter::once(registry).chain(world.members().iter().map(member)).collect()
+            }
+        }
+    }
+
+    /// Ends it.
+    pub(super) async fn shutdown(self) {
+        match self {
+            Self::Nodes(fleet) => fleet.shutdown().await,
+            Self::World(world) => world.shutdown().await,
+        }
+    }
+}
+
+fn member(member: &Member) -> String {
+    format!("  {:<11}{:<40}{}\n", member.name, member.endpoint.as_deref().unwrap_or("-"), member.description)
+}

@@ -1,0 +1,253 @@
+//! A distributor's cache with its real life cycle: an absent object is fetched whole from a storage node by the first
+//! download, can be read while it arrives, and stays until the room is needed for others.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http_body_util::BodyExt;
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use crate::model::{sample::CacheState, units::BitRate};
+
+use super::{
+    content::Content,
+    fetch::{self, Order},
+    flow::{Flow, Tail},
+    growing::Growing,
+    store::{About, Census, Known, NoSupply, Supply, Wanted, slice},
+};
+
+/// The cache of one distributor.
+pub(super) struct Cache {
+    /// All objects that the node has heard of.
+    known: HashMap<Arc<str>, Known>,
+    kept: Mutex<Kept>,
+    room: Room,
+    storage: Vec<SocketAddr>,
+    /// To [`Cache::fetch_all`]; at most one job an object is under way.
+    jobs: UnboundedSender<Job>,
+}
+
+/// What a cache may take, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes of whole objects. What is larger than that alone is passed through and never kept.
+    pub(super) capacity: u64,
+    /// How fast one object arrives, at the most; as fast as it can without.
+    pub(super) rate: Option<BitRate>,
+}
+
+/// An object to be fetched.
+pub(super) struct Job {
+    id: Arc<str>,
+    object: Arc<Growing>,
+    trace: Option<HeaderValue>,
+}
+
+#[derive(Default)]
+struct Kept {
+    objects: HashMap<Arc<str>, Entry>,
+    /// Counts uses.
+    uses: u64,
+}
+
+enum Entry {
+    Whole { bytes: Bytes, used: u64 },
+    Arriving(Arc<Growing>),
+}
+
+/// What a download finds.
+enum Found {
+    Whole(Bytes),
+    Arriving(Arc<Growing>, CacheState),
+    TooLarge,
+}
+
+impl Cache {
+    /// A cache that knows these objects and holds those; `storage` must not be empty. The jobs are for
+    /// [`Cache::fetch_all`].
+    pub(super) fn new(
+        known: HashMap<Arc<str>, Known>,
+        held: impl IntoIterator<Item = (Arc<str>, Bytes)>,
+        room: Room,
+        storage: Vec<SocketAddr>,
+    ) -> (Arc<Self>, UnboundedReceiver<Job>) {
+        let (jobs, receiver) = unbounded_channel();
+        let mut kept = Kept::default();
+        for (id, bytes) in held {
+            kept.keep(&id, bytes, room.capacity);
+        }
+        (Arc::new(Self { known, kept: Mutex::new(kept), room, storage, jobs }), receiver)
+    }
+
+    pub(super) fn known(&self, id: &str) -> Known {
+        self.known.get(id).copied().unwrap_or(Known::Unknown)
+    }
+
+    /// How an object stands; asking has no effect, not even on what is evicted next.
+    pub(super) fn state(&self, id: &str) -> CacheState {
+        match self.lock().objects.get(id) {
+            Some(Entry::Whole { .. }) => CacheState::Hit,
+            Some(Entry::Arriving(_)) => CacheState::Pending,
+            None => CacheState::Miss,
+        }
+    }
+
+    pub(super) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for entry in self.lock().objects.values() {
+            match entry {
+                Entry::Whole { bytes, .. } => {
+                    census.cached += 1;
+                    census.bytes += bytes.len() as u64;
+                }
+                Entry::Arriving(_) => census.arriving += 1,
+            }
+        }
+        census
+    }
+
+    /// The wanted bytes: from the cache, from what has arrived and goes on arriving, or passed through.
+    pub(super) async fn supply(&self, wanted: &Wanted<'_>) -> Result<Supply, NoSupply> {
+        let Known::Served(About { size, .. }) = self.known(wanted.id) else { return Err(NoSupply) };
+        let (object, state) = match self.find(wanted, size) {
+            Found::Whole(bytes) => {
+                let body = Content::of(slice(&bytes, wanted.first, wanted.last + 1)).into();
+                return Ok(Supply { state: CacheState::Hit, local: true, body });
+            }
+            Found::TooLarge => return self.pass(wanted, CacheState::Miss).await,
+            Found::Arriving(object, state) => (object, state),
+        };
+        if !object.begun().await {
+            return Err(NoSupply);
+        }
+        // At the very start nothing has to be there: it is next.
+        if wanted.first > object.length() {
+            return self.pass(wanted, state).await;
+        }
+        let (next, end) = (wanted.first, wanted.end_of_pending(size));
+        Ok(Supply { state, local: true, body: Flow::Tail(Tail { object, next, end }) })
+    }
+
+    fn find(&self, wanted: &Wanted<'_>, size: u64) -> Found {
+        let mut kept = self.lock();
+        kept.uses += 1;
+        let now = kept.uses;
+        match kept.objects.get_mut(wanted.id) {
+            Some(Entry::Whole { bytes, used }) => {
+                *used = now;
+                return Found::Whole(bytes.clone());
+            }
+            Some(Entry::Arriving(object)) => return Found::Arriving(Arc::clone(object), CacheState::Pending),
+            None if size > self.room.capacity => return Found::TooLarge,
+            None => {}
+        }
+        let id: Arc<str> = wanted.id.into();
+        let object = Arc::new(Growing::new(usize::try_from(size).unwrap_or(usize::MAX)));
+        kept.objects.insert(Arc::clone(&id), Entry::Arriving(Arc::clone(&object)));
+        let job = Job { id, object: Arc::clone(&object), trace: wanted.trace.cloned() };
+        if let Err(unsent) = self.jobs.send(job) {
+            // The node is being shut down.
+            unsent.0.object.fail();
+        }
+        Found::Arriving(object, CacheState::Miss)
+    }
+
+    /// A storage node's own answer.
+    async fn pass(&self, wanted: &Wanted<'_>, state: CacheState) -> Result<Supply, NoSupply> {
+        let range = wanted.is_part.then_some((wanted.first, wanted.last));
+        let order = Order { id: wanted.id.into(), range, trace: wanted.trace.cloned() };
+        let passed = fetch::from_any(&self.storage, &order).await.map_err(|_| NoSupply)?;
+        Ok(Supply { state, local: false, body: Flow::Passed(passed) })
+    }
+
+    /// Fetches what is asked for, until it is dropped.
+    pub(super) async fn fetch_all(self: Arc<Self>, mut jobs: UnboundedReceiver<Job>) {
+        let mut under_way = JoinSet::new();
+        while let Some(job) = jobs.recv().await {
+            while under_way.try_join_next().is_some() {}
+            let cache = Arc::clone(&self);
+            under_way.spawn(async move { cache.fetch(job).await });
+        }
+    }
+
+    async fn fetch(&self, job: Job) {
+        if self.receive(&job).await.is_none() {
+            self.lock().objects.remove(&job.id);
+            job.object.fail();
+        }
+    }
+
+    /// `None` when the object did not arrive as a whole.
+    async fn receive(&self, job: &Job) -> Option<()> {
+        let order = Order { id: job.id.as_ref().into(), range: None, trace: job.trace.clone() };
+        let mut body = Flow::Passed(fetch::from_any(&self.storage, &order).await.ok()?);
+        job.object.begin();
+        let (began, mut arrived) = (Instant::now(), 0);
+        while let Some(frame) = body.frame().await {
+            let Ok(mut chunk) = frame.ok()?.into_data() else { continue };
+            while !chunk.is_empty() {
+                let piece = chunk.split_to(chunk.len().min(PIECE_BYTES));
+                arrived += piece.len() as u64;
+                if let Some(rate) = self.room.rate {
+                    sleep_until(began + takes(arrived, rate)).await;
+                }
+                // Under the lock, so that whoever has read the last byte finds the object cached.
+                let mut kept = self.lock();
+                if let Some(whole) = job.object.push(&piece) {
+                    kept.keep(&job.id, whole, self.room.capacity);
+                    return Some(());
+                }
+            }
+        }
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Keeps a whole object, and evicts what was used longest ago until there is room for it.
+    fn keep(&mut self, id: &Arc<str>, bytes: Bytes, capacity: u64) {
+        self.uses += 1;
+        let size = bytes.len() as u64;
+        self.objects.remove(id);
+        while self.bytes() + size > capacity {
+            let Some(oldest) = self.least_used() else { break };
+            self.objects.remove(&oldest);
+        }
+        self.objects.insert(Arc::clone(id), Entry::Whole { bytes, used: self.uses });
+    }
+
+    fn bytes(&self) -> u64 {
+        let size = |entry: &Entry| if let Entry::Whole { bytes, .. } = entry { bytes.len() as u64 } else { 0 };
+        self.objects.values().map(size).sum()
+    }
+
+    fn least_used(&self) -> Option<Arc<str>> {
+        let used =
+            |(id, entry): (_, &Entry)| if let Entry::Whole { used, .. } = entry { Some((*used, id)) } else { None };
+        self.objects.iter().filter_map(used).min().map(|(_, id): (_, &Arc<str>)| Arc::clone(id))
+    }
+}
+
+/// How long so many bytes take.
+fn takes(bytes: u64, rate: BitRate) -> Duration {
+    let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.0.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// How finely the rate is kept, in bytes.
+const PIECE_BYTES: usize = 16 << 10;

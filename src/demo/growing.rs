@@ -1,0 +1,173 @@
+//! An object on its way from a storage node, which readers follow while it grows.
+
+use std::{
+    future::poll_fn,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::Bytes;
+
+use super::content::BrokenOff;
+
+/// The object: what of it has arrived, and who waits for more.
+#[derive(Debug)]
+pub(super) struct Growing {
+    size: usize,
+    arrived: Mutex<Arrived>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    bytes: Held,
+    /// A storage node has begun to send it.
+    begun: bool,
+    failed: bool,
+    readers: Vec<Waker>,
+}
+
+#[derive(Debug)]
+enum Held {
+    Part(Vec<u8>),
+    Whole(Bytes),
+}
+
+impl Growing {
+    /// An object of `size` bytes of which nothing has arrived.
+    pub(super) fn new(size: usize) -> Self {
+        let bytes = Held::Part(Vec::new());
+        Self { size, arrived: Mutex::new(Arrived { bytes, begun: false, failed: false, readers: vec![] }) }
+    }
+
+    /// A storage node has it and begins to send.
+    pub(super) fn begin(&self) {
+        let mut arrived = self.lock();
+        arrived.begun = true;
+        arrived.wake();
+    }
+
+    /// Appends what arrived; with the last byte the whole object is returned, once. More bytes than it has are a failure.
+    pub(super) fn push(&self, piece: &[u8]) -> Option<Bytes> {
+        let mut arrived = self.lock();
+        arrived.begun = true;
+        arrived.wake();
+        let size = self.size;
+        let Held::Part(part) = &mut arrived.bytes else { return None };
+        part.extend_from_slice(piece);
+        if part.len() > size {
+            arrived.failed = true;
+            return None;
+        }
+        if part.len() < size {
+            return None;
+        }
+        let whole = Bytes::from(mem::take(part));
+        arrived.bytes = Held::Whole(whole.clone());
+        Some(whole)
+    }
+
+    /// It will not be completed.
+    pub(super) fn fail(&self) {
+        let mut arrived = self.lock();
+        arrived.failed = true;
+        arrived.wake();
+    }
+
+    /// How many bytes are there.
+    pub(super) fn length(&self) -> u64 {
+        self.lock().bytes.as_slice().len() as u64
+    }
+
+    /// Waits until a storage node begins to send it, or until none does: false.
+    pub(super) async fn begun(&self) -> bool {
+        poll_fn(|context| {
+            let mut arrived = self.lock();
+            if arrived.begun || arrived.failed {
+                return Poll::Ready(arrived.begun && !arrived.failed);
+            }
+            arrived.readers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// What is there between the two offsets, at least one byte and at most a piece. A failed object breaks off where it
+    /// ends.
+    pub(super) fn poll_piece(&self, next: u64, end: u64, context: &mut Context<'_>) -> Poll<Result<Bytes, BrokenOff>> {
+        let mut arrived = self.lock();
+        let within = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let there = arrived.bytes.as_slice().len();
+        let (next, end) = (within(next), within(end).min(there));
+        if next < end {
+            let piece = next..end.min(next + PIECE_BYTES);
+            return Poll::Ready(Ok(match &arrived.bytes {
+                Held::Whole(bytes) => bytes.slice(piece),
+                Held::Part(part) => Bytes::copy_from_slice(&part[piece]),
+            }));
+        }
+        if arrived.failed {
+            return Poll::Ready(Err(BrokenOff));
+        }
+        arrived.readers.push(context.waker().clone());
+        Poll::Pending
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arrived> {
+        self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Part(part) => part,
+            Self::Whole(bytes) => bytes,
+        }
+    }
+}
+
+impl Arrived {
+    fn wake(&mut self) {
+        self.readers.drain(..).for_each(Waker::wake);
+    }
+}
+
+/// How much is handed to hyper at once, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(object: &Growing, next: u64, end: u64) -> Poll<Result<Bytes, BrokenOff>> {
+        object.poll_piece(next, end, &mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn readers_get_what_has_arrived_and_wait_for_the_rest() {
+        let object = Growing::new(6);
+        assert_eq!(read(&object, 0, 6), Poll::Pending);
+        assert_eq!((object.push(b"abcd"), object.length()), (None, 4));
+        assert_eq!(read(&object, 1, 6), Poll::Ready(Ok(Bytes::from_static(b"bcd"))));
+        assert_eq!(read(&object, 1, 3), Poll::Ready(Ok(Bytes::from_static(b"bc"))), "no more than was asked");
+        assert_eq!(read(&object, 4, 6), Poll::Pending);
+        assert_eq!(object.push(b"ef"), Some(Bytes::from_static(b"abcdef")));
+        assert_eq!(read(&object, 4, 6), Poll::Ready(Ok(Bytes::from_static(b"ef"))));
+    }
+
+    #[test]
+    fn what_fails_or_overflows_breaks_off_behind_what_is_there() {
+        for overflows in [false, true] {
+            let object = Growing::new(2);
+            assert_eq!(object.push(b"a"), None);
+            if overflows {
+                assert_eq!(object.push(b"bc"), None);
+            } else {
+                object.fail();
+            }
+            assert!(matches!(read(&object, 0, 1), Poll::Ready(Ok(_))));
+            assert_eq!(read(&object, 3, 4), Poll::Ready(Err(BrokenOff)));
+        }
+    }
+}

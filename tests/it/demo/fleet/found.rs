@@ -1,0 +1,63 @@
+//! What real discovery finds in the fake world, whatever the dialect: everyone who is to be asked, and nobody else.
+
+use bandprobe::{
+    config::{AllowPrivate, Registry},
+    discover::joystream::{Found, find},
+    model::target::{AssetKind, Profile},
+    net::{fetch::Fetcher, guard::Guard},
+};
+
+use super::*;
+
+async fn found(world: &World) -> Found {
+    let registry = Registry {
+        url: world.registry().clone(),
+        refresh: Duration::from_secs(10),
+        dialect: None,
+        exclude: vec![],
+        fixed: vec![(AssetKind::Image, IMAGE_ID.into()), (AssetKind::Video, VIDEO_ID.into())],
+    };
+    let guard = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
+    find(&Fetcher::new(None).unwrap(), &registry, &guard).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_dialect_tells_the_same_fleet() {
+    for dialect in Dialect::ALL {
+        let world = World::start(&WorldPlan::new(dialect)).await.unwrap();
+        let found = found(&world).await;
+        assert_eq!(found.dialect, dialect);
+        let ours = world.members().iter().filter(|member| match member.planted {
+            Planted::PrivateAddress | Planted::Invited | Planted::NoMetadata => false,
+            _ => member.endpoint.is_some(),
+        });
+        let mut expected: Vec<_> = ours.clone().filter_map(|member| member.endpoint.clone()).collect();
+        let mut endpoints: Vec<_> = found.nodes.iter().map(|node| node.endpoint.as_url().to_string()).collect();
+        expected.sort();
+        endpoints.sort();
+        assert_eq!(endpoints, expected, "{dialect:?}");
+        for member in ours {
+            let is_it = |node: &&Node| Some(node.endpoint.as_url().as_str()) == member.endpoint.as_deref();
+            let node = found.nodes.iter().find(is_it).unwrap();
+            let profile = if member.is_storage { Profile::Colossus } else { Profile::Argus };
+            assert_eq!(node.listing.profile, profile, "{}", member.name);
+            if member.is_storage {
+                continue;
+            }
+            assert_eq!(node.listing.operators.len(), member.buckets.len(), "{}", member.name);
+            assert_eq!(node.listing.distributing, Some(member.planted != Planted::SwitchedOff), "{}", member.name);
+            assert!(node.listing.location.is_some() && node.listing.region.is_some(), "{}", member.name);
+            if member.planted == Planted::SwitchedOff {
+                assert_eq!(node.assets, [], "it has to serve nothing");
+                continue;
+            }
+            let is_there = |id: &str| node.assets.iter().any(|asset| &*asset.id == id && asset.fixed);
+            assert!(is_there(IMAGE_ID) && is_there(VIDEO_ID), "{}: {:?}", member.name, node.assets);
+            assert!(node.assets.iter().all(|asset| asset.size.is_some() && asset.hash.is_some()), "{}", member.name);
+        }
+        let inside = world.members().iter().find(|member| member.planted == Planted::PrivateAddress).unwrap();
+        let blocked: Vec<_> = found.blocked.iter().map(|blocked| &*blocked.endpoint).collect();
+        assert!(blocked.contains(&inside.endpoint.as_deref().unwrap()), "{blocked:?}");
+        assert_eq!((world.trapped(), world.uninvited(), world.fetches().len()), (0, 0, 0));
+    }
+}

@@ -1,0 +1,202 @@
+//! The fake registry in each dialect: our own queries, the engine's introspection, and its refusals.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const DETECT: &str = include_str!("../../../../src/discover/detect.graphql");
+const OPERATORS: &str = include_str!("../../../../src/discover/operators.graphql");
+const STORAGE: &str = include_str!("../../../../src/discover/storage.graphql");
+const FIXED_HYDRA: &str = include_str!("../../../../src/discover/fixed-hydra.graphql");
+const FIXED_SQUID: &str = include_str!("../../../../src/discover/fixed-squid.graphql");
+const SAMPLES_HYDRA: &str = include_str!("../../../../src/discover/samples-hydra.graphql");
+const SAMPLES_ORION: &str = include_str!("../../../../src/discover/samples-orion.graphql");
+const SAMPLES_STORAGE_SQUID: &str = include_str!("../../../../src/discover/samples-storage-squid.graphql");
+
+async fn world(dialect: Dialect) -> World {
+    World::start(&WorldPlan::new(dialect)).await.unwrap()
+}
+
+async fn post(world: &World, body: &str) -> Reply {
+    let url = world.registry();
+    let address = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+    let headers = format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len());
+    exchange(address, &format!("POST {}", url.path()), &headers, body).await
+}
+
+async fn query(world: &World, query: &str, variables: Value) -> (u16, Value) {
+    let reply = post(world, &json!({ "query": query, "variables": variables }).to_string()).await;
+    (reply.status, serde_json::from_slice(&reply.body).unwrap())
+}
+
+/// The `data` of an answer without errors.
+async fn data(world: &World, text: &str, variables: Value) -> Value {
+    let (status, mut answer) = query(world, text, variables).await;
+    assert_eq!((status, answer.get("errors")), (200, None), "{answer}");
+    answer["data"].take()
+}
+
+fn ids(rows: &Value) -> Vec<String> {
+    rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_dialect_is_told_by_its_types() {
+    for (dialect, join, version) in
+        [(Dialect::Hydra, false, false), (Dialect::Orion, true, false), (Dialect::StorageSquid, true, true)]
+    {
+        let found = data(&world(dialect).await, DETECT, json!({})).await;
+        let is_there = ["operators", "join", "version"].map(|alias| found[alias]["name"].is_string());
+        assert_eq!(is_there, [true, join, version], "{}", dialect.label());
+    }
+}
+
+#[tokio::test]
+async fn operators_are_filtered_ordered_and_paged() {
+    for (dialect, order) in
+        [(Dialect::Hydra, "createdAt_ASC"), (Dialect::Orion, "id_ASC"), (Dialect::StorageSquid, "id_ASC")]
+    {
+        let world = world(dialect).await;
+        let page = async |offset: u64, limit: u64| {
+            let variables = json!({ "order": [order], "offset": offset, "limit": limit });
+            data(&world, OPERATORS, variables).await["distributionBucketOperators"].take()
+        };
+        let all = page(0, 1000).await;
+        let listed = ids(&all);
+        assert_eq!(listed.len(), 14, "one has two buckets, one is only invited: {listed:?}");
+        assert!(!listed.contains(&"4:2-13".into()), "{listed:?}");
+        assert!(order != "id_ASC" || listed.is_sorted(), "{listed:?}");
+        assert_eq!([ids(&page(0, 9).await), ids(&page(9, 9).await)].concat(), listed);
+        assert_eq!(ids(&page(14, 9).await), [""; 0]);
+
+        let of = |id: &str| all.as_array().unwrap().iter().find(|row| row["id"] == id).unwrap();
+        let (one, other) = (of("1:0-1"), of("1:1-1"));
+        assert_eq!(one["metadata"]["nodeEndpoint"], paris(&world).endpoint.as_deref().unwrap());
+        assert_eq!(one["metadata"], other["metadata"], "two buckets at one endpoint");
+        assert_eq!(one["metadata"]["nodeLocation"]["coordinates"]["latitude"], 48.8566);
+        assert_eq!(one["distributionBucket"]["family"]["metadata"]["region"], "eu-west-1");
+        assert_eq!(of("5:2-14")["metadata"], Value::Null);
+        let is_off = |row: &&Value| row["distributionBucket"]["distributing"] == false;
+        let off: Vec<_> = all.as_array().unwrap().iter().filter(is_off).map(|row| &row["id"]).collect();
+        assert_eq!(off, ["2:1-8"]);
+    }
+}
+
+#[tokio::test]
+async fn storage_nodes_are_listed_with_their_status() {
+    for (dialect, order) in [(Dialect::Hydra, "createdAt_ASC"), (Dialect::Orion, "id_ASC")] {
+        let world = world(dialect).await;
+        let found = data(&world, STORAGE, json!({ "order": [order], "offset": 0, "limit": 9 })).await;
+        assert_eq!(ids(&found["storageBuckets"]), ["0", "1"]);
+        let first = &found["storageBuckets"][0];
+        assert_eq!(
+            first["operatorStatus"],
+            json!({ "__typename": "StorageBucketOperatorStatusActive", "workerId": 20 })
+        );
+        assert_eq!(first["operatorMetadata"]["nodeEndpoint"], world.members()[0].endpoint.as_deref().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn samples_are_the_newest_of_the_bucket_and_what_is_registered_of_them_is_true() {
+    for (dialect, text) in [
+        (Dialect::Hydra, SAMPLES_HYDRA),
+        (Dialect::Orion, SAMPLES_ORION),
+        (Dialect::StorageSquid, SAMPLES_STORAGE_SQUID),
+    ] {
+        let world = world(dialect).await;
+        let found = data(&world, text, json!({ "bucket": "2:0", "limit": 12 })).await;
+        let column = |kind: &str| -> Value {
+            found["videos"].as_array().unwrap().iter().map(|video| video[kind].clone()).collect()
+        };
+        let (images, videos) = match dialect {
+            Dialect::Hydra => (column("thumbnailPhoto"), column("media")),
+            Dialect::Orion | Dialect::StorageSquid => (found["images"].clone(), found["videos"].clone()),
+        };
+        let newest = ids(&images);
+        assert!(newest.iter().filter(|id| *id != "700000").is_sorted_by(|left, right| left > right), "{newest:?}");
+        assert_eq!((newest.len(), ids(&videos).len()), (12, 12), "{dialect:?}");
+        assert!(!newest.contains(&"700001".into()), "it is not accepted");
+        assert_eq!(
+            newest.contains(&"700000".into()),
+            dialect == Dialect::StorageSquid,
+            "an avatar is an image by size"
+        );
+        let virginia = world.member("virginia").unwrap();
+        for object in images.as_array().unwrap() {
+            let id = object["id"].as_str().unwrap();
+            assert_eq!(asset_of(virginia, "HEAD", id, "").await.status, 200, "{id}: it is the bucket's");
+            let content = stored(&world, id).await;
+            assert_eq!(object["size"], content.len().to_string(), "{id}");
+            let digest = [&[0x1e, 0x20], &blake3::hash(&content).as_bytes()[..]].concat();
+            assert_eq!(object["ipfsHash"], bs58::encode(digest).into_string(), "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn fixed_samples_are_in_every_bucket() {
+    for (dialect, text) in
+        [(Dialect::Hydra, FIXED_HYDRA), (Dialect::Orion, FIXED_SQUID), (Dialect::StorageSquid, FIXED_SQUID)]
+    {
+        let found = data(&world(dialect).await, text, json!({ "ids": ["552149", "1343", "5"], "limit": 9 })).await;
+        assert_eq!(BTreeSet::from_iter(ids(&found["storageDataObjects"])), ["1343", "552149"].map(String::from).into());
+        for object in found["storageDataObjects"].as_array().unwrap() {
+            let buckets = object["storageBag"]["distributionBuckets"].as_array().unwrap();
+            assert_eq!(buckets.len(), 15, "{buckets:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_query_node_gives_fifty_rows_to_whoever_asks_for_no_number() {
+    for (dialect, rows) in [(Dialect::Hydra, 50), (Dialect::Orion, 64)] {
+        let found = data(&world(dialect).await, "{ storageDataObjects { id } }", json!({})).await;
+        assert_eq!(ids(&found["storageDataObjects"]).len(), rows, "{}", dialect.label());
+    }
+}
+
+#[tokio::test]
+async fn members_leave_and_come_back_and_a_proxy_stands_in() {
+    let world = world(Dialect::Orion).await;
+    let listed = async || {
+        let found = data(&world, "{ distributionBucketOperators { id } storageBuckets { id } }", json!({})).await;
+        (ids(&found["distributionBucketOperators"]).len(), ids(&found["storageBuckets"]).len())
+    };
+    assert_eq!(listed().await, (15, 2));
+    world.relist(|member| member.planted == Planted::Nothing && !member.is_storage);
+    assert_eq!(listed().await, (5, 0));
+    world.relist(|_| false);
+    assert_eq!(listed().await, (0, 0));
+    world.relist(|_| true);
+    world.cut_registry(Some(http::StatusCode::BAD_GATEWAY));
+    let reply = post(&world, r#"{ "query": "{ __typename }" }"#).await;
+    assert_eq!((reply.status, reply.header("content-type")), (502, Some("text/html")));
+    world.cut_registry(None);
+    assert_eq!(listed().await, (15, 2));
+}
+
+#[tokio::test]
+async fn what_a_schema_lacks_or_nobody_can_read_is_refused() {
+    let world = world(Dialect::Orion).await;
+    for (text, variables, status, message) in [
+        ("{ storageDataObjects { id nonsense } }", json!({}), 400, "nonsense"),
+        ("{ videos { id } }", json!({}), 400, "videos"),
+        ("{ storageDataObjects(where: { hash_eq: \"x\" }) { id } }", json!({}), 400, "hash_eq"),
+        ("{ storageDataObjects(", json!({}), 400, "expected"),
+        (SAMPLES_ORION, json!({ "limit": 3 }), 400, "bucket"),
+        ("{ storageDataObjects(limit: -1) { id } }", json!({}), 200, "LIMIT must not be negative"),
+        ("{ storageDataObjects(where: { OR: [] }) { id } }", json!({}), 200, "cannot filter by OR"),
+    ] {
+        let (found, answer) = query(&world, text, variables).await;
+        assert_eq!((found, answer["data"].is_null()), (status, true), "{text}: {answer}");
+        let errors = answer["errors"].as_array().unwrap();
+        let said = |error: &Value| error["message"].as_str().unwrap().contains(message);
+        assert!(errors.iter().any(said), "{text}: {answer}");
+    }
+    assert_eq!(post(&world, "{").await.status, 400);
+    let seen = world.registry_seen();
+    assert!(seen.iter().all(|seen| seen.method == "POST" && seen.path == "/graphql") && seen.len() == 8, "{seen:?}");
+}
