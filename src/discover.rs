@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Operators write into the registry what they like, and it may answer with anything: every value is read as if it could be
-//! missing or wrong, and costs itself alone. Endpoints are screened here and the address guard again when they are
-//! dialled, because only then a name has an address. Every question and every list has a limit.
+//! missing or wrong, and costs itself alone. Endpoints are screened here, and the address guard stands before them
+//! again when they are dialled, because only then a name has an address. Every question and every list has a limit.
 //!
 //! The text of a query stands in its `.graphql` file alone; tests hold each one against the schemas that it is sent to.
 

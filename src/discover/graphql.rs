@@ -15,6 +15,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// Its errors, for a person.
+    pub(super) fn said(&self) -> &str {
+        if self.errors.is_empty() { "without a word" } else { &self.errors }
+    }
+
     /// The rows of a list, if it is there.
     pub(super) fn rows(&self, list: &str) -> Option<&[Value]> {
         self.data.get(list).and_then(Value::as_array).map(Vec::as_slice)

@@ -1,12 +1,15 @@
 //! Joystream's registry: who distributes and who stores, in each of its dialects.
 
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use serde_json::{Value, json};
 
 use super::{
     error::DiscoverError,
-    fleet::{Fleet, fleet},
+    fleet::{Fleet, Member, fleet},
     graphql::{self, Reply},
     row::{self, Operator},
     samples::Shelves,
@@ -35,12 +38,12 @@ pub struct Found {
 }
 
 /// Parts of a list that had no answer: what is not there may still be so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
     /// The storage nodes.
     pub storage: bool,
-    /// The samples of some nodes.
-    pub samples: bool,
+    /// Samples, or some of them, of these nodes.
+    pub samples: HashSet<Arc<str>>,
 }
 
 /// Asks a registry for everything that is to be probed: distributors, switched off or not, with what they must serve, and
@@ -70,7 +73,8 @@ pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Resu
     let Fleet { members, blocked, excluded } = fleet(operators, guard, &registry.exclude, &mut problems);
     let wanted: BTreeSet<_> = members.iter().flat_map(|member| member.buckets.iter().cloned()).collect();
     let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut problems).await;
-    gaps.samples = shelves.has_gaps;
+    let is_gap = |member: &&Member| !member.buckets.is_empty() && !shelves.is_whole(&member.buckets);
+    gaps.samples = members.iter().filter(is_gap).map(|member| Arc::clone(&member.node.id)).collect();
     let nodes = members.into_iter().map(|member| Node { assets: shelves.of(&member.buckets), ..member.node });
     Ok(Found { dialect, nodes: nodes.collect(), blocked, excluded, problems, gaps })
 }
@@ -122,7 +126,7 @@ impl Api<'_> {
             let reply = self.ask(list.query, variables).await?;
             let name = list.name;
             let rows =
-                reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.errors.clone() })?;
+                reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
                 problems.push(format!("`{name}` is not whole: {}", reply.errors));
             }

@@ -92,7 +92,7 @@ impl Known {
     /// The list after a refresh.
     #[must_use]
     pub fn weigh(self, found: Found, now: Timestamp) -> (Self, Change) {
-        let nodes = filled(found.nodes, found.gaps, &self.nodes);
+        let nodes = filled(found.nodes, &found.gaps, &self.nodes);
         let endpoints: HashSet<_> = nodes.iter().map(|node| &node.endpoint).collect();
         let (lost, of) =
             (self.nodes.iter().filter(|node| !endpoints.contains(&node.endpoint)).count(), self.nodes.len());
@@ -115,13 +115,11 @@ impl Known {
 }
 
 /// Where a part of the list had no answer, what was known of it before stays.
-fn filled(mut nodes: Vec<Node>, gaps: Gaps, before: &[Node]) -> Vec<Node> {
-    if gaps.samples {
-        for node in nodes.iter_mut().filter(|node| node.listing.distributing != Some(false)) {
-            let same = before.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());
-            if let Some(known) = same {
-                node.assets.clone_from(&known.assets);
-            }
+fn filled(mut nodes: Vec<Node>, gaps: &Gaps, before: &[Node]) -> Vec<Node> {
+    for node in nodes.iter_mut().filter(|node| gaps.samples.contains(&node.id)) {
+        let same = before.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());
+        if let Some(known) = same {
+            node.assets.clone_from(&known.assets);
         }
     }
     if gaps.storage {

@@ -125,6 +125,7 @@ fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -176,6 +177,53 @@ mod tests {
             let read = Location::of(Some(&json!({ "nodeLocation": place })));
             assert_eq!((read.country.as_deref(), read.location), (country, location), "{place}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_any_shape_are_read_or_left(row in shapes()) {
+            for key in ["id", "distributionBucket", "metadata", "operatorStatus", "storageBag"] {
+                let mut row = json!({"id": "1:0-1", key: row});
+                let _ = (distributor(&row), is_active(&row), storage(&row), object(&row, AssetKind::Video));
+                prop_assert!(buckets(&row).len() <= 4);
+                row["id"] = json!("1343");
+                prop_assert!(key == "id" || object(&row, AssetKind::Image).is_some());
+            }
+        }
+    }
+
+    /// JSON out of the words that rows are made of.
+    fn shapes() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,8}".prop_map(Value::from),
+        ];
+        let key = prop::sample::select(vec![
+            "id",
+            "distributing",
+            "family",
+            "region",
+            "nodeEndpoint",
+            "nodeLocation",
+            "coordinates",
+            "latitude",
+            "longitude",
+            "countryCode",
+            "distributionBuckets",
+            "distributionBucket",
+            "__typename",
+            "workerId",
+        ]);
+        leaf.prop_recursive(4, 40, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(key.clone(), inner, 0..4)
+                    .prop_map(|map| map.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+            ]
+        })
     }
 
     #[test]

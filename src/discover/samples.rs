@@ -28,8 +28,10 @@ pub(super) struct Shelves {
     found: BTreeMap<Arc<str>, Vec<Asset>>,
     /// In the order of the config.
     fixed: Vec<(Asset, BTreeSet<Arc<str>>)>,
-    /// Some question had no answer, so what is not here may be there.
-    pub(super) has_gaps: bool,
+    /// Buckets without an answer, or a whole one.
+    unknown: BTreeSet<Arc<str>>,
+    /// Nobody knows who serves the fixed objects.
+    is_fixed_unknown: bool,
 }
 
 impl Shelves {
@@ -42,35 +44,41 @@ impl Shelves {
     ) -> Self {
         let mut shelves = Self::default();
         if let Err(error) = shelves.ask_fixed(api, fixed, problems).await {
-            shelves.has_gaps = true;
+            shelves.is_fixed_unknown = true;
             problems.push(format!("nobody knows who serves the fixed objects: {error}"));
         }
         let (until, mut failed) = (Instant::now() + PATIENCE, 0);
         for bucket in wanted {
             if failed == MAX_FAILED || Instant::now() > until {
-                shelves.has_gaps = true;
-                problems
-                    .push("the registry is too slow or failing: the rest of the buckets was not asked for".to_owned());
-                break;
+                shelves.unknown.insert(Arc::clone(bucket));
+                continue;
             }
             match api.ask(samples(api.dialect), json!({ "bucket": bucket, "limit": NEWEST })).await {
                 Ok(reply) => {
                     failed = 0;
                     let (assets, is_whole) = newest(api.dialect, |list| reply.rows(list));
                     if !is_whole || !reply.errors.is_empty() {
-                        shelves.has_gaps = true;
-                        problems.push(format!("not all samples of bucket {bucket}: {}", reply.errors));
+                        shelves.unknown.insert(Arc::clone(bucket));
+                        problems.push(format!("not all samples of bucket {bucket}: {}", reply.said()));
                     }
                     shelves.found.insert(Arc::clone(bucket), assets);
                 }
                 Err(error) => {
                     failed += 1;
-                    shelves.has_gaps = true;
+                    shelves.unknown.insert(Arc::clone(bucket));
                     problems.push(format!("no samples of bucket {bucket}: {error}"));
                 }
             }
         }
+        if failed == MAX_FAILED || Instant::now() > until {
+            problems.push("the registry is too slow, or fails too often: not every bucket was asked for".to_owned());
+        }
         shelves
+    }
+
+    /// Is all known that a node with these buckets must serve?
+    pub(super) fn is_whole(&self, buckets: &BTreeSet<Arc<str>>) -> bool {
+        !self.is_fixed_unknown && self.unknown.is_disjoint(buckets)
     }
 
     /// What a node with these buckets must serve: the fixed objects, then the newest, each once.
@@ -108,7 +116,7 @@ impl Shelves {
         };
         let reply = api.ask(query, json!({ "ids": ids, "limit": ids.len() })).await?;
         let list = "storageDataObjects";
-        let rows = reply.rows(list).ok_or_else(|| DiscoverError::NoList { list, said: reply.errors.clone() })?;
+        let rows = reply.rows(list).ok_or_else(|| DiscoverError::NoList { list, said: reply.said().to_owned() })?;
         for (kind, id) in fixed {
             let row = rows.iter().find(|row| row.get("id").and_then(Value::as_str) == Some(&**id));
             let Some((row, asset)) = row.and_then(|row| Some((row, object(row, *kind)?))) else {
@@ -190,7 +198,7 @@ mod tests {
                 ("1:1".into(), vec![asset(AssetKind::Image, 20_000), asset(AssetKind::Image, 1_343)]),
             ]),
             fixed: vec![(fixed.clone(), ["1:0".into()].into())],
-            has_gaps: false,
+            ..Shelves::default()
         };
         for (buckets, expected) in [
             (&["1:0"][..], &["7", "1343", "999"][..]),

@@ -160,6 +160,25 @@ fn the_environment_goes_before_the_file() {
 }
 
 #[test]
+fn the_guard_is_lifted_everywhere_nowhere_or_from_networks() {
+    let networks = |texts: &[&str]| AllowPrivate::In(texts.iter().map(|text| text.parse().unwrap()).collect());
+    for (written, variable, expected) in [
+        ("false", None, AllowPrivate::Nowhere),
+        ("true", None, AllowPrivate::Everywhere),
+        (r#"["127.0.0.1", "fd00::/8"]"#, None, networks(&["127.0.0.1/32", "fd00::/8"])),
+        (r#""10.0.0.0/8""#, None, networks(&["10.0.0.0/8"])),
+        ("[]", None, networks(&[])),
+        ("true", Some("false"), AllowPrivate::Nowhere),
+        ("true", Some("10.0.0.0/8, ::1"), networks(&["10.0.0.0/8", "::1/128"])),
+    ] {
+        let text = format!("{SMALLEST}\n[network]\nallow-private = {written}\n");
+        let variable = variable.map(|text| ("BANDPROBE_NETWORK_ALLOW_PRIVATE", text));
+        let config = read("b.toml", &[("b.toml", text.as_bytes())], variable.as_slice()).unwrap();
+        assert_eq!(config.network.allow_private, expected, "{written} {variable:?}");
+    }
+}
+
+#[test]
 fn an_unknown_variable_of_a_known_section_is_refused() {
     for section in ["VANTAGE", "SCHEDULE", "LIMITS", "NETWORK", "DEADLINE", "INFLUXDB", "RECORD", "ARCHIVE"] {
         let name = format!("BANDPROBE_{section}_SERVICE_HOST");

@@ -123,16 +123,20 @@ fn what_had_no_answer_stays_as_it_was() {
     off.listing.distributing = Some(false);
     let before = known(vec![with(1, &["11", "12"]), with(2, &[]), with(3, &["31"]), node(7, Profile::Colossus)]);
     let after = vec![with(1, &["13"]), with(2, &["21"]), off.clone()];
+    let samples = |numbers: &[usize]| Gaps {
+        samples: numbers.iter().map(|number| node(*number, Profile::Argus).id).collect(),
+        ..Gaps::default()
+    };
+    let store = node(7, Profile::Colossus);
     for (gaps, expected) in [
         (Gaps::default(), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
-        (Gaps { samples: true, ..Gaps::default() }, vec![with(1, &["11", "12"]), with(2, &["21"]), off.clone()]),
-        (
-            Gaps { storage: true, ..Gaps::default() },
-            vec![with(1, &["13"]), with(2, &["21"]), off.clone(), node(7, Profile::Colossus)],
-        ),
+        (samples(&[1, 2]), vec![with(1, &["11", "12"]), with(2, &["21"]), off.clone()]),
+        (samples(&[2]), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
+        (Gaps { storage: true, ..Gaps::default() }, vec![with(1, &["13"]), with(2, &["21"]), off.clone(), store]),
     ] {
+        let shown = format!("{gaps:?}");
         let (list, _) = before.clone().weigh(Found { gaps, ..found(after.clone()) }, at(1));
-        assert_eq!(list.nodes(), expected, "{gaps:?}");
+        assert_eq!(list.nodes(), expected, "{shown}");
     }
 }
 

@@ -67,11 +67,20 @@ async fn a_stranger_cannot_make_us_knock_on_other_services() {
 }
 
 #[tokio::test]
+async fn one_network_that_the_user_allowed_opens_no_other() {
+    let server = server();
+    let other = Network { allow_private: AllowPrivate::In(vec!["127.0.0.2/31".parse().unwrap()]), ..network(None) };
+    let sample = ask(&other, &server.url(), Origin::Joystream).await;
+    assert_eq!((sample.outcome, server.connections()), (Outcome::Blocked, 0));
+}
+
+#[tokio::test]
 async fn what_the_user_named_or_allowed_is_dialled() {
     let server = server();
     let open = Network { allow_private: AllowPrivate::Everywhere, ..network(None) };
     let closed = network(None);
-    for (network, origin) in [(&open, Origin::Joystream), (&closed, Origin::Static)] {
+    let lab = Network { allow_private: AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]), ..network(None) };
+    for (network, origin) in [(&open, Origin::Joystream), (&lab, Origin::Joystream), (&closed, Origin::Static)] {
         let sample = ask(network, &server.url(), origin).await;
         assert_eq!(sample.outcome, Outcome::Ok, "{origin:?}: {:?}", sample.error);
         assert_eq!(sample.trail.remote_addr, Some(server.address().ip()));
