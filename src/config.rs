@@ -7,6 +7,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use url::Url;
 
+use self::trace_url::TraceUrl;
 use crate::model::{
     probe::Probe,
     target::{AssetKind, Node, Vantage},
@@ -16,6 +17,7 @@ use crate::model::{
 pub mod check;
 pub mod file;
 pub mod problem;
+pub mod trace_url;
 
 /// A configuration without problems.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub window: Duration,
     /// The data directory.
     pub archive: Archive,
+    /// Where a trace id leads.
+    pub trace_url: Option<TraceUrl>,
 }
 
 /// Politeness towards the nodes, and isolation of measurements from each other.

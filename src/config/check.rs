@@ -102,10 +102,12 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
+    let trace_url = settings::report(root.section("report"));
     fit::check(document, &probes, &nodes, network.http);
     root.done();
     let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config { vantage: vantage?, probes, limits, network, nodes, registries: vec![], influxdb, window, archive })
+    let registries = vec![];
+    Some(Config { vantage: vantage?, probes, limits, network, nodes, registries, influxdb, window, archive, trace_url })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -1,4 +1,4 @@
-//! The sections that are a few keys each: vantage, limits, network, record, archive.
+//! The sections that are a few keys each: vantage, limits, network, record, archive, report.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{
-    super::{Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver, file::Section},
+    super::{
+        Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver, file::Section,
+        trace_url::{TraceUrl, TraceUrlError},
+    },
     Bounds, Input, database, resolve, word,
 };
 use crate::model::{
@@ -96,6 +99,19 @@ pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
     };
     section.done();
     archive
+}
+
+/// Where a trace id leads.
+pub(super) fn report(section: Section<'_>) -> Option<TraceUrl> {
+    let trace_url = section.parse("trace-url", |text| {
+        text.parse().map_err(|error| match error {
+            // What is printed of a refused one must not be the secret.
+            TraceUrlError::Secret => error.to_string(),
+            error => format!("`{}` {error}", text.escape_debug()),
+        })
+    });
+    section.done();
+    trace_url
 }
 
 /// `"system"`, or addresses with or without a port.
