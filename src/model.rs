@@ -8,8 +8,10 @@
 //! | outcome | [`outcome`] |
 //! | flag | [`flag`] |
 //! | sample, the result of one transfer | [`sample`] |
+//! | state of a node, the verdict of a status round | [`availability`] |
 //! | bytes, bit/s, µs | [`units`] |
 
+pub mod availability;
 pub mod curve;
 mod endpoint;
 pub mod flag;

@@ -44,7 +44,8 @@ pub enum Kind {
 pub const NONE: &str = "none";
 
 /// Everything that is written.
-pub static ALL: &[&Measurement] = &[&transfer::MEASUREMENT, &window::MEASUREMENT, &worker::MEASUREMENT];
+pub static ALL: &[&Measurement] =
+    &[&transfer::MEASUREMENT, &window::MEASUREMENT, &node::MEASUREMENT, &worker::MEASUREMENT];
 
 impl Kind {
     /// The word for it in documents.
@@ -167,6 +168,40 @@ measurement! {
 }
 
 measurement! {
+    /// One point per node and round of the status probe. `state_code`, `state` and `reason` are always there, and `up` except
+    /// in the state `unknown`.
+    node "bandprobe_node"
+    tags {
+        VANTAGE "vantage"
+        NODE "node"
+        REGION "region"
+        ROLE "role"
+    }
+    fields {
+        STATE_CODE "state_code" Integer "1"
+        STATE "state" Text ""
+        REASON "reason" Text ""
+        UP "up" Integer "0/1"
+        LATENCY "latency_us" Integer "µs"
+        STATUS "status" Integer "1"
+        BLOCKS_BEHIND "blocks_behind" Integer "blocks"
+        HEAD_BEHIND "head_behind" Integer "blocks"
+        UPTIME "uptime_s" Integer "s"
+        RESTARTED "restarted" Integer "0/1"
+        VERSION "version" Text ""
+        NODE_ENV "node_env" Text ""
+        STORAGE_USED "storage_used" Integer "bytes"
+        STORAGE_LIMIT "storage_limit" Integer "bytes"
+        CACHED_OBJECTS "cached_objects" Integer "1"
+        DOWNLOADS_IN_PROGRESS "downloads_in_progress" Integer "1"
+        DISTRIBUTING "distributing" Integer "0/1"
+        OPERATORS "operators" Text ""
+        DISTANCE "distance_km" Float "km"
+        ERROR "error" Text ""
+    }
+}
+
+measurement! {
     /// One point per minute: how the worker itself fares. Counts are those since its last point.
     worker "bandprobe_worker"
     tags {
@@ -186,12 +221,16 @@ measurement! {
         VALUES_DROPPED "values_dropped" Integer "1"
         RETRIES "retries" Integer "1"
         BYTES_DOWNLOADED "bytes_downloaded" Integer "bytes"
+        TARGETS_ADDED "targets_added" Integer "1"
+        TARGETS_REMOVED "targets_removed" Integer "1"
         LATENESS_P99 "lateness_p99_us" Integer "µs"
         SPOOL_BYTES "spool_bytes" Integer "bytes"
         SPOOL_AGE "spool_age_s" Integer "s"
         CPU "cpu_us" Integer "µs"
         RSS "rss_bytes" Integer "bytes"
         NODES "nodes" Integer "1"
+        TARGETS_AGE "targets_age_s" Integer "s"
+        VANTAGE_OK "vantage_ok" Integer "0/1"
         CLOCK_OFFSET "clock_offset_ms" Integer "ms"
         VERSION "version" Text ""
         CONFIG_HASH "config_hash" Text ""

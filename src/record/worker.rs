@@ -38,6 +38,10 @@ pub struct WorkerCounters {
     pub retries: u64,
     /// Body bytes received.
     pub bytes_downloaded: u64,
+    /// Nodes that sources named anew.
+    pub targets_added: u64,
+    /// Nodes that sources name no more.
+    pub targets_removed: u64,
 }
 
 /// What holds now. What is not known is `None`.
@@ -55,6 +59,10 @@ pub struct WorkerGauges {
     pub rss: Option<Bytes>,
     /// Nodes on the schedule.
     pub nodes: u64,
+    /// Age of the list of nodes, where a source gave it.
+    pub targets_age: Option<Duration>,
+    /// Did any node answer the last status round? `None` where too few were asked to blame the vantage.
+    pub vantage_ok: Option<bool>,
     /// How far the database's clock is ahead of ours, within half a second.
     pub clock_offset_ms: Option<i64>,
     /// Our version.
@@ -82,6 +90,8 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
         (schema::VALUES_DROPPED, counters.values_dropped),
         (schema::RETRIES, counters.retries),
         (schema::BYTES_DOWNLOADED, counters.bytes_downloaded),
+        (schema::TARGETS_ADDED, counters.targets_added),
+        (schema::TARGETS_REMOVED, counters.targets_removed),
         (schema::NODES, gauges.nodes),
     ] {
         point.integer(field, Some(count));
@@ -91,6 +101,8 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
     point.integer(schema::SPOOL_AGE, gauges.spool_age.map(|age| age.as_secs()));
     point.integer(schema::CPU, gauges.cpu.map(|time| time.0));
     point.integer(schema::RSS, gauges.rss.map(|size| size.0));
+    point.integer(schema::TARGETS_AGE, gauges.targets_age.map(|age| age.as_secs()));
+    point.integer(schema::VANTAGE_OK, gauges.vantage_ok.map(u64::from));
     point.signed(schema::CLOCK_OFFSET, gauges.clock_offset_ms);
     point.text(schema::VERSION, Some(&gauges.version));
     point.text(schema::CONFIG_HASH, Some(&gauges.config_hash));

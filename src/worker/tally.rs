@@ -10,6 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::{
     archive::status,
@@ -44,8 +45,24 @@ pub(super) struct Counts {
     counters: WorkerCounters,
     /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
+    now: Now,
+}
+
+/// What holds until it is noted anew, whatever was counted.
+#[derive(Clone, Copy, Debug, Default)]
+struct Now {
     /// How far the database's clock was ahead of ours when it was last asked.
     clock_offset_ms: Option<i64>,
+    targets: Option<Targets>,
+    vantage_ok: Option<bool>,
+}
+
+/// The list of nodes as last noted.
+#[derive(Clone, Copy, Debug)]
+struct Targets {
+    nodes: u64,
+    /// How old it was then, and when that was.
+    age: Option<(Duration, Instant)>,
 }
 
 impl Tally {
@@ -88,14 +105,26 @@ impl Tally {
 
     /// Notes how far the database's clock is ahead of ours, in ms; nothing when it did not say.
     pub fn note_clock_offset(&self, ms: Option<i64>) {
-        self.lock().clock_offset_ms = ms;
+        self.lock().now.clock_offset_ms = ms;
+    }
+
+    /// Notes how many nodes are on the schedule now, and how old the list of them is where a source gave it. The list grows
+    /// older from here on.
+    pub fn note_targets(&self, nodes: u64, age: Option<Duration>) {
+        let age = age.map(|age| (age, Instant::now()));
+        self.lock().now.targets = Some(Targets { nodes, age });
+    }
+
+    /// Notes whether the last status round found this vantage itself in order; nothing where it could not tell.
+    pub fn note_vantage(&self, is_ok: Option<bool>) {
+        self.lock().now.vantage_ok = is_ok;
     }
 
     /// What was counted since it was last taken.
     pub(super) fn take(&self) -> Counts {
         let mut counts = self.lock();
-        let clock_offset_ms = counts.clock_offset_ms;
-        std::mem::replace(&mut *counts, Counts { clock_offset_ms, ..Counts::default() })
+        let now = counts.now;
+        std::mem::replace(&mut *counts, Counts { now, ..Counts::default() })
     }
 
     /// Counts what could not be told once more, for the next time.
@@ -125,8 +154,10 @@ impl Counts {
             spool_age: oldest.map(|oldest| oldest.map_or(Duration::ZERO, |oldest| age(oldest, now))),
             cpu: cpu_time(),
             rss: resident(),
-            nodes: config.nodes.len() as u64,
-            clock_offset_ms: self.clock_offset_ms,
+            nodes: self.now.targets.map_or(config.nodes.len() as u64, |targets| targets.nodes),
+            targets_age: self.now.targets.and_then(|targets| targets.age).map(|(age, at)| age + at.elapsed()),
+            vantage_ok: self.now.vantage_ok,
+            clock_offset_ms: self.now.clock_offset_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
         };
@@ -148,6 +179,8 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         values_dropped: a.values_dropped + b.values_dropped,
         retries: a.retries + b.retries,
         bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
+        targets_added: a.targets_added + b.targets_added,
+        targets_removed: a.targets_removed + b.targets_removed,
     }
 }
 
@@ -195,10 +228,21 @@ mod tests {
         let mut one = WorkerCounters { runs_started: 1, runs_missed: 2, runs_skipped_budget: 3, ..Default::default() };
         (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
-        (one.retries, one.bytes_downloaded) = (11, 12);
+        (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
         assert_eq!(sum(&one, &WorkerCounters::default()), one);
         assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
         assert_eq!(sum(&one, &one).bytes_downloaded, 24);
+    }
+
+    #[test]
+    fn what_holds_is_told_again_until_it_is_noted_anew() {
+        let tally = Tally::default();
+        tally.note_targets(7, Some(Duration::from_secs(90)));
+        tally.note_vantage(Some(false));
+        drop(tally.take());
+        let now = tally.take().now;
+        assert_eq!((now.targets.unwrap().nodes, now.vantage_ok), (7, Some(false)));
+        assert_eq!(now.targets.unwrap().age.unwrap().0, Duration::from_secs(90));
     }
 
     #[cfg(target_os = "linux")]

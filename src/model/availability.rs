@@ -1,0 +1,177 @@
+//! Availability: what a node answered in a status round, and what that means.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{outcome::Outcome, target::Listing, units::Micros};
+
+/// How a node fares. The worst one last: where several hold, the last of them is told; [`Blocked`](Self::Blocked) and
+/// [`Unknown`](Self::Unknown) exclude all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Nothing wrong.
+    Ok,
+    /// It works, and lags behind the others or limits us.
+    Degraded,
+    /// It answers, and its operator has to change something.
+    Misconfigured,
+    /// It does not answer, or what stands before it says so.
+    Dead,
+    /// Our own address policy refuses it.
+    Blocked,
+    /// This vantage itself seems to be down: nothing can be said of the node.
+    Unknown,
+}
+
+/// What a node says of itself in its status document. What it does not say, or says in another type, is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its software.
+    pub version: Option<String>,
+    /// `nodeEnv`; nodes of 2023 do not tell it.
+    pub node_env: Option<String>,
+    /// Seconds since its start.
+    pub uptime_s: Option<u64>,
+    /// Bytes that its objects take.
+    pub storage_used: Option<u64>,
+    /// Bytes that they may take.
+    pub storage_limit: Option<u64>,
+    /// Objects that it holds.
+    pub cached_objects: Option<u64>,
+    /// Objects that it is fetching.
+    pub downloads_in_progress: Option<u64>,
+    /// Blocks that its query node has processed.
+    pub blocks_processed: Option<u64>,
+    /// Height of the chain, as its query node sees it.
+    pub chain_head: Option<u64>,
+}
+
+/// The answer of one node in a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Wall clock at t0.
+    pub at: Timestamp,
+    /// From t0 to the last byte, when the answer is complete.
+    pub latency: Option<Micros>,
+    /// HTTP status of the final response; `None` when none came.
+    pub status: Option<u16>,
+    /// What it says.
+    pub said: Said,
+}
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// 200 with a status document.
+    Report(Box<Report>),
+    /// What was asked for is there, of a server that has no status document.
+    Present,
+    /// Another complete answer.
+    Other(Shape),
+    /// No answer, or one that broke off.
+    Nothing {
+        /// What that is called.
+        outcome: Outcome,
+        /// The phase and the error, in the words of whoever reported it.
+        error: String,
+    },
+}
+
+/// What a body that is no status document looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// JSON with `type` and `message`: the node's own word that it does not know the path, or what was wrong.
+    TypedError,
+    /// A web page.
+    Page,
+    /// Where a redirect leads; empty when it does not say.
+    Redirect(String),
+    /// Anything else.
+    Unknown,
+}
+
+/// What a round says of one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// How it fares.
+    pub state: State,
+    /// Why, in words for its operator; the worst first.
+    pub reason: String,
+    /// Does it answer as what it is? `None` when unknown.
+    pub up: Option<bool>,
+    /// Median of the blocks processed in this round − its own; negative when it is ahead.
+    pub blocks_behind: Option<i64>,
+    /// Median of the chain's height in this round − its own; negative when it is ahead.
+    pub head_behind: Option<i64>,
+}
+
+/// One node of a round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    /// The node's tag.
+    pub node: Arc<str>,
+    /// What its source says of it.
+    pub listing: Listing,
+    /// When it was asked, or would have been.
+    pub at: Timestamp,
+    /// What it answered; `None` of a node that was not contacted.
+    pub answer: Option<Answer>,
+    /// What that means.
+    pub verdict: Verdict,
+    /// Did it start anew since it was last seen? `None` when it was not seen before, or does not say.
+    pub restarted: Option<bool>,
+}
+
+impl State {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Degraded, Self::Misconfigured, Self::Dead, Self::Blocked, Self::Unknown];
+
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Misconfigured => "misconfigured",
+            Self::Dead => "dead",
+            Self::Blocked => "blocked",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// The number that the outside sees.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Ok => 0,
+            Self::Degraded => 1,
+            Self::Misconfigured => 2,
+            Self::Dead => 3,
+            Self::Blocked => 4,
+            Self::Unknown => 5,
+        }
+    }
+}
+
+impl Answer {
+    /// Did anything that speaks HTTP answer?
+    #[must_use]
+    pub const fn is_heard(&self) -> bool {
+        self.status.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_schema() {
+        let codes: Vec<_> = State::ALL.iter().map(|state| (state.label(), state.code())).collect();
+        let expected = [("ok", 0), ("degraded", 1), ("misconfigured", 2), ("dead", 3), ("blocked", 4), ("unknown", 5)];
+        assert_eq!(codes, expected);
+        assert!(State::ALL.is_sorted());
+    }
+}
