@@ -12,7 +12,6 @@ use jiff::Timestamp;
 
 use crate::{
     demo::{Fleet, NodePlan},
-    report::table,
     worker::{
         pipeline::{Pipeline, StartError},
         rounds,
@@ -63,7 +62,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     progress.end();
     fleet.shutdown().await;
 
-    print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
+    print(&from_archive(&dir, started)?.render(screen::look(), None))?;
     print(&outlook(&dir, stopped.waiting))?;
     if stopped.lost > 0 {
         complain(&format!("{} could not be written to {}", points(stopped.lost), dir.display()));

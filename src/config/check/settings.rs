@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     super::{
-        Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver, file::Section,
+        Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver,
+        file::Section,
         trace_url::{TraceUrl, TraceUrlError},
     },
     Bounds, Input, database, resolve, word,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bandprobe::report::{scan::Scan, standard::Standard};
+use bandprobe::report::{Analysis, scan::Scan};
 use serde_json::Value;
 
 use super::{
@@ -141,9 +141,9 @@ fn the_table_of_nodes_is_that_of_the_report() {
             table.entry((tags["vantage"].clone(), tags["node"].clone())).or_default().extend(row);
         }
     }
-    let mut standard = Standard::default();
-    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|point| standard.add(&point.unwrap()));
-    let summary = standard.summary();
+    let mut analysis = Analysis::default();
+    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|found| analysis.add_found(&found.unwrap()));
+    let summary = analysis.standard.summary();
     assert!(summary.rows.len() > 4 && table.len() <= summary.rows.len());
     for row in summary.rows {
         let shown = table.remove(&(row.vantage.to_string(), row.node.to_string())).unwrap_or_default();
