@@ -16,8 +16,18 @@ use super::{
 /// Longer than all points are apart, so that everything is in one interval: these count from 1970 on.
 const ONE_FOR_ALL: &str = "520w";
 
-/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker.
-const NOT_IN_A_DEMO: [&str; 3] = ["Not charged to the nodes/A", "Not charged to the nodes/B", "CPU share/A"];
+/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker, no round of states.
+const NOT_IN_A_DEMO: [&str; 9] = [
+    "Not charged to the nodes/A",
+    "Not charged to the nodes/B",
+    "CPU share/A",
+    "Node states/A",
+    "Node states/B",
+    "States over time/A",
+    "Blocks behind/A",
+    "Storage used/A",
+    "Restarts/A",
+];
 
 /// Everything there is.
 fn all(filled: &Filled) -> Choice {
