@@ -112,11 +112,15 @@ fn keep(kept: &mut Vec<Single>, new: Single) {
         What::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
         What::Failed(_) => Reverse((single.at.as_nanosecond(), single.at)),
     };
-    match kept.iter().position(|single| single.node == new.node) {
-        Some(old) if rank(&kept[old]) <= rank(&new) => return,
-        Some(old) => kept[old] = new,
-        None => kept.push(new),
+    let same = kept.iter().position(|single| single.node == new.node);
+    let bar = same.map(|old| &kept[old]).or_else(|| kept.get(MOST - 1));
+    if bar.is_some_and(|bar| rank(bar) <= rank(&new)) {
+        return;
     }
+    if let Some(old) = same {
+        kept.remove(old);
+    }
+    kept.push(new);
     kept.sort_by_key(rank);
     kept.truncate(MOST);
 }

@@ -10,7 +10,7 @@ use super::{
     expectation::{Cell, Rows, Time},
     expected::expectations,
     file::{Choice, Query, as_sent, dashboard, queries},
-    points::AWKWARD,
+    points::{AWKWARD, Point},
 };
 
 /// Longer than all points are apart, so that everything is in one interval: these count from 1970 on.
@@ -98,7 +98,10 @@ fn variable_offers_what_there_is(filled: &Filled, query: &Query, choice: &Choice
         probe: None,
         ..all(filled)
     };
-    let there = filled.points.iter().filter(|point| point.measurement == "bandprobe_transfer" && choice.takes(point));
+    let asked = |point: &&Point| {
+        point.measurement == "bandprobe_transfer" || (tag == "node" && point.measurement == "bandprobe_node")
+    };
+    let there = filled.points.iter().filter(asked).filter(|point| choice.takes(point));
     assert_eq!(offered, there.map(|point| point.tag(tag)).collect(), "{statement}");
 }
 

@@ -2,6 +2,7 @@
 
 use bandprobe::{
     archive::log::Writer,
+    config::InfluxDb,
     model::outcome::Outcome,
     record::{line, transfer::transfer},
 };
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::{availability::rounds, day};
 use crate::{
-    influxd,
+    influxd::{self, old},
     process::{World, bandprobe, sound},
     record::samples::{at, failed, image},
 };
@@ -19,10 +20,15 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 #[test]
 fn the_database_says_what_the_archive_says() {
-    let Some(server) = influxd::shared() else { return };
+    // 2.x, and 1.8, which answers by the same language from another program.
+    let databases = [influxd::shared().map(influxd::Influxd::bucket), old::shared().map(influxd::Influxd::database)];
+    databases.into_iter().flatten().for_each(|database| says_the_same(&database));
+}
+
+fn says_the_same(database: &InfluxDb) {
     let world = World::new(vec![sound("a")]);
     let more = "[report]\ntrace-url = 'https://apm.example/trace/{trace_id}'";
-    let config = world.config("config.toml", Some(&server.bucket()), more);
+    let config = world.config("config.toml", Some(database), more);
     let config = config.to_str().unwrap();
     let mut writer = Writer::open(&world.archive()).unwrap();
     let (lines, count) = lines(Timestamp::now() - SignedDuration::from_mins(50));
