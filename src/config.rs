@@ -9,7 +9,7 @@ use url::Url;
 
 use self::trace_url::TraceUrl;
 use crate::model::{
-    probe::Probe,
+    probe::{Probe, StatusProbe},
     target::{AssetKind, Node, Vantage},
     units::{BitRate, Bytes},
 };
@@ -24,8 +24,10 @@ pub mod trace_url;
 pub struct Config {
     /// Where we stand.
     pub vantage: Vantage,
-    /// What is asked, how often; never empty, names unique.
+    /// What is downloaded, how often; names unique. Empty only where there is a status probe.
     pub probes: Vec<Probe>,
+    /// How nodes fare, asked in rounds; its name is none of the others'.
+    pub status: Option<StatusProbe>,
     /// Politeness and isolation.
     pub limits: Limits,
     /// How connections are made.

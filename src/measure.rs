@@ -3,8 +3,12 @@
 //! [`timeline`] is written while the body arrives: constant memory and constant cost a read, however long the body.
 //! [`goodput`] reads it afterwards. Both are pure: stamps are offsets from t0 that the caller took, and the same
 //! stamps give the same numbers for ever (`model::sample::METHOD` is raised when a formula here changes).
+//!
+//! [`availability`] judges a status round, with what [`restarts`] remembers of the rounds before.
 
+pub mod availability;
 pub mod goodput;
+pub mod restarts;
 pub mod timeline;
 
 mod gaps;

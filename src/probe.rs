@@ -8,6 +8,8 @@
 //! verify    is the answer what was asked for?            pure
 //! classify  what a failure means                         pure
 //! gate      who may use the uplink now                   permits
+//! status    how a node fares                             no transfer: it leaves an answer, not a sample
+//! suspicion is it rather our own vantage?                shared by those two
 //! ```
 
 pub mod classify;
@@ -17,6 +19,8 @@ mod facts;
 pub mod gate;
 pub mod identity;
 pub mod run;
+pub mod status;
+pub mod suspicion;
 pub mod transfer;
 pub mod verify;
 pub mod wanted;
@@ -32,6 +36,8 @@ pub struct Prober {
     pub dialer: Dialer,
     /// Hands out permits to transfer.
     pub gate: gate::Gate,
+    /// What the last status round found of this vantage.
+    pub suspicion: suspicion::Suspicion,
     /// Where we stand.
     pub vantage: Arc<Vantage>,
     /// The `user-agent` of every request.

@@ -4,10 +4,12 @@
 //! Sample ── transfer ──> Point ── line ──> line protocol (archive, InfluxDB) ── parse ──> csv
 //!    │                     └───── json ──> NDJSON
 //!    └──── window ── histogram ──> Points of `bandprobe_window`
+//! Checked ── availability ──> Point of `bandprobe_node`
 //! ```
 //!
 //! A [`point::Point`] holds only what both outputs can say alike, so that the database and NDJSON agree field by field.
 
+pub mod availability;
 pub mod csv;
 pub mod histogram;
 pub mod json;

@@ -14,7 +14,7 @@ use crate::{
         units::Bytes,
     },
     net::dial::Dialer,
-    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, wanted::Wanted},
+    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, suspicion::Suspicion, wanted::Wanted},
     record::{json, transfer::transfer},
     report::table::Look,
     worker::measuring::Measuring,
@@ -46,6 +46,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let prober = Prober {
         dialer: Dialer::new(&network)?,
         gate: Gate::new(&ALONE),
+        suspicion: Suspicion::default(),
         vantage: Arc::new(Vantage {
             id: "local".into(),
             worker: "local".into(),

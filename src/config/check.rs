@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::probe::Deadlines;
 
-pub use self::probe::shipped;
+pub use self::probe::{shipped, shipped_status};
 
 mod database;
 mod fit;
@@ -23,6 +23,7 @@ mod probe;
 mod schedule;
 mod settings;
 mod source;
+mod status;
 mod word;
 
 /// Mean time between two runs of a probe that sets none.
@@ -98,16 +99,28 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let network = settings::network(root.section("network"), input);
     let nodes = source::sources(&root);
     let deadlines = deadlines(&root, Deadlines::default());
-    let probes = schedule::probes(document, root.section("schedule"), input, deadlines, &nodes);
+    let (probes, status) = schedule::probes(document, root.section("schedule"), input, deadlines, &nodes);
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
     let trace_url = settings::report(root.section("report"));
     fit::check(document, &probes, &nodes, network.http);
+    fit::check_status(document, status.as_ref(), &nodes);
     root.done();
     let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
-    let registries = vec![];
-    Some(Config { vantage: vantage?, probes, limits, network, nodes, registries, influxdb, window, archive, trace_url })
+    Some(Config {
+        vantage: vantage?,
+        probes,
+        status,
+        limits,
+        network,
+        nodes,
+        registries: vec![],
+        influxdb,
+        window,
+        archive,
+        trace_url,
+    })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -27,6 +27,34 @@ pub struct Probe {
     pub deadlines: Deadlines,
 }
 
+/// The probe that asks how nodes fare: one round over all of them at fixed times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusProbe {
+    /// Its file's name without `.toml`.
+    pub name: Arc<str>,
+    /// Time between two rounds.
+    pub every: Duration,
+    /// When each phase is given up.
+    pub deadlines: Deadlines,
+    /// How far a node may be from the fleet's median.
+    pub tolerance: Tolerance,
+}
+
+/// How many blocks a node may be from the fleet's median, and still be fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tolerance {
+    /// Behind it.
+    pub behind: u64,
+    /// Ahead of it.
+    pub ahead: u64,
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self { behind: 100, ahead: 2_000 }
+    }
+}
+
 /// How the times between the runs of one probe against one node are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spacing {

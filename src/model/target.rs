@@ -149,6 +149,12 @@ impl Profile {
         }
     }
 
+    /// Does it tell how it fares in a status document?
+    #[must_use]
+    pub const fn has_status(self) -> bool {
+        !matches!(self, Self::Http)
+    }
+
     /// Is a HEAD check of an asset free of side effects and told apart by the node, so that it comes before a download?
     #[must_use]
     pub const fn is_checked(self) -> bool {
@@ -188,6 +194,17 @@ impl Listing {
 }
 
 impl Node {
+    /// Where it tells how it fares: `api/v1/status`, or the endpoint itself where there is no such thing.
+    #[must_use]
+    pub fn status_url(&self) -> Url {
+        let mut url = self.endpoint.as_url().clone();
+        if self.listing.profile.has_status() {
+            let path = format!("{}/api/v1/status", url.path().trim_end_matches('/'));
+            url.set_path(&path);
+        }
+        url
+    }
+
     /// The URL of one of its assets: `api/v1/assets/{id}`, `api/v1/files/{id}`, or the asset's own path.
     #[must_use]
     pub fn asset_url(&self, asset: &Asset) -> Url {

@@ -77,6 +77,9 @@ fn conclude(errand: &Errand<'_>, prober: &Prober, facts: Facts, ended: Result<Op
         Ok(connection) => (connection, None),
         Err(failed) => (None, Some(failed)),
     };
-    let sample = facts.into_sample(errand, &prober.vantage, failed);
+    let mut sample = facts.into_sample(errand, &prober.vantage, failed);
+    if !sample.outcome.is_ok() && prober.suspicion.is_raised() {
+        sample.flags.raise(Flag::VantageSuspect);
+    }
     Done { sample, size, connection, retry_after }
 }

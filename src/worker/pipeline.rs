@@ -15,7 +15,8 @@ use crate::{
     deliver::{event::Drained, influx},
     model::sample::Sample,
     net::dial::{Dialer, DialerError},
-    probe::{Prober, gate::Gate, identity::user_agent},
+    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
+    record::point::Point,
 };
 
 use super::{
@@ -99,6 +100,7 @@ impl Pipeline {
         let prober = Prober {
             dialer,
             gate,
+            suspicion: Suspicion::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
@@ -136,6 +138,16 @@ impl Pipeline {
     pub fn sink(&self) -> impl FnMut(Sample) + Send + 'static {
         let inbox = self.inbox.clone();
         move |sample| inbox.record(sample)
+    }
+
+    /// What it was started with.
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Hands over a point that is no sample's.
+    pub(super) fn record(&self, point: Point) {
+        self.inbox.record_point(point);
     }
 
     /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then

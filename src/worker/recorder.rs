@@ -35,6 +35,8 @@ pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
 /// Something to be recorded.
 pub(super) enum Entry {
     Sample(Box<Sample>),
+    /// A point that is no sample's.
+    Point(Box<Point>),
     /// Seal the open file, so that it can be delivered.
     Seal,
     /// End the windows, write the last points, seal, and answer with the count of points that are lost.
@@ -63,7 +65,16 @@ pub(super) struct Recorder {
 impl Inbox {
     /// Hands a sample over. Never waits: probing goes on whatever the disk does, and what finds no room is counted.
     pub(super) fn record(&self, sample: Sample) {
-        let Err(refused) = self.entries.try_send(Entry::Sample(Box::new(sample))) else { return };
+        self.put(Entry::Sample(Box::new(sample)));
+    }
+
+    /// Hands over a point that is no sample's, on the same road.
+    pub(super) fn record_point(&self, point: Point) {
+        self.put(Entry::Point(Box::new(point)));
+    }
+
+    fn put(&self, entry: Entry) {
+        let Err(refused) = self.entries.try_send(entry) else { return };
         self.losses.count(1);
         if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
             tracing::error!(
@@ -145,6 +156,7 @@ impl Recorder {
                     self.tally.count_sample(&sample);
                     self.outlet.sample(sample);
                 }
+                Entry::Point(point) => self.outlet.point(&point),
                 other => after.push(other),
             }
         }
@@ -156,14 +168,14 @@ impl Recorder {
                     // Nobody who waits any more needs no answer.
                     let _ = done.send(self.losses.ever());
                 }
-                Entry::Seal | Entry::Sample(_) => self.outlet.seal(),
+                Entry::Seal | Entry::Sample(_) | Entry::Point(_) => self.outlet.seal(),
             }
         }
     }
 
     fn on_second(&mut self, now: Timestamp) {
         for point in self.windows.flush_due(now) {
-            self.outlet.window(&point);
+            self.outlet.point(&point);
         }
         self.outlet.retry();
         self.outlet.keep_house(now, self.config.archive.sync);
@@ -187,7 +199,7 @@ impl Recorder {
     fn finish(&mut self) {
         self.finished = true;
         for point in self.windows.flush_all() {
-            self.outlet.window(&point);
+            self.outlet.point(&point);
         }
         if !self.on_minute(Timestamp::now()) {
             self.losses.count(1);

@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use bandprobe::{
     config::{
         Config, FamilyChoice, HttpChoice, Resolver,
-        check::{Input, load, shipped},
+        check::{Input, load, shipped, shipped_status},
         problem::Problems,
     },
     model::{
-        probe::{Extent, PartName, Pick, Spacing, Weight},
+        probe::{Extent, PartName, Pick, Spacing, Tolerance, Weight},
         target::{AssetKind, Profile},
         units::Bytes,
     },
@@ -73,7 +73,7 @@ fn the_smallest_configuration_gets_every_default() {
     let config = read("etc/b.toml", &[("etc/b.toml", SMALLEST.as_bytes())], &[]).unwrap();
     assert_eq!((&*config.vantage.id, &*config.vantage.worker), ("here", "here"));
     assert_eq!(config.probes.iter().map(|probe| &*probe.name).collect::<Vec<_>>(), ["image"], "no node has a video");
-    assert_eq!(config.probes[0], shipped("image").unwrap());
+    assert_eq!((&config.probes[0], &config.status), (&shipped("image").unwrap(), &shipped_status()));
     assert_eq!((config.probes[0].every, config.probes[0].spacing), (Duration::from_secs(300), Spacing::Memoryless));
     assert_eq!(
         (config.limits.bytes_per_day, config.limits.bytes_per_node_per_day),
@@ -103,7 +103,9 @@ fn the_shipped_probes_are_what_their_files_say() {
     assert_eq!(parts, expected);
     let image = shipped("image").unwrap();
     assert_eq!(image.parts.iter().map(|part| part.extent).collect::<Vec<_>>(), [Extent::Full, Extent::Full]);
-    assert_eq!(shipped("status"), None);
+    assert_eq!(shipped("status"), None, "it downloads nothing");
+    let status = shipped_status().unwrap();
+    assert_eq!((status.every, status.tolerance), (Duration::from_secs(300), Tolerance { behind: 100, ahead: 2_000 }));
 }
 
 #[test]
@@ -178,6 +180,36 @@ fn an_own_probe_inherits_and_overrides() {
     assert_eq!(mine.spacing, Spacing::Fixed { jitter: Duration::from_secs(100) });
     assert_eq!((mine.deadlines.dns, mine.deadlines.body), (Duration::from_secs(1), Duration::from_secs(3)));
     assert_eq!(image.deadlines.body, Duration::from_secs(9));
+}
+
+#[test]
+fn nodes_may_be_asked_for_their_status_alone() {
+    let nodes = "vantage.id = \"here\"\nsource = [{ kind = \"static\", nodes = [\
+        { id = \"d\", endpoint = \"http://d.example/x\", profile = \"argus\" },\
+        { id = \"s\", endpoint = \"http://s.example/\", profile = \"colossus\" } ] }]\n";
+    let config = read("b.toml", &[("b.toml", nodes.as_bytes())], &[]).unwrap();
+    assert_eq!((config.probes, config.status, config.nodes.len()), (vec![], shipped_status(), 2));
+
+    let text = format!(
+        "{nodes}schedule = {{ every = \"1h\", spacing = \"fixed\", jitter = \"1m\", probes = [\"./strict.toml\"] }}"
+    );
+    let own = "kind = \"status\"\nblocks = { behind = 10, ahead = 10 }\ndeadline = { body = \"3s\" }\n";
+    let status = |text: &str, own: &str| {
+        let files = [("b.toml", text.as_bytes()), ("strict.toml", own.as_bytes())];
+        read("b.toml", &files, &[]).unwrap().status.unwrap()
+    };
+    let strict = status(&text, own);
+    assert_eq!(
+        (&*strict.name, strict.every, strict.deadlines.body),
+        ("strict", Duration::from_secs(3_600), Duration::from_secs(3))
+    );
+    assert_eq!(strict.tolerance, Tolerance { behind: 10, ahead: 10 });
+    let half = status(&text, "kind = \"status\"\nevery = \"7s\"\nblocks = { ahead = 0 }\n");
+    assert_eq!((half.every, half.tolerance), (Duration::from_secs(7), Tolerance { behind: 100, ahead: 0 }));
+    let listed = format!("{nodes}schedule.probes = [{{ probe = \"status\", every = \"1m\" }}]");
+    assert_eq!(status(&listed, "").every, Duration::from_secs(60));
+    let without = SMALLEST.to_owned() + "schedule.probes = [\"image\"]";
+    assert_eq!(read("b.toml", &[("b.toml", without.as_bytes())], &[]).unwrap().status, None);
 }
 
 #[test]

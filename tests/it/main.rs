@@ -18,6 +18,7 @@ mod readme;
 mod record;
 mod report;
 mod schedule;
+mod status;
 mod terminal;
 
 /// How many rounds a test of chance makes: few, or with `BANDPROBE_LONG_TESTS=1` as many as settle the matter.

@@ -14,7 +14,9 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     net::{dial::Dialer, http::Connection},
-    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, transfer::Done, wanted::Wanted},
+    probe::{
+        Prober, errand::Errand, gate::Gate, identity::user_agent, suspicion::Suspicion, transfer::Done, wanted::Wanted,
+    },
 };
 use tokio::time::Instant;
 use url::Url;
@@ -58,6 +60,7 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
     Prober {
         dialer: Dialer::new(network).unwrap(),
         gate: Gate::new(&limits),
+        suspicion: Suspicion::default(),
         vantage: Arc::new(vantage),
         agent: user_agent(None).into(),
     }

@@ -79,7 +79,11 @@ fn every_key_is_in_the_reference() {
             other => names(&other, &mut keys),
         }
     }
-    for probe in [include_str!("../../probes/image.toml"), include_str!("../../probes/video.toml")] {
+    for probe in [
+        include_str!("../../probes/image.toml"),
+        include_str!("../../probes/video.toml"),
+        include_str!("../../probes/status.toml"),
+    ] {
         names(&toml::Value::Table(probe.parse().unwrap()), &mut keys);
     }
     let missing: Vec<_> = keys.iter().filter(|key| !has_word(section, key)).collect();

@@ -5,7 +5,7 @@ use super::{
     source::{Nodes, Placed},
 };
 use crate::model::{
-    probe::{CachePolicy, Extent, Part, Probe},
+    probe::{CachePolicy, Extent, Part, Probe, StatusProbe},
     target::{Asset, AssetKind, Node, Profile},
     units::Bytes,
 };
@@ -26,6 +26,15 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, ht
                 }
             }
         }
+    }
+}
+
+/// Refuses nodes that nobody would ask anything.
+pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Nodes) {
+    for placed in nodes.nodes.iter().filter(|placed| status.is_none() && placed.node.assets.is_empty()) {
+        let message = format!("`{}` has no assets, and no probe of kind `status` is on the schedule", placed.node.id);
+        let hint = Some("name an asset, or add `\"status\"` to `schedule.probes`".to_owned());
+        document.refuse(placed.place.clone(), message, hint);
     }
 }
 

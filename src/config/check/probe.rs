@@ -7,23 +7,40 @@ use super::{
         file::{self, Document, Environment, Section, nearest},
         problem::{Place, Problem},
     },
-    Bounds, Input, deadlines, display_name, resolve, source, word,
+    Bounds, Input, deadlines, display_name, resolve, source,
+    status::status,
+    word,
 };
 use crate::model::{
-    probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, Weight},
+    probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, StatusProbe, Weight},
     target::AssetKind,
     units::Bytes,
 };
 
 /// The probes that are compiled in.
-const SHIPPED: [(&str, &str); 2] =
-    [("image", include_str!("../../../probes/image.toml")), ("video", include_str!("../../../probes/video.toml"))];
+const SHIPPED: [(&str, &str); 3] = [
+    ("image", include_str!("../../../probes/image.toml")),
+    ("video", include_str!("../../../probes/video.toml")),
+    ("status", include_str!("../../../probes/status.toml")),
+];
 pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
 /// Why `jitter` is at most `every`.
 pub(super) const CHANGE_PLACES: &str = "two runs of one node would change places";
+/// The kinds of probes: those of what they download, and `status`, which downloads nothing.
+const KINDS: [(&str, Option<AssetKind>); 3] = [
+    (AssetKind::Image.label(), Some(AssetKind::Image)),
+    (AssetKind::Video.label(), Some(AssetKind::Video)),
+    ("status", None),
+];
 /// From here on a rate is given, so the uplink has to be its own (measuring.md §2).
 const RATED_FROM: Bytes = Bytes(1 << 20);
+
+/// What a probe file defines.
+pub(super) enum Definition {
+    Downloads(Probe),
+    Status(StatusProbe),
+}
 
 /// What a probe takes from the rest of the configuration where it sets nothing itself.
 pub(super) struct Inherited {
@@ -35,9 +52,25 @@ pub(super) struct Inherited {
     pub(super) deadlines: Deadlines,
 }
 
-/// A shipped probe with every default, by name.
+/// A shipped probe that downloads, with every default, by name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<Probe> {
+    match shipped_definition(name)? {
+        Definition::Downloads(probe) => Some(probe),
+        Definition::Status(_) => None,
+    }
+}
+
+/// The shipped status probe, with every default.
+#[must_use]
+pub fn shipped_status() -> Option<StatusProbe> {
+    match shipped_definition("status")? {
+        Definition::Downloads(_) => None,
+        Definition::Status(probe) => Some(probe),
+    }
+}
+
+fn shipped_definition(name: &str) -> Option<Definition> {
     let (name, text) = SHIPPED.iter().find(|(other, _)| *other == name)?;
     read(name, name, text, &Inherited::default()).ok()
 }
@@ -48,7 +81,12 @@ pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The probe behind one entry of `schedule.probes`: a shipped name, or the path of a file.
-pub(super) fn load(input: &Input<'_>, entry: &str, place: Place, inherited: &Inherited) -> Result<Probe, Vec<Problem>> {
+pub(super) fn load(
+    input: &Input<'_>,
+    entry: &str,
+    place: Place,
+    inherited: &Inherited,
+) -> Result<Definition, Vec<Problem>> {
     if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == entry) {
         return read(&format!("probes/{name}.toml"), name, text, inherited);
     }
@@ -56,7 +94,7 @@ pub(super) fn load(input: &Input<'_>, entry: &str, place: Place, inherited: &Inh
     if !entry.contains('/') && !entry.ends_with(".toml") {
         let hint = match nearest(entry, shipped_names()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => "shipped: image, video; a file of your own is a path such as `./mine.toml`".to_owned(),
+            None => "shipped: image, video, status; a file of your own is a path such as `./mine.toml`".to_owned(),
         };
         return Err(refuse(format!("`{entry}` is no shipped probe"), Some(hint)));
     }
@@ -76,18 +114,25 @@ impl Default for Inherited {
     }
 }
 
-fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<Probe, Vec<Problem>> {
+fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<Definition, Vec<Problem>> {
     let document = Document::parse(shown, text, Environment::none())?;
-    let probe = probe(document.root(), name, inherited);
+    let definition = definition(document.root(), name, inherited);
     let (problems, _) = document.finish();
-    match probe {
-        Some(probe) if problems.is_empty() => Ok(probe),
+    match definition {
+        Some(definition) if problems.is_empty() => Ok(definition),
         _ => Err(problems),
     }
 }
 
-fn probe(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<Probe> {
-    let kind = root.required("kind", root.choice("kind", &source::KINDS), "`image` or `video`");
+fn definition(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<Definition> {
+    let kind = root.required("kind", root.choice("kind", &KINDS), "`image`, `video` or `status`");
+    match kind {
+        Some(None) => Some(Definition::Status(status(root, name, inherited))),
+        kind => probe(root, kind.flatten(), name, inherited).map(Definition::Downloads),
+    }
+}
+
+fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inherited) -> Option<Probe> {
     let own = root.duration("every", Bounds::EVERY);
     let every = inherited.imposed.or(own).unwrap_or(inherited.every);
     let spacing = spacing(&root, every, inherited);

@@ -8,10 +8,10 @@ use super::{
         problem::Place,
     },
     Bounds, EVERY, Input, SPACINGS, fit,
-    probe::{self, Inherited, MAX_PROBES},
+    probe::{self, Definition, Inherited, MAX_PROBES},
     source::Nodes,
 };
-use crate::model::probe::{Deadlines, Probe, Spacing};
+use crate::model::probe::{Deadlines, Probe, Spacing, StatusProbe};
 
 /// One entry of the list: a name or path, alone or with what shall hold in place of the probe's own.
 struct Entry {
@@ -20,14 +20,21 @@ struct Entry {
     place: Place,
 }
 
-/// The probes that are to run.
+/// The probes read so far.
+#[derive(Default)]
+struct Found {
+    probes: Vec<Probe>,
+    status: Option<StatusProbe>,
+}
+
+/// The probes that are to run: those that download, and the one that asks how nodes fare.
 pub(super) fn probes(
     document: &Document<'_>,
     schedule: Section<'_>,
     input: &Input<'_>,
     deadlines: Deadlines,
     nodes: &Nodes,
-) -> Vec<Probe> {
+) -> (Vec<Probe>, Option<StatusProbe>) {
     let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
     let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
     let jitter = schedule.duration("jitter", Bounds::JITTER);
@@ -40,29 +47,54 @@ pub(super) fn probes(
     let shipped = || probe::shipped_names().map(|name| Entry { probe: name.into(), every: None, place: place.clone() });
     let entries = written.unwrap_or_else(|| shipped().collect());
     schedule.done();
-    let mut probes: Vec<Probe> = Vec::new();
+    let mut found = Found::default();
     for entry in entries {
-        let Entry { probe: name, place, .. } = &entry;
         let inherited = Inherited { every, imposed: entry.every, is_memoryless, jitter, deadlines };
-        match probe::load(input, name, place.clone(), &inherited) {
+        let refuse = |message, hint: String| document.refuse(entry.place.clone(), message, Some(hint));
+        match probe::load(input, &entry.probe, entry.place.clone(), &inherited) {
             Err(problems) => document.refuse_all(problems),
-            Ok(probe) if probes.iter().any(|other| other.name == probe.name) => {
-                let message = format!("`{name}` is the second probe with the name `{}`", probe.name);
-                document.refuse(place.clone(), message, Some("rename its file, or leave it out".to_owned()));
-            }
-            Ok(Probe { spacing: Spacing::Fixed { jitter }, .. }) if entry.every.is_some_and(|every| every < jitter) => {
-                let message = format!("`every` is less than the jitter of probe `{name}`");
-                document.refuse(place.clone(), message, Some(probe::CHANGE_PLACES.to_owned()));
-            }
-            Ok(probe) => match unfit(&probe, nodes) {
-                None => probes.push(probe),
-                // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
-                Some(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
-                Some((message, hint)) => document.refuse(place.clone(), message, Some(hint)),
+            Ok(definition) => match found.clash(&definition, &entry) {
+                Some((message, hint)) => refuse(message, hint),
+                None => match definition {
+                    Definition::Status(probe) => found.status = Some(probe),
+                    Definition::Downloads(probe) => match unfit(&probe, nodes) {
+                        None => found.probes.push(probe),
+                        // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
+                        Some(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
+                        Some((message, hint)) => refuse(message, hint),
+                    },
+                },
             },
         }
     }
-    probes
+    (found.probes, found.status)
+}
+
+impl Found {
+    /// Why a probe cannot be beside those before it, or with what its entry says; and what to do about it.
+    fn clash(&self, definition: &Definition, entry: &Entry) -> Option<(String, String)> {
+        let (own, jitter) = match definition {
+            Definition::Status(probe) => (&probe.name, None),
+            Definition::Downloads(Probe { name, spacing: Spacing::Fixed { jitter }, .. }) => (name, Some(*jitter)),
+            Definition::Downloads(probe) => (&probe.name, None),
+        };
+        let name = &entry.probe;
+        let mut names = self.probes.iter().map(|probe| &probe.name).chain(self.status.iter().map(|probe| &probe.name));
+        if names.any(|other| other == own) {
+            let message = format!("`{name}` is the second probe with the name `{own}`");
+            return Some((message, "rename its file, or leave it out".to_owned()));
+        }
+        if matches!(definition, Definition::Status(_))
+            && let Some(first) = &self.status
+        {
+            let message = format!("`{name}` is the second probe of kind `status`, beside `{}`", first.name);
+            return Some((message, "one asks all nodes: leave one of them out".to_owned()));
+        }
+        entry
+            .every
+            .filter(|every| Some(*every) < jitter)
+            .map(|_| (format!("`every` is less than the jitter of probe `{name}`"), probe::CHANGE_PLACES.to_owned()))
+    }
 }
 
 /// Why no node can be asked by a probe, and what to do about it.

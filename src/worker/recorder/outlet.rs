@@ -79,8 +79,8 @@ impl Outlet {
         self.put(&point, Some(sample));
     }
 
-    /// Takes a point of a window.
-    pub(super) fn window(&mut self, point: &Point) {
+    /// Takes a point that is no sample's.
+    pub(super) fn point(&mut self, point: &Point) {
         self.put(point, None);
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, io, path::Path};
 
 use bandprobe::{
-    config::check::{Input, load, shipped},
+    config::check::{Input, load, shipped, shipped_status},
     model::probe::{Deadlines, Probe},
 };
 
@@ -34,7 +34,8 @@ fn every_shipped_probe_has_its_row() {
         if file.extension().is_none_or(|extension| extension != "toml") {
             continue;
         }
-        assert!(shipped(&name).is_some(), "{name} is not in the binary");
+        let is_status = || shipped_status().is_some_and(|probe| *probe.name == name);
+        assert!(shipped(&name).is_some() || is_status(), "{name} is not in the binary");
         let text = fs::read_to_string(&file).unwrap();
         let (question, cost) = text.lines().next().unwrap().split_once("? Costs ").unwrap();
         let (question, cost) = (question.trim_start_matches("# "), cost.trim_end_matches('.'));
@@ -48,7 +49,12 @@ fn every_shipped_probe_has_its_row() {
 fn every_key_is_in_the_reference() {
     let reference = README.split("## Every key").nth(1).unwrap();
     let mut keys = BTreeSet::from(["dns", "connect", "tls", "headers", "body", "stall"].map(str::to_owned));
-    for text in [block(0), include_str!("../../../probes/image.toml"), include_str!("../../../probes/video.toml")] {
+    for text in [
+        block(0),
+        include_str!("../../../probes/image.toml"),
+        include_str!("../../../probes/video.toml"),
+        include_str!("../../../probes/status.toml"),
+    ] {
         collect(&toml::Value::Table(text.parse().unwrap()), &mut keys);
     }
     let codes: BTreeSet<_> = reference.split('`').skip(1).step_by(2).collect();

@@ -1,8 +1,14 @@
 //! The table of node states: exact texts, one round and many.
 
+use std::time::Duration;
+
 use bandprobe::{
-    model::availability::State,
-    record::{line, point::Point, schema::node as schema},
+    model::{
+        availability::{Answer, Checked, Report, Said, State, Verdict},
+        target::{Listing, Origin, Profile, Vantage},
+        units::Micros,
+    },
+    record::{availability::node_point, line, point::Point, schema::node as schema},
     report::{
         availability::{Availability, MAX_NODES, render},
         node_point::NodePoint,
@@ -176,6 +182,44 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
             assert_eq!(read(strange.as_bytes()), Line::Damaged, "{strange}");
         }
     }
+}
+
+/// What the status probe writes is what is read here.
+#[test]
+fn the_point_of_a_round_is_read_whole() {
+    let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
+    let report = Report { version: Some("2.1.2".into()), uptime_s: Some(90), ..Report::default() };
+    let answer =
+        Answer { at: at(0), latency: Some(Micros(48_211)), status: Some(200), said: Said::Report(Box::new(report)) };
+    let verdict = Verdict {
+        state: State::Degraded,
+        reason: "41 blocks behind".into(),
+        up: Some(true),
+        blocks_behind: Some(41),
+        head_behind: Some(0),
+    };
+    let checked = Checked {
+        node: "fra1".into(),
+        listing: Listing::bare(Origin::Joystream, Profile::Colossus),
+        at: at(0),
+        answer: Some(answer),
+        verdict,
+        restarted: Some(false),
+    };
+    let expected = NodePoint {
+        at: at(0),
+        vantage: "here".into(),
+        node: "fra1".into(),
+        role: "storage".into(),
+        state: State::Degraded,
+        reason: "41 blocks behind".into(),
+        up: Some(true),
+        latency: Some(Micros(48_211)),
+        blocks_behind: Some(41),
+        uptime: Some(Duration::from_secs(90)),
+        version: Some("2.1.2".into()),
+    };
+    assert_eq!(NodePoint::from_point(&node_point(&vantage, &checked)), Some(expected));
 }
 
 #[test]

@@ -1,0 +1,36 @@
+//! The status probe: how nodes fare, asked in rounds.
+
+use super::{super::file::Section, Bounds, deadlines, probe::Inherited};
+use crate::model::probe::{StatusProbe, Tolerance};
+
+/// Reads one, whose kind is known already.
+pub(super) fn status(root: Section<'_>, name: &str, inherited: &Inherited) -> StatusProbe {
+    let own = root.duration("every", Bounds::EVERY);
+    let every = inherited.imposed.or(own).unwrap_or(inherited.every);
+    let tolerance = tolerance(&root);
+    let deadlines = deadlines(&root, inherited.deadlines);
+    for key in ["asset", "parts", "cache", "weight"] {
+        if root.has(key) {
+            root.refuse_with(key, "does not go with kind `status`, which downloads nothing", "leave it out");
+        }
+    }
+    for key in ["spacing", "jitter"] {
+        if root.has(key) {
+            root.refuse_with(key, "does not go with kind `status`: its rounds come at fixed times", "leave it out");
+        }
+    }
+    root.done();
+    StatusProbe { name: name.into(), every, deadlines, tolerance }
+}
+
+fn tolerance(root: &Section<'_>) -> Tolerance {
+    let section = root.section("blocks");
+    let usual = Tolerance::default();
+    let behind = section.whole("behind", BLOCKS).unwrap_or(usual.behind);
+    let ahead = section.whole("ahead", BLOCKS).unwrap_or(usual.ahead);
+    section.done();
+    Tolerance { behind, ahead }
+}
+
+/// Up to a day of the chain's blocks: beyond that a node is on another chain.
+const BLOCKS: std::ops::RangeInclusive<u64> = 0..=14_400;

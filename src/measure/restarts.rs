@@ -1,0 +1,123 @@
+//! When nodes started, to see that one started anew.
+//!
+//! A node says how long it has been up. Asked at `at`, it started at `at` − uptime, and the answer is late by as much as it
+//! took to come: so what is reckoned is up to a round's deadlines too early, and never too late by more than a second.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// When each node started, as far as was told: the state to keep over restarts of our own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Starts(BTreeMap<String, Start>);
+
+/// Seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Start {
+    /// When it started.
+    started: i64,
+    /// When it was last seen.
+    seen: i64,
+}
+
+impl Starts {
+    /// Notes that a node asked at `at` has been up for so many seconds. Did it start anew since it was last seen? `None` when
+    /// it was not seen before, or when what it says cannot be.
+    pub fn note(&mut self, node: &str, at: Timestamp, uptime_s: u64) -> Option<bool> {
+        let seen = at.as_second();
+        let started = i64::try_from(uptime_s).ok().and_then(|uptime| seen.checked_sub(uptime))?;
+        // What lies ahead was written while our clock was wrong.
+        let before = self.0.get(node).map(|start| start.started).filter(|started| *started <= seen);
+        let restarted = before.map(|before| started > before.saturating_add(SLACK_S));
+        // Of one start the latest reckoning is the nearest; of two processes behind one name the younger one stays.
+        let started = before.map_or(started, |before| before.max(started));
+        self.0.insert(node.to_owned(), Start { started, seen });
+        restarted
+    }
+
+    /// Forgets nodes that were not seen for 30 days, and beyond [`MAX_NODES`] those not seen for longest.
+    pub fn forget(&mut self, now: Timestamp) {
+        let now = now.as_second();
+        self.0.retain(|_, start| now.saturating_sub(start.seen) <= KEEP_S);
+        if self.0.len() > MAX_NODES {
+            let mut seen: Vec<i64> = self.0.values().map(|start| start.seen).collect();
+            seen.sort_unstable_by_key(|seen| std::cmp::Reverse(*seen));
+            let oldest = seen[MAX_NODES - 1];
+            let mut room = MAX_NODES;
+            self.0.retain(|_, start| {
+                let stays = start.seen >= oldest && room > 0;
+                room -= usize::from(stays);
+                stays
+            });
+        }
+    }
+}
+
+/// What two reckonings of one start may differ by: more than an answer may take.
+const SLACK_S: i64 = 30;
+const KEEP_S: i64 = 30 * 86_400;
+/// As many as a configuration may name.
+const MAX_NODES: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_start_later_than_the_known_one_is_a_restart() {
+        let mut starts = Starts::default();
+        for (second, uptime, restarted, case) in [
+            (100_000, 50_000, None, "never seen"),
+            (100_300, 50_300, Some(false), "five minutes on"),
+            (100_600, 50_610, Some(false), "a slow answer"),
+            (100_900, 50_870, Some(false), "30 s later, which is slack"),
+            (101_200, 51_139, Some(true), "31 s later"),
+            (101_500, 20, Some(true), "20 s ago"),
+            (101_800, 320, Some(false), "the same start"),
+            (102_100, 60_000, Some(false), "an older process behind the same name"),
+            (102_400, 920, Some(false), "the younger one again"),
+            (102_700, u64::MAX, None, "nonsense"),
+            (103_000, 1_520, Some(false), "which changes nothing"),
+        ] {
+            assert_eq!(starts.note("n", at(second), uptime), restarted, "{case}");
+        }
+        assert_eq!(starts.note("other", at(103_000), 1), None);
+    }
+
+    #[test]
+    fn what_was_seen_outlives_us() {
+        let mut starts = Starts::default();
+        assert_eq!(starts.note("n", at(100_000), 50_000), None);
+        let text = serde_json::to_string(&starts).unwrap();
+        assert_eq!(text, r#"{"n":{"started":50000,"seen":100000}}"#);
+        let mut starts: Starts = serde_json::from_str(&text).unwrap();
+        assert_eq!(starts.note("n", at(100_300), 10), Some(true));
+    }
+
+    #[test]
+    fn a_start_in_the_future_is_our_own_wrong_clock() {
+        let mut starts = Starts::default();
+        assert_eq!(starts.note("n", at(900_000), 10), None);
+        assert_eq!(starts.note("n", at(100_000), 10), None, "known no more");
+        assert_eq!(starts.note("n", at(100_300), 10), Some(true));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut starts = Starts::default();
+        for n in 0..12_000 {
+            assert_eq!(starts.note(&format!("n{n}"), at(1_000_000 + i64::from(n / 2)), 1), None);
+        }
+        starts.forget(at(1_006_000));
+        assert_eq!(starts.0.len(), 10_000);
+        assert!(starts.0.contains_key("n11999") && !starts.0.contains_key("n1999"));
+        starts.forget(at(1_006_000 + 31 * 86_400));
+        assert_eq!(starts, Starts::default());
+    }
+}

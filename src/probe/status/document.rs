@@ -1,0 +1,211 @@
+//! The status document of a distributor or storage node, read as far as it can be: fields of strangers, one by one.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, StatusCode, header::LOCATION};
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    model::{
+        availability::{Report, Shape},
+        text::made_printable,
+    },
+    probe::verify::text,
+};
+
+/// The fields of an object, none of them looked into: one that cannot be read takes no other with it.
+struct Fields<'a>(HashMap<String, &'a RawValue>);
+
+/// What a body tells; `None` when it is no status document: no JSON object, or one without any of its fields.
+pub(super) fn report(body: &[u8]) -> Option<Report> {
+    let fields = Fields(serde_json::from_slice(body).ok()?);
+    let query_node = fields.0.get("queryNodeStatus").and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let query_node = Fields(query_node.unwrap_or_default());
+    let report = Report {
+        version: fields.words("version"),
+        node_env: fields.words("nodeEnv"),
+        uptime_s: fields.number("uptime"),
+        storage_used: fields.number("storageUsed"),
+        storage_limit: fields.number("storageLimit"),
+        cached_objects: fields.number("objectsInCache"),
+        downloads_in_progress: fields.number("downloadsInProgress"),
+        blocks_processed: query_node.number("blocksProcessed"),
+        chain_head: query_node.number("chainHead"),
+    };
+    (report != Report::default()).then_some(report)
+}
+
+/// What a body that is no status document looks like.
+pub(super) fn shape(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Shape {
+    if status.is_redirection() {
+        let to = text(headers, &LOCATION).unwrap_or_default();
+        return Shape::Redirect(made_printable(&to.chars().take(MAX_LOCATION).collect::<String>()));
+    }
+    let fields = serde_json::from_slice(body).map(Fields).ok();
+    let has = |key| fields.as_ref().is_some_and(|fields| fields.words(key).is_some());
+    if has("type") && has("message") {
+        return Shape::TypedError;
+    }
+    let is_page = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
+    if is_page { Shape::Page } else { Shape::Unknown }
+}
+
+impl Fields<'_> {
+    fn value(&self, key: &str) -> Option<Value> {
+        serde_json::from_str(self.0.get(key)?.get()).ok()
+    }
+
+    /// A number that is not negative, fractions dropped; GraphQL's `BigInt` comes as text.
+    fn number(&self, key: &str) -> Option<u64> {
+        match self.value(key)? {
+            Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
+            Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// A text that is not empty, made printable and cut.
+    fn words(&self, key: &str) -> Option<String> {
+        match self.value(key)? {
+            Value::String(words) if !words.is_empty() => {
+                Some(made_printable(&words.chars().take(MAX_WORDS).collect::<String>()))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "checked to be within, and dropping the fraction is wanted")]
+fn whole(number: f64) -> Option<u64> {
+    (0.0..9.2e18).contains(&number).then_some(number as u64)
+}
+
+/// A version or an environment is a word.
+const MAX_WORDS: usize = 40;
+const MAX_LOCATION: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const DISTRIBUTOR: &str = r#"{"id":"klaudiusz-node","version":"2.1.2","workerId":12,"objectsInCache":2,
+        "storageLimit":536870912000,"storageUsed":123456789,"uptime":2,"downloadsInProgress":1,
+        "queryNodeStatus":{"url":"http://squid-graphql-server:4352/graphql","chainHead":5678901,
+        "blocksProcessed":5678899,"packageVersion":"1.2.0"},"nodeEnv":"production"}"#;
+
+    fn real() -> Report {
+        Report {
+            version: Some("2.1.2".into()),
+            node_env: Some("production".into()),
+            uptime_s: Some(2),
+            storage_used: Some(123_456_789),
+            storage_limit: Some(536_870_912_000),
+            cached_objects: Some(2),
+            downloads_in_progress: Some(1),
+            blocks_processed: Some(5_678_899),
+            chain_head: Some(5_678_901),
+        }
+    }
+
+    #[test]
+    fn real_documents_are_read() {
+        assert_eq!(report(DISTRIBUTOR.as_bytes()), Some(real()));
+        let old = r#"{"id":"n","version":"1.0.0","objectsInCache":0,"storageLimit":1,"storageUsed":0,"uptime":9,
+            "downloadsInProgress":0,"queryNodeStatus":{"url":"u","chainHead":7,"blocksProcessed":6}}"#;
+        let told = report(old.as_bytes()).unwrap();
+        assert_eq!((told.version.as_deref(), told.node_env, told.chain_head), (Some("1.0.0"), None, Some(7)));
+        let storage = r#"{"version":"4.5.0","uptime":8123,"uploadBuckets":["0"],"downloadBuckets":["0"],
+            "sync":{"enabled":true,"interval":1},"cleanup":{"enabled":false},
+            "queryNodeStatus":{"url":"…","chainHead":1,"blocksProcessed":1},"nodeEnv":"production"}"#;
+        let expected = Report {
+            version: Some("4.5.0".into()),
+            node_env: Some("production".into()),
+            uptime_s: Some(8_123),
+            blocks_processed: Some(1),
+            chain_head: Some(1),
+            ..Report::default()
+        };
+        assert_eq!(report(storage.as_bytes()), Some(expected));
+    }
+
+    #[test]
+    fn a_wrong_field_is_unknown_and_takes_no_other_with_it() {
+        let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+        for wrong in ["null", "true", "-1", "-0.5", "1e400", "1e19", "\"-1\"", "\"\"", "\"2,1\"", "{}", "[1]", &deep] {
+            let hostile = DISTRIBUTOR.replace("\"uptime\":2,", &format!("\"uptime\":{wrong},\"more\":{wrong},"));
+            let expected = Report { uptime_s: None, ..real() };
+            assert_eq!(report(hostile.as_bytes()), Some(expected), "{}", &wrong[..wrong.len().min(20)]);
+        }
+        for (right, number) in [("\"7\"", 7), ("7.9", 7), ("1e3", 1_000), ("18446744073709551615", u64::MAX)] {
+            let odd = DISTRIBUTOR.replace("\"uptime\":2,", &format!("\"uptime\":{right},"));
+            assert_eq!(report(odd.as_bytes()), Some(Report { uptime_s: Some(number), ..real() }), "{right}");
+        }
+        for wrong in ["null", "[]", "\"x\"", "7", &deep] {
+            let start = DISTRIBUTOR.find("{\"url\"").unwrap();
+            let end = DISTRIBUTOR.find("},\"nodeEnv\"").unwrap() + 1;
+            let hostile = format!("{}{wrong}{}", &DISTRIBUTOR[..start], &DISTRIBUTOR[end..]);
+            let expected = Report { blocks_processed: None, chain_head: None, ..real() };
+            assert_eq!(report(hostile.as_bytes()), Some(expected));
+        }
+        let twice = DISTRIBUTOR.replace("\"uptime\":2,", "\"uptime\":2,\"uptime\":3,");
+        assert_eq!(report(twice.as_bytes()).unwrap().uptime_s, Some(3));
+        let loud = format!("{{\"version\":\"\\u001b[31m{}\"}}", "v".repeat(1_000));
+        assert_eq!(report(loud.as_bytes()).unwrap().version.unwrap(), format!("\u{fffd}[31m{}", "v".repeat(35)));
+    }
+
+    #[test]
+    fn other_bodies_are_no_status_document() {
+        for body in
+            ["", "{}", "[]", "null", "<html></html>", "{\"status\":\"ok\"}", "{\"uptime\":-1}", "{\"version\":\"1\""]
+        {
+            assert_eq!(report(body.as_bytes()), None, "{body}");
+        }
+        assert_eq!(report(b"{\"version\":\"\xff\"}"), None);
+    }
+
+    proptest! {
+        /// Whatever a stranger sends, there is an answer; and what it says of the chain is a number or nothing.
+        #[test]
+        fn no_body_makes_it_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            cut in 0..500_usize,
+            gone in 0..30_usize,
+            new in "[\\PC\"{}:,\\[\\]]{0,12}",
+        ) {
+            let headers = HeaderMap::new();
+            let mut document = DISTRIBUTOR.as_bytes().to_vec();
+            let cut = cut % document.len();
+            let end = (cut + gone).min(document.len());
+            document.splice(cut..end, new.bytes());
+            for body in [bytes, document] {
+                let _ = shape(StatusCode::OK, &headers, &body);
+                if let Some(report) = report(&body) {
+                    prop_assert!(serde_json::from_slice::<HashMap<String, &RawValue>>(&body).is_ok());
+                    prop_assert!(report.version.is_none_or(|version| version.chars().count() <= MAX_WORDS));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_tell_whose_answer_it_is() {
+        let typed = r#"{"type":"request_validation","message":"not found","errors":[]}"#;
+        for (status, location, body, expected) in [
+            (404, None, typed, Shape::TypedError),
+            (404, None, r#"{"message":"Data object does not exist"}"#, Shape::Unknown),
+            (404, None, " \n<!doctype html><title>404</title>", Shape::Page),
+            (404, None, "", Shape::Unknown),
+            (302, Some("https://a.example/x"), "<a>", Shape::Redirect("https://a.example/x".into())),
+            (301, None, "", Shape::Redirect(String::new())),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(location) = location {
+                headers.insert(LOCATION, location.parse().unwrap());
+            }
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(shape(status, &headers, body.as_bytes()), expected, "{status} {body}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! From a node of a status round to its point in `bandprobe_node`.
+
+use crate::model::{
+    availability::{Checked, Said},
+    target::{Profile, Vantage},
+};
+
+use super::{
+    point::Point,
+    schema::{NONE, node as schema},
+};
+
+/// The point of a node. What it did not tell is absent.
+#[must_use]
+pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
+    let Checked { listing, answer, verdict, .. } = checked;
+    let mut point = Point::new(&schema::MEASUREMENT, checked.at);
+    point.tag(schema::VANTAGE, &vantage.id);
+    point.tag(schema::NODE, &checked.node);
+    point.tag(schema::REGION, listing.region.as_deref().unwrap_or(NONE));
+    point.tag(schema::ROLE, role(listing.profile));
+    point.integer(schema::STATE_CODE, Some(verdict.state.code()));
+    point.text(schema::STATE, Some(verdict.state.label()));
+    point.text(schema::REASON, Some(&verdict.reason));
+    point.integer(schema::UP, verdict.up.map(u64::from));
+    point.signed(schema::BLOCKS_BEHIND, verdict.blocks_behind);
+    point.signed(schema::HEAD_BEHIND, verdict.head_behind);
+    point.integer(schema::RESTARTED, checked.restarted.map(u64::from));
+    point.integer(schema::DISTRIBUTING, listing.distributing.map(u64::from));
+    point.text(schema::OPERATORS, Some(&listing.operators.join(",")));
+    point.float(schema::DISTANCE, listing.distance_km(vantage.location));
+    let Some(answer) = answer else { return point };
+    point.integer(schema::LATENCY, answer.latency.map(|latency| latency.0));
+    point.integer(schema::STATUS, answer.status.map(u64::from));
+    match &answer.said {
+        Said::Report(report) => {
+            point.integer(schema::UPTIME, report.uptime_s);
+            point.text(schema::VERSION, report.version.as_deref());
+            point.text(schema::NODE_ENV, report.node_env.as_deref());
+            point.integer(schema::STORAGE_USED, report.storage_used);
+            point.integer(schema::STORAGE_LIMIT, report.storage_limit);
+            point.integer(schema::CACHED_OBJECTS, report.cached_objects);
+            point.integer(schema::DOWNLOADS_IN_PROGRESS, report.downloads_in_progress);
+        }
+        Said::Nothing { error, .. } => point.text(schema::ERROR, Some(error)),
+        Said::Present | Said::Other(_) => {}
+    }
+    point
+}
+
+/// What a node is to its users.
+const fn role(profile: Profile) -> &'static str {
+    match profile {
+        Profile::Argus => "distributor",
+        Profile::Colossus => "storage",
+        Profile::Http => "http",
+    }
+}

@@ -1,0 +1,204 @@
+//! Status rounds: every node is asked at once how it fares, judged when the last one answered or ran out of time, and
+//! written down.
+//!
+//! Rounds come at fixed times, the first one at the start. A round that is still under way at the next slot takes that slot
+//! with it; none is made up for. A round that is cut off leaves nothing.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::{
+    runtime::Handle,
+    sync::watch,
+    task::{self, JoinError, JoinSet},
+    time::{Instant, sleep, sleep_until},
+};
+
+use crate::{
+    archive::state,
+    measure::{
+        availability::{Judgement, blocked, judge},
+        restarts::Starts,
+    },
+    model::{
+        availability::{Answer, Checked, Said, State},
+        outcome::Outcome,
+        probe::{StatusProbe, Weight},
+        target::Targets,
+    },
+    probe::{gate::Gate, status},
+    record::availability::node_point,
+};
+
+use super::pipeline::Pipeline;
+
+/// Makes rounds over whatever targets there are at the time, until `stop`.
+pub async fn run(
+    pipeline: &Pipeline,
+    probe: &StatusProbe,
+    targets: watch::Receiver<Arc<Targets>>,
+    stop: impl Future<Output = ()>,
+) {
+    let mut known = HashMap::new();
+    let rounds = at_slots(probe.every, async || {
+        let now = targets.borrow().clone();
+        let round = round(pipeline, &now, probe).await;
+        tell_changes(&mut known, &round);
+    });
+    tokio::select! {
+        biased;
+        () = stop => {}
+        () = rounds => {}
+    }
+}
+
+/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded. Returns what it found, the
+/// blocked ones last.
+pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
+    let began = Timestamp::now();
+    let prober = pipeline.prober();
+    let questions = targets.nodes.iter().map(|node| {
+        let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
+        async move { status::ask(&node, &probe, &prober).await }
+    });
+    let answers = ask_all(pipeline.measuring().handle(), &prober.gate, questions, || bug(began)).await;
+    let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
+    pipeline.tally().note_vantage(vantage_ok);
+    prober.suspicion.note(vantage_ok == Some(false));
+
+    let restarts = restarts(pipeline, targets, &answers);
+    let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
+    let contacted = contacted.map(|(((node, answer), verdict), restarted)| Checked {
+        node: node.id.clone(),
+        listing: node.listing.clone(),
+        at: answer.at,
+        answer: Some(answer),
+        verdict,
+        restarted,
+    });
+    let refused = targets.blocked.iter().map(|target| Checked {
+        node: target.id.clone(),
+        listing: target.listing.clone(),
+        at: began,
+        answer: None,
+        verdict: blocked(&target.reason),
+        restarted: None,
+    });
+    let checked: Vec<_> = contacted.chain(refused).collect();
+    checked.iter().for_each(|checked| pipeline.record(node_point(&prober.vantage, checked)));
+    checked
+}
+
+/// Calls `round` at once and then every so often; slots that pass meanwhile are gone.
+async fn at_slots(every: Duration, mut round: impl AsyncFnMut()) {
+    let start = Instant::now();
+    let mut slot: u32 = 0;
+    loop {
+        sleep_until(start + every.saturating_mul(slot)).await;
+        round().await;
+        let next = start.elapsed().as_nanos().div_ceil(every.as_nanos());
+        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot.saturating_add(1));
+    }
+}
+
+/// The answers to all questions, in their order; of one that ended in a bug of ours it is `bug`'s.
+///
+/// All of them share one light permit, and give it back soon: nodes that hang move no byte and disturb nobody.
+async fn ask_all<Q>(
+    handle: &Handle,
+    gate: &Gate,
+    questions: impl ExactSizeIterator<Item = Q>,
+    bug: impl Fn() -> Answer,
+) -> Vec<Answer>
+where
+    Q: Future<Output = Answer> + Send + 'static,
+{
+    let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
+    if answers.is_empty() {
+        return Vec::new();
+    }
+    // The round is nobody's transfer: no node has this name.
+    let mut permit = Some(gate.acquire(Weight::Light, &Arc::from("")).await);
+    let mut patience = std::pin::pin!(sleep(PERMIT));
+    let mut waiting = questions.enumerate();
+    let mut running = JoinSet::new();
+    let mut of = HashMap::new();
+    loop {
+        for (index, question) in waiting.by_ref().take(AT_ONCE - running.len()) {
+            of.insert(running.spawn_on(question, handle).id(), index);
+        }
+        tokio::select! {
+            joined = running.join_next_with_id() => match joined {
+                Some(joined) => settle(joined, &of, &mut answers),
+                None => break,
+            },
+            () = &mut patience, if permit.is_some() => drop(permit.take()),
+        }
+    }
+    answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
+}
+
+fn settle(
+    joined: Result<(task::Id, Answer), JoinError>,
+    of: &HashMap<task::Id, usize>,
+    answers: &mut [Option<Answer>],
+) {
+    match joined {
+        Ok((id, answer)) => {
+            if let Some(index) = of.get(&id) {
+                answers[*index] = Some(answer);
+            }
+        }
+        Err(error) if error.is_cancelled() => {}
+        Err(error) => tracing::error!("a node's check ended in a bug of ours, please report it: {error}"),
+    }
+}
+
+/// Stands for an answer that a bug of ours swallowed: nothing is said of the node.
+fn bug(at: Timestamp) -> Answer {
+    let error = "the check ended in a bug of ours".to_owned();
+    Answer { at, latency: None, status: None, said: Said::Nothing { outcome: Outcome::LocalFailed, error } }
+}
+
+/// Which nodes started anew, by what is remembered of the rounds before; and remembers this one.
+fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<Option<bool>> {
+    let dir = &pipeline.config().archive.dir;
+    let loaded: state::Loaded<Starts> = state::load(dir, STATE);
+    if let Some(problem) = loaded.problem {
+        tracing::warn!("{problem}");
+    }
+    let mut starts = loaded.value;
+    let note = |(node, answer): (&Arc<crate::model::target::Node>, &Answer)| match &answer.said {
+        Said::Report(report) => starts.note(&node.id, answer.at, report.uptime_s?),
+        _ => None,
+    };
+    let restarts = targets.nodes.iter().zip(answers).map(note).collect();
+    starts.forget(Timestamp::now());
+    if let Err(error) = state::store(dir, STATE, &starts) {
+        tracing::debug!("when nodes started is not kept: {error}");
+    }
+    restarts
+}
+
+/// Tells of each node whose state is another than in the round before.
+fn tell_changes(known: &mut HashMap<Arc<str>, State>, round: &[Checked]) {
+    for Checked { node, verdict, .. } in round {
+        let state = verdict.state;
+        let before = known.get(node).copied().unwrap_or(State::Ok);
+        match state {
+            _ if state == before => {}
+            State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
+            _ => tracing::warn!(%node, "{}: {}", state.label(), verdict.reason),
+        }
+    }
+    *known = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();
+}
+
+/// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
+const AT_ONCE: usize = 64;
+/// A node that answers does so in this time.
+const PERMIT: Duration = Duration::from_secs(2);
+const STATE: &str = "starts";
+
+#[cfg(test)]
+mod tests;

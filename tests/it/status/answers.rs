@@ -1,0 +1,124 @@
+//! The table of answers: what a server does, and what the status probe takes it for.
+
+use bandprobe::model::{
+    availability::{Report, Said, Shape},
+    outcome::Outcome,
+    target::Profile,
+};
+
+use super::{answer, asked, serve};
+use crate::fault::server::Step;
+
+struct Case {
+    name: &'static str,
+    script: fn(usize) -> Vec<Step>,
+    status: Option<u16>,
+    told: fn() -> Result<Said, Outcome>,
+}
+
+const DOCUMENT: &str = r#"{"version":"2.1.2","queryNodeStatus":{"chainHead":7,"blocksProcessed":5}}"#;
+const TYPED: &str = r#"{"type":"request_validation","message":"not found","errors":[]}"#;
+const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"version\"";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_is_taken_for_what_it_is() {
+    for Case { name, script, status, told } in CASES {
+        let server = serve(script);
+        let answer = asked(&server, Profile::Argus).await;
+        let is_whole = answer.latency.is_some();
+        let said = match answer.said {
+            Said::Nothing { outcome, error } => {
+                assert!(!error.is_empty(), "{name}");
+                Err(outcome)
+            }
+            said => Ok(said),
+        };
+        assert_eq!((answer.status, &said), (status, &told()), "{name}");
+        assert_eq!(is_whole, said.is_ok(), "{name}: only a whole answer has a latency");
+    }
+}
+
+fn report() -> Result<Said, Outcome> {
+    let report =
+        Report { version: Some("2.1.2".into()), chain_head: Some(7), blocks_processed: Some(5), ..Report::default() };
+    Ok(Said::Report(Box::new(report)))
+}
+
+fn send(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
+    vec![Step::Request, Step::Send(bytes.into())]
+}
+
+const CASES: [Case; 14] = [
+    Case { name: "document", script: |_| send(answer("200 OK", "", DOCUMENT)), status: Some(200), told: report },
+    Case {
+        name: "document in chunks",
+        script: |_| {
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            send(format!("{head}{:x}\r\n{DOCUMENT}\r\n0\r\n\r\n", DOCUMENT.len()))
+        },
+        status: Some(200),
+        told: report,
+    },
+    Case {
+        name: "document until the end",
+        script: |_| [send(format!("HTTP/1.1 200 OK\r\n\r\n{DOCUMENT}")), vec![Step::Close]].concat(),
+        status: Some(200),
+        told: report,
+    },
+    Case {
+        name: "page",
+        script: |_| send(answer("200 OK", "", "<!doctype html>")),
+        status: Some(200),
+        told: || Ok(Said::Other(Shape::Page)),
+    },
+    Case {
+        name: "endless",
+        script: |_| [send("HTTP/1.1 200 OK\r\n\r\n["), vec![Step::Endless(b"1,".repeat(500))]].concat(),
+        status: Some(200),
+        told: || Ok(Said::Other(Shape::Unknown)),
+    },
+    Case {
+        name: "proxy",
+        script: |_| send(answer("502 Bad Gateway", "server: Caddy\r\n", "")),
+        status: Some(502),
+        told: || Ok(Said::Other(Shape::Unknown)),
+    },
+    Case {
+        name: "wrong path",
+        script: |_| send(answer("404 Not Found", "", TYPED)),
+        status: Some(404),
+        told: || Ok(Said::Other(Shape::TypedError)),
+    },
+    Case {
+        name: "error that breaks off",
+        script: |_| [send("HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n<html>"), vec![Step::Close]].concat(),
+        status: Some(404),
+        told: || Ok(Said::Other(Shape::Page)),
+    },
+    Case {
+        name: "redirect",
+        script: |_| send(answer("302 Found", "location: https://elsewhere.example/x\r\n", "")),
+        status: Some(302),
+        told: || Ok(Said::Other(Shape::Redirect("https://elsewhere.example/x".into()))),
+    },
+    Case {
+        name: "hanging head",
+        script: |_| vec![Step::Request, Step::Hold],
+        status: None,
+        told: || Err(Outcome::HeadersTimeout),
+    },
+    Case { name: "hanging body", script: |_| send(HALF), status: Some(200), told: || Err(Outcome::Stalled) },
+    Case {
+        name: "body that breaks off",
+        script: |_| [send(HALF), vec![Step::Close]].concat(),
+        status: Some(200),
+        told: || Err(Outcome::Truncated),
+    },
+    Case { name: "reset", script: |_| vec![Step::Request, Step::Reset], status: None, told: || Err(Outcome::Reset) },
+    Case {
+        name: "no HTTP",
+        script: |_| send("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+        status: None,
+        told: || Err(Outcome::HeadersInvalid),
+    },
+];

@@ -1,0 +1,243 @@
+//! Whole rounds through the pipeline: what they find, and the points that they leave.
+
+use std::{collections::BTreeMap, future::pending, path::Path, sync::Arc, time::Duration};
+
+use bandprobe::{
+    archive::reader,
+    config::{
+        Config,
+        check::{Input, load},
+    },
+    demo::Fleet,
+    model::{
+        availability::{Checked, State},
+        target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
+    },
+    worker::{availability, pipeline::Pipeline},
+};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::{answer, node, probe, serve};
+use crate::{
+    fault::{
+        FaultServer,
+        server::{Behaviour, Port, Step},
+    },
+    process::sound,
+};
+
+/// Documents of one fleet.
+macro_rules! document {
+    ($blocks:literal, $head:literal, $rest:literal) => {
+        serve(|_| {
+            let body = format!(
+                r#"{{"queryNodeStatus":{{"chainHead":{},"blocksProcessed":{}}},"version":"2.1.2"{}}}"#,
+                $head, $blocks, $rest
+            );
+            vec![Step::Request, Step::Send(answer("200 OK", "", &body))]
+        })
+    };
+}
+
+fn config(dir: &Path) -> Config {
+    let text = r#"
+        vantage = { id = "here", latitude = 0, longitude = 0 }
+        archive.dir = "archive"
+        source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/", profile = "argus" }] }]
+    "#;
+    let read = |_: &Path| Ok(text.as_bytes().to_vec());
+    load(&Input { path: &dir.join("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
+}
+
+fn start(dir: &TempDir) -> Pipeline {
+    Pipeline::start(&config(dir.path()), Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()
+}
+
+/// Stops the pipeline, then reads what a measurement has in the archive: each line without its latency and time.
+async fn lines(pipeline: Pipeline, dir: &TempDir, measurement: &str) -> Vec<String> {
+    let stopped = pipeline.stop(Duration::ZERO, pending()).await;
+    assert_eq!(stopped.lost, 0);
+    let lines = reader::lines(&dir.path().join("archive"), None).unwrap().map(Result::unwrap);
+    let ours = lines.filter_map(|line| line.strip_prefix(&format!("{measurement},vantage=here,")).map(str::to_owned));
+    let bare = |line: String| {
+        let (line, _time) = line.trim_end().rsplit_once(' ').unwrap();
+        let Some((before, after)) = line.split_once("latency_us=") else { return line.to_owned() };
+        format!("{before}{}", after.split_once(',').unwrap().1)
+    };
+    ours.map(bare).collect()
+}
+
+fn blocked(id: &str) -> Blocked {
+    let listing = Listing { operators: vec!["9:0-9".into()], ..Listing::bare(Origin::Joystream, Profile::Argus) };
+    Blocked { id: id.into(), endpoint: "ftp://x".into(), reason: "only http and https can be probed".into(), listing }
+}
+
+/// What the fleet of the next test leaves.
+const EXPECTED: [&str; 11] = [
+    "node=sound,region=eu\\ west,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+         blocks_behind=-1i,head_behind=0i,uptime_s=70i,version=\"2.1.2\",node_env=\"production\",storage_used=5i,\
+         storage_limit=9i,cached_objects=3i,downloads_in_progress=1i,distributing=0i,operators=\"1:0-1,1:1-1\",distance_km=0",
+    "node=storage,region=none,role=storage state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+         blocks_behind=-2i,head_behind=0i,version=\"2.1.2\",node_env=\"production\"",
+    "node=old,region=none,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+         blocks_behind=0i,head_behind=1i,version=\"2.1.2\"",
+    "node=lagging,region=none,role=distributor state_code=1i,state=\"degraded\",reason=\"4,197 blocks behind the fleet's \
+         median of 6 nodes (100 allowed): its query node is not keeping up\",up=1i,status=200i,blocks_behind=4197i,\
+         head_behind=-1i,version=\"2.1.2\",node_env=\"production\"",
+    "node=slow,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"nodeEnv is \
+         `development`, not `production`: it serves slowly\",up=1i,status=200i,blocks_behind=-1i,head_behind=0i,\
+         version=\"2.1.2\",node_env=\"development\"",
+    "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
+         the fleet's median of 6 nodes, and its blocks are like no other node's: it follows another chain\",up=1i,\
+         status=200i,blocks_behind=9994i,head_behind=-890000i,version=\"2.1.2\",node_env=\"production\"",
+    "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, the node \
+         behind it does not\",up=0i,status=502i",
+    "node=plain,region=none,role=http state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i",
+    "node=gone,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"cannot be reached: nothing listens on \
+         that port (connect: Connection refused (os error 111))\",up=0i,error=\"connect: Connection refused (os error 111)\"",
+    "node=private,region=none,role=distributor state_code=4i,state=\"blocked\",reason=\"never contacted: connect: refused \
+         to dial 127.0.0.1: loopback\",up=0i,error=\"connect: refused to dial 127.0.0.1: loopback\"",
+    "node=odd,region=none,role=distributor state_code=4i,state=\"blocked\",reason=\"never contacted: only http and https \
+         can be probed\",up=0i,operators=\"9:0-9\"",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
+    let sound = document!(
+        9_998,
+        10_000,
+        r#","nodeEnv":"production","uptime":70,"storageUsed":5,"storageLimit":9,"objectsInCache":3,"downloadsInProgress":1"#
+    );
+    let storage = document!(9_999, 10_000, r#","nodeEnv":"production""#);
+    let old = document!(9_997, 9_999, "");
+    let lagging = document!(5_800, 10_001, r#","nodeEnv":"production""#);
+    let slow = document!(9_998, 10_000, r#","nodeEnv":"development""#);
+    let stray = document!(3, 900_000, r#","nodeEnv":"production""#);
+    let proxy = serve(|_| vec![Step::Request, Step::Send(answer("502 Bad Gateway", "", "<html>"))]);
+    let plain = serve(|_| vec![Step::Request, Step::Send(answer("200 OK", "", "<html>"))]);
+    let gone = FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
+    let private = serve(|_| vec![Step::Request]);
+    let mut nodes: Vec<Node> = [
+        ("sound", &sound, Profile::Argus),
+        ("storage", &storage, Profile::Colossus),
+        ("old", &old, Profile::Argus),
+        ("lagging", &lagging, Profile::Argus),
+        ("slow", &slow, Profile::Argus),
+        ("stray", &stray, Profile::Argus),
+        ("proxy", &proxy, Profile::Argus),
+        ("plain", &plain, Profile::Http),
+        ("gone", &gone, Profile::Argus),
+        ("private", &private, Profile::Argus),
+    ]
+    .map(|(id, server, profile)| node(id, server, profile))
+    .into();
+    nodes[9].listing.origin = Origin::Joystream;
+    nodes[0].listing = Listing {
+        region: Some("eu west".into()),
+        location: Some(Coordinates::new(0.0, 0.0).unwrap()),
+        operators: vec!["1:0-1".into(), "1:1-1".into()],
+        distributing: Some(false),
+        ..nodes[0].listing.clone()
+    };
+    let targets = Targets { nodes: nodes.into_iter().map(Arc::new).collect(), blocked: vec![blocked("odd")] };
+
+    let dir = TempDir::new().unwrap();
+    let pipeline = start(&dir);
+    let checked = availability::round(&pipeline, &targets, &probe()).await;
+    assert_eq!(private.connections(), 0, "never contacted");
+    let states: Vec<_> = checked.iter().map(|checked| checked.verdict.state.code()).collect();
+    assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 4]);
+    assert_eq!(lines(pipeline, &dir, "bandprobe_node").await, EXPECTED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
+    let fleet = Fleet::start(vec![sound("a"), sound("b"), sound("c")]).await.unwrap();
+    let targets = Targets { nodes: fleet.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
+    let dir = TempDir::new().unwrap();
+    let pipeline = start(&dir);
+    for Checked { verdict, answer, .. } in availability::round(&pipeline, &targets, &probe()).await {
+        assert_eq!((verdict.state, &*verdict.reason, verdict.up), (State::Ok, "nothing wrong", Some(true)));
+        assert!(verdict.blocks_behind.is_some_and(|behind| behind.abs() <= 1), "{verdict:?}");
+        assert!(answer.unwrap().latency.is_some());
+    }
+    pipeline.stop(Duration::ZERO, pending()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_starts_anew_is_seen_also_after_a_restart_of_ours() {
+    let server = serve(|index| {
+        let body = format!("{{\"uptime\":{}}}", [5_000, 5_000, 2, 2][index.min(3)]);
+        vec![Step::Request, Step::Send(answer("200 OK", "", &body))]
+    });
+    let targets = Targets { nodes: vec![Arc::new(node("n", &server, Profile::Argus))], blocked: vec![] };
+    let dir = TempDir::new().unwrap();
+    let mut restarts = vec![];
+    for _ in 0..2 {
+        let pipeline = start(&dir);
+        for _ in 0..2 {
+            let round = availability::round(&pipeline, &targets, &probe()).await;
+            assert_eq!((round[0].verdict.state, &*round[0].verdict.reason), (State::Ok, "nothing wrong"));
+            restarts.push(round[0].restarted);
+        }
+        pipeline.stop(Duration::ZERO, pending()).await;
+    }
+    assert_eq!(restarts, [None, Some(false), Some(true), Some(false)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vantage_that_reaches_nobody_calls_no_node_dead() {
+    let gone = || FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
+    let servers = [gone(), gone(), gone()];
+    let nodes: Vec<_> =
+        ["a", "b", "c"].iter().zip(&servers).map(|(id, server)| Arc::new(node(id, server, Profile::Argus))).collect();
+    let dir = TempDir::new().unwrap();
+    let pipeline = start(&dir);
+    let few = Targets { nodes: nodes[..2].to_vec(), blocked: vec![] };
+    let states = |round: Vec<Checked>| round.iter().map(|checked| checked.verdict.state).collect::<Vec<_>>();
+    assert_eq!(states(availability::round(&pipeline, &few, &probe()).await), [State::Dead; 2]);
+    assert!(!pipeline.prober().suspicion.is_raised());
+
+    let all = Targets { nodes, blocked: vec![blocked("odd")] };
+    let round = states(availability::round(&pipeline, &all, &probe()).await);
+    assert_eq!(round, [State::Unknown, State::Unknown, State::Unknown, State::Blocked]);
+    assert!(pipeline.prober().suspicion.is_raised());
+    let points = lines(pipeline, &dir, "bandprobe_node").await;
+    let refused = "connect: Connection refused (os error 111)";
+    let expected = format!(
+        "node=a,region=none,role=distributor state_code=5i,state=\"unknown\",reason=\"none of 3 nodes answered: this \
+         vantage itself is most likely at fault\",error=\"{refused}\""
+    );
+    assert_eq!((points.len(), &points[2]), (6, &expected));
+    let worker = reader::lines(&dir.path().join("archive"), None).unwrap().map(Result::unwrap);
+    let worker: Vec<_> = worker.filter(|line| line.starts_with("bandprobe_worker,")).collect();
+    assert!(worker.len() == 1 && worker[0].contains(",vantage_ok=0i,"), "{worker:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rounds_are_made_over_the_targets_of_the_time_until_told_to_stop() {
+    let server = serve(|_| vec![Step::Request, Step::Send(answer("200 OK", "", "{\"uptime\":1}"))]);
+    let dir = TempDir::new().unwrap();
+    let pipeline = start(&dir);
+    let (sender, targets) = watch::channel(Arc::new(Targets { nodes: vec![], blocked: vec![blocked("first")] }));
+    let often = bandprobe::model::probe::StatusProbe { every: Duration::from_millis(10), ..probe() };
+    let recorded = |start: &str| {
+        let lines = reader::lines(&dir.path().join("archive"), None).unwrap();
+        lines.filter(|line| line.as_ref().unwrap().contains(start)).count()
+    };
+    let watched = async {
+        let second = Arc::new(node("second", &server, Profile::Argus));
+        while recorded(",node=first,") == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sender.send(Arc::new(Targets { nodes: vec![second], blocked: vec![] })).unwrap();
+        while recorded(",node=second,") < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    availability::run(&pipeline, &often, targets, watched).await;
+    let points = lines(pipeline, &dir, "bandprobe_node").await;
+    let turn = points.partition_point(|point| point.starts_with("node=first,"));
+    assert!(points[turn..].iter().all(|point| point.starts_with("node=second,")), "{points:?}");
+}
