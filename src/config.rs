@@ -8,6 +8,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use url::Url;
 
+use self::trace_url::TraceUrl;
 use crate::model::{
     probe::{Probe, StatusProbe},
     target::{AssetKind, Node, Targets, Vantage},
@@ -17,6 +18,7 @@ use crate::model::{
 pub mod check;
 pub mod file;
 pub mod problem;
+pub mod trace_url;
 
 /// A configuration without problems.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +43,8 @@ pub struct Config {
     pub window: Duration,
     /// The data directory.
     pub archive: Archive,
+    /// Where a trace id leads.
+    pub trace_url: Option<TraceUrl>,
 }
 
 impl Config {

@@ -1,29 +1,79 @@
-//! The analysis: from transfer points, out of the archive or the database, to what a person reads.
+//! The analysis: from points, out of the archive or the database, to what a person reads.
 //!
 //! ```text
-//! archive ── scan ──┐
-//! InfluxDB ─ query ─┼─> TransferPoint ──> Standard ──> Summary ── table | json ──> text
-//! Point ────────────┘
+//! archive ── scan ──┐                      ┌─> Standard ─────┐
+//! InfluxDB ─ query ─┼─> TransferPoint ─────┼─> Slowest ──────┼─ table | json ──> text
+//! Point ────────────┘   NodePoint ─────────┴─> Availability ─┘
 //! ```
 //!
 //! Everything here is pure: whoever calls brings lines and answers, and prints the text.
 
+pub mod availability;
 pub mod columns;
 pub mod ink;
 pub mod json;
+pub mod node_point;
 pub mod query;
+pub mod reading;
 pub mod scan;
+pub mod slowest;
 pub mod standard;
 pub mod table;
 pub mod transfer_point;
 pub mod wrap;
 
-use self::{standard::Standard, table::Look, transfer_point::TransferPoint};
+use self::{
+    availability::Availability, node_point::NodePoint, scan::Found, slowest::Slowest, standard::Standard, table::Look,
+    transfer_point::TransferPoint,
+};
+use crate::config::trace_url::TraceUrl;
 
-/// The table of the points.
+/// All that is told of a time, in bounded memory.
+#[derive(Clone, Debug, Default)]
+pub struct Analysis {
+    /// The transfers against the standard.
+    pub standard: Standard,
+    /// Those that are looked at one by one.
+    pub slowest: Slowest,
+    /// The states of the nodes.
+    pub availability: Availability,
+}
+
+impl Analysis {
+    /// Takes one transfer.
+    pub fn add(&mut self, point: &TransferPoint) {
+        self.standard.add(point);
+        self.slowest.add(point);
+    }
+
+    /// Takes one round of one node.
+    pub fn add_node(&mut self, point: &NodePoint) {
+        self.availability.add(point);
+    }
+
+    /// Takes what a scan found.
+    pub fn add_found(&mut self, found: &Found) {
+        match found {
+            Found::Transfer(point) => self.add(point),
+            Found::Node(point) => self.add_node(point),
+        }
+    }
+
+    /// As plain text, its last newline included: the states, the standard, the slowest and failed transfers.
+    #[must_use]
+    pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
+        let states = availability::render(&self.availability, look);
+        let standard = table::render(&self.standard.summary(), look);
+        let slowest = self.slowest.render(look, trace_url);
+        let gap = if slowest.is_empty() { "" } else { "\n" };
+        format!("{states}{standard}{gap}{slowest}")
+    }
+}
+
+/// The text of the points.
 #[must_use]
 pub fn summary(points: impl IntoIterator<Item = TransferPoint>, look: Look) -> String {
-    let mut standard = Standard::default();
-    points.into_iter().for_each(|point| standard.add(&point));
-    table::render(&standard.summary(), look)
+    let mut analysis = Analysis::default();
+    points.into_iter().for_each(|point| analysis.add(&point));
+    analysis.render(look, None)
 }

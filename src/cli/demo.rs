@@ -10,17 +10,15 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 
-use crate::{
-    report::table,
-    worker::{
-        discovery::Discovery,
-        pipeline::{Pipeline, StartError},
-        rounds,
-    },
+use crate::worker::{
+    discovery::Discovery,
+    pipeline::{Pipeline, StartError},
+    rounds,
 };
 
 use super::{
-    Exit, args::Demo, complain, once::ask, print, progress::Progress, report::from_archive, screen, signals::Signals, tell,
+    Exit, args::Demo, complain, once::ask, print, progress::Progress, report::from_archive, screen, signals::Signals,
+    tell,
 };
 
 use self::{config::Habits, scene::Scene};
@@ -67,7 +65,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     progress.end();
     scene.shutdown().await;
 
-    print(&table::render(&from_archive(&dir, started)?, screen::look()))?;
+    print(&from_archive(&dir, started)?.render(screen::look(), None))?;
     print(&outlook(&dir, stopped.waiting, args.fleet))?;
     if stopped.lost > 0 {
         complain(&format!("{} could not be written to {}", points(stopped.lost), dir.display()));

@@ -13,7 +13,7 @@ use crate::{
         target::{Node, Targets},
     },
     record::{json, point::Point},
-    report::{standard::Standard, table, transfer_point::TransferPoint},
+    report::{Analysis, transfer_point::TransferPoint},
     worker::{
         OnRecorded,
         discovery::Discovery,
@@ -30,7 +30,7 @@ use super::{
 /// What a round has yielded so far.
 #[derive(Default)]
 struct Yield {
-    standard: Standard,
+    analysis: Analysis,
     failed: u64,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
@@ -107,7 +107,7 @@ fn end(
         return Err(error);
     }
     if !args.json {
-        print(&table::render(&results.standard.summary(), screen::look()))?;
+        print(&results.analysis.render(screen::look(), config.trace_url.as_ref()))?;
     }
     if round.skipped > 0 {
         let skipped = round.skipped;
@@ -143,7 +143,7 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
         results.failed += u64::from(!sample.outcome.is_ok());
         progress.result(sample);
         if let Some(point) = TransferPoint::from_point(point) {
-            results.standard.add(&point);
+            results.analysis.add(&point);
         }
         if json && results.broken.is_none() {
             let mut line = String::new();

@@ -10,11 +10,10 @@ use crate::{
     config::{Config, InfluxDb},
     net::fetch::Fetcher,
     report::{
-        json,
-        query::{Pages, parse},
+        Analysis, json,
+        query::{self, Pages, parse},
         scan::Scan,
-        standard::{Standard, Summary},
-        table::{self, Look},
+        table::Look,
     },
 };
 
@@ -30,16 +29,17 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
         Err(problems) => return Ok(refuse(&problems)),
     };
     let since = Timestamp::now() - SignedDuration::try_from(args.since)?;
-    let summary = match (&args.archive, &config) {
+    let analysis = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
         (None, Some(Config { influxdb: Some(database), .. })) => from_database(database, since).await?,
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
+    let trace_url = config.as_ref().and_then(|config| config.trace_url.as_ref());
     let look = if args.output.is_some() { Look::default() } else { screen::look() };
     let text = match args.format {
-        Format::Table => table::render(&summary, look),
-        Format::Json => json::render(&summary),
+        Format::Table => analysis.render(look, trace_url),
+        Format::Json => json::render(&analysis, trace_url),
     };
     match &args.output {
         None if matches!(args.format, Format::Json) => print_data(text.as_bytes())?,
@@ -50,13 +50,13 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
 }
 
 /// Everything in a data directory, delivered or not. What is damaged there is told, and left out.
-pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Summary> {
-    let mut standard = Standard::default();
+pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
+    let mut analysis = Analysis::default();
     let mut scan = Scan::new(reader::lines(dir, Some(since))?);
     let mut problems = 0;
-    for point in &mut scan {
-        match point {
-            Ok(point) if point.at >= since => standard.add(&point),
+    for found in &mut scan {
+        match found {
+            Ok(found) if found.at() >= since => analysis.add_found(&found),
             Ok(_) => {}
             Err(damage) => {
                 problems += 1;
@@ -73,29 +73,50 @@ pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Summa
     if damaged > 0 {
         tracing::warn!(damaged, "lines of the archive are not understood and left out");
     }
-    Ok(standard.summary())
+    Ok(analysis)
 }
 
-async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<Summary> {
-    let fetcher = Fetcher::new(database.extra_ca.as_deref())?;
-    let mut standard = Standard::default();
-    let mut pages = Pages::new(&database.bucket, since, Timestamp::now());
+async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<Analysis> {
+    let asked = Asked { database, fetcher: Fetcher::new(database.extra_ca.as_deref())? };
+    let until = Timestamp::now();
+    let mut analysis = Analysis::default();
+    let mut pages = Pages::new(&database.bucket, since, until);
     let mut damaged = 0;
     while let Some(request) = pages.request() {
-        let url = database.url.join(&request).context("[influxdb] url")?;
-        let authorization = format!("Token {}", database.token.reveal());
-        let body = fetcher.get(&url, Some(&authorization)).await.with_context(|| {
-            format!("InfluxDB at {} cannot be asked; `--archive DIR` reads the archive instead", database.url)
-        })?;
-        let page = parse(&body).context("InfluxDB's answer")?;
-        page.points.iter().for_each(|point| standard.add(point));
+        let page = parse(&asked.answer(&request).await?).context("InfluxDB's answer")?;
+        page.points.iter().for_each(|point| analysis.standard.add(point));
         damaged += page.damaged;
         pages.answered(page.rows);
     }
+    // These are asked for one by one, because ids would double the pages.
+    let single = query::target(&database.bucket, &query::slowest::query(since, until));
+    let page = parse(&asked.answer(&single).await?).context("InfluxDB's answer")?;
+    page.points.iter().for_each(|point| analysis.slowest.add(point));
+    let states = query::target(&database.bucket, &query::availability::query(since, until));
+    let answer = asked.answer(&states).await?;
+    let states = query::availability::parse(&answer, &mut analysis.availability).context("InfluxDB's answer")?;
+    damaged += page.damaged + states;
     if damaged > 0 {
         tracing::warn!(damaged, "rows of the database are not understood and left out");
     }
-    Ok(standard.summary())
+    Ok(analysis)
+}
+
+/// A database, and what asks it.
+struct Asked<'a> {
+    database: &'a InfluxDb,
+    fetcher: Fetcher,
+}
+
+impl Asked<'_> {
+    async fn answer(&self, request: &str) -> anyhow::Result<Vec<u8>> {
+        let url = self.database.url.join(request).context("[influxdb] url")?;
+        let authorization = format!("Token {}", self.database.token.reveal());
+        let answer = self.fetcher.get(&url, Some(&authorization)).await;
+        answer.map(|body| body.to_vec()).with_context(|| {
+            format!("InfluxDB at {} cannot be asked; `--archive DIR` reads the archive instead", self.database.url)
+        })
+    }
 }
 
 /// Problems of an archive that are told in full: a damaged file may have one a line.

@@ -103,12 +103,25 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
+    let trace_url = settings::report(root.section("report"));
     fit::check(document, &probes, &sources, network.http);
     fit::check_status(document, status.as_ref(), &sources);
     root.done();
     let registries = sources.registries;
     let nodes = sources.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config { vantage: vantage?, probes, status, limits, network, nodes, registries, influxdb, window, archive })
+    Some(Config {
+        vantage: vantage?,
+        probes,
+        status,
+        limits,
+        network,
+        nodes,
+        registries,
+        influxdb,
+        window,
+        archive,
+        trace_url,
+    })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -95,7 +95,7 @@ impl Fleet {
                 head_behind = behind(&self.heads, report.chain_head);
                 let env = report.node_env.as_deref().filter(|env| *env != PRODUCTION);
                 let env = env.map(|env| {
-                    let words = format!("runs with nodeEnv `{env}`, not `{PRODUCTION}`: it serves slowly");
+                    let words = format!("nodeEnv is `{env}`, not `{PRODUCTION}`: it serves slowly");
                     (State::Misconfigured, words)
                 });
                 env.into_iter().chain(self.place(report, blocks_behind, head_behind)).collect()

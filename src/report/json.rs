@@ -1,17 +1,22 @@
-//! The summary as JSON: the numbers of the table, in the units of the schema. What was not measured is absent.
+//! The analysis as JSON: what the text says, in the units of the schema. What was not measured is absent.
 
 use serde_json::{Map, Value, json};
 
-use super::standard::{Row, Summary};
-use crate::record::schema::transfer as schema;
+use super::{Analysis, standard::Row};
+use crate::{config::trace_url::TraceUrl, record::schema::transfer as schema};
 
-/// One object, its last newline included: `{"nodes": […], "dropped": 0}`.
+/// One object, its last newline included: `{"nodes": […], "dropped": 0, "slowest": […], "states": […]}`.
 #[must_use]
-pub fn render(summary: &Summary) -> String {
+pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
+    let summary = analysis.standard.summary();
     let nodes: Vec<Value> = summary.rows.iter().map(node).collect();
-    let mut text = format!("{:#}", json!({ "nodes": nodes, "dropped": summary.dropped }));
-    text.push('\n');
-    text
+    let object = json!({
+        "nodes": nodes,
+        "dropped": summary.dropped,
+        "slowest": analysis.slowest.json(trace_url),
+        "states": analysis.availability.json(),
+    });
+    format!("{object:#}\n")
 }
 
 fn node(row: &Row) -> Value {

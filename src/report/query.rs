@@ -10,17 +10,24 @@
 //! }
 //! ```
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
 
+pub mod availability;
+pub mod slowest;
+
 use super::transfer_point::{FIELDS, TAGS, TransferPoint};
 use crate::{
     model::text::printable,
-    record::{line::nanoseconds, parse::Raw, schema::transfer as schema},
+    record::{
+        line::nanoseconds,
+        parse::Raw,
+        schema::{Field, Tag, transfer as schema},
+    },
 };
 
 /// The requests that fetch all transfers of a time, one after the other.
@@ -74,16 +81,7 @@ impl Pages {
         if self.from >= self.until {
             return None;
         }
-        let text = query(self.from, self.span_end(), self.offset);
-        // A bucket `name/policy` is written to as such, and read as two: 1.8, and 2.x where it is not mapped otherwise.
-        let (database, policy) = self.bucket.split_once('/').unwrap_or((&self.bucket, ""));
-        let parameters = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("db", database)
-            .extend_pairs((!policy.is_empty()).then_some(("rp", policy)))
-            .append_pair("epoch", "ns")
-            .append_pair("q", &text)
-            .finish();
-        Some(format!("/query?{parameters}"))
+        Some(target(&self.bucket, &query(self.from, self.span_end(), self.offset)))
     }
 
     /// Goes on to what follows an answer of so many rows.
@@ -101,18 +99,29 @@ impl Pages {
     }
 }
 
+/// Path and query of the request that asks a bucket so, times in nanoseconds.
+#[must_use]
+pub fn target(bucket: &str, query: &str) -> String {
+    // A bucket `name/policy` is written to as such, and read as two: 1.8, and 2.x where it is not mapped otherwise.
+    let (database, policy) = bucket.split_once('/').unwrap_or((bucket, ""));
+    let parameters = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("db", database)
+        .extend_pairs((!policy.is_empty()).then_some(("rp", policy)))
+        .append_pair("epoch", "ns")
+        .append_pair("q", query)
+        .finish();
+    format!("/query?{parameters}")
+}
+
 /// InfluxQL for the transfers from `since` on and before `until`, after the first `offset` of them.
 #[must_use]
 pub fn query(since: Timestamp, until: Timestamp, offset: u64) -> String {
-    let fields = FIELDS.iter().map(|field| format!("{}::field", identifier(field.name)));
-    let tags = TAGS.iter().map(|tag| format!("{}::tag", identifier(tag.0)));
-    let columns: Vec<_> = fields.chain(tags).collect();
+    let columns: Vec<_> = columns(&FIELDS, &TAGS).collect();
     format!(
-        "SELECT {} FROM {} WHERE time >= {} AND time < {} LIMIT {PAGE_ROWS} OFFSET {offset}",
+        "SELECT {} FROM {} WHERE {} LIMIT {PAGE_ROWS} OFFSET {offset}",
         columns.join(", "),
         identifier(schema::MEASUREMENT.name),
-        nanoseconds(since),
-        nanoseconds(until),
+        within(since, until),
     )
 }
 
@@ -121,28 +130,35 @@ pub fn query(since: Timestamp, until: Timestamp, offset: u64) -> String {
 /// # Errors
 /// When it is no such JSON, or holds an error of InfluxDB's.
 pub fn parse(body: &[u8]) -> Result<Page, QueryError> {
+    let mut page = Page::default();
+    for series in series(body)? {
+        for row in series.rows() {
+            page.rows += 1;
+            match row.at().and_then(|at| TransferPoint::from_columns(at, |name| row.column(name)).ok()) {
+                Some(point) => page.points.push(point),
+                None => page.damaged += 1,
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// All series of an answer, whichever statement they are of.
+fn series(body: &[u8]) -> Result<Vec<Series>, QueryError> {
     let answer: Answer = serde_json::from_slice(body).map_err(QueryError::NotInfluxDb)?;
     let refused =
         |message: &str| QueryError::Refused(message.chars().take(MESSAGE_CHARS).map(|c| printable(c, ' ')).collect());
     if let Some(message) = answer.error.or(answer.message) {
         return Err(refused(&message));
     }
-    let mut page = Page::default();
+    let mut series = Vec::new();
     for result in answer.results {
         if let Some(message) = result.error {
             return Err(refused(&message));
         }
-        for series in result.series {
-            for row in &series.values {
-                page.rows += 1;
-                match transfer(&series.columns, row) {
-                    Some(point) => page.points.push(point),
-                    None => page.damaged += 1,
-                }
-            }
-        }
+        series.extend(result.series);
     }
-    Ok(page)
+    Ok(series)
 }
 
 /// Quotes an identifier (InfluxQL specification, "Identifiers").
@@ -152,15 +168,13 @@ pub fn identifier(name: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn transfer(columns: &[String], row: &[Json]) -> Option<TransferPoint> {
-    let cell = |name: &str| row.get(columns.iter().position(|column| column == name)?);
-    let at = Timestamp::from_nanosecond(i128::from(cell(TIME)?.as_i64()?)).ok()?;
-    let column = |name: &str| match cell(name)? {
-        Json::String(text) => Some(Raw::Text(Cow::Borrowed(text.as_str()))),
-        Json::Number(number) => number.as_i64().map(Raw::Integer).or_else(|| number.as_f64().map(Raw::Float)),
-        _ => None,
-    };
-    TransferPoint::from_columns(at, column).ok()
+fn columns(fields: &[Field], tags: &[Tag]) -> impl Iterator<Item = String> {
+    let fields = fields.iter().map(|field| format!("{}::field", identifier(field.name)));
+    fields.chain(tags.iter().map(|tag| format!("{}::tag", identifier(tag.0)))).collect::<Vec<_>>().into_iter()
+}
+
+fn within(since: Timestamp, until: Timestamp) -> String {
+    format!("time >= {} AND time < {}", nanoseconds(since), nanoseconds(until))
 }
 
 #[derive(Deserialize)]
@@ -182,9 +196,42 @@ struct Statement {
 
 #[derive(Deserialize)]
 struct Series {
+    #[serde(default)]
+    tags: HashMap<String, Json>,
     columns: Vec<String>,
     #[serde(default)]
     values: Vec<Vec<Json>>,
+}
+
+impl Series {
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.values.iter().map(|cells| Row { series: self, cells })
+    }
+}
+
+/// One row, and the tags of its series.
+struct Row<'a> {
+    series: &'a Series,
+    cells: &'a [Json],
+}
+
+impl<'a> Row<'a> {
+    fn at(&self) -> Option<Timestamp> {
+        Timestamp::from_nanosecond(i128::from(self.cell(TIME)?.as_i64()?)).ok()
+    }
+
+    /// What a column holds: a field, or a tag of the row or of its series.
+    fn column(&self, name: &str) -> Option<Raw<'a>> {
+        match self.cell(name).or_else(|| self.series.tags.get(name))? {
+            Json::String(text) => Some(Raw::Text(Cow::Borrowed(text.as_str()))),
+            Json::Number(number) => number.as_i64().map(Raw::Integer).or_else(|| number.as_f64().map(Raw::Float)),
+            _ => None,
+        }
+    }
+
+    fn cell(&self, name: &str) -> Option<&'a Json> {
+        self.cells.get(self.series.columns.iter().position(|column| column == name)?)
+    }
 }
 
 /// The column that InfluxDB adds.

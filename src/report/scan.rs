@@ -1,14 +1,16 @@
-//! Transfer points out of lines of line protocol, as the archive holds them.
+//! Transfers and states of nodes out of lines of line protocol, as the archive holds them.
 //!
 //! The files may be damaged or a stranger's: a line that we do not understand is counted and left out, never more.
 
-use super::transfer_point::TransferPoint;
+use jiff::Timestamp;
+
+use super::{node_point::NodePoint, reading::of_line, transfer_point::TransferPoint};
 use crate::record::{
-    parse::{Raw, parse},
-    schema::transfer as schema,
+    parse::parse,
+    schema::{node, transfer},
 };
 
-/// The transfer points of lines; passes the reader's own errors on.
+/// The points of lines that the analysis asks for; passes the reader's own errors on.
 #[derive(Debug)]
 pub struct Scan<I> {
     lines: I,
@@ -20,23 +22,45 @@ pub struct Scan<I> {
 pub struct Seen {
     /// Transfers.
     pub transfers: u64,
+    /// States of nodes.
+    pub states: u64,
     /// Points of other measurements.
     pub others: u64,
     /// Lines that we did not understand.
     pub damaged: u64,
 }
 
+/// A point that the analysis asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// A transfer.
+    Transfer(Box<TransferPoint>),
+    /// The state of a node.
+    Node(Box<NodePoint>),
+}
+
 /// What one line is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
-    /// A transfer.
-    Transfer(Box<TransferPoint>),
+    /// A point that the analysis asks for.
+    Found(Found),
     /// A point of another measurement.
     Other,
     /// A comment, or nothing.
     Blank,
     /// Nothing that we understand.
     Damaged,
+}
+
+impl Found {
+    /// When it was measured.
+    #[must_use]
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Transfer(point) => point.at,
+            Self::Node(point) => point.at,
+        }
+    }
 }
 
 impl<I> Scan<I> {
@@ -56,7 +80,7 @@ where
     I: Iterator<Item = Result<L, E>>,
     L: AsRef<[u8]>,
 {
-    type Item = Result<TransferPoint, E>;
+    type Item = Result<Found, E>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -65,9 +89,13 @@ where
                 Err(error) => return Some(Err(error)),
             };
             match read(line.as_ref()) {
-                Line::Transfer(point) => {
-                    self.seen.transfers += 1;
-                    return Some(Ok(*point));
+                Line::Found(found) => {
+                    let seen = match found {
+                        Found::Transfer(_) => &mut self.seen.transfers,
+                        Found::Node(_) => &mut self.seen.states,
+                    };
+                    *seen += 1;
+                    return Some(Ok(found));
                 }
                 Line::Other => self.seen.others += 1,
                 Line::Blank => {}
@@ -86,15 +114,13 @@ pub fn read(line: &[u8]) -> Line {
         return Line::Blank;
     }
     let Some(point) = parse(line) else { return Line::Damaged };
-    if point.measurement != schema::MEASUREMENT.name {
+    let column = |name: &'static str| of_line(&point, name);
+    let found = if point.measurement == transfer::MEASUREMENT.name {
+        TransferPoint::from_columns(point.time, column).map(|point| Found::Transfer(Box::new(point)))
+    } else if point.measurement == node::MEASUREMENT.name {
+        NodePoint::from_columns(point.time, column).map(|point| Found::Node(Box::new(point)))
+    } else {
         return Line::Other;
-    }
-    let column = |name: &str| {
-        let tag = point.tags.iter().find(|(key, _)| key == name).map(|(_, value)| Raw::Text(value.clone()));
-        tag.or_else(|| Some(point.fields.iter().find(|(key, _)| key == name)?.1.clone()))
     };
-    match TransferPoint::from_columns(point.time, column) {
-        Ok(point) => Line::Transfer(Box::new(point)),
-        Err(_) => Line::Damaged,
-    }
+    found.map_or(Line::Damaged, Line::Found)
 }

@@ -183,7 +183,7 @@ fn figure(value: Option<impl fmt::Display>) -> String {
 }
 
 /// Whole percents, but never 100 for what is a little less, nor 0 for what is a little more.
-fn percent(share: Option<f64>) -> String {
+pub(super) fn percent(share: Option<f64>) -> String {
     let Some(share) = share else { return ABSENT.to_owned() };
     let percent = share * 100.0;
     if (percent > 0.0 && percent < 1.0) || (percent > 99.0 && percent < 100.0) {
@@ -244,7 +244,7 @@ const LEGEND: [(Column, &str); 6] = [
     (INVALID, "invalid: good downloads whose rate is left out"),
 ];
 
-const SEPARATOR: &str = " · ";
+pub(super) const SEPARATOR: &str = " · ";
 
 /// For what was not measured.
-const ABSENT: &str = "–";
+pub(super) const ABSENT: &str = "–";

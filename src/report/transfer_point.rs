@@ -1,24 +1,23 @@
 //! A point of `bandprobe_transfer` read back: what the analysis needs of it, checked.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use thiserror::Error;
 
+use super::reading::{Columns, Id, Misfit, of_point};
 use crate::{
     model::{
-        flag::{Flag, Flags},
+        flag::Flags,
         outcome::Outcome,
         probe::PartName,
         sample::{CacheState, Conn},
         target::AssetKind,
-        text::printable,
         units::{BitRate, Micros},
     },
     record::{
         parse::Raw,
-        point::{Point, TAG_CHARS, Value},
-        schema::{Field, NONE, Tag, transfer as schema},
+        point::Point,
+        schema::{Field, Tag, transfer as schema},
         transfer::outcome,
     },
 };
@@ -52,17 +51,12 @@ pub struct TransferPoint {
     pub goodput: Option<BitRate>,
     /// Reasons for distrust, those that we know.
     pub flags: Flags,
-}
-
-/// Why columns are no transfer that we understand.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NotATransfer {
-    /// A tag or field that every point has.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
-    /// Another type or range than the schema has, or a word that we do not know.
-    #[error("`{0}` has a value that we do not understand")]
-    Unknown(&'static str),
+    /// The probe that asked, where the columns have it.
+    pub probe: Option<Arc<str>>,
+    /// What was sent in `traceparent`, where the columns have it.
+    pub trace_id: Option<Id>,
+    /// What was sent in `x-request-id`, where the columns have it.
+    pub request_id: Option<Id>,
 }
 
 /// The tags that [`TransferPoint`] is read from.
@@ -72,15 +66,15 @@ pub const TAGS: [Tag; 7] =
 /// The fields that [`TransferPoint`] is read from.
 pub const FIELDS: [Field; 5] = [schema::VALID, schema::HIT, schema::TTFB, schema::GOODPUT, schema::FLAGS];
 
+/// What tells one transfer from the others of its kind: asked for where single ones are shown.
+pub const IDS: [Field; 2] = [schema::TRACE_ID, schema::REQUEST_ID];
+
 impl TransferPoint {
     /// Reads a point from its columns by name.
     ///
     /// # Errors
     /// When a column that every point has is missing, or one holds what the schema does not allow.
-    pub fn from_columns<'a>(
-        at: Timestamp,
-        column: impl Fn(&'static str) -> Option<Raw<'a>>,
-    ) -> Result<Self, NotATransfer> {
+    pub fn from_columns<'a>(at: Timestamp, column: impl Fn(&'static str) -> Option<Raw<'a>>) -> Result<Self, Misfit> {
         let columns = Columns(column);
         Ok(Self {
             at,
@@ -91,13 +85,16 @@ impl TransferPoint {
             conn: columns.word(schema::CONN, &[Conn::Cold, Conn::Warm], Conn::label)?,
             cache: columns
                 .word(schema::CACHE, &CACHE_STATES, CacheState::label)?
-                .ok_or(NotATransfer::Unknown(schema::CACHE.0))?,
-            outcome: outcome(&columns.tag(schema::OUTCOME)?).ok_or(NotATransfer::Unknown(schema::OUTCOME.0))?,
-            valid: columns.yes_or_no(schema::VALID)?.ok_or(NotATransfer::Missing(schema::VALID.name))?,
+                .ok_or(Misfit::Unknown(schema::CACHE.0))?,
+            outcome: outcome(&columns.tag(schema::OUTCOME)?).ok_or(Misfit::Unknown(schema::OUTCOME.0))?,
+            valid: columns.yes_or_no(schema::VALID)?.ok_or(Misfit::Missing(schema::VALID.name))?,
             hit: columns.yes_or_no(schema::HIT)?,
             ttfb: columns.amount(schema::TTFB)?.map(Micros),
             goodput: columns.amount(schema::GOODPUT)?.map(BitRate),
-            flags: columns.flags()?,
+            flags: columns.flags(schema::FLAGS)?,
+            probe: columns.name(schema::PROBE).ok(),
+            trace_id: columns.id(schema::TRACE_ID),
+            request_id: columns.id(schema::REQUEST_ID),
         })
     }
 
@@ -107,77 +104,7 @@ impl TransferPoint {
         if *point.measurement() != schema::MEASUREMENT {
             return None;
         }
-        let column = |name: &str| {
-            let tag = point.tags().find(|(tag, _)| tag.0 == name).map(|(_, value)| Raw::Text(value.into()));
-            tag.or_else(|| {
-                let (_, value) = point.fields().iter().find(|(field, _)| field.name == name)?;
-                Some(match value {
-                    Value::Integer(integer) => Raw::Integer(*integer),
-                    Value::Float(float) => Raw::Float(*float),
-                    Value::Text(text) => Raw::Text(text.into()),
-                })
-            })
-        };
-        Self::from_columns(point.time(), column).ok()
-    }
-}
-
-struct Columns<F>(F);
-
-impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
-    fn tag(&self, tag: Tag) -> Result<Cow<'a, str>, NotATransfer> {
-        match (self.0)(tag.0) {
-            Some(Raw::Text(text)) => Ok(text),
-            Some(_) => Err(NotATransfer::Unknown(tag.0)),
-            None => Err(NotATransfer::Missing(tag.0)),
-        }
-    }
-
-    /// A tag of any content. Its like goes to a terminal, and it may come from a stranger's file.
-    fn name(&self, tag: Tag) -> Result<Arc<str>, NotATransfer> {
-        let text = self.tag(tag)?;
-        let clean = text.chars().take(TAG_CHARS).map(|c| printable(c, char::REPLACEMENT_CHARACTER));
-        Ok(clean.collect::<String>().into())
-    }
-
-    /// A tag of few words.
-    fn word<T: Copy>(&self, tag: Tag, all: &[T], label: fn(T) -> &'static str) -> Result<Option<T>, NotATransfer> {
-        let text = self.tag(tag)?;
-        if text == NONE {
-            return Ok(None);
-        }
-        let known = all.iter().copied().find(|word| label(*word) == text);
-        known.map(Some).ok_or(NotATransfer::Unknown(tag.0))
-    }
-
-    fn amount(&self, field: Field) -> Result<Option<u64>, NotATransfer> {
-        match (self.0)(field.name) {
-            None => Ok(None),
-            Some(Raw::Integer(integer)) => {
-                u64::try_from(integer).map(Some).map_err(|_| NotATransfer::Unknown(field.name))
-            }
-            Some(_) => Err(NotATransfer::Unknown(field.name)),
-        }
-    }
-
-    fn yes_or_no(&self, field: Field) -> Result<Option<bool>, NotATransfer> {
-        match self.amount(field)? {
-            None => Ok(None),
-            Some(0) => Ok(Some(false)),
-            Some(1) => Ok(Some(true)),
-            Some(_) => Err(NotATransfer::Unknown(field.name)),
-        }
-    }
-
-    fn flags(&self) -> Result<Flags, NotATransfer> {
-        match (self.0)(schema::FLAGS.name) {
-            None => Ok(Flags::NONE),
-            Some(Raw::Text(text)) => {
-                let known = |label| Flag::ALL.iter().copied().find(|flag| flag.label() == label);
-                Ok(text.split(',').filter_map(known).collect())
-            }
-            Some(_) => Err(NotATransfer::Unknown(schema::FLAGS.name)),
-        }
+        Self::from_columns(point.time(), |name| of_point(point, name)).ok()
     }
 }
 

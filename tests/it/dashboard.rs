@@ -14,3 +14,4 @@ mod points;
 mod provisioning;
 mod queries;
 mod rank;
+mod states;

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
+mod availability;
+mod database;
 mod query;
 mod scan;
+mod slowest;
 mod standard;
 
 use bandprobe::{

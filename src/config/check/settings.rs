@@ -1,4 +1,4 @@
-//! The sections that are a few keys each: vantage, limits, network, record, archive.
+//! The sections that are a few keys each: vantage, limits, network, record, archive, report.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,6 +12,7 @@ use super::{
     super::{
         AllowPrivate, Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver,
         file::{Section, Switch},
+        trace_url::{TraceUrl, TraceUrlError},
     },
     Bounds, Input, database, resolve, word,
 };
@@ -130,6 +131,19 @@ fn allow_private(section: &Section<'_>) -> AllowPrivate {
         network
     });
     AllowPrivate::In(networks.collect())
+}
+
+/// Where a trace id leads.
+pub(super) fn report(section: Section<'_>) -> Option<TraceUrl> {
+    let trace_url = section.parse("trace-url", |text| {
+        text.parse().map_err(|error| match error {
+            // What is printed of a refused one must not be the secret.
+            TraceUrlError::Secret => error.to_string(),
+            error => format!("`{}` {error}", text.escape_debug()),
+        })
+    });
+    section.done();
+    trace_url
 }
 
 /// `"system"`, or addresses with or without a port.

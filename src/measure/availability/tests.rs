@@ -152,7 +152,7 @@ fn the_worst_decides_and_every_reason_is_told() {
     assert_eq!((verdict.state, verdict.up), (State::Misconfigured, Some(true)));
     assert_eq!(
         verdict.reason,
-        "runs with nodeEnv `development`, not `production`: it serves slowly; 498 blocks behind the fleet's median of 5 \
+        "nodeEnv is `development`, not `production`: it serves slowly; 498 blocks behind the fleet's median of 5 \
          nodes (100 allowed): its query node is not keeping up"
     );
 }

@@ -86,6 +86,8 @@ const MAX_LOCATION: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DISTRIBUTOR: &str = r#"{"id":"klaudiusz-node","version":"2.1.2","workerId":12,"objectsInCache":2,
@@ -161,6 +163,30 @@ mod tests {
             assert_eq!(report(body.as_bytes()), None, "{body}");
         }
         assert_eq!(report(b"{\"version\":\"\xff\"}"), None);
+    }
+
+    proptest! {
+        /// Whatever a stranger sends, there is an answer; and what it says of the chain is a number or nothing.
+        #[test]
+        fn no_body_makes_it_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            cut in 0..500_usize,
+            gone in 0..30_usize,
+            new in "[\\PC\"{}:,\\[\\]]{0,12}",
+        ) {
+            let headers = HeaderMap::new();
+            let mut document = DISTRIBUTOR.as_bytes().to_vec();
+            let cut = cut % document.len();
+            let end = (cut + gone).min(document.len());
+            document.splice(cut..end, new.bytes());
+            for body in [bytes, document] {
+                let _ = shape(StatusCode::OK, &headers, &body);
+                if let Some(report) = report(&body) {
+                    prop_assert!(serde_json::from_slice::<HashMap<String, &RawValue>>(&body).is_ok());
+                    prop_assert!(report.version.is_none_or(|version| version.chars().count() <= MAX_WORDS));
+                }
+            }
+        }
     }
 
     #[test]

@@ -18,6 +18,16 @@ pub(super) struct Expectation {
     pub(super) columns: &'static [(&'static str, Figure)],
     /// What is asked of the rows, in turn.
     pub(super) outer: Option<Outer>,
+    /// Whose values [`Figure::At`] takes.
+    pub(super) chosen: Chosen,
+}
+
+/// One point of a group.
+#[derive(Clone, Copy)]
+pub(super) enum Chosen {
+    Last,
+    /// The one with the largest value of a field, of several the first.
+    Largest(&'static str),
 }
 
 /// What the time of a row is.
@@ -54,6 +64,10 @@ pub(super) enum Figure {
     Difference(&'static Figure),
     /// 1 when the last point is older than this many minutes, else 0.
     Silent(i64),
+    /// The last value of one field over that of another.
+    Ratio(&'static str, &'static str),
+    /// What the chosen point has: a number, a text or a tag.
+    At(&'static str),
 }
 
 /// One value for the rows of each group: the extreme one, or their sum.
@@ -105,8 +119,12 @@ impl Expectation {
             let key = (tags.clone(), if self.time == Time::Last { last } else { *interval });
             let split = if back { group.partition_point(|point| point.time < choice.from * NS_PER_MS) } else { 0 };
             for (column, figure) in self.columns {
-                if let Some(value) = figure.of(group.split_at(split), choice.to) {
-                    rows.entry(key.clone()).or_default().insert((*column).to_owned(), Cell::Number(value));
+                let cell = match figure {
+                    Figure::At(name) => self.chosen.of(group).cell(name),
+                    figure => figure.of(group.split_at(split), choice.to).map(Cell::Number),
+                };
+                if let Some(cell) = cell {
+                    rows.entry(key.clone()).or_default().insert((*column).to_owned(), cell);
                 }
             }
         }
@@ -117,17 +135,36 @@ impl Expectation {
     }
 }
 
+impl Chosen {
+    /// Of points in the order of their times.
+    fn of<'a>(self, points: &[&'a Point]) -> &'a Point {
+        match self {
+            Self::Last => points[points.len() - 1],
+            // Of several that are as large `max_by` takes the last.
+            Self::Largest(field) => {
+                points.iter().rev().max_by(|a, b| a.number(field).total_cmp(&b.number(field))).unwrap()
+            }
+        }
+    }
+}
+
+impl Point {
+    fn cell(&self, name: &str) -> Option<Cell> {
+        self.field(name).map(Cell::Number).or_else(|| Some(Cell::Text(vec![self.text(name)?.to_owned()])))
+    }
+}
+
 impl Choice {
     pub(super) fn takes(&self, point: &Point) -> bool {
         let named = |chosen: &Option<Vec<String>>, tag: &str| {
             chosen.as_ref().is_none_or(|chosen| chosen.iter().any(|value| value == point.tag(tag)))
         };
-        // A worker's points have neither node nor probe.
-        let worker = point.tag("node").is_empty();
+        // A worker's points have neither node nor probe, those of a node's state have no probe.
+        let (worker, state) = (point.tag("node").is_empty(), point.tag("probe").is_empty());
         let (from, to) = (self.from * NS_PER_MS, self.to * NS_PER_MS);
         (from..=to).contains(&point.time)
             && named(&self.vantage, "vantage")
-            && (worker || named(&self.node, "node") && named(&self.probe, "probe"))
+            && (worker || named(&self.node, "node") && (state || named(&self.probe, "probe")))
     }
 
     /// The start of a point's interval, in ms: intervals count from 1970 on.
@@ -171,6 +208,8 @@ impl Figure {
             Self::Before(figure) => figure.of((&[], before), to),
             Self::Change(figure) => Some(figure.of((&[], points), to)? / figure.of((&[], before), to)? - 1.0),
             Self::Difference(figure) => Some(figure.of((&[], points), to)? - figure.of((&[], before), to)?),
+            Self::Ratio(one, other) => Some(some(one)?.last()? / some(other)?.last()?),
+            Self::At(_) => None,
             Self::Silent(minutes) => {
                 let last = points.last()?.time;
                 Some(f64::from(last <= (to - minutes * MS_PER_MINUTE) * NS_PER_MS))

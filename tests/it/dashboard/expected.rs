@@ -3,14 +3,17 @@
 
 use super::{
     expectation::{
-        Expectation,
-        Figure::{self, Before, Both, Change, Count, Difference, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum},
+        Chosen, Expectation,
+        Figure::{
+            self, At, Before, Both, Change, Count, Difference, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum,
+        },
         Outer, Time,
     },
     points::Point,
+    states,
 };
 
-const BY_NODE: &[&str] = &["vantage", "node"];
+pub(super) const BY_NODE: &[&str] = &["vantage", "node"];
 const BY_OUTCOME: &[&str] = &["vantage", "node", "outcome"];
 const WORKER: &[&str] = &["vantage", "worker"];
 const TTFB: Figure = Percentile("ttfb_us", 50.0);
@@ -20,7 +23,7 @@ const MONTH: i64 = 30 * 24 * 60;
 
 /// All of them: one for each query of a panel.
 pub(super) fn expectations() -> Vec<Expectation> {
-    let rows = [targets(), nodes(), worse(), reasons(), workers()];
+    let rows = [targets(), states::expectations(), nodes(), worse(), reasons(), singles(), workers()];
     rows.into_iter().flatten().collect()
 }
 
@@ -160,6 +163,20 @@ fn reasons() -> Vec<Expectation> {
     ]
 }
 
+/// Transfers that are shown one by one.
+fn singles() -> Vec<Expectation> {
+    const IDS: [(&str, Figure); 2] = [("trace_id", At("trace_id")), ("request_id", At("request_id"))];
+    const ASKED: [(&str, Figure); 2] = [("probe", At("probe")), ("part", At("part"))];
+    let new = |point: &Point| good(point) && held(point) && point.tag("conn") == "cold";
+    const SLOW: &[(&str, Figure)] = &[("ttfb", Max("ttfb_us")), ASKED[0], ASKED[1], IDS[0], IDS[1]];
+    const FAILED: &[(&str, Figure)] =
+        &[("done", Last("ok")), ("outcome", At("outcome")), ASKED[0], ASKED[1], ("error", At("error")), IDS[0], IDS[1]];
+    vec![
+        Expectation { chosen: Chosen::Largest("ttfb_us"), ..of("Slowest new connections/A", new, BY_NODE, SLOW) },
+        Expectation { time: Time::Last, ..of("Last failures/A", failure, BY_NODE, FAILED) },
+    ]
+}
+
 fn workers() -> Vec<Expectation> {
     let each = |name, columns| timed(worker(name, WORKER, columns));
     let last = |expectation| Expectation { time: Time::Last, ..expectation };
@@ -186,21 +203,31 @@ fn workers() -> Vec<Expectation> {
     ]
 }
 
-fn of(
+pub(super) fn of(
     of: &'static str,
     keep: fn(&Point) -> bool,
     by: &'static [&'static str],
     columns: &'static [(&'static str, Figure)],
 ) -> Expectation {
     let measurement = "bandprobe_transfer";
-    Expectation { of, measurement, keep, by, time: Time::Nothing, since: None, columns, outer: None }
+    Expectation {
+        of,
+        measurement,
+        keep,
+        by,
+        time: Time::Nothing,
+        since: None,
+        columns,
+        outer: None,
+        chosen: Chosen::Last,
+    }
 }
 
 fn worker(name: &'static str, by: &'static [&'static str], columns: &'static [(&'static str, Figure)]) -> Expectation {
     Expectation { measurement: "bandprobe_worker", ..of(name, |_| true, by, columns) }
 }
 
-fn timed(expectation: Expectation) -> Expectation {
+pub(super) fn timed(expectation: Expectation) -> Expectation {
     Expectation { time: Time::Interval, ..expectation }
 }
 

@@ -42,8 +42,8 @@ pub(super) fn panels(dashboard: &Value) -> Vec<&Value> {
     top.iter().chain(inside).filter(|panel| panel["type"] != "row").collect()
 }
 
-/// Every query, found by walking the whole file: whatever has a `query` is one, but for the variable that chooses a data
-/// source.
+/// Every query, found by walking the whole file: whatever has a `query` is one, but for the variables that choose a data
+/// source and take a text.
 pub(super) fn queries(dashboard: &Value) -> Vec<Query> {
     let mut found = Vec::new();
     walk(dashboard, "", &mut found);
@@ -55,7 +55,9 @@ fn walk(value: &Value, title: &str, found: &mut Vec<Query>) {
         Value::Array(items) => items.iter().for_each(|item| walk(item, title, found)),
         Value::Object(object) => {
             let title = object.get("title").and_then(Value::as_str).unwrap_or(title);
-            if let Some(query) = object.get("query").filter(|_| value["type"] != "datasource") {
+            if let Some(query) =
+                object.get("query").filter(|_| value["type"] != "datasource" && value["type"] != "textbox")
+            {
                 let of = match value["name"].as_str() {
                     Some(variable) => format!("${variable}"),
                     None => format!("{title}/{}", value["refId"].as_str().unwrap()),

@@ -20,6 +20,7 @@ use bandprobe::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use super::states;
 use crate::record::{
     parser::{Line, Parsed},
     samples::{failed, image, video},
@@ -33,6 +34,7 @@ pub(super) struct Point {
     pub(super) time: i64,
     tags: BTreeMap<String, String>,
     numbers: BTreeMap<String, f64>,
+    texts: BTreeMap<String, String>,
     flags: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl From<Line> for Point {
             time: line.time,
             tags: line.tags.into_iter().collect(),
             numbers: BTreeMap::new(),
+            texts: BTreeMap::new(),
             flags: Vec::new(),
         };
         for (name, value) in line.fields {
@@ -50,7 +53,7 @@ impl From<Line> for Point {
                 Parsed::Integer(integer) => drop(point.numbers.insert(name, integer as f64)),
                 Parsed::Float(float) => drop(point.numbers.insert(name, float)),
                 Parsed::Text(text) if name == "flags" => point.flags = text.split(',').map(str::to_owned).collect(),
-                Parsed::Text(_) => {}
+                Parsed::Text(text) => drop(point.texts.insert(name, text)),
             }
         }
         point
@@ -66,6 +69,11 @@ impl Point {
     /// A field that was measured.
     pub(super) fn field(&self, name: &str) -> Option<f64> {
         self.numbers.get(name).copied()
+    }
+
+    /// A text that was told, or a tag.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).or_else(|| self.tags.get(name)).map(String::as_str)
     }
 
     /// A field that every point has.
@@ -97,7 +105,9 @@ pub(super) fn made(now: Timestamp) -> (String, u64) {
     for (minute, (counters, gauges)) in (0..).zip(&workers) {
         line::encode(&worker_point(&vantage, start + SignedDuration::from_mins(minute), counters, gauges), &mut text);
     }
-    (text, count.try_into().unwrap())
+    let states = states::made(start);
+    states.iter().for_each(|point| line::encode(point, &mut text));
+    (text, (count + states.len()).try_into().unwrap())
 }
 
 fn samples() -> Vec<Sample> {

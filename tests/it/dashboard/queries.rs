@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bandprobe::report::{scan::Scan, standard::Standard};
+use bandprobe::report::{Analysis, scan::Scan};
 use serde_json::Value;
 
 use super::{
@@ -10,14 +10,24 @@ use super::{
     expectation::{Cell, Rows, Time},
     expected::expectations,
     file::{Choice, Query, as_sent, dashboard, queries},
-    points::AWKWARD,
+    points::{AWKWARD, Point},
 };
 
 /// Longer than all points are apart, so that everything is in one interval: these count from 1970 on.
 const ONE_FOR_ALL: &str = "520w";
 
-/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker.
-const NOT_IN_A_DEMO: [&str; 3] = ["Not charged to the nodes/A", "Not charged to the nodes/B", "CPU share/A"];
+/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker, no round of states.
+const NOT_IN_A_DEMO: [&str; 9] = [
+    "Not charged to the nodes/A",
+    "Not charged to the nodes/B",
+    "CPU share/A",
+    "Node states/A",
+    "Node states/B",
+    "States over time/A",
+    "Blocks behind/A",
+    "Storage used/A",
+    "Restarts/A",
+];
 
 /// Everything there is.
 fn all(filled: &Filled) -> Choice {
@@ -88,7 +98,10 @@ fn variable_offers_what_there_is(filled: &Filled, query: &Query, choice: &Choice
         probe: None,
         ..all(filled)
     };
-    let there = filled.points.iter().filter(|point| point.measurement == "bandprobe_transfer" && choice.takes(point));
+    let asked = |point: &&Point| {
+        point.measurement == "bandprobe_transfer" || (tag == "node" && point.measurement == "bandprobe_node")
+    };
+    let there = filled.points.iter().filter(asked).filter(|point| choice.takes(point));
     assert_eq!(offered, there.map(|point| point.tag(tag)).collect(), "{statement}");
 }
 
@@ -141,9 +154,9 @@ fn the_table_of_nodes_is_that_of_the_report() {
             table.entry((tags["vantage"].clone(), tags["node"].clone())).or_default().extend(row);
         }
     }
-    let mut standard = Standard::default();
-    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|point| standard.add(&point.unwrap()));
-    let summary = standard.summary();
+    let mut analysis = Analysis::default();
+    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|found| analysis.add_found(&found.unwrap()));
+    let summary = analysis.standard.summary();
     assert!(summary.rows.len() > 4 && table.len() <= summary.rows.len());
     for row in summary.rows {
         let shown = table.remove(&(row.vantage.to_string(), row.node.to_string())).unwrap_or_default();

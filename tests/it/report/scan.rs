@@ -3,7 +3,7 @@
 use bandprobe::{
     record::{line as encoder, parse::MAX_LINE, transfer::transfer, window::Windows},
     report::{
-        scan::{Line, Scan, Seen, read},
+        scan::{Found, Line, Scan, Seen, read},
         transfer_point::TransferPoint,
     },
 };
@@ -15,7 +15,11 @@ use crate::record::samples::video;
 
 fn scan(text: &str) -> (Vec<TransferPoint>, Seen) {
     let mut scan = Scan::new(text.split_inclusive('\n').map(Ok::<_, Infallible>));
-    let points = scan.by_ref().map(|point| point.unwrap()).collect();
+    let transfer = |found| match found {
+        Found::Transfer(point) => Some(*point),
+        Found::Node(_) => None,
+    };
+    let points = scan.by_ref().filter_map(|found| transfer(found.unwrap())).collect();
     (points, scan.seen())
 }
 
@@ -23,7 +27,7 @@ fn scan(text: &str) -> (Vec<TransferPoint>, Seen) {
 fn what_was_written_comes_back() {
     let (found, seen) = scan(&lines(&day()));
     assert_eq!(found, points(&day()));
-    assert_eq!(seen, Seen { transfers: found.len() as u64, others: 0, damaged: 0 });
+    assert_eq!(seen, Seen { transfers: found.len() as u64, states: 0, others: 0, damaged: 0 });
 }
 
 #[test]
@@ -35,7 +39,7 @@ fn other_lines_are_told_apart() {
     text.push_str("bandprobe_transfer,vantage=eu\n");
     let (found, seen) = scan(&text);
     assert!(found.is_empty());
-    assert_eq!(seen, Seen { transfers: 0, others: 7, damaged: 1 });
+    assert_eq!(seen, Seen { transfers: 0, states: 0, others: 7, damaged: 1 });
 }
 
 #[test]
@@ -66,7 +70,7 @@ fn hostile_lines_are_damage_and_no_more() {
 #[test]
 fn names_cannot_write_to_the_terminal() {
     let line = lines(&[video()]).replace("node=fra1", "node=a\u{1b}[2Jb");
-    let Line::Transfer(point) = read(line.as_bytes()) else { panic!("{line}") };
+    let Line::Found(Found::Transfer(point)) = read(line.as_bytes()) else { panic!("{line}") };
     assert_eq!(&*point.node, "a\u{fffd}[2Jb");
 }
 

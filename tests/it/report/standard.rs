@@ -3,7 +3,7 @@
 use bandprobe::{
     model::{flag::Flag, outcome::Outcome, units::Micros},
     report::{
-        json,
+        Analysis, json,
         standard::{MAX_GROUPS, Standard, is_charged},
         summary,
         table::Look,
@@ -84,9 +84,9 @@ fn nothing_is_said_of_nothing() {
 
 #[test]
 fn json_says_the_same() {
-    let mut standard = Standard::default();
-    points(&day()).iter().for_each(|point| standard.add(point));
-    let object: serde_json::Value = serde_json::from_str(&json::render(&standard.summary())).unwrap();
+    let mut analysis = Analysis::default();
+    points(&day()).iter().for_each(|point| analysis.add(point));
+    let object: serde_json::Value = serde_json::from_str(&json::render(&analysis, None)).unwrap();
     let node = &object["nodes"][1];
     assert_eq!((&node["vantage"], &node["node"]), (&"eu-central".into(), &"fra1".into()));
     assert_eq!(node["ttfb"]["count"], 10);

@@ -8,6 +8,7 @@ use bandprobe::{
         Config,
         check::{Input, load},
     },
+    demo::Fleet,
     model::{
         availability::{Checked, State},
         target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
@@ -18,9 +19,12 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{answer, node, probe, serve};
-use crate::fault::{
-    FaultServer,
-    server::{Behaviour, Port, Step},
+use crate::{
+    fault::{
+        FaultServer,
+        server::{Behaviour, Port, Step},
+    },
+    process::sound,
 };
 
 /// Documents of one fleet.
@@ -83,7 +87,7 @@ const EXPECTED: [&str; 11] = [
     "node=lagging,region=none,role=distributor state_code=1i,state=\"degraded\",reason=\"4,197 blocks behind the fleet's \
          median of 6 nodes (100 allowed): its query node is not keeping up\",up=1i,status=200i,blocks_behind=4197i,\
          head_behind=-1i,version=\"2.1.2\",node_env=\"production\"",
-    "node=slow,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"runs with nodeEnv \
+    "node=slow,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"nodeEnv is \
          `development`, not `production`: it serves slowly\",up=1i,status=200i,blocks_behind=-1i,head_behind=0i,\
          version=\"2.1.2\",node_env=\"development\"",
     "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
@@ -147,6 +151,20 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
     let states: Vec<_> = checked.iter().map(|checked| checked.verdict.state.code()).collect();
     assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 4]);
     assert_eq!(lines(pipeline, &dir, "bandprobe_node").await, EXPECTED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
+    let fleet = Fleet::start(vec![sound("a"), sound("b"), sound("c")]).await.unwrap();
+    let targets = Targets { nodes: fleet.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
+    let dir = TempDir::new().unwrap();
+    let pipeline = start(&dir);
+    for Checked { verdict, answer, .. } in availability::round(&pipeline, &targets, &probe()).await {
+        assert_eq!((verdict.state, &*verdict.reason, verdict.up), (State::Ok, "nothing wrong", Some(true)));
+        assert!(verdict.blocks_behind.is_some_and(|behind| behind.abs() <= 1), "{verdict:?}");
+        assert!(answer.unwrap().latency.is_some());
+    }
+    pipeline.stop(Duration::ZERO, pending()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,156 @@
+//! The states of nodes as plain text: a table for each vantage, the worst first, and how many there are of each.
+
+use std::time::Duration;
+
+use super::{
+    super::{
+        columns::{Column, Entry, Layout, choose, draw},
+        ink::Ink,
+        table::{ABSENT, Look, percent},
+        wrap::{flow, wrap},
+    },
+    Availability, Standing,
+};
+use crate::model::availability::State;
+
+/// The whole text, its last newline included; empty when no node was asked.
+#[must_use]
+pub fn render(availability: &Availability, look: Look) -> String {
+    let standings = availability.standings();
+    // With one round each there is nothing to take a share of.
+    let many = standings.iter().any(|one| one.rounds.all > 1);
+    let layouts: &[Layout] = if many { &OF_MANY } else { &OF_ONE };
+    let layout = choose(&standings.iter().map(|one| entries(one)).collect::<Vec<_>>(), layouts, look);
+    let mut text = String::new();
+    for group in standings.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
+        text += &format!("nodes from {}\n", group[0].last.vantage);
+        table(&mut text, group, layout, many, look);
+        text += &closing(group, look);
+        text.push('\n');
+    }
+    if availability.dropped() > 0 {
+        text += &format!("{} rounds left out: too many nodes\n", availability.dropped());
+    }
+    text
+}
+
+/// A line for each node. A reason that has no column stands below it, wrapped.
+fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: bool, look: Look) {
+    let drawn = layout.map(|layout| draw(&group.iter().map(|one| entries(one)).collect::<Vec<_>>(), layout, look));
+    let mut lines = drawn.iter().flat_map(|drawn| drawn.lines());
+    if let Some(header) = lines.next() {
+        *text += &format!("{}\n", header.trim_end());
+    }
+    let has_column = layout.is_some_and(|layout| layout.columns.contains(&REASON));
+    for one in group {
+        *text += &lines.next().map_or_else(|| paragraph(one, many, look), |line| line.trim_end().to_owned());
+        text.push('\n');
+        if !has_column && one.last.state != State::Ok && !one.last.reason.is_empty() {
+            *text += &flow(one.last.reason.split(' '), " ", ("  ", "  "), look.width);
+            text.push('\n');
+        }
+    }
+}
+
+fn entries(one: &Standing) -> Vec<Entry> {
+    let plain = |text: String| Entry::new(text, None);
+    let (last, rounds) = (&one.last, one.rounds);
+    let share = rounds.up_share();
+    vec![
+        plain(last.node.to_string()),
+        plain(last.role.to_string()),
+        Entry::new(last.state.label(), ink(last.state)),
+        Entry::new(percent(share), (rounds.up < rounds.judged).then_some(Ink::Doubtful)),
+        plain(rounds.judged.to_string()),
+        Entry::new(one.worst.label(), ink(one.worst)),
+        plain(last.blocks_behind.map_or_else(|| ABSENT.to_owned(), |blocks| blocks.to_string())),
+        plain(last.version.as_deref().unwrap_or(ABSENT).to_owned()),
+        plain(last.latency.map_or_else(|| ABSENT.to_owned(), |latency| latency.to_string())),
+        plain(last.uptime.map_or_else(|| ABSENT.to_owned(), spoken)),
+        plain(last.reason.to_string()),
+    ]
+}
+
+/// What has no room for columns.
+fn paragraph(one: &Standing, many: bool, look: Look) -> String {
+    let state = ink(one.last.state)
+        .map_or_else(|| one.last.state.label().to_owned(), |ink| ink.on(one.last.state.label(), look.colour));
+    let mut pieces = vec![one.last.node.to_string(), state];
+    if many {
+        pieces.push(format!("up {} of {} rounds", percent(one.rounds.up_share()), one.rounds.judged));
+    }
+    flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width)
+}
+
+/// `11 nodes: 6 ok, 2 degraded`, and what was left out.
+fn closing(group: &[&Standing], look: Look) -> String {
+    let of = |state: State| group.iter().filter(|one| one.last.state == state).count();
+    let mut pieces: Vec<String> = State::ALL
+        .into_iter()
+        .map(|state| (of(state), state))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, state)| format!("{count} {}", state.label()))
+        .collect();
+    let last = pieces.len().saturating_sub(1);
+    pieces[..last].iter_mut().for_each(|piece| piece.push(','));
+    pieces.insert(0, format!("{} {}:", group.len(), if group.len() == 1 { "node" } else { "nodes" }));
+    let mut text = flow(pieces.iter().map(String::as_str), " ", ("  ", "    "), look.width) + "\n";
+    let unknown: u64 = group.iter().map(|one| one.rounds.unknown()).max().unwrap_or(0);
+    if group.iter().any(|one| one.rounds.all > 1) && unknown > 0 {
+        let rounds = if unknown == 1 { "round" } else { "rounds" };
+        text += &format!("  {unknown} {rounds} left out: this vantage itself seemed to be down\n");
+    }
+    wrap(&text, look.width)
+}
+
+const fn ink(state: State) -> Option<Ink> {
+    match state {
+        State::Ok => None,
+        State::Degraded | State::Unknown => Some(Ink::Doubtful),
+        State::Misconfigured | State::Dead => Some(Ink::Bad),
+        State::Blocked => Some(Ink::Faint),
+    }
+}
+
+/// The two largest units: `3d 4h`, `2h 5m`, `5m 2s`, `2s`.
+fn spoken(uptime: Duration) -> String {
+    let seconds = uptime.as_secs();
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, _, _) => format!("{d}d {h}h"),
+    }
+}
+
+const NODE: Column = Column::words("node", 0);
+const ROLE: Column = Column::words("role", 1);
+const STATE: Column = Column::words("state", 2);
+const UP: Column = Column::figures("up", 3);
+const ROUNDS: Column = Column::figures("rounds", 4);
+const WORST: Column = Column::words("worst", 5);
+const BEHIND: Column = Column::figures("behind", 6);
+const VERSION: Column = Column::words("version", 7);
+const LATENCY: Column = Column::figures("latency", 8);
+const UPTIME: Column = Column::figures("uptime", 9);
+const REASON: Column = Column::words("reason", 10);
+
+/// The roomiest first; a reason has no column of its own where it would make the table wider than the terminal.
+const OF_ONE: [Layout; 6] = [
+    Layout { padding: 1, columns: &[NODE, ROLE, STATE, BEHIND, VERSION, LATENCY, UPTIME, REASON] },
+    Layout { padding: 1, columns: &[NODE, ROLE, STATE, BEHIND, VERSION, LATENCY, UPTIME] },
+    Layout { padding: 0, columns: &[NODE, ROLE, STATE, BEHIND, VERSION, LATENCY, UPTIME] },
+    Layout { padding: 0, columns: &[NODE, STATE, BEHIND, VERSION, LATENCY] },
+    Layout { padding: 0, columns: &[NODE, STATE, BEHIND] },
+    Layout { padding: 0, columns: &[NODE, STATE] },
+];
+
+const OF_MANY: [Layout; 7] = [
+    Layout { padding: 1, columns: &[NODE, ROLE, STATE, UP, ROUNDS, WORST, BEHIND, VERSION, LATENCY, UPTIME, REASON] },
+    Layout { padding: 1, columns: &[NODE, ROLE, STATE, UP, ROUNDS, WORST, BEHIND, VERSION, LATENCY, UPTIME] },
+    Layout { padding: 0, columns: &[NODE, ROLE, STATE, UP, ROUNDS, WORST, BEHIND, VERSION, LATENCY, UPTIME] },
+    Layout { padding: 0, columns: &[NODE, STATE, UP, ROUNDS, WORST, BEHIND, VERSION] },
+    Layout { padding: 0, columns: &[NODE, STATE, UP, ROUNDS, WORST] },
+    Layout { padding: 0, columns: &[NODE, STATE, UP] },
+    Layout { padding: 0, columns: &[NODE, STATE] },
+];

@@ -1,0 +1,70 @@
+//! InfluxQL for the states of nodes: three rows a node, whatever the time holds.
+
+use jiff::Timestamp;
+
+use super::{QueryError, columns, identifier, series, within};
+use crate::{
+    model::availability::State,
+    record::schema::{Field, node as schema},
+    report::{
+        availability::{Availability, Rounds},
+        node_point::{FIELDS, NodePoint, TAGS, of_code},
+        reading::Columns,
+    },
+};
+
+/// The statements: of each node the last point, how often it was up, and its worst state.
+#[must_use]
+pub fn query(since: Timestamp, until: Timestamp) -> String {
+    let (time, measurement) = (within(since, until), identifier(schema::MEASUREMENT.name));
+    let by = [schema::VANTAGE, schema::NODE].map(|tag| identifier(tag.0)).join(", ");
+    let (code, up) = (identifier(schema::STATE_CODE.name), identifier(schema::UP.name));
+    let (rounds, judged, worst) = (identifier(ROUNDS.name), identifier(JUDGED.name), identifier(WORST.name));
+    let fields: Vec<Field> = FIELDS.into_iter().filter(|field| *field != schema::STATE_CODE).collect();
+    let others = columns(&fields, &TAGS).collect::<Vec<_>>().join(", ");
+    [
+        format!("SELECT last({code}) AS {code}, {others} FROM {measurement} WHERE {time} GROUP BY {by}"),
+        format!(
+            "SELECT count({code}) AS {rounds}, count({up}) AS {judged}, sum({up}) AS {up} \
+             FROM {measurement} WHERE {time} GROUP BY {by}"
+        ),
+        format!(
+            "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} != {} GROUP BY {by}",
+            State::Unknown.code(),
+        ),
+    ]
+    .join("; ")
+}
+
+/// Reads what they answer into `availability`, and says how many rows it did not understand.
+///
+/// # Errors
+/// When it is no answer of `/query`, or holds an error of InfluxDB's.
+pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryError> {
+    let mut damaged = 0;
+    for series in series(body)? {
+        for row in series.rows() {
+            let understood = row.at().and_then(|at| {
+                if let Ok(point) = NodePoint::from_columns(at, |name| row.column(name)) {
+                    availability.add_last(&point);
+                    return Some(());
+                }
+                let columns = Columns(|name| row.column(name));
+                let (vantage, node) = (columns.name(schema::VANTAGE).ok()?, columns.name(schema::NODE).ok()?);
+                if let Some(code) = columns.amount(WORST).ok()? {
+                    return availability.add_worst(&vantage, &node, of_code(code)?);
+                }
+                let number = |field| Some(columns.amount(field).ok()?.unwrap_or(0));
+                let rounds = Rounds { all: number(ROUNDS)?, judged: number(JUDGED)?, up: number(schema::UP)? };
+                availability.add_rounds(&vantage, &node, rounds)
+            });
+            damaged += u64::from(understood.is_none());
+        }
+    }
+    Ok(damaged)
+}
+
+// Names that these statements give their columns.
+const ROUNDS: Field = Field { name: "rounds", ..schema::STATE_CODE };
+const JUDGED: Field = Field { name: "judged", ..schema::STATE_CODE };
+const WORST: Field = Field { name: "worst", ..schema::STATE_CODE };

@@ -1,0 +1,51 @@
+//! InfluxQL for the slowest and the last failed transfer of each node: one row a node and question, whatever the time holds.
+
+use jiff::Timestamp;
+
+use super::{columns, identifier, within};
+use crate::{
+    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState},
+    record::schema::{Field, Tag, transfer as schema},
+    report::{
+        standard::is_charged,
+        transfer_point::{FIELDS, IDS, TAGS},
+    },
+};
+
+/// The statements. What they answer reads like a page of transfers: [`parse`](super::parse).
+#[must_use]
+pub fn query(since: Timestamp, until: Timestamp) -> String {
+    let (cache, outcome) = (identifier(schema::CACHE.0), identifier(schema::OUTCOME.0));
+    let held = [CacheState::Hit, CacheState::Unknown].map(|state| format!("{cache} = '{}'", state.label()));
+    let good = format!(
+        "{outcome} = '{}' AND {} != '{}' AND ({})",
+        Outcome::Ok.label(),
+        identifier(schema::PART.0),
+        PartName::Check.label(),
+        held.join(" OR "),
+    );
+    let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !is_charged(**outcome));
+    let others: Vec<_> = others.map(|outcome| outcome.label()).collect();
+    // A point without flags is none of those with this one.
+    let failed = format!(
+        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,){}(,|$)/) = false",
+        others.join("|"),
+        identifier(schema::FLAGS.name),
+        Flag::VantageSuspect.label(),
+    );
+    let time = within(since, until);
+    format!("{}; {}", statement("max", schema::TTFB, &good, &time), statement("last", schema::OK, &failed, &time))
+}
+
+/// A selector takes one point of each node, and the other columns are those of that point.
+fn statement(selector: &str, field: Field, kept: &str, time: &str) -> String {
+    let fields: Vec<Field> = FIELDS.into_iter().chain(IDS).filter(|other| *other != field).collect();
+    let tags: Vec<Tag> = TAGS.into_iter().chain([schema::PROBE]).collect();
+    let name = identifier(field.name);
+    format!(
+        "SELECT {selector}({name}) AS {name}, {} FROM {} WHERE {time} AND {kept} GROUP BY {}",
+        columns(&fields, &tags).collect::<Vec<_>>().join(", "),
+        identifier(schema::MEASUREMENT.name),
+        identifier(schema::NODE.0),
+    )
+}

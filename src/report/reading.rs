@@ -1,0 +1,151 @@
+//! Points read back column by column, from wherever they come: a line, a row of the database, a point of our own.
+//!
+//! What is read goes to a terminal, and may be a stranger's: texts lose what a terminal obeys, and are cut.
+
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use thiserror::Error;
+
+use crate::{
+    model::{
+        flag::{Flag, Flags},
+        text::printable,
+    },
+    record::{
+        parse::{Parsed, Raw},
+        point::{Point, TAG_CHARS, Value},
+        schema::{Field, NONE, Tag},
+    },
+};
+
+/// Why columns are no point that we understand.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Misfit {
+    /// A tag or field that every point has.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// Another type or range than the schema has, or a word that we do not know.
+    #[error("`{0}` has a value that we do not understand")]
+    Unknown(&'static str),
+}
+
+/// An id that we gave a request; shown as 32 lower-case hex digits (W3C Trace Context §3.2.2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id(u128);
+
+/// The columns of one point by name.
+pub(super) struct Columns<F>(pub(super) F);
+
+/// A column of a line.
+pub(super) fn of_line<'a>(line: &Parsed<'a>, name: &str) -> Option<Raw<'a>> {
+    let tag = line.tags.iter().find(|(key, _)| key == name).map(|(_, value)| Raw::Text(value.clone()));
+    tag.or_else(|| Some(line.fields.iter().find(|(key, _)| key == name)?.1.clone()))
+}
+
+/// A column of a point that we made ourselves.
+pub(super) fn of_point<'a>(point: &'a Point, name: &str) -> Option<Raw<'a>> {
+    let tag = point.tags().find(|(tag, _)| tag.0 == name).map(|(_, value)| Raw::Text(value.into()));
+    tag.or_else(|| {
+        let (_, value) = point.fields().iter().find(|(field, _)| field.name == name)?;
+        Some(match value {
+            Value::Integer(integer) => Raw::Integer(*integer),
+            Value::Float(float) => Raw::Float(*float),
+            Value::Text(text) => Raw::Text(text.into()),
+        })
+    })
+}
+
+impl Id {
+    /// Reads 32 hex digits; `None` for whatever else a stranger's file may hold.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| u128::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
+    pub(super) fn tag(&self, tag: Tag) -> Result<Cow<'a, str>, Misfit> {
+        match (self.0)(tag.0) {
+            Some(Raw::Text(text)) => Ok(text),
+            Some(_) => Err(Misfit::Unknown(tag.0)),
+            None => Err(Misfit::Missing(tag.0)),
+        }
+    }
+
+    /// A tag of any content.
+    pub(super) fn name(&self, tag: Tag) -> Result<Arc<str>, Misfit> {
+        self.tag(tag).map(|text| clean(&text))
+    }
+
+    /// A tag of few words.
+    pub(super) fn word<T: Copy>(&self, tag: Tag, all: &[T], label: fn(T) -> &'static str) -> Result<Option<T>, Misfit> {
+        let text = self.tag(tag)?;
+        if text == NONE {
+            return Ok(None);
+        }
+        let known = all.iter().copied().find(|word| label(*word) == text);
+        known.map(Some).ok_or(Misfit::Unknown(tag.0))
+    }
+
+    /// A text.
+    pub(super) fn text(&self, field: Field) -> Result<Option<Arc<str>>, Misfit> {
+        match (self.0)(field.name) {
+            None => Ok(None),
+            Some(Raw::Text(text)) => Ok(Some(clean(&text))),
+            Some(_) => Err(Misfit::Unknown(field.name)),
+        }
+    }
+
+    pub(super) fn whole(&self, field: Field) -> Result<Option<i64>, Misfit> {
+        match (self.0)(field.name) {
+            None => Ok(None),
+            Some(Raw::Integer(integer)) => Ok(Some(integer)),
+            Some(_) => Err(Misfit::Unknown(field.name)),
+        }
+    }
+
+    /// Never negative.
+    pub(super) fn amount(&self, field: Field) -> Result<Option<u64>, Misfit> {
+        let whole = self.whole(field)?;
+        whole.map(|integer| u64::try_from(integer).map_err(|_| Misfit::Unknown(field.name))).transpose()
+    }
+
+    pub(super) fn yes_or_no(&self, field: Field) -> Result<Option<bool>, Misfit> {
+        match self.whole(field)? {
+            None => Ok(None),
+            Some(0) => Ok(Some(false)),
+            Some(1) => Ok(Some(true)),
+            Some(_) => Err(Misfit::Unknown(field.name)),
+        }
+    }
+
+    pub(super) fn id(&self, field: Field) -> Option<Id> {
+        match (self.0)(field.name)? {
+            Raw::Text(text) => Id::read(&text),
+            _ => None,
+        }
+    }
+
+    /// Those that we know.
+    pub(super) fn flags(&self, field: Field) -> Result<Flags, Misfit> {
+        match (self.0)(field.name) {
+            None => Ok(Flags::NONE),
+            Some(Raw::Text(text)) => {
+                let known = |label| Flag::ALL.iter().copied().find(|flag| flag.label() == label);
+                Ok(text.split(',').filter_map(known).collect())
+            }
+            Some(_) => Err(Misfit::Unknown(field.name)),
+        }
+    }
+}
+
+fn clean(text: &str) -> Arc<str> {
+    text.chars().take(TAG_CHARS).map(|c| printable(c, char::REPLACEMENT_CHARACTER)).collect::<String>().into()
+}

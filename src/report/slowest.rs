@@ -1,0 +1,219 @@
+//! The slowest and the failed transfers: few, so that each can be looked up in its node's own logs and traces.
+//!
+//! Of each node at most one good download, that with the largest time to its first byte, of what the node held or did
+//! not tell of; and the last of its failures. What is not charged to the node is not shown.
+
+use std::{cmp::Reverse, sync::Arc};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{
+    columns::{Column, Entry, Layout, choose, draw},
+    ink::Ink,
+    reading::Id,
+    standard::is_charged,
+    table::{Look, SEPARATOR},
+    transfer_point::TransferPoint,
+    wrap::flow,
+};
+use crate::{
+    config::trace_url::TraceUrl,
+    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
+    record::schema::{NONE, transfer as schema},
+};
+
+/// Gathers them, in memory for [`MOST`] of either kind.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Slowest {
+    /// The largest time first; one a node.
+    slow: Vec<Single>,
+    /// The last one first; one a node.
+    failed: Vec<Single>,
+}
+
+/// One transfer.
+#[derive(Clone, Debug, PartialEq)]
+struct Single {
+    at: Timestamp,
+    vantage: Arc<str>,
+    node: Arc<str>,
+    probe: Option<Arc<str>>,
+    part: Option<PartName>,
+    what: What,
+    trace_id: Option<Id>,
+    request_id: Option<Id>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum What {
+    /// It came, and its first byte took so long.
+    Slow(Micros),
+    Failed(Outcome),
+}
+
+/// Transfers that are shown, at the most.
+pub const MOST: usize = 10;
+
+impl Slowest {
+    /// Takes one transfer.
+    pub fn add(&mut self, point: &TransferPoint) {
+        if point.outcome.is_ok() {
+            let download = point.part.is_some_and(|part| part != PartName::Check);
+            let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
+            if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
+                keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
+            }
+        } else if is_charged(point.outcome) && !point.flags.contains(Flag::VantageSuspect) {
+            keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
+        }
+    }
+
+    /// The failures, then the slow ones; both get half of the room that the other leaves.
+    fn rows(&self) -> impl Iterator<Item = &Single> {
+        let failed = self.failed.len().min((MOST - self.slow.len()).max(MOST / 2));
+        self.failed[..failed].iter().chain(self.slow.iter().take(MOST - failed))
+    }
+
+    /// The text, its last newline included; empty when there are none. A link stands on a line of its own, and whole.
+    #[must_use]
+    pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
+        let rows: Vec<&Single> = self.rows().collect();
+        if rows.is_empty() {
+            return String::new();
+        }
+        let entries: Vec<_> = rows.iter().map(|row| row.entries()).collect();
+        let mut text = String::from("slowest and failed transfers\n");
+        let layout = choose(&entries, &LAYOUTS, look);
+        let table = layout.map(|layout| draw(&entries, layout, look));
+        let mut lines = table.iter().flat_map(|table| table.lines());
+        if let Some(header) = lines.next() {
+            text += &format!("{}\n", header.trim_end());
+        }
+        for row in rows {
+            text += &lines.next().map_or_else(|| row.paragraph(look), |line| line.trim_end().to_owned());
+            text.push('\n');
+            text += &row.whereabouts(look, trace_url);
+        }
+        text
+    }
+
+    /// The same as objects, in the units of the schema.
+    #[must_use]
+    pub fn json(&self, trace_url: Option<&TraceUrl>) -> Vec<Value> {
+        self.rows().map(|row| row.json(trace_url)).collect()
+    }
+}
+
+/// Takes one in where it is worse than what is there of its node. Whatever falls out of the first ones can only come back
+/// by a worse one of the same node, so no more than these are needed.
+fn keep(kept: &mut Vec<Single>, new: Single) {
+    let rank = |single: &Single| match single.what {
+        What::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
+        What::Failed(_) => Reverse((single.at.as_nanosecond(), single.at)),
+    };
+    let same = kept.iter().position(|single| single.node == new.node);
+    let bar = same.map(|old| &kept[old]).or_else(|| kept.get(MOST - 1));
+    if bar.is_some_and(|bar| rank(bar) <= rank(&new)) {
+        return;
+    }
+    if let Some(old) = same {
+        kept.remove(old);
+    }
+    kept.push(new);
+    kept.sort_by_key(rank);
+    kept.truncate(MOST);
+}
+
+impl Single {
+    fn new(point: &TransferPoint, what: What) -> Self {
+        Self {
+            at: point.at,
+            vantage: point.vantage.clone(),
+            node: point.node.clone(),
+            probe: point.probe.clone(),
+            part: point.part,
+            what,
+            trace_id: point.trace_id,
+            request_id: point.request_id,
+        }
+    }
+
+    fn time(&self) -> String {
+        self.at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// `probe/part`
+    fn asked(&self) -> String {
+        format!("{}/{}", self.probe.as_deref().unwrap_or(NONE), self.part.map_or(NONE, PartName::label))
+    }
+
+    fn said(&self) -> (String, Ink) {
+        match self.what {
+            What::Slow(ttfb) => (format!("TTFB {ttfb}"), Ink::Doubtful),
+            What::Failed(outcome) => (outcome.to_string(), Ink::Bad),
+        }
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let (said, ink) = self.said();
+        let plain = |text: &str| Entry::new(text, None);
+        let (time, asked) = (self.time(), self.asked());
+        vec![plain(&time), plain(&self.vantage), plain(&self.node), plain(&asked), Entry::new(said, Some(ink))]
+    }
+
+    fn paragraph(&self, look: Look) -> String {
+        let (said, ink) = self.said();
+        let pieces = [self.time(), self.node.to_string(), self.asked(), ink.on(&said, look.colour)];
+        flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width)
+    }
+
+    /// Where it is found: the link, or what to look for.
+    fn whereabouts(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
+        if let (Some(url), Some(id)) = (trace_url, self.trace_id) {
+            return format!("  {}\n", url.of(&id.to_string()));
+        }
+        let ids = [("trace", self.trace_id), ("x-request-id", self.request_id)];
+        let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", id?))).collect();
+        if ids.is_empty() {
+            return String::new();
+        }
+        flow(ids.iter().map(String::as_str), SEPARATOR, ("  ", "  "), look.width) + "\n"
+    }
+
+    fn json(&self, trace_url: Option<&TraceUrl>) -> Value {
+        let mut object = Map::new();
+        let mut put = |name: &str, value: Value| drop(object.insert(name.to_owned(), value));
+        put("time", self.at.to_string().into());
+        put(schema::VANTAGE.0, (*self.vantage).into());
+        put(schema::NODE.0, (*self.node).into());
+        put(schema::PROBE.0, self.probe.as_deref().unwrap_or(NONE).into());
+        put(schema::PART.0, self.part.map_or(NONE, PartName::label).into());
+        match self.what {
+            What::Slow(ttfb) => put(schema::TTFB.name, ttfb.0.into()),
+            What::Failed(outcome) => put(schema::OUTCOME.0, outcome.label().into()),
+        }
+        for (field, id) in [(schema::TRACE_ID, self.trace_id), (schema::REQUEST_ID, self.request_id)] {
+            if let Some(id) = id {
+                put(field.name, id.to_string().into());
+            }
+        }
+        if let (Some(url), Some(id)) = (trace_url, self.trace_id) {
+            put("trace_url", url.of(&id.to_string()).into());
+        }
+        json!(object)
+    }
+}
+
+const WHEN: Column = Column::words("when (UTC)", 0);
+const FROM: Column = Column::words("from", 1);
+const NODE: Column = Column::words("node", 2);
+const ASKED: Column = Column::words("probe/part", 3);
+const SAID: Column = Column::words("what", 4);
+
+/// The roomiest first.
+const LAYOUTS: [Layout; 3] = [
+    Layout { padding: 1, columns: &[WHEN, FROM, NODE, ASKED, SAID] },
+    Layout { padding: 0, columns: &[WHEN, FROM, NODE, ASKED, SAID] },
+    Layout { padding: 0, columns: &[WHEN, NODE, ASKED, SAID] },
+];

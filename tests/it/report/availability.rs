@@ -1,0 +1,234 @@
+//! The table of node states: exact texts, one round and many.
+
+use std::time::Duration;
+
+use bandprobe::{
+    model::{
+        availability::{Answer, Checked, Report, Said, State, Verdict},
+        target::{Listing, Origin, Profile, Vantage},
+        units::Micros,
+    },
+    record::{availability::node_point, line, point::Point, schema::node as schema},
+    report::{
+        availability::{Availability, MAX_NODES, render},
+        node_point::NodePoint,
+        scan::{Found, Line, read},
+        table::Look,
+    },
+};
+use jiff::SignedDuration;
+
+use crate::record::samples::at;
+
+/// What a round says of a node.
+pub(super) struct Round {
+    pub(super) node: &'static str,
+    pub(super) role: &'static str,
+    pub(super) state: State,
+    pub(super) reason: &'static str,
+    /// Blocks behind and version, of those that answer.
+    pub(super) says: Option<(i64, &'static str)>,
+}
+
+const OK: &str = "nothing wrong";
+
+/// A fleet with one of each.
+pub(super) const FLEET: [Round; 6] = [
+    Round { node: "fra1.example.org", role: "distributor", state: State::Ok, reason: OK, says: Some((0, "2.1.2")) },
+    Round {
+        node: "syd1.example.org",
+        role: "distributor",
+        state: State::Degraded,
+        reason: "412 blocks behind the other nodes: its query node lags",
+        says: Some((412, "2.1.2")),
+    },
+    Round {
+        node: "lab.example.org",
+        role: "distributor",
+        state: State::Misconfigured,
+        reason: "nodeEnv is development: it serves slowly",
+        says: Some((-1, "2.1.0")),
+    },
+    Round {
+        node: "gone.example.org",
+        role: "storage",
+        state: State::Dead,
+        reason: "connect_refused: nobody listens",
+        says: None,
+    },
+    Round {
+        node: "1:7-3",
+        role: "distributor",
+        state: State::Blocked,
+        reason: "its endpoint is at a private address",
+        says: None,
+    },
+    Round { node: "nyc1.example.org", role: "storage", state: State::Ok, reason: OK, says: Some((2, "4.5.0")) },
+];
+
+/// The point of a round, so many minutes after the first; in a minute that is `lost` the vantage is down.
+pub(super) fn point(round: &Round, minute: i64, state: State) -> Point {
+    let mut point = Point::new(&schema::MEASUREMENT, at(0) + SignedDuration::from_mins(minute));
+    for (tag, value) in
+        [(schema::VANTAGE, "here"), (schema::NODE, round.node), (schema::REGION, "none"), (schema::ROLE, round.role)]
+    {
+        point.tag(tag, value);
+    }
+    let reason = if state == round.state { round.reason } else { "as the test wants" };
+    point.integer(schema::STATE_CODE, Some(state.code()));
+    point.text(schema::STATE, Some(state.label()));
+    point.text(schema::REASON, Some(reason));
+    let up = !matches!(state, State::Dead | State::Blocked);
+    point.integer(schema::UP, (state != State::Unknown).then_some(u64::from(up)));
+    if let Some((behind, version)) = round.says.filter(|_| up && state != State::Unknown) {
+        point.integer(schema::LATENCY, Some(48_211));
+        point.signed(schema::BLOCKS_BEHIND, Some(behind));
+        point.integer(schema::UPTIME, Some(270_000));
+        point.text(schema::VERSION, Some(version));
+    }
+    point
+}
+
+/// Four rounds: in the second one the first node is dead, in the third the vantage is down.
+pub(super) fn rounds() -> Vec<Point> {
+    let each = |minute: i64, state: &dyn Fn(&Round) -> State| {
+        FLEET.iter().map(|round| point(round, minute, state(round))).collect::<Vec<_>>()
+    };
+    let second = |round: &Round| if round.node == FLEET[0].node { State::Dead } else { round.state };
+    let third = |round: &Round| if round.state == State::Blocked { round.state } else { State::Unknown };
+    [each(0, &|round| round.state), each(5, &second), each(10, &third), each(15, &|round| round.state)].concat()
+}
+
+fn of(points: &[Point]) -> Availability {
+    let mut availability = Availability::default();
+    points.iter().for_each(|point| availability.add(&NodePoint::from_point(point).unwrap()));
+    availability
+}
+
+fn one_round() -> Availability {
+    of(&FLEET.iter().map(|round| point(round, 0, round.state)).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_states_of_a_fleet_have_an_exact_table() {
+    for (name, availability, width, expected) in [
+        ("one round", one_round(), None, include_str!("../../data/report/states.txt")),
+        ("one round, 80", one_round(), Some(80), include_str!("../../data/report/states-80.txt")),
+        ("one round, 40", one_round(), Some(40), include_str!("../../data/report/states-40.txt")),
+        ("rounds", of(&rounds()), None, include_str!("../../data/report/states-rounds.txt")),
+        ("rounds, 40", of(&rounds()), Some(40), include_str!("../../data/report/states-rounds-40.txt")),
+    ] {
+        let text = render(&availability, Look { width, colour: false });
+        assert_eq!(text, expected, "{name}:\n{text}");
+    }
+    assert_eq!(render(&Availability::default(), Look::default()), "");
+}
+
+#[test]
+fn however_wide_the_terminal_no_line_is_wider_and_no_reason_is_lost() {
+    for availability in [one_round(), of(&rounds())] {
+        for width in 20..200 {
+            let text = render(&availability, Look { width: Some(width), colour: false });
+            let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+            assert!(widest <= usize::from(width), "{width}: {widest}\n{text}");
+            let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for round in FLEET.iter().filter(|round| round.state != State::Ok) {
+                assert!(words.contains(round.reason), "{width}: {}\n{text}", round.reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn rounds_in_which_the_vantage_was_down_are_left_out() {
+    let availability = of(&rounds());
+    let standing =
+        |node: &str| availability.standings().into_iter().find(|one| &*one.last.node == node).unwrap().clone();
+    let fra1 = standing("fra1.example.org");
+    assert_eq!((fra1.rounds.all, fra1.rounds.judged, fra1.rounds.up), (4, 3, 2));
+    assert_eq!((fra1.last.state, fra1.worst, fra1.rounds.up_share()), (State::Ok, State::Dead, Some(2.0 / 3.0)));
+    let gone = standing("gone.example.org");
+    assert_eq!((gone.rounds.up_share(), gone.rounds.unknown()), (Some(0.0), 1));
+    let backwards: Vec<_> = rounds().into_iter().rev().collect();
+    assert_eq!(of(&backwards).json(), availability.json(), "in whichever order they come");
+}
+
+#[test]
+fn json_says_the_same() {
+    let object = of(&rounds()).json().into_iter().find(|one| one["node"] == "fra1.example.org").unwrap();
+    let expected = serde_json::json!({
+        "time": "2026-11-22T10:15:00.123456789Z", "vantage": "here", "node": "fra1.example.org", "role": "distributor",
+        "state": "ok", "reason": OK, "up": 1, "latency_us": 48_211, "blocks_behind": 0, "uptime_s": 270_000,
+        "version": "2.1.2", "worst_state": "dead", "rounds": 3, "rounds_unknown": 1, "up_share": 2.0 / 3.0,
+    });
+    assert_eq!(object, expected);
+}
+
+#[test]
+fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
+    for round in FLEET {
+        let point = point(&round, 0, round.state);
+        let mut text = String::new();
+        line::encode(&point, &mut text);
+        let Line::Found(Found::Node(found)) = read(text.as_bytes()) else { panic!("{text}") };
+        assert_eq!(Some(*found), NodePoint::from_point(&point));
+        for (from, to) in [
+            (format!("state_code={}i", round.state.code()), "state_code=6i"),
+            (format!("state_code={}i,", round.state.code()), ""),
+            ("up=".to_owned(), "up=7i,x="),
+            (",role=".to_owned(), ",x="),
+        ] {
+            let strange = text.replace(&from, to);
+            assert_eq!(read(strange.as_bytes()), Line::Damaged, "{strange}");
+        }
+    }
+}
+
+/// What the status probe writes is what is read here.
+#[test]
+fn the_point_of_a_round_is_read_whole() {
+    let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
+    let report = Report { version: Some("2.1.2".into()), uptime_s: Some(90), ..Report::default() };
+    let answer =
+        Answer { at: at(0), latency: Some(Micros(48_211)), status: Some(200), said: Said::Report(Box::new(report)) };
+    let verdict = Verdict {
+        state: State::Degraded,
+        reason: "41 blocks behind".into(),
+        up: Some(true),
+        blocks_behind: Some(41),
+        head_behind: Some(0),
+    };
+    let checked = Checked {
+        node: "fra1".into(),
+        listing: Listing::bare(Origin::Joystream, Profile::Colossus),
+        at: at(0),
+        answer: Some(answer),
+        verdict,
+        restarted: Some(false),
+    };
+    let expected = NodePoint {
+        at: at(0),
+        vantage: "here".into(),
+        node: "fra1".into(),
+        role: "storage".into(),
+        state: State::Degraded,
+        reason: "41 blocks behind".into(),
+        up: Some(true),
+        latency: Some(Micros(48_211)),
+        blocks_behind: Some(41),
+        uptime: Some(Duration::from_secs(90)),
+        version: Some("2.1.2".into()),
+    };
+    assert_eq!(NodePoint::from_point(&node_point(&vantage, &checked)), Some(expected));
+}
+
+#[test]
+fn nodes_beyond_the_limit_are_counted() {
+    let mut availability = Availability::default();
+    let mut point = NodePoint::from_point(&point(&FLEET[0], 0, State::Ok)).unwrap();
+    for n in 0..=MAX_NODES {
+        point.node = n.to_string().into();
+        availability.add(&point);
+    }
+    assert_eq!((availability.standings().len(), availability.dropped()), (MAX_NODES, 1));
+}

@@ -1,0 +1,77 @@
+//! `report` says the same of a database as of the archive that it was filled from.
+
+use bandprobe::{
+    archive::log::Writer,
+    config::InfluxDb,
+    model::outcome::Outcome,
+    record::{line, transfer::transfer},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{availability::rounds, day};
+use crate::{
+    influxd::{self, old},
+    process::{World, bandprobe, sound},
+    record::samples::{at, failed, image},
+};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+#[test]
+fn the_database_says_what_the_archive_says() {
+    // 2.x, and 1.8, which answers by the same language from another program.
+    let databases = [influxd::shared().map(influxd::Influxd::bucket), old::shared().map(influxd::Influxd::database)];
+    databases.into_iter().flatten().for_each(|database| says_the_same(&database));
+}
+
+fn says_the_same(database: &InfluxDb) {
+    let world = World::new(vec![sound("a")]);
+    let more = "[report]\ntrace-url = 'https://apm.example/trace/{trace_id}'";
+    let config = world.config("config.toml", Some(database), more);
+    let config = config.to_str().unwrap();
+    let mut writer = Writer::open(&world.archive()).unwrap();
+    let (lines, count) = lines(Timestamp::now() - SignedDuration::from_mins(50));
+    writer.append(Timestamp::now(), lines.as_bytes(), count).unwrap();
+    writer.seal().unwrap();
+    drop(writer);
+    let flushed = bandprobe(&["spool", "flush", "-c", config]);
+    assert_eq!(flushed.code, Some(0), "{}", flushed.stderr);
+
+    let report = |more: &[&str]| {
+        let ended = bandprobe(&[&["report", "-c", config, "--since", "2h", "--format", "json"], more].concat());
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()
+    };
+    let archive = world.archive();
+    let (database, archive) = (report(&[]), report(&["--archive", archive.to_str().unwrap()]));
+    for part in ["nodes", "slowest", "states"] {
+        assert_eq!(database[part], archive[part], "{part}");
+    }
+    assert_eq!(database["states"].as_array().unwrap().len(), 6);
+    let slowest = database["slowest"].as_array().unwrap();
+    assert!(slowest.iter().any(|one| one["trace_url"] == format!("https://apm.example/trace/{TRACE}")), "{slowest:?}");
+}
+
+/// The day of transfers and the rounds of states, moved to begin at `start`.
+fn lines(start: Timestamp) -> (String, u64) {
+    let mut samples = day();
+    let mut traced = [image("fra1", 500, 950_000), failed(image("fra1", 501, 1), Outcome::Http5xx)];
+    traced.iter_mut().for_each(|sample| sample.trail.trace_id = Some(TRACE.into()));
+    samples.extend(traced);
+    let moved = |time: Timestamp| start + time.duration_since(at(0));
+    let mut text = String::new();
+    let rounds = rounds();
+    let count = (samples.len() + rounds.len()).try_into().unwrap();
+    for mut sample in samples {
+        sample.at = moved(sample.at);
+        line::encode(&transfer(&sample), &mut text);
+    }
+    for point in rounds {
+        let mut one = String::new();
+        line::encode(&point, &mut one);
+        let (body, _) = one.trim_end().rsplit_once(' ').unwrap();
+        text += &format!("{body} {}\n", line::nanoseconds(moved(point.time())));
+    }
+    (text, count)
+}
