@@ -112,7 +112,7 @@ fn end(
     if round.skipped > 0 {
         let skipped = round.skipped;
         complain(&format!(
-            "{skipped} runs skipped: the day's byte budgets ([limits]) are spent, or the node limits us"
+            "{skipped} runs skipped: the day's budgets ([limits]) are spent, or the node limits us"
         ));
     }
     complain(&farewell(config, stopped));
