@@ -8,14 +8,15 @@ use std::{
 use crate::{
     config::Config,
     model::{
-        probe::Probe,
+        availability::State,
+        probe::{Probe, StatusProbe},
         sample::Sample,
         target::{Node, Targets},
     },
-    record::{json, point::Point},
-    report::{Analysis, transfer_point::TransferPoint},
+    record::{availability::node_point, json, point::Point},
+    report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
     worker::{
-        OnRecorded,
+        OnRecorded, availability,
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
         rounds::{self, Round},
@@ -32,6 +33,9 @@ use super::{
 struct Yield {
     analysis: Analysis,
     failed: u64,
+    /// Nodes whose state was judged, and those of them that are dead.
+    states: usize,
+    dead: u64,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
 }
@@ -60,7 +64,6 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let results = Arc::new(Mutex::new(Yield::default()));
-    let listed = |names: &[String], name: &str| names.is_empty() || names.iter().any(|listed| listed == name);
     let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
     let nodes = targets.nodes.iter().map(|node| &**node);
     let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
@@ -71,13 +74,24 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         on_recorded(args.json, results.clone(), progress.clone()),
         input::reread(&args.config),
     )?;
-    let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
     let mut interrupted = false;
-    let interrupt = async {
-        signals.next().await;
-        interrupted = true;
+    // First of all: what fails afterwards is to be judged by it.
+    let states = tokio::select! {
+        states = states(&pipeline, &config, &targets, args) => states,
+        () = signals.next() => {
+            interrupted = true;
+            Vec::new()
+        }
     };
-    let round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
+    let mut round = Round::default();
+    if !interrupted {
+        let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
+        let interrupt = async {
+            signals.next().await;
+            interrupted = true;
+        };
+        round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
+    }
     let hurry = async {
         match interrupted {
             true => signals.again().await,
@@ -90,8 +104,42 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let stopped = pipeline.stop(PATIENCE, hurry).await;
     progress.end();
 
-    let results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
+    results.add_states(&states, args.json);
     end(args, &config, results, round, &stopped, interrupted)
+}
+
+/// One status round over the nodes that are wanted, if its probe is.
+async fn states(pipeline: &Pipeline, config: &Config, targets: &Targets, args: &Once) -> Vec<Point> {
+    let is_wanted = |probe: &&StatusProbe| listed(&args.probe, &probe.name);
+    let Some(probe) = config.status.as_ref().filter(is_wanted) else { return Vec::new() };
+    let mut targets = targets.clone();
+    targets.nodes.retain(|node| listed(&args.node, &node.id));
+    targets.blocked.retain(|blocked| listed(&args.node, &blocked.id));
+    let checked = availability::round(pipeline, &targets, probe).await;
+    checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
+}
+
+fn listed(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|listed| listed == name)
+}
+
+impl Yield {
+    /// Takes the states of the nodes; they are in the archive by now.
+    fn add_states(&mut self, states: &[Point], json: bool) {
+        for point in states {
+            if let Some(point) = NodePoint::from_point(point) {
+                self.dead += u64::from(point.state == State::Dead);
+                self.analysis.add_node(&point);
+            }
+            if json && self.broken.is_none() {
+                let mut line = String::new();
+                json::encode(point, &mut line);
+                self.broken = print_data(line.as_bytes()).err();
+            }
+        }
+        self.states = states.len();
+    }
 }
 
 /// Tells what came of the round, and how that exits.
@@ -111,16 +159,14 @@ fn end(
     }
     if round.skipped > 0 {
         let skipped = round.skipped;
-        complain(&format!(
-            "{skipped} runs skipped: the day's budgets ([limits]) are spent, or the node limits us"
-        ));
+        complain(&format!("{skipped} runs skipped: the day's budgets ([limits]) are spent, or the node limits us"));
     }
     complain(&farewell(config, stopped));
-    if round == Round::default() {
+    if round == Round::default() && results.states == 0 && !interrupted {
         complain("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);
     }
-    let incomplete = results.failed > 0 || round.skipped > 0 || interrupted;
+    let incomplete = results.failed > 0 || results.dead > 0 || round.skipped > 0 || interrupted;
     Ok(match (stopped.lost, args.strict && incomplete) {
         (1.., _) => Exit::Failed,
         (0, true) => Exit::ProbeFailed,
@@ -155,8 +201,10 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
 
 /// A node or probe that is named but not configured.
 fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
-    let nodes: Vec<&str> = targets.nodes.iter().map(|node| &*node.id).collect();
-    let probes: Vec<&str> = config.probes.iter().map(|probe| &*probe.name).collect();
+    let blocked = targets.blocked.iter().map(|blocked| &*blocked.id);
+    let nodes: Vec<&str> = targets.nodes.iter().map(|node| &*node.id).chain(blocked).collect();
+    let probes = config.probes.iter().map(|probe| &*probe.name);
+    let probes: Vec<&str> = probes.chain(config.status.as_ref().map(|probe| &*probe.name)).collect();
     let find = |what: &str, given: &[String], known: &[&str]| {
         let name = given.iter().find(|name| !known.contains(&name.as_str()))?;
         Some(format!("no {what} `{name}` in {}: there are {}", args.config.display(), known.join(", ")))

@@ -32,24 +32,19 @@ use crate::{
 
 use super::pipeline::Pipeline;
 
-/// Makes rounds over whatever targets there are at the time, until `stop`.
-pub async fn run(
-    pipeline: &Pipeline,
-    probe: &StatusProbe,
-    targets: watch::Receiver<Arc<Targets>>,
-    stop: impl Future<Output = ()>,
-) {
+/// Makes rounds over whatever targets there are at the time. The first one comes as soon as there are any; never returns.
+pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
+    if targets.wait_for(|targets| !targets.nodes.is_empty() || !targets.blocked.is_empty()).await.is_err() {
+        // Nobody is left who could name one.
+        std::future::pending().await
+    }
     let mut known = HashMap::new();
-    let rounds = at_slots(probe.every, async || {
+    at_slots(probe.every, async || {
         let now = targets.borrow().clone();
         let round = round(pipeline, &now, probe).await;
         tell_changes(&mut known, &round);
-    });
-    tokio::select! {
-        biased;
-        () = stop => {}
-        () = rounds => {}
-    }
+    })
+    .await;
 }
 
 /// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded. Returns what it found, the

@@ -23,7 +23,7 @@ use crate::{
 };
 
 use self::runs::Runs;
-use super::pipeline::Pipeline;
+use super::{availability, pipeline::Pipeline};
 
 mod once;
 mod runs;
@@ -48,8 +48,21 @@ struct Rounds<'a> {
     start: Instant,
 }
 
-/// Makes runs on the schedule until `stop`. Runs under way then are cut off, which is no result.
+/// Makes runs and status rounds on the schedule until `stop`. Those under way then are cut off, which is no result.
 pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
+    let states = async {
+        match &config.status {
+            Some(probe) => availability::run(pipeline, probe, pipeline.targets()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = runs(pipeline, config, stop) => {}
+        () = states => {}
+    }
+}
+
+async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
     let mut targets = pipeline.targets();
     let mut rounds = Rounds::new(pipeline, config);
     rounds.follow(&targets.borrow_and_update().clone());

@@ -29,6 +29,7 @@ use tokio::runtime::{Builder, Runtime};
 
 mod config;
 mod demo;
+mod fleet;
 mod manual;
 mod probe;
 pub(crate) mod request;

@@ -238,7 +238,10 @@ async fn rounds_are_made_over_the_targets_of_the_time_until_told_to_stop() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    availability::run(&pipeline, &often, targets, watched).await;
+    tokio::select! {
+        () = availability::run(&pipeline, &often, targets) => {}
+        () = watched => {}
+    }
     let points = lines(pipeline, &dir, "bandprobe_node").await;
     let turn = points.partition_point(|point| point.starts_with("node=first,"));
     assert!(points[turn..].iter().all(|point| point.starts_with("node=second,")), "{points:?}");

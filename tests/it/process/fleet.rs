@@ -1,0 +1,188 @@
+//! A whole fake world of Joystream's, found through its registry: every planted fault is reported as what it is, the sound
+//! nodes are left in peace, and nobody is contacted who must not be.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use bandprobe::{
+    config::Dialect,
+    demo::world::{Member, Planted, World, WorldPlan},
+};
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{Ended, bandprobe, objects};
+
+/// A running world, and a config that knows its registry alone.
+struct Registered {
+    world: World,
+    dir: TempDir,
+    _runtime: Runtime,
+}
+
+impl Registered {
+    fn new(dialect: Dialect) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let world = runtime.block_on(World::start(&WorldPlan::new(dialect))).unwrap();
+        let registered = Self { world, dir: TempDir::new().unwrap(), _runtime: runtime };
+        fs::write(registered.config(), registered.text()).unwrap();
+        registered
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("fleet.toml")
+    }
+
+    fn text(&self) -> String {
+        format!(
+            r#"
+[vantage]
+id = "here"
+latitude = 50.11
+longitude = 8.68
+
+[schedule]
+probes = ["image", "video", "status"]
+
+[limits]
+bytes-per-day = "1 TB"
+bytes-per-node-per-day = "1 TB"
+
+[deadline]
+headers = "2s"
+
+[network]
+allow-private = ["127.0.0.1/32"]
+contact = "https://probes.example.net/"
+
+[[source]]
+kind = "joystream"
+url = "{}"
+exclude = ["{}"]
+"#,
+            self.world.registry(),
+            "nobody.example.org"
+        )
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        bandprobe(&[args, &["-c", self.config().to_str().unwrap()]].concat())
+    }
+
+    /// The members by what is planted in them, storage nodes left out.
+    fn planted(&self, planted: Planted) -> Vec<&Member> {
+        self.world.members().iter().filter(|member| !member.is_storage && member.planted == planted).collect()
+    }
+}
+
+/// The tag of a member: all stand on one address, so the port tells them apart.
+fn tag(member: &Member) -> String {
+    let endpoint: url::Url = member.endpoint.as_deref().unwrap().parse().unwrap();
+    format!("{}:{}", endpoint.host_str().unwrap(), endpoint.port().unwrap())
+}
+
+fn text<'a>(object: &'a Map<String, Value>, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn targets_lists_who_is_to_be_asked_in_every_dialect() {
+    for dialect in Dialect::ALL {
+        let registered = Registered::new(dialect);
+        let ended = registered.run(&["targets", "--json"]);
+        assert_eq!(ended.code, Some(0), "{dialect:?}: {ended:?}");
+        let listed = objects(&ended.stdout);
+        let of: BTreeMap<&str, &Map<String, Value>> = listed.iter().map(|one| (text(one, "node"), one)).collect();
+        for member in registered.world.members() {
+            let Some(_) = &member.endpoint else { continue };
+            let tag = tag(member);
+            match (member.planted, of.get(tag.as_str())) {
+                (Planted::Invited, found) => assert!(found.is_none(), "{dialect:?}: only active operators are listed"),
+                (_, None) => panic!("{dialect:?}: {} ({tag}) is missing: {listed:?}", member.name),
+                (Planted::PrivateAddress, Some(found)) => {
+                    let told = (text(found, "state"), text(found, "reason").contains("loopback"));
+                    assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
+                }
+                (planted, Some(found)) => {
+                    assert_eq!(text(found, "state"), "ok", "{dialect:?} {}", member.name);
+                    let assets = found["assets"].as_array().unwrap();
+                    let serves = !member.is_storage && planted != Planted::SwitchedOff;
+                    let kinds =
+                        ["image", "video"].map(|kind| assets.iter().filter(|asset| asset["kind"] == kind).count());
+                    assert_eq!(kinds.map(|count| count > 0), [serves, serves], "{dialect:?} {}", member.name);
+                    assert_eq!(found.contains_key("distance_km"), true, "{dialect:?} {}", member.name);
+                    let fixed =
+                        assets.iter().filter(|asset| ["1343", "552149"].contains(&asset["id"].as_str().unwrap()));
+                    for asset in fixed.inspect(|_| {}) {
+                        assert!(asset["size"].is_u64() && asset["hash"].is_string(), "{dialect:?}: {asset}");
+                    }
+                }
+            }
+        }
+        let two_buckets = registered.world.member("paris").unwrap();
+        let operators = of[tag(two_buckets).as_str()]["operators"].as_array().unwrap();
+        assert_eq!(operators.len(), 2, "{dialect:?}: one endpoint is one node: {operators:?}");
+        assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
+        assert!(!registered.dir.path().join("bandprobe-data").exists(), "looking leaves nothing behind");
+    }
+}
+
+#[test]
+fn one_round_reports_every_planted_fault_and_nothing_else() {
+    for dialect in Dialect::ALL {
+        let registered = Registered::new(dialect);
+        let ended = registered.run(&["once", "--json"]);
+        assert_eq!(ended.code, Some(0), "{dialect:?}: {ended:?}");
+        let points = objects(&ended.stdout);
+        for member in registered.world.members().iter().filter(|member| member.endpoint.is_some()) {
+            let tag = tag(member);
+            let of = |measurement: &str| -> Vec<&Map<String, Value>> {
+                points
+                    .iter()
+                    .filter(|one| text(one, "measurement") == measurement && text(one, "node") == tag)
+                    .collect()
+            };
+            let (states, transfers) = (of("bandprobe_node"), of("bandprobe_transfer"));
+            let outcomes: Vec<_> = transfers.iter().map(|one| text(one, "outcome")).collect();
+            let told = states.first().map_or(("", ""), |one| (text(one, "state"), text(one, "reason")));
+            let at = format!("{dialect:?} {}: {told:?} {outcomes:?}", member.name);
+            assert_eq!(states.len(), usize::from(member.planted != Planted::Invited), "{at}");
+            let (state, reason) = match member.planted {
+                Planted::Behind => ("degraded", "250 blocks behind"),
+                Planted::Development => ("misconfigured", "development"),
+                Planted::OtherChain => ("misconfigured", "chain"),
+                Planted::Dead => ("dead", "refused"),
+                Planted::PrivateAddress => ("blocked", "loopback"),
+                Planted::Invited => ("", ""),
+                _ => ("ok", ""),
+            };
+            assert!(told.0 == state && told.1.contains(reason), "{at}");
+            let all = |wanted: &str| !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == wanted);
+            match member.planted {
+                _ if member.is_storage => assert!(outcomes.is_empty(), "{at}"),
+                Planted::SwitchedOff | Planted::PrivateAddress | Planted::Invited => {
+                    assert!(outcomes.is_empty(), "{at}")
+                }
+                Planted::Dead => assert!(all("connect_refused"), "{at}"),
+                Planted::Mute => assert!(all("headers_timeout"), "{at}"),
+                Planted::Corrupt => assert!(outcomes.contains(&"wrong_hash"), "{at}"),
+                _ => assert!(all("ok"), "{at}"),
+            }
+            let states = transfers.iter().filter(|one| text(one, "part") != "check").map(|one| text(one, "cache"));
+            assert!(
+                states.into_iter().all(|cache| cache == "hit" || all("connect_refused") || all("headers_timeout")),
+                "{at}"
+            );
+        }
+        assert_eq!(registered.world.fetches(), [].into(), "{dialect:?}: a plan for hits makes no node fetch anything");
+        assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
+        for member in registered.planted(Planted::Nothing) {
+            for seen in member.seen() {
+                let sampled = seen.traceparent.as_deref().is_some_and(|parent| parent.ends_with("-01"));
+                let agent = seen.user_agent.as_deref().unwrap_or_default();
+                let named = agent.starts_with("bandprobe/") && agent.ends_with("(+https://probes.example.net/)");
+                assert!(sampled && named && seen.request_id.is_some(), "{dialect:?}: {seen:?}");
+            }
+        }
+    }
+}
