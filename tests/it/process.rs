@@ -34,6 +34,7 @@ mod manual;
 mod probe;
 pub(crate) mod request;
 mod serve;
+mod served_fleet;
 pub(crate) mod spool;
 mod targets;
 

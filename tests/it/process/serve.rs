@@ -19,7 +19,7 @@ fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
 }
 
 /// The lines of a text that are commands of ours, to be run elsewhere: they call us as we were called.
-fn commands(said: &str) -> Vec<Vec<&str>> {
+pub(super) fn commands(said: &str) -> Vec<Vec<&str>> {
     let us = concat!("  ", env!("CARGO_BIN_EXE_bandprobe"), " ");
     let lines = said.lines().filter_map(|line| line.strip_prefix(us));
     lines.map(|line| line.split_whitespace().collect()).collect()
