@@ -5,6 +5,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use url::Url;
 
 use crate::model::{
@@ -62,8 +63,8 @@ pub struct Limits {
 /// How connections are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Lets discovered endpoints be in private, loopback or link-local ranges: for labs.
-    pub allow_private: bool,
+    /// Lets discovered endpoints be where strangers may not lead us: for labs.
+    pub allow_private: AllowPrivate,
     /// Who looks names up.
     pub resolver: Resolver,
     /// Which HTTP version is asked for.
@@ -74,6 +75,19 @@ pub struct Network {
     pub extra_ca: Option<Arc<str>>,
     /// Appended to the user agent, so that an operator can reach whoever probes: a URL or mail address.
     pub contact: Option<String>,
+}
+
+/// From which of the networks that strangers may not lead us into the address guard is lifted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AllowPrivate {
+    /// It stands before all of them.
+    #[default]
+    Nowhere,
+    /// It is lifted, as it is for ports.
+    Everywhere,
+    /// It is lifted for the addresses in these alone, as they are written: a mapped or embedded IPv4 address is not in an
+    /// IPv4 network.
+    In(Vec<IpNet>),
 }
 
 /// Who looks names up.

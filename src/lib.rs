@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod deliver;
 pub mod demo;
+pub mod discover;
 pub mod measure;
 pub mod model;
 pub mod net;

@@ -18,6 +18,7 @@ pub mod failure;
 pub mod fetch;
 pub mod guard;
 pub mod http;
+pub mod identity;
 pub mod meter;
 pub mod resolve;
 pub mod tcp_info;

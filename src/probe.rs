@@ -17,7 +17,7 @@ pub mod errand;
 mod exchange;
 mod facts;
 pub mod gate;
-pub mod identity;
+pub use crate::net::identity;
 pub mod run;
 pub mod status;
 pub mod suspicion;

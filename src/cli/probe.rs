@@ -6,7 +6,7 @@ use anyhow::Context;
 use url::Position;
 
 use crate::{
-    config::{FamilyChoice, Limits, Network, Resolver},
+    config::{AllowPrivate, FamilyChoice, Limits, Network, Resolver},
     model::{
         probe::{Deadlines, Extent, PartName, Weight},
         sample::{CacheState, Sample},
@@ -36,7 +36,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         }
     };
     let network = Network {
-        allow_private: true,
+        allow_private: AllowPrivate::Everywhere,
         resolver: Resolver::System,
         http: args.http.into(),
         family: FamilyChoice::Any,

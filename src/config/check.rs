@@ -97,28 +97,18 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let vantage = settings::vantage(root.section("vantage"));
     let limits = settings::limits(root.section("limits"));
     let network = settings::network(root.section("network"), input);
-    let nodes = source::sources(&root);
+    let sources = source::sources(&root);
     let deadlines = deadlines(&root, Deadlines::default());
-    let (probes, status) = schedule::probes(document, root.section("schedule"), input, deadlines, &nodes);
+    let (probes, status) = schedule::probes(document, root.section("schedule"), input, deadlines, &sources);
     let influxdb = database::influxdb(&root, input);
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
-    fit::check(document, &probes, &nodes, network.http);
-    fit::check_status(document, status.as_ref(), &nodes);
+    fit::check(document, &probes, &sources, network.http);
+    fit::check_status(document, status.as_ref(), &sources);
     root.done();
-    let nodes = nodes.nodes.into_iter().map(|placed| placed.node).collect();
-    Some(Config {
-        vantage: vantage?,
-        probes,
-        status,
-        limits,
-        network,
-        nodes,
-        registries: vec![],
-        influxdb,
-        window,
-        archive,
-    })
+    let registries = sources.registries;
+    let nodes = sources.nodes.into_iter().map(|placed| placed.node).collect();
+    Some(Config { vantage: vantage?, probes, status, limits, network, nodes, registries, influxdb, window, archive })
 }
 
 /// `deadline` of a configuration or a probe, over those that hold without it.

@@ -20,7 +20,7 @@ mod value;
 pub(super) use self::{
     environment::Environment,
     section::{Section, nearest},
-    value::Item,
+    value::{Item, Switch},
 };
 
 /// A configuration file is small; whatever is larger is another file.

@@ -70,7 +70,8 @@ impl std::str::FromStr for Endpoint {
 }
 
 /// A text that may be a URL with a password in it, fit to be shown.
-fn without_user(text: &str) -> String {
+#[must_use]
+pub fn without_user(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((before, after)) => {
             let scheme = before.split_once("://").map_or(String::new(), |(scheme, _)| format!("{scheme}://"));

@@ -7,7 +7,7 @@ use url::Url;
 use super::units::{BitRate, Bytes};
 
 pub use super::{
-    endpoint::{Endpoint, EndpointError},
+    endpoint::{Endpoint, EndpointError, without_user},
     place::{Coordinates, NotOnEarth},
 };
 
@@ -133,6 +133,12 @@ impl AssetKind {
             Self::Video => "video",
         }
     }
+}
+
+/// Is the text an object id of Joystream's: a whole number in decimal, `u64` at the most by its length?
+#[must_use]
+pub fn is_object_id(text: &str) -> bool {
+    (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Profile {

@@ -19,7 +19,7 @@ use crate::{
 use super::{
     connect::connect,
     failure::{Cause, Failure},
-    guard,
+    guard::Guard,
     meter::{Meter, Metered},
     resolve::{Resolver, preferred, source_address},
     tcp_info::Kernel,
@@ -33,7 +33,7 @@ pub struct Dialer {
     resolver: Resolver,
     tls: Tls,
     http: HttpChoice,
-    allow_private: bool,
+    guard: Guard,
 }
 
 /// Why no dialer could be made.
@@ -87,7 +87,7 @@ impl Dialer {
         let resolver =
             Resolver::new(&network.resolver, network.family).map_err(|error| DialerError::Resolver(Box::new(error)))?;
         let tls = Tls::new(network.http, network.extra_ca.as_deref())?;
-        Ok(Self { resolver, tls, http: network.http, allow_private: network.allow_private })
+        Ok(Self { resolver, tls, http: network.http, guard: Guard::new(network.allow_private.clone()) })
     }
 
     /// The one address to dial for the host of `url`. `from_stranger` puts the address guard in the way. Ends the phase
@@ -102,16 +102,15 @@ impl Dialer {
         deadline: Duration,
         timing: &mut Timing,
     ) -> Result<IpAddr, Failure> {
-        let guarded = from_stranger && !self.allow_private;
         let port = port(url);
-        if guarded && !guard::allows_port(port) {
+        if from_stranger && self.guard.refuses_port(port) {
             return Err(Cause::BlockedPort(port).during(Phase::Dns));
         }
         let host = host(url);
         let candidates = self.addresses(&host, deadline, timing).await?;
-        if guarded {
+        if from_stranger {
             // Every address, so that a name cannot mix an honest one with one of ours.
-            let refused = candidates.iter().find_map(|&address| Some((address, guard::refusal(address)?)));
+            let refused = candidates.iter().find_map(|&address| Some((address, self.guard.refuses(address)?)));
             if let Some((address, reason)) = refused {
                 return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
             }

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -29,12 +29,12 @@ type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> 
 /// One HTTP connection of either version.
 pub(super) enum Protocol {
     Http1 {
-        sender: http1::SendRequest<Empty<Bytes>>,
-        connection: Option<Box<http1::Connection<Io, Empty<Bytes>>>>,
+        sender: http1::SendRequest<Full<Bytes>>,
+        connection: Option<Box<http1::Connection<Io, Full<Bytes>>>>,
     },
     Http2 {
-        sender: http2::SendRequest<Empty<Bytes>>,
-        connection: Option<Box<http2::Connection<Io, Empty<Bytes>, Tasks>>>,
+        sender: http2::SendRequest<Full<Bytes>>,
+        connection: Option<Box<http2::Connection<Io, Full<Bytes>, Tasks>>>,
         tasks: Tasks,
     },
 }
@@ -62,7 +62,7 @@ impl Protocol {
         }
     }
 
-    pub(super) fn send(&mut self, request: Request<Empty<Bytes>>) -> Answering {
+    pub(super) fn send(&mut self, request: Request<Full<Bytes>>) -> Answering {
         match self {
             Self::Http1 { sender, .. } => Box::pin(sender.send_request(request)),
             Self::Http2 { sender, .. } => Box::pin(sender.send_request(request)),

@@ -1,24 +1,29 @@
-//! Small requests of our own, such as a database's query API: the whole answer or an error, with limits.
+//! Small requests of our own, to a database's query API or a registry: the whole answer or an error, with limits.
+//!
+//! No redirect is followed: who named the address learns that it moved.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{
-    HeaderValue, Method, StatusCode,
-    header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT},
+    HeaderValue, Method, Request, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION},
 };
+use http_body_util::Full;
 use thiserror::Error;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::{
-    config::{FamilyChoice, HttpChoice, Network, Resolver},
+    config::{AllowPrivate, FamilyChoice, HttpChoice, Network, Resolver},
     model::{probe::Deadlines, text::made_printable},
 };
 
 use super::{
     dial::{Dialer, DialerError},
     failure::Failure,
-    http::{Appetite, Connection, End},
+    http::{Answer, Appetite, Connection, End},
+    identity::{Ids, user_agent},
     meter::Meter,
     timing::Timing,
 };
@@ -27,6 +32,7 @@ use super::{
 #[derive(Clone)]
 pub struct Fetcher {
     dialer: Dialer,
+    agent: String,
 }
 
 /// Why there is no answer.
@@ -42,19 +48,27 @@ pub enum FetchError {
     #[error("the answer broke off")]
     Cut,
     /// Too long.
-    #[error("the answer is longer than {MAX_ANSWER} bytes")]
-    TooLong,
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(u64),
     /// Another status than 200.
     #[error("status {status}: {said}")]
     Status {
         /// Which one.
         status: StatusCode,
-        /// The beginning of its body.
+        /// The beginning of its body, or where it sends us.
         said: String,
     },
     /// The credentials hold a character that no header can carry.
     #[error("the credentials hold a character that cannot be sent")]
     Credentials,
+}
+
+/// What is asked besides the address.
+struct Question<'q> {
+    method: Method,
+    authorization: Option<&'q str>,
+    json: Option<Vec<u8>>,
+    most: u64,
 }
 
 impl Fetcher {
@@ -63,15 +77,22 @@ impl Fetcher {
     /// # Errors
     /// When resolver or trust store cannot be set up.
     pub fn new(extra_ca: Option<&str>) -> Result<Self, DialerError> {
-        let network = Network {
-            allow_private: true,
+        Self::over(&Network {
+            allow_private: AllowPrivate::Everywhere,
             resolver: Resolver::System,
             http: HttpChoice::Auto,
             family: FamilyChoice::Any,
             extra_ca: extra_ca.map(Into::into),
             contact: None,
-        };
-        Ok(Self { dialer: Dialer::new(&network)? })
+        })
+    }
+
+    /// Looks names up, trusts and introduces itself the way the config says.
+    ///
+    /// # Errors
+    /// When resolver or trust store cannot be set up.
+    pub fn over(network: &Network) -> Result<Self, DialerError> {
+        Ok(Self { dialer: Dialer::new(network)?, agent: user_agent(network.contact.as_deref()) })
     }
 
     /// The body of a 200 to a GET.
@@ -79,41 +100,79 @@ impl Fetcher {
     /// # Errors
     /// Anything else; no error text holds the credentials.
     pub async fn get(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        timeout(TOTAL, self.exchange(url, authorization)).await.unwrap_or(Err(FetchError::Slow(TOTAL)))
+        self.ask(url, Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER }).await
     }
 
-    async fn exchange(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
+    /// The body, of `most` bytes at the most, of a 200 to a POST of JSON.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64) -> Result<Vec<u8>, FetchError> {
+        self.ask(url, Question { method: Method::POST, authorization: None, json: Some(json), most }).await
+    }
+
+    async fn ask(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
+        timeout(TOTAL, self.exchange(url, question)).await.unwrap_or(Err(FetchError::Slow(TOTAL)))
+    }
+
+    async fn exchange(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
+        let most = question.most;
         let deadlines = Deadlines { headers: TOTAL, body: TOTAL, stall: TOTAL, ..Deadlines::default() };
         let mut timing = Timing::start(Instant::now());
         let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
         let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
         let mut connection = Connection::start(line).await?;
-        let mut request = connection.request(Method::GET, url);
-        let headers = request.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("bandprobe/", env!("CARGO_PKG_VERSION"))));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(authorization) = authorization {
-            let mut value = HeaderValue::from_str(authorization).map_err(|_| FetchError::Credentials)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+        let mut request = connection.request(question.method.clone(), url);
+        self.dress(&mut request, question)?;
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
-        let appetite = Appetite { bytes: MAX_ANSWER + 1, body: TOTAL, stall: TOTAL };
+        let appetite = Appetite { bytes: most + 1, body: TOTAL, stall: TOTAL };
         let received = connection.receive(&mut answer, appetite, |chunk, _| body.extend_from_slice(chunk)).await;
         match received.end {
             End::Failed(failure) => return Err(failure.into()),
             End::Partial => return Err(FetchError::Cut),
-            End::Enough => return Err(FetchError::TooLong),
+            End::Enough => return Err(FetchError::TooLong(most)),
             End::Finished => {}
         }
-        if answer.head.status != StatusCode::OK {
-            let said = made_printable(&String::from_utf8_lossy(&body).chars().take(200).collect::<String>());
-            return Err(FetchError::Status { status: answer.head.status, said });
+        match answer.head.status {
+            StatusCode::OK => Ok(body),
+            status => Err(FetchError::Status { status, said: said(&answer, &body) }),
         }
-        Ok(body)
+    }
+
+    fn dress(&self, request: &mut Request<Full<Bytes>>, question: Question<'_>) -> Result<(), FetchError> {
+        let headers = request.headers_mut();
+        Ids::draw(&mut rand::rng()).put_on(headers, &self.agent);
+        if let Some(authorization) = question.authorization {
+            let mut value = HeaderValue::from_str(authorization).map_err(|_| FetchError::Credentials)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(json) = question.json {
+            headers.insert(CONTENT_TYPE, JSON);
+            headers.insert(ACCEPT, JSON);
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(json.len()));
+            *request.body_mut() = Full::from(json);
+        }
+        Ok(())
+    }
+}
+
+/// What an answer of another status says, for a person.
+fn said(answer: &Answer, body: &[u8]) -> String {
+    let begins = |text: &str| made_printable(&text.chars().take(200).collect::<String>());
+    let moved = answer.head.headers.get(LOCATION).filter(|_| answer.head.status.is_redirection());
+    match moved {
+        Some(location) => {
+            let location = begins(&String::from_utf8_lossy(location.as_bytes()));
+            format!(
+                "it sends us to `{location}`, and redirects are not followed: name that address if it is the right one"
+            )
+        }
+        None => begins(&String::from_utf8_lossy(body)),
     }
 }
 
 const TOTAL: Duration = Duration::from_secs(60);
 const MAX_ANSWER: u64 = 256 << 20;
+const JSON: HeaderValue = HeaderValue::from_static("application/json");

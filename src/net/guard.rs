@@ -1,31 +1,65 @@
 //! The address guard: endpoints that strangers named must not make us dial into the network that we stand in.
 //!
 //! It is applied to the very address that is dialled, after the look-up, so there is no gap between check and use. Nodes,
-//! databases and resolvers that the *user* named are exempt.
+//! databases, registries and resolvers that the *user* named are exempt.
+//!
+//! An address that carries an IPv4 address and leads to it is judged by that one: 6to4, and NAT64's well-known prefix
+//! `64:ff9b::/96`. The latter is not refused as a whole, because behind DNS64 (RFC 6147) every node without an IPv6 address
+//! of its own has only such a one, and the gateway takes us nowhere but to the IPv4 address in it. IPv4-mapped and
+//! IPv4-compatible addresses, which no honest name resolves to, are refused whatever they carry.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::config::AllowPrivate;
+
+/// What strangers may not lead us to, and where the user lifts that.
+#[derive(Clone, Debug, Default)]
+pub struct Guard {
+    lifted: AllowPrivate,
+}
+
+impl Guard {
+    /// The guard of a config.
+    #[must_use]
+    pub const fn new(lifted: AllowPrivate) -> Self {
+        Self { lifted }
+    }
+
+    /// Why an address is not dialled for a stranger; `None` when it may be.
+    #[must_use]
+    pub fn refuses(&self, address: IpAddr) -> Option<&'static str> {
+        let is_lifted = match &self.lifted {
+            AllowPrivate::Nowhere => false,
+            AllowPrivate::Everywhere => true,
+            AllowPrivate::In(networks) => networks.iter().any(|network| network.contains(&address)),
+        };
+        if is_lifted { None } else { refusal(address) }
+    }
+
+    /// Is a port closed to strangers? All but 80, 443 and the unprivileged ones, so that nobody makes us knock on mail or
+    /// login servers. Single networks lift nothing here: which one it will be is not known before the look-up.
+    #[must_use]
+    pub fn refuses_port(&self, port: u16) -> bool {
+        self.lifted != AllowPrivate::Everywhere && !matches!(port, 80 | 443 | 1024..)
+    }
+}
+
 /// Why an address is not dialled for a stranger; `None` when it may be.
 ///
-/// The ranges are those of the IANA special-purpose address registries (RFC 6890) that are not globally reachable, and
-/// those that carry an IPv4 address inside an IPv6 one, judged by the address inside.
-#[must_use]
-pub fn refusal(address: IpAddr) -> Option<&'static str> {
+/// The ranges are those of the IANA special-purpose address registries (RFC 6890) that are not globally reachable, those
+/// that carry an IPv4 address inside an IPv6 one, and the one cloud's metadata server that has an address outside of them.
+fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => refusal_v4(v4),
         IpAddr::V6(v6) => refusal_v6(v6),
     }
 }
 
-/// May a stranger's endpoint use this port? 80, 443 and the unprivileged ones, so that nobody makes us knock on mail or
-/// login servers.
-#[must_use]
-pub const fn allows_port(port: u16) -> bool {
-    matches!(port, 80 | 443 | 1024..)
-}
-
 fn refusal_v4(v4: Ipv4Addr) -> Option<&'static str> {
     let [a, b, c, _] = v4.octets();
+    if v4 == AZURE_WIRE_SERVER {
+        return Some("cloud metadata");
+    }
     Some(match (a, b, c) {
         (0, ..) => "unspecified",
         (127, ..) => "loopback",
@@ -47,13 +81,15 @@ fn refusal_v6(v6: Ipv6Addr) -> Option<&'static str> {
     match s {
         [0, 0, 0, 0, 0, 0, 0, 0] => Some("unspecified"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Some("loopback"),
-        // IPv4-mapped, IPv4-compatible and NAT64 addresses lead to the IPv4 address in them
+        // IPv4-mapped (RFC 4291 §2.5.5), IPv4-compatible, IPv4-translated (RFC 2765)
         [0, 0, 0, 0, 0, 0xffff | 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => refusal_v4(low_v4()).or(Some("IPv4 in IPv6")),
+        // NAT64's well-known prefix (RFC 6052 §2.1)
         [0x64, 0xff9b, 0, 0, 0, 0, ..] => refusal_v4(low_v4()),
         [0x64, 0xff9b, 1, ..] => Some("local NAT64"),
         [0x100, 0, 0, 0, ..] => Some("discard-only"),
         [0x2001, 0..=0x1ff, ..] => Some("reserved for protocols"),
         [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Some("reserved for documentation"),
+        // 6to4 (RFC 3056)
         [0x2002, a, b, ..] => refusal_v4(Ipv4Addr::from(u32::from(a) << 16 | u32::from(b))),
         [0x5f00, ..] => Some("segment routing"),
         [0xfc00..=0xfdff, ..] => Some("private"),
@@ -63,6 +99,9 @@ fn refusal_v6(v6: Ipv6Addr) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// A public address that is the host's own in Azure: <https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>.
+const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +119,8 @@ mod tests {
             "192.168.1.1",
             "100.64.0.1",
             "169.254.169.254",
+            "100.100.100.200",
+            "168.63.129.16",
             "192.0.0.170",
             "198.18.0.1",
             "224.0.0.1",
@@ -103,10 +144,11 @@ mod tests {
             "2001::1",
             "fd00:ec2::254",
         ] {
-            assert!(refusal(address.parse().unwrap()).is_some(), "{address}");
+            assert!(Guard::default().refuses(address.parse().unwrap()).is_some(), "{address}");
+            assert_eq!(Guard::new(AllowPrivate::Everywhere).refuses(address.parse().unwrap()), None, "{address}");
         }
         for address in ["8.8.8.8", "172.32.0.1", "100.128.0.1", "64:ff9b::8.8.8.8", "2a01:4f8::1", "2002:808:808::1"] {
-            assert_eq!(refusal(address.parse().unwrap()), None, "{address}");
+            assert_eq!(Guard::default().refuses(address.parse().unwrap()), None, "{address}");
         }
     }
 
@@ -114,7 +156,30 @@ mod tests {
     fn ports_of_other_services_are_closed_to_strangers() {
         for (port, open) in [(80, true), (443, true), (8080, true), (22, false), (25, false), (0, false), (1023, false)]
         {
-            assert_eq!(allows_port(port), open, "{port}");
+            assert_eq!(!Guard::default().refuses_port(port), open, "{port}");
+            assert!(!Guard::new(AllowPrivate::Everywhere).refuses_port(port), "{port}");
         }
+    }
+
+    #[test]
+    fn a_lifted_network_lifts_nothing_else() {
+        let networks = ["127.0.0.1/32", "10.0.0.0/8", "fd00:1::/32"].map(|text| text.parse().unwrap());
+        let guard = Guard::new(AllowPrivate::In(networks.to_vec()));
+        for (address, open) in [
+            ("127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("10.255.0.1", true),
+            ("192.168.0.1", false),
+            ("169.254.169.254", false),
+            ("fd00:1::7", true),
+            ("fd00:2::7", false),
+            ("::1", false),
+            ("::ffff:127.0.0.1", false),
+            ("64:ff9b::10.0.0.1", false),
+            ("8.8.8.8", true),
+        ] {
+            assert_eq!(guard.refuses(address.parse().unwrap()).is_none(), open, "{address}");
+        }
+        assert!(guard.refuses_port(22));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::HOST, response::Parts};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
@@ -104,10 +104,10 @@ impl Connection {
         &self.meter
     }
 
-    /// A request without body for this connection: origin form and `host` for HTTP/1.1, absolute form for HTTP/2.
+    /// A request, without a body so far, for this connection: origin form and `host` for HTTP/1.1, absolute form for HTTP/2.
     #[must_use]
-    pub fn request(&self, method: Method, url: &Url) -> Request<Empty<Bytes>> {
-        let mut request = Request::new(Empty::new());
+    pub fn request(&self, method: Method, url: &Url) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::default());
         *request.method_mut() = method;
         let parsed = match self.about.http {
             HttpVersion::Http1 => url[url::Position::BeforePath..url::Position::AfterQuery].parse(),
@@ -151,7 +151,7 @@ impl Connection {
     /// The phase that failed, `send` ended when it was not that one.
     pub async fn ask(
         &mut self,
-        request: Request<Empty<Bytes>>,
+        request: Request<Full<Bytes>>,
         deadlines: &Deadlines,
         timing: &mut Timing,
     ) -> Result<Answer, Failure> {

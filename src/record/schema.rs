@@ -41,7 +41,7 @@ pub enum Kind {
 }
 
 /// The value of a tag that is not known.
-pub const NONE: &str = "none";
+pub const NONE: &str = crate::model::tag::UNKNOWN;
 
 /// Everything that is written.
 pub static ALL: &[&Measurement] =

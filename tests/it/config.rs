@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use bandprobe::{
     config::{
-        Config, FamilyChoice, HttpChoice, Resolver,
+        AllowPrivate, Config, FamilyChoice, HttpChoice, Resolver,
         check::{Input, load, shipped, shipped_status},
         problem::Problems,
     },
@@ -82,7 +82,7 @@ fn the_smallest_configuration_gets_every_default() {
     assert_eq!((config.limits.vantages, config.limits.heavy_transfers), (10, 1));
     assert_eq!((config.limits.light_transfers, config.limits.transfers_per_node), (8, 1));
     assert_eq!((config.network.http, config.network.family), (HttpChoice::Auto, FamilyChoice::Any));
-    assert_eq!((&config.network.resolver, config.network.allow_private), (&Resolver::System, false));
+    assert_eq!((&config.network.resolver, &config.network.allow_private), (&Resolver::System, &AllowPrivate::Nowhere));
     assert_eq!((config.influxdb, config.window), (None, Duration::from_secs(3_600)));
     assert_eq!(config.archive.dir, Path::new("etc/bandprobe-data"), "relative to the file");
     assert_eq!((config.nodes.len(), config.nodes[0].listing.profile), (1, Profile::Http));
@@ -150,7 +150,8 @@ fn the_environment_goes_before_the_file() {
         ("PATH", "/usr/bin"),
     ];
     let config = read("b.toml", &[("b.toml", text.as_bytes())], &environment).unwrap();
-    assert_eq!((&*config.vantage.id, config.limits.vantages, config.network.allow_private), ("there", 3, true));
+    assert_eq!((&*config.vantage.id, config.limits.vantages), ("there", 3));
+    assert_eq!(config.network.allow_private, AllowPrivate::Everywhere);
     let servers = vec!["1.1.1.1:53".parse().unwrap(), "[::1]:5353".parse().unwrap()];
     assert_eq!(config.network.resolver, Resolver::Servers(servers));
     assert_eq!((config.probes[0].every, config.archive.dir), (Duration::from_secs(60), PathBuf::from("/var/lib/b")));

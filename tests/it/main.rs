@@ -7,6 +7,7 @@ mod dashboard;
 mod deliver;
 mod demo;
 mod deploy;
+mod discover;
 mod fault;
 mod influxd;
 mod measure;

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bandprobe::{
-    config::{FamilyChoice, HttpChoice, Limits, Network, Resolver},
+    config::{AllowPrivate, FamilyChoice, HttpChoice, Limits, Network, Resolver},
     model::{
         phase::Phase,
         probe::{Deadlines, PartName, Weight},
@@ -32,7 +32,7 @@ mod turns;
 /// The network section of a configuration that trusts one authority beside the system's.
 pub(crate) fn network(ca: Option<&str>) -> Network {
     Network {
-        allow_private: false,
+        allow_private: AllowPrivate::Nowhere,
         resolver: Resolver::Servers(vec![]),
         http: HttpChoice::Auto,
         family: FamilyChoice::Any,

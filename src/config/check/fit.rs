@@ -2,7 +2,7 @@
 
 use super::{
     super::{HttpChoice, file::Document},
-    source::{Nodes, Placed},
+    source::{Placed, Sources},
 };
 use crate::model::{
     probe::{CachePolicy, Extent, Part, Probe, StatusProbe},
@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// Refuses parts beyond the assets that they are asked of, and nodes that cannot speak the wanted HTTP.
-pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, http: HttpChoice) {
+pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, http: HttpChoice) {
     for placed in &nodes.nodes {
         if http == HttpChoice::Http2 && placed.node.endpoint.as_url().scheme() == "http" {
             let message = format!("`{}` has no TLS, and `network.http` is `2`, which needs it", placed.node.endpoint);
@@ -30,7 +30,7 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Nodes, ht
 }
 
 /// Refuses nodes that nobody would ask anything.
-pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Nodes) {
+pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Sources) {
     for placed in nodes.nodes.iter().filter(|placed| status.is_none() && placed.node.assets.is_empty()) {
         let message = format!("`{}` has no assets, and no probe of kind `status` is on the schedule", placed.node.id);
         let hint = Some("name an asset, or add `\"status\"` to `schedule.probes`".to_owned());
@@ -39,14 +39,14 @@ pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>
 }
 
 /// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
-pub(super) fn can_miss(probe: &Probe, nodes: &Nodes) -> bool {
+pub(super) fn can_miss(probe: &Probe, nodes: &Sources) -> bool {
     let has_asset = |node: &Node| node.assets.iter().any(|asset| asset.kind == probe.kind);
     probe.cache == CachePolicy::Hit
         || nodes.nodes.iter().any(|placed| placed.node.listing.profile == Profile::Argus && has_asset(&placed.node))
 }
 
 /// Does any node have an asset of this kind?
-pub(super) fn is_asked_for(kind: AssetKind, nodes: &Nodes) -> bool {
+pub(super) fn is_asked_for(kind: AssetKind, nodes: &Sources) -> bool {
     nodes.nodes.iter().flat_map(|placed| &placed.node.assets).any(|asset| asset.kind == kind)
 }
 

@@ -9,7 +9,7 @@ use super::{
     },
     Bounds, EVERY, Input, SPACINGS, fit,
     probe::{self, Definition, Inherited, MAX_PROBES},
-    source::Nodes,
+    source::Sources,
 };
 use crate::model::probe::{Deadlines, Probe, Spacing, StatusProbe};
 
@@ -33,7 +33,7 @@ pub(super) fn probes(
     schedule: Section<'_>,
     input: &Input<'_>,
     deadlines: Deadlines,
-    nodes: &Nodes,
+    nodes: &Sources,
 ) -> (Vec<Probe>, Option<StatusProbe>) {
     let every = schedule.duration("every", Bounds::EVERY).unwrap_or(EVERY);
     let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
@@ -98,8 +98,11 @@ impl Found {
 }
 
 /// Why no node can be asked by a probe, and what to do about it.
-fn unfit(probe: &Probe, nodes: &Nodes) -> Option<(String, String)> {
+fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
     let name = &probe.name;
+    if !nodes.registries.is_empty() {
+        return None; // nobody knows yet what they list
+    }
     if !fit::can_miss(probe, nodes) {
         let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
         return Some((message, "other nodes do not say what they hold: leave it out".to_owned()));

@@ -6,8 +6,13 @@ use std::{
     time::Duration,
 };
 
+use ipnet::IpNet;
+
 use super::{
-    super::{Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver, file::Section},
+    super::{
+        AllowPrivate, Archive, FamilyChoice, HttpChoice, Limits, Network, Resolver,
+        file::{Section, Switch},
+    },
     Bounds, Input, database, resolve, word,
 };
 use crate::model::{
@@ -23,6 +28,7 @@ const ARCHIVE_LEAST: Bytes = Bytes(10_000_000);
 const ARCHIVE_KEEP: Duration = Duration::from_secs(30 * 86_400);
 const ARCHIVE_SYNC: Duration = Duration::from_secs(10);
 const MAX_RESOLVERS: usize = 8;
+const MAX_NETWORKS: usize = 64;
 const MAX_CONTACT_CHARS: usize = 200;
 const DNS_PORT: u16 = 53;
 
@@ -62,7 +68,7 @@ pub(super) fn network(section: Section<'_>, input: &Input<'_>) -> Network {
     let versions = [("auto", HttpChoice::Auto), ("1.1", HttpChoice::Http1), ("2", HttpChoice::Http2)];
     let families = [("any", FamilyChoice::Any), ("4", FamilyChoice::V4), ("6", FamilyChoice::V6)];
     let network = Network {
-        allow_private: section.yes_or_no("allow-private").unwrap_or(false),
+        allow_private: allow_private(&section),
         resolver: resolver(&section),
         http: section.choice("http", &versions).unwrap_or_default(),
         family: section.choice("family", &families).unwrap_or_default(),
@@ -96,6 +102,28 @@ pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
     };
     section.done();
     archive
+}
+
+/// `true`, `false`, or networks; an address alone is the network of it alone.
+fn allow_private(section: &Section<'_>) -> AllowPrivate {
+    let texts = match section.switch_or_texts("allow-private") {
+        None | Some(Switch::Whole(false)) => return AllowPrivate::Nowhere,
+        Some(Switch::Whole(true)) => return AllowPrivate::Everywhere,
+        Some(Switch::Texts(texts)) => texts,
+    };
+    if texts.len() > MAX_NETWORKS {
+        section.refuse("allow-private", format!("{} networks are too many: {MAX_NETWORKS} at the most", texts.len()));
+        return AllowPrivate::Nowhere;
+    }
+    let networks = texts.into_iter().filter_map(|(text, place)| {
+        let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        if network.is_none() {
+            let message = format!("`{text}` is no network such as `10.0.0.0/8`");
+            section.refuse_at(place, message, "`true` lifts the guard everywhere, `false` nowhere");
+        }
+        network
+    });
+    AllowPrivate::In(networks.collect())
 }
 
 /// `"system"`, or addresses with or without a port.

@@ -1,26 +1,22 @@
 //! Single values: the rules for tags, countries, places, paths, ids and hashes.
 
 use super::super::file::Section;
-use crate::model::target::{Coordinates, Profile};
+use crate::model::{
+    multihash, tag,
+    target::{Coordinates, Profile, is_object_id},
+};
 
-/// A tag is in every point of its series: long ones cost memory in the database.
-const MAX_TAG_CHARS: usize = 100;
 const MAX_PATH_CHARS: usize = 2_000;
-/// `u64` in decimal.
-const MAX_ID_DIGITS: usize = 20;
-/// Multihash code of BLAKE3, and length of its digest (multiformats table).
-const BLAKE3_MULTIHASH: [u8; 2] = [0x1e, 32];
 
 /// A text that is safe as a tag value, in a URL and in a shell.
 pub(super) fn tag(text: &str) -> Result<String, String> {
-    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
     if text.is_empty() {
         Err("is empty".to_owned())
-    } else if text.len() > MAX_TAG_CHARS {
-        Err(format!("has {} characters: {MAX_TAG_CHARS} at the most", text.chars().count()))
-    } else if text == "none" {
+    } else if text.len() > tag::MAX_CHARS {
+        Err(format!("has {} characters: {} at the most", text.chars().count(), tag::MAX_CHARS))
+    } else if text == tag::UNKNOWN {
         Err("`none` stands for what is not known: take another word".to_owned())
-    } else if let Some(other) = text.chars().find(|c| !is_safe(*c)) {
+    } else if let Some(other) = text.chars().find(|c| !tag::is_safe(*c)) {
         Err(format!("`{text}` has `{}` in it: letters, digits and . _ : / - only", other.escape_debug()))
     } else {
         Ok(text.to_owned())
@@ -64,7 +60,7 @@ pub(super) fn path(text: &str) -> Result<String, String> {
 
 /// The object id of an asset of an argus or colossus node.
 pub(super) fn object_id(text: &str) -> Result<String, String> {
-    if (1..=MAX_ID_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if is_object_id(text) {
         Ok(text.to_owned())
     } else {
         Err(format!("`{text}` is not an object id: a whole number in quotes such as `\"1343\"`"))
@@ -73,9 +69,10 @@ pub(super) fn object_id(text: &str) -> Result<String, String> {
 
 /// The base58 form of a BLAKE3 multihash: 0x1e, 0x20 and 32 bytes.
 pub(super) fn hash(text: &str) -> Result<String, String> {
-    match bs58::decode(text).into_vec() {
-        Ok(bytes) if bytes.len() == 34 && bytes.starts_with(&BLAKE3_MULTIHASH) => Ok(text.to_owned()),
-        _ => Err(format!("`{text}` is not a base58 BLAKE3 multihash: 46 characters or so that start with `gW`")),
+    if multihash::is_blake3(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not a base58 BLAKE3 multihash: 46 characters or so that start with `gW`"))
     }
 }
 

@@ -24,6 +24,12 @@ pub(in super::super) enum Item<'d> {
     Table(Section<'d>),
 }
 
+/// What is on or off as a whole, or for some alone.
+pub(in super::super) enum Switch {
+    Whole(bool),
+    Texts(Vec<(String, Place)>),
+}
+
 impl<'d> Section<'d> {
     /// A text, read by `parse`, whose error is the problem's message.
     pub(in super::super) fn parse<T, E: Display>(
@@ -100,6 +106,19 @@ impl<'d> Section<'d> {
                 None
             }
             Found::Written(other) => self.wrong_type(key, "`true` or `false`", other),
+        }
+    }
+
+    /// Yes or no, or a list of texts.
+    pub(in super::super) fn switch_or_texts(&self, key: &'static str) -> Option<Switch> {
+        match self.find(key)? {
+            Found::Variable("true" | "false") | Found::Written(DeValue::Boolean(_)) => {
+                self.yes_or_no(key).map(Switch::Whole)
+            }
+            Found::Variable(_) | Found::Written(DeValue::String(_) | DeValue::Array(_)) => {
+                self.texts(key).map(Switch::Texts)
+            }
+            Found::Written(other) => self.wrong_type(key, "`true`, `false` or a list of texts", other),
         }
     }
 

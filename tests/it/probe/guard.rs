@@ -1,7 +1,7 @@
 //! Endpoints that strangers named do not make us dial into our own network.
 
 use bandprobe::{
-    config::{Network, Resolver},
+    config::{AllowPrivate, Network, Resolver},
     model::{
         outcome::Outcome,
         phase::Phase,
@@ -69,7 +69,7 @@ async fn a_stranger_cannot_make_us_knock_on_other_services() {
 #[tokio::test]
 async fn what_the_user_named_or_allowed_is_dialled() {
     let server = server();
-    let open = Network { allow_private: true, ..network(None) };
+    let open = Network { allow_private: AllowPrivate::Everywhere, ..network(None) };
     let closed = network(None);
     for (network, origin) in [(&open, Origin::Joystream), (&closed, Origin::Static)] {
         let sample = ask(network, &server.url(), origin).await;

@@ -1,0 +1,100 @@
+//! A node of a static source, and its assets.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    super::{
+        super::{file::Section, problem::Place},
+        word,
+    },
+    KINDS, Placed,
+};
+use crate::model::target::{Asset, Endpoint, Listing, Node, Origin, Profile};
+
+const MAX_ASSETS_PER_NODE: usize = 100;
+
+/// What may stand once only, and where it stands.
+#[derive(Default)]
+pub(super) struct Taken {
+    ids: HashMap<String, String>,
+    endpoints: HashMap<Endpoint, String>,
+}
+
+/// Reads one node of a static source.
+pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
+    let id = section.required("id", section.parse("id", word::tag), "the tag of this node on every point");
+    let id = id.filter(|id| {
+        let other = taken.ids.insert(id.clone(), section.path().to_owned());
+        let message = |other| format!("`{id}` is the id of {other} too: ids tell nodes apart");
+        other.map(|other| section.refuse("id", message(other))).is_none()
+    });
+    let endpoint = section.parse("endpoint", str::parse::<Endpoint>);
+    let endpoint =
+        section.required("endpoint", endpoint, "the root URL of the node, as in `https://node.example.net/`");
+    let endpoint = endpoint.filter(|endpoint| {
+        let other = taken.endpoints.insert(endpoint.clone(), section.path().to_owned());
+        let message =
+            |other| format!("`{endpoint}` is the endpoint of {other} too: list a node once, with all its assets");
+        other.map(|other| section.refuse("endpoint", message(other))).is_none()
+    });
+    let profile = section.choice("profile", &word::PROFILES);
+    let is_known = profile.is_some() || !section.has("profile");
+    let region = section.parse("region", word::tag);
+    let country = section.parse("country", word::country);
+    let location = word::coordinates(&section);
+    let profile = profile.unwrap_or(Profile::Http);
+    // With an unknown profile nobody can say what its assets should look like.
+    let is_written = section.has("assets");
+    let read = if is_known || !is_written { assets(&section, profile) } else { None };
+    let place = section.place("endpoint");
+    section.done();
+    let (id, region) = (Arc::from(id?), region.map(Arc::from));
+    let (endpoint, (assets, asset_places)) = (endpoint?, read?);
+    let listing = Listing { region, country, location, ..Listing::bare(Origin::Static, profile) };
+    let node = Node { id, endpoint, listing, assets };
+    Some(Placed { node, place, asset_places })
+}
+
+/// The assets of a node; `None` when one of them was refused.
+fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<Place>)> {
+    let sections = node.sections("assets", MAX_ASSETS_PER_NODE);
+    if !node.has("assets") {
+        // Such a node can be asked how it fares, if nothing else.
+        if profile.has_status() {
+            return Some((Vec::new(), Vec::new()));
+        }
+        node.refuse_with(
+            "assets",
+            "is missing",
+            "name at least one: `assets = [{ kind = \"image\", path = \"/img/1.webp\" }]`",
+        );
+    } else if node.is_empty_list("assets") {
+        node.refuse("assets", "is empty: there is nothing to download from this node");
+    }
+    // All are read before any is given up.
+    let read: Vec<_> = sections.into_iter().map(|section| asset(section, profile)).collect();
+    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    if read.is_empty() { None } else { Some(read.into_iter().unzip()) }
+}
+
+fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, Place)> {
+    let kind = section.choice("kind", &KINDS);
+    let kind = section.required("kind", kind, "`image` or `video`");
+    let (key, other, hint) = match profile {
+        Profile::Http => ("path", "id", "the path below the endpoint"),
+        Profile::Argus | Profile::Colossus => ("id", "path", "the object id, as in `id = \"1343\"`"),
+    };
+    let (path, object_id) = (section.parse("path", word::path), section.parse("id", word::object_id));
+    if section.has(other) {
+        section.refuse(other, format!("does not go with profile `{}`: its assets have `{key}`", profile.label()));
+    }
+    let id = if profile == Profile::Http { path } else { object_id };
+    let id = if section.has(other) { id } else { section.required(key, id, hint) };
+    let size = section.size("size");
+    let hash = section.parse("hash", word::hash).map(Arc::from);
+    let place = section.place(if section.has("size") { "size" } else { key });
+    let failed = section.has(other);
+    section.done();
+    let asset = Asset { kind: kind?, id: Arc::from(id?), size, hash, fixed: true };
+    (!failed).then_some((asset, place))
+}

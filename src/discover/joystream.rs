@@ -1,0 +1,177 @@
+//! Joystream's registry: who distributes and who stores, in each of its dialects.
+
+use std::collections::{BTreeSet, HashSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    error::DiscoverError,
+    fleet::{Fleet, fleet},
+    graphql::{self, Reply},
+    row::{self, Operator},
+    samples::Shelves,
+};
+use crate::{
+    config::{Dialect, Registry},
+    model::target::{Blocked, Node},
+    net::{fetch::Fetcher, guard::Guard},
+};
+
+/// What a registry lists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The shape of its schema, as given or found out.
+    pub dialect: Dialect,
+    /// Ids and endpoints unique; sorted by endpoint.
+    pub nodes: Vec<Node>,
+    /// Operators whose endpoints are never asked; ids unique, among the nodes' too.
+    pub blocked: Vec<Blocked>,
+    /// How many of both the user left out.
+    pub excluded: usize,
+    /// What was missing, odd or too much, for a person.
+    pub problems: Vec<String>,
+    /// What had no answer at all.
+    pub gaps: Gaps,
+}
+
+/// Parts of a list that had no answer: what is not there may still be so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// The storage nodes.
+    pub storage: bool,
+    /// The samples of some nodes.
+    pub samples: bool,
+}
+
+/// Asks a registry for everything that is to be probed: distributors, switched off or not, with what they must serve, and
+/// storage nodes. The guard judges their endpoints; the registry's own address is the user's.
+///
+/// # Errors
+/// When there is no list of distributors, or an empty one.
+pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Result<Found, DiscoverError> {
+    let dialect = match registry.dialect {
+        Some(dialect) => dialect,
+        None => detect(fetcher, registry).await?,
+    };
+    let api = Api { fetcher, registry, dialect };
+    let (mut problems, mut gaps) = (Vec::new(), Gaps::default());
+
+    let mut operators = api.list(&DISTRIBUTORS, &mut problems).await?;
+    if operators.is_empty() {
+        return Err(DiscoverError::Empty);
+    }
+    match api.list(&STORAGE, &mut problems).await {
+        Ok(storage) => operators.extend(storage),
+        Err(error) => {
+            gaps.storage = true;
+            problems.push(format!("no storage nodes: {error}"));
+        }
+    }
+    let Fleet { members, blocked, excluded } = fleet(operators, guard, &registry.exclude, &mut problems);
+    let wanted: BTreeSet<_> = members.iter().flat_map(|member| member.buckets.iter().cloned()).collect();
+    let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut problems).await;
+    gaps.samples = shelves.has_gaps;
+    let nodes = members.into_iter().map(|member| Node { assets: shelves.of(&member.buckets), ..member.node });
+    Ok(Found { dialect, nodes: nodes.collect(), blocked, excluded, problems, gaps })
+}
+
+/// A registry whose dialect is known.
+pub(super) struct Api<'a> {
+    fetcher: &'a Fetcher,
+    registry: &'a Registry,
+    pub(super) dialect: Dialect,
+}
+
+/// A list that is read page by page.
+struct List {
+    name: &'static str,
+    query: &'static str,
+    is_wanted: fn(&Value) -> bool,
+    read: fn(&Value) -> Option<Operator>,
+}
+
+const DISTRIBUTORS: List = List {
+    name: "distributionBucketOperators",
+    query: include_str!("operators.graphql"),
+    is_wanted: |_| true,
+    read: row::distributor,
+};
+const STORAGE: List = List {
+    name: "storageBuckets",
+    query: include_str!("storage.graphql"),
+    is_wanted: row::is_active,
+    read: row::storage,
+};
+
+impl Api<'_> {
+    pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Reply, DiscoverError> {
+        graphql::ask(self.fetcher, &self.registry.url, query, variables).await
+    }
+
+    /// All rows of a list that can be read, each operator once.
+    async fn list(&self, list: &List, problems: &mut Vec<String>) -> Result<Vec<Operator>, DiscoverError> {
+        // A page must not depend on the mood of the database.
+        let order = match self.dialect {
+            Dialect::Hydra => "createdAt_ASC",
+            Dialect::Orion | Dialect::StorageSquid => "id_ASC",
+        };
+        let (mut operators, mut known) = (Vec::new(), HashSet::new());
+        let (mut offset, mut unread) = (0, 0);
+        loop {
+            let variables = json!({ "order": [order], "offset": offset, "limit": PAGE });
+            let reply = self.ask(list.query, variables).await?;
+            let name = list.name;
+            let rows =
+                reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.errors.clone() })?;
+            if !reply.errors.is_empty() {
+                problems.push(format!("`{name}` is not whole: {}", reply.errors));
+            }
+            let before = known.len();
+            for row in rows.iter().filter(|row| (list.is_wanted)(row)) {
+                match (list.read)(row) {
+                    Some(operator) if known.insert(operator.id.clone()) => operators.push(operator),
+                    Some(_) => {}
+                    None => unread += 1,
+                }
+            }
+            offset += rows.len();
+            // A server may give less than asked for; one that ignores the offset gives the same again.
+            if rows.len() < SHORTEST_PAGE || known.len() == before {
+                break;
+            }
+            if offset >= MAX_ROWS {
+                problems.push(format!("`{name}` is longer than {MAX_ROWS} rows: the rest is left out"));
+                break;
+            }
+        }
+        if unread > 0 {
+            problems.push(format!("{unread} rows of `{}` do not say who they are: left out", list.name));
+        }
+        Ok(operators)
+    }
+}
+
+/// Which dialect does the registry speak?
+async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, DiscoverError> {
+    match graphql::ask(fetcher, &registry.url, include_str!("detect.graphql"), json!({})).await {
+        Ok(reply) => dialect(&reply),
+        Err(DiscoverError::Refused(said)) => Err(DiscoverError::NoIntrospection(said)),
+        Err(error) => Err(error),
+    }
+}
+
+fn dialect(reply: &Reply) -> Result<Dialect, DiscoverError> {
+    let has = |key| reply.data.get(key).is_some_and(|found| !found.is_null());
+    match (has("operators"), has("join"), has("version")) {
+        _ if !reply.errors.is_empty() => Err(DiscoverError::NoIntrospection(reply.errors.clone())),
+        (false, ..) => Err(DiscoverError::NotARegistry),
+        (true, false, _) => Ok(Dialect::Hydra),
+        (true, true, true) => Ok(Dialect::StorageSquid),
+        (true, true, false) => Ok(Dialect::Orion),
+    }
+}
+
+const PAGE: usize = 1_000;
+/// The least that any known server cuts a page to: a shorter one is the last.
+const SHORTEST_PAGE: usize = 50;
+const MAX_ROWS: usize = 5_000;

@@ -1,0 +1,166 @@
+//! The form in which a list is kept on disk. It is our own file, yet may be of another version, cut, or edited: what is not
+//! as it should be costs that node alone, or what it says of itself.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Known;
+use crate::model::{
+    multihash, tag,
+    target::{Asset, AssetKind, Blocked, Coordinates, Listing, Node, Origin, Profile, is_object_id},
+    units::Bytes,
+};
+
+/// The whole list.
+#[derive(Serialize)]
+pub(super) struct List {
+    version: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found_at: Option<Timestamp>,
+    held_back: u32,
+    nodes: Vec<Saved>,
+    blocked: Vec<Saved>,
+}
+
+/// A node, or a blocked one with its reason.
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Saved {
+    id: String,
+    endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    profile: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<(f64, f64)>,
+    operators: Vec<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distributing: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assets: Vec<SavedAsset>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedAsset {
+    kind: String,
+    id: Arc<str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<Arc<str>>,
+    #[serde(default)]
+    fixed: bool,
+}
+
+impl From<Known> for List {
+    fn from(known: Known) -> Self {
+        let nodes = known.nodes.into_iter().map(|node| {
+            let assets = node.assets.into_iter().map(SavedAsset::from).collect();
+            Saved { assets, ..Saved::of(&node.id, node.endpoint.as_url().as_str(), None, node.listing) }
+        });
+        let blocked = known.blocked.into_iter().map(|blocked| {
+            Saved::of(&blocked.id, &blocked.endpoint, Some(blocked.reason.to_string()), blocked.listing)
+        });
+        Self {
+            version: VERSION,
+            found_at: known.found_at,
+            held_back: known.held_back,
+            nodes: nodes.collect(),
+            blocked: blocked.collect(),
+        }
+    }
+}
+
+impl From<Value> for Known {
+    fn from(list: Value) -> Self {
+        if list.get("version").and_then(Value::as_u64) != Some(VERSION) {
+            return Self::default();
+        }
+        let rows = |key| list.get(key).and_then(Value::as_array).into_iter().flatten();
+        let saved = |key| rows(key).filter_map(|row| Saved::deserialize(row).ok());
+        let held_back = list.get("held_back").and_then(Value::as_u64).and_then(|times| times.try_into().ok());
+        Self {
+            found_at: list.get("found_at").and_then(Value::as_str).and_then(|text| text.parse().ok()),
+            nodes: saved("nodes").filter_map(Saved::node).collect(),
+            blocked: saved("blocked").filter_map(Saved::blocked).collect(),
+            held_back: held_back.unwrap_or_default(),
+        }
+    }
+}
+
+impl Saved {
+    fn of(id: &str, endpoint: &str, reason: Option<String>, listing: Listing) -> Self {
+        Self {
+            id: id.to_owned(),
+            endpoint: endpoint.to_owned(),
+            reason,
+            profile: listing.profile.label().to_owned(),
+            region: listing.region.map(|region| region.to_string()),
+            country: listing.country,
+            location: listing.location.map(|place| (place.latitude(), place.longitude())),
+            operators: listing.operators,
+            distributing: listing.distributing,
+            assets: vec![],
+        }
+    }
+
+    fn node(self) -> Option<Node> {
+        let (id, endpoint) = (is_tag(&self.id).then(|| self.id.as_str().into())?, self.endpoint.parse().ok()?);
+        let assets = self.assets.iter().filter_map(SavedAsset::asset).collect();
+        Some(Node { id, endpoint, listing: self.listing()?, assets })
+    }
+
+    fn blocked(self) -> Option<Blocked> {
+        let id = is_tag(&self.id).then(|| self.id.as_str().into())?;
+        let (endpoint, reason) = (self.endpoint.as_str().into(), self.reason.as_deref()?.into());
+        Some(Blocked { id, endpoint, reason, listing: self.listing()? })
+    }
+
+    fn listing(self) -> Option<Listing> {
+        let profile = Profile::ALL.into_iter().find(|profile| profile.label() == self.profile)?;
+        Some(Listing {
+            region: self.region.filter(|region| is_tag(region)).map(Arc::from),
+            country: self.country,
+            location: self.location.and_then(|(latitude, longitude)| Coordinates::new(latitude, longitude).ok()),
+            operators: self.operators,
+            distributing: self.distributing,
+            ..Listing::bare(Origin::Joystream, profile)
+        })
+    }
+}
+
+impl Default for Saved {
+    fn default() -> Self {
+        Self::of("", "", None, Listing::bare(Origin::Joystream, Profile::Argus))
+    }
+}
+
+impl From<Asset> for SavedAsset {
+    fn from(asset: Asset) -> Self {
+        let size = asset.size.map(|size| size.0);
+        Self { kind: asset.kind.label().to_owned(), id: asset.id, size, hash: asset.hash, fixed: asset.fixed }
+    }
+}
+
+impl SavedAsset {
+    fn asset(&self) -> Option<Asset> {
+        let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
+        let hash = self.hash.clone().filter(|hash| multihash::is_blake3(hash));
+        let asset = Asset { kind, id: Arc::clone(&self.id), size: self.size.map(Bytes), hash, fixed: self.fixed };
+        is_object_id(&asset.id).then_some(asset)
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    tag::reduced(text).as_deref() == Some(text)
+}
+
+/// Raised when a reader of before would misread a list; it starts without one then.
+const VERSION: u64 = 1;

@@ -1,0 +1,213 @@
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    config::{AllowPrivate, Dialect},
+    model::{
+        target::{Asset, AssetKind, Coordinates, Listing, Origin},
+        units::Bytes,
+    },
+};
+
+fn at(minute: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
+}
+
+fn node(number: usize, profile: Profile) -> Node {
+    let host = format!("n{number}.example");
+    let listing =
+        Listing { operators: vec![format!("1:{number}-1").into()], ..Listing::bare(Origin::Joystream, profile) };
+    Node { id: host.as_str().into(), endpoint: format!("https://{host}/").parse().unwrap(), listing, assets: vec![] }
+}
+
+fn asset(id: &str) -> Asset {
+    Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash: None, fixed: false }
+}
+
+fn found(nodes: Vec<Node>) -> Found {
+    let (dialect, gaps) = (Dialect::Orion, Gaps::default());
+    Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], gaps }
+}
+
+fn argus(numbers: impl IntoIterator<Item = usize>) -> Vec<Node> {
+    numbers.into_iter().map(|number| node(number, Profile::Argus)).collect()
+}
+
+fn known(nodes: Vec<Node>) -> Known {
+    Known::default().weigh(found(nodes), at(0)).0
+}
+
+#[test]
+fn what_came_and_went_is_told() {
+    let (known, change) = known(argus(0..3)).weigh(found(argus(1..4)), at(5));
+    assert_eq!(
+        (change.verdict, &*change.added, &*change.removed),
+        (Verdict::Accepted, &["n3.example".into()][..], &["n0.example".into()][..])
+    );
+    assert_eq!((known.nodes().len(), known.age(at(7))), (3, Some(Duration::from_secs(120))));
+    assert_eq!(Known::default().age(at(0)), None);
+}
+
+/// Lists before and after, and what becomes of the one after when it comes again and again.
+#[test]
+fn more_than_half_is_not_lost_at_once() {
+    let accepted = Verdict::Accepted;
+    let held = |lost, of, times| Verdict::HeldBack { lost, of, times };
+    for (before, after, verdicts) in [
+        (0..8, 0..8, [accepted, accepted, accepted]),
+        (0..8, 4..8, [accepted, accepted, accepted]),
+        (0..8, 5..8, [held(5, 8, 1), held(5, 8, 2), accepted]),
+        (0..8, 8..30, [held(8, 8, 1), held(8, 8, 2), accepted]),
+        (0..2, 1..2, [accepted, accepted, accepted]),
+        (0..1, 1..2, [held(1, 1, 1), held(1, 1, 2), accepted]),
+        (0..0, 0..3, [accepted, accepted, accepted]),
+        (0..8, 0..0, [held(8, 8, 1), held(8, 8, 2), held(8, 8, 3)]),
+        (0..0, 0..0, [accepted, accepted, accepted]),
+    ] {
+        let mut list = known(argus(before.clone()));
+        for (round, expected) in verdicts.into_iter().enumerate() {
+            let old = list.nodes.clone();
+            // A restart between any two does not change it.
+            let saved = serde_json::to_string(&list).unwrap();
+            let (next, change) =
+                serde_json::from_str::<Known>(&saved).unwrap().weigh(found(argus(after.clone())), at(9));
+            assert_eq!(change.verdict, expected, "{before:?} to {after:?}, round {round}");
+            let nodes = if expected == accepted { argus(after.clone()) } else { old };
+            assert_eq!(next.nodes(), nodes);
+            list = next;
+        }
+    }
+}
+
+#[test]
+fn a_good_refresh_between_two_bad_ones_starts_the_count_anew() {
+    let (list, change) = [0..3, 0..8, 0..3, 0..3].into_iter().fold((known(argus(0..8)), None), |(list, _), next| {
+        let (list, change) = list.weigh(found(argus(next)), at(1));
+        (list, Some(change))
+    });
+    assert_eq!((list.nodes().len(), change.unwrap().verdict), (8, Verdict::HeldBack { lost: 5, of: 8, times: 2 }));
+}
+
+proptest! {
+    /// Whatever comes: a list that was there once is never empty again, and an accepted refresh lost half at the most, or
+    /// was the third.
+    #[test]
+    fn no_sequence_of_refreshes_loses_the_list(refreshes in proptest::collection::vec(proptest::collection::btree_set(0usize..10, 0..10), 1..12)) {
+        let (mut list, mut losses) = (known(argus(0..10)), 0);
+        for refresh in refreshes {
+            let kept = list.nodes().iter().filter(|node| argus(refresh.iter().copied()).contains(node)).count();
+            let loses = 2 * (list.nodes().len() - kept) > list.nodes().len();
+            let (next, change) = list.clone().weigh(found(argus(refresh.iter().copied())), at(1));
+            losses = if loses { losses + 1 } else { 0 };
+            let expected = !refresh.is_empty() && (!loses || losses >= 3);
+            prop_assert_eq!(change.verdict == Verdict::Accepted, expected);
+            prop_assert!(!next.nodes().is_empty());
+            if expected {
+                losses = 0;
+            } else {
+                prop_assert_eq!(next.nodes(), list.nodes());
+            }
+            list = next;
+        }
+    }
+}
+
+#[test]
+fn what_had_no_answer_stays_as_it_was() {
+    let with = |number, ids: &[&str]| Node {
+        assets: ids.iter().map(|id| asset(id)).collect(),
+        ..node(number, Profile::Argus)
+    };
+    let mut off = with(3, &[]);
+    off.listing.distributing = Some(false);
+    let before = known(vec![with(1, &["11", "12"]), with(2, &[]), with(3, &["31"]), node(7, Profile::Colossus)]);
+    let after = vec![with(1, &["13"]), with(2, &["21"]), off.clone()];
+    for (gaps, expected) in [
+        (Gaps::default(), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
+        (Gaps { samples: true, ..Gaps::default() }, vec![with(1, &["11", "12"]), with(2, &["21"]), off.clone()]),
+        (
+            Gaps { storage: true, ..Gaps::default() },
+            vec![with(1, &["13"]), with(2, &["21"]), off.clone(), node(7, Profile::Colossus)],
+        ),
+    ] {
+        let (list, _) = before.clone().weigh(Found { gaps, ..found(after.clone()) }, at(1));
+        assert_eq!(list.nodes(), expected, "{gaps:?}");
+    }
+}
+
+#[test]
+fn a_changed_config_holds_for_the_kept_list_too() {
+    let mut private = node(9, Profile::Argus);
+    private.endpoint = "http://10.0.0.9/".parse().unwrap();
+    let list = known([argus(0..3), vec![private]].concat());
+    for (exclude, allow, left) in [
+        (&[][..], AllowPrivate::Nowhere, 3),
+        (&[], AllowPrivate::Everywhere, 4),
+        (&["N1.example", "1:2-1"], AllowPrivate::Nowhere, 1),
+    ] {
+        let exclude: Vec<_> = exclude.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(list.clone().under(&exclude, &Guard::new(allow)).nodes().len(), left, "{exclude:?}");
+    }
+}
+
+#[test]
+fn a_list_comes_back_from_disk() {
+    let full = Node {
+        listing: Listing {
+            region: Some("eu-west-1".into()),
+            country: Some("FR".into()),
+            location: Coordinates::new(48.8566, 2.3522).ok(),
+            distributing: Some(true),
+            ..node(1, Profile::Argus).listing
+        },
+        assets: vec![
+            asset("1343"),
+            Asset { kind: AssetKind::Video, id: "552149".into(), size: None, hash: Some(hash()), fixed: true },
+        ],
+        ..node(1, Profile::Argus)
+    };
+    let blocked = Blocked {
+        id: "10.0.0.1".into(),
+        endpoint: "http://10.0.0.1/".into(),
+        reason: "private".into(),
+        listing: Listing::bare(Origin::Joystream, Profile::Argus),
+    };
+    let refresh = Found { blocked: vec![blocked], ..found(vec![full, node(2, Profile::Colossus)]) };
+    let list = Known { held_back: 2, ..Known::default().weigh(refresh, at(3)).0 };
+    let saved = serde_json::to_string(&list).unwrap();
+    assert_eq!(serde_json::from_str::<Known>(&saved).unwrap(), list);
+}
+
+#[test]
+fn a_spoilt_file_costs_what_is_spoilt() {
+    let good = || serde_json::to_value(known(argus(0..2))).unwrap();
+    let spoilt = |pointer: &str, value: serde_json::Value| {
+        let mut list = good();
+        *list.pointer_mut(pointer).unwrap() = value;
+        serde_json::from_value::<Known>(list).unwrap()
+    };
+    for (pointer, value, left) in [
+        ("/version", json!(2), 0),
+        ("/version", json!("1"), 0),
+        ("/nodes", json!({}), 0),
+        ("/nodes/0", json!(null), 1),
+        ("/nodes/0/id", json!("a b"), 1),
+        ("/nodes/0/id", json!(7), 1),
+        ("/nodes/0/endpoint", json!("ftp://x/"), 1),
+        ("/nodes/0/profile", json!("other"), 1),
+        ("/nodes/0/operators", json!(null), 1),
+        ("/held_back", json!(-1), 2),
+        ("/found_at", json!("yesterday"), 2),
+        ("/blocked", json!(7), 2),
+    ] {
+        assert_eq!(spoilt(pointer, value.clone()).nodes().len(), left, "{pointer} = {value}");
+    }
+    for other in [json!([]), json!(null), json!({})] {
+        assert_eq!(serde_json::from_value::<Known>(other).unwrap(), Known::default());
+    }
+}
+
+fn hash() -> Arc<str> {
+    bs58::encode([&[0x1e, 32][..], &[7; 32]].concat()).into_string().into()
+}

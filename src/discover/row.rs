@@ -1,0 +1,203 @@
+//! Single rows of a registry's lists: every value may be missing or of another type, and is unknown then.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::model::{
+    multihash, tag,
+    target::{Asset, AssetKind, Coordinates, is_object_id},
+    units::Bytes,
+};
+
+/// What an operator runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Role {
+    Distributor,
+    Storage,
+}
+
+/// An operator of a bucket.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Operator {
+    /// `{bucket}-{worker}`.
+    pub(super) id: Arc<str>,
+    pub(super) role: Role,
+    pub(super) bucket: Option<Arc<str>>,
+    pub(super) distributing: Option<bool>,
+    /// As it was written.
+    pub(super) endpoint: Option<String>,
+    pub(super) region: Option<Arc<str>>,
+    pub(super) country: Option<String>,
+    pub(super) location: Option<Coordinates>,
+}
+
+/// A row of the distribution buckets' operators; `None` when it does not even say who.
+pub(super) fn distributor(row: &Value) -> Option<Operator> {
+    // It goes into questions and messages: one that is no tag is none of Joystream's either.
+    let bucket = text(row, "/distributionBucket/id").filter(|id| tag::reduced(id).as_deref() == Some(*id));
+    let place = Location::of(row.get("metadata"));
+    Some(Operator {
+        id: tag::reduced(text(row, "/id")?)?.into(),
+        role: Role::Distributor,
+        bucket: bucket.map(Arc::from),
+        distributing: row.pointer("/distributionBucket/distributing").and_then(Value::as_bool),
+        endpoint: text(row, "/metadata/nodeEndpoint").map(str::to_owned),
+        region: text(row, "/distributionBucket/family/metadata/region").and_then(tag::reduced).map(Arc::from),
+        country: place.country,
+        location: place.location,
+    })
+}
+
+/// Is a row of the storage buckets that of an active operator?
+pub(super) fn is_active(row: &Value) -> bool {
+    text(row, "/operatorStatus/__typename") == Some("StorageBucketOperatorStatusActive")
+}
+
+/// A row of the storage buckets; `None` when it does not even say who.
+pub(super) fn storage(row: &Value) -> Option<Operator> {
+    let bucket = text(row, "/id")?;
+    let worker = row.pointer("/operatorStatus/workerId").and_then(Value::as_u64);
+    let id = worker.map_or_else(|| bucket.to_owned(), |worker| format!("{bucket}-{worker}"));
+    let place = Location::of(row.get("operatorMetadata"));
+    Some(Operator {
+        id: tag::reduced(&id)?.into(),
+        role: Role::Storage,
+        bucket: None,
+        distributing: None,
+        endpoint: text(row, "/operatorMetadata/nodeEndpoint").map(str::to_owned),
+        region: None,
+        country: place.country,
+        location: place.location,
+    })
+}
+
+/// A data object; `None` without an id that a node would understand.
+pub(super) fn object(row: &Value, kind: AssetKind) -> Option<Asset> {
+    let id = text(row, "/id").filter(|id| is_object_id(id))?;
+    Some(Asset {
+        kind,
+        id: id.into(),
+        size: row.get("size").and_then(size),
+        hash: text(row, "/ipfsHash").filter(|hash| multihash::is_blake3(hash)).map(Arc::from),
+        fixed: false,
+    })
+}
+
+/// The buckets that must serve an object, through the join entity or without.
+pub(super) fn buckets(object: &Value) -> Vec<&str> {
+    let joined = object.pointer("/storageBag/distributionBuckets").and_then(Value::as_array);
+    joined.into_iter().flatten().filter_map(|row| text(row, "/distributionBucket/id").or(text(row, "/id"))).collect()
+}
+
+/// `BigInt` travels as a string, and as a number from some servers. An object without bytes has no size worth the name.
+fn size(value: &Value) -> Option<Bytes> {
+    let bytes = value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
+    bytes.filter(|bytes| *bytes > 0).map(Bytes)
+}
+
+struct Location {
+    country: Option<String>,
+    location: Option<Coordinates>,
+}
+
+impl Location {
+    fn of(metadata: Option<&Value>) -> Self {
+        let Some(place) = metadata.and_then(|metadata| metadata.get("nodeLocation")) else {
+            return Self { country: None, location: None };
+        };
+        let country = text(place, "/countryCode").map(str::to_ascii_uppercase);
+        let degrees = |key| place.pointer(key).and_then(Value::as_f64);
+        let location = degrees("/coordinates/latitude").zip(degrees("/coordinates/longitude"));
+        Self {
+            country: country.filter(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())),
+            // Nobody serves from the Gulf of Guinea: both zero is a form left empty.
+            location: location
+                .filter(|place| *place != (0.0, 0.0))
+                .and_then(|(lat, lon)| Coordinates::new(lat, lon).ok()),
+        }
+    }
+}
+
+fn text<'v>(value: &'v Value, pointer: &str) -> Option<&'v str> {
+    value.pointer(pointer).and_then(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sizes_are_whole_and_positive_or_unknown() {
+        for (given, known) in [
+            (json!("21136"), Some(21_136)),
+            (json!(21_136), Some(21_136)),
+            (json!("18446744073709551615"), Some(u64::MAX)),
+            (json!("18446744073709551616"), None),
+            (json!(18_446_744_073_709_551_616.0), None),
+            (json!(-1), None),
+            (json!("-1"), None),
+            (json!(1.5), None),
+            (json!("1.5"), None),
+            (json!("1e6"), None),
+            (json!(""), None),
+            (json!(0), None),
+            (json!(null), None),
+            (json!([1]), None),
+        ] {
+            assert_eq!(size(&given), known.map(Bytes), "{given}");
+        }
+    }
+
+    #[test]
+    fn places_are_on_earth_and_set_or_unknown() {
+        let known = Coordinates::new(48.8566, 2.3522).ok();
+        for (place, country, location) in [
+            (
+                json!({"countryCode": "fr", "coordinates": {"latitude": 48.8566, "longitude": 2.3522}}),
+                Some("FR"),
+                known,
+            ),
+            (json!({"countryCode": "FRA", "coordinates": {"latitude": 120.0, "longitude": 2.0}}), None, None),
+            (json!({"countryCode": "F1", "coordinates": {"latitude": 0, "longitude": 0}}), None, None),
+            (
+                json!({"countryCode": "", "coordinates": {"latitude": 0, "longitude": 9}}),
+                None,
+                Coordinates::new(0.0, 9.0).ok(),
+            ),
+            (json!({"countryCode": null, "coordinates": {"latitude": 5, "longitude": 181}}), None, None),
+            (json!({"countryCode": 7, "coordinates": {"latitude": "5", "longitude": null}}), None, None),
+            (json!({"coordinates": null}), None, None),
+            (json!(null), None, None),
+            (json!("Paris"), None, None),
+        ] {
+            let read = Location::of(Some(&json!({ "nodeLocation": place })));
+            assert_eq!((read.country.as_deref(), read.location), (country, location), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_row_loses_what_is_wrong_with_it_and_no_more() {
+        for row in [
+            json!({"id": "1:0-1"}),
+            json!({"id": "1:0-1", "workerId": "x", "distributionBucket": null, "metadata": null}),
+            json!({"id": "1:0-1", "distributionBucket": {"id": 7, "distributing": "yes", "family": []}, "metadata": 7}),
+            json!({"id": "1:0-1", "distributionBucket": {"id": "x".repeat(101)}, "metadata": {"nodeEndpoint": 7}}),
+        ] {
+            let read = distributor(&row).unwrap();
+            assert_eq!(
+                (&*read.id, read.bucket, read.distributing, read.endpoint),
+                ("1:0-1", None, None, None),
+                "{row}"
+            );
+        }
+        for row in [json!(null), json!("1:0-1"), json!({"id": null}), json!({"id": ""}), json!({"id": 7})] {
+            assert_eq!((distributor(&row), storage(&row), object(&row, AssetKind::Image)), (None, None, None), "{row}");
+        }
+        let bucket =
+            json!({"id": "4", "operatorStatus": {"__typename": "StorageBucketOperatorStatusActive", "workerId": 9}});
+        assert_eq!((&*storage(&bucket).unwrap().id, is_active(&bucket), is_active(&json!({}))), ("4-9", true, false));
+    }
+}

@@ -1,0 +1,55 @@
+//! Texts that are safe as a tag value, in a URL and in a shell: ASCII letters, digits and `. _ : / -`.
+
+/// A tag is in every point of its series: long ones cost memory in the database.
+pub const MAX_CHARS: usize = 100;
+
+/// Stands for what is not known, and for nothing else.
+pub const UNKNOWN: &str = "none";
+
+/// May it be in a tag?
+#[must_use]
+pub fn is_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._:/-".contains(c)
+}
+
+/// What is left of a stranger's text as a tag: cut, and each run of other characters is one `_`. `None` when nothing is
+/// left that says anything, or it would say [`UNKNOWN`].
+#[must_use]
+pub fn reduced(text: &str) -> Option<String> {
+    let mut tag = String::new();
+    for c in text.trim().chars() {
+        if tag.len() == MAX_CHARS {
+            break;
+        }
+        if is_safe(c) {
+            tag.push(c);
+        } else if !tag.ends_with('_') {
+            tag.push('_');
+        }
+    }
+    let says_something = tag.contains(|c: char| c.is_ascii_alphanumeric()) && tag != UNKNOWN;
+    says_something.then_some(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_write_becomes_a_tag_or_nothing() {
+        for (text, tag) in [
+            ("eu-west-1", Some("eu-west-1")),
+            ("1:0-1", Some("1:0-1")),
+            (" Western Europe ", Some("Western_Europe")),
+            ("a, =\n\\b\u{202e}c", Some("a_b_c")),
+            ("Zürich", Some("Z_rich")),
+            ("日本", None),
+            ("--", None),
+            ("", None),
+            ("none", None),
+        ] {
+            assert_eq!(reduced(text).as_deref(), tag, "{text}");
+        }
+        assert_eq!(reduced(&"é1".repeat(900)).unwrap().len(), MAX_CHARS);
+    }
+}
