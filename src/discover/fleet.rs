@@ -69,10 +69,11 @@ pub(super) fn fleet(
         fleet.members.push(Member { node: Node { id, endpoint, listing, assets: vec![] }, buckets });
     }
     for (why, operators) in refused.into_values() {
-        let name = why.host.as_deref().unwrap_or(&operators[0].id).to_owned();
+        let host = why.host.as_deref().unwrap_or(&operators[0].id).to_owned();
+        let name = why.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
         let id = naming::distinct(&name, &mut taken);
         let listing = listing(&id, &operators, problems);
-        if is_named(exclude, &id, &listing.operators, None) || is_named(exclude, &name, &[], None) {
+        if is_named(exclude, &id, &listing.operators, None) || is_named(exclude, &host, &[], None) {
             fleet.excluded += 1;
             continue;
         }

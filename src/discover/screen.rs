@@ -18,15 +18,18 @@ pub(super) struct Refused {
     pub(super) reason: String,
     /// Of what host, where it has one.
     pub(super) host: Option<String>,
+    /// Of what port, where that is not the scheme's own.
+    pub(super) port: Option<u16>,
 }
 
 /// The endpoint in normal form, or why it is never asked. What a name leads to is judged when it is dialled.
 pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refused> {
     let text = text.unwrap_or_default().trim();
-    let refused = |reason: String, host: Option<&str>| {
+    let refused = |reason: String, url: Option<&Url>| {
         let shown = without_user(text).chars().take(MAX_CHARS).collect::<String>();
-        let host = host.map(str::to_owned);
-        Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), host })
+        let host = url.and_then(Url::host_str).map(str::to_owned);
+        let port = url.and_then(Url::port);
+        Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), host, port })
     };
     if text.is_empty() {
         return refused("its operator names no endpoint".to_owned(), None);
@@ -38,7 +41,7 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
         Ok(endpoint) => endpoint,
         Err(error) => {
             let url = Url::parse(text).ok();
-            return refused(error.to_string(), url.as_ref().and_then(Url::host_str));
+            return refused(error.to_string(), url.as_ref());
         }
     };
     let url = endpoint.as_url();
@@ -49,12 +52,12 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
     };
     if let Some((address, range)) = address.and_then(|address| Some((address, guard.refuses(address)?))) {
         let remedy = "`network.allow-private` lifts it for labs";
-        return refused(format!("strangers may not lead us to {address} ({range}); {remedy}"), url.host_str());
+        return refused(format!("strangers may not lead us to {address} ({range}); {remedy}"), Some(url));
     }
     let port = url.port_or_known_default().unwrap_or_default();
     if guard.refuses_port(port) {
         let open = "only 80, 443 and those above 1023 are open to strangers";
-        return refused(format!("strangers may not lead us to port {port}: {open}"), url.host_str());
+        return refused(format!("strangers may not lead us to port {port}: {open}"), Some(url));
     }
     Ok(endpoint)
 }

@@ -57,7 +57,7 @@ async fn every_dialect_yields_the_same_fleet() {
         assert_eq!((&*store.id, store.listing.profile), ("dp.example/storage", Profile::Colossus));
         assert_eq!((&store.listing.operators[..], store.listing.distributing), (&[Arc::from("4-9")][..], None));
         assert_eq!((&*off.id, off.listing.distributing, &off.assets[..]), ("off.example", Some(false), &[][..]));
-        assert_eq!((&*found.blocked[0].id, &*found.blocked[0].endpoint), ("127.0.0.1", "http://127.0.0.1:8080/"));
+        assert_eq!((&*found.blocked[0].id, &*found.blocked[0].endpoint), ("127.0.0.1:8080", "http://127.0.0.1:8080/"));
         assert!(found.blocked[0].reason.contains("loopback"), "{}", found.blocked[0].reason);
         assert_eq!(
             found.problems,
