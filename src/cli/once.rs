@@ -46,23 +46,10 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         Err(problems) => return Ok(refuse(&problems)),
     };
     let mut signals = Signals::listen()?;
-    let mut discovery = Discovery::load(&config)?;
-    let failures = tokio::select! {
-        failures = ask(&mut discovery) => failures,
-        () = signals.next() => {
-            complain("stopped before the registry had answered: nothing was probed");
-            return Ok(Exit::Failed);
-        }
+    let (discovery, targets) = match find(args, &config, &mut signals).await? {
+        Ok(found) => found,
+        Err(exit) => return Ok(exit),
     };
-    let targets = discovery.targets();
-    if targets.nodes.is_empty() && failures > 0 {
-        complain("nothing to probe: no node is known, and no list of them could be had");
-        return Ok(Exit::Failed);
-    }
-    if let Some(unknown) = unknown(args, &config, &targets) {
-        complain(&unknown);
-        return Ok(Exit::Usage);
-    }
     let results = Arc::new(Mutex::new(Yield::default()));
     let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
     let nodes = targets.nodes.iter().map(|node| &**node);
@@ -107,6 +94,32 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
     results.add_states(&states, args.json);
     end(args, &config, results, round, &stopped, interrupted)
+}
+
+/// Whom the sources yield, or how it exits when that is nobody.
+async fn find(
+    args: &Once,
+    config: &Config,
+    signals: &mut Signals,
+) -> anyhow::Result<Result<(Discovery, Targets), Exit>> {
+    let mut discovery = Discovery::load(config)?;
+    let failures = tokio::select! {
+        failures = ask(&mut discovery) => failures,
+        () = signals.next() => {
+            complain("stopped before the registry had answered: nothing was probed");
+            return Ok(Err(Exit::Failed));
+        }
+    };
+    let targets = discovery.targets();
+    if targets.nodes.is_empty() && failures > 0 {
+        complain("nothing to probe: no node is known, and no list of them could be had");
+        return Ok(Err(Exit::Failed));
+    }
+    if let Some(unknown) = unknown(args, config, &targets) {
+        complain(&unknown);
+        return Ok(Err(Exit::Usage));
+    }
+    Ok(Ok((discovery, targets)))
 }
 
 /// One status round over the nodes that are wanted, if its probe is.

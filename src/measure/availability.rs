@@ -1,6 +1,6 @@
 //! A status round judged: each node against what it should be, and against the fleet's median of this very round.
 //!
-//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least [`MIN_FLEET`] nodes
+//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes
 //! must tell a number before any of them is judged by it. The same number of nodes tells a dead vantage from dead nodes.
 
 use crate::model::{

@@ -37,7 +37,7 @@ impl Starts {
         restarted
     }
 
-    /// Forgets nodes that were not seen for 30 days, and beyond [`MAX_NODES`] those not seen for longest.
+    /// Forgets nodes that were not seen for 30 days, and of too many those not seen for longest.
     pub fn forget(&mut self, now: Timestamp) {
         let now = now.as_second();
         self.0.retain(|_, start| now.saturating_sub(start.seen) <= KEEP_S);

@@ -48,6 +48,8 @@ pub struct Plan {
     pub probes: Vec<ProbePlan>,
     /// By node, in the order of the configuration.
     pub nodes: Vec<NodePlan>,
+    /// Status rounds over all nodes; `None` when no probe asks how they fare.
+    pub rounds: Option<f64>,
     /// Runs of all probes against all nodes.
     pub runs: f64,
     /// Downloaded at the most.
@@ -124,10 +126,13 @@ impl Plan {
         let nodes: Vec<_> = config.nodes.iter().map(|node| NodePlan::of(node, config)).collect();
         let all: Vec<Pair> =
             config.nodes.iter().flat_map(|n| config.probes.iter().filter_map(move |p| pairs(p, n))).collect();
-        let sum = |of: fn(&Pair) -> f64| all.iter().map(of).sum::<f64>();
+        // Over nothing a sum of floats is -0.
+        let sum = |of: fn(&Pair) -> f64| all.iter().map(of).fold(0.0, |sum, one| sum + one);
         let rate = config.vantage.uplink.map_or(ASSUMED_RATE, |uplink| uplink.min(ASSUMED_RATE));
         let heavy_bits = 8.0 * sum(|pair| pair.runs * pair.heavy_bytes_per_run.0 as f64);
-        let points = WORKER_POINTS_PER_DAY + sum(|pair| pair.points);
+        let rounds = config.status.as_ref().map(|status| per_day(status.every));
+        let asked = if rounds.is_some() { config.nodes.len() } else { 0 };
+        let points = WORKER_POINTS_PER_DAY + rounds.unwrap_or_default() * asked as f64 + sum(|pair| pair.points);
         let mut plan = Self {
             runs: sum(|pair| pair.runs),
             bytes: bytes(sum(|pair| pair.runs * pair.bytes_per_run.0 as f64)),
@@ -135,12 +140,13 @@ impl Plan {
             rate,
             points,
             archived: bytes(points * POINT_BYTES),
-            series: 1 + all.iter().map(|pair| pair.series).sum::<u64>(),
+            series: 1 + asked as u64 + all.iter().map(|pair| pair.series).sum::<u64>(),
             cold_fetches_per_node: cold_fetches(config),
             assumed_images: config.nodes.iter().filter(|node| is_assumed(node, config)).count(),
             misfits: Vec::new(),
             probes,
             nodes,
+            rounds,
         };
         plan.misfits = misfit::all(&plan, config);
         plan
@@ -160,7 +166,7 @@ impl ProbePlan {
             name: Arc::clone(&probe.name),
             every: probe.every,
             nodes: pairs.len(),
-            runs: pairs.iter().map(|pair| pair.runs).sum(),
+            runs: pairs.iter().map(|pair| pair.runs).fold(0.0, |sum, one| sum + one),
             checks_per_run: pairs.iter().map(|pair| pair.checks_per_run).max().unwrap_or_default(),
             transfers_per_run: probe.parts.len(),
             bytes_per_run: pairs.iter().map(|pair| pair.bytes_per_run).max().unwrap_or_default(),
@@ -175,7 +181,7 @@ impl NodePlan {
         let a_day: f64 = pairs.iter().map(|pair| pair.runs * pair.bytes_per_run.0 as f64).sum();
         Self {
             id: Arc::clone(&node.id),
-            runs: pairs.iter().map(|pair| pair.runs).sum(),
+            runs: pairs.iter().map(|pair| pair.runs).fold(0.0, |sum, one| sum + one),
             bytes: bytes(a_day),
             bytes_per_month: bytes(a_day * DAYS_PER_MONTH * config.limits.vantages as f64),
         }

@@ -125,7 +125,7 @@ const VIEWER: Duration = Duration::from_secs(60);
 
 const HABITS: Habits<'_> = Habits {
     image_every: "10s",
-    video_every: "30s",
+    video_every: "60s",
     status_every: "10s",
     spacing: "memoryless",
     archive: "bandprobe-demo-data",

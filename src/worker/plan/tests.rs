@@ -41,16 +41,17 @@ fn costs_are_those_reckoned_by_hand() {
     // 7,602,176 bytes at 20 Mbit/s take 3.0408704 s.
     assert!((plan.heavy_minutes_per_hour - 3.040_870_4 / 60.0).abs() < 1e-9, "{}", plan.heavy_minutes_per_hour);
     // Transfers: 288 × 2, 288 × (2 + check), 24 × 3. Windows, 24 a day: 2 × 5, 2 × 5 + 4, 7 + 5 + 7. Worker: 1440.
-    let points = 288.0 * 5.0 + 24.0 * 3.0 + 24.0 * (10.0 + 14.0 + 19.0) + 1_440.0;
+    // Status rounds: 288, with a point a node.
+    let points = 288.0 * 5.0 + 24.0 * 3.0 + 24.0 * (10.0 + 14.0 + 19.0) + 288.0 * 2.0 + 1_440.0;
     assert!((plan.points - points).abs() < 1e-9, "{}", plan.points);
-    assert_eq!(plan.series, (2 + 10) + (3 + 14) + (3 + 19) + 1);
+    assert_eq!(plan.series, (2 + 10) + (3 + 14) + (3 + 19) + 2 + 1);
     assert_eq!((plan.assumed_images, plan.fits()), (1, true));
 }
 
 #[test]
 fn a_window_without_a_run_leaves_no_point() {
     let config = config("record.window = \"1m\"\n");
-    let points = 288.0 * 5.0 + 24.0 * 3.0 + 288.0 * (10.0 + 14.0) + 24.0 * 19.0 + 1_440.0;
+    let points = 288.0 * 5.0 + 24.0 * 3.0 + 288.0 * (10.0 + 14.0) + 24.0 * 19.0 + 288.0 * 2.0 + 1_440.0;
     assert!((Plan::of(&config).points - points).abs() < 1e-9);
 }
 
@@ -96,12 +97,13 @@ etc/b.toml has no problems.
 vantage here: results are written to bandprobe-data and stay there, because there is no [influxdb]
 probe image: every 5m, up to 1 check, 2 transfers and up to 64.0 kB a run; against 2 nodes 576 runs and up to 30.0 MB a day
 probe video: every 1h, 3 transfers and up to 7.60 MB a run; against 1 node 24 runs and up to 182 MB a day
+probe status: every 5m, one small request to each of 2 nodes; 576 a day
 node n1: 312 runs and up to 201 MB a day; 60.3 GB a month from all 10 vantages
 node n2: 288 runs and up to 11.5 MB a day; 3.46 GB a month from all 10 vantages
 downloads: 600 runs and up to 212 MB of 5.00 GB a day
 uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
-database: up to 3,984 points a day in 52 series while all is well
-archive: about 2.59 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 772 days in 2.00 GB
+database: up to 4,560 points a day in 54 series while all is well
+archive: about 2.96 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 674 days in 2.00 GB
 assumed: 32.0 kB for images whose size is not given (1 node)
 
 The plan fits its limits.

@@ -69,6 +69,15 @@ impl Text<'_> {
             write!(f, "{transfers} and up to {} a run; ", probe.bytes_per_run)?;
             writeln!(f, "against {nodes} {} runs and up to {} a day", grouped(probe.runs), probe.bytes)?;
         }
+        if let (Some(status), Some(rounds)) = (&self.config.status, self.plan.rounds) {
+            let (every, nodes) = (spelled(status.every), counted(self.plan.nodes.len(), "node"));
+            let requests = grouped(rounds * self.plan.nodes.len() as f64);
+            writeln!(
+                f,
+                "probe {}: every {every}, one small request to each of {nodes}; {requests} a day",
+                status.name
+            )?;
+        }
         Ok(())
     }
 
@@ -78,7 +87,11 @@ impl Text<'_> {
         nodes.sort_by_key(|node| std::cmp::Reverse(node.bytes));
         for node in nodes.iter().take(MAX_NODES) {
             if node.runs == 0.0 {
-                writeln!(f, "node {}: never probed, because no probe asks for the kind of asset that it has", node.id)?;
+                let why = match self.plan.rounds {
+                    Some(_) => "asked how it fares, and nothing is downloaded from it",
+                    None => "never probed, because no probe asks for the kind of asset that it has",
+                };
+                writeln!(f, "node {}: {why}", node.id)?;
                 continue;
             }
             let (runs, month) = (grouped(node.runs), node.bytes_per_month);
