@@ -183,7 +183,7 @@ fn tell_changes(known: &mut HashMap<Arc<str>, State>, round: &[Checked]) {
         match state {
             _ if state == before => {}
             State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
-            _ => tracing::warn!(%node, "{}: {}", state.label(), verdict.reason),
+            _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
         }
     }
     *known = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
 mod answers;
+mod followed;
 mod found;
 mod pages;
 mod queries;

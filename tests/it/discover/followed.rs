@@ -1,0 +1,143 @@
+//! A worker follows its registry: nodes come and go, lists outlive the process, and a registry that fails costs no node.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use bandprobe::{
+    config::{
+        Config, Dialect,
+        check::{Input, load},
+    },
+    demo::world::{Member, Planted, World, WorldPlan},
+    model::target::{Origin, Targets},
+    worker::{discovery::Discovery, pipeline::Pipeline, rounds},
+};
+use http::StatusCode;
+use tempfile::TempDir;
+
+async fn world() -> World {
+    World::start(&WorldPlan::new(Dialect::Orion)).await.unwrap()
+}
+
+fn config(world: &World, dir: &TempDir, more: &str) -> Config {
+    let text = format!(
+        "vantage.id = \"here\"\narchive.dir = \"data\"\nnetwork.allow-private = [\"127.0.0.1/32\"]\n\
+         schedule.probes = [{{ probe = \"image\", every = \"1s\" }}]\n{more}\n\
+         [[source]]\nkind = \"joystream\"\nurl = \"{}\"\n",
+        world.registry()
+    );
+    let read = |_: &Path| Ok(text.clone().into_bytes());
+    load(&Input { path: &dir.path().join("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
+}
+
+fn ids(targets: &Targets) -> BTreeSet<Arc<str>> {
+    targets.nodes.iter().map(|node| node.id.clone()).collect()
+}
+
+fn is_sound(member: &Member) -> bool {
+    !member.is_storage && member.planted == Planted::Nothing
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_good_list_outlives_the_process_and_the_registry() {
+    let (world, dir) = (world().await, TempDir::new().unwrap());
+    let config = config(&world, &dir, "");
+    let mut discovery = Discovery::load(&config).unwrap();
+    assert!(discovery.targets().nodes.is_empty() && discovery.age(jiff::Timestamp::now()).is_none());
+    let asked = discovery.ask_all().await;
+    let all = ids(&discovery.targets());
+    assert_eq!(asked[0].answer.as_ref().unwrap().added.len(), all.len());
+    assert!(all.len() > 10, "{all:?}");
+    discovery.keep();
+
+    world.cut_registry(Some(StatusCode::BAD_GATEWAY));
+    let mut later = Discovery::load(&config).unwrap();
+    assert_eq!(later.targets(), discovery.targets(), "known without asking");
+    let asked = later.ask_all().await;
+    assert!(asked[0].answer.as_ref().unwrap_err().contains("502"), "{asked:?}");
+    assert_eq!(ids(&later.targets()), all);
+    assert!(later.age(jiff::Timestamp::now()).is_some());
+
+    world.cut_registry(None);
+    world.relist(|member| member.name == "paris");
+    for time in 1..=2 {
+        let asked = later.ask_all().await;
+        let reason = asked[0].answer.as_ref().unwrap_err();
+        assert!(reason.contains(&format!("this was number {time}")), "{reason}");
+        assert_eq!(ids(&later.targets()), all, "most of it is gone: nobody believes that at once");
+        later.keep();
+        later = Discovery::load(&config).unwrap();
+    }
+    let asked = later.ask_all().await;
+    let change = asked[0].answer.as_ref().unwrap();
+    assert_eq!((later.targets().nodes.len(), change.removed.len()), (1, all.len() - 1), "three times in a row");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_named_by_the_user_is_the_users() {
+    let (world, dir) = (world().await, TempDir::new().unwrap());
+    let (paris, virginia) = (world.member("paris").unwrap(), world.member("virginia").unwrap());
+    let port = |member: &Member| {
+        let url: url::Url = member.endpoint.as_deref().unwrap().parse().unwrap();
+        url.port().unwrap()
+    };
+    let more = format!(
+        "[[source]]\nkind = \"static\"\nnodes = [{{ id = \"127.0.0.1:{}\", endpoint = \"{}\", profile = \"argus\", \
+         assets = [{{ kind = \"image\", id = \"1343\" }}] }}]\n",
+        port(virginia),
+        paris.endpoint.as_deref().unwrap()
+    );
+    let mut discovery = Discovery::load(&config(&world, &dir, &more)).unwrap();
+    discovery.ask_all().await;
+    let targets = discovery.targets();
+    let at = |member: &Member| -> Vec<_> {
+        let endpoint = member.endpoint.as_deref().unwrap();
+        targets.nodes.iter().filter(|node| node.endpoint.as_url().as_str() == endpoint).collect()
+    };
+    let [own] = at(paris)[..] else { panic!("one endpoint is one node: {targets:?}") };
+    assert_eq!((own.listing.origin, own.assets.len()), (Origin::Static, 1));
+    let [other] = at(virginia)[..] else { panic!("{targets:?}") };
+    assert_eq!(&*other.id, virginia.endpoint.as_deref().unwrap(), "its id was taken");
+    assert_eq!(ids(&targets).len(), targets.nodes.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_is_asked_and_who_goes_is_not() {
+    let (world, dir) = (world().await, TempDir::new().unwrap());
+    let mut config = config(&world, &dir, "");
+    config.registries[0].refresh = Duration::from_millis(50);
+    config.status = None;
+    let was_asked = |name: &str| world.member(name).unwrap().seen().len();
+    world.relist(|member| is_sound(member) && member.name != "virginia");
+    let discovery = Discovery::load(&config).unwrap();
+    let pipeline = Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap();
+    let mut targets = pipeline.targets();
+    let story = async {
+        until(|| was_asked("paris") > 0).await;
+        assert_eq!(was_asked("virginia"), 0);
+        world.relist(|member| is_sound(member) && member.name != "paris");
+        targets.wait_for(|targets| !listed(targets, world.member("paris").unwrap())).await.unwrap();
+        until(|| was_asked("virginia") > 0).await;
+        // A run that was under way when it went may still end.
+        let before = was_asked("paris");
+        let others = was_asked("singapore");
+        until(|| was_asked("singapore") > others + 12).await;
+        assert!(was_asked("paris") <= before + 6, "{} requests after it had gone", was_asked("paris") - before);
+    };
+    rounds::run(&pipeline, &config, story).await;
+    pipeline.stop(Duration::ZERO, std::future::pending()).await;
+}
+
+fn listed(targets: &Targets, member: &Member) -> bool {
+    targets.nodes.iter().any(|node| Some(node.endpoint.as_url().as_str()) == member.endpoint.as_deref())
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
