@@ -140,8 +140,14 @@ fn new_dir() -> anyhow::Result<PathBuf> {
 const DURATION: Duration = Duration::from_secs(15);
 
 /// Fixed spacing gives every node its turn in some seconds.
-const HURRY: Habits<'_> =
-    Habits { image_every: "1500ms", video_every: "7s", status_every: "5s", spacing: "fixed", archive: "" };
+const HURRY: Habits<'_> = Habits {
+    image_every: "1500ms",
+    video_every: "7s",
+    status_every: "5s",
+    cold_every: "10s",
+    spacing: "fixed",
+    archive: "",
+};
 
 #[cfg(test)]
 mod tests {

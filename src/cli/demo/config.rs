@@ -21,6 +21,8 @@ pub(super) struct Habits<'a> {
     pub(super) video_every: &'a str,
     /// The same of the status probe, which a fleet has.
     pub(super) status_every: &'a str,
+    /// The same of the probe for misses, which a fleet has too.
+    pub(super) cold_every: &'a str,
     /// `memoryless` or `fixed`.
     pub(super) spacing: &'a str,
     /// The data directory.
@@ -40,10 +42,13 @@ pub(super) fn of_nodes(fleet: &Fleet, habits: &Habits<'_>) -> String {
 
 /// A whole configuration for this world, whose nodes are found through its registry.
 pub(super) fn of_world(world: &World, habits: &Habits<'_>) -> String {
-    let status = format!(", {{ probe = \"status\", every = \"{}\" }}", habits.status_every);
+    let Habits { status_every, cold_every, .. } = habits;
+    let further = format!(
+        ", {{ probe = \"status\", every = \"{status_every}\" }}, {{ probe = \"cold-cache\", every = \"{cold_every}\" }}"
+    );
     let network =
         "allow-private = [\"127.0.0.1/32\"] # where the fleet stands; other addresses inside a network are refused";
-    let text = frame(habits, &status, network);
+    let text = frame(habits, &further, network);
     format!(
         r#"{text}kind = "joystream"
 url = {url}
@@ -74,6 +79,7 @@ probes = [{{ probe = "image", every = "{image_every}" }}, {{ probe = "video", ev
 vantages = 1
 bytes-per-day = "1 TB"
 bytes-per-node-per-day = "1 TB"
+cold-fetches-per-node-per-day = 96
 
 [deadline]
 stall = "2s"

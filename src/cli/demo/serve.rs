@@ -127,6 +127,7 @@ const HABITS: Habits<'_> = Habits {
     image_every: "10s",
     video_every: "60s",
     status_every: "10s",
+    cold_every: "15m",
     spacing: "memoryless",
     archive: "bandprobe-demo-data",
 };
