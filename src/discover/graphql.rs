@@ -1,5 +1,7 @@
 //! One question to a GraphQL API, and its answer of whatever quality.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -29,7 +31,7 @@ impl Reply {
 /// Asks `query` with `variables`.
 pub(super) async fn ask(fetcher: &Fetcher, url: &Url, query: &str, variables: Value) -> Result<Reply, DiscoverError> {
     let question = json!({ "query": query, "variables": variables }).to_string();
-    read(&fetcher.post_json(url, question.into_bytes(), MAX_ANSWER).await?)
+    read(&fetcher.post_json(url, question.into_bytes(), MAX_ANSWER, PATIENCE).await?)
 }
 
 fn read(answer: &[u8]) -> Result<Reply, DiscoverError> {
@@ -63,6 +65,8 @@ pub(super) fn beginning(text: &str) -> String {
 
 /// A page of 1,000 operators has half a MB.
 const MAX_ANSWER: u64 = 4 << 20;
+/// A registry that hangs must not keep a round waiting for long: real ones take a second or two.
+const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_ERRORS: usize = 5;
 const MAX_SHOWN_CHARS: usize = 200;
 

@@ -69,6 +69,7 @@ struct Question<'q> {
     authorization: Option<&'q str>,
     json: Option<Vec<u8>>,
     most: u64,
+    within: Duration,
 }
 
 impl Fetcher {
@@ -100,24 +101,32 @@ impl Fetcher {
     /// # Errors
     /// Anything else; no error text holds the credentials.
     pub async fn get(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        self.ask(url, Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER }).await
+        self.ask(url, Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL })
+            .await
     }
 
-    /// The body, of `most` bytes at the most, of a 200 to a POST of JSON.
+    /// The body, of `most` bytes at the most and there `within` this time, of a 200 to a POST of JSON.
     ///
     /// # Errors
     /// Anything else.
-    pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64) -> Result<Vec<u8>, FetchError> {
-        self.ask(url, Question { method: Method::POST, authorization: None, json: Some(json), most }).await
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        json: Vec<u8>,
+        most: u64,
+        within: Duration,
+    ) -> Result<Vec<u8>, FetchError> {
+        self.ask(url, Question { method: Method::POST, authorization: None, json: Some(json), most, within }).await
     }
 
     async fn ask(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
-        timeout(TOTAL, self.exchange(url, question)).await.unwrap_or(Err(FetchError::Slow(TOTAL)))
+        let within = question.within;
+        timeout(within, self.exchange(url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
     }
 
     async fn exchange(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
-        let most = question.most;
-        let deadlines = Deadlines { headers: TOTAL, body: TOTAL, stall: TOTAL, ..Deadlines::default() };
+        let (most, within) = (question.most, question.within);
+        let deadlines = Deadlines { headers: within, body: within, stall: within, ..Deadlines::default() };
         let mut timing = Timing::start(Instant::now());
         let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
         let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
@@ -126,7 +135,7 @@ impl Fetcher {
         self.dress(&mut request, question)?;
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
-        let appetite = Appetite { bytes: most + 1, body: TOTAL, stall: TOTAL };
+        let appetite = Appetite { bytes: most + 1, body: within, stall: within };
         let received = connection.receive(&mut answer, appetite, |chunk, _| body.extend_from_slice(chunk)).await;
         match received.end {
             End::Failed(failure) => return Err(failure.into()),
