@@ -18,6 +18,7 @@ mod man;
 mod once;
 mod probe;
 mod progress;
+mod registries;
 mod report;
 mod run;
 mod screen;

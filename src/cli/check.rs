@@ -8,7 +8,7 @@ use crate::{
     worker::{discovery::Discovery, plan::check_text},
 };
 
-use super::{Exit, args::WithConfig, complain, input, refuse, spool::ago, tell};
+use super::{Exit, args::WithConfig, input, refuse, registries, spool::ago, tell};
 
 pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
@@ -18,11 +18,7 @@ pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
     let mut discovery = Discovery::load(&config)?;
     if discovery.lists().any(|(_, known)| known.age(Timestamp::now()).is_none()) {
         // Without its nodes there is no plan; what is known already is planned with as it is.
-        for asked in discovery.ask_all().await {
-            if let Err(reason) = asked.answer {
-                complain(&format!("{}: {reason}", asked.url));
-            }
-        }
+        registries::ask(&mut discovery).await;
     }
     tell(&(check_text(&args.config, &config.with_nodes(&discovery.targets())) + &sources(&discovery)))?;
     Ok(Exit::Done)

@@ -17,7 +17,7 @@ use crate::worker::{
 };
 
 use super::{
-    Exit, args::Demo, complain, once::ask, print, progress::Progress, report::from_archive, screen, signals::Signals,
+    Exit, args::Demo, complain, print, progress::Progress, registries, report::from_archive, screen, signals::Signals,
     tell,
 };
 
@@ -49,7 +49,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
 
     let started = Timestamp::now();
     let mut discovery = Discovery::load(&config)?;
-    ask(&mut discovery).await;
+    registries::ask(&mut discovery).await;
     let progress = Progress::over_time(&config.with_nodes(&discovery.targets()).nodes);
     let pipeline =
         Pipeline::start(&config, discovery, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;

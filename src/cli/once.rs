@@ -24,8 +24,8 @@ use crate::{
 };
 
 use super::{
-    Exit, args::Once, complain, input, print, print_data, progress::Progress, refuse, run::farewell, screen,
-    signals::Signals,
+    Exit, args::Once, complain, input, print, print_data, progress::Progress, refuse, registries, run::farewell,
+    screen, signals::Signals,
 };
 
 /// What a round has yielded so far.
@@ -104,12 +104,13 @@ async fn find(
 ) -> anyhow::Result<Result<(Discovery, Targets), Exit>> {
     let mut discovery = Discovery::load(config)?;
     let failures = tokio::select! {
-        failures = ask(&mut discovery) => failures,
+        failures = registries::ask(&mut discovery) => failures,
         () = signals.next() => {
             complain("stopped before the registry had answered: nothing was probed");
             return Ok(Err(Exit::Failed));
         }
     };
+    discovery.keep();
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
         complain("nothing to probe: no node is known, and no list of them could be had");
@@ -185,14 +186,6 @@ fn end(
         (0, true) => Exit::ProbeFailed,
         (0, false) => Exit::Done,
     })
-}
-
-/// Asks every registry, complains of those that give no list, and says how many these are.
-pub(super) async fn ask(discovery: &mut Discovery) -> usize {
-    let asked = discovery.ask_all().await;
-    discovery.keep();
-    let failed = asked.into_iter().filter_map(|asked| Some((asked.url, asked.answer.err()?)));
-    failed.map(|(url, reason)| complain(&format!("{url}: {reason}"))).count()
 }
 
 /// Each result is told only when it is in the archive: what was printed is never lost.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use self::listing::Listed;
-use super::{Exit, args::Targets, complain, input, print, print_data, refuse, screen, spool::ago};
+use super::{Exit, args::Targets, input, print, print_data, refuse, registries, screen, spool::ago};
 
 mod listing;
 
@@ -26,8 +26,7 @@ pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
         Err(problems) => return Ok(refuse(&problems)),
     };
     let mut discovery = Discovery::load(&config)?;
-    let failed = discovery.ask_all().await.into_iter().filter_map(|asked| Some((asked.url, asked.answer.err()?)));
-    let failures = failed.map(|(url, reason)| complain(&format!("{url}: {reason}"))).count();
+    let failures = registries::ask(&mut discovery).await;
     let targets = discovery.targets();
     let listed = listing::all(&config, &targets);
     if args.json {

@@ -1,0 +1,20 @@
+//! Asking the registries of a config in front of a person, who is told what they do not give.
+
+use crate::worker::discovery::Discovery;
+
+use super::complain;
+
+/// Asks every registry, tells on stderr what was missing or odd, and says how many gave no list.
+pub(super) async fn ask(discovery: &mut Discovery) -> usize {
+    let mut failures = 0;
+    for asked in discovery.ask_all().await {
+        if let Err(reason) = &asked.answer {
+            failures += 1;
+            complain(&format!("{}: {reason}", asked.url));
+        }
+        for problem in &asked.problems {
+            complain(&format!("{}: {problem}", asked.url));
+        }
+    }
+    failures
+}
