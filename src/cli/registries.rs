@@ -2,10 +2,14 @@
 
 use crate::worker::discovery::Discovery;
 
-use super::complain;
+use super::{complain, screen};
 
 /// Asks every registry, tells on stderr what was missing or odd, and says how many gave no list.
 pub(super) async fn ask(discovery: &mut Discovery) -> usize {
+    if screen::size_of_stderr().is_some() {
+        // It may take a while, and a person wonders.
+        discovery.lists().for_each(|(registry, _)| complain(&format!("asking {}", registry.url)));
+    }
     let mut failures = 0;
     for asked in discovery.ask_all().await {
         if let Err(reason) = &asked.answer {
