@@ -20,7 +20,15 @@ pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
         // Without its nodes there is no plan; what is known already is planned with as it is.
         registries::ask(&mut discovery).await;
     }
-    tell(&(check_text(&args.config, &config.with_nodes(&discovery.targets())) + &sources(&discovery)))?;
+    let targets = discovery.targets();
+    if targets.nodes.is_empty() {
+        // A plan of nothing would look like one that fits.
+        let text =
+            format!("{} has no problems.\n\nNothing would be probed: no node is left to ask.\n", args.config.display());
+        tell(&(text + &sources(&discovery)))?;
+        return Ok(Exit::Done);
+    }
+    tell(&(check_text(&args.config, &config.with_nodes(&targets)) + &sources(&discovery)))?;
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,7 @@
 //! `bandprobe once`: one full round now.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use crate::{
         availability::State,
         probe::{Probe, StatusProbe},
         sample::Sample,
-        target::{Node, Targets},
+        target::{Listing, Node, Targets},
     },
     record::{availability::node_point, json, point::Point},
     report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
@@ -51,7 +52,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         Err(exit) => return Ok(exit),
     };
     let results = Arc::new(Mutex::new(Yield::default()));
-    let wanted = |node: &Node, probe: &Probe| listed(&args.node, &node.id) && listed(&args.probe, &probe.name);
+    let wanted =
+        |node: &Node, probe: &Probe| is_meant(args, &node.id, &node.listing) && listed(&args.probe, &probe.name);
     let nodes = targets.nodes.iter().map(|node| &**node);
     let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
@@ -128,10 +130,16 @@ async fn states(pipeline: &Pipeline, config: &Config, targets: &Targets, args: &
     let is_wanted = |probe: &&StatusProbe| listed(&args.probe, &probe.name);
     let Some(probe) = config.status.as_ref().filter(is_wanted) else { return Vec::new() };
     let mut targets = targets.clone();
-    targets.nodes.retain(|node| listed(&args.node, &node.id));
-    targets.blocked.retain(|blocked| listed(&args.node, &blocked.id));
+    targets.nodes.retain(|node| is_meant(args, &node.id, &node.listing));
+    targets.blocked.retain(|blocked| is_meant(args, &blocked.id, &blocked.listing));
     let checked = availability::round(pipeline, &targets, probe).await;
     checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
+}
+
+/// Is the node one of those that were named, if any were: by its id or an operator's?
+fn is_meant(args: &Once, id: &str, listing: &Listing) -> bool {
+    listed(&args.node, id)
+        || listing.operators.iter().any(|operator| args.node.iter().any(|named| **named == **operator))
 }
 
 fn listed(names: &[String], name: &str) -> bool {
@@ -209,13 +217,16 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
 fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
     let blocked = targets.blocked.iter().map(|blocked| &*blocked.id);
     let nodes: Vec<&str> = targets.nodes.iter().map(|node| &*node.id).chain(blocked).collect();
+    let listings = targets.nodes.iter().map(|node| &node.listing).chain(targets.blocked.iter().map(|one| &one.listing));
+    let operators: HashSet<&str> = listings.flat_map(|listing| &listing.operators).map(|id| &**id).collect();
+    let given: Vec<_> = args.node.iter().filter(|name| !operators.contains(name.as_str())).cloned().collect();
     let probes = config.probes.iter().map(|probe| &*probe.name);
     let probes: Vec<&str> = probes.chain(config.status.as_ref().map(|probe| &*probe.name)).collect();
     let find = |what: &str, given: &[String], known: &[&str]| {
         let name = given.iter().find(|name| !known.contains(&name.as_str()))?;
         Some(format!("no {what} `{name}` in {}: there are {}", args.config.display(), known.join(", ")))
     };
-    find("node", &args.node, &nodes).or_else(|| find("probe", &args.probe, &probes))
+    find("node", &given, &nodes).or_else(|| find("probe", &args.probe, &probes))
 }
 
 /// How long a round goes on delivering.

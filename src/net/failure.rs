@@ -48,7 +48,7 @@ pub enum Cause {
     #[error("the node does not offer HTTP/2")]
     NoHttp2,
     /// The resolver's answer.
-    #[error("{0}")]
+    #[error("{}", answer(.0))]
     Dns(#[source] NetError),
     /// The operating system's answer; a TLS error of rustls travels in it too.
     #[error("{0}")]
@@ -63,6 +63,15 @@ impl Cause {
     #[must_use]
     pub const fn during(self, phase: Phase) -> Failure {
         Failure { phase, cause: self }
+    }
+}
+
+/// The resolver's own text of a plain no holds the question with all its flags.
+fn answer(error: &NetError) -> String {
+    match error {
+        error if error.is_nx_domain() => "there is no such host".to_owned(),
+        error if error.is_no_records_found() => "the name has no address".to_owned(),
+        error => error.to_string(),
     }
 }
 

@@ -102,7 +102,7 @@ fn heavy(plan: &Plan, config: &Config) -> Option<Misfit> {
         change: format!(
             "there are {most:.0} of them, so runs will be missed; give heavy probes an `every` at least {:.1} times as long, \
              or measure fewer nodes here",
-            plan.heavy_minutes_per_hour / most
+            (plan.heavy_minutes_per_hour / most * 10.0).ceil() / 10.0
         ),
     })
 }

@@ -19,6 +19,8 @@ use crate::{
 pub struct Round {
     /// Runs that were begun.
     pub begun: usize,
+    /// Those of them that came to their own end.
+    pub ended: usize,
     /// Runs that the budgets, or the node's own wish, did not admit.
     pub skipped: usize,
 }
@@ -82,6 +84,7 @@ pub async fn once(
             () = &mut stop => break,
             ended = runs.next_ended() => match ended {
                 Some(key) => {
+                    round.ended += 1;
                     let share = shares.end(key);
                     progress(&share.node, share.done, share.all);
                 }
