@@ -1,24 +1,100 @@
 //! Whether this vantage itself seems to be down.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
+
+use tokio::sync::Notify;
 
 /// What the last status round found: while no node answers anybody here, a failed transfer is no node's fault. Clones share
 /// it.
+///
+/// Between two rounds the transfers themselves tell that it is time for another one: when several nodes in a row are silent,
+/// or when one is heard although the vantage is under suspicion.
 #[derive(Clone, Debug, Default)]
-pub struct Suspicion(Arc<AtomicBool>);
+pub struct Suspicion(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_raised: AtomicBool,
+    /// Nodes that gave no answer since one last did; no more than it takes.
+    silent: Mutex<BTreeSet<Arc<str>>>,
+    doubt: Notify,
+}
 
 impl Suspicion {
     /// Notes what a round found.
     pub fn note(&self, is_suspect: bool) {
-        self.0.store(is_suspect, Relaxed);
+        self.0.is_raised.store(is_suspect, Relaxed);
     }
 
     /// Is the vantage under suspicion now?
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        self.0.load(Relaxed)
+        self.0.is_raised.load(Relaxed)
+    }
+
+    /// Notes whether a transfer got any answer from its node.
+    pub fn note_transfer(&self, node: &Arc<str>, was_heard: bool) {
+        let mut silent = self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if was_heard {
+            silent.clear();
+        } else if silent.len() < SEVERAL {
+            silent.insert(node.clone());
+        } else {
+            return; // told already
+        }
+        if was_heard == self.is_raised() && (was_heard || silent.len() == SEVERAL) {
+            self.0.doubt.notify_one();
+        }
+    }
+
+    /// Waits until the transfers tell something else than the last round did.
+    pub async fn doubted(&self) {
+        self.0.doubt.notified().await;
+    }
+}
+
+/// As many as a round needs to tell a dead vantage from dead nodes.
+const SEVERAL: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::{future::Future, pin::pin, task::Poll};
+
+    use super::*;
+
+    /// Is a round wanted?
+    async fn is_doubted(suspicion: &Suspicion) -> bool {
+        let mut doubted = pin!(suspicion.doubted());
+        std::future::poll_fn(|cx| Poll::Ready(doubted.as_mut().poll(cx).is_ready())).await
+    }
+
+    #[tokio::test]
+    async fn several_silent_nodes_in_a_row_ask_for_a_round_and_so_does_a_voice_in_silence() {
+        let suspicion = Suspicion::default();
+        for (node, was_heard, is_asked) in [
+            ("a", false, false),
+            ("a", false, false),
+            ("b", false, false),
+            ("c", true, false),
+            ("a", false, false),
+            ("b", false, false),
+            ("c", false, true),
+            ("d", false, false),
+            ("a", true, false),
+        ] {
+            suspicion.note_transfer(&node.into(), was_heard);
+            assert_eq!(is_doubted(&suspicion).await, is_asked, "{node} {was_heard}");
+        }
+        suspicion.note(true);
+        for (was_heard, is_asked) in [(false, false), (true, true), (false, false)] {
+            suspicion.note_transfer(&"a".into(), was_heard);
+            assert_eq!(is_doubted(&suspicion).await, is_asked, "{was_heard}");
+        }
     }
 }

@@ -105,6 +105,9 @@ fn conclude(
         Err(failed) => (None, Some(failed)),
     };
     let mut sample = facts.into_sample(errand, &prober.vantage, failed);
+    if sample.outcome != Outcome::Blocked {
+        prober.suspicion.note_transfer(&errand.node.id, sample.status.is_some());
+    }
     if !sample.outcome.is_ok() && prober.suspicion.is_raised() {
         sample.flags.raise(Flag::VantageSuspect);
     }

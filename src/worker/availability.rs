@@ -1,8 +1,8 @@
 //! Status rounds: every node is asked at once how it fares, judged when the last one answered or ran out of time, and
 //! written down.
 //!
-//! Rounds come at fixed times, the first one at the start. A round that is still under way at the next slot takes that slot
-//! with it; none is made up for. A round that is cut off leaves nothing.
+//! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
+//! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -39,11 +39,16 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         std::future::pending().await
     }
     let mut known = HashMap::new();
-    at_slots(probe.every, async || {
-        let now = targets.borrow().clone();
-        let round = round(pipeline, &now, probe).await;
-        tell_changes(&mut known, &round);
-    })
+    let suspicion = &pipeline.prober().suspicion;
+    at_slots(
+        probe.every,
+        async || suspicion.doubted().await,
+        async || {
+            let now = targets.borrow().clone();
+            let round = round(pipeline, &now, probe).await;
+            tell_changes(&mut known, &round);
+        },
+    )
     .await;
 }
 
@@ -84,15 +89,26 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
     checked
 }
 
-/// Calls `round` at once and then every so often; slots that pass meanwhile are gone.
-async fn at_slots(every: Duration, mut round: impl AsyncFnMut()) {
+/// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
+/// `doubt` ends, but not soon after the round before.
+async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl AsyncFnMut()) {
     let start = Instant::now();
     let mut slot: u32 = 0;
+    let mut last = start;
     loop {
-        sleep_until(start + every.saturating_mul(slot)).await;
+        let doubted = async {
+            doubt().await;
+            sleep_until(last + APART).await;
+        };
+        tokio::select! {
+            biased;
+            () = sleep_until(start + every.saturating_mul(slot)) => slot = slot.saturating_add(1),
+            () = doubted => {}
+        }
         round().await;
+        last = Instant::now();
         let next = start.elapsed().as_nanos().div_ceil(every.as_nanos());
-        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot.saturating_add(1));
+        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
     }
 }
 
@@ -191,6 +207,8 @@ fn tell_changes(known: &mut HashMap<Arc<str>, State>, round: &[Checked]) {
 
 /// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
 const AT_ONCE: usize = 64;
+/// A round that was not due comes no sooner after the one before: nodes that are really dead raise doubts for ever.
+const APART: Duration = Duration::from_secs(30);
 /// A node that answers does so in this time.
 const PERMIT: Duration = Duration::from_secs(2);
 const STATE: &str = "starts";

@@ -117,12 +117,29 @@ async fn rounds_keep_their_slots_and_make_up_for_none() {
     let minutes = |count: u64| Duration::from_secs(60 * count);
     let mut began = Vec::new();
     let mut took = [1, 1, 12, 5, 1, 1].into_iter();
-    let rounds = at_slots(minutes(5), async || {
-        began.push(begin.elapsed().as_secs() / 60);
-        sleep(minutes(took.next().unwrap_or(1))).await;
-    });
+    let rounds = at_slots(
+        minutes(5),
+        async || std::future::pending().await,
+        async || {
+            began.push(begin.elapsed().as_secs() / 60);
+            sleep(minutes(took.next().unwrap_or(1))).await;
+        },
+    );
     assert!(timeout(minutes(36), rounds).await.is_err());
     assert_eq!(began, [0, 5, 10, 25, 30, 35]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() {
+    let begin = Instant::now();
+    let seconds = Duration::from_secs;
+    let mut began = Vec::new();
+    let mut doubts = [10, 65, 1, 130].into_iter();
+    let doubt = async || sleep(seconds(doubts.next().unwrap_or(9_999))).await;
+    let rounds = at_slots(seconds(300), doubt, async || began.push(begin.elapsed().as_secs()));
+    assert!(timeout(seconds(601), rounds).await.is_err());
+    // A doubt that comes within 30 s of a round waits for these.
+    assert_eq!(began, [0, 30, 95, 125, 255, 300, 600]);
 }
 
 #[test]
