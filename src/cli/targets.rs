@@ -50,7 +50,8 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
     let mut text = format!("{}\n\n", table.trim_end());
     for Listed { node, endpoint, reason, .. } in listed {
         if let Some(reason) = reason {
-            text += &wrap(&format!("{node} is blocked, and never contacted: {reason} ({endpoint})"), look.width);
+            let endpoint = if endpoint.is_empty() { String::new() } else { format!(" ({endpoint})") };
+            text += &wrap(&format!("{node} is blocked, and never contacted: {reason}{endpoint}"), look.width);
             text.push('\n');
         }
     }

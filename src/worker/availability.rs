@@ -38,7 +38,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         // Nobody is left who could name one.
         std::future::pending().await
     }
-    let mut known = HashMap::new();
+    let mut known = Known::default();
     let suspicion = &pipeline.prober().suspicion;
     at_slots(
         probe.every,
@@ -68,13 +68,12 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 
     let restarts = restarts(pipeline, targets, &answers);
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
-    let contacted = contacted.map(|(((node, answer), verdict), restarted)| Checked {
-        node: node.id.clone(),
-        listing: node.listing.clone(),
-        at: answer.at,
-        answer: Some(answer),
-        verdict,
-        restarted,
+    let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
+        if node.listing.distributing == Some(false) {
+            verdict.reason += "; it is switched off in the registry";
+        }
+        let (listing, at) = (node.listing.clone(), answer.at);
+        Checked { node: node.id.clone(), listing, at, answer: Some(answer), verdict, restarted }
     });
     let refused = targets.blocked.iter().map(|target| Checked {
         node: target.id.clone(),
@@ -191,18 +190,39 @@ fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<O
     restarts
 }
 
-/// Tells of each node whose state is another than in the round before.
-fn tell_changes(known: &mut HashMap<Arc<str>, State>, round: &[Checked]) {
+/// What was told of the rounds so far.
+#[derive(Default)]
+struct Known {
+    states: HashMap<Arc<str>, State>,
+    /// Was this vantage itself at fault?
+    is_silent: bool,
+}
+
+/// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
+/// then.
+fn tell_changes(known: &mut Known, round: &[Checked]) {
+    let mut contacted = round.iter().filter(|checked| checked.answer.is_some()).peekable();
+    let number = contacted.clone().count();
+    let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
+    match (known.is_silent, is_silent) {
+        (false, true) => tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault"),
+        (true, false) => tracing::info!("this vantage hears its nodes again"),
+        _ => {}
+    }
+    known.is_silent = is_silent;
+    if is_silent {
+        return;
+    }
     for Checked { node, verdict, .. } in round {
         let state = verdict.state;
-        let before = known.get(node).copied().unwrap_or(State::Ok);
+        let before = known.states.get(node).copied().unwrap_or(State::Ok);
         match state {
             _ if state == before => {}
             State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
             _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
         }
     }
-    *known = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();
+    known.states = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();
 }
 
 /// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.

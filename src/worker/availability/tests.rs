@@ -144,7 +144,7 @@ async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() 
 
 #[test]
 fn a_state_is_told_when_it_changes() {
-    let mut known = HashMap::new();
+    let mut known = Known::default();
     let checked = |state| Checked {
         node: "n".into(),
         listing: crate::model::target::Listing::bare(
@@ -163,7 +163,10 @@ fn a_state_is_told_when_it_changes() {
         restarted: None,
     };
     tell_changes(&mut known, &[checked(State::Dead)]);
-    assert_eq!(known, HashMap::from([("n".into(), State::Dead)]));
+    assert_eq!(known.states, HashMap::from([("n".into(), State::Dead)]));
+    let silent = Checked { answer: Some(present()), ..checked(State::Unknown) };
+    tell_changes(&mut known, &[silent]);
+    assert_eq!((known.is_silent, known.states[&Arc::from("n")]), (true, State::Dead), "nothing is known of it then");
     tell_changes(&mut known, &[]);
-    assert!(known.is_empty(), "who is gone is forgotten");
+    assert!(known.states.is_empty() && !known.is_silent, "who is gone is forgotten");
 }

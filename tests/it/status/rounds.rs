@@ -77,7 +77,7 @@ fn blocked(id: &str) -> Blocked {
 
 /// What the fleet of the next test leaves.
 const EXPECTED: [&str; 11] = [
-    "node=sound,region=eu\\ west,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+    "node=sound,region=eu\\ west,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong; it is switched off in the registry\",up=1i,status=200i,\
          blocks_behind=-1i,head_behind=0i,uptime_s=70i,version=\"2.1.2\",node_env=\"production\",storage_used=5i,\
          storage_limit=9i,cached_objects=3i,downloads_in_progress=1i,distributing=0i,operators=\"1:0-1,1:1-1\",distance_km=0",
     "node=storage,region=none,role=storage state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
