@@ -131,7 +131,7 @@ pub(super) struct Once {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// Only this node; may be given several times
+    /// Only this node, by its id or an operator's; may be given several times
     #[arg(long, value_name = "ID")]
     pub(super) node: Vec<String>,
     /// Only this probe; may be given several times
@@ -143,7 +143,7 @@ pub(super) struct Once {
     /// Print every result as one line of JSON, instead of the table
     #[arg(long)]
     pub(super) json: bool,
-    /// Exit with 3 when a transfer failed, or not every run was made
+    /// Exit with 3 when a transfer failed, a node is dead, or not every run was made
     #[arg(long)]
     pub(super) strict: bool,
 }
