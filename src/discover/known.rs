@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    is_named,
     joystream::{Found, Gaps},
     screen::screen,
 };
@@ -81,11 +80,14 @@ impl Known {
     /// The list without nodes that the user leaves out, or that the guard refuses, by now: the config may have changed since.
     #[must_use]
     pub fn under(mut self, exclude: &[String], guard: &Guard) -> Self {
-        self.nodes.retain(|node| {
-            let is_open = screen(Some(node.endpoint.as_url().as_str()), guard).is_ok();
-            is_open && !is_named(exclude, &node.id, &node.listing.operators, Some(&node.endpoint))
+        self.nodes.retain_mut(|node| match screen(Some(node.endpoint.as_url().as_str()), guard) {
+            Ok(endpoint) => {
+                node.endpoint = endpoint;
+                !node.is_among(exclude)
+            }
+            Err(_) => false,
         });
-        self.blocked.retain(|blocked| !is_named(exclude, &blocked.id, &blocked.listing.operators, None));
+        self.blocked.retain(|blocked| !blocked.is_among(exclude));
         self
     }
 

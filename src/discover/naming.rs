@@ -5,20 +5,20 @@ use std::{
     sync::Arc,
 };
 
-use crate::model::{tag, target::Endpoint};
+use crate::model::{endpoint::authority, tag, target::Endpoint};
 
 /// An id for each endpoint: its host, with `:port` if not the scheme's own, and its path prefix where two share these.
 /// What is in no tag becomes `_`.
 pub(super) fn ids<'e>(endpoints: impl Iterator<Item = &'e Endpoint> + Clone) -> BTreeMap<String, Arc<str>> {
     let mut sharing = BTreeMap::<String, usize>::new();
     for endpoint in endpoints.clone() {
-        *sharing.entry(authority(endpoint)).or_default() += 1;
+        *sharing.entry(authority(endpoint.as_url())).or_default() += 1;
     }
     let mut sorted: Vec<_> = endpoints.collect();
     sorted.sort_by_key(|endpoint| endpoint.as_url().as_str());
     let mut taken = HashSet::new();
     let named = sorted.into_iter().map(|endpoint| {
-        let mut base = authority(endpoint);
+        let mut base = authority(endpoint.as_url());
         if sharing[&base] > 1 {
             base += endpoint.as_url().path().trim_end_matches('/');
         }
@@ -40,13 +40,6 @@ pub(super) fn distinct(text: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
         id = format!("{}{suffix}", base.chars().take(room).collect::<String>()).into();
     }
     id
-}
-
-/// Host, and port if it is not the scheme's own. An IPv6 address goes without its brackets, which no tag has.
-fn authority(endpoint: &Endpoint) -> String {
-    let url = endpoint.as_url();
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]
