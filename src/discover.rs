@@ -16,7 +16,7 @@ mod fleet;
 mod graphql;
 pub mod joystream;
 pub mod known;
-mod naming;
+pub mod naming;
 mod row;
 mod samples;
 mod screen;
