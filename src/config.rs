@@ -146,7 +146,7 @@ pub struct Registry {
     pub refresh: Duration,
     /// The shape of its schema; `None` to find it out by asking.
     pub dialect: Option<Dialect>,
-    /// Nodes that are left out: by node, operator id or host.
+    /// Nodes that are left out: by node, operator id or host, with or without its port and path.
     pub exclude: Vec<String>,
     /// Objects that are samples of every node that must serve them, by object id, before those that are found.
     pub fixed: Vec<(AssetKind, Arc<str>)>,

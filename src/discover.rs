@@ -16,20 +16,7 @@ mod fleet;
 mod graphql;
 pub mod joystream;
 pub mod known;
-mod naming;
+pub mod naming;
 mod row;
 mod samples;
 mod screen;
-
-use crate::model::target::Endpoint;
-
-/// Is one of `names` this node's: its id, an operator of it, or its host? Case does not matter.
-#[must_use]
-pub fn is_named(names: &[String], id: &str, operators: &[std::sync::Arc<str>], endpoint: Option<&Endpoint>) -> bool {
-    let host = endpoint.and_then(|endpoint| endpoint.as_url().host_str()).unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    names.iter().map(|name| name.trim()).any(|name| {
-        let is = |other: &str| !other.is_empty() && name.eq_ignore_ascii_case(other);
-        is(id) || is(host) || is(address) || operators.iter().any(|operator| is(operator))
-    })
-}

@@ -13,7 +13,8 @@
 
 pub mod availability;
 pub mod curve;
-mod endpoint;
+pub mod endpoint;
+mod exclude;
 pub mod flag;
 pub mod multihash;
 pub mod outcome;

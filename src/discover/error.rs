@@ -1,5 +1,7 @@
 //! Why a registry gave no list.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
 use crate::net::fetch::FetchError;
@@ -10,6 +12,9 @@ pub enum DiscoverError {
     /// No answer, or one of another status than 200.
     #[error("the registry cannot be asked: {0}")]
     Fetch(#[from] FetchError),
+    /// It drags its answers.
+    #[error("the registry is too slow: its list was not there within {} s", .0.as_secs())]
+    Late(Duration),
     /// A page of a proxy, or whatever else.
     #[error("its answer is no JSON but begins with `{0}`: is `url` the GraphQL API itself? It often ends in /graphql")]
     NotJson(String),

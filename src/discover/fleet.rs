@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    is_named, naming,
+    naming,
     row::{Operator, Role},
     screen::{Refused, screen},
 };
@@ -60,24 +60,24 @@ pub(super) fn fleet(
     for (key, (endpoint, operators)) in served {
         let id = Arc::clone(&ids[&key]);
         let listing = listing(&id, &operators, problems);
-        if is_named(exclude, &id, &listing.operators, Some(&endpoint)) {
+        let node = Node { id, endpoint, listing, assets: vec![] };
+        if node.is_among(exclude) {
             fleet.excluded += 1;
             continue;
         }
         let switched_on = operators.into_iter().filter(|operator| operator.distributing != Some(false));
         let buckets = switched_on.filter_map(|operator| operator.bucket).collect();
-        fleet.members.push(Member { node: Node { id, endpoint, listing, assets: vec![] }, buckets });
+        fleet.members.push(Member { node, buckets });
     }
     for (why, operators) in refused.into_values() {
-        let host = why.host.as_deref().unwrap_or(&operators[0].id).to_owned();
-        let name = why.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
-        let id = naming::distinct(&name, &mut taken);
+        let id = naming::distinct(why.authority.as_deref().unwrap_or(&operators[0].id), &mut taken);
         let listing = listing(&id, &operators, problems);
-        if is_named(exclude, &id, &listing.operators, None) || is_named(exclude, &host, &[], None) {
+        let blocked = Blocked { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
+        if blocked.is_among(exclude) {
             fleet.excluded += 1;
-            continue;
+        } else {
+            fleet.blocked.push(blocked);
         }
-        fleet.blocked.push(Blocked { id, endpoint: why.shown.into(), reason: why.reason.into(), listing });
     }
     fleet
 }

@@ -3,9 +3,11 @@
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     error::DiscoverError,
@@ -49,14 +51,17 @@ pub struct Gaps {
 /// Asks a registry for everything that is to be probed: distributors, switched off or not, with what they must serve, and
 /// storage nodes. The guard judges their endpoints; the registry's own address is the user's.
 ///
+/// It takes [`DEADLINE`] at the most: what has no answer then is a gap.
+///
 /// # Errors
 /// When there is no list of distributors, or an empty one.
 pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Result<Found, DiscoverError> {
+    let until = Instant::now() + DEADLINE;
     let dialect = match registry.dialect {
         Some(dialect) => dialect,
-        None => detect(fetcher, registry).await?,
+        None => timeout_at(until, detect(fetcher, registry)).await.unwrap_or(Err(LATE))?,
     };
-    let api = Api { fetcher, registry, dialect };
+    let api = Api { fetcher, registry, dialect, until };
     let (mut problems, mut gaps) = (Vec::new(), Gaps::default());
 
     let mut operators = api.list(&DISTRIBUTORS, &mut problems).await?;
@@ -84,6 +89,8 @@ pub(super) struct Api<'a> {
     fetcher: &'a Fetcher,
     registry: &'a Registry,
     pub(super) dialect: Dialect,
+    /// When all must be over.
+    pub(super) until: Instant,
 }
 
 /// A list that is read page by page.
@@ -109,7 +116,8 @@ const STORAGE: List = List {
 
 impl Api<'_> {
     pub(super) async fn ask(&self, query: &str, variables: Value) -> Result<Reply, DiscoverError> {
-        graphql::ask(self.fetcher, &self.registry.url, query, variables).await
+        let reply = graphql::ask(self.fetcher, &self.registry.url, query, variables);
+        timeout_at(self.until, reply).await.unwrap_or(Err(LATE))
     }
 
     /// All rows of a list that can be read, each operator once.
@@ -119,7 +127,7 @@ impl Api<'_> {
             Dialect::Hydra => "createdAt_ASC",
             Dialect::Orion | Dialect::StorageSquid => "id_ASC",
         };
-        let (mut operators, mut known) = (Vec::new(), HashSet::new());
+        let (mut operators, mut known, mut ids) = (Vec::new(), HashSet::new(), HashSet::new());
         let (mut offset, mut unread) = (0, 0);
         loop {
             let variables = json!({ "order": [order], "offset": offset, "limit": PAGE });
@@ -130,7 +138,9 @@ impl Api<'_> {
             if !reply.errors.is_empty() {
                 problems.push(format!("`{name}` is not whole: {}", reply.errors));
             }
-            let before = known.len();
+            // Wanted or not: a page of others alone is not the last.
+            let before = ids.len();
+            ids.extend(rows.iter().filter_map(|row| row.get("id")?.as_str()).map(str::to_owned));
             for row in rows.iter().filter(|row| (list.is_wanted)(row)) {
                 match (list.read)(row) {
                     Some(operator) if known.insert(operator.id.clone()) => operators.push(operator),
@@ -140,7 +150,7 @@ impl Api<'_> {
             }
             offset += rows.len();
             // A server may give less than asked for; one that ignores the offset gives the same again.
-            if rows.len() < SHORTEST_PAGE || known.len() == before {
+            if rows.len() < SHORTEST_PAGE || ids.len() == before {
                 break;
             }
             if offset >= MAX_ROWS {
@@ -175,6 +185,10 @@ fn dialect(reply: &Reply) -> Result<Dialect, DiscoverError> {
     }
 }
 
+/// Of all questions together: [`DEADLINE`] may fall between any two of them.
+const LATE: DiscoverError = DiscoverError::Late(DEADLINE);
+/// For a whole list. Real registries take some seconds; one that drags every answer must not keep a round waiting.
+pub const DEADLINE: Duration = Duration::from_secs(120);
 const PAGE: usize = 1_000;
 /// The least that any known server cuts a page to: a shorter one is the last.
 const SHORTEST_PAGE: usize = 50;

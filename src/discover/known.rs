@@ -2,23 +2,34 @@
 //!
 //! A refresh replaces the list, except one that loses more than half of the nodes: a registry that syncs anew, or a proxy
 //! that cuts an answer, looks like that. Such a one is held back, until it was the third in a row; restarts do not reset the
-//! count. An empty list never replaces one, and an error never gets here.
+//! count, and one that comes sooner than a `refresh` after the one counted last is not counted. The same holds of what the
+//! nodes must serve, by itself: when more than half of those that had assets have none any more, they keep those of before.
+//! A list without any node never replaces one, and an error never gets here.
+//!
+//! A node that is listed at the same endpoint as before keeps its id: with it go its series, its budget and its rest.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::doubt::Doubt;
 use super::{
-    is_named,
     joystream::{Found, Gaps},
+    naming,
     screen::screen,
 };
 use crate::{
-    model::target::{Blocked, Node, Profile},
+    config::Registry,
+    model::target::{Blocked, Endpoint, Node, Profile},
     net::guard::Guard,
 };
 
+mod doubt;
 mod saved;
 
 /// The last good list of one registry. Its saved form is JSON with a version; what cannot be read of it is left out.
@@ -28,8 +39,10 @@ pub struct Known {
     found_at: Option<Timestamp>,
     nodes: Vec<Node>,
     blocked: Vec<Blocked>,
-    /// Refreshes in a row that lost too much.
-    held_back: u32,
+    /// Refreshes that lost too many nodes.
+    held_back: Doubt,
+    /// Refreshes in which too many nodes lost all their assets.
+    bare: Doubt,
 }
 
 /// What became of a refresh.
@@ -37,6 +50,8 @@ pub struct Known {
 pub struct Change {
     /// Is it the list now?
     pub verdict: Verdict,
+    /// If it is: is what its nodes must serve taken from it too? `lost` nodes have nothing to serve any more.
+    pub assets: Verdict,
     /// Ids of nodes that were not there before.
     pub added: Vec<Arc<str>>,
     /// Ids of nodes that are there no more.
@@ -48,14 +63,19 @@ pub struct Change {
 pub enum Verdict {
     /// It is.
     Accepted,
-    /// The one before it stays, because this one lost too much.
+    /// What was before it stays, because it lost too much.
     HeldBack {
-        /// Nodes that it does not have.
+        /// Nodes that lost it, or are lost.
         lost: usize,
         /// Of so many.
         of: usize,
         /// How many in a row this was.
         times: u32,
+    },
+    /// The one before it stays, because this one leaves no node at all, however often it comes.
+    Emptied {
+        /// Nodes of the one before it.
+        of: usize,
     },
 }
 
@@ -81,27 +101,37 @@ impl Known {
     /// The list without nodes that the user leaves out, or that the guard refuses, by now: the config may have changed since.
     #[must_use]
     pub fn under(mut self, exclude: &[String], guard: &Guard) -> Self {
-        self.nodes.retain(|node| {
-            let is_open = screen(Some(node.endpoint.as_url().as_str()), guard).is_ok();
-            is_open && !is_named(exclude, &node.id, &node.listing.operators, Some(&node.endpoint))
+        self.nodes.retain_mut(|node| match screen(Some(node.endpoint.as_url().as_str()), guard) {
+            Ok(endpoint) => {
+                node.endpoint = endpoint;
+                !node.is_among(exclude)
+            }
+            Err(_) => false,
         });
-        self.blocked.retain(|blocked| !is_named(exclude, &blocked.id, &blocked.listing.operators, None));
+        self.blocked.retain(|blocked| !blocked.is_among(exclude));
         self
     }
 
-    /// The list after a refresh.
+    /// The list after a refresh of `registry`, which may have been told anew whom to leave out.
     #[must_use]
-    pub fn weigh(self, found: Found, now: Timestamp) -> (Self, Change) {
-        let nodes = filled(found.nodes, &found.gaps, &self.nodes);
+    pub fn weigh(self, found: Found, registry: &Registry, now: Timestamp) -> (Self, Change) {
+        let (mut nodes, mut blocked) = filled(found, &self);
+        naming::keep_ids((&mut nodes, &mut blocked), (&self.nodes, &self.blocked));
+        nodes.retain(|node| !node.is_among(&registry.exclude));
+        blocked.retain(|blocked| !blocked.is_among(&registry.exclude));
+
         let endpoints: HashSet<_> = nodes.iter().map(|node| &node.endpoint).collect();
-        let (lost, of) =
-            (self.nodes.iter().filter(|node| !endpoints.contains(&node.endpoint)).count(), self.nodes.len());
-        let times = self.held_back.saturating_add(1);
-        let is_emptied = nodes.is_empty() && of > 0;
-        if is_emptied || (2 * lost > of && times < REPEATED) {
-            let verdict = Verdict::HeldBack { lost, of, times };
-            return (Self { held_back: times, ..self }, Change { verdict, added: vec![], removed: vec![] });
+        let lost = self.nodes.iter().filter(|node| !endpoints.contains(&node.endpoint)).count();
+        let of = self.nodes.len();
+        let stays = |verdict| Change { verdict, assets: Verdict::Accepted, added: vec![], removed: vec![] };
+        if nodes.is_empty() && of > 0 {
+            return (self, stays(Verdict::Emptied { of }));
         }
+        let (held_back, verdict) = self.held_back.weigh(lost, of, now, registry.refresh);
+        if verdict != Verdict::Accepted {
+            return (Self { held_back, ..self }, stays(verdict));
+        }
+        let (bare, assets) = kept_assets(&mut nodes, &self, now, registry.refresh);
         let ids = |nodes: &[Node]| nodes.iter().map(|node| Arc::clone(&node.id)).collect::<Vec<_>>();
         let without = |ids: Vec<Arc<str>>, others: Vec<Arc<str>>| {
             let others: HashSet<_> = others.into_iter().collect();
@@ -109,32 +139,47 @@ impl Known {
         };
         let added = without(ids(&nodes), ids(&self.nodes));
         let removed = without(ids(&self.nodes), ids(&nodes));
-        let known = Self { found_at: Some(now), nodes, blocked: found.blocked, held_back: 0 };
-        (known, Change { verdict: Verdict::Accepted, added, removed })
+        (Self { found_at: Some(now), nodes, blocked, held_back, bare }, Change { verdict, assets, added, removed })
     }
 }
 
-/// Where a part of the list had no answer, what was known of it before stays.
-fn filled(mut nodes: Vec<Node>, gaps: &Gaps, before: &[Node]) -> Vec<Node> {
-    for node in nodes.iter_mut().filter(|node| gaps.samples.contains(&node.id)) {
-        let same = before.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());
+/// Gives the nodes that lost all their assets those of before, as long as there are too many of them to be believed. Who was
+/// switched off has lost his duty, and nothing else.
+fn kept_assets(nodes: &mut [Node], before: &Known, now: Timestamp, refresh: Duration) -> (Doubt, Verdict) {
+    let had: HashMap<&Endpoint, &Node> =
+        before.nodes.iter().filter(|known| !known.assets.is_empty()).map(|known| (&known.endpoint, known)).collect();
+    let is_on = |node: &&mut Node| node.listing.distributing != Some(false);
+    let serving = nodes.iter_mut().filter(is_on).filter_map(|node| Some((*had.get(&node.endpoint)?, node)));
+    let (lost, left): (Vec<_>, Vec<_>) = serving.partition(|(_, node)| node.assets.is_empty());
+    let (bare, verdict) = before.bare.weigh(lost.len(), lost.len() + left.len(), now, refresh);
+    if verdict != Verdict::Accepted {
+        for (known, node) in lost {
+            node.assets.clone_from(&known.assets);
+        }
+    }
+    (bare, verdict)
+}
+
+/// Where a part of the list had no answer, what was known of it before stays. Sorted by endpoint.
+fn filled(found: Found, before: &Known) -> (Vec<Node>, Vec<Blocked>) {
+    let Found { mut nodes, mut blocked, gaps: Gaps { storage, samples }, .. } = found;
+    for node in nodes.iter_mut().filter(|node| samples.contains(&node.id)) {
+        let same = before.nodes.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());
         if let Some(known) = same {
             node.assets.clone_from(&known.assets);
         }
     }
-    if gaps.storage {
-        let taken: HashSet<_> =
-            nodes.iter().flat_map(|node| [node.endpoint.to_string(), node.id.to_string()]).collect();
-        let storage = before.iter().filter(|known| known.listing.profile == Profile::Colossus);
-        let missing =
-            storage.filter(|known| !taken.contains(known.endpoint.as_url().as_str()) && !taken.contains(&*known.id));
-        nodes.extend(missing.cloned());
+    if storage {
+        let listed: HashSet<_> = nodes.iter().map(|node| node.endpoint.clone()).collect();
+        let stored = before.nodes.iter().filter(|known| known.listing.profile == Profile::Colossus);
+        nodes.extend(stored.filter(|known| !listed.contains(&known.endpoint)).cloned());
+        nodes.sort_by(|a, b| a.endpoint.as_url().cmp(b.endpoint.as_url()));
+        let listed: HashSet<_> = blocked.iter().map(naming::place).collect();
+        let stored = before.blocked.iter().filter(|known| known.listing.profile == Profile::Colossus);
+        blocked.extend(stored.filter(|known| !listed.contains(&naming::place(known))).cloned());
     }
-    nodes
+    (nodes, blocked)
 }
-
-/// So often in a row, a loss is true.
-const REPEATED: u32 = 3;
 
 #[cfg(test)]
 mod tests;

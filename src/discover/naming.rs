@@ -1,30 +1,94 @@
-//! Node ids out of endpoints: tags for ever, so the same list always yields the same ids, whatever its order.
+//! Node ids out of endpoints: the same list always yields the same ids, whatever its order.
+//!
+//! An id is the host, with `:port` if that is not the scheme's own, and with the path prefix where several nodes share these;
+//! then a number, where even that is taken. As a tag on every point it must not change because of others: who is listed
+//! again at the same endpoint keeps the id that he had, and who comes to his host later gets the longer one.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-use crate::model::{tag, target::Endpoint};
+use crate::model::{
+    endpoint::authority,
+    tag,
+    target::{Blocked, Endpoint, Node},
+};
 
 /// An id for each endpoint: its host, with `:port` if not the scheme's own, and its path prefix where two share these.
 /// What is in no tag becomes `_`.
 pub(super) fn ids<'e>(endpoints: impl Iterator<Item = &'e Endpoint> + Clone) -> BTreeMap<String, Arc<str>> {
     let mut sharing = BTreeMap::<String, usize>::new();
     for endpoint in endpoints.clone() {
-        *sharing.entry(authority(endpoint)).or_default() += 1;
+        *sharing.entry(authority(endpoint.as_url())).or_default() += 1;
     }
     let mut sorted: Vec<_> = endpoints.collect();
     sorted.sort_by_key(|endpoint| endpoint.as_url().as_str());
     let mut taken = HashSet::new();
     let named = sorted.into_iter().map(|endpoint| {
-        let mut base = authority(endpoint);
-        if sharing[&base] > 1 {
-            base += endpoint.as_url().path().trim_end_matches('/');
-        }
+        let short = authority(endpoint.as_url());
+        let base = if sharing[&short] > 1 { long(endpoint) } else { short };
         (endpoint.to_string(), distinct(&base, &mut taken))
     });
     named.collect()
+}
+
+/// Whoever was listed `before` at the same endpoint keeps his id; the others get one that nobody has, in the order of their
+/// endpoints. A list may lack a part, and one that is filled up has more who share a host than it had by itself: so they
+/// are counted over the whole of it.
+pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [Blocked]), before: (&[Node], &[Blocked])) {
+    let known: HashMap<_, _> = before.0.iter().map(|node| (&node.endpoint, &node.id)).collect();
+    let known_blocked: HashMap<_, _> = before.1.iter().map(|blocked| (place(blocked), &blocked.id)).collect();
+    let mut sharing = HashMap::<String, usize>::new();
+    for node in &*nodes {
+        *sharing.entry(authority(node.endpoint.as_url())).or_default() += 1;
+    }
+    let mut taken = HashSet::new();
+    // True where there is none to keep. Our own file may have been edited: no id is kept twice.
+    let mut keep = |id: &mut Arc<str>, old: Option<&&Arc<str>>| {
+        let kept = old.filter(|old| taken.insert(Arc::clone(old)));
+        kept.map(|kept| *id = Arc::clone(kept)).is_none()
+    };
+    let mut new = Vec::new();
+    for node in nodes {
+        if keep(&mut node.id, known.get(&node.endpoint)) {
+            new.push(node);
+        }
+    }
+    let mut new_blocked = Vec::new();
+    for blocked in blocked {
+        let old = known_blocked.get(&place(blocked));
+        if keep(&mut blocked.id, old) {
+            new_blocked.push(blocked);
+        }
+    }
+    for node in new {
+        let is_alone = sharing[&authority(node.endpoint.as_url())] == 1;
+        let name = if is_alone { node.id.to_string() } else { long(&node.endpoint) };
+        node.id = distinct(&name, &mut taken);
+    }
+    for blocked in new_blocked {
+        blocked.id = distinct(&blocked.id, &mut taken);
+    }
+}
+
+/// An id where others are taken: the own one, or that with the path prefix, or numbered; it is taken then.
+pub fn free(id: &Arc<str>, endpoint: Option<&Endpoint>, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
+    if taken.insert(Arc::clone(id)) {
+        return Arc::clone(id);
+    }
+    distinct(&endpoint.map_or_else(|| id.to_string(), long), taken)
+}
+
+/// What tells one blocked operator, or several at one endpoint, from another.
+pub(super) fn place(blocked: &Blocked) -> (Arc<str>, Option<Arc<str>>) {
+    let nameless = blocked.endpoint.is_empty().then(|| blocked.listing.operators.first().cloned());
+    (Arc::clone(&blocked.endpoint), nameless.flatten())
+}
+
+/// Host, port and path prefix.
+fn long(endpoint: &Endpoint) -> String {
+    authority(endpoint.as_url()) + endpoint.as_url().path().trim_end_matches('/')
 }
 
 /// A tag made of a text, with `-2` and so on where it is taken; it is taken then.
@@ -40,13 +104,6 @@ pub(super) fn distinct(text: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
         id = format!("{}{suffix}", base.chars().take(room).collect::<String>()).into();
     }
     id
-}
-
-/// Host, and port if it is not the scheme's own. An IPv6 address goes without its brackets, which no tag has.
-fn authority(endpoint: &Endpoint) -> String {
-    let url = endpoint.as_url();
-    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

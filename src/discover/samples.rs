@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -35,7 +34,7 @@ pub(super) struct Shelves {
 }
 
 impl Shelves {
-    /// Asks for all of them, within [`PATIENCE`]; what has no answer goes to `problems`.
+    /// Asks for all of them, as long as there is time; what has no answer goes to `problems`.
     pub(super) async fn ask(
         api: &Api<'_>,
         wanted: &BTreeSet<Arc<str>>,
@@ -47,9 +46,9 @@ impl Shelves {
             shelves.is_fixed_unknown = true;
             problems.push(format!("nobody knows who serves the fixed objects: {error}"));
         }
-        let (until, mut failed) = (Instant::now() + PATIENCE, 0);
+        let mut failed = 0;
         for bucket in wanted {
-            if failed == MAX_FAILED || Instant::now() > until {
+            if failed == MAX_FAILED || Instant::now() >= api.until {
                 shelves.unknown.insert(Arc::clone(bucket));
                 continue;
             }
@@ -70,7 +69,7 @@ impl Shelves {
                 }
             }
         }
-        if failed == MAX_FAILED || Instant::now() > until {
+        if failed == MAX_FAILED || Instant::now() >= api.until {
             problems.push("the registry is too slow, or fails too often: not every bucket was asked for".to_owned());
         }
         shelves
@@ -168,8 +167,6 @@ fn is_fit(asset: &Asset) -> bool {
 
 /// Samples of each kind, a bucket and a node.
 const NEWEST: usize = 20;
-/// Half of the shortest time between two refreshes, or so.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// Questions without an answer, one after the other.
 const MAX_FAILED: u32 = 3;
 const LARGEST_IMAGE: Bytes = Bytes(1 << 20);

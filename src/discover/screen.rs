@@ -4,6 +4,7 @@ use url::{Host, Url};
 
 use crate::{
     model::{
+        endpoint::authority,
         target::{Endpoint, without_user},
         text::made_printable,
     },
@@ -16,10 +17,8 @@ pub(super) struct Refused {
     /// What was given, fit to be shown.
     pub(super) shown: String,
     pub(super) reason: String,
-    /// Of what host, where it has one.
-    pub(super) host: Option<String>,
-    /// Of what port, where that is not the scheme's own.
-    pub(super) port: Option<u16>,
+    /// Its host and port as a node's id has them, where it has a host.
+    pub(super) authority: Option<String>,
 }
 
 /// The endpoint in normal form, or why it is never asked. What a name leads to is judged when it is dialled.
@@ -27,9 +26,8 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
     let text = text.unwrap_or_default().trim();
     let refused = |reason: String, url: Option<&Url>| {
         let shown = without_user(text).chars().take(MAX_CHARS).collect::<String>();
-        let host = url.and_then(Url::host_str).map(str::to_owned);
-        let port = url.and_then(Url::port);
-        Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), host, port })
+        let authority = url.filter(|url| url.has_host()).map(authority);
+        Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), authority })
     };
     if text.is_empty() {
         return refused("its operator names no endpoint".to_owned(), None);
@@ -38,7 +36,7 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
         return refused(format!("the endpoint has {} bytes: {MAX_CHARS} at the most", text.len()), None);
     }
     let endpoint = match text.parse::<Endpoint>() {
-        Ok(endpoint) => endpoint,
+        Ok(endpoint) => endpoint.without_final_dot(),
         Err(error) => {
             let url = Url::parse(text).ok();
             return refused(error.to_string(), url.as_ref());
@@ -77,6 +75,8 @@ mod tests {
             ("https://dist1.example/distributor/", Ok("https://dist1.example/distributor/")),
             ("  HTTPS://Dist1.Example:443/distributor//\n", Ok("https://dist1.example/distributor/")),
             ("http://dist1.example", Ok("http://dist1.example/")),
+            ("https://dist1.example./x", Ok("https://dist1.example/x/")),
+            ("https://./", Ok("https://./")),
             ("http://dist1.example:8080/", Ok("http://dist1.example:8080/")),
             ("https://bücher.example/", Ok("https://xn--bcher-kva.example/")),
             ("https://8.8.8.8/", Ok("https://8.8.8.8/")),

@@ -32,6 +32,24 @@ impl Endpoint {
     pub const fn as_url(&self) -> &Url {
         &self.0
     }
+
+    /// With the host's final dot left out: `node.example.` is `node.example`, and not a second node.
+    #[must_use]
+    pub fn without_final_dot(mut self) -> Self {
+        let shorter = self.0.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned);
+        if let Some(host) = shorter.filter(|host| !host.is_empty()) {
+            // What cannot be a host stays as it was.
+            let _ = self.0.set_host(Some(&host));
+        }
+        self
+    }
+}
+
+/// Host, and port if it is not the scheme's own. An IPv6 address goes without its brackets, which no tag has.
+#[must_use]
+pub fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 impl std::str::FromStr for Endpoint {

@@ -13,6 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{
     sync::watch,
+    task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 
@@ -20,14 +21,20 @@ use crate::{
     archive::state,
     config::{Config, Registry},
     discover::{
-        joystream,
-        known::{Change, Known, Verdict},
+        error::DiscoverError,
+        joystream::{self, Found},
+        known::Known,
     },
-    model::target::{Blocked, Node, Targets},
+    model::target::{Node, Targets},
     net::{dial::DialerError, fetch::Fetcher, guard::Guard},
 };
 
+pub use self::source::Asked;
+use self::{merge::merge, source::Source};
 use super::tally::Tally;
+
+mod merge;
+mod source;
 
 /// The sources of a config, and what they are known to list.
 pub struct Discovery {
@@ -39,25 +46,8 @@ pub struct Discovery {
     dir: PathBuf,
 }
 
-/// One registry, and its last good list.
-struct Source {
-    registry: Registry,
-    known: Known,
-    /// When it is to be asked next.
-    due: Instant,
-    failures: u32,
-}
-
-/// What came of asking a registry.
-#[derive(Debug)]
-pub struct Asked {
-    /// Whom.
-    pub url: String,
-    /// Who came and went, or why the last list holds, for a person.
-    pub answer: Result<Change, String>,
-    /// What of the answer was missing or odd, for a person.
-    pub problems: Vec<String>,
-}
+/// Which source was asked, and what it lists.
+type Answered = (usize, Result<Found, DiscoverError>);
 
 impl Discovery {
     /// With the lists that the last process left.
@@ -68,12 +58,10 @@ impl Discovery {
         let mut kept = kept(config);
         let now = Instant::now();
         let guard = Guard::new(config.network.allow_private.clone());
-        let sources = config.registries.iter().map(|registry| Source {
-            registry: registry.clone(),
+        let sources = config.registries.iter().map(|registry| {
             // Who is excluded, and what the guard refuses, may have changed since.
-            known: kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard),
-            due: now,
-            failures: 0,
+            let known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            Source::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network)?) };
@@ -81,19 +69,21 @@ impl Discovery {
         Ok(Self { named, sources, fetcher, guard, dir: config.archive.dir.clone() })
     }
 
-    /// Asks every registry once.
+    /// Asks every registry once, all at the same time.
     pub async fn ask_all(&mut self) -> Vec<Asked> {
-        let mut asked = Vec::new();
-        for index in 0..self.sources.len() {
-            asked.extend(self.ask(index).await);
+        let mut asking = JoinSet::new();
+        (0..self.sources.len()).for_each(|index| self.ask(index, &mut asking));
+        let mut asked = BTreeMap::new();
+        while let Some(answered) = asking.join_next().await {
+            asked.extend(self.take(answered));
         }
-        asked
+        asked.into_values().collect()
     }
 
     /// Everyone known now.
     #[must_use]
     pub fn targets(&self) -> Targets {
-        merge(&self.named, self.sources.iter().map(|source| &source.known))
+        merge(&self.named, self.lists())
     }
 
     /// What is known of each registry.
@@ -120,72 +110,62 @@ impl Discovery {
         }
     }
 
-    /// Asks each registry whenever it is due, and publishes who is to be asked. Never returns while there are registries.
+    /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
+    /// while there are registries.
     pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
-        loop {
+        let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
+        while !self.sources.is_empty() {
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
-            let Some((index, due)) = self.next() else { return };
-            sleep_until(due).await;
-            if let Some(asked) = self.ask(index).await {
-                asked.tell(&tally);
-                self.keep();
-            }
-            let targets = self.targets();
-            publish.send_if_modified(|current| {
-                let is_new = **current != targets;
-                if is_new {
-                    *current = Arc::new(targets);
+            let next = self.next(&busy);
+            let due = next.map_or_else(Instant::now, |(_, due)| due);
+            let answered = tokio::select! {
+                Some(answered) = asking.join_next() => answered,
+                () = sleep_until(due), if next.is_some() => {
+                    if let Some((index, _)) = next {
+                        busy.insert(index);
+                        self.ask(index, &mut asking);
+                    }
+                    continue;
                 }
-                is_new
-            });
+            };
+            let Some((index, asked)) = self.take(answered) else { return };
+            busy.remove(&index);
+            asked.tell(&tally);
+            self.keep();
+            self.publish(&publish);
         }
     }
 
-    fn next(&self) -> Option<(usize, Instant)> {
+    fn publish(&self, publish: &watch::Sender<Arc<Targets>>) {
+        let targets = self.targets();
+        publish.send_if_modified(|current| {
+            let is_new = **current != targets;
+            if is_new {
+                *current = Arc::new(targets);
+            }
+            is_new
+        });
+    }
+
+    /// Who is to be asked next, of those who are not being asked.
+    fn next(&self, busy: &HashSet<usize>) -> Option<(usize, Instant)> {
         let dues = self.sources.iter().map(|source| source.due).enumerate();
-        dues.min_by_key(|(_, due)| *due)
+        dues.filter(|(index, _)| !busy.contains(index)).min_by_key(|(_, due)| *due)
     }
 
-    async fn ask(&mut self, index: usize) -> Option<Asked> {
-        let (source, fetcher) = (self.sources.get_mut(index)?, self.fetcher.as_ref()?);
-        let mut problems = Vec::new();
-        let answer = match joystream::find(fetcher, &source.registry, &self.guard).await {
-            Ok(found) => {
-                problems.clone_from(&found.problems);
-                let (known, change) = std::mem::take(&mut source.known).weigh(found, Timestamp::now());
-                source.known = known;
-                accepted(change)
-            }
-            Err(error) => Err(error.to_string()),
+    fn ask(&self, index: usize, asking: &mut JoinSet<Answered>) {
+        if let Some((source, fetcher)) = self.sources.get(index).zip(self.fetcher.clone()) {
+            let (registry, guard) = (source.registry.clone(), self.guard.clone());
+            asking.spawn(async move { (index, joystream::find(&fetcher, &registry, &guard).await) });
+        }
+    }
+
+    fn take(&mut self, answered: Result<Answered, JoinError>) -> Option<(usize, Asked)> {
+        let (index, found) = match answered {
+            Ok(answered) => answered,
+            Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
         };
-        source.failures = if answer.is_ok() { 0 } else { source.failures.saturating_add(1) };
-        source.due = Instant::now() + pause(source.registry.refresh, source.failures);
-        Some(Asked { url: source.registry.url.to_string(), answer, problems })
-    }
-}
-
-impl Asked {
-    fn tell(&self, tally: &Tally) {
-        for problem in &self.problems {
-            tracing::warn!(registry = self.url, "{problem}");
-        }
-        match &self.answer {
-            Ok(change) => {
-                tally.count(|counters| {
-                    counters.targets_added += change.added.len() as u64;
-                    counters.targets_removed += change.removed.len() as u64;
-                });
-                if !change.added.is_empty() || !change.removed.is_empty() {
-                    tracing::info!(
-                        registry = self.url,
-                        added = change.added.join(", "),
-                        removed = change.removed.join(", "),
-                        "nodes have changed"
-                    );
-                }
-            }
-            Err(reason) => tracing::warn!(registry = self.url, "the last list of nodes holds: {reason}"),
-        }
+        Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
     }
 }
 
@@ -201,57 +181,4 @@ fn kept(config: &Config) -> BTreeMap<String, Known> {
     loaded.value
 }
 
-/// A list that is held back is none, for now.
-fn accepted(change: Change) -> Result<Change, String> {
-    match change.verdict {
-        Verdict::Accepted => Ok(change),
-        Verdict::HeldBack { lost, of, times } => Err(format!(
-            "its new list lacks {lost} of {of} nodes, which looks like a registry that syncs anew; it counts when it says so \
-             three times in a row (this was number {times})"
-        )),
-    }
-}
-
-/// After a failure it is asked again sooner, and less and less often.
-fn pause(refresh: Duration, failures: u32) -> Duration {
-    match failures {
-        0 => refresh,
-        failures => refresh.min(FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16))),
-    }
-}
-
-/// Endpoints and ids are unique in what comes of it: whoever comes first keeps his.
-fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = &'k Known>) -> Targets {
-    let mut targets = Targets { nodes: named.to_vec(), blocked: Vec::new() };
-    let mut endpoints: HashSet<_> = named.iter().map(|node| node.endpoint.clone()).collect();
-    let mut ids: HashSet<_> = named.iter().map(|node| node.id.clone()).collect();
-    for known in lists {
-        for node in known.nodes() {
-            if targets.nodes.len() < MAX_NODES && endpoints.insert(node.endpoint.clone()) {
-                let id = unique(&node.id, Some(node.endpoint.as_url().as_str()), &mut ids);
-                targets.nodes.push(Arc::new(Node { id, ..node.clone() }));
-            }
-        }
-        for blocked in known.blocked() {
-            if targets.blocked.len() < MAX_NODES {
-                let id = unique(&blocked.id, None, &mut ids);
-                targets.blocked.push(Blocked { id, ..blocked.clone() });
-            }
-        }
-    }
-    targets
-}
-
-/// The id, or where another node has it the endpoint, or the id with a number.
-fn unique(id: &Arc<str>, endpoint: Option<&str>, ids: &mut HashSet<Arc<str>>) -> Arc<str> {
-    let numbered = (2_u32..).map(|number| Arc::from(format!("{id}:{number}")));
-    let mut names = std::iter::once(id.clone()).chain(endpoint.map(Arc::from)).chain(numbered);
-    let free = names.find(|name| !ids.contains(name)).expect("invariant: there are more numbers than nodes");
-    ids.insert(free.clone());
-    free
-}
-
 const STATE: &str = "targets";
-const FIRST_RETRY: Duration = Duration::from_secs(15);
-/// Over all sources.
-const MAX_NODES: usize = 10_000;

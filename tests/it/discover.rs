@@ -8,3 +8,4 @@ mod found;
 mod pages;
 mod queries;
 mod registry;
+mod slow;

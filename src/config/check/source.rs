@@ -95,7 +95,7 @@ fn listed(source: Section<'_>, exclude: &[String], taken: &mut Taken, found: &mu
     found.complete &= !sections.is_empty() || source.is_empty_list("nodes");
     for section in sections {
         match node(section, taken) {
-            Some(placed) if is_excluded(&placed.node, exclude) => excluded += 1,
+            Some(placed) if placed.node.is_among(exclude) => excluded += 1,
             Some(placed) => found.nodes.push(placed),
             None => found.complete = false,
         }
@@ -109,11 +109,6 @@ fn listed(source: Section<'_>, exclude: &[String], taken: &mut Taken, found: &mu
     }
     source.done();
     excluded
-}
-
-fn is_excluded(node: &Node, exclude: &[String]) -> bool {
-    let host = node.endpoint.as_url().host_str().unwrap_or_default();
-    exclude.iter().any(|name| *name == *node.id || name.eq_ignore_ascii_case(host))
 }
 
 /// The words for the kinds of assets.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Known;
+use super::{Known, doubt::Doubt};
 use crate::model::{
     multihash, tag,
     target::{Asset, AssetKind, Blocked, Coordinates, Listing, Node, Origin, Profile, is_object_id},
@@ -21,6 +21,11 @@ pub(super) struct List {
     #[serde(skip_serializing_if = "Option::is_none")]
     found_at: Option<Timestamp>,
     held_back: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_back_at: Option<Timestamp>,
+    bare: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bare_at: Option<Timestamp>,
     nodes: Vec<Saved>,
     blocked: Vec<Saved>,
 }
@@ -71,7 +76,10 @@ impl From<Known> for List {
         Self {
             version: VERSION,
             found_at: known.found_at,
-            held_back: known.held_back,
+            held_back: known.held_back.times,
+            held_back_at: known.held_back.counted_at,
+            bare: known.bare.times,
+            bare_at: known.bare.counted_at,
             nodes: nodes.collect(),
             blocked: blocked.collect(),
         }
@@ -85,12 +93,17 @@ impl From<Value> for Known {
         }
         let rows = |key| list.get(key).and_then(Value::as_array).into_iter().flatten();
         let saved = |key| rows(key).filter_map(|row| Saved::deserialize(row).ok());
-        let held_back = list.get("held_back").and_then(Value::as_u64).and_then(|times| times.try_into().ok());
+        let time = |key| list.get(key).and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let doubt = |times, counted_at| Doubt {
+            times: list.get(times).and_then(Value::as_u64).and_then(|times| times.try_into().ok()).unwrap_or_default(),
+            counted_at: time(counted_at),
+        };
         Self {
-            found_at: list.get("found_at").and_then(Value::as_str).and_then(|text| text.parse().ok()),
+            found_at: time("found_at"),
             nodes: saved("nodes").filter_map(Saved::node).collect(),
             blocked: saved("blocked").filter_map(Saved::blocked).collect(),
-            held_back: held_back.unwrap_or_default(),
+            held_back: doubt("held_back", "held_back_at"),
+            bare: doubt("bare", "bare_at"),
         }
     }
 }

@@ -10,6 +10,8 @@ use crate::{
     },
 };
 
+mod ids;
+
 fn at(minute: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
 }
@@ -30,17 +32,27 @@ fn found(nodes: Vec<Node>) -> Found {
     Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], gaps }
 }
 
+/// Asked every ten minutes.
+fn registry() -> Registry {
+    let url = "https://query.example/graphql".parse().unwrap();
+    Registry { url, refresh: Duration::from_secs(600), dialect: None, exclude: vec![], fixed: vec![] }
+}
+
+fn weighed(list: Known, found: Found, minute: i64) -> (Known, Change) {
+    list.weigh(found, &registry(), at(minute))
+}
+
 fn argus(numbers: impl IntoIterator<Item = usize>) -> Vec<Node> {
     numbers.into_iter().map(|number| node(number, Profile::Argus)).collect()
 }
 
 fn known(nodes: Vec<Node>) -> Known {
-    Known::default().weigh(found(nodes), at(0)).0
+    weighed(Known::default(), found(nodes), 0).0
 }
 
 #[test]
 fn what_came_and_went_is_told() {
-    let (known, change) = known(argus(0..3)).weigh(found(argus(1..4)), at(5));
+    let (known, change) = weighed(known(argus(0..3)), found(argus(1..4)), 5);
     assert_eq!(
         (change.verdict, &*change.added, &*change.removed),
         (Verdict::Accepted, &["n3.example".into()][..], &["n0.example".into()][..])
@@ -62,7 +74,7 @@ fn more_than_half_is_not_lost_at_once() {
         (0..2, 1..2, [accepted, accepted, accepted]),
         (0..1, 1..2, [held(1, 1, 1), held(1, 1, 2), accepted]),
         (0..0, 0..3, [accepted, accepted, accepted]),
-        (0..8, 0..0, [held(8, 8, 1), held(8, 8, 2), held(8, 8, 3)]),
+        (0..8, 0..0, [Verdict::Emptied { of: 8 }; 3]),
         (0..0, 0..0, [accepted, accepted, accepted]),
     ] {
         let mut list = known(argus(before.clone()));
@@ -70,8 +82,8 @@ fn more_than_half_is_not_lost_at_once() {
             let old = list.nodes.clone();
             // A restart between any two does not change it.
             let saved = serde_json::to_string(&list).unwrap();
-            let (next, change) =
-                serde_json::from_str::<Known>(&saved).unwrap().weigh(found(argus(after.clone())), at(9));
+            let minute = 10 * (i64::try_from(round).unwrap() + 1);
+            let (next, change) = weighed(serde_json::from_str(&saved).unwrap(), found(argus(after.clone())), minute);
             assert_eq!(change.verdict, expected, "{before:?} to {after:?}, round {round}");
             let nodes = if expected == accepted { argus(after.clone()) } else { old };
             assert_eq!(next.nodes(), nodes);
@@ -82,11 +94,62 @@ fn more_than_half_is_not_lost_at_once() {
 
 #[test]
 fn a_good_refresh_between_two_bad_ones_starts_the_count_anew() {
-    let (list, change) = [0..3, 0..8, 0..3, 0..3].into_iter().fold((known(argus(0..8)), None), |(list, _), next| {
-        let (list, change) = list.weigh(found(argus(next)), at(1));
-        (list, Some(change))
-    });
-    assert_eq!((list.nodes().len(), change.unwrap().verdict), (8, Verdict::HeldBack { lost: 5, of: 8, times: 2 }));
+    let mut list = known(argus(0..8));
+    let held = |times| Verdict::HeldBack { lost: 5, of: 8, times };
+    for (minute, next, expected) in
+        [(10, 0..3, held(1)), (20, 0..8, Verdict::Accepted), (30, 0..3, held(1)), (40, 0..3, held(2))]
+    {
+        let change;
+        (list, change) = weighed(list, found(argus(next)), minute);
+        assert_eq!((list.nodes().len(), change.verdict), (8, expected), "minute {minute}");
+    }
+}
+
+#[test]
+fn what_is_seen_again_too_soon_is_not_counted() {
+    let mut list = known(argus(0..8));
+    for (minute, times) in [(10, 1), (11, 1), (18, 1), (19, 2), (19, 2), (27, 2), (3, 3)] {
+        let saved = serde_json::to_string(&list).unwrap();
+        let change;
+        (list, change) = weighed(serde_json::from_str(&saved).unwrap(), found(argus(0..3)), minute);
+        let expected = if times < 3 { Verdict::HeldBack { lost: 5, of: 8, times } } else { Verdict::Accepted };
+        assert_eq!(change.verdict, expected, "minute {minute}; a clock that was set back forbids nothing");
+    }
+}
+
+/// Assets before and after, by node; those of nodes 5 and more go with a switch-off.
+#[test]
+fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
+    let with = |number: usize, id: Option<usize>| Node {
+        assets: id.map(|id| asset(&id.to_string())).into_iter().collect(),
+        listing: Listing { distributing: Some(number < 5), ..node(number, Profile::Argus).listing },
+        ..node(number, Profile::Argus)
+    };
+    let fleet = |serving: &[usize], newest: usize| -> Vec<Node> {
+        (0..8).map(|number| with(number, serving.contains(&number).then_some(newest))).collect()
+    };
+    let held = |lost, of, times| Verdict::HeldBack { lost, of, times };
+    for (before, after, verdicts) in [
+        (&[0, 1, 2, 3, 4, 5, 6, 7][..], &[][..], [held(5, 5, 1), held(5, 5, 2), Verdict::Accepted]),
+        (&[0, 1, 2, 3], &[3], [held(3, 4, 1), held(3, 4, 2), Verdict::Accepted]),
+        (&[0, 1, 2, 3], &[2, 3], [Verdict::Accepted; 3]),
+        (&[5, 6, 7], &[], [Verdict::Accepted; 3]),
+        (&[], &[1], [Verdict::Accepted; 3]),
+    ] {
+        let mut list = known(fleet(before, 1));
+        for (round, expected) in verdicts.into_iter().enumerate() {
+            let minute = 10 * (i64::try_from(round).unwrap() + 1);
+            let saved = serde_json::to_string(&list).unwrap();
+            let (next, change) = weighed(serde_json::from_str(&saved).unwrap(), found(fleet(after, 2)), minute);
+            assert_eq!((change.verdict, change.assets), (Verdict::Accepted, expected), "{before:?} to {after:?}");
+            for (number, node) in next.nodes().iter().enumerate() {
+                let old = (before.contains(&number) && number < 5 && expected != Verdict::Accepted).then_some("1");
+                let serves = if after.contains(&number) { Some("2") } else { old };
+                assert_eq!(node.assets.first().map(|asset| &*asset.id), serves, "{before:?} to {after:?}: {number}");
+            }
+            list = next;
+        }
+    }
 }
 
 proptest! {
@@ -94,12 +157,14 @@ proptest! {
     /// was the third.
     #[test]
     fn no_sequence_of_refreshes_loses_the_list(refreshes in proptest::collection::vec(proptest::collection::btree_set(0usize..10, 0..10), 1..12)) {
-        let (mut list, mut losses) = (known(argus(0..10)), 0);
+        let (mut list, mut losses, mut minute) = (known(argus(0..10)), 0, 10);
         for refresh in refreshes {
             let kept = list.nodes().iter().filter(|node| argus(refresh.iter().copied()).contains(node)).count();
             let loses = 2 * (list.nodes().len() - kept) > list.nodes().len();
-            let (next, change) = list.clone().weigh(found(argus(refresh.iter().copied())), at(1));
-            losses = if loses { losses + 1 } else { 0 };
+            let (next, change) = weighed(list.clone(), found(argus(refresh.iter().copied())), minute);
+            minute += 10;
+            // An empty list says nothing.
+            losses = if refresh.is_empty() { losses } else if loses { losses + 1 } else { 0 };
             let expected = !refresh.is_empty() && (!loses || losses >= 3);
             prop_assert_eq!(change.verdict == Verdict::Accepted, expected);
             prop_assert!(!next.nodes().is_empty());
@@ -135,7 +200,7 @@ fn what_had_no_answer_stays_as_it_was() {
         (Gaps { storage: true, ..Gaps::default() }, vec![with(1, &["13"]), with(2, &["21"]), off.clone(), store]),
     ] {
         let shown = format!("{gaps:?}");
-        let (list, _) = before.clone().weigh(Found { gaps, ..found(after.clone()) }, at(1));
+        let (list, _) = weighed(before.clone(), Found { gaps, ..found(after.clone()) }, 10);
         assert_eq!(list.nodes(), expected, "{shown}");
     }
 }
@@ -178,7 +243,8 @@ fn a_list_comes_back_from_disk() {
         listing: Listing::bare(Origin::Joystream, Profile::Argus),
     };
     let refresh = Found { blocked: vec![blocked], ..found(vec![full, node(2, Profile::Colossus)]) };
-    let list = Known { held_back: 2, ..Known::default().weigh(refresh, at(3)).0 };
+    let doubt = |times, minute| Doubt { times, counted_at: Some(at(minute)) };
+    let list = Known { held_back: doubt(2, 7), bare: doubt(1, 8), ..weighed(Known::default(), refresh, 3).0 };
     let saved = serde_json::to_string(&list).unwrap();
     assert_eq!(serde_json::from_str::<Known>(&saved).unwrap(), list);
 }
@@ -202,6 +268,7 @@ fn a_spoilt_file_costs_what_is_spoilt() {
         ("/nodes/0/profile", json!("other"), 1),
         ("/nodes/0/operators", json!(null), 1),
         ("/held_back", json!(-1), 2),
+        ("/bare", json!("x"), 2),
         ("/found_at", json!("yesterday"), 2),
         ("/blocked", json!(7), 2),
     ] {

@@ -9,7 +9,7 @@ use std::{
 
 use bandprobe::{
     config::{
-        Config, Dialect,
+        Config, Dialect, Registry,
         check::{Input, load},
     },
     demo::world::{Member, Planted, World, WorldPlan},
@@ -18,6 +18,10 @@ use bandprobe::{
 };
 use http::StatusCode;
 use tempfile::TempDir;
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+};
 
 async fn world() -> World {
     World::start(&WorldPlan::new(Dialect::Orion)).await.unwrap()
@@ -45,7 +49,8 @@ fn is_sound(member: &Member) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_good_list_outlives_the_process_and_the_registry() {
     let (world, dir) = (world().await, TempDir::new().unwrap());
-    let config = config(&world, &dir, "");
+    let mut config = config(&world, &dir, "");
+    config.registries[0].refresh = Duration::from_secs(3_600);
     let mut discovery = Discovery::load(&config).unwrap();
     assert!(discovery.targets().nodes.is_empty() && discovery.age(jiff::Timestamp::now()).is_none());
     let asked = discovery.ask_all().await;
@@ -64,13 +69,15 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
 
     world.cut_registry(None);
     world.relist(|member| member.name == "paris");
-    for time in 1..=2 {
+    for (refresh, time) in [(3_600, 1), (3_600, 1), (3_600, 1), (0, 2)] {
+        config.registries[0].refresh = Duration::from_secs(refresh);
+        later = Discovery::load(&config).unwrap();
         let asked = later.ask_all().await;
-        let reason = asked[0].answer.as_ref().unwrap_err();
-        assert!(reason.contains(&format!("this was number {time}")), "{reason}");
+        let complaints: Vec<_> = asked[0].complaints().collect();
+        let is_held = complaints[0].contains("the last list of nodes holds: ");
+        assert!(is_held && complaints[0].contains(&format!("this was number {time}")), "{complaints:?}");
         assert_eq!(ids(&later.targets()), all, "most of it is gone: nobody believes that at once");
         later.keep();
-        later = Discovery::load(&config).unwrap();
     }
     let asked = later.ask_all().await;
     let change = asked[0].answer.as_ref().unwrap();
@@ -101,7 +108,7 @@ async fn who_is_named_by_the_user_is_the_users() {
     let [own] = at(paris)[..] else { panic!("one endpoint is one node: {targets:?}") };
     assert_eq!((own.listing.origin, own.assets.len()), (Origin::Static, 1));
     let [other] = at(virginia)[..] else { panic!("{targets:?}") };
-    assert_eq!(&*other.id, virginia.endpoint.as_deref().unwrap(), "its id was taken");
+    assert_eq!(*other.id, format!("127.0.0.1:{}/distributor", port(virginia)), "its id was taken");
     assert_eq!(ids(&targets).len(), targets.nodes.len());
 }
 
@@ -130,6 +137,48 @@ async fn who_comes_is_asked_and_who_goes_is_not() {
     };
     rounds::run(&pipeline, &config, story).await;
     pipeline.stop(Duration::ZERO, std::future::pending()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_hangs_holds_up_no_other() {
+    let (world, dir) = (world().await, TempDir::new().unwrap());
+    let mut config = config(&world, &dir, "");
+    (config.status, config.probes) = (None, vec![]);
+    let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/graphql", hanging.local_addr().unwrap()).parse().unwrap();
+    let first = Registry { url, ..config.registries[0].clone() };
+    config.registries.insert(0, first);
+
+    let mut discovery = Discovery::load(&config).unwrap();
+    let asked = async {
+        let (stream, _) = hanging.accept().await.unwrap();
+        until(|| !world.registry_seen().is_empty()).await;
+        let_go(stream).await;
+    };
+    let (answers, ()) = tokio::join!(discovery.ask_all(), asked);
+    assert_eq!(answers.iter().map(|asked| asked.answer.is_ok()).collect::<Vec<_>>(), [false, true]);
+
+    let discovery = Discovery::load(&config).unwrap();
+    let pipeline = Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap();
+    let mut targets = pipeline.targets();
+    let (stream, _) = hanging.accept().await.unwrap();
+    targets.wait_for(|targets| listed(targets, world.member("paris").unwrap())).await.unwrap();
+    let_go(stream).await;
+    pipeline.stop(Duration::ZERO, std::future::pending()).await;
+}
+
+/// Ends a question that must not have been given up yet.
+async fn let_go(mut stream: TcpStream) {
+    let mut question = [0; 4_096];
+    let is_open = loop {
+        match stream.try_read(&mut question) {
+            Ok(0) => break false,
+            Ok(_) => {}
+            Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
+        }
+    };
+    assert!(is_open, "the other registry had to wait until this one was given up");
+    stream.shutdown().await.unwrap();
 }
 
 fn listed(targets: &Targets, member: &Member) -> bool {

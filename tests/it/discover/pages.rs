@@ -1,6 +1,6 @@
 //! Long lists, page by page.
 
-use bandprobe::config::Dialect;
+use bandprobe::{config::Dialect, model::target::Profile};
 use serde_json::{Value, json};
 
 use super::registry::{Asked, Registry, good, operator};
@@ -46,6 +46,31 @@ async fn every_page_is_read() {
         let is_cut = found.problems.iter().any(|problem| problem.contains("longer than 5000 rows"));
         assert_eq!(is_cut, count > 5_000, "{:?}", found.problems);
     }
+}
+
+/// A page without an active bucket is not the last.
+#[tokio::test]
+async fn a_page_of_inactive_buckets_hides_nobody() {
+    let registry = Registry::answering(|asked| {
+        let row = |n: usize| {
+            let status = if n < 100 { "Missing" } else { "Active" };
+            let metadata = json!({"nodeEndpoint": format!("https://s{n}.example/"), "nodeLocation": null});
+            let status = json!({"__typename": format!("StorageBucketOperatorStatus{status}"), "workerId": 9});
+            json!({"id": n.to_string(), "operatorStatus": status, "operatorMetadata": metadata})
+        };
+        match asked.name() {
+            "Storage" => {
+                let offset = usize::try_from(asked.variables["offset"].as_u64().unwrap()).unwrap();
+                let rows: Vec<_> = honest(103, offset, 50).map(row).collect();
+                json!({"data": {"storageBuckets": rows}})
+            }
+            _ => good(Dialect::Orion, asked),
+        }
+    });
+    let found = registry.find().await.unwrap();
+    let stores: Vec<_> =
+        found.nodes.iter().filter(|node| node.listing.profile == Profile::Colossus).map(|node| &*node.id).collect();
+    assert_eq!(stores, ["s100.example", "s101.example", "s102.example"]);
 }
 
 /// Gives what was asked for.

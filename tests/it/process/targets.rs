@@ -13,7 +13,7 @@ longitude = 8.68
 
 [[source]]
 kind = "static"
-exclude = ["left-out"]
+exclude = [" LEFT-Out "]
 nodes = [
     { id = "fra1", endpoint = "https://fra1.example.net/", region = "eu-west-1", country = "DE", latitude = 48.14, longitude = 11.58,
       assets = [{ kind = "image", path = "/img/1.webp", size = "21 kB" }, { kind = "video", path = "v.mp4" }, { kind = "video", path = "w.mp4" }] },

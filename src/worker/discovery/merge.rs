@@ -1,0 +1,100 @@
+//! The nodes of all sources, each once.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    config::Registry,
+    discover::{known::Known, naming},
+    model::target::{Blocked, Node, Targets},
+};
+
+/// Endpoints and ids are unique in what comes of it: whoever comes first keeps his. Who is left out is left out by the id,
+/// too, that he would have been shown with.
+pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Registry, &'k Known)>) -> Targets {
+    let mut targets = Targets { nodes: named.to_vec(), blocked: Vec::new() };
+    let mut endpoints: HashSet<_> = named.iter().map(|node| node.endpoint.clone().without_final_dot()).collect();
+    let mut ids: HashSet<_> = named.iter().map(|node| node.id.clone()).collect();
+    for (registry, known) in lists {
+        for node in known.nodes() {
+            if targets.nodes.len() < MAX_NODES && endpoints.insert(node.endpoint.clone()) {
+                let id = naming::free(&node.id, Some(&node.endpoint), &mut ids);
+                let node = Node { id, ..node.clone() };
+                if !node.is_among(&registry.exclude) {
+                    targets.nodes.push(Arc::new(node));
+                }
+            }
+        }
+        for blocked in known.blocked() {
+            if targets.blocked.len() < MAX_NODES {
+                let blocked = Blocked { id: naming::free(&blocked.id, None, &mut ids), ..blocked.clone() };
+                if !blocked.is_among(&registry.exclude) {
+                    targets.blocked.push(blocked);
+                }
+            }
+        }
+    }
+    targets
+}
+
+/// Over all sources.
+const MAX_NODES: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        config::Dialect,
+        discover::joystream::{Found, Gaps},
+        model::target::{Listing, Origin, Profile},
+    };
+
+    fn node(id: &str, endpoint: &str, origin: Origin) -> Node {
+        let listing = Listing::bare(origin, Profile::Argus);
+        Node { id: id.into(), endpoint: endpoint.parse().unwrap(), listing, assets: vec![] }
+    }
+
+    fn registry(exclude: &[&str]) -> Registry {
+        let url = "https://query.example/graphql".parse().unwrap();
+        let exclude = exclude.iter().map(|name| (*name).to_owned()).collect();
+        Registry { url, refresh: Duration::ZERO, dialect: None, exclude, fixed: vec![] }
+    }
+
+    fn known(nodes: &[(&str, &str)], blocked: &str) -> Known {
+        let nodes = nodes.iter().map(|(id, endpoint)| node(id, endpoint, Origin::Joystream)).collect();
+        let listing = Listing::bare(Origin::Joystream, Profile::Argus);
+        let blocked = vec![Blocked { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
+        let (dialect, gaps) = (Dialect::Orion, Gaps::default());
+        let found = Found { dialect, nodes, blocked, excluded: 0, problems: vec![], gaps };
+        Known::default().weigh(found, &registry(&[]), Timestamp::UNIX_EPOCH).0
+    }
+
+    /// Who is left out of the second list, and what ids there are then.
+    #[test]
+    fn whoever_comes_first_keeps_his_id_and_the_others_get_tags() {
+        let named = ["a.example", "b.example", "b.example/two"]
+            .map(|id| Arc::new(node(id, &format!("https://own-{}.example/", id.len()), Origin::Static)));
+        let named = [&named[..], &[Arc::new(node("own", "https://c.example./", Origin::Static))]].concat();
+        let first = known(&[("a.example", "https://a.example/"), ("c.example", "https://c.example/")], "10.0.0.1");
+        let second = known(
+            &[("a.example", "https://a.example:8443/a%20b/"), ("b.example", "https://b.example/two/")],
+            "10.0.0.1",
+        );
+        let all = ["a.example-2", "a.example:8443/a_20b", "b.example/two-2", "10.0.0.1", "10.0.0.1-2"];
+        for (exclude, left) in [
+            (&[][..], &[0, 1, 2, 3, 4][..]),
+            (&["B.example/two-2", "a.example:8443"], &[0, 3, 4]),
+            (&["10.0.0.1-2", "a.example:8443/a_20b"], &[0, 2, 3]),
+        ] {
+            let (open, exclude) = (registry(&[]), registry(exclude));
+            let targets = merge(&named, [(&open, &first), (&exclude, &second)].into_iter());
+            let nodes = targets.nodes.iter().skip(named.len()).map(|node| &*node.id);
+            let ids: Vec<_> = nodes.chain(targets.blocked.iter().map(|blocked| &*blocked.id)).collect();
+            let expected: Vec<_> = left.iter().map(|index| all[*index]).collect();
+            assert_eq!(ids, expected, "{:?}", exclude.exclude);
+        }
+    }
+}

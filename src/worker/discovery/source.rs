@@ -1,0 +1,194 @@
+//! One registry, what is known of it, and what comes of asking it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    config::Registry,
+    discover::{
+        error::DiscoverError,
+        joystream::Found,
+        known::{Change, Known, Verdict},
+    },
+    worker::tally::Tally,
+};
+
+/// One registry, and its last good list.
+pub(super) struct Source {
+    pub(super) registry: Registry,
+    pub(super) known: Known,
+    /// When it is to be asked next.
+    pub(super) due: Instant,
+    failures: u32,
+}
+
+/// What came of asking a registry.
+#[derive(Debug)]
+pub struct Asked {
+    /// Whom.
+    pub url: String,
+    /// Who came and went, or why there is no new list, for a person.
+    pub answer: Result<Change, String>,
+    /// What of the answer was missing or odd, for a person.
+    pub problems: Vec<String>,
+    /// Is there a good list, of now or of before?
+    pub has_list: bool,
+}
+
+impl Source {
+    pub(super) const fn new(registry: Registry, known: Known, due: Instant) -> Self {
+        Self { registry, known, due, failures: 0 }
+    }
+
+    /// Takes what it was found to list. A list that is held back is an answer: nothing is gained by asking again at once.
+    pub(super) fn take(&mut self, found: Result<Found, DiscoverError>, now: Timestamp) -> Asked {
+        let (answer, problems) = match found {
+            Ok(mut found) => {
+                self.failures = 0;
+                let mut problems = std::mem::take(&mut found.problems);
+                let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
+                self.known = known;
+                problems.extend(doubted(change.assets, "nodes have nothing to serve any more by its new list"));
+                match doubted(change.verdict, "nodes are missing from its new list") {
+                    None => (Ok(change), problems),
+                    Some(reason) => (Err(reason), problems),
+                }
+            }
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                (Err(error.to_string()), vec![])
+            }
+        };
+        self.due = Instant::now() + pause(self.registry.refresh, self.failures);
+        let has_list = self.known.age(now).is_some();
+        Asked { url: self.registry.url.to_string(), answer, problems, has_list }
+    }
+}
+
+impl Asked {
+    /// Everything that is wrong, a line each with the registry's URL: why there is no new list, then the problems of the one
+    /// that came.
+    pub fn complaints(&self) -> impl Iterator<Item = String> + '_ {
+        self.wrongs().map(|wrong| format!("{}: {wrong}", self.url))
+    }
+
+    fn wrongs(&self) -> impl Iterator<Item = String> + '_ {
+        let holds = if self.has_list { "the last list of nodes holds" } else { "there is no list of nodes yet" };
+        let reason = self.answer.as_ref().err().map(|reason| format!("{holds}: {reason}"));
+        reason.into_iter().chain(self.problems.iter().cloned())
+    }
+
+    /// Logs and counts it.
+    pub(super) fn tell(&self, tally: &Tally) {
+        for wrong in self.wrongs() {
+            tracing::warn!(registry = self.url, "{wrong}");
+        }
+        let Ok(change) = &self.answer else { return };
+        tally.count(|counters| {
+            counters.targets_added += change.added.len() as u64;
+            counters.targets_removed += change.removed.len() as u64;
+        });
+        if !change.added.is_empty() || !change.removed.is_empty() {
+            tracing::info!(
+                registry = self.url,
+                added = change.added.join(", "),
+                removed = change.removed.join(", "),
+                "nodes have changed"
+            );
+        }
+    }
+}
+
+/// What is doubted, if anything, and when it will count.
+fn doubted(verdict: Verdict, lost: &str) -> Option<String> {
+    match verdict {
+        Verdict::Accepted => None,
+        Verdict::HeldBack { lost: number, of, times } => Some(format!(
+            "{number} of {of} {lost}, which looks like a registry that syncs anew; it counts when it says so three times in \
+             a row, each a `refresh` after the other (this was number {times})"
+        )),
+        Verdict::Emptied { of } => {
+            Some(format!("its new list leaves none of {of} nodes to be asked: such a list never replaces another"))
+        }
+    }
+}
+
+/// After a failure it is asked again sooner, and less and less often.
+fn pause(refresh: Duration, failures: u32) -> Duration {
+    match failures {
+        0 => refresh,
+        failures => refresh.min(FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16))),
+    }
+}
+
+const FIRST_RETRY: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Dialect,
+        discover::joystream::Gaps,
+        model::target::{Listing, Node, Origin, Profile},
+    };
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn source() -> Source {
+        let url = "https://query.example/graphql".parse().unwrap();
+        let registry = Registry { url, refresh: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
+        Source::new(registry, Known::default(), Instant::now())
+    }
+
+    fn found(nodes: std::ops::Range<u32>) -> Result<Found, DiscoverError> {
+        let node = |number| {
+            let host = format!("n{number}.example");
+            let endpoint = format!("https://{host}/").parse().unwrap();
+            let listing = Listing::bare(Origin::Joystream, Profile::Argus);
+            Node { id: host.into(), endpoint, listing, assets: vec![] }
+        };
+        let (dialect, gaps) = (Dialect::Orion, Gaps::default());
+        let problems = vec!["something is odd".to_owned()];
+        Ok(Found { dialect, nodes: nodes.map(node).collect(), blocked: vec![], excluded: 0, problems, gaps })
+    }
+
+    /// What comes, how long it waits then, and what it complains of.
+    #[tokio::test(start_paused = true)]
+    async fn only_a_question_without_an_answer_is_asked_again_early() {
+        let (mut source, mut now) = (source(), Timestamp::UNIX_EPOCH);
+        let down = || Err(DiscoverError::Empty);
+        let seconds = Duration::from_secs;
+        for (answer, wait, said) in [
+            (down(), seconds(15), &["there is no list of nodes yet: the registry lists no active"][..]),
+            (down(), seconds(30), &["there is no list of nodes yet: "]),
+            (found(0..4), HOUR, &["something is odd"]),
+            (found(3..4), HOUR, &["the last list of nodes holds: 3 of 4 nodes are missing", "something is odd"]),
+            (found(3..4), HOUR, &["(this was number 2)", "something is odd"]),
+            (down(), seconds(15), &["the last list of nodes holds: "]),
+            (found(0..0), HOUR, &["leaves none of 4 nodes to be asked: such a list never", "something is odd"]),
+            (found(3..4), HOUR, &["something is odd"]),
+        ] {
+            let asked = source.take(answer, now);
+            now += HOUR;
+            assert_eq!(source.due - Instant::now(), wait, "{asked:?}");
+            let complaints: Vec<_> = asked.complaints().collect();
+            assert_eq!(complaints.len(), said.len(), "{complaints:?}");
+            for (complaint, said) in complaints.iter().zip(said) {
+                let is_named = complaint.starts_with("https://query.example/graphql: ");
+                assert!(is_named && complaint.contains(said), "{said}: {complaint}");
+            }
+        }
+        assert_eq!(source.known.nodes().len(), 1);
+    }
+
+    #[test]
+    fn after_failures_it_waits_longer_and_no_longer_than_a_refresh() {
+        for (refresh, failures, seconds) in
+            [(600, 0, 600), (600, 1, 15), (600, 2, 30), (600, 6, 480), (600, 7, 600), (600, u32::MAX, 600), (5, 1, 5)]
+        {
+            assert_eq!(pause(Duration::from_secs(refresh), failures), Duration::from_secs(seconds), "{failures}");
+        }
+    }
+}

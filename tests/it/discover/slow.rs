@@ -1,0 +1,78 @@
+//! Registries that drag every answer, in paused time: a list has a deadline as a whole.
+
+use std::time::Duration;
+
+use bandprobe::{
+    config::Dialect,
+    discover::{error::DiscoverError, joystream::Found},
+};
+use serde_json::{Value, json};
+use tokio::{sync::mpsc, task::spawn_blocking, time::advance};
+
+use super::registry::{Asked, Registry, good, ok, operator};
+
+/// What comes of a registry that takes 18 s for each answer, and how many questions it got.
+async fn dragged(
+    mut answer: impl FnMut(&Asked) -> Value + Send + 'static,
+) -> (Result<Found, DiscoverError>, Vec<String>) {
+    let (come, mut came) = mpsc::unbounded_channel();
+    let (go, may_go) = std::sync::mpsc::channel();
+    let registry = Registry::start(move |asked| {
+        let _ = come.send(());
+        let _ = may_go.recv();
+        ok(&answer(asked).to_string())
+    });
+    // While such a task runs, time passes only when it is told to.
+    let (over, until_over) = std::sync::mpsc::channel::<()>();
+    let stopped_clock = spawn_blocking(move || until_over.recv());
+    let clock = async {
+        while came.recv().await.is_some() {
+            advance(Duration::from_secs(18)).await;
+            let _ = go.send(());
+        }
+    };
+    let found = tokio::select! {
+        found = registry.find() => found,
+        () = clock => panic!("the registry ended first"),
+    };
+    drop(over);
+    let _ = stopped_clock.await;
+    (found, registry.asked().iter().map(|asked| asked.name().to_owned()).collect())
+}
+
+fn rows(numbers: std::ops::Range<u64>) -> Vec<Value> {
+    numbers.map(|n| operator(&format!("1:{n}"), 1, true, &format!("https://n{n}.example/"), &Value::Null)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_after_two_minutes_is_a_gap() {
+    let (found, asked) = dragged(|asked| match asked.name() {
+        "Operators" => json!({"data": {"distributionBucketOperators": rows(0..10)}}),
+        _ => good(Dialect::Orion, asked),
+    })
+    .await;
+    let found = found.unwrap();
+    assert_eq!(asked[..6], ["Detect", "Operators", "Storage", "Samples", "Samples", "Samples"]);
+    assert_eq!((found.nodes.len(), found.gaps.samples.len(), found.gaps.storage), (11, 7, false));
+    assert_eq!(
+        found.problems,
+        [
+            "no samples of bucket 1:3: the registry is too slow: its list was not there within 120 s",
+            "the registry is too slow, or fails too often: not every bucket was asked for"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_distributors_that_is_not_there_after_two_minutes_is_none() {
+    let (found, _) = dragged(|asked| match asked.name() {
+        "Operators" => {
+            let offset = asked.variables["offset"].as_u64().unwrap();
+            json!({"data": {"distributionBucketOperators": rows(offset..offset + 50)}})
+        }
+        _ => good(Dialect::Orion, asked),
+    })
+    .await;
+    let error = found.unwrap_err().to_string();
+    assert_eq!(error, "the registry is too slow: its list was not there within 120 s");
+}
