@@ -1,6 +1,6 @@
 //! Asking the registries of a config in front of a person, who is told what they do not give.
 
-use crate::worker::discovery::Discovery;
+use crate::worker::discovery::{Asked, Discovery};
 
 use super::{complain, screen};
 
@@ -10,15 +10,9 @@ pub(super) async fn ask(discovery: &mut Discovery) -> usize {
         // It may take a while, and a person wonders.
         discovery.lists().for_each(|(registry, _)| complain(&format!("asking {}", registry.url)));
     }
-    let mut failures = 0;
-    for asked in discovery.ask_all().await {
-        if let Err(reason) = &asked.answer {
-            failures += 1;
-            complain(&format!("{}: {reason}", asked.url));
-        }
-        for problem in &asked.problems {
-            complain(&format!("{}: {problem}", asked.url));
-        }
+    let asked = discovery.ask_all().await;
+    for complaint in asked.iter().flat_map(Asked::complaints) {
+        complain(&complaint);
     }
-    failures
+    asked.iter().filter(|asked| asked.answer.is_err()).count()
 }
