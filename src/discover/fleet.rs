@@ -57,10 +57,12 @@ pub(super) fn fleet(
     let ids = naming::ids(served.values().map(|(endpoint, _)| endpoint));
     let mut taken: HashSet<Arc<str>> = ids.values().cloned().collect();
     let mut fleet = Fleet::default();
+    let mut unheeded: BTreeSet<&String> = exclude.iter().collect();
     for (key, (endpoint, operators)) in served {
         let id = Arc::clone(&ids[&key]);
         let listing = listing(&id, &operators, problems);
         let node = Node { id, endpoint, listing, assets: vec![] };
+        unheeded.retain(|name| !node.is_among(std::slice::from_ref(*name)));
         if node.is_among(exclude) {
             fleet.excluded += 1;
             continue;
@@ -73,11 +75,15 @@ pub(super) fn fleet(
         let id = naming::distinct(why.authority.as_deref().unwrap_or(&operators[0].id), &mut taken);
         let listing = listing(&id, &operators, problems);
         let blocked = Blocked { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
+        unheeded.retain(|name| !blocked.is_among(std::slice::from_ref(*name)));
         if blocked.is_among(exclude) {
             fleet.excluded += 1;
         } else {
             fleet.blocked.push(blocked);
         }
+    }
+    for name in unheeded {
+        problems.push(format!("`exclude` names `{name}`, which is no node, operator or host on its list"));
     }
     fleet
 }

@@ -81,7 +81,15 @@ pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Resu
     let is_gap = |member: &&Member| !member.buckets.is_empty() && !shelves.is_whole(&member.buckets);
     gaps.samples = members.iter().filter(is_gap).map(|member| Arc::clone(&member.node.id)).collect();
     let nodes = members.into_iter().map(|member| Node { assets: shelves.of(&member.buckets), ..member.node });
-    Ok(Found { dialect, nodes: nodes.collect(), blocked, excluded, problems, gaps })
+    let nodes: Vec<_> = nodes.collect();
+    if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
+        let doubt = match registry.dialect {
+            Some(dialect) => format!("; `dialect` is set to `{}`: leave it out to have it found out", dialect.label()),
+            None => String::new(),
+        };
+        problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));
+    }
+    Ok(Found { dialect, nodes, blocked, excluded, problems, gaps })
 }
 
 /// A registry whose dialect is known.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::{
@@ -22,6 +22,8 @@ pub(super) struct Source {
     /// When it is to be asked next.
     pub(super) due: Instant,
     failures: u32,
+    /// What was odd about its last list.
+    odd: Vec<String>,
 }
 
 /// What came of asking a registry.
@@ -33,13 +35,15 @@ pub struct Asked {
     pub answer: Result<Change, String>,
     /// What of the answer was missing or odd, for a person.
     pub problems: Vec<String>,
-    /// Is there a good list, of now or of before?
-    pub has_list: bool,
+    /// How old the good list is that holds now; `None` when there never was one.
+    pub age: Option<Duration>,
+    /// Are the problems other ones than those of the answer before?
+    is_news: bool,
 }
 
 impl Source {
     pub(super) const fn new(registry: Registry, known: Known, due: Instant) -> Self {
-        Self { registry, known, due, failures: 0 }
+        Self { registry, known, due, failures: 0, odd: vec![] }
     }
 
     /// Takes what it was found to list. A list that is held back is an answer: nothing is gained by asking again at once.
@@ -62,8 +66,9 @@ impl Source {
             }
         };
         self.due = Instant::now() + pause(self.registry.refresh, self.failures);
-        let has_list = self.known.age(now).is_some();
-        Asked { url: self.registry.url.to_string(), answer, problems, has_list }
+        let is_news = problems != self.odd;
+        self.odd.clone_from(&problems);
+        Asked { url: self.registry.url.to_string(), answer, problems, age: self.known.age(now), is_news }
     }
 }
 
@@ -71,18 +76,27 @@ impl Asked {
     /// Everything that is wrong, a line each with the registry's URL: why there is no new list, then the problems of the one
     /// that came.
     pub fn complaints(&self) -> impl Iterator<Item = String> + '_ {
-        self.wrongs().map(|wrong| format!("{}: {wrong}", self.url))
+        let wrongs = self.failure().into_iter().chain(self.problems.iter().cloned());
+        wrongs.map(|wrong| format!("{}: {wrong}", self.url))
     }
 
-    fn wrongs(&self) -> impl Iterator<Item = String> + '_ {
-        let holds = if self.has_list { "the last list of nodes holds" } else { "there is no list of nodes yet" };
-        let reason = self.answer.as_ref().err().map(|reason| format!("{holds}: {reason}"));
-        reason.into_iter().chain(self.problems.iter().cloned())
+    fn failure(&self) -> Option<String> {
+        let reason = self.answer.as_ref().err()?;
+        Some(match self.age.map(|age| age.as_secs()) {
+            None => format!("there is no list of nodes yet: {reason}"),
+            Some(0) => format!("the last list of nodes holds: {reason}"),
+            Some(seconds) => {
+                let age = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+                format!("the last list of nodes, from {age:#} ago, holds: {reason}")
+            }
+        })
     }
 
     /// Logs and counts it.
     pub(super) fn tell(&self, tally: &Tally) {
-        for wrong in self.wrongs() {
+        // What is odd for good would fill the log.
+        let odd = self.problems.iter().filter(|_| self.is_news).cloned();
+        for wrong in self.failure().into_iter().chain(odd) {
             tracing::warn!(registry = self.url, "{wrong}");
         }
         let Ok(change) = &self.answer else { return };
@@ -164,9 +178,9 @@ mod tests {
             (down(), seconds(15), &["there is no list of nodes yet: the registry lists no active"][..]),
             (down(), seconds(30), &["there is no list of nodes yet: "]),
             (found(0..4), HOUR, &["something is odd"]),
-            (found(3..4), HOUR, &["the last list of nodes holds: 3 of 4 nodes are missing", "something is odd"]),
+            (found(3..4), HOUR, &["the last list of nodes, from 1h ago, holds: 3 of 4 nodes are missing", "something is odd"]),
             (found(3..4), HOUR, &["(this was number 2)", "something is odd"]),
-            (down(), seconds(15), &["the last list of nodes holds: "]),
+            (down(), seconds(15), &["the last list of nodes, from 3h ago, holds: "]),
             (found(0..0), HOUR, &["leaves none of 4 nodes to be asked: such a list never", "something is odd"]),
             (found(3..4), HOUR, &["something is odd"]),
         ] {
