@@ -27,7 +27,7 @@ use crate::{
         units::Bytes,
     },
     probe::run::{Ended, Run},
-    schedule::budget::{Admission, Budget, ColdFetches, Reservation, Spent, planned_at_most, planned_bytes},
+    schedule::budget::{Admission, Budget, ColdFetches, Reservation, Spent, most_bytes, most_of_any},
 };
 
 use super::settled::SettledAssets;
@@ -89,8 +89,8 @@ impl Allowance {
         if self.left_alone.get(&*node.id).is_some_and(|until| *until > Timestamp::now()) {
             return None;
         }
-        let listed = planned_at_most(&run.probe, node)?;
-        let remembered = run.remembered.as_ref().map(|asset| planned_bytes(&run.probe, asset)).unwrap_or_default();
+        let listed = most_of_any(&run.probe, node)?;
+        let remembered = run.remembered.as_ref().map(|asset| most_bytes(&run.probe, asset)).unwrap_or_default();
         let Admission::Go(reservation) = self.budget.admit(today(), &node.id, listed.max(remembered)) else {
             return None;
         };
@@ -180,7 +180,7 @@ mod tests {
         let text = r#"
 vantage.id = "here"
 schedule.probes = ["image", "cold-cache"]
-limits.cold-fetches-per-node-per-day = 2
+limits = { cold-fetches-per-node-per-day = 2, bytes-per-node-per-day = "33 MB" }
 source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/", profile = "argus", assets = [
     { kind = "image", id = "1", size = "20 kB" }, { kind = "image", id = "2", size = "20 kB" } ] }] }]
 "#;
@@ -211,7 +211,7 @@ source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/"
             allowance.admit(&mut image).is_some() && image.remembered.is_some(),
             "a run that was cut off tells nothing"
         );
-        let large = Asset { size: Some(Bytes(1 << 60)), ..second.clone() };
+        let large = Asset { size: Some(Bytes(16 << 20)), ..second.clone() };
         let ticket = allowance.admit(&mut image).unwrap();
         allowance.settle(ticket, Some(Ended { settled: Settled::On(large), ..Ended::default() }));
         assert!(allowance.admit(&mut image).is_none(), "the remembered one counts for the budget");
