@@ -6,7 +6,7 @@ use std::{fs, io, path::Path};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Error, STATE};
+use super::{Error, Locked, STATE, on};
 
 /// A value from the last time, or the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,13 @@ pub struct Losses {
     pub points: u64,
     /// When the last of them were counted.
     pub last: Option<Timestamp>,
+}
+
+/// The right to change a value that processes share: whoever holds it is alone with it until this is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Held {
+    _lock: Locked,
 }
 
 /// The state under which [`Losses`] are kept.
@@ -57,6 +64,18 @@ pub fn store<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<
     super::replace(&dir.join(STATE), &file(name), &text)
 }
 
+/// Waits until nobody else holds a value. Those who only read it, or store it without holding it, do not see this.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn hold(dir: &Path, name: &'static str) -> Result<Held, Error> {
+    super::create(dir)?;
+    let path = dir.join(STATE).join(format!(".{}.lock", file(name)));
+    let lock = super::private().open(&path).map_err(on("open", &path))?;
+    lock.lock().map_err(on("lock", &path))?;
+    Ok(Held { _lock: Locked(lock) })
+}
+
 fn file(name: &str) -> String {
     format!("{name}.json")
 }
@@ -76,5 +95,22 @@ mod tests {
         let loaded = load::<Vec<u8>>(dir.path(), "spent");
         assert_eq!(loaded.value, Vec::<u8>::new());
         assert!(loaded.problem.unwrap().contains("state/spent.json: "));
+    }
+
+    #[test]
+    fn a_value_that_is_held_is_changed_by_one_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let add = || {
+            for _ in 0..50 {
+                let _held = hold(dir.path(), "sum").unwrap();
+                store(dir.path(), "sum", &(load::<u64>(dir.path(), "sum").value + 1)).unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(add);
+            scope.spawn(add);
+            scope.spawn(add);
+        });
+        assert_eq!(load::<u64>(dir.path(), "sum").value, 150);
     }
 }

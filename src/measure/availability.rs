@@ -98,7 +98,7 @@ impl Fleet {
                     let words = format!("nodeEnv is `{env}`, not `{PRODUCTION}`: it serves slowly");
                     (State::Misconfigured, words)
                 });
-                env.into_iter().chain(self.place(report, blocks_behind, head_behind)).collect()
+                env.into_iter().chain(self.place(blocks_behind, head_behind)).collect()
             }
             Said::Present => Vec::new(),
             Said::Other(shape) => refused(answer.status, shape).into_iter().collect(),
@@ -113,30 +113,22 @@ impl Fleet {
     }
 
     /// Where the node is on the chain, and whether it is the others' chain.
-    fn place(&self, report: &Report, blocks: Option<i64>, head: Option<i64>) -> Vec<Finding> {
+    fn place(&self, blocks: Option<i64>, head: Option<i64>) -> Vec<Finding> {
         let blocks_off = blocks.filter(|behind| !self.tolerates(*behind));
         let head_off = head.filter(|behind| !self.tolerates(*behind));
         let far = head_off.filter(|behind| behind.unsigned_abs() > DAY_OF_BLOCKS);
-        match (far, report.blocks_processed) {
-            (Some(head), Some(blocks)) if !self.has_company(blocks) => {
-                return vec![(State::Misconfigured, words::other_chain(head, self.heads.len()))];
-            }
-            (Some(head), Some(_)) if blocks_off.is_none() => {
-                return vec![(State::Degraded, words::odd_head(head, self.heads.len()))];
-            }
-            _ => {}
+        // The fleet is its median: several nodes behind one wrong query node are company, and wrong all the same.
+        if let (Some(head), Some(_)) = (far, blocks) {
+            return vec![match blocks_off {
+                Some(_) => (State::Misconfigured, words::other_chain(head, self.heads.len())),
+                None => (State::Degraded, words::odd_head(head, self.heads.len())),
+            }];
         }
         let told_blocks = blocks_off.is_some();
         let blocks = blocks_off.map(|behind| off("", behind, self.blocks.len(), self.tolerance, "query node", true));
         let head = head_off
             .map(|behind| off("chain head ", behind, self.heads.len(), self.tolerance, "chain node", !told_blocks));
         blocks.into_iter().chain(head).map(|words| (State::Degraded, words)).collect()
-    }
-
-    /// Are the blocks of any other node the same, within tolerance?
-    fn has_company(&self, own: u64) -> bool {
-        // Its own number is among them.
-        self.blocks.iter().filter(|other| self.tolerates(difference(**other, own))).count() > 1
     }
 
     const fn tolerates(&self, behind: i64) -> bool {

@@ -2,6 +2,10 @@
 //!
 //! A node says how long it has been up. Asked at `at`, it started at `at` − uptime, and the answer is late by as much as it
 //! took to come: so what is reckoned is up to a round's deadlines too early, and never too late by more than a second.
+//!
+//! Our own clock may step, and moves all starts with it. So a later start alone is no restart: the uptime has to fit into the
+//! time since the node was seen, too. And a node that is up for less long than it was before has restarted, whatever the
+//! clock says. What remains: a step forward by more than a node's whole uptime looks like a restart.
 
 use std::collections::BTreeMap;
 
@@ -28,11 +32,11 @@ impl Starts {
     pub fn note(&mut self, node: &str, at: Timestamp, uptime_s: u64) -> Option<bool> {
         let seen = at.as_second();
         let started = i64::try_from(uptime_s).ok().and_then(|uptime| seen.checked_sub(uptime))?;
-        // What lies ahead was written while our clock was wrong.
-        let before = self.0.get(node).map(|start| start.started).filter(|started| *started <= seen);
-        let restarted = before.map(|before| started > before.saturating_add(SLACK_S));
-        // Of one start the latest reckoning is the nearest; of two processes behind one name the younger one stays.
-        let started = before.map_or(started, |before| before.max(started));
+        let before = self.0.get(node).copied();
+        let restarted = before.and_then(|before| before.is_followed_by(started, seen));
+        // Of one start the latest reckoning is the nearest; of two processes behind one name the younger one stays. When the
+        // clock has stepped back, all that was reckoned before is wrong.
+        let started = before.filter(|before| before.seen <= seen).map_or(started, |before| before.started.max(started));
         self.0.insert(node.to_owned(), Start { started, seen });
         restarted
     }
@@ -52,6 +56,22 @@ impl Starts {
                 stays
             });
         }
+    }
+}
+
+impl Start {
+    /// Is what was reckoned at `seen` another start than this one? `None` when the clock has stepped back meanwhile, and the
+    /// uptime does not tell.
+    const fn is_followed_by(self, started: i64, seen: i64) -> Option<bool> {
+        let (uptime, uptime_before) = (seen - started, self.seen.saturating_sub(self.started));
+        let since = seen.saturating_sub(self.seen);
+        if uptime.saturating_add(SLACK_S) < uptime_before {
+            return Some(true);
+        }
+        if since < 0 {
+            return None;
+        }
+        Some(started > self.started.saturating_add(SLACK_S) && uptime <= since.saturating_add(SLACK_S))
     }
 }
 
@@ -77,7 +97,7 @@ mod tests {
             (100_300, 50_300, Some(false), "five minutes on"),
             (100_600, 50_610, Some(false), "a slow answer"),
             (100_900, 50_870, Some(false), "30 s later, which is slack"),
-            (101_200, 51_139, Some(true), "31 s later"),
+            (101_200, 51_139, Some(false), "31 s later, yet it was up when it was seen"),
             (101_500, 20, Some(true), "20 s ago"),
             (101_800, 320, Some(false), "the same start"),
             (102_100, 60_000, Some(false), "an older process behind the same name"),
@@ -101,11 +121,21 @@ mod tests {
     }
 
     #[test]
-    fn a_start_in_the_future_is_our_own_wrong_clock() {
-        let mut starts = Starts::default();
-        assert_eq!(starts.note("n", at(900_000), 10), None);
-        assert_eq!(starts.note("n", at(100_000), 10), None, "known no more");
-        assert_eq!(starts.note("n", at(100_300), 10), Some(true));
+    fn a_step_of_our_clock_is_no_restart_and_hides_none() {
+        let check = |case: &str, answers: &[(i64, u64, Option<bool>)]| {
+            let mut starts = Starts::default();
+            for (second, uptime, restarted) in answers {
+                assert_eq!(starts.note("n", at(*second), *uptime), *restarted, "{case}: {second}");
+            }
+        };
+        let seen = (100_000, 50_000, None);
+        check("an hour forward", &[seen, (103_900, 50_300, Some(false)), (104_200, 50_600, Some(false))]);
+        check("forward, and a restart", &[seen, (103_900, 20, Some(true)), (104_200, 320, Some(false))]);
+        check("an hour back", &[seen, (96_700, 50_300, None), (97_000, 50_600, Some(false)), (97_300, 20, Some(true))]);
+        check("back, and a restart at once", &[seen, (96_700, 20, Some(true)), (97_000, 320, Some(false))]);
+        check("a little back", &[seen, (100_100, 50_300, Some(false)), (100_400, 20, Some(true))]);
+        check("down for a week", &[seen, (704_800, 600_000, Some(true))]);
+        check("back, and nothing tells", &[(900_000, 10, None), (100_000, 10, None), (100_300, 10, Some(true))]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Errand<'a> {
     pub weight: Weight,
     /// When each phase is given up.
     pub deadlines: &'a Deadlines,
-    /// A whole asset longer than this is not read to its end.
+    /// A whole asset longer than this is not downloaded, or not read to its end where its length comes out only then.
     pub limit: u64,
     /// When it was due; `None` when nothing was scheduled.
     pub due: Option<Instant>,

@@ -119,10 +119,13 @@ fn left_open(facts: &Facts) -> bool {
 fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
     let head = &answer.head;
     let promise = verify::head(head.status, &head.headers, errand.wanted, errand.size, errand.kind)?;
-    if errand.part == PartName::Check || promise.bytes.is_none_or(|bytes| bytes <= errand.limit) {
+    let whole = promise.bytes.or(errand.size.map(|size| size.0)).filter(|_| errand.wanted == Wanted::Whole);
+    if whole.is_none_or(|bytes| bytes <= errand.limit) {
         return Ok(promise);
     }
-    let detail = format!("the asset is larger than the {} that are downloaded whole", Bytes(errand.limit));
+    let unsized_hint = if errand.asset.size.is_none() { " where nobody told its size" } else { "" };
+    let detail =
+        format!("the asset is larger than the {} that are downloaded whole{unsized_hint}", Bytes(errand.limit));
     Err(Mismatch { outcome: Outcome::WrongSize, detail })
 }
 

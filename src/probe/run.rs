@@ -8,14 +8,17 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::model::{
-    flag::Flags,
-    outcome::Outcome,
-    phase::Phases,
-    probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
-    sample::{CacheState, Labels, Path, Rates, Sample, Trail},
-    target::{Asset, Node, Profile},
-    units::{Bytes, Micros},
+use crate::{
+    model::{
+        flag::Flags,
+        outcome::Outcome,
+        phase::Phases,
+        probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
+        sample::{CacheState, Labels, Path, Rates, Sample, Trail},
+        target::{Asset, Node, Profile},
+        units::{Bytes, Micros},
+    },
+    schedule::budget::whole_limit,
 };
 
 use super::{
@@ -130,7 +133,7 @@ impl Run {
         emit: &mut (impl FnMut(Sample) + Send),
     ) -> Option<Choice<'_>> {
         let candidates = ordered(&self.probe, &self.node, self.remembered.as_ref(), self.turn, &mut rand::rng());
-        let is_sticky = self.probe.cache == CachePolicy::Hit;
+        let wants_hit = self.probe.cache == CachePolicy::Hit;
         if !self.node.listing.profile.is_checked() {
             let asset = candidates.first()?.asset;
             ended.settled = Settled::On(asset.clone());
@@ -143,7 +146,7 @@ impl Run {
                 break;
             }
             let url = self.node.asset_url(asset);
-            let check = Errand { due: *due, ..self.errand(asset, &url) };
+            let check = Errand { due: *due, limit: self.check_limit(asset), ..self.errand(asset, &url) };
             let Some(mut done) = check.run_unless_left_alone(prober, None).await else {
                 ended.was_left_alone = true;
                 return None;
@@ -166,13 +169,13 @@ impl Run {
                 _ if !is_answered && found.is_none() => break,
                 _ => {}
             }
-            if is_sticky && index == 0 && found.is_none() && (outcome.is_ok() || is_gone) {
+            if wants_hit && index == 0 && found.is_none() && (outcome.is_ok() || is_gone) {
                 ended.settled = Settled::Forgotten;
             }
         }
         match (&found, any_other_state) {
-            (Some(choice), _) if is_sticky => ended.settled = Settled::On(choice.asset.clone()),
-            (None, Some((asset, state))) if is_sticky => emit(self.not_measured(prober, asset, state)),
+            (Some(choice), _) if wants_hit => ended.settled = Settled::On(choice.asset.clone()),
+            (None, Some((asset, state))) if wants_hit => emit(self.not_measured(prober, asset, state)),
             // That nothing is missing is no failure of anybody's.
             _ => {}
         }
@@ -193,10 +196,17 @@ impl Run {
             checked: CacheState::Unknown,
             weight: Weight::Light,
             deadlines: &self.probe.deadlines,
-            limit: MAX_WHOLE,
+            limit: whole_limit(asset).0,
             due: None,
             received: &self.received,
         }
+    }
+
+    /// What is too large to be downloaded whole fails at its check already, where the probe would ask for it whole. A probe of
+    /// misses has a size of its own, beyond which an object is none of its.
+    fn check_limit(&self, asset: &Asset) -> u64 {
+        let asks_whole = self.probe.parts.iter().any(|part| part.extent.bytes().is_none());
+        if asks_whole && self.probe.cache == CachePolicy::Hit { whole_limit(asset).0 } else { u64::MAX }
     }
 
     /// The one sample of a run that found nothing in the cache state that it measures.
@@ -263,8 +273,6 @@ fn is_gone(sample: &Sample) -> bool {
 
 /// How many assets are checked in search of one to measure.
 pub const MAX_CANDIDATES: usize = 5;
-/// Whole assets beyond this are no sample images.
-const MAX_WHOLE: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -144,7 +144,7 @@ impl Standing {
     }
 }
 
-/// What is shown first: what is down, then what its operator or the network has to mend, then what nobody can tell.
+/// The one order of states, in which they are shown and the worst is found: what is down, then what its operator or the network has to mend, then what nobody can tell.
 const fn urgency(state: State) -> u64 {
     match state {
         State::Dead => 5,
@@ -158,5 +158,5 @@ const fn urgency(state: State) -> u64 {
 
 /// The worse one of two rounds; one that says nothing of the node is none.
 fn worse(one: State, other: State) -> State {
-    std::cmp::max_by_key(one, other, |state| if *state == State::Unknown { None } else { Some(state.code()) })
+    std::cmp::max_by_key(one, other, |state| (*state != State::Unknown).then(|| urgency(*state)))
 }

@@ -1,7 +1,9 @@
 //! What the day's bytes allow: a limit for this worker, and one for each node.
 //!
 //! A run is admitted only when all that it may download fits what is left, so that a limit is kept and not overrun by
-//! the last run. What has been spent survives a restart: it can be written and read.
+//! the last run. Counted are the bytes of assets: not heads, nor the first 64 KiB of an error's page, nor what a node sends
+//! beyond what it was asked for until the connection is closed. What has been spent survives a restart: it can be written
+//! and read.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,12 @@ use crate::model::{
 
 mod cold;
 
-/// What an image of unknown size is taken to have: thumbnails have 6 to 46 kB.
+/// What an image of unknown size is taken to have where costs are estimated: thumbnails have 6 to 46 kB.
 pub const ASSUMED_IMAGE: Bytes = Bytes(32_000);
+/// Whole assets beyond this are no sample images, and not downloaded.
+pub const MAX_WHOLE: Bytes = Bytes(16 << 20);
+/// The same for assets whose size nobody told: each run has to find room for so much.
+pub const MAX_UNSIZED: Bytes = Bytes(1 << 20);
 
 /// The bytes of one UTC day.
 #[derive(Clone, Debug)]
@@ -67,20 +73,41 @@ struct Tally {
     by_node: BTreeMap<String, u64>,
 }
 
-/// What a run of this probe on this asset may download at the most: the sum over its parts.
+/// What a run of this probe on this asset is estimated to download: the sum over its parts.
 #[must_use]
 pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
-    let whole = asset.size.map_or_else(|| assumed(asset.kind), |size| size.0);
-    let most = asset.size.map_or(u64::MAX, |size| size.0);
-    let parts = probe.parts.iter().map(|part| part.extent.bytes().map_or(whole, |bytes| bytes.0.min(most)));
-    Bytes(parts.fold(0, u64::saturating_add))
+    sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.0))
+}
+
+/// What a run of this probe on this asset may download at the most.
+#[must_use]
+pub fn most_bytes(probe: &Probe, asset: &Asset) -> Bytes {
+    let whole = match asset.size {
+        Some(size) if size > MAX_WHOLE => 0,
+        Some(size) => size.0,
+        // One byte beyond the limit shows that a body goes on.
+        None => MAX_UNSIZED.0 + 1,
+    };
+    sum(probe, asset, whole)
+}
+
+/// The most of a whole asset that is downloaded, once it is known how large it is said to be.
+#[must_use]
+pub const fn whole_limit(asset: &Asset) -> Bytes {
+    if asset.size.is_some() { MAX_WHOLE } else { MAX_UNSIZED }
 }
 
 /// What a run of this probe against this node may download at the most, whichever asset it takes; `None` when the node has
 /// none for it.
 #[must_use]
-pub fn planned_at_most(probe: &Probe, node: &Node) -> Option<Bytes> {
-    probe.candidates(node).map(|asset| planned_bytes(probe, asset)).max()
+pub fn most_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
+    probe.candidates(node).map(|asset| most_bytes(probe, asset)).max()
+}
+
+fn sum(probe: &Probe, asset: &Asset, whole: u64) -> Bytes {
+    let most = asset.size.map_or(u64::MAX, |size| size.0);
+    let parts = probe.parts.iter().map(|part| part.extent.bytes().map_or(whole, |bytes| bytes.0.min(most)));
+    Bytes(parts.fold(0, u64::saturating_add))
 }
 
 impl Budget {
@@ -122,6 +149,19 @@ impl Budget {
         self.spent.total = self.spent.total.saturating_add(downloaded.0);
         let of_node = self.spent.by_node.entry(node).or_default();
         *of_node = of_node.saturating_add(downloaded.0);
+    }
+
+    /// Takes over what others have spent on the same day, as they wrote it on top of what they knew of ours.
+    pub fn learn(&mut self, day: u64, known: Spent) {
+        self.turn(day);
+        if known.day != self.spent.day {
+            return;
+        }
+        self.spent.total = self.spent.total.max(known.total);
+        for (node, bytes) in known.by_node {
+            let of_node = self.spent.by_node.entry(node).or_default();
+            *of_node = bytes.max(*of_node);
+        }
     }
 
     /// The state to keep.

@@ -2,9 +2,10 @@
 //!
 //! Each run also learns here which asset its node was asked for last.
 //!
-//! It outlives a restart, and holds for `run` and `once` alike. Two processes on one archive at the same time each count
-//! their own downloads on top of what they found: the one that writes last is remembered. Objects that a node is made to
-//! fetch are few, and booked on disk before each run, so these hold for all processes on the archive.
+//! It outlives a restart, and holds for `run` and `once` alike. Processes on one archive at the same time learn within a
+//! second what the others have downloaded, and which nodes want to be left alone; of runs that are under way elsewhere they
+//! know nothing, and may together overrun a budget by so much. Objects that a node is made to fetch are few, and booked on
+//! disk before each run, so their limit holds for all processes on the archive together.
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +14,12 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     archive::state,
@@ -27,16 +30,20 @@ use crate::{
         units::Bytes,
     },
     probe::run::{Ended, Run},
-    schedule::budget::{Admission, Budget, ColdFetches, Reservation, Spent, planned_at_most, planned_bytes},
+    schedule::budget::{Admission, Budget, Reservation, Spent, most_bytes, most_of_any},
 };
 
 use super::settled::SettledAssets;
+
+mod cold;
 
 /// The budgets and the wishes of the nodes.
 pub(super) struct Allowance {
     dir: PathBuf,
     budget: Budget,
     left_alone: BTreeMap<String, Timestamp>,
+    /// When it was last read what others have left.
+    learned: Instant,
     cold_fetches_per_node: u64,
     settled: SettledAssets,
 }
@@ -68,33 +75,42 @@ impl Allowance {
         if let Some(problem) = loaded.problem {
             tracing::warn!("{problem}");
         }
-        let Kept { mut spent, mut left_alone } = loaded.value;
+        let Kept { mut spent, left_alone } = loaded.value;
         // Written while the clock was wrong: what it says would keep us from probing until then.
         if spent.day > today() + 1 {
             spent = Spent::default();
         }
-        let latest = Timestamp::now().saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
-        left_alone.retain(|_, until| *until <= latest);
         let limits = &config.limits;
-        let budget = Budget::new(limits.bytes_per_day, limits.bytes_per_node_per_day, spent);
-        let settled = SettledAssets::load(&config.archive.dir);
-        let cold_fetches_per_node = limits.cold_fetches_per_node_per_day;
-        Self { dir: config.archive.dir.clone(), budget, left_alone, cold_fetches_per_node, settled }
+        let mut allowance = Self {
+            dir: config.archive.dir.clone(),
+            budget: Budget::new(limits.bytes_per_day, limits.bytes_per_node_per_day, spent),
+            left_alone: BTreeMap::new(),
+            learned: Instant::now(),
+            cold_fetches_per_node: limits.cold_fetches_per_node_per_day,
+            settled: SettledAssets::load(&config.archive.dir),
+        };
+        allowance.learn(Kept { left_alone, ..Kept::default() });
+        allowance
     }
 
     /// May this run be made now? Judged by the largest asset that it may take. Tells it which one to come back to.
     pub(super) fn admit(&mut self, run: &mut Run) -> Option<Ticket> {
+        if self.learned.elapsed() >= LEARNED_AGAIN_AFTER {
+            // That it cannot be read was told at the start.
+            self.learn(state::load(&self.dir, STATE).value);
+        }
         run.remembered = self.settled.get(&run.node, &run.probe);
         let node = &run.node;
         if self.left_alone.get(&*node.id).is_some_and(|until| *until > Timestamp::now()) {
             return None;
         }
-        let listed = planned_at_most(&run.probe, node)?;
-        let remembered = run.remembered.as_ref().map(|asset| planned_bytes(&run.probe, asset)).unwrap_or_default();
+        let listed = most_of_any(&run.probe, node)?;
+        let remembered = run.remembered.as_ref().map(|asset| most_bytes(&run.probe, asset)).unwrap_or_default();
         let Admission::Go(reservation) = self.budget.admit(today(), &node.id, listed.max(remembered)) else {
             return None;
         };
-        let cold = (run.probe.cache == CachePolicy::Miss).then(|| self.book_cold_fetch(&node.id));
+        let is_cold = run.probe.cache == CachePolicy::Miss;
+        let cold = is_cold.then(|| cold::book(&self.dir, today(), &node.id, self.cold_fetches_per_node));
         if cold == Some(None) {
             self.budget.spend(today(), reservation, Bytes(0));
             return None;
@@ -103,55 +119,47 @@ impl Allowance {
         Some(Ticket { node, probe, reservation, cold: cold.flatten(), received })
     }
 
-    /// Books that a node is made to fetch an object, and says on which day; `None` when it was as often as it may be, or
-    /// when the booking cannot be kept: it might be booked again and again.
-    fn book_cold_fetch(&self, node: &str) -> Option<u64> {
-        let state::Loaded { value: mut cold, problem } = state::load::<ColdFetches>(&self.dir, COLD_STATE);
-        if let Some(problem) = problem {
-            tracing::warn!("{problem}");
+    /// Takes over what is kept: by us, and by all others on this archive.
+    fn learn(&mut self, Kept { spent, left_alone }: Kept) {
+        self.learned = Instant::now();
+        self.budget.learn(today(), spent);
+        let now = Timestamp::now();
+        let latest = now.saturating_add(LONGEST_WAIT).unwrap_or(Timestamp::MAX);
+        for (node, until) in left_alone.into_iter().filter(|(_, until)| *until <= latest) {
+            let known = self.left_alone.entry(node).or_insert(until);
+            *known = until.max(*known);
         }
-        if !cold.admit(today(), node, self.cold_fetches_per_node) {
-            return None;
-        }
-        match state::store(&self.dir, COLD_STATE, &cold) {
-            Ok(()) => Some(cold.day()),
-            Err(error) => {
-                tracing::warn!("no cold-cache run, because it cannot be booked: {error}");
-                None
-            }
-        }
-    }
-
-    /// The run that was booked made its node fetch nothing.
-    fn take_back_cold_fetch(&self, day: u64, node: &str) {
-        let mut cold: ColdFetches = state::load(&self.dir, COLD_STATE).value;
-        cold.take_back(day, node);
-        if let Err(error) = state::store(&self.dir, COLD_STATE, &cold) {
-            tracing::debug!("a cold fetch that was not made stays booked: {error}");
-        }
+        self.left_alone.retain(|_, until| *until > now);
     }
 
     /// Books a run that ended, or was cut off (`None`), with what it downloaded.
     pub(super) fn settle(&mut self, ticket: Ticket, ended: Option<Ended>) {
         let Ticket { node, probe, reservation, cold, received } = ticket;
+        // Nobody writes between what is read here and what is written below.
+        let held = state::hold(&self.dir, STATE);
+        self.learn(state::load(&self.dir, STATE).value);
         self.budget.spend(today(), reservation, Bytes(received.load(Relaxed)));
-        let now = Timestamp::now();
-        self.left_alone.retain(|_, until| *until > now);
         if let Some(wait) = ended.as_ref().and_then(|ended| ended.leave_alone) {
             tracing::warn!(node = %node.id, seconds = wait.as_secs(), "the node limits us: no downloads from it for a while");
-            let until = SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok());
-            self.left_alone.insert(node.id.to_string(), until.unwrap_or(Timestamp::MAX));
+            self.leave_alone(&node.id, wait);
+        }
+        let kept = Kept { spent: self.budget.spent().clone(), left_alone: self.left_alone.clone() };
+        if let Err(error) = held.and_then(|_held| state::store(&self.dir, STATE, &kept)) {
+            tracing::debug!("the budget's state is not kept: {error}");
         }
         if let (Some(day), Some(Ended { made_it_fetch: false, .. })) = (cold, &ended) {
-            self.take_back_cold_fetch(day, &node.id);
+            cold::take_back(&self.dir, day, &node.id);
         }
         if let Some(ended) = ended {
             self.settled.note(&node, &probe, ended.settled);
         }
-        let kept = Kept { spent: self.budget.spent().clone(), left_alone: self.left_alone.clone() };
-        if let Err(error) = state::store(&self.dir, STATE, &kept) {
-            tracing::debug!("the budget's state is not kept: {error}");
-        }
+    }
+
+    fn leave_alone(&mut self, node: &str, wait: Duration) {
+        let wait = SignedDuration::try_from(wait).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+        let until = Timestamp::now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let known = self.left_alone.entry(node.to_owned()).or_insert(until);
+        *known = until.max(*known);
     }
 }
 
@@ -161,7 +169,8 @@ fn today() -> u64 {
 }
 
 const STATE: &str = "budget";
-const COLD_STATE: &str = "cold-fetches";
+/// What others have left on disk is read so often at the most.
+const LEARNED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// No node is left alone for longer.
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -180,7 +189,7 @@ mod tests {
         let text = r#"
 vantage.id = "here"
 schedule.probes = ["image", "cold-cache"]
-limits.cold-fetches-per-node-per-day = 2
+limits = { cold-fetches-per-node-per-day = 2, bytes-per-node-per-day = "33 MB" }
 source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/", profile = "argus", assets = [
     { kind = "image", id = "1", size = "20 kB" }, { kind = "image", id = "2", size = "20 kB" } ] }] }]
 "#;
@@ -211,10 +220,36 @@ source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/"
             allowance.admit(&mut image).is_some() && image.remembered.is_some(),
             "a run that was cut off tells nothing"
         );
-        let large = Asset { size: Some(Bytes(1 << 60)), ..second.clone() };
+        let large = Asset { size: Some(Bytes(16 << 20)), ..second.clone() };
         let ticket = allowance.admit(&mut image).unwrap();
         allowance.settle(ticket, Some(Ended { settled: Settled::On(large), ..Ended::default() }));
         assert!(allowance.admit(&mut image).is_none(), "the remembered one counts for the budget");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_shares_the_archive_learns_what_the_others_have_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        let [mut one, mut other] = [Allowance::load(&config), Allowance::load(&config)];
+        let admit = |allowance: &mut Allowance| allowance.admit(&mut run(&config, 0));
+        let limited = |seconds| Some(Ended { leave_alone: Some(Duration::from_secs(seconds)), ..Ended::default() });
+        let received = |ticket: &Ticket, bytes| ticket.received.store(bytes, Relaxed);
+        let (ours, theirs) = (admit(&mut other).unwrap(), admit(&mut one).unwrap());
+        received(&theirs, 1_000);
+        one.settle(theirs, limited(600));
+        assert!(admit(&mut one).is_none());
+        let late = admit(&mut other).expect("it has not looked yet");
+        tokio::time::advance(LEARNED_AGAIN_AFTER).await;
+        assert!(admit(&mut other).is_none());
+
+        received(&ours, 200);
+        other.settle(ours, limited(60));
+        received(&late, 30);
+        other.settle(late, None);
+        let kept: Kept = state::load(&config.archive.dir, STATE).value;
+        assert_eq!(kept.spent.total, 1_230, "what both have downloaded");
+        let left = kept.left_alone["n"].duration_since(Timestamp::now());
+        assert!(left > SignedDuration::from_secs(300), "the later end counts: {left}");
     }
 
     #[test]

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::{
     archive::state,
     model::{
+        multihash,
         probe::Probe,
-        target::{Asset, AssetKind, Node},
+        target::{Asset, AssetKind, Node, Profile, is_object_id},
         units::Bytes,
     },
     probe::run::Settled,
@@ -31,7 +32,7 @@ pub(super) struct SettledAssets {
 /// By node id, then by the probe's name.
 type Kept = BTreeMap<String, BTreeMap<String, Memory>>;
 
-/// An asset as it is kept.
+/// An asset as it is kept. It is our own file, yet may be cut or edited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Memory {
     /// When it was last measured, in days since 1970-01-01.
@@ -59,7 +60,7 @@ impl SettledAssets {
 
     /// The asset to come back to.
     pub(super) fn get(&self, node: &Node, probe: &Probe) -> Option<Asset> {
-        self.kept.get(&*node.id)?.get(&*probe.name)?.asset().filter(|_| probe.pick.is_sticky())
+        self.kept.get(&*node.id)?.get(&*probe.name)?.asset(node).filter(|_| probe.pick.is_sticky())
     }
 
     /// Takes what became of it in a run.
@@ -133,10 +134,18 @@ impl Memory {
         }
     }
 
-    fn asset(&self) -> Option<Asset> {
+    /// The asset, where it can be one of this node's: other nodes than those of Joystream have what they were given.
+    fn asset(&self, node: &Node) -> Option<Asset> {
         let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
-        let hash = self.hash.as_deref().map(Into::into);
-        Some(Asset { kind, id: self.id.as_str().into(), size: self.size.map(Bytes), hash, fixed: self.fixed })
+        match node.listing.profile {
+            Profile::Http => node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id).cloned(),
+            Profile::Argus | Profile::Colossus => {
+                let hash = self.hash.as_deref().filter(|hash| multihash::is_blake3(hash)).map(Into::into);
+                let size = self.size.filter(|size| *size > 0).map(Bytes);
+                let asset = Asset { kind, id: self.id.as_str().into(), size, hash, fixed: self.fixed };
+                is_object_id(&asset.id).then_some(asset)
+            }
+        }
     }
 }
 
@@ -203,6 +212,43 @@ mod tests {
         assert_eq!((settled.get(&node("b"), &image), settled.count), (Some(asset("4")), 2));
         let rotating = Probe { pick: Pick::Rotate, ..image };
         assert_eq!(settled.get(&node("a"), &rotating), None, "it comes back to none");
+    }
+
+    #[test]
+    fn what_was_edited_is_taken_where_it_can_be_an_asset_of_the_nodes() {
+        let hash = asset("1").hash;
+        let memory = |id: &str, size, hash: Option<&str>| Memory {
+            id: id.to_owned(),
+            size,
+            hash: hash.map(str::to_owned),
+            ..Memory::of(&asset("1"))
+        };
+        let nodes = Profile::ALL.map(|profile| {
+            let listing = Listing::bare(Origin::Static, profile);
+            Node { listing, assets: vec![Asset { id: "/x.webp".into(), ..asset("1") }], ..node("n") }
+        });
+        for node in &nodes {
+            let is_http = node.listing.profile == Profile::Http;
+            for (id, is_object, is_listed) in [
+                ("1343", true, false),
+                ("../../../secret", false, false),
+                ("1343/../../secret", false, false),
+                ("", false, false),
+                ("123456789012345678901", false, false),
+                ("/x.webp", false, true),
+            ] {
+                let taken = memory(id, Some(21_136), None).asset(node);
+                assert_eq!(taken.is_some(), if is_http { is_listed } else { is_object }, "{id} {:?}", node.listing);
+                assert!(taken.is_none_or(|taken| *taken.id == *id));
+            }
+        }
+        let node = node("n");
+        assert_eq!(
+            memory("1", Some(0), Some("gW0")).asset(&node),
+            Some(Asset { size: None, hash: None, ..asset("1") })
+        );
+        assert_eq!(memory("1", Some(21_136), hash.as_deref()).asset(&node), Some(asset("1")));
+        assert_eq!(Memory { kind: "sound".to_owned(), ..memory("1", None, None) }.asset(&node), None);
     }
 
     #[tokio::test(start_paused = true)]

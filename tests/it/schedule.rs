@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bandprobe::{
+    config::check::shipped,
     model::{
-        probe::Spacing,
+        probe::{Extent, Part, PartName, Probe, Spacing},
+        target::{Asset, AssetKind},
         units::{Bytes, Micros},
     },
     schedule::{
-        budget::{Admission, Budget, Spent},
+        budget::{Admission, Budget, Spent, most_bytes, planned_bytes},
         queue::Queue,
     },
 };
@@ -167,6 +169,42 @@ fn a_budget_admits_what_fits_with_all_that_runs() {
     // It ends on the next day, and counts there.
     budget.spend(2, third, Bytes(50));
     assert_eq!(budget.spent(), &Spent { day: 2, total: 50, by_node: [("a".to_owned(), 50)].into() });
+}
+
+#[test]
+fn a_budget_learns_of_what_others_spent_on_the_same_day() {
+    let spent = |day, total, a, b| Spent { day, total, by_node: [("a".to_owned(), a), ("b".to_owned(), b)].into() };
+    let mut budget = Budget::new(Bytes(100), Bytes(60), spent(7, 30, 10, 20));
+    budget.learn(7, spent(7, 45, 5, 40));
+    assert_eq!(budget.spent(), &spent(7, 45, 10, 40));
+    assert_eq!(budget.admit(7, "b", Bytes(21)), Admission::SkipNode);
+    budget.learn(7, spent(6, 99, 99, 99));
+    budget.learn(7, spent(9, 99, 99, 99));
+    assert_eq!(budget.spent(), &spent(7, 45, 10, 40), "another day's");
+    budget.learn(8, spent(8, 3, 1, 2));
+    assert_eq!(budget.spent(), &spent(8, 3, 1, 2), "a new day");
+}
+
+#[test]
+fn what_a_run_may_take_at_the_most_is_known_before_it() {
+    let whole = Part { name: PartName::Full, extent: Extent::Full };
+    let start = Part { name: PartName::Start, extent: Extent::First(Bytes(1_000)) };
+    let probe = Probe { parts: vec![whole, whole, start], ..shipped("image").unwrap() };
+    for (size, planned, most) in [
+        (Some(20_000), 41_000, 41_000),
+        (Some(10), 30, 30),
+        (None, 65_000, 2 * ((1 << 20) + 1) + 1_000),
+        (Some(16 << 20), (32 << 20) + 1_000, (32 << 20) + 1_000),
+        // Nothing of it is downloaded whole.
+        (Some((16 << 20) + 1), (32 << 20) + 1_002, 1_000),
+    ] {
+        let asset = Asset { kind: AssetKind::Image, id: "1".into(), size: size.map(Bytes), hash: None, fixed: false };
+        assert_eq!(
+            (planned_bytes(&probe, &asset), most_bytes(&probe, &asset)),
+            (Bytes(planned), Bytes(most)),
+            "{size:?}"
+        );
+    }
 }
 
 #[test]

@@ -120,7 +120,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         -1_000_000,
         USUAL,
         State::Misconfigured,
-        "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are like no other node's: \
+        "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are not the fleet's: \
          it follows another chain",
     ),
     (
@@ -128,7 +128,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         14_401,
         USUAL,
         State::Misconfigured,
-        "chain head 14,401 behind the fleet's median of 5 nodes, and its blocks are like no other node's: \
+        "chain head 14,401 behind the fleet's median of 5 nodes, and its blocks are not the fleet's: \
          it follows another chain, or its chain node stands still",
     ),
 ];
@@ -143,6 +143,25 @@ fn nodes_are_held_against_the_median_of_the_fleet() {
     }
     let hostile = judged(&at(u64::MAX, u64::MAX), USUAL);
     assert_eq!((hostile.state, hostile.blocks_behind), (State::Misconfigured, Some(-i64::MAX)));
+}
+
+#[test]
+fn nodes_that_are_wrong_together_are_wrong_all_the_same() {
+    let far = 5_600_000;
+    let answers = [healthy(), healthy(), at(HEAD - far, HEAD - far), at(HEAD - far - 1, HEAD - far), healthy()];
+    let verdicts = judge(&answers, USUAL).verdicts;
+    let states: Vec<_> = verdicts.iter().map(|verdict| verdict.state).collect();
+    assert_eq!(states, [State::Ok, State::Ok, State::Misconfigured, State::Misconfigured, State::Ok]);
+    assert_eq!(
+        verdicts[2].reason,
+        "chain head 5,600,000 behind the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows \
+         another chain, or its chain node stands still"
+    );
+    // Of two who tell blocks there is no median, so nothing is said of them.
+    let silent = || report(healthy(), |report| report.blocks_processed = None);
+    let answers = [silent(), silent(), silent(), healthy(), at(HEAD - far, HEAD - far)];
+    let verdict = judge(&answers, USUAL).verdicts.pop().unwrap();
+    assert_eq!((verdict.state, verdict.blocks_behind, verdict.head_behind), (State::Degraded, None, Some(5_600_000)));
 }
 
 #[test]

@@ -21,13 +21,13 @@ pub(super) fn off(what: &str, behind: i64, nodes: usize, tolerance: Tolerance, w
     format!("{what}{by}{unit} {side}{of} the fleet's median of {nodes} nodes ({allowed} allowed): its {whose} {cause}")
 }
 
-/// A head far away, and blocks like nobody else's.
+/// A head far away, and blocks that are not the fleet's either.
 pub(super) fn other_chain(behind: i64, nodes: usize) -> String {
     let cause = match behind > 0 {
         true => "it follows another chain, or its chain node stands still",
         false => "it follows another chain",
     };
-    format!("{}, and its blocks are like no other node's: {cause}", far(behind, nodes))
+    format!("{}, and its blocks are not the fleet's: {cause}", far(behind, nodes))
 }
 
 /// A head far away, and blocks like everybody's.

@@ -15,8 +15,9 @@ use super::text;
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let said = text(headers, &RETRY_AFTER)?.trim();
-    if let Ok(seconds) = said.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !said.is_empty() && said.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More than fits is very long all the same.
+        return Some(Duration::from_secs(said.parse().unwrap_or(u64::MAX)));
     }
     let now = text(headers, &DATE).and_then(date).unwrap_or(now);
     // What has passed already is no time at all.
@@ -41,6 +42,7 @@ mod tests {
             ("0", Some(0)),
             (" 120 ", Some(120)),
             ("18446744073709551615", Some(u64::MAX)),
+            ("99999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(37)),
             ("Sunday, 06-Nov-94 08:49:37 GMT", Some(37)),
             ("Sun Nov  6 08:49:37 1994", Some(37)),
@@ -48,6 +50,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37", None),
             ("Mon, 31 Feb 1994 08:49:37 GMT", None),
             ("-5", None),
+            ("+5", None),
             ("1.5", None),
             ("soon", None),
             ("", None),

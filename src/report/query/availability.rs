@@ -1,4 +1,4 @@
-//! InfluxQL for the states of nodes: three rows a node, whatever the time holds.
+//! InfluxQL for the states of nodes: at most four rows a node, whatever the time holds.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// The statements: of each node the last point, how often it was up, and its worst state.
+/// The statements: of each node the last point, how often it was up, its worst state, and whether it was ever blocked.
 #[must_use]
 pub fn query(since: Timestamp, until: Timestamp) -> String {
     let (time, measurement) = (within(since, until), identifier(schema::MEASUREMENT.name));
@@ -28,9 +28,14 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
             "SELECT count({code}) AS {rounds}, count({up}) AS {judged}, sum({up}) AS {up} \
              FROM {measurement} WHERE {time} GROUP BY {by}"
         ),
+        // The codes are in the order of how bad they are up to here. What lies beyond is held against it by whoever reads this.
         format!(
-            "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} != {} GROUP BY {by}",
-            State::Unknown.code(),
+            "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} <= {} GROUP BY {by}",
+            State::Dead.code(),
+        ),
+        format!(
+            "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} = {} GROUP BY {by}",
+            State::Blocked.code(),
         ),
     ]
     .join("; ")

@@ -15,18 +15,27 @@ pub struct ColdFetches {
     day: u64,
     /// By node id.
     by_node: BTreeMap<String, u64>,
+    /// No more of them on this day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    closed: bool,
 }
 
 impl ColdFetches {
+    /// A day without any more fetches, because nobody knows how many there were.
+    #[must_use]
+    pub const fn closed(day: u64) -> Self {
+        Self { day, by_node: BTreeMap::new(), closed: true }
+    }
+
     /// Books a fetch by `node` on this day (since 1970-01-01, UTC), if there are fewer than `limit`.
     #[must_use]
     pub fn admit(&mut self, day: u64, node: &str, limit: u64) -> bool {
         // A clock that steps back gives no second budget; one that was a day or more ahead takes none away.
         if day > self.day || self.day > day + 1 {
-            *self = Self { day, by_node: BTreeMap::new() };
+            *self = Self { day, ..Self::default() };
         }
         let booked = self.by_node.get(node).copied().unwrap_or(0);
-        if booked >= limit {
+        if self.closed || booked >= limit {
             return false;
         }
         self.by_node.insert(node.to_owned(), booked + 1);
@@ -38,6 +47,12 @@ impl ColdFetches {
         if let Some(booked) = self.by_node.get_mut(node).filter(|_| self.day == day) {
             *booked = booked.saturating_sub(1);
         }
+    }
+
+    /// Are there no more fetches on its day, whatever was booked?
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// The day of the bookings, since 1970-01-01.
@@ -71,5 +86,8 @@ mod tests {
         assert!(cold.admit(20_000, "b", 2) && cold.day() == 20_001, "a clock that steps back opens no other day");
         assert!(cold.admit(100, "a", 2) && cold.day() == 100, "the clock was wrong");
         assert!(!ColdFetches::default().admit(1, "a", 0));
+        let mut closed: ColdFetches =
+            serde_json::from_str(&serde_json::to_string(&ColdFetches::closed(7)).unwrap()).unwrap();
+        assert!(!closed.admit(7, "a", 9) && !closed.admit(6, "a", 9) && closed.admit(8, "a", 9));
     }
 }

@@ -6,7 +6,7 @@ use super::Plan;
 use crate::{
     config::Config,
     model::{probe::Probe, units::Bytes},
-    schedule::budget::planned_bytes,
+    schedule::budget::most_bytes,
 };
 
 /// Minutes of an hour that heavy transfers can hold one permit.
@@ -73,10 +73,12 @@ fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
     let (limit, key) =
         (limits.bytes_per_day, "bytes-per-day").min((limits.bytes_per_node_per_day, "bytes-per-node-per-day"));
     let assets = config.nodes.iter().flat_map(|node| probe.candidates(node));
-    let most = assets.map(|asset| planned_bytes(probe, asset)).max()?;
+    let most = assets.map(|asset| most_bytes(probe, asset)).max()?;
     (most > limit).then(|| Misfit {
-        what: format!("one run of probe `{}` takes {most}, over `limits.{key}`, {limit}", probe.name),
-        change: "it will never run; raise the limit, or use a probe of your own with fewer `bytes`".to_owned(),
+        what: format!("one run of probe `{}` may take {most}, over `limits.{key}`, {limit}", probe.name),
+        change: "it will never run; raise the limit, give the `size` of images, or use a probe of your own with fewer \
+                 `bytes`"
+            .to_owned(),
     })
 }
 

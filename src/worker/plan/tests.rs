@@ -73,8 +73,8 @@ fn what_does_not_fit_is_said_with_what_to_change() {
         &[
             "201 MB a day from `n1`, the most of 2 nodes, are over `limits.bytes-per-node-per-day`, 7.00 MB: runs will \
              be skipped each day before it ends; measure less often, or raise the limit",
-            "one run of probe `video` takes 7.60 MB, over `limits.bytes-per-node-per-day`, 7.00 MB: it will never run; \
-             raise the limit, or use a probe of your own with fewer `bytes`",
+            "one run of probe `video` may take 7.60 MB, over `limits.bytes-per-node-per-day`, 7.00 MB: it will never run; \
+             raise the limit, give the `size` of images, or use a probe of your own with fewer `bytes`",
         ],
     );
     // 3.04 s at 20 Mbit/s are 60.8 s at 1 Mbit/s, once an hour; at 10 kbit/s 101.4 minutes.

@@ -248,3 +248,13 @@ async fn a_storage_node_holds_what_it_serves_and_is_not_drawn_from() {
         [("1", CHECK, MISS, OK, None), ("1", FULL, MISS, OK, None), ("1", FULL, MISS, OK, None)]
     );
 }
+
+#[tokio::test]
+async fn whichever_way_it_picks_a_run_that_finds_no_hit_says_so() {
+    let world = World::start(Profile::Argus, &["m1", "p2"], by_name).await;
+    for pick in [Pick::Sticky, Pick::Rotate, Pick::Random] {
+        let (samples, _) = world.run(&Probe { pick, ..image() }, 0, None).await;
+        let last = samples.last().unwrap();
+        assert_eq!((samples.len(), last.labels.part, last.outcome), (3, None, Outcome::NotCached), "{pick:?}");
+    }
+}

@@ -58,10 +58,9 @@ contact = "https://probes.example.net/"
 [[source]]
 kind = "joystream"
 url = "{}"
-exclude = ["{}"]
+exclude = ["{EXCLUDED_OPERATOR}"]
 "#,
             self.world.registry(),
-            "nobody.example.org"
         )
     }
 
@@ -75,9 +74,14 @@ exclude = ["{}"]
     }
 }
 
-/// The tag of a member: all stand on one address, so the port tells them apart.
+/// A sound member who does not want to be probed, and its operator.
+const EXCLUDED: &str = "virginia";
+const EXCLUDED_OPERATOR: &str = "2:0-2";
+
+/// The tag of a member: all stand on one address, so the port tells them apart. Who tells no endpoint has its operator's.
 fn tag(member: &Member) -> String {
-    let endpoint: url::Url = member.endpoint.as_deref().unwrap().parse().unwrap();
+    let Some(endpoint) = &member.endpoint else { return "5:2-14".to_owned() };
+    let endpoint: url::Url = endpoint.parse().unwrap();
     format!("{}:{}", endpoint.host_str().unwrap(), endpoint.port().unwrap())
 }
 
@@ -95,13 +99,17 @@ fn targets_lists_who_is_to_be_asked_in_every_dialect() {
             ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of: BTreeMap<&str, &Map<String, Value>> = listed.iter().map(|one| (text(one, "node"), one)).collect();
         for member in registered.world.members() {
-            let Some(_) = &member.endpoint else { continue };
             let tag = tag(member);
             match (member.planted, of.get(tag.as_str())) {
                 (Planted::Invited, found) => assert!(found.is_none(), "{dialect:?}: only active operators are listed"),
+                (_, found) if member.name == EXCLUDED => assert!(found.is_none(), "{dialect:?}: {found:?}"),
                 (_, None) => panic!("{dialect:?}: {} ({tag}) is missing: {listed:?}", member.name),
                 (Planted::PrivateAddress, Some(found)) => {
                     let told = (text(found, "state"), text(found, "reason").contains("loopback"));
+                    assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
+                }
+                (Planted::NoMetadata, Some(found)) => {
+                    let told = (text(found, "state"), text(found, "reason").contains("endpoint"));
                     assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
                 }
                 (planted, Some(found)) => {
@@ -133,7 +141,7 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
         let ended = registered.run(&["once", "--json"]);
         assert_eq!(ended.code, Some(0), "{dialect:?}: {ended:?}");
         let points = objects(&ended.stdout);
-        for member in registered.world.members().iter().filter(|member| member.endpoint.is_some()) {
+        for member in registered.world.members() {
             let tag = tag(member);
             let of = |measurement: &str| -> Vec<&Map<String, Value>> {
                 points
@@ -145,21 +153,23 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             let outcomes: Vec<_> = transfers.iter().map(|one| text(one, "outcome")).collect();
             let told = states.first().map_or(("", ""), |one| (text(one, "state"), text(one, "reason")));
             let at = format!("{dialect:?} {}: {told:?} {outcomes:?}", member.name);
-            assert_eq!(states.len(), usize::from(member.planted != Planted::Invited), "{at}");
+            let is_shown = member.planted != Planted::Invited && member.name != EXCLUDED;
+            assert_eq!(states.len(), usize::from(is_shown), "{at}");
             let (state, reason) = match member.planted {
                 Planted::Behind => ("degraded", " blocks behind the fleet's median of "),
                 Planted::Development => ("misconfigured", "development"),
                 Planted::OtherChain => ("misconfigured", "chain"),
                 Planted::Dead => ("dead", "refused"),
                 Planted::PrivateAddress => ("blocked", "loopback"),
-                Planted::Invited => ("", ""),
+                Planted::NoMetadata => ("blocked", "endpoint"),
+                _ if !is_shown => ("", ""),
                 _ => ("ok", ""),
             };
             assert!(told.0 == state && told.1.contains(reason), "{at}");
             let all = |wanted: &str| !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == wanted);
             match member.planted {
-                _ if member.is_storage => assert!(outcomes.is_empty(), "{at}"),
-                Planted::SwitchedOff | Planted::PrivateAddress | Planted::Invited => {
+                _ if member.is_storage || !is_shown => assert!(outcomes.is_empty(), "{at}"),
+                Planted::SwitchedOff | Planted::PrivateAddress | Planted::NoMetadata => {
                     assert!(outcomes.is_empty(), "{at}")
                 }
                 Planted::Dead => assert!(all("connect_refused"), "{at}"),
@@ -176,7 +186,9 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
         assert_eq!(registered.world.fetches(), [].into(), "{dialect:?}: a plan for hits makes no node fetch anything");
         assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
         for member in registered.planted(Planted::Nothing) {
-            for seen in member.seen() {
+            let seen = member.seen();
+            assert_eq!(seen.is_empty(), member.name == EXCLUDED, "{dialect:?} {}: {seen:?}", member.name);
+            for seen in seen {
                 let sampled = seen.traceparent.as_deref().is_some_and(|parent| parent.ends_with("-01"));
                 let agent = seen.user_agent.as_deref().unwrap_or_default();
                 let named = agent.starts_with("bandprobe/") && agent.ends_with("(+https://probes.example.net/)");

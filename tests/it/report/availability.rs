@@ -154,6 +154,31 @@ fn rounds_in_which_the_vantage_was_down_are_left_out() {
 }
 
 #[test]
+fn what_is_shown_first_is_what_counts_as_the_worst() {
+    use State::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
+    for (states, worst) in [
+        ([Blocked, Dead], Dead),
+        ([Blocked, Degraded], Degraded),
+        ([Dead, Misconfigured], Dead),
+        ([Ok, Blocked], Blocked),
+        ([Unknown, Ok], Ok),
+        ([Unknown, Unknown], Unknown),
+    ] {
+        let of_one = |states: [State; 2]| {
+            of(&[(0, states[0]), (5, states[1])].map(|(minute, state)| point(&FLEET[0], minute, state)))
+        };
+        let [second, first] = states;
+        for states in [[first, second], [second, first]] {
+            assert_eq!(of_one(states).standings()[0].worst, worst, "{states:?}");
+        }
+        let both = of(&[point(&FLEET[0], 0, first), point(&FLEET[1], 0, second)]);
+        if first != second && !states.contains(&Unknown) {
+            assert_eq!(both.standings()[0].last.state, worst, "{states:?}");
+        }
+    }
+}
+
+#[test]
 fn json_says_the_same() {
     let object = of(&rounds()).json().into_iter().find(|one| one["node"] == "fra1.example.org").unwrap();
     let expected = serde_json::json!({

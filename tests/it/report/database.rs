@@ -3,13 +3,16 @@
 use bandprobe::{
     archive::log::Writer,
     config::InfluxDb,
-    model::outcome::Outcome,
+    model::{availability::State, outcome::Outcome},
     record::{line, transfer::transfer},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{availability::rounds, day};
+use super::{
+    availability::{FLEET, point, rounds},
+    day,
+};
 use crate::{
     influxd::{self, old},
     process::{World, bandprobe, sound},
@@ -48,7 +51,14 @@ fn says_the_same(database: &InfluxDb) {
     for part in ["nodes", "slowest", "states"] {
         assert_eq!(database[part], archive[part], "{part}");
     }
-    assert_eq!(database["states"].as_array().unwrap().len(), 6);
+    let states = database["states"].as_array().unwrap();
+    assert_eq!(states.len(), 6);
+    for (node, worst) in
+        [(&FLEET[0], "dead"), (&FLEET[2], "misconfigured"), (&FLEET[4], "dead"), (&FLEET[5], "blocked")]
+    {
+        let state = states.iter().find(|state| state["node"] == node.node).unwrap();
+        assert_eq!(state["worst_state"], worst, "{}", node.node);
+    }
     let slowest = database["slowest"].as_array().unwrap();
     assert!(slowest.iter().any(|one| one["trace_url"] == format!("https://apm.example/trace/{TRACE}")), "{slowest:?}");
 }
@@ -61,7 +71,8 @@ fn lines(start: Timestamp) -> (String, u64) {
     samples.extend(traced);
     let moved = |time: Timestamp| start + time.duration_since(at(0));
     let mut text = String::new();
-    let rounds = rounds();
+    let mut rounds = rounds();
+    rounds.extend([point(&FLEET[4], 6, State::Dead), point(&FLEET[5], 7, State::Blocked)]);
     let count = (samples.len() + rounds.len()).try_into().unwrap();
     for mut sample in samples {
         sample.at = moved(sample.at);

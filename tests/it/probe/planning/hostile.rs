@@ -1,5 +1,10 @@
 //! Nodes that hang, lie about sizes, or serve other content than registered.
 
+use bandprobe::{
+    model::probe::{Extent, Part},
+    schedule::budget::most_bytes,
+};
+
 use super::*;
 
 #[tokio::test]
@@ -59,4 +64,59 @@ async fn discovered_assets_have_the_size_and_the_content_of_the_registry() {
         check(SIZE as u64, &wrong, remembered, &[OK, Outcome::WrongHash]).await;
         check(SIZE as u64 + 1, &right, remembered, &[Outcome::WrongSize]).await;
     }
+}
+
+/// Objects named u… have 1 MiB and a byte, others 16 MiB and a byte.
+fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
+    let size = (if id.starts_with('u') { 1 << 20 } else { 16 << 20 }) + 1;
+    let head = "HTTP/1.1 200 OK\r\nx-cache: hit\r\n";
+    match id.get(1..) {
+        Some("chunked") => {
+            let head = format!("{head}transfer-encoding: chunked\r\n");
+            let body = format!("{size:x}\r\n").into_bytes();
+            let end = b"\r\n0\r\n\r\n".to_vec();
+            Some((head, if method == "HEAD" { vec![] } else { [body, vec![7; size], end].concat() }))
+        }
+        _ => Some((format!("{head}content-length: {size}\r\n"), vec![7; size])),
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_downloaded_beyond_what_the_budget_was_asked_for() {
+    let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1)), ..asset(id) };
+    for (profile, asset, asked, part, bytes) in [
+        // The check tells, so there is no download.
+        (Profile::Argus, asset("u"), "HEAD u", CHECK, None),
+        (Profile::Argus, told("t"), "HEAD t", CHECK, None),
+        (Profile::Http, asset("u"), "GET u", FULL, None),
+        (Profile::Http, told("t"), "GET t", FULL, None),
+        (Profile::Http, told("tchunked"), "GET tchunked", FULL, None),
+        // The body alone tells.
+        (Profile::Http, asset("uchunked"), "GET uchunked", FULL, Some((1 << 20) + 1)),
+    ] {
+        let mut world = World::start(profile, &[], large).await;
+        world.node.assets = vec![asset.clone()];
+        let (samples, _) = world.run(&image(), 0, None).await;
+        let ended: Vec<_> = samples.iter().map(|one| (one.labels.part, one.outcome, one.bytes)).collect();
+        assert_eq!(ended, [(part, Outcome::WrongSize, bytes)], "{profile:?} {asset:?}");
+        assert!(samples[0].error.as_ref().unwrap().contains("beyond") || bytes.is_none());
+        assert_eq!(world.take_asked(), [asked]);
+        assert!(bytes.unwrap_or_default() * 2 <= most_bytes(&image(), &asset).0, "{asset:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_is_asked_for_ranges_all_the_same() {
+    let world = World::start(Profile::Argus, &["u"], |method, id| match method {
+        "HEAD" => large(method, id),
+        _ => Some((
+            format!("HTTP/1.1 206 Partial Content\r\nx-cache: hit\r\ncontent-range: bytes 0-99/{}\r\ncontent-length: 100\r\n", (1 << 20) + 1),
+            vec![7; 100],
+        )),
+    })
+    .await;
+    let start = Part { name: PartName::Start, extent: Extent::First(Bytes(100)) };
+    let (samples, _) = world.run(&Probe { parts: vec![start], ..image() }, 0, None).await;
+    let start = ("u", Some(PartName::Start), HIT, OK, None);
+    assert_eq!(rows(&samples), [("u", CHECK, HIT, OK, Some(true)), start]);
 }
