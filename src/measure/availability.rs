@@ -108,7 +108,7 @@ impl Fleet {
         findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
         let state = findings.first().map_or(State::Ok, |(state, _)| *state);
         let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
-        let reason = if reasons.is_empty() { "nothing wrong".to_owned() } else { reasons.join("; ") };
+        let reason = if reasons.is_empty() { sound(answer, blocks_behind) } else { reasons.join("; ") };
         Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
     }
 
@@ -135,6 +135,16 @@ impl Fleet {
         let allowed = if behind > 0 { self.tolerance.behind } else { self.tolerance.ahead };
         behind.unsigned_abs() <= allowed
     }
+}
+
+/// What is said of a node with which nothing is wrong, as far as it was judged.
+fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
+    let more = match &answer.said {
+        Said::Report(report) if report.blocks_processed.is_none() => "; it tells no blocks, so these are not judged",
+        Said::Report(_) if blocks_behind.is_none() => "; its blocks are not judged, which takes three nodes",
+        _ => "",
+    };
+    format!("nothing wrong{more}")
 }
 
 /// How far a number is behind the median of all that were told; `None` when too few were.
