@@ -63,7 +63,11 @@ impl Analysis {
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         let states = availability::render(&self.availability, look);
-        let standard = table::render(&self.standard.summary(), look);
+        let summary = self.standard.summary();
+        if summary.rows.is_empty() && !states.is_empty() {
+            return states; // nothing is missing: nobody asked for more
+        }
+        let standard = table::render(&summary, look);
         let slowest = self.slowest.render(look, trace_url);
         let gap = if slowest.is_empty() { "" } else { "\n" };
         format!("{states}{standard}{gap}{slowest}")

@@ -31,7 +31,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         vantage = %config.vantage.id,
         nodes = pipeline.targets().borrow().nodes.len(),
         registries = config.registries.len(),
-        probes = config.probes.len(),
+        probes = config.probes.len() + usize::from(config.status.is_some()),
         archive = %config.archive.dir.display(),
         "probing"
     );
