@@ -38,6 +38,9 @@ pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
 }
 
 fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Look) -> String {
+    if listed.is_empty() {
+        return wrap("no node is known\n", look.width);
+    }
     let rows: Vec<_> = listed.iter().map(entries).collect();
     let table =
         choose(&rows, &LAYOUTS, look).map_or_else(|| paragraphs(listed, look), |layout| draw(&rows, layout, look));
