@@ -13,6 +13,9 @@ use self::words::{off, refused};
 
 mod words;
 
+/// The reason of a node with which nothing is wrong, and of which nothing more is to be said.
+pub const SOUND: &str = "nothing wrong";
+
 /// What a round says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -144,7 +147,7 @@ fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
         Said::Report(_) if blocks_behind.is_none() => "; its blocks are not judged, which takes three nodes",
         _ => "",
     };
-    format!("nothing wrong{more}")
+    format!("{SOUND}{more}")
 }
 
 /// How far a number is behind the median of all that were told; `None` when too few were.

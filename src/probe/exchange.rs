@@ -5,13 +5,12 @@ use std::{
     time::Duration,
 };
 
-use blake3::Hasher;
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     measure::timeline::Timeline,
-    model::{flag::Flag, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
+    model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
     net::{
         failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
@@ -237,12 +236,10 @@ fn complete(
     }
 }
 
-/// Compares content with its registered hash: base58 of the BLAKE3 multihash (0x1e, length 0x20, digest).
+/// Compares content with its registered hash.
 fn verify_hash(errand: &Errand<'_>, content: &[u8]) -> Result<(), Failed> {
     let Some(registered) = &errand.asset.hash else { return Ok(()) };
-    let mut multihash = vec![0x1e, 0x20];
-    multihash.extend_from_slice(Hasher::new().update(content).finalize().as_bytes());
-    let computed = bs58::encode(multihash).into_string();
+    let computed = multihash::of(content);
     if computed == **registered {
         return Ok(());
     }

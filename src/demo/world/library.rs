@@ -12,6 +12,7 @@ use super::super::{
     plan::{IMAGE_ID, VIDEO_ID},
     samples,
 };
+use crate::model::multihash;
 
 /// Everything that somebody has uploaded, or says that he will.
 pub(in crate::demo) struct Library {
@@ -66,10 +67,10 @@ impl Library {
     fn new() -> Self {
         let bags = (0..BAGS).map(|bag| format!("dynamic:channel:{}", 7692 + bag)).collect();
         let mut library = Self { bags, objects: vec![], videos: vec![] };
-        let mut hashes = HashMap::new();
+        let mut hashes = HashMap::<_, Arc<str>>::new();
         let clips: Vec<_> = (0..CLIPS).map(|clip| samples::clip(SEED + clip)).collect();
         let mut object = |id: String, bag: usize, kind: Kind, created_at: &str, bytes: Bytes| {
-            let hash = hashes.entry(bytes.as_ptr()).or_insert_with(|| multihash(&bytes)).clone();
+            let hash = hashes.entry(bytes.as_ptr()).or_insert_with(|| multihash::of(&bytes).into()).clone();
             let created_at = created_at.to_owned();
             library.objects.push(Object { id: id.into(), bag, kind, created_at, is_accepted: true, bytes, hash });
             library.objects.len() - 1
@@ -116,13 +117,6 @@ impl Kind {
             Self::Thumbnail | Self::Avatar => "image/webp",
         }
     }
-}
-
-/// Base58 of the multihash of BLAKE3: its code, the length of the digest, the digest.
-fn multihash(bytes: &[u8]) -> Arc<str> {
-    let mut hash = vec![0x1e, 0x20];
-    hash.extend(blake3::hash(bytes).as_bytes());
-    bs58::encode(hash).into_string().into()
 }
 
 const BAGS: usize = 6;

@@ -11,7 +11,7 @@ use super::{
     },
     Availability, Standing,
 };
-use crate::model::availability::State;
+use crate::{measure::availability::SOUND, model::availability::State};
 
 /// The whole text, its last newline included; empty when no node was asked.
 #[must_use]
@@ -45,7 +45,7 @@ fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: b
     for one in group {
         *text += &lines.next().map_or_else(|| paragraph(one, many, look), |line| line.trim_end().to_owned());
         text.push('\n');
-        if !has_column && one.last.state != State::Ok && !one.last.reason.is_empty() {
+        if !has_column && *one.last.reason != *SOUND && !one.last.reason.is_empty() {
             *text += &flow(one.last.reason.split(' '), " ", ("  ", "  "), look.width);
             text.push('\n');
         }
