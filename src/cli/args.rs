@@ -159,6 +159,9 @@ pub(super) struct Probe {
     /// Which HTTP version
     #[arg(long, default_value = "auto")]
     pub(super) http: Http,
+    /// Do it all so many times, each time over a new connection
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) repeat: u32,
     /// So many further transfers on the same connection
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1000))]
     pub(super) warm: u32,

@@ -3,6 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use anyhow::Context;
+use tokio::sync::mpsc::{UnboundedSender, error::SendError};
 use url::Position;
 
 use crate::{
@@ -97,6 +98,7 @@ struct Errands {
     asset: Asset,
     kind: Option<AssetKind>,
     extent: Extent,
+    repeat: u32,
     warm: u32,
     deadlines: Deadlines,
 }
@@ -120,13 +122,37 @@ impl Errands {
             assets: vec![],
         };
         let deadlines = Deadlines { body: args.deadline, ..Deadlines::default() };
-        Self { url, node, asset, kind, extent: args.range.unwrap_or(Extent::Full), warm: args.warm, deadlines }
+        Self {
+            url,
+            node,
+            asset,
+            kind,
+            extent: args.range.unwrap_or(Extent::Full),
+            repeat: args.repeat,
+            warm: args.warm,
+            deadlines,
+        }
     }
 
-    async fn run(self, prober: &Prober, results: tokio::sync::mpsc::UnboundedSender<Sample>) {
+    async fn run(self, prober: &Prober, results: UnboundedSender<Sample>) {
+        let mut size = None;
+        for _ in 0..self.repeat {
+            if self.round(prober, &results, &mut size).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One cold transfer and the warm ones after it, up to the first that fails.
+    async fn round(
+        &self,
+        prober: &Prober,
+        results: &UnboundedSender<Sample>,
+        size: &mut Option<Bytes>,
+    ) -> Result<(), SendError<Sample>> {
         let name = "probe".into();
         let received = AtomicU64::new(0);
-        let (mut size, mut kept) = (None::<Bytes>, None);
+        let mut kept = None;
         for number in 0..=self.warm {
             let errand = Errand {
                 node: &self.node,
@@ -136,7 +162,7 @@ impl Errands {
                 asset: &self.asset,
                 url: &self.url,
                 wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
-                size,
+                size: *size,
                 checked: CacheState::Unknown,
                 weight: Weight::Light,
                 deadlines: &self.deadlines,
@@ -148,12 +174,14 @@ impl Errands {
             if number == 0 {
                 done.sample.count_hit();
             }
-            (size, kept) = (done.size, done.connection);
+            (*size, kept) = (done.size, done.connection);
             let ok = done.sample.outcome.is_ok();
-            if results.send(done.sample).is_err() || !ok {
-                return;
+            results.send(done.sample)?;
+            if !ok {
+                return Ok(());
             }
         }
+        Ok(())
     }
 }
 

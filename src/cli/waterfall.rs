@@ -121,7 +121,7 @@ fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
         HttpVersion::Http1 => "HTTP/1.1".to_owned(),
         HttpVersion::Http2 => "HTTP/2".to_owned(),
     }));
-    words.extend(sample.trail.tls_version.map(|version| format!("TLS {version}")));
+    words.extend(sample.tls.version.map(|version| format!("TLS {version}")));
     words.extend(sample.trail.remote_addr.map(|address| address.to_string()));
     words.extend(sample.labels.conn.map(|conn| match conn {
         Conn::Cold => "new connection".to_owned(),

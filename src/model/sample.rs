@@ -11,7 +11,7 @@ use super::{
     phase::{Phase, Phases},
     probe::PartName,
     target::AssetKind,
-    units::{BitRate, Micros},
+    units::{BitRate, Bytes, Micros},
 };
 
 /// The version of the formulas behind the numbers. Raised when one changes, so that a break in a trend explains itself.
@@ -55,6 +55,10 @@ pub struct Sample {
     pub distance_km: Option<f64>,
     /// What the kernel knows of the path.
     pub path: Path,
+    /// How well we ourselves kept up.
+    pub reader: Reader,
+    /// What the TLS handshake told.
+    pub tls: Tls,
     /// What identifies the transfer to a person or in the node's own logs.
     pub trail: Trail,
 }
@@ -153,8 +157,31 @@ pub struct Path {
     pub rtt: Option<Micros>,
     /// The receiver's own estimate of the round-trip time; information only.
     pub rcv_rtt: Option<Micros>,
-    /// Out-of-order segments; path disorder, never a loss rate.
+    /// Segments of this transfer that came out of order; path disorder, never a loss rate.
     pub ooo_segments: Option<u64>,
+    /// The receive window that we offered last.
+    pub rcv_wnd: Option<Bytes>,
+}
+
+/// How well we ourselves kept up while the body came (Linux; elsewhere absent): the evidence behind `cpu_bound`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Reader {
+    /// From the kernel's receipt of a segment to our read of it: the 90th percentile, each read weighted by its bytes.
+    pub lag_p90: Option<Micros>,
+    /// (CPU time of the measuring thread + time that it waited for a CPU) / wall time, from the head of the answer to the
+    /// last byte wanted.
+    pub cpu_share: Option<f64>,
+    /// The second of these times: the thread could run, and no CPU was free.
+    pub run_delay: Option<Micros>,
+}
+
+/// What the TLS handshake told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// `1.2` or `1.3`.
+    pub version: Option<&'static str>,
+    /// How many seconds after the start of the transfer the node's own certificate expires.
+    pub cert_expires: Option<i64>,
 }
 
 /// What identifies a transfer to a person, or in the node's own logs. Unbounded, so fields and never tags.
@@ -172,8 +199,6 @@ pub struct Trail {
     pub trace_id: Option<String>,
     /// Our `x-request-id`.
     pub request_id: Option<String>,
-    /// `1.2` or `1.3`.
-    pub tls_version: Option<&'static str>,
 }
 
 impl Sample {

@@ -18,7 +18,7 @@ use crate::{
         flag::{Flag, Flags},
         phase::Phase,
         probe::PartName,
-        sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Sample, Trail},
+        sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
         target::Vantage,
         text::made_printable,
         units::{BitRate, Bytes, Micros},
@@ -51,7 +51,7 @@ pub(super) struct Facts {
     conn: Conn,
     lateness: Micros,
     http: Option<HttpVersion>,
-    tls_version: Option<&'static str>,
+    tls: Tls,
     path: Path,
     status: Option<u16>,
     cache: CacheState,
@@ -74,7 +74,7 @@ impl Facts {
             conn,
             lateness,
             http: None,
-            tls_version: None,
+            tls: Tls::default(),
             path: Path::default(),
             status: None,
             cache: CacheState::Unknown,
@@ -89,14 +89,14 @@ impl Facts {
     pub(super) fn connected(&mut self, about: &About) {
         self.http = Some(about.http);
         self.remote = Some(about.remote);
-        self.tls_version = about.tls_version;
+        self.tls = Tls { version: about.tls_version, cert_expires: None };
     }
 
     /// What the kernel knows of the path; asked when the transfer is over.
     pub(super) fn ask_kernel(&mut self, about: &About) {
         let info = about.kernel.tcp_info();
         let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
-        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments: info.ooo_segments };
+        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments: info.ooo_segments, rcv_wnd: None };
     }
 
     /// The head of the answer is there.
@@ -145,6 +145,8 @@ impl Facts {
             flags: self.flags,
             distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,
+            reader: Reader::default(),
+            tls: self.tls,
             trail: Trail {
                 asset_id: Some(errand.asset.id.clone()),
                 remote_addr: self.remote,
@@ -152,7 +154,6 @@ impl Facts {
                 data_source: self.data_source,
                 trace_id: Some(self.ids.trace_id),
                 request_id: Some(self.ids.request_id),
-                tls_version: self.tls_version,
             },
         }
     }

@@ -14,7 +14,7 @@ use crate::{
         outcome::Outcome,
         phase::Phases,
         probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
-        sample::{CacheState, Labels, Path, Rates, Sample, Trail},
+        sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
         target::{Asset, Node, Profile},
         units::{Bytes, Micros},
     },
@@ -240,6 +240,8 @@ impl Run {
             flags: Flags::NONE,
             distance_km: self.node.listing.distance_km(prober.vantage.location),
             path: Path::default(),
+            reader: Reader::default(),
+            tls: Tls::default(),
             trail: Trail { asset_id: Some(asset.id.clone()), ..Trail::default() },
         }
     }

@@ -3,7 +3,7 @@
 use crate::model::{
     outcome::Outcome,
     phase::Phase,
-    sample::{METHOD, Path, Rates, Sample, Trail},
+    sample::{METHOD, Path, Rates, Reader, Sample, Tls, Trail},
     units::{BitRate, Micros},
 };
 
@@ -32,6 +32,8 @@ pub fn transfer(sample: &Sample) -> Point {
     point.text(schema::FLAGS, Some(&sample.flags.to_string()));
     point.float(schema::DISTANCE, sample.distance_km);
     path(&sample.path, &mut point);
+    reader(&sample.reader, &mut point);
+    tls(sample.tls, &mut point);
     trail(&sample.trail, &mut point);
     point.text(schema::FAILED_PHASE, sample.failed_phase.map(Phase::label));
     point.text(schema::ERROR, sample.error.as_deref());
@@ -92,10 +94,21 @@ fn path(path: &Path, point: &mut Point) {
     point.integer(schema::RTT, micros(path.rtt));
     point.integer(schema::RCV_RTT, micros(path.rcv_rtt));
     point.integer(schema::OOO_SEGMENTS, path.ooo_segments);
+    point.integer(schema::RCV_WND, path.rcv_wnd.map(|bytes| bytes.0));
+}
+
+fn reader(reader: &Reader, point: &mut Point) {
+    point.integer(schema::RX_LAG, micros(reader.lag_p90));
+    point.float(schema::CPU_SHARE, reader.cpu_share);
+    point.integer(schema::RUN_DELAY, micros(reader.run_delay));
+}
+
+fn tls(tls: Tls, point: &mut Point) {
+    point.signed(schema::CERT_EXPIRES, tls.cert_expires);
+    point.text(schema::TLS_VERSION, tls.version);
 }
 
 fn trail(trail: &Trail, point: &mut Point) {
-    point.text(schema::TLS_VERSION, trail.tls_version);
     point.text(schema::ASSET_ID, trail.asset_id.as_deref());
     point.text(schema::REMOTE_ADDR, trail.remote_addr.map(|address| address.to_string()).as_deref());
     point.text(schema::SERVER, trail.server.as_deref());

@@ -162,7 +162,7 @@ mod tests {
         flag::Flags,
         outcome::Outcome,
         phase::{Phase, Phases},
-        sample::{CacheState, Labels, Path, Rates, Trail},
+        sample::{CacheState, Labels, Path, Rates, Reader, Tls, Trail},
         target::AssetKind,
         units::{BitRate, Micros},
     };
@@ -200,6 +200,8 @@ mod tests {
             flags: Flags::NONE,
             distance_km: None,
             path: Path::default(),
+            reader: Reader::default(),
+            tls: Tls::default(),
             trail: Trail::default(),
         }
     }

@@ -22,7 +22,7 @@ use crate::{
         flag::Flags,
         outcome::Outcome,
         phase::{Phase, Phases},
-        sample::{CacheState, Conn, Labels, Path, Rates, Trail},
+        sample::{CacheState, Conn, Labels, Path, Rates, Reader, Tls, Trail},
         units::Micros,
     },
     record::line,
@@ -75,6 +75,8 @@ pub(super) fn sample(number: u64) -> Sample {
         flags: Flags::NONE,
         distance_km: None,
         path: Path::default(),
+        reader: Reader::default(),
+        tls: Tls::default(),
         trail: Trail::default(),
     }
 }

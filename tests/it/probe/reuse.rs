@@ -61,8 +61,8 @@ async fn a_warm_transfer_has_no_handshake() {
         assert_eq!(connections, 1);
         let has_tls = port != Port::Http;
         assert_eq!(cold.phases.took(Phase::Tls).is_some(), has_tls);
-        assert_eq!(cold.trail.tls_version, has_tls.then_some("1.3"));
-        assert_eq!(warm.trail.tls_version, cold.trail.tls_version);
+        assert_eq!(cold.tls.version, has_tls.then_some("1.3"));
+        assert_eq!(warm.tls.version, cold.tls.version);
         assert!(cold.phases.took(Phase::Connect).is_some());
         assert_eq!(cold.phases.took(Phase::Dns), None, "an address is not looked up");
         for phase in [Phase::Dns, Phase::Connect, Phase::Tls] {
@@ -169,7 +169,7 @@ async fn a_cold_transfer_never_resumes_a_session() {
     let plan = Plan::new(&url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
     for _ in 0..3 {
         let sample = plan.run(&prober, None).await.sample;
-        assert_eq!((sample.outcome, sample.trail.tls_version), (Outcome::Ok, Some("1.3")));
+        assert_eq!((sample.outcome, sample.tls.version), (Outcome::Ok, Some("1.3")));
     }
     assert!(offers.stored.load(Ordering::Relaxed) > 0, "the server did hand out sessions");
     assert_eq!(offers.offered.load(Ordering::Relaxed), 0, "none came back");

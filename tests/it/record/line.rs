@@ -47,7 +47,8 @@ fn samples_have_exact_lines() {
          connect_us=30007i,tls_us=30794i,send_us=39i,wait_us=37959i,receive_us=2500000i,ttfb_us=99999i,server_us=8059i,\
          total_us=2599999i,bytes=6291456i,expected_bytes=6291456i,status=206i,effective_bps=19358300i,\
          goodput_bps=20093810i,steady_bps=20100000i,min_interval_bps=19000000i,ramp_us=350000i,longest_gap_us=12000i,\
-         stalls=0i,stalled_us=0i,distance_km=12.5,rtt_us=29900i,rcv_rtt_us=31000i,ooo_segments=3i,tls_version=\"1.3\",\
+         stalls=0i,stalled_us=0i,distance_km=12.5,rtt_us=29900i,rcv_rtt_us=31000i,ooo_segments=3i,rcv_wnd_bytes=3145728i,\
+         rx_lag_p90_us=21i,cpu_share=0.0625,run_delay_us=140i,cert_expires_s=5184000i,tls_version=\"1.3\",\
          asset_id=\"552149\",remote_addr=\"2001:db8::7\",server=\"nginx/1.25 \\\"edge\\\"\",data_source=\"local\",\
          trace_id=\"4bf92f3577b34da6a3ce929d0e0e4736\",request_id=\"r-1\" 1795341600123456789",
     );

@@ -5,9 +5,9 @@ use bandprobe::model::{
     outcome::Outcome,
     phase::{Phase, Phases},
     probe::PartName,
-    sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Rates, Sample, Trail},
+    sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Rates, Reader, Sample, Tls, Trail},
     target::AssetKind,
-    units::{BitRate, Micros},
+    units::{BitRate, Bytes, Micros},
 };
 use jiff::Timestamp;
 
@@ -61,16 +61,26 @@ pub(crate) fn video() -> Sample {
         hit: None,
         flags: Flags::NONE,
         distance_km: Some(12.5),
-        path: Path { rtt: Some(Micros(29_900)), rcv_rtt: Some(Micros(31_000)), ooo_segments: Some(3) },
-        trail: Trail {
-            asset_id: Some("552149".into()),
-            remote_addr: Some("2001:db8::7".parse().unwrap()),
-            server: Some("nginx/1.25 \"edge\"".into()),
-            data_source: Some("local".into()),
-            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
-            request_id: Some("r-1".into()),
-            tls_version: Some("1.3"),
+        path: Path {
+            rtt: Some(Micros(29_900)),
+            rcv_rtt: Some(Micros(31_000)),
+            ooo_segments: Some(3),
+            rcv_wnd: Some(Bytes(3_145_728)),
         },
+        reader: Reader { lag_p90: Some(Micros(21)), cpu_share: Some(0.0625), run_delay: Some(Micros(140)) },
+        tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
+        trail: trail(),
+    }
+}
+
+fn trail() -> Trail {
+    Trail {
+        asset_id: Some("552149".into()),
+        remote_addr: Some("2001:db8::7".parse().unwrap()),
+        server: Some("nginx/1.25 \"edge\"".into()),
+        data_source: Some("local".into()),
+        trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        request_id: Some("r-1".into()),
     }
 }
 
@@ -102,6 +112,8 @@ pub(crate) fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
         hit: None,
         flags: Flags::NONE,
         path: Path { rtt: Some(Micros(ttfb / 2)), ..Path::default() },
+        reader: Reader::default(),
+        tls: Tls::default(),
         trail: Trail::default(),
         lateness: Micros::ZERO,
         distance_km: None,
