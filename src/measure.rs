@@ -4,10 +4,14 @@
 //! [`goodput`] reads it afterwards. Both are pure: stamps are offsets from t0 that the caller took, and the same
 //! stamps give the same numbers for ever (`model::sample::METHOD` is raised when a formula here changes).
 //!
+//! [`evidence`] judges what else is known of the transfer: how well we kept up ([`lag`]), our window, our clock.
+//!
 //! [`availability`] judges a status round, with what [`restarts`] remembers of the rounds before.
 
 pub mod availability;
+pub mod evidence;
 pub mod goodput;
+pub mod lag;
 pub mod restarts;
 pub mod timeline;
 

@@ -20,11 +20,11 @@ use super::{
     connect::connect,
     failure::{Cause, Failure},
     guard::Guard,
-    meter::{Meter, Metered},
+    meter::{Meter, Metered, socket::Socket},
     resolve::{Resolver, preferred, source_address},
     tcp_info::Kernel,
     timing::Timing,
-    tls::{Tls, TrustError, chose_http2, version},
+    tls::{Tls, TrustError, chose_http2, expiry, version},
 };
 
 /// Opens connections the way the config says.
@@ -66,6 +66,9 @@ pub struct About {
     pub remote: IpAddr,
     /// `1.2` or `1.3`.
     pub tls_version: Option<&'static str>,
+    /// When the peer's own certificate expires, in seconds since the epoch. Those above it in the chain are not looked at:
+    /// servers send old ones along that no client needs.
+    pub cert_expires: Option<i64>,
     /// How long the TCP handshake took: an upper bound of the path's round-trip time.
     pub handshake: Micros,
     /// The kernel's view of it.
@@ -137,15 +140,16 @@ impl Dialer {
         let port = port(url);
         let began = timing.last();
         let socket = within(deadlines.connect, began, Phase::Connect, async {
-            connect((address, port).into()).await.map_err(Cause::Io)
+            connect((address, port).into()).await.map(Arc::new).map_err(Cause::Io)
         })
         .await?;
         timing.end(Phase::Connect, Instant::now());
         let handshake = Micros::from(timing.last() - began);
         let kernel = Kernel::of(&socket);
-        let socket = Metered::new(socket, meter.clone());
+        let socket = Metered::new(Socket::new(socket, meter.clone()), meter.clone());
 
-        let about = About { http: HttpVersion::Http1, remote: address, tls_version: None, handshake, kernel };
+        let http = HttpVersion::Http1;
+        let about = About { http, remote: address, tls_version: None, cert_expires: None, handshake, kernel };
         if url.scheme() != "https" {
             return Ok(Line { stream: Box::new(socket), meter, about });
         }
@@ -161,7 +165,7 @@ impl Dialer {
         .await?;
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
-        let about = About { http, tls_version: version(&stream), ..about };
+        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), ..about };
         Ok(Line { stream: Box::new(stream), meter, about })
     }
 

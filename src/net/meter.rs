@@ -7,21 +7,29 @@
 //! frames of many reads the stamp of the last one. So whoever drives a connection grants one socket read
 //! ([`Meter::grant_read`]), takes out what that read completed, and only then grants the next. A read that was asked for
 //! in vain is remembered ([`Meter::take_refusal`]), so that the driver knows to take another turn.
+//!
+//! Beside the stamps is the evidence of how well we kept up ourselves: [`socket`] tells how long what is read lay in the
+//! kernel, [`thread`] how busy the thread was that reads.
 
 use std::{
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
 };
+
+use crate::{measure::lag::Lags, model::units::Micros};
+
+pub mod socket;
+pub mod thread;
 
 /// What a connection's socket has done so far. Shared by the socket, the message boundaries and the driver, which all
 /// live in one task; atomics only because a task may move between threads.
@@ -38,6 +46,7 @@ pub struct Meter {
     turns: AtomicBool,
     granted: AtomicBool,
     refused: AtomicBool,
+    lags: Mutex<Lags>,
 }
 
 /// A socket with a meter.
@@ -60,6 +69,7 @@ impl Meter {
             turns: AtomicBool::new(false),
             granted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            lags: Mutex::default(),
         })
     }
 
@@ -93,6 +103,17 @@ impl Meter {
         Duration::from_nanos(self.longest_silence.swap(0, Relaxed))
     }
 
+    /// How long what was read lay in the kernel, since this was forgotten last: the 90th percentile, by bytes.
+    #[must_use]
+    pub fn lag_p90(&self) -> Option<Micros> {
+        self.lags().p90()
+    }
+
+    /// Begins a new distribution of lags.
+    pub fn forget_lags(&self) {
+        self.lags().clear();
+    }
+
     /// Allows one socket read, and from now on none without such a grant.
     pub fn grant_read(&self) {
         self.turns.store(true, Relaxed);
@@ -104,6 +125,18 @@ impl Meter {
     #[must_use]
     pub fn take_refusal(&self) -> bool {
         self.refused.swap(false, Relaxed)
+    }
+
+    /// A read took `bytes`, the last of which the kernel received at `received`, as time since the epoch.
+    fn note_lag(&self, received: Option<Duration>, bytes: usize) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        if let Some(received) = received {
+            self.lags().note(now.saturating_sub(received).into(), bytes as u64);
+        }
+    }
+
+    fn lags(&self) -> MutexGuard<'_, Lags> {
+        self.lags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn instant(&self, stamp: u64) -> Instant {
@@ -136,11 +169,6 @@ impl<S> Metered<S> {
     /// Puts a meter on a socket.
     pub fn new(socket: S, meter: Arc<Meter>) -> Self {
         Self { socket, meter }
-    }
-
-    /// The socket itself, to ask the kernel about it.
-    pub fn socket(&self) -> &S {
-        &self.socket
     }
 }
 

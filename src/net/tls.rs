@@ -8,15 +8,16 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use thiserror::Error;
-use tokio::{io::BufReader, net::TcpStream};
+use tokio::io::BufReader;
 use tokio_rustls::{TlsConnector, client::TlsStream};
+use x509_cert::{Certificate, der::Decode};
 
 use crate::config::HttpChoice;
 
-use super::meter::Metered;
+use super::meter::{Metered, socket::Socket};
 
 /// What TLS reads from: large socket reads, since rustls itself asks for a few kilobytes at a time.
-pub type Buffered = BufReader<Metered<TcpStream>>;
+pub type Buffered = BufReader<Metered<Socket>>;
 
 /// The trust and the protocols of our handshakes.
 #[derive(Clone)]
@@ -76,7 +77,7 @@ impl Tls {
     pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,
-        socket: Metered<TcpStream>,
+        socket: Metered<Socket>,
     ) -> io::Result<TlsStream<Buffered>> {
         self.connector.connect(name, BufReader::with_capacity(READ_BUFFER, socket)).await
     }
@@ -89,6 +90,18 @@ pub(super) fn version(stream: &TlsStream<Buffered>) -> Option<&'static str> {
         ProtocolVersion::TLSv1_3 => Some("1.3"),
         _ => None,
     }
+}
+
+/// When the peer's own certificate expires, in seconds since the epoch; absent where it cannot be read.
+pub(super) fn expiry(stream: &TlsStream<Buffered>) -> Option<i64> {
+    not_after(stream.get_ref().1.peer_certificates()?.first()?)
+}
+
+/// The end of a certificate's validity (RFC 5280 §4.1.2.5).
+fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let not_after = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    i64::try_from(not_after.as_secs()).ok()
 }
 
 /// Did the peer choose HTTP/2?
@@ -106,3 +119,21 @@ fn add_pem(roots: &mut RootCertStore, pem: &str) -> Result<(), TrustError> {
 
 /// Measured against 16 KiB: a third less CPU a byte, since a read brings many TLS records at once.
 const READ_BUFFER: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_says_when_it_expires() {
+        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        for (year, seconds) in [(2026, 1_767_225_600), (2049, 2_493_072_000), (2051, 2_556_144_000)] {
+            params.not_after = date_time_ymd(year, 1, 1);
+            let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            assert_eq!(not_after(certificate.der()), Some(seconds), "{year}");
+        }
+        assert_eq!(not_after(&CertificateDer::from(b"no certificate".as_slice())), None);
+    }
+}

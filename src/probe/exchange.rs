@@ -14,7 +14,7 @@ use crate::{
     net::{
         failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
-        meter::Meter,
+        meter::{Meter, thread::ThreadClock},
     },
 };
 
@@ -41,7 +41,7 @@ pub(super) async fn exchange(
     };
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
-    facts.ask_kernel(connection.about());
+    facts.ask_kernel(connection.about(), connection.meter());
     ended?;
     if left_open(facts) {
         connection.close();
@@ -172,6 +172,7 @@ async fn download(
     let mut timeline = Timeline::new(timing.phases().total());
     let mut total = 0;
     let meter = connection.meter().clone();
+    let clock = ThreadClock::read();
     // What was silent before the body is no pause of it.
     let _ = meter.take_longest_silence();
     let received = connection
@@ -184,6 +185,7 @@ async fn download(
             }
         })
         .await;
+    facts.kept_up(clock.since(meter.lag_p90()));
     match received.end {
         End::Failed(_) => {}
         // Cut off by the deadline: what came after the last byte is silence, and belongs to the transfer.

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     measure::{
+        evidence,
         goodput::{Judgement, MIN_PLANNED, judge},
         timeline::Timeline,
     },
@@ -21,9 +22,9 @@ use crate::{
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
         target::Vantage,
         text::made_printable,
-        units::{BitRate, Bytes, Micros},
+        units::{Bytes, Micros},
     },
-    net::{dial::About, timing::Timing},
+    net::{dial::About, meter::Meter, timing::Timing},
 };
 
 use super::{
@@ -53,6 +54,9 @@ pub(super) struct Facts {
     http: Option<HttpVersion>,
     tls: Tls,
     path: Path,
+    reader: Reader,
+    /// Out-of-order segments of the connection before this transfer.
+    ooo_before: u64,
     status: Option<u16>,
     cache: CacheState,
     server: Option<String>,
@@ -76,6 +80,8 @@ impl Facts {
             http: None,
             tls: Tls::default(),
             path: Path::default(),
+            reader: Reader::default(),
+            ooo_before: 0,
             status: None,
             cache: CacheState::Unknown,
             server: None,
@@ -89,14 +95,25 @@ impl Facts {
     pub(super) fn connected(&mut self, about: &About) {
         self.http = Some(about.http);
         self.remote = Some(about.remote);
-        self.tls = Tls { version: about.tls_version, cert_expires: None };
+        let at = self.at.as_second();
+        self.tls = Tls { version: about.tls_version, cert_expires: about.cert_expires.map(|end| end - at) };
+        if self.conn == Conn::Warm {
+            self.ooo_before = about.kernel.tcp_info().ooo_segments.unwrap_or_default();
+        }
     }
 
-    /// What the kernel knows of the path; asked when the transfer is over.
-    pub(super) fn ask_kernel(&mut self, about: &About) {
+    /// How well we kept up.
+    pub(super) fn kept_up(&mut self, reader: Reader) {
+        self.reader = reader;
+    }
+
+    /// What the kernel knows of the path, and of how late we read; asked when the transfer is over.
+    pub(super) fn ask_kernel(&mut self, about: &About, meter: &Meter) {
+        self.reader.lag_p90 = meter.lag_p90();
         let info = about.kernel.tcp_info();
         let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
-        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments: info.ooo_segments, rcv_wnd: None };
+        let ooo_segments = info.ooo_segments.map(|all| all.saturating_sub(self.ooo_before));
+        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }
 
     /// The head of the answer is there.
@@ -145,7 +162,7 @@ impl Facts {
             flags: self.flags,
             distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,
-            reader: Reader::default(),
+            reader: self.reader,
             tls: self.tls,
             trail: Trail {
                 asset_id: Some(errand.asset.id.clone()),
@@ -158,33 +175,29 @@ impl Facts {
         }
     }
 
-    /// Rates and flags. A failed transfer has no rate: what it received is no measure of anything.
+    /// Rates and flags.
     fn judge(&mut self, vantage: &Vantage, failed: bool) -> Judgement {
-        self.compare_clocks();
+        let judgement = self.judge_body(failed);
+        self.flags.merge(judgement.flags);
+        let receive = self.timing.phases().took(Phase::Receive);
+        let goodput = judgement.rates.goodput;
+        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, goodput, vantage.uplink));
+        let wall = self.at.duration_until(Timestamp::now()).as_nanos();
+        if evidence::clock_stepped(wall, self.timing.t0().elapsed()) {
+            self.flags.raise(Flag::ClockStep);
+        }
+        judgement
+    }
+
+    /// A failed transfer has no rate: what it received is no measure of anything.
+    fn judge_body(&self, failed: bool) -> Judgement {
         let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
         let total = self.timing.phases().total();
         let is_partial = self.flags.contains(Flag::Partial);
         // A body of unknown length that was cut off might have been long: a slow node keeps its rate as a fast one does.
         let unknown = if is_partial { timeline.bytes().max(MIN_PLANNED) } else { timeline.bytes() };
         let planned = self.expected.or(Some(unknown));
-        let judgement = judge(timeline, planned, total, self.path.rtt);
-        self.flags.merge(judgement.flags);
-        if let (Some(goodput), Some(uplink)) = (judgement.rates.goodput, vantage.uplink)
-            && goodput >= BitRate(uplink.0 / 10 * 8)
-        {
-            self.flags.raise(Flag::UplinkLimited);
-        }
-        judgement
-    }
-
-    /// A wall clock that was set during the transfer makes its timestamp doubtful.
-    fn compare_clocks(&mut self) {
-        const STEP: i128 = 100_000_000;
-        let wall = self.at.duration_until(Timestamp::now()).as_nanos();
-        let monotonic = i128::try_from(self.timing.t0().elapsed().as_nanos()).unwrap_or(i128::MAX);
-        if wall.abs_diff(monotonic) > STEP.unsigned_abs() {
-            self.flags.raise(Flag::ClockStep);
-        }
+        judge(timeline, planned, total, self.path.rtt)
     }
 
     fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {

@@ -58,6 +58,7 @@ impl Errand<'_> {
         loop {
             let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
+            meter.forget_lags();
             let mut facts = Facts::start(self, conn, lateness);
             if reconnected {
                 facts.flags.raise(Flag::Reconnected);

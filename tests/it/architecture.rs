@@ -45,7 +45,7 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
         &["deliver/influx"],
         "the influxdb2 crate and its HTTP client stay behind `deliver::influx`: extend that",
     ),
-    (&["unsafe"], &["net"], "unsafe code lives in `net` alone, with its reason"),
+    (&["unsafe"], &["net/meter/socket", "net/tcp_info"], "unsafe code lives in these two files, with its reason"),
     (
         &["tokio::spawn", ".spawn(", ".spawn_on(", "spawn_local", "spawn_blocking", "thread::spawn", "thread::Builder"],
         &["worker", "demo"],
@@ -53,9 +53,9 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],
-        &["archive", "cli", "worker/tally"],
-        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally` reads in \
-         /proc what this process takes: take bytes as an argument",
+        &["archive", "cli", "worker/tally", "net/meter/thread"],
+        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally` and \
+         `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
     ),
     (&["process::exit", "process::abort"], &["main"], "only `main` ends the process: return an error"),
     (

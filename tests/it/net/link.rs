@@ -277,6 +277,7 @@ pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<M
         http,
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
+        cert_expires: None,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };

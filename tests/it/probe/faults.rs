@@ -49,7 +49,7 @@ fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
     let expected: Flags = case.flags.iter().copied().collect();
     // A machine that starves us pauses too. That nothing else is taken for a stall is shown in paused time.
     let is_by_chance = |flag: Flag| match flag {
-        Flag::TooSmall | Flag::Coarse => true,
+        Flag::TooSmall | Flag::Coarse | Flag::CpuBound | Flag::Reordered => true,
         Flag::StalledSome => !expected.contains(flag),
         _ => false,
     };

@@ -1,0 +1,200 @@
+//! When evidence beside the bytes takes trust away: we were slow, our window was small, our clock was set.
+//!
+//! | flag | rule | source |
+//! |---|---|---|
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`MAX_RUN_DELAY_SHARE`]; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
+//! | `receiver_limited` | goodput × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
+//! | `uplink_limited` | goodput ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
+//! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
+//! | `clock_step` | wall clock against monotonic clock by more than [`MAX_CLOCK_DRIFT`] | a timestamp is wall clock, a duration is not |
+//!
+//! What is not known raises nothing.
+
+use std::time::Duration;
+
+use crate::model::{
+    flag::{Flag, Flags},
+    sample::{Path, Reader},
+    units::{BitRate, Micros},
+};
+
+/// The largest sound share of the receive phase in which the measuring thread runs or waits for a CPU.
+pub const MAX_CPU_SHARE: f64 = 0.8;
+
+/// The largest sound share of the receive phase in which the thread waits for a CPU.
+pub const MAX_RUN_DELAY_SHARE: f64 = 0.05;
+
+/// The longest sound time that bytes lie in the kernel, for nine tenths of them.
+pub const MAX_LAG: Micros = Micros(5_000);
+
+/// A receive phase shorter than this has no shares: a body that is here already is read at full speed, and a scheduler's tick
+/// is a large part of it.
+pub const SHORTEST_SHARED: Micros = Micros(20_000);
+
+/// From this share of the receive window on the window is the limit.
+pub const WINDOW_SHARE: f64 = 0.8;
+
+/// From this share of the vantage's uplink on the uplink is the limit.
+pub const UPLINK_SHARE: f64 = 0.8;
+
+/// How far the wall clock may move against the monotonic one in the course of a transfer.
+pub const MAX_CLOCK_DRIFT: Duration = Duration::from_millis(100);
+
+/// Of the rules for `cpu_bound`, those that are broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slowness {
+    /// The thread was busy, or waited for a CPU, nearly all the time.
+    pub busy: bool,
+    /// It waited for a CPU.
+    pub delayed: bool,
+    /// Bytes lay in the kernel.
+    pub late: bool,
+}
+
+impl Slowness {
+    /// Looks at how well we kept up. `receive` is how long the receive phase took, of which [`Reader`]'s shares are.
+    #[must_use]
+    pub fn of(reader: &Reader, receive: Option<Micros>) -> Self {
+        let shared = receive.filter(|receive| *receive >= SHORTEST_SHARED);
+        let delay = shared.zip(reader.run_delay).map(|(receive, delay)| share(delay, receive));
+        Self {
+            busy: shared.and(reader.cpu_share).is_some_and(|share| share > MAX_CPU_SHARE),
+            delayed: delay.is_some_and(|share| share > MAX_RUN_DELAY_SHARE),
+            late: reader.lag_p90.is_some_and(|lag| lag > MAX_LAG),
+        }
+    }
+
+    /// Is any rule broken?
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        self.busy || self.delayed || self.late
+    }
+}
+
+/// A part of a time as a share of it.
+#[must_use]
+pub fn share(part: Micros, whole: Micros) -> f64 {
+    part.as_duration().div_duration_f64(whole.max(Micros(1)).as_duration())
+}
+
+/// The bytes that a rate has under way on a path at any time: rate × rtt.
+#[must_use]
+pub fn under_way(rate: BitRate, rtt: Micros) -> u64 {
+    let bytes = u128::from(rate.0) * u128::from(rtt.0) / (8 * 1_000_000);
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// `cpu_bound`, `reordered`, and with a rate `receiver_limited` and `uplink_limited`, as they apply.
+#[must_use]
+pub fn flags(
+    reader: &Reader,
+    receive: Option<Micros>,
+    path: &Path,
+    goodput: Option<BitRate>,
+    uplink: Option<BitRate>,
+) -> Flags {
+    let mut flags = Flags::NONE;
+    if Slowness::of(reader, receive).is_any() {
+        flags.raise(Flag::CpuBound);
+    }
+    if path.ooo_segments.is_some_and(|segments| segments > 0) {
+        flags.raise(Flag::Reordered);
+    }
+    if let (Some(goodput), Some(rtt), Some(window)) = (goodput, path.rtt, path.rcv_wnd)
+        && reaches(under_way(goodput, rtt), WINDOW_SHARE, window.0)
+    {
+        flags.raise(Flag::ReceiverLimited);
+    }
+    if let (Some(goodput), Some(uplink)) = (goodput, uplink)
+        && reaches(goodput.0, UPLINK_SHARE, uplink.0)
+    {
+        flags.raise(Flag::UplinkLimited);
+    }
+    flags
+}
+
+/// Was the wall clock set meanwhile? `wall_nanos` is how far it moved, `elapsed` how much time passed.
+#[must_use]
+pub fn clock_stepped(wall_nanos: i128, elapsed: Duration) -> bool {
+    let elapsed = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
+    wall_nanos.abs_diff(elapsed) > MAX_CLOCK_DRIFT.as_nanos()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "rates and windows far below 2^53; a rounding there decides nothing")]
+fn reaches(value: u64, share: f64, limit: u64) -> bool {
+    value as f64 >= share * limit as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::units::Bytes;
+
+    fn slowness(cpu_share: f64, run_delay: u64, lag: u64, receive: u64) -> (bool, bool, bool) {
+        let reader =
+            Reader { lag_p90: Some(Micros(lag)), cpu_share: Some(cpu_share), run_delay: Some(Micros(run_delay)) };
+        let Slowness { busy, delayed, late } = Slowness::of(&reader, Some(Micros(receive)));
+        (busy, delayed, late)
+    }
+
+    #[test]
+    fn each_rule_has_its_own_limit() {
+        for (cpu_share, run_delay, lag, receive, expected) in [
+            (0.1, 1_000, 20, 1_000_000, (false, false, false)),
+            (0.8, 50_000, 5_000, 1_000_000, (false, false, false)),
+            (0.81, 50_000, 5_000, 1_000_000, (true, false, false)),
+            (0.8, 50_001, 5_000, 1_000_000, (false, true, false)),
+            (0.8, 50_000, 5_001, 1_000_000, (false, false, true)),
+            // A small body is read at once: only its lag tells.
+            (1.0, 19_000, 20, 19_999, (false, false, false)),
+            (1.0, 19_000, 5_001, 19_999, (false, false, true)),
+            (1.0, 1_001, 20, 20_000, (true, true, false)),
+        ] {
+            assert_eq!(
+                slowness(cpu_share, run_delay, lag, receive),
+                expected,
+                "{cpu_share} {run_delay} {lag} {receive}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_raises_nothing() {
+        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), Some(BitRate(u64::MAX)), None);
+        assert_eq!(none, Flags::NONE);
+        let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), lag_p90: None };
+        assert_eq!(flags(&busy, None, &Path::default(), None, None), Flags::NONE);
+    }
+
+    #[test]
+    fn a_window_and_an_uplink_are_limits_from_four_fifths_on() {
+        let path = |wnd, ooo| Path {
+            rtt: Some(Micros(100_000)),
+            rcv_rtt: None,
+            ooo_segments: Some(ooo),
+            rcv_wnd: Some(Bytes(wnd)),
+        };
+        let check = |goodput, wnd, uplink, ooo, expected: &str| {
+            let reader = Reader::default();
+            let flags = flags(&reader, None, &path(wnd, ooo), Some(BitRate(goodput)), Some(BitRate(uplink)));
+            assert_eq!(flags.to_string(), expected, "{goodput} {wnd} {uplink}");
+        };
+        // 80 Mbit/s × 100 ms = 1 MB
+        check(80_000_000, 1_250_000, 1_000_000_000, 0, "receiver_limited");
+        check(79_999_000, 1_250_000, 1_000_000_000, 0, "");
+        check(80_000_000, 2_500_000, 100_000_000, 0, "uplink_limited");
+        check(79_999_000, 2_500_000, 100_000_000, 1, "reordered");
+        check(u64::MAX, 1 << 40, u64::MAX, 0, "receiver_limited,uplink_limited");
+    }
+
+    #[test]
+    fn a_clock_may_drift_and_not_step() {
+        let second = Duration::from_secs(1);
+        for (wall_millis, stepped) in
+            [(1_000, false), (1_100, false), (900, false), (1_101, true), (899, true), (-1, true)]
+        {
+            assert_eq!(clock_stepped(wall_millis * 1_000_000, second), stepped, "{wall_millis}");
+        }
+        assert!(clock_stepped(i128::MIN, Duration::MAX));
+    }
+}

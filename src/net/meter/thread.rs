@@ -1,0 +1,113 @@
+//! What the measuring thread used and waited for (Linux): its CPU time, and the time that it spent on the run queue.
+//!
+//! Transfers share one thread. What another transfer took meanwhile is in these figures too, and rightly: for this one it was
+//! time in which nobody read.
+
+use std::{thread::ThreadId, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::model::{sample::Reader, units::Micros};
+
+/// A reading of the clocks of the thread that takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadClock {
+    thread: ThreadId,
+    at: Instant,
+    on_cpu: Option<Duration>,
+    run_delay: Option<Duration>,
+}
+
+impl ThreadClock {
+    /// Reads the clocks.
+    #[must_use]
+    pub fn read() -> Self {
+        Self {
+            thread: std::thread::current().id(),
+            at: Instant::now(),
+            on_cpu: system::on_cpu(),
+            run_delay: system::run_delay(),
+        }
+    }
+
+    /// What was used since, with the receive lag beside it. Without shares when the task has moved to another thread, where
+    /// no time passed, and where the system does not tell.
+    #[must_use]
+    pub fn since(&self, lag_p90: Option<Micros>) -> Reader {
+        let now = Self::read();
+        let wall = now.at - self.at;
+        let same = |then: Option<Duration>, now: Option<Duration>| {
+            (self.thread == std::thread::current().id()).then_some(now?.saturating_sub(then?))
+        };
+        let run_delay = same(self.run_delay, now.run_delay);
+        let busy = same(self.on_cpu, now.on_cpu).map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
+        Reader {
+            lag_p90,
+            cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| busy.div_duration_f64(wall)),
+            run_delay: run_delay.map(Micros::from),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::{cell::RefCell, fs::File, os::unix::fs::FileExt, time::Duration};
+
+    use rustix::time::{ClockId, clock_gettime};
+
+    /// CPU time of this thread, up to this moment (clock_gettime(2)).
+    #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+    pub(super) fn on_cpu() -> Option<Duration> {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Some(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
+    }
+
+    /// Time on the run queue: the second number in `schedstat` (proc(5)), in nanoseconds. Absent where the kernel keeps none.
+    pub(super) fn run_delay() -> Option<Duration> {
+        thread_local! {
+            // Opened once a thread: opening it costs more than all that is measured here.
+            static SCHEDSTAT: RefCell<Option<File>> = RefCell::new(File::open("/proc/thread-self/schedstat").ok());
+        }
+        let mut text = [0; 96];
+        let length = SCHEDSTAT.with_borrow(|file| file.as_ref()?.read_at(&mut text, 0).ok())?;
+        let nanos = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().nth(1)?;
+        nanos.parse().ok().map(Duration::from_nanos)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::time::Duration;
+
+    pub(super) const fn on_cpu() -> Option<Duration> {
+        None
+    }
+
+    pub(super) const fn run_delay() -> Option<Duration> {
+        None
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_thread_is_told_from_an_idle_one() {
+        let began = ThreadClock::read();
+        std::thread::sleep(Duration::from_millis(30));
+        let idle = began.since(Some(Micros(7)));
+        let began = ThreadClock::read();
+        while began.since(None).cpu_share.unwrap() * began.at.elapsed().as_secs_f64() < 0.02 {}
+        let busy = began.since(None);
+        assert!(busy.cpu_share.unwrap() > 0.9, "running and waiting to run are all that it did: {busy:?}");
+        assert!(idle.cpu_share.unwrap() < busy.cpu_share.unwrap(), "{idle:?} {busy:?}");
+        assert!(idle.run_delay.is_some() && idle.lag_p90 == Some(Micros(7)), "{idle:?}");
+    }
+
+    #[test]
+    fn what_another_thread_read_is_no_share_of_this_one() {
+        let began = std::thread::spawn(ThreadClock::read).join().unwrap();
+        assert_eq!(began.since(None), Reader::default());
+    }
+}
