@@ -4,7 +4,6 @@ use url::Url;
 
 use crate::{
     model::{
-        phase::Phase,
         sample::{Conn, HttpVersion, Sample},
         units::{BitRate, Bytes, Micros},
     },
@@ -16,7 +15,10 @@ use crate::{
 
 mod axis;
 mod marks;
+mod phases;
 mod plot;
+mod reading;
+mod remarks;
 
 /// What the picture is drawn on.
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +52,16 @@ impl Canvas {
 
 /// Draws a sample, good or failed.
 pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
-    let mut text = Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour);
-    text.push('\n');
+    let mut text = title(url, canvas);
     let mut words = headline(sample, canvas);
     let last = words.len() - 1;
     words[..last].iter_mut().for_each(|word| word.push(','));
     text += &flow(words.iter().map(String::as_str), " ", ("", "  "), canvas.width);
     text += "\n\n";
-    phases(&mut text, sample, canvas);
+    text += &phases::phases(sample, canvas);
+    if let Some(reading) = reading::reading(sample) {
+        text += &wrap(&format!("  {reading}\n"), canvas.width);
+    }
     text.push('\n');
     if let Some(body) = plot::Body::of(sample).filter(|_| canvas.has_room()) {
         let plot = plot::plot(&body, canvas);
@@ -67,50 +71,14 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
         }
     }
     figures(&mut text, sample, canvas);
-    text += &wrap(&remarks(sample, canvas), canvas.width);
+    text += &remarks::remarks(sample, canvas);
     text.push('\n');
     text
 }
 
-/// What to beware of, and what went wrong.
-fn remarks(sample: &Sample, canvas: Canvas) -> String {
-    let mut text = String::new();
-    for flag in sample.flags.iter() {
-        text += &format!("  {}: {}\n", Ink::Doubtful.on(flag.label(), canvas.colour), flag.meaning());
-    }
-    if !sample.outcome.is_ok() {
-        let outcome = &sample.outcome;
-        text += &format!("  {}: {}\n", Ink::Bad.on(outcome.label(), canvas.colour), outcome.meaning());
-        if let Some(error) = &sample.error {
-            text += &format!("  {error}\n");
-        }
-    }
-    text
-}
-
-/// The phases below each other. The way to the node, the node itself and the body have a colour each.
-fn phases(text: &mut String, sample: &Sample, canvas: Canvas) {
-    let columns = canvas.columns() - LABELS;
-    let total = sample.phases.total();
-    let mut begun = Micros::ZERO;
-    for phase in Phase::ALL {
-        let Some(took) = sample.phases.took(phase) else { continue };
-        let failed = sample.failed_phase == Some(phase);
-        let ink = match phase {
-            _ if failed => Ink::Bad,
-            Phase::Dns | Phase::Connect | Phase::Tls | Phase::Send => Ink::Path,
-            Phase::Wait => Ink::Node,
-            Phase::Receive => Ink::Good,
-        };
-        let (from, until) = place(begun, took, total, columns);
-        let (room, blocks) = if canvas.has_room() { (from, until - from) } else { (0, 0) };
-        let bar = format!("{}{}", "█".repeat(blocks), if failed { " ✗" } else { "" });
-        let line = format!("  {:<9}{took:>9}  {}{}", phase.label(), " ".repeat(room), ink.on(&bar, canvas.colour));
-        *text += line.trim_end();
-        text.push('\n');
-        begun = Micros(begun.0 + took.0);
-    }
-    *text += &format!("  {:<9}{total:>9}\n", "total");
+/// The line above a picture.
+fn title(url: &Url, canvas: Canvas) -> String {
+    Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour) + "\n"
 }
 
 fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
@@ -164,19 +132,6 @@ fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
     }
 }
 
-/// The columns from `begun` for `took` on a scale of `total`; at least one, so that no phase is hidden.
-fn place(begun: Micros, took: Micros, total: Micros, columns: usize) -> (usize, usize) {
-    let scale = |time: u64| {
-        let column = u128::from(time) * columns as u128 / u128::from(total.0.max(1));
-        usize::try_from(column).unwrap_or(columns).min(columns)
-    };
-    let from = scale(begun.0).min(columns.saturating_sub(1));
-    (from, scale(begun.0 + took.0).max(from + 1))
-}
-
-/// Columns of the words beside the bars, and of the mark of a failure.
-const LABELS: usize = 24;
-
 /// Pictures in fewer or more columns say nothing, or nothing more.
 const NARROWEST: u16 = 40;
 const WIDEST: u16 = 160;
@@ -185,16 +140,67 @@ const WIDEST: u16 = 160;
 const UNKNOWN: u16 = 80;
 
 #[cfg(test)]
+mod hand_made;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::{
+            curve::Curve,
+            flag::Flag,
+            outcome::Outcome,
+            phase::Phase,
+            sample::{CacheState, Rates, Tls},
+        },
+        report::wrap::columns,
+    };
+
+    fn drawn(sample: &Sample, width: Option<u16>) -> String {
+        let url = "https://node.example.net/552149.mp4".parse().expect("a URL");
+        draw(&url, sample, Canvas { width, colour: false })
+    }
 
     #[test]
-    fn bars_lie_where_the_phase_was() {
-        let place = |begun, took| place(Micros(begun), Micros(took), Micros(100), 10);
-        assert_eq!(place(0, 50), (0, 5));
-        assert_eq!(place(50, 50), (5, 10));
-        assert_eq!(place(0, 0), (0, 1), "no phase is hidden");
-        assert_eq!(place(100, 0), (9, 10));
-        assert_eq!(place(33, 34), (3, 6));
+    fn phases_stand_in_columns() {
+        let sample = hand_made::sample();
+        for (width, expected) in [
+            (Some(40), include_str!("../../tests/data/plot/phases-40.txt")),
+            (Some(60), include_str!("../../tests/data/plot/phases-60.txt")),
+            (Some(100), include_str!("../../tests/data/plot/phases-100.txt")),
+            (None, include_str!("../../tests/data/plot/phases.txt")),
+        ] {
+            let drawn = drawn(&sample, width);
+            assert_eq!(drawn, expected, "{width:?}\n{drawn}");
+        }
+    }
+
+    #[test]
+    fn a_failed_transfer_is_marked_where_it_failed() {
+        let mut sample = hand_made::sample();
+        sample.phases = hand_made::phases([Some(1), Some(20), Some(5_000), None, None, None]);
+        (sample.outcome, sample.failed_phase) = (Outcome::TlsUntrusted, Some(Phase::Tls));
+        (sample.rates, sample.status, sample.bytes) = (Rates::default(), None, None);
+        (sample.tls, sample.labels.cache) = (Tls::default(), CacheState::Unknown);
+        sample.error = Some("the issuer is unknown".to_owned());
+        let drawn = drawn(&sample, Some(80));
+        assert_eq!(drawn, include_str!("../../tests/data/plot/phases-failed.txt"), "\n{drawn}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_terminal() {
+        let mut sample = hand_made::sample();
+        sample.flags = Flag::ALL.iter().copied().collect();
+        sample.tls.cert_expires = Some(0);
+        let (width, bytes) = (Micros(10_000), vec![60_000; 183]);
+        sample.curve = Some(Curve { begin: Micros(70_000), span: Micros(1_830_000), width, bytes });
+        for outcome in [Outcome::Ok, Outcome::Truncated] {
+            (sample.outcome, sample.failed_phase) = (outcome, (!outcome.is_ok()).then_some(Phase::Receive));
+            for width in 1..=200 {
+                let drawn = drawn(&sample, Some(width));
+                let widest = drawn.lines().map(columns).max().unwrap_or(0);
+                assert!(widest <= usize::from(width), "{width}: {widest}\n{drawn}");
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 macro_rules! flags {
-    ($($variant:ident $label:literal $distrust:literal $meaning:literal)*) => {
+    ($($variant:ident $label:literal $distrust:literal $meaning:literal $remedy:literal)*) => {
         /// One reason for distrust.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Flag {
@@ -26,6 +26,12 @@ macro_rules! flags {
                 match self { $(Self::$variant => $meaning),* }
             }
 
+            /// What the reader can do about it, or how to take the figures: one clause.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy),* }
+            }
+
             /// Does the flag take `valid` away from the sample?
             #[must_use]
             pub const fn invalidates(self) -> bool {
@@ -38,20 +44,35 @@ macro_rules! flags {
 // Sorted by label, so that a set prints sorted.
 flags! {
     CacheChanged "cache_changed" false "the cache state of the answer differs from that of the check before it"
+        "nothing to do: the figures count under the state that came with the download"
     ClockStep "clock_step" true "the wall clock moved by more than 100 ms against the monotonic one"
+        "let the clock be slewed and not set (chrony, systemd-timesyncd), then measure again"
     Coarse "coarse" false "finished in under 20 ms or 4 reads: the rate is rough"
+        "ask for more bytes: a longer --range, or larger `bytes` of the part"
     Concurrent "concurrent" true "another heavy transfer ran in this process meanwhile"
+        "leave `limits.heavy-transfers` at 1; beside a node that falls silent it happens all the same"
     CpuBound "cpu_bound" true "this machine, not the node or the path, was the slow part"
+        "the rate is this machine's and not the node's: measure on an idler or a larger one"
     Overshoot "overshoot" false "the node sent more bytes than asked; we stopped reading"
+        "the figures hold; tell the operator that the node ignores the end of a range"
     Partial "partial" false "the deadline came while bytes were still flowing: the rate holds, the total does not"
+        "if the total matters, give more time (--deadline, `deadline.body`) or ask for fewer bytes"
     ReceiverLimited "receiver_limited" false "our receive window was the limit: the rate is a lower bound"
+        "let the kernel offer more: raise the third figure of net.ipv4.tcp_rmem (sysctl)"
     Reconnected "reconnected" false "the warm connection could not carry this part; a new one was opened"
+        "it counts as cold; if viewers should reuse connections, let the node keep them for longer"
     Reordered "reordered" false "segments arrived out of order"
+        "nothing to do while the rate is good; if it is low, look for a link on the path that is parallel or failing"
     StalledSome "stalled_some" false "the body paused, then went on to the end"
+        "measure again: pauses that come back are what viewers meet"
     TooSmall "too_small" false "planned under 1 MiB: no rate is given"
+        "ask for 1 MiB or more (--range 0-1048575); of less, judge the ttfb and the effective rate"
     Unsteady "unsteady" false "the rate never settled: no steady rate is given"
+        "ask for more bytes, so that the rate can settle; take the goodput as a mean"
     UplinkLimited "uplink_limited" false "the rate is near that of this vantage's own uplink: it is a lower bound"
+        "measure from a faster line, or correct `vantage.uplink`"
     VantageSuspect "vantage_suspect" true "every node failed at once: this vantage itself is the likely culprit"
+        "look at this vantage's own line and resolver; the node is not charged"
 }
 
 /// A set of flags.
@@ -128,6 +149,16 @@ mod tests {
         let flags: Flags = [Flag::TooSmall, Flag::Coarse, Flag::TooSmall].into_iter().collect();
         assert_eq!(flags.to_string(), "coarse,too_small");
         assert!(!flags.invalidate());
+    }
+
+    #[test]
+    fn each_has_one_clause_of_meaning_and_one_of_remedy() {
+        for flag in Flag::ALL {
+            for words in [flag.meaning(), flag.remedy()] {
+                assert!((20..=120).contains(&words.chars().count()) && !words.ends_with('.'), "{flag:?}: {words}");
+            }
+            assert_ne!(flag.meaning(), flag.remedy());
+        }
     }
 
     #[test]

@@ -77,6 +77,35 @@ impl Outcome {
     pub const fn is_ok(self) -> bool {
         matches!(self, Self::Ok)
     }
+
+    /// What whoever asked can do about it: one clause; `None` where only the node's operator can help.
+    #[must_use]
+    pub const fn remedy(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Blocked => "if the address is yours, allow it with `network.allow-private`",
+            Self::NotCached => "nothing to do: what a miss costs is asked by the probe `cold-cache`",
+            Self::LocalFailed => "look at the limits of this process (ulimit -n), its memory and its routes",
+            Self::DnsNotFound => "look at the spelling, and whether the name has an address of the wanted family",
+            Self::DnsTimeout | Self::DnsFailed => "ask another resolver: `network.resolver`, /etc/resolv.conf",
+            Self::ConnectRefused => "look at the port, and whether the node is up",
+            Self::ConnectTimeout => "look for a firewall on the way, and ask from another network",
+            Self::ConnectFailed => "look at the routes of this host, those of IPv6 above all",
+            Self::TlsUntrusted => "trust its authority: --ca-file FILE, or `network.ca-file`",
+            Self::TlsExpired => "if this machine's clock is right, the operator has to renew the certificate",
+            Self::TlsWrongName => "ask by a name that the certificate holds",
+            Self::Redirected => "ask the URL that it leads to",
+            Self::ObjectNotFound => "look at the id, and whether this node has to serve that object",
+            Self::RouteNotFound => "look at the path: the API may begin at another prefix",
+            Self::RangeUnsatisfiable => "ask for bytes that the asset has (--range)",
+            Self::RateLimited => "ask less often, and again when the time that it named has passed",
+            Self::BodyTimeout => "give it more time: --deadline, or `deadline.body`",
+            Self::WrongType => "look at what was asked for (--expect, the asset's kind) before blaming the node",
+            Self::WrongSize | Self::WrongHash => {
+                "look whether the size and hash that are known are those of this object"
+            }
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Outcome {

@@ -8,6 +8,7 @@ use super::{
     standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
     wrap::{flow, wrap},
 };
+use crate::model::flag::Flags;
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
         let words = LEGEND.iter().filter(|(column, _)| is_shown(column)).map(|(_, words)| *words);
         line(&mut text, format_args!("{}", flow(words, SEPARATOR, ("", ""), look.width)));
     }
+    remedies(&mut text, &summary.rows, look);
     if summary.dropped > 0 {
         line(&mut text, format_args!("{} transfers left out: too many nodes", summary.dropped));
     }
@@ -132,6 +134,15 @@ fn notes(text: &mut String, row: &Row, look: Look) {
     );
     note("rates left out", row.invalid_for.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect());
     note("not charged to the node", row.not_charged.iter().map(|(why, count)| format!("{count} {why}")).collect());
+}
+
+/// Why rates were left out and what to do about it: once, however many nodes have it.
+fn remedies(text: &mut String, rows: &[Row], look: Look) {
+    let seen = rows.iter().flat_map(|row| &row.invalid_for).map(|(flag, _)| *flag);
+    for flag in seen.collect::<Flags>().iter() {
+        let words = format!("{}: {}\n  → {}", flag.label(), flag.meaning(), flag.remedy());
+        line(text, format_args!("{}", wrap(&words, look.width)));
+    }
 }
 
 fn verdicts(text: &mut String, rows: &[Row], look: Look) {

@@ -25,21 +25,24 @@ pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
             continue;
         }
         let from = mark.from.max(used);
+        let before = from - used;
         let stretch = stretch(mark.until - from, mark.word);
-        text += &" ".repeat(from - used);
-        used = mark.until;
-        let room = marks.get(index + 1).map_or(columns, |next| next.from).saturating_sub(used);
+        let after = marks.get(index + 1).map_or(columns, |next| next.from).saturating_sub(mark.until);
         let needed = mark.word.len() + 1;
-        let is_named = stretch.contains(mark.word);
-        let beside = if !is_named && needed < room + usize::from(mark.from == last.from) {
+        let is_last = mark.from == last.from;
+        used = mark.until;
+        let (skipped, drawn) = if stretch.contains(mark.word) {
+            (before, stretch)
+        } else if needed < after + usize::from(is_last) {
             used += needed;
-            format!(" {}", mark.word)
+            (before, format!("{stretch} {}", mark.word))
+        } else if needed < before {
+            (before - needed, format!("{} {stretch}", mark.word))
         } else {
-            String::new()
+            (before, stretch)
         };
-        let is_told = is_named || !beside.is_empty();
-        (if is_told { &mut named } else { &mut unnamed }).push(*mark);
-        text += &mark.ink.on(&format!("{stretch}{beside}"), canvas.colour);
+        (if drawn.contains(mark.word) { &mut named } else { &mut unnamed }).push(*mark);
+        text += &format!("{}{}", " ".repeat(skipped), mark.ink.on(&drawn, canvas.colour));
     }
     text.push('\n');
     unnamed.dedup_by_key(|mark| mark.word);
@@ -76,14 +79,16 @@ mod tests {
             (&[ramp(3)], "└─┘ ramp\n"),
             (&[ramp(1)], "╵ ramp\n"),
             (&[ramp(3), stall(6, 16)], "└─┘   └ stall ─┘\n              └┘ ramp\n"),
-            (&[ramp(3), stall(22, 26)], "└─┘ ramp              └──┘\n              └┘ stall\n"),
+            (&[ramp(3), stall(22, 26)], "└─┘ ramp        stall └──┘\n"),
             (&[stall(17, 20)], "                 └─┘ stall\n"),
             (&[ramp(5), stall(4, 8)], "└───┘└─┘ stall\n              └┘ ramp\n"),
             (&[], ""),
             (&[ramp(2), stall(2, 4), stall(4, 26)], "└┘└┘└────── stall ───────┘\n              └┘ ramp\n"),
             (&[stall(2, 4), stall(4, 6)], "  └┘└┘ stall\n"),
             (&[stall(2, 4), stall(4, 26)], "  └┘└────── stall ───────┘\n"),
-            (&[stall(18, 20), stall(22, 26)], "                  └┘  └──┘\n              └┘ stall\n"),
+            (&[stall(18, 20), stall(22, 26)], "            stall └┘  └──┘\n"),
+            (&[ramp(3), stall(25, 26)], "└─┘ ramp           stall ╵\n"),
+            (&[stall(5, 19), stall(25, 26)], "     └── stall ───┘      ╵\n"),
         ] {
             let expected = if marks.is_empty() { String::new() } else { " ".repeat(LABELS) + expected };
             assert_eq!(line(marks, 26, canvas), expected);

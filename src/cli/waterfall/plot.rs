@@ -6,6 +6,8 @@ use crate::{
     measure::timeline::stall_threshold,
     model::{
         curve::Curve,
+        flag::Flag,
+        outcome::Outcome,
         sample::Sample,
         units::{BitRate, Micros},
     },
@@ -29,6 +31,8 @@ pub(super) struct Body<'a> {
     pub(super) stalls: Option<u64>,
     /// A pause longer than this is one.
     pub(super) threshold: Micros,
+    /// What cut it off, if it did not come to its own end.
+    pub(super) cut: Option<&'static str>,
 }
 
 /// A column of the picture.
@@ -49,6 +53,10 @@ impl<'a> Body<'a> {
             steady: sample.rates.steady,
             stalls: sample.rates.stalls,
             threshold: stall_threshold(sample.path.rtt),
+            cut: match sample.outcome {
+                Outcome::Ok => sample.flags.contains(Flag::Partial).then_some(DEADLINE),
+                outcome => Some(outcome.label()),
+            },
         })
     }
 
@@ -134,7 +142,7 @@ fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, 
     }
 }
 
-/// The ramp and the stalls as stretches of columns.
+/// The ramp, the stalls and an end before the end, as stretches of columns.
 fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
     let column = |time: Micros| {
         let column = u128::from(time.0) * columns as u128 / u128::from(body.end.0.max(1));
@@ -146,7 +154,13 @@ fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
         let from = column(from).min(columns - 1);
         Mark { from, until: column(until).max(from + 1), word, ink }
     };
-    ramp.into_iter().chain(stalls).map(mark).collect()
+    let mut marks: Vec<Mark> = ramp.into_iter().chain(stalls).map(mark).collect();
+    // A silence up to the end shows the end.
+    if let Some(word) = body.cut.filter(|_| marks.last().is_none_or(|last| last.until < columns)) {
+        let ink = if word == DEADLINE { Ink::Doubtful } else { Ink::Bad };
+        marks.push(Mark { from: columns - 1, until: columns, word, ink });
+    }
+    marks
 }
 
 /// Neighbours of one colour, painted together.
@@ -185,6 +199,8 @@ fn at(all: u64, part: usize, of: usize) -> u64 {
 /// With fewer columns of their own, or fewer bins with a byte in them, there is nothing to see.
 const FEWEST: usize = 4;
 const EIGHTHS: u64 = 8;
+/// What ended a partial transfer.
+const DEADLINE: &str = "deadline";
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 #[cfg(test)]
@@ -200,7 +216,15 @@ mod tests {
     }
 
     fn body(curve: &Curve) -> Body<'_> {
-        Body { curve, end: curve.span, ramp: None, steady: None, stalls: Some(0), threshold: Micros(200_000) }
+        Body {
+            curve,
+            end: curve.span,
+            ramp: None,
+            steady: None,
+            stalls: Some(0),
+            threshold: Micros(200_000),
+            cut: None,
+        }
     }
 
     const SIXTY: Canvas = Canvas { width: Some(60), colour: false };
@@ -226,6 +250,17 @@ mod tests {
         let curve = curve(&[30, 40, 38, 41, 39]);
         let drawn = plot(&Body { end: Micros(5_500_000), stalls: None, ..body(&curve) }, SIXTY);
         assert_eq!(drawn, include_str!("../../../tests/data/plot/given-up.txt"), "\n{drawn}");
+    }
+
+    #[test]
+    fn what_was_cut_off_says_by_what() {
+        let curve = curve(&[30, 40, 38, 41, 39, 40, 41, 40]);
+        for (cut, expected) in [("deadline", " deadline ╵"), ("truncated", " truncated ╵")] {
+            let drawn = plot(&Body { cut: Some(cut), ..body(&curve) }, SIXTY);
+            assert!(drawn.trim_end().ends_with(expected), "\n{drawn}");
+        }
+        let stalled = Body { end: Micros(5_500_000), stalls: None, cut: Some("stalled"), ..body(&curve) };
+        assert!(!plot(&stalled, SIXTY).contains("stalled"), "the silence says it");
     }
 
     #[test]

@@ -1,0 +1,136 @@
+//! What to beware of, what went wrong, and what the reader can do about it.
+
+use jiff::Timestamp;
+
+use crate::{
+    model::sample::Sample,
+    report::{ink::Ink, wrap::wrap},
+};
+
+use super::Canvas;
+
+/// Flags, outcome and a certificate that ends soon, each with its remedy; empty when there is nothing to say.
+pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
+    let mut text = String::new();
+    for flag in sample.flags.iter() {
+        let ink = if flag.invalidates() { Ink::Bad } else { Ink::Doubtful };
+        text += &remark(flag.label(), ink, flag.meaning(), canvas);
+        text += &remedy(Some(flag.remedy()), canvas);
+    }
+    if let Some(until) = Expiry::of(sample).filter(|until| until.is_soon()) {
+        text += &remark("certificate", Ink::Doubtful, &format!("it {until}"), canvas);
+        text += &remedy(Some("the operator has to renew it before"), canvas);
+    }
+    if !sample.outcome.is_ok() {
+        let outcome = sample.outcome;
+        text += &remark(outcome.label(), Ink::Bad, outcome.meaning(), canvas);
+        if let Some(error) = &sample.error {
+            text += &wrap(&format!("    {error}\n"), canvas.width);
+        }
+        text += &remedy(outcome.remedy(), canvas);
+    }
+    text
+}
+
+fn remark(label: &str, ink: Ink, meaning: &str, canvas: Canvas) -> String {
+    wrap(&format!("  {}: {meaning}\n", ink.on(label, canvas.colour)), canvas.width)
+}
+
+fn remedy(words: Option<&str>, canvas: Canvas) -> String {
+    words.map_or_else(String::new, |words| wrap(&format!("    → {words}\n"), canvas.width))
+}
+
+/// When a certificate ends.
+#[derive(Clone, Copy, Debug)]
+struct Expiry {
+    at: Option<Timestamp>,
+    seconds: i64,
+}
+
+impl Expiry {
+    fn of(sample: &Sample) -> Option<Self> {
+        let seconds = sample.tls.cert_expires?;
+        let at = sample.at.checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
+        Some(Self { at, seconds })
+    }
+
+    const fn is_soon(self) -> bool {
+        self.seconds < SOON_DAYS * DAY
+    }
+}
+
+impl std::fmt::Display for Expiry {
+    /// `expires on 2026-12-01, in 8 days`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let date = self.at.map(|at| at.strftime("%Y-%m-%d").to_string());
+        let on = date.map(|date| format!(" on {date}")).unwrap_or_default();
+        match self.seconds.div_euclid(DAY) {
+            ..0 => write!(f, "expired{on}"),
+            0 => write!(f, "expires{on}, within a day"),
+            1 => write!(f, "expires{on}, in a day"),
+            days => write!(f, "expires{on}, in {days} days"),
+        }
+    }
+}
+
+/// A certificate that ends within so many days is worth a word. Those that are renewed by themselves are so well before.
+const SOON_DAYS: i64 = 14;
+
+/// In seconds.
+const DAY: i64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::waterfall::hand_made::sample,
+        model::{flag::Flag, outcome::Outcome},
+    };
+
+    fn canvas(width: u16) -> Canvas {
+        Canvas { width: Some(width), colour: false }
+    }
+
+    #[test]
+    fn a_flag_comes_with_its_remedy() {
+        let mut sample = sample();
+        assert_eq!(remarks(&sample, canvas(80)), "");
+        sample.flags.raise(Flag::TooSmall);
+        assert_eq!(
+            remarks(&sample, canvas(80)),
+            "  too_small: planned under 1 MiB: no rate is given\n    \
+             → ask for 1 MiB or more (--range 0-1048575); of less, judge the ttfb and the\n      effective rate\n"
+        );
+    }
+
+    #[test]
+    fn a_failure_comes_with_its_reason_and_its_remedy() {
+        let mut sample = sample();
+        (sample.outcome, sample.error) = (Outcome::Redirected, Some("status 302: to https://b/".to_owned()));
+        assert_eq!(
+            remarks(&sample, canvas(100)),
+            "  redirected: the node answered with a redirect, which we do not follow silently\n    \
+             status 302: to https://b/\n    → ask the URL that it leads to\n"
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_ends_soon_is_told() {
+        for (days, expected) in [
+            (-1, Some("it expired on 2026-11-21")),
+            (0, Some("it expires on 2026-11-22, within a day")),
+            (1, Some("it expires on 2026-11-23, in a day")),
+            (13, Some("it expires on 2026-12-05, in 13 days")),
+            (14, None),
+        ] {
+            let mut sample = sample();
+            sample.tls.cert_expires = Some(days * DAY + 60);
+            let text = remarks(&sample, canvas(80));
+            assert_eq!(text.lines().next().and_then(|line| line.strip_prefix("  certificate: ")), expected, "{text}");
+        }
+        let mut sample = sample();
+        sample.tls.cert_expires = Some(i64::MAX);
+        assert_eq!(remarks(&sample, canvas(80)), "");
+        assert!(Expiry::of(&sample).unwrap().to_string().starts_with("expires, in "), "no date is so late");
+    }
+}
