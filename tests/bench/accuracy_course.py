@@ -1,6 +1,6 @@
 """The course of a body: rates that change, silence, and bodies that are not what was asked for."""
 
-from accuracy_link import SERVER, Link, payload_rate
+from accuracy_link import FRAME, PAYLOAD, SERVER, Link, payload_rate
 from accuracy_server import Server
 from accuracy_table import median, millis, percent
 
@@ -11,7 +11,7 @@ SLOW, FAST, AT = 10 * MBIT, 50 * MBIT, 0.5
 # Ramps end at an edge of the timeline's bins, which are 10 ms wide at first, and 20 ms in a body of over 2.5 s.
 RAMP_LIMIT = 0.03
 GAP_LIMIT = 0.01
-COLUMNS = [("case", 42), ("truth", 20), ("bandprobe", 24), ("error", 9), ("curl", 38)]
+COLUMNS = [("case", 47), ("truth", 12), ("bandprobe", 24), ("error", 9), ("curl", 38)]
 
 
 def measure(rig):
@@ -61,7 +61,9 @@ def steps(rig, before, after, size, rounds):
         row(rig, f"{name}: ramp", f"{median(truths):.3f} s", f"{median([s.get('ramp_us', 0) for s in ours]) / 1e6:.3f} s",
             f"{millis(median(errors))} ms", "", abs(median(errors)) <= RAMP_LIMIT)
         return
-    means = [8 * size / (truth + (8 * size - payload_rate(before) * truth) / payload_rate(after)) for truth in truths]
+    # A bucket whose rate is changed is filled anew: that much comes as a burst.
+    rest = [8 * size - payload_rate(before) * truth - 8 * link.burst * PAYLOAD / FRAME for truth in truths]
+    means = [8 * size / (truth + left / payload_rate(after)) for truth, left in zip(truths, rest)]
     errors = [sample["goodput_bps"] / mean - 1 for sample, mean in zip(ours, means)]
     row(rig, f"{name}: goodput", mbit(median(means)), mbit(median([sample["goodput_bps"] for sample in ours])),
         percent(median(errors)), said, abs(median(errors)) <= 0.01)
