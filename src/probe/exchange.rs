@@ -179,7 +179,9 @@ async fn download(
         .receive(answer, appetite, |chunk, stamp| {
             total += chunk.len() as u64;
             errand.received.fetch_add(chunk.len() as u64, Relaxed);
-            timeline.record_after(timing.offset(stamp), total, meter.take_longest_silence().into());
+            // What of the next record or frame is here has arrived too, though it cannot be handed over.
+            let arrived = (total + meter.unfinished()).min(bytes);
+            timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);
             }
@@ -193,6 +195,7 @@ async fn download(
         End::Enough | End::Finished => facts.received(timeline.last().map(|point| point.at)),
     }
     facts.timeline = Some(timeline);
+    facts.bytes = Some(received.bytes);
     facts.expected = known;
     if received.overshoot {
         facts.flags.raise(Flag::Overshoot);
