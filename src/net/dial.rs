@@ -119,6 +119,10 @@ impl Dialer {
                 return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
             }
         }
+        if let [only] = candidates[..] {
+            // Nothing to choose: connecting says whether there is a route.
+            return Ok(only);
+        }
         preferred(&candidates, source_address).ok_or_else(|| {
             let cause = candidates.first().map_or_else(|| Cause::NoAddress(host.to_string()), |&a| Cause::NoRoute(a));
             cause.during(Phase::Connect)
