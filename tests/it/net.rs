@@ -4,6 +4,8 @@
 
 mod deadlines;
 mod link;
+mod model;
+mod modelled;
 mod phases;
 mod rates;
 mod reads;
