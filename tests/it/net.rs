@@ -10,3 +10,4 @@ mod phases;
 mod rates;
 mod reads;
 mod tls;
+mod windows;
