@@ -9,5 +9,6 @@ mod modelled;
 mod phases;
 mod rates;
 mod reads;
+mod records;
 mod tls;
 mod windows;
