@@ -8,6 +8,11 @@
 //! | intervals, min_interval | the rate of each 50 ms, the smallest over 250 ms | a player lives on the worst moments, not on the mean |
 //! | stalls | pauses longer than max(200 ms, 4 × rtt) | above a retransmission timeout, and above what a lost round trip explains |
 //!
+//! **Why the first point's bytes do not count.** Of n equal reads, one every d, the bytes are n·s and the time from the first
+//! to the last is (n − 1)·d: the quotient is the rate times n/(n − 1). The s bytes of the first read came before its stamp, in
+//! time that was not measured. Without them it is (n − 1)·s / ((n − 1)·d), the rate itself. 256 KiB over TLS are 16 records: 1/15
+//! too high. Measuring from the request on would err the other way, by the time that the node thought.
+//!
 //! A rate is given for what was *planned* to be at least [`MIN_PLANNED`], never for what turned out fast or slow
 //! enough: a rule that looks at the result makes the fastest nodes vanish from the statistic, or the slowest.
 

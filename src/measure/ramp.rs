@@ -4,7 +4,21 @@
 //! RFC 6349 asks for throughput "in the TCP equilibrium state" for the same reason. Instead of cutting a fixed
 //! number of seconds we look for the end of the ramp, and say so when there is none.
 //!
-//! Windows start at bin edges, counted from the first point. Once bins are wider than a window, the window is one bin.
+//! **Why the median of m250 over the second half.** It is what the rate has become, if it settled by the middle, which is as far
+//! as the end of a ramp is searched. A mean would fall with every pause in that half and call a slow beginning settled; a
+//! maximum would follow the burst after a pause, which no later window comes near. The median ignores either, as long
+//! as fewer than half of the windows are touched.
+//!
+//! **Why 0.9.** Slow start doubles every round trip (RFC 5681 §3.1), so its last step but one is half the rate, far below; and
+//! of a rate that only rises, what comes after is less than a tenth below its end. Closer to one, noise would read as
+//! ramps: of a rate drawn anew, ±40 %, every 100 ms, a draw deviates by σ = 0.4/√3 = 0.23, and m250, two and a half draws,
+//! by √0.36·σ = 0.14. So a quarter of such bodies begin more than 0.1 below their mean: 0.06 s of ramp on average.
+//!
+//! **Why two windows.** Both look ahead, so after a step from r to 1 a window w ends the ramp 0.1·w/(1 − r) early: 50 ms
+//! for m250 and 10 ms for m50 when r is half. m50 alone would take any burst for the end.
+//!
+//! Windows start at bin edges, counted from the first point; but [`intervals`] follow one another, so with bins of 20 and 40 ms
+//! they may begin within one, where bytes are interpolated. Once bins are wider than a window, the window is one bin.
 
 use super::timeline::Timeline;
 use crate::model::units::{BitRate, Micros};

@@ -6,6 +6,14 @@
 //! first. When a point lies beyond the last bin, neighbours merge and the width doubles. So at every bin edge the
 //! count is exact, and in between it is interpolated.
 //!
+//! **How wrong interpolation can be.** Within a bin of b bytes the true count and ours both lie between those of its edges; at
+//! the share f of its width they differ by max(f, 1 − f)·b at most, which one read just after the left edge, or just before
+//! the right one, comes near to. A window that begins at an edge and ends within a bin has that error once.
+//!
+//! **What TLS records and HTTP/2 frames do.** Either is handed over when it is whole, so a point may be short of up to one
+//! record (16 KiB, RFC 8446 §5.1; likewise our largest frame) that was on its way. The first and the last point err in the
+//! same direction, hence bytes between two points are wrong by less than one record: 1.6 % of 1 MiB, 0.08 % of 20 MB.
+//!
 //! What bins would lose is kept apart and exact: the first and the last point, the number of points, and the pauses.
 
 use super::gaps::{FLOOR, Gaps};

@@ -15,7 +15,10 @@ use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use url::Url;
 
-use crate::model::{phase::Phase, probe::Deadlines, sample::HttpVersion};
+use crate::{
+    measure::timeline::Timeline,
+    model::{phase::Phase, probe::Deadlines, sample::HttpVersion},
+};
 
 use super::{
     boundary::{Boundaries, Watched},
@@ -260,6 +263,31 @@ impl Connection {
         })
         .await;
         received
+    }
+
+    /// Reads a body and records its arrival, in offsets from the start of `timing`, whose last boundary is the head. What was
+    /// silent before the body is no pause of it.
+    pub async fn receive_timed(
+        &mut self,
+        answer: &mut Answer,
+        appetite: Appetite,
+        timing: Timing,
+        mut sink: impl FnMut(&[u8]),
+    ) -> (Received, Timeline) {
+        let mut timeline = Timeline::new(timing.phases().total());
+        let mut total = 0;
+        let meter = self.meter.clone();
+        let _ = meter.take_longest_silence();
+        let received = self
+            .receive(answer, appetite, |chunk, stamp| {
+                total += chunk.len() as u64;
+                // What of the next record or frame is here has arrived too, though it cannot be handed over.
+                let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
+                timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
+                sink(chunk);
+            })
+            .await;
+        (received, timeline)
     }
 
     /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange; a

@@ -9,7 +9,6 @@ use http::{HeaderValue, Method, StatusCode, header::RANGE};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    measure::timeline::Timeline,
     model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
     net::{
         failure::{Cause, Failure},
@@ -169,19 +168,11 @@ async fn download(
     let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
     let mut content = has_hash.then(Vec::new);
     let timing = facts.timing;
-    let mut timeline = Timeline::new(timing.phases().total());
-    let mut total = 0;
     let meter = connection.meter().clone();
     let clock = ThreadClock::read();
-    // What was silent before the body is no pause of it.
-    let _ = meter.take_longest_silence();
-    let received = connection
-        .receive(answer, appetite, |chunk, stamp| {
-            total += chunk.len() as u64;
+    let (received, timeline) = connection
+        .receive_timed(answer, appetite, timing, |chunk| {
             errand.received.fetch_add(chunk.len() as u64, Relaxed);
-            // What of the next record or frame is here has arrived too, though it cannot be handed over.
-            let arrived = (total + meter.unfinished()).min(bytes);
-            timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);
             }

@@ -212,6 +212,31 @@ proptest! {
         }
     }
 
+    /// Within a bin the true count lies between those of its edges, and so does ours.
+    #[test]
+    fn between_edges_a_count_is_wrong_by_its_bin_at_most(reads in reads(), part in 0.0..1.0) {
+        let timeline = recorded(&reads);
+        let (start, width) = (timeline.first().unwrap(), timeline.width().0);
+        let offset = (timeline.span().0 as f64 * part) as u64;
+        let (mut at, mut bytes, mut exact) = (1_000, 0, 0);
+        for (gap, grown) in &reads {
+            at += gap;
+            bytes += grown;
+            if at <= start.at.0 + offset {
+                exact = bytes - start.bytes.min(bytes);
+            }
+        }
+        let low = offset / width * width;
+        let [before, after] = [low, low + width].map(|edge| timeline.bytes_after_first(Micros(edge)));
+        let found = timeline.bytes_after_first(Micros(offset));
+        prop_assert!((before..=after).contains(&found) && (before..=after).contains(&exact));
+        // `low + width` may lie beyond the end, where the bin ends.
+        let whole = (low + width).min(timeline.span().0) - low;
+        let share = (offset - low) as f64 / whole.max(1) as f64;
+        let bound = (after - before) as f64 * share.max(1.0 - share) + 1.0;
+        prop_assert!(found.abs_diff(exact) as f64 <= bound, "{} for {} ± {}", found, exact, bound);
+    }
+
     #[test]
     fn a_judgement_contradicts_neither_itself_nor_the_clock(reads in reads(), rtt in 0..500_000_u64) {
         let timeline = recorded(&reads);

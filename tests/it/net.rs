@@ -4,7 +4,11 @@
 
 mod deadlines;
 mod link;
+mod model;
+mod modelled;
 mod phases;
 mod rates;
 mod reads;
+mod records;
 mod tls;
+mod windows;

@@ -312,15 +312,8 @@ impl Body {
 pub(super) async fn fetch(connection: &mut Connection, deadlines: &Deadlines, wanted: u64) -> Result<Body, Failure> {
     let mut timing = Timing::start(Instant::now());
     let mut answer = ask(connection, deadlines, &mut timing).await?;
-    let mut timeline = Timeline::new(timing.phases().total());
-    let mut total = 0;
     let appetite = Appetite { bytes: wanted, body: deadlines.body, stall: deadlines.stall };
-    let received = connection
-        .receive(&mut answer, appetite, |chunk, stamp| {
-            total += chunk.len() as u64;
-            timeline.record(timing.offset(stamp), total);
-        })
-        .await;
+    let (received, timeline) = connection.receive_timed(&mut answer, appetite, timing, |_| {}).await;
     let end = timeline.last().map_or(timing.last(), |last| timing.t0() + last.at.as_duration());
     timing.end(Phase::Receive, end);
     Ok(Body { received, timeline, timing })

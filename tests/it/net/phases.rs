@@ -39,6 +39,17 @@ async fn a_head_in_two_arrivals_began_with_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_before_the_request_is_out_ends_both_phases() {
+    let mut script = Script::new(HttpVersion::Http1);
+    script.head(ms(20), 700, 0);
+    script.last(ms(45), 700);
+    let mut connection = connect(HttpVersion::Http1, Link::that_takes(ms(60), script)).await;
+    let body = fetch(&mut connection, &Deadlines::default(), 700).await.unwrap();
+    let took = [Phase::Send, Phase::Wait, Phase::Receive].map(|phase| body.timing.phases().took(phase));
+    assert_eq!(took, [Some(Micros(20_000)), Some(Micros::ZERO), Some(Micros(25_000))]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_exchange_is_timed_on_its_own() {
     for http in BOTH {
         let mut script = Script::new(http);

@@ -17,7 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::{
-    io::{AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -27,12 +27,14 @@ use super::link::{BOTH, Script, connect_over, fetch, ms};
 use crate::fault::certificate::{self, Flaw};
 
 /// Far more than is under way at any time, in bytes.
-const ROOM: usize = 4 << 20;
+pub(super) const ROOM: usize = 4 << 20;
 
-/// Plays a script to whoever connects, and stays.
-async fn serve(far: DuplexStream, script: Script) {
+/// Plays a script to whoever connects, after so many session tickets, and stays.
+pub(super) async fn serve(far: DuplexStream, script: Script, tickets: usize) {
     let began = Instant::now();
-    let acceptor = TlsAcceptor::from(certificate::server(Flaw::None, b"any"));
+    let mut config = (*certificate::server(Flaw::None, b"any")).clone();
+    config.send_tls13_tickets = tickets;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     let mut stream = acceptor.accept(far).await.unwrap();
     for (at, bytes) in script.into_pieces() {
         sleep_until(began + at).await;
@@ -43,7 +45,10 @@ async fn serve(far: DuplexStream, script: Script) {
 }
 
 /// Our end, built as the dialer builds it.
-async fn handshake(near: DuplexStream, meter: Arc<Meter>) -> Stream {
+pub(super) async fn handshake<S>(near: S, meter: Arc<Meter>) -> Stream
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate::ca_pem().as_bytes()).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -67,7 +72,7 @@ async fn rates_and_phases_are_exact_behind_tls() {
         script.flow(ms(80), ms(10), 100, 100_000);
         let (near, far) = duplex(ROOM);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(far, script));
+        tasks.spawn(serve(far, script, 2));
         let meter = Meter::new();
         let stream = handshake(near, meter.clone()).await;
         let mut connection = connect_over(http, stream, meter).await;
