@@ -44,8 +44,13 @@ impl Protocol {
         let io = TokioIo::new(stream);
         match version {
             HttpVersion::Http1 => {
-                let (sender, connection) =
-                    http1::Builder::new().max_buf_size(READ_BUFFER).max_header_size(MAX_HEAD).handshake(io).await?;
+                let (sender, connection) = http1::Builder::new()
+                    .max_buf_size(READ_BUFFER)
+                    .max_header_size(MAX_HEAD)
+                    // RFC 9112 §5.2: a user agent has to unfold them.
+                    .allow_obsolete_multiline_headers_in_responses(true)
+                    .handshake(io)
+                    .await?;
                 Ok(Self::Http1 { sender, connection: Some(Box::new(connection)) })
             }
             HttpVersion::Http2 => {

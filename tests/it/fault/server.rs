@@ -55,8 +55,12 @@ pub(crate) enum Step {
     Anything,
     /// Reads HTTP/2's preface, and frames up to the end of the first HEADERS frame (RFC 9113 §3.4, §6.2).
     Http2Request,
+    /// The same without the preface: a further request on the connection.
+    Http2Head,
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends these bytes below TLS.
+    Raw(Vec<u8>),
     /// Sends these bytes one at a time, so far apart.
     Drip(Vec<u8>, Duration),
     /// Sends these bytes over and over until the client leaves.
@@ -175,8 +179,13 @@ impl Connection {
             match step {
                 Step::Request => self.request()?,
                 Step::Anything => drop(self.stream.read(&mut vec![0; MAX_HEAD])?),
-                Step::Http2Request => self.http2_request()?,
+                Step::Http2Request => {
+                    self.stream.read_exact(&mut [0; 24])?;
+                    self.http2_head()?;
+                }
+                Step::Http2Head => self.http2_head()?,
                 Step::Send(bytes) => self.send(&bytes)?,
+                Step::Raw(bytes) => self.socket.write_all(&bytes)?,
                 Step::Drip(bytes, every) => {
                     for byte in bytes {
                         self.send(&[byte])?;
@@ -222,9 +231,8 @@ impl Connection {
         Ok(())
     }
 
-    fn http2_request(&mut self) -> io::Result<()> {
+    fn http2_head(&mut self) -> io::Result<()> {
         const HEADERS: u8 = 1;
-        self.stream.read_exact(&mut [0; 24])?;
         loop {
             let mut head = [0; 9];
             self.stream.read_exact(&mut head)?;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bandprobe::{
+    config::{HttpChoice, Network},
     model::{
         flag::{Flag, Flags},
         outcome::Outcome,
-        phase::Phase,
         probe::PartName,
         sample::Sample,
         units::Bytes,
@@ -26,14 +26,15 @@ const AT_ONCE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_hostile_behaviour_has_its_outcome_and_flags() {
-    let prober = prober(&network(Some(certificate::ca_pem())));
+    let probers = [HttpChoice::Auto, HttpChoice::Http1, HttpChoice::Http2]
+        .map(|http| (http, prober(&Network { http, ..network(Some(certificate::ca_pem())) })));
     let mut rows = JoinSet::new();
     let mut wrong = vec![];
     for case in CASES {
         if rows.len() == AT_ONCE {
             wrong.extend(rows.join_next().await.unwrap().unwrap());
         }
-        let prober = prober.clone();
+        let prober = probers.iter().find(|(http, _)| *http == case.http).unwrap().1.clone();
         rows.spawn(async move { judge(case, timeout(A_HANG, ask(case, &prober)).await.ok()) });
     }
     while let Some(row) = rows.join_next().await {
@@ -54,33 +55,15 @@ fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
         _ => false,
     };
     let flags: Flags = sample.flags.iter().filter(|flag| !is_by_chance(*flag)).collect();
-    let phase_fits = phases_of(sample.outcome).contains(&sample.failed_phase);
-    if (sample.outcome, flags) == (case.outcome, expected) && phase_fits {
+    let (phase, failed) = (sample.failed_phase, case.failed_phase());
+    if (sample.outcome, flags, phase) == (case.outcome, expected, failed) {
         return None;
     }
-    let (phase, error) = (sample.failed_phase, sample.error.unwrap_or_default());
+    let error = sample.error.unwrap_or_default();
     Some(format!(
-        "{}: {} [{flags}] in {phase:?} ({error}), not {} [{expected}]",
+        "{}: {} [{flags}] in {phase:?} ({error}), not {} [{expected}] in {failed:?}",
         case.name, sample.outcome, case.outcome
     ))
-}
-
-/// In which phases a transfer can fail like this: `None` when all phases went by and the answer itself was refused.
-fn phases_of(outcome: Outcome) -> &'static [Option<Phase>] {
-    match outcome {
-        Outcome::ConnectRefused => &[Some(Phase::Connect)],
-        Outcome::TlsUntrusted
-        | Outcome::TlsExpired
-        | Outcome::TlsWrongName
-        | Outcome::TlsFailed
-        | Outcome::TlsTimeout => &[Some(Phase::Tls)],
-        Outcome::HeadersTimeout | Outcome::HeadersInvalid | Outcome::HeadersTooLarge => &[Some(Phase::Wait)],
-        Outcome::Stalled | Outcome::Truncated => &[Some(Phase::Receive)],
-        // By the socket, or by a coding that we did not ask for.
-        Outcome::BodyInvalid => &[Some(Phase::Receive), None],
-        Outcome::Reset => &[Some(Phase::Send), Some(Phase::Wait), Some(Phase::Receive)],
-        _ => &[None],
-    }
 }
 
 async fn ask(case: &Case, prober: &Prober) -> Sample {
