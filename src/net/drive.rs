@@ -97,7 +97,8 @@ impl Protocol {
             Self::Http1 { connection, .. } => *connection = None,
             Self::Http2 { connection, tasks, .. } => {
                 *connection = None;
-                tasks.lock().clear();
+                // Dropped with the lock free, because a task may add another one even now.
+                drop(std::mem::take(&mut *tasks.lock()));
             }
         }
     }
@@ -108,6 +109,14 @@ impl Protocol {
             Self::Http1 { sender, connection } => connection.is_some() && sender.is_ready(),
             Self::Http2 { sender, connection, .. } => connection.is_some() && sender.is_ready(),
         }
+    }
+}
+
+/// A request that awaits its answer is one of the tasks and holds a handle on them: together they would keep each other,
+/// and the socket, for ever.
+impl Drop for Protocol {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

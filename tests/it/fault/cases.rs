@@ -13,7 +13,7 @@ use super::{
     frames::*,
     server::{
         Behaviour,
-        Port::{self, Http, Http2, Https, PlainBehindHttps, Refused},
+        Port::{self, Http, Http2, Https, HttpsWithoutAlpn, PlainBehindHttps, Refused},
         Step::{self, Anything, Close, Drip, Endless, Hold, Http2Head, Http2Request, Pause, Raw, Request, Reset, Send},
     },
 };
@@ -134,6 +134,7 @@ pub(crate) const CASES: &[Case] = &[
     row("octet_stream", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: application/octet-stream", FULL_LENGTH], &asset()), Outcome::Ok),
     row("sound_head", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH, "accept-ranges: bytes", "x-cache: hit"], b""), Outcome::Ok),
     row("head_of_a_miss", Ask::Head, PLAIN, |_| answer("200 OK", &[FULL_LENGTH, "accept-ranges: bytes", "x-cache: miss"], b""), Outcome::Ok),
+    row("head_with_a_body", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH], &asset()), Outcome::Ok),
     row("chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
     row("interim_responses_first", Ask::Range, PLAIN, |_| vec![
         Request, Send(head("100 Continue", &[])), Send(head("103 Early Hints", &["link: </x>; rel=preload"])),
@@ -154,6 +155,10 @@ pub(crate) const CASES: &[Case] = &[
         if nth == 0 { [sound(), vec![Request, Reset]].concat() } else { sound() }
     }, Outcome::Ok).flagged(&[Flag::Reconnected]),
     row("connection_close", Ask::Twice, PLAIN, |_| and(partial(&[RIGHT_RANGE, LENGTH, "connection: close"], &part()), Close), Outcome::Ok).flagged(&[Flag::Reconnected]),
+    // What nobody asked for is no answer to what is asked next.
+    row("answer_to_the_second_beforehand", Ask::Twice, PLAIN, |nth| {
+        if nth == 0 { vec![Request, Send([right(), part(), head("404 Not Found", &["content-length: 0"])].concat()), Hold] } else { sound() }
+    }, Outcome::Ok).flagged(&[Flag::Reconnected]),
 
     // Connection and head.
     row("connect_refused", Ask::Range, Refused, |_| vec![], Outcome::ConnectRefused),
@@ -168,6 +173,20 @@ pub(crate) const CASES: &[Case] = &[
     row("interim_responses_only", Ask::Range, PLAIN, |_| vec![Request, Send(head("103 Early Hints", &[])), Hold], Outcome::HeadersTimeout),
     row("interim_responses_without_end", Ask::Range, PLAIN, |_| vec![Request, Endless(head("103 Early Hints", &["link: </x>; rel=preload"]))], Outcome::HeadersTimeout),
     row("head_with_folded_lines", Ask::Range, PLAIN, |_| partial(&["content-range:\r\n bytes 1000-2023/65536", LENGTH, "x-folded: a\r\n\t b"], &part()), Outcome::Ok),
+    row("head_with_bare_line_feeds", Ask::Range, PLAIN, |_| vec![Request, Send(String::from_utf8(right()).unwrap().replace("\r\n", "\n").into()), Send(part())], Outcome::Ok),
+    row("empty_lines_first", Ask::Range, PLAIN, |_| vec![Request, Send([b"\r\n\r\n".to_vec(), right(), part()].concat())], Outcome::Ok),
+    row("two_equal_content_lengths", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, LENGTH], &part()), Outcome::Ok),
+    // RFC 9112 §6.3: the chunks overrule the length.
+    row("length_beside_chunks", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("chunks_in_http_1_0", Ask::Range, PLAIN, |_| vec![Request, Send(in_1_0(head("206 Partial Content", &[IMAGE, RIGHT_RANGE, "transfer-encoding: chunked"]))), Send(chunks(&part())), Close], Outcome::HeadersInvalid),
+    row("over_100_headers", Ask::Range, PLAIN, |_| vec![Request, Send([open_ended(right()), b"x-many: 1\r\n".repeat(120), b"\r\n".to_vec(), part()].concat())], Outcome::HeadersTooLarge),
+    row("header_without_colon", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "nonsense"], &part()), Outcome::HeadersInvalid),
+    row("space_before_colon", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "x-spaced : 1"], &part()), Outcome::HeadersInvalid),
+    row("nul_in_a_header", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "x-nul: a\0b"], &part()), Outcome::HeadersInvalid),
+    row("status_of_two_digits", Ask::Range, PLAIN, |_| answer("99 Low", &[LENGTH], &part()), Outcome::HeadersInvalid),
+    row("status_of_four_digits", Ask::Range, PLAIN, |_| answer("1000 High", &[LENGTH], &part()), Outcome::HeadersInvalid),
+    row("http_0_9", Ask::Range, PLAIN, |_| vec![Request, Send(HTML.into()), Close], Outcome::HeadersInvalid),
+    row("http_3_0", Ask::Range, PLAIN, |_| vec![Request, Send(b"HTTP/3.0 206 Partial Content\r\n\r\n".to_vec()), Close], Outcome::HeadersInvalid),
     row("head_over_64_kib", Ask::Range, PLAIN, |_| {
         let large: String = (0..80).map(|n| format!("x-large-{n}: {}\r\n", "y".repeat(1_000))).collect();
         vec![Request, Send([open_ended(right()), large.into(), b"\r\n".to_vec(), part()].concat())]
@@ -198,6 +217,15 @@ pub(crate) const CASES: &[Case] = &[
     row("chunk_size_not_hex", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&half()), b"zz\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunk_without_its_end", Ask::Range, PLAIN, |_| and(chunked(&[b"200\r\n".to_vec(), half(), b"XX200\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunks_cut_short", Ask::Range, PLAIN, |_| and(chunked(&chunks(&half())), Close), Outcome::Truncated),
+    row("trailers", Ask::Range, PLAIN, |_| chunked(&[chunks(&part()), b"0\r\nx-sum: 1\r\n\r\n".to_vec()].concat()), Outcome::Ok),
+    row("trailers_without_end", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&part()), b"0\r\n".to_vec()].concat()), Endless(b"x-trailer: 1\r\n".repeat(100))), Outcome::Ok),
+    row("chunks_held_at_their_end", Ask::Range, PLAIN, |_| and(chunked(&chunks(&part())), Hold), Outcome::Ok),
+    row("chunk_extensions", Ask::Range, PLAIN, |_| chunked(&[b"400;name=value;other\r\n".to_vec(), part(), b"\r\n".to_vec(), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("chunk_extension_without_end", Ask::Range, PLAIN, |_| and(chunked(b"400"), Endless(b";name=value".repeat(100))), Outcome::BodyInvalid),
+    row("chunk_size_over_u64", Ask::Range, PLAIN, |_| chunked(b"10000000000000000\r\n"), Outcome::BodyInvalid),
+    row("chunk_size_huge", Ask::Range, PLAIN, |_| and(chunked(&[b"7fffffffffffffff\r\n".to_vec(), half()].concat()), Close), Outcome::Truncated),
+    row("chunk_size_negative", Ask::Range, PLAIN, |_| chunked(b"-400\r\n"), Outcome::BodyInvalid),
+    row("chunk_size_absent", Ask::Range, PLAIN, |_| chunked(b"\r\n\r\n"), Outcome::BodyInvalid),
     row("chunks_end_early", Ask::Range, PLAIN, |_| chunked(&[chunks(&half()), LAST_CHUNK.to_vec()].concat()), Outcome::Truncated),
     row("gzip_unasked", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
     row("gzip_unasked_in_a_second_line", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: identity", "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
@@ -227,6 +255,8 @@ pub(crate) const CASES: &[Case] = &[
     row("html_after_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-type: text/html", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("html_with_200", Ask::Full, PLAIN, |_| error("200 OK", "content-type: text/html", HTML), Outcome::WrongType),
     row("range_of_other_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: text/plain", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("several_ranges", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: multipart/byteranges; boundary=x", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("full_but_empty", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
 
     // Refusals, with the bodies of Argus where it has one.
     row("object_not_found", Ask::Range, PLAIN, |_| error("404 Not Found", JSON, r#"{"message":"Data object does not exist"}"#), Outcome::ObjectNotFound),
@@ -248,6 +278,9 @@ pub(crate) const CASES: &[Case] = &[
     row("no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[], b""), Outcome::WrongStatus),
     row("not_modified", Ask::Range, PLAIN, |_| answer("304 Not Modified", &["etag: W/\"1\""], b""), Outcome::WrongStatus),
     row("switching_protocols", Ask::Range, PLAIN, |_| answer("101 Switching Protocols", &["upgrade: websocket", "connection: upgrade"], b""), Outcome::WrongStatus),
+    row("body_after_no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[LENGTH], &part()), Outcome::WrongStatus),
+    row("body_after_not_modified", Ask::Range, PLAIN, |_| answer("304 Not Modified", &[LENGTH], &part()), Outcome::WrongStatus),
+    row("status_600", Ask::Range, PLAIN, |_| answer("600 Odd", &[LENGTH], &part()), Outcome::WrongStatus),
 
     // TLS.
     row("tls_expired", Ask::Range, Https(Flaw::Expired), |_| sound(), Outcome::TlsExpired),
@@ -259,6 +292,18 @@ pub(crate) const CASES: &[Case] = &[
     row("tls_closed", Ask::Range, PlainBehindHttps, |_| vec![Anything, Close], Outcome::TlsFailed),
     row("tls_reset", Ask::Range, PlainBehindHttps, |_| vec![Anything, Reset], Outcome::TlsFailed),
     row("http_behind_https", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(head("400 Bad Request", &["content-length: 0"])), Close], Outcome::TlsFailed),
+    row("tls_alert", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(vec![21, 3, 3, 0, 2, 2, 40]), Hold], Outcome::TlsFailed),
+    row("tls_noise", Ask::Range, PlainBehindHttps, |_| vec![Anything, Endless(vec![0xa5; 4 << 10])], Outcome::TlsFailed),
+    row("tls_hundred_certificates", Ask::Range, Https(Flaw::Beside(99)), |_| sound(), Outcome::Ok),
+    row("tls_chain_of_100", Ask::Range, Https(Flaw::Chain(100)), |_| sound(), Outcome::TlsUntrusted),
+    row("tls_certificates_over_64_kib", Ask::Range, Https(Flaw::Beside(400)), |_| sound(), Outcome::TlsFailed),
+    row("alpn_of_http2_alone", Ask::Range, Http2, |_| vec![], Outcome::TlsFailed).over(HttpChoice::Http1),
+    row("alpn_of_http1_alone", Ask::Range, Https(Flaw::None), |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
+    row("alpn_of_nobody_for_http2", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
+    row("alpn_of_nobody", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::Ok),
+    row("http2_behind_alpn_of_http1", Ask::Range, Https(Flaw::None), |_| vec![Request, Send(SETTINGS.to_vec()), Hold], Outcome::HeadersInvalid),
+    row("http1_behind_alpn_of_http2", Ask::Range, Http2, |_| vec![Http2Request, Send([right(), part()].concat()), Hold], Outcome::HeadersInvalid),
+    row("tls_cut_at_the_close", Ask::Full, Https(Flaw::None), |_| and(answer("200 OK", &[IMAGE, "connection: close"], &bytes(0, SIZE / 2 - 1)), Close), Outcome::Truncated),
     row("tls_reset_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset).failing(Phase::Receive),
     row("tls_cut_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Close], Outcome::Truncated),
 
@@ -293,5 +338,24 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_endless_head", Ask::Range, Http2, |_| vec![
         Send(SETTINGS.to_vec()), Http2Request, Send(http2_frame(HEADERS, 0, 1, &STATUS_206)), Endless(http2_frame(CONTINUATION, 0, 1, &literal(CONTENT_TYPE, &"y".repeat(120)))),
     ], Outcome::HeadersTooLarge),
+    row("http2_trailers", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), false), http2_frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(CONTENT_TYPE, "x"))]), Outcome::Ok),
+    row("http2_goaway_before_the_rest", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(1, NO_ERROR), http2_data(1, &part()[512..], true)]), Outcome::Ok),
+    row("http2_goaway_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(0, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_refused", Ask::Range, Http2, |_| http2(&[http2_rst(1, REFUSED_STREAM)]), Outcome::Reset),
+    row("http2_told_to_calm_down", Ask::Range, Http2, |_| http2(&[http2_goaway(0, ENHANCE_YOUR_CALM)]), Outcome::Reset),
+    row("http2_many_settings", Ask::Range, Http2, |_| http2(&[http2_settings(&[(0xff, 1); 2_700]), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_large_settings", Ask::Range, Http2, |_| http2(&[
+        http2_settings(&[(1, u32::MAX), (3, u32::MAX), (4, i32::MAX.unsigned_abs()), (5, (1 << 24) - 1), (6, u32::MAX)]), http2_head(1), http2_data(1, &part(), true),
+    ]), Outcome::Ok),
+    row("http2_settings_over_the_window", Ask::Range, Http2, |_| http2(&[http2_settings(&[(4, u32::MAX)]), http2_head(1)]), Outcome::HeadersInvalid),
+    row("http2_settings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(SETTINGS.repeat(100))], Outcome::HeadersTimeout),
+    row("http2_frame_over_16_kib", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[0; 17 << 10], true)]), Outcome::BodyInvalid),
+    row("http2_interim_responses_first", Ask::Range, Http2, |_| http2(&[http2_block(1, &status_103()), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_interim_responses_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(http2_block(1, &status_103()).repeat(100))], Outcome::HeadersTimeout),
+    row("http2_empty_frames_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(http2_head(1)), Endless(http2_data(1, b"", false).repeat(100))], Outcome::BodyInvalid),
+    row("http2_pushed", Ask::Range, Http2, |_| http2(&[http2_frame(5, END_HEADERS, 1, &[0, 0, 0, 2, 0x82]), http2_head(1)]), Outcome::HeadersInvalid),
+    row("http2_without_status", Ask::Range, Http2, |_| http2(&[http2_block(1, &literal(CONTENT_LENGTH, "1024"))]), Outcome::HeadersInvalid),
+    row("http2_negative_content_length", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(CONTENT_LENGTH, "-1")].concat())]), Outcome::HeadersInvalid),
+    row("http2_with_chunks", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(TRANSFER_ENCODING, "chunked")].concat())]), Outcome::HeadersInvalid),
     row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];

@@ -17,6 +17,8 @@ pub(super) const END_HEADERS: u8 = 0x4;
 /// Error codes (§7).
 pub(super) const NO_ERROR: u8 = 0;
 pub(super) const INTERNAL_ERROR: u8 = 2;
+pub(super) const REFUSED_STREAM: u8 = 7;
+pub(super) const ENHANCE_YOUR_CALM: u8 = 11;
 
 /// `:status`, indexed in HPACK's static table (RFC 7541 §6.1, appendix A).
 pub(super) const STATUS_200: [u8; 1] = [0x80 | 8];
@@ -25,6 +27,20 @@ pub(super) const STATUS_206: [u8; 1] = [0x80 | 10];
 pub(super) const CONTENT_LENGTH: u8 = 28;
 pub(super) const CONTENT_RANGE: u8 = 30;
 pub(super) const CONTENT_TYPE: u8 = 31;
+pub(super) const TRANSFER_ENCODING: u8 = 57;
+const STATUS: u8 = 8;
+
+/// An interim answer, `:status` written out (RFC 7541 §6.2.2).
+pub(super) fn status_103() -> Vec<u8> {
+    [&[STATUS, 3][..], b"103"].concat()
+}
+
+/// SETTINGS of these identifiers and values (§6.5.1).
+pub(super) fn http2_settings(values: &[(u16, u32)]) -> Vec<u8> {
+    let payload: Vec<u8> =
+        values.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat()).collect();
+    http2_frame(4, 0, 0, &payload)
+}
 
 /// The right answer to the range, as a HEADERS frame.
 pub(super) fn http2_head(stream: u8) -> Vec<u8> {

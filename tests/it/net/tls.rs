@@ -35,7 +35,7 @@ const ROOM: usize = 4 << 20;
 /// Plays a script to whoever connects, and stays.
 async fn serve(far: DuplexStream, script: Script) {
     let began = Instant::now();
-    let acceptor = TlsAcceptor::from(certificate::server(Flaw::None, b"any"));
+    let acceptor = TlsAcceptor::from(certificate::server(Flaw::None, &[b"any"]));
     let mut stream = acceptor.accept(far).await.unwrap();
     for (at, bytes) in script.into_pieces() {
         sleep_until(began + at).await;

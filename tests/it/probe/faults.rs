@@ -7,8 +7,9 @@ use bandprobe::{
     model::{
         flag::{Flag, Flags},
         outcome::Outcome,
+        phase::Phase,
         probe::PartName,
-        sample::Sample,
+        sample::{Conn, Sample},
         units::Bytes,
     },
     probe::{Prober, wanted::Wanted},
@@ -16,10 +17,13 @@ use bandprobe::{
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{Plan, assert_consistent, network, prober};
-use crate::fault::{Ask, CASES, Case, DEADLINES, FIRST, FaultServer, LAST, SIZE, certificate};
+use crate::fault::{Ask, CASES, Case, DEADLINES, FIRST, FaultServer, LAST, SIZE, certificate, server::Port};
 
 /// Far above the sum of all deadlines of one row: only a hang gets here.
 const A_HANG: Duration = Duration::from_secs(60);
+
+/// How late a machine that others use too may ring an alarm.
+const BUSY: Duration = Duration::from_secs(3);
 
 /// Rows at once: most only wait.
 const AT_ONCE: usize = 8;
@@ -43,9 +47,18 @@ async fn every_hostile_behaviour_has_its_outcome_and_flags() {
     assert!(wrong.is_empty(), "{} of {} rows:\n{}", wrong.len(), CASES.len(), wrong.join("\n"));
 }
 
-/// What is wrong with the sample of a row, if anything.
-fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
-    let Some(sample) = sample else { return Some(format!("{}: hangs", case.name)) };
+/// What came of a row.
+struct Asked {
+    sample: Sample,
+    /// How many the server accepted.
+    connections: usize,
+    /// The client has ended them all.
+    is_left: bool,
+}
+
+/// What is wrong with a row, if anything.
+fn judge(case: &Case, asked: Option<Asked>) -> Option<String> {
+    let Some(Asked { sample, connections, is_left }) = asked else { return Some(format!("{}: hangs", case.name)) };
     assert_consistent(case.name, &sample);
     let expected: Flags = case.flags.iter().copied().collect();
     // A machine that starves us pauses too. That nothing else is taken for a stall is shown in paused time.
@@ -57,7 +70,12 @@ fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
     let flags: Flags = sample.flags.iter().filter(|flag| !is_by_chance(*flag)).collect();
     let (phase, failed) = (sample.failed_phase, case.failed_phase());
     if (sample.outcome, flags, phase) == (case.outcome, expected, failed) {
-        return None;
+        let retried = usize::from(expected.contains(Flag::Reconnected));
+        let dialled = if case.behaviour.port == Port::Refused { 0 } else { 1 + retried };
+        return misconduct(case, &sample)
+            .or_else(|| (connections != dialled).then(|| format!("{connections} connections, not {dialled}")))
+            .or_else(|| (!is_left).then(|| "a connection stays open".to_owned()))
+            .map(|wrong| format!("{}: {wrong}", case.name));
     }
     let error = sample.error.unwrap_or_default();
     Some(format!(
@@ -66,18 +84,47 @@ fn judge(case: &Case, sample: Option<Sample>) -> Option<String> {
     ))
 }
 
-async fn ask(case: &Case, prober: &Prober) -> Sample {
-    let server = FaultServer::start(case.behaviour);
+/// A phase that is missing before the last one, or one that went on beyond its deadline.
+fn misconduct(case: &Case, sample: &Sample) -> Option<String> {
+    let is_new = sample.labels.conn == Some(Conn::Cold) || case.ask != Ask::Twice;
+    let is_tls = !matches!(case.behaviour.port, Port::Http | Port::Refused);
+    let happens = |phase: &Phase| match phase {
+        Phase::Dns => false, // the URL holds an address
+        Phase::Connect => is_new,
+        Phase::Tls => is_new && is_tls,
+        Phase::Send | Phase::Wait | Phase::Receive => true,
+    };
+    let last = sample.failed_phase.unwrap_or(Phase::Receive);
+    let took = |phase| sample.phases.took(phase);
+    let missing = Phase::ALL.into_iter().filter(happens).find(|&phase| phase <= last && took(phase).is_none());
+    if let Some(missing) = missing {
+        return Some(format!("`{}` is missing", missing.label()));
+    }
+    let head = took(Phase::Send).unwrap_or_default().0 + took(Phase::Wait).unwrap_or_default().0;
+    let clocks = [
+        ("connect", took(Phase::Connect).unwrap_or_default().0, DEADLINES.connect),
+        ("tls", took(Phase::Tls).unwrap_or_default().0, DEADLINES.tls),
+        ("send and wait", head, DEADLINES.headers),
+        ("receive", took(Phase::Receive).unwrap_or_default().0, DEADLINES.body),
+    ];
+    let over = clocks.into_iter().find(|(_, took, most)| Duration::from_micros(*took) > *most + BUSY);
+    over.map(|(phase, took, most)| format!("`{phase}` took {took} us, and has {most:?}"))
+}
+
+async fn ask(case: &Case, prober: &Prober) -> Asked {
+    let mut server = FaultServer::start(case.behaviour);
     let (part, wanted) = match case.ask {
         Ask::Range | Ask::Twice => (PartName::Start, Wanted::Range { first: FIRST, last: LAST }),
         Ask::Full => (PartName::Full, Wanted::Whole),
         Ask::Head => (PartName::Check, Wanted::Whole),
     };
     let plan = Plan { size: Some(Bytes(SIZE)), deadlines: DEADLINES, ..Plan::new(&server.url(), part, wanted) };
-    let first = plan.run(prober, None).await;
-    if case.ask != Ask::Twice {
-        return first.sample;
+    let mut done = plan.run(prober, None).await;
+    if case.ask == Ask::Twice {
+        assert_eq!(done.sample.outcome, Outcome::Ok, "{}: the first", case.name);
+        done = plan.run(prober, done.connection).await;
     }
-    assert_eq!(first.sample.outcome, Outcome::Ok, "{}: the first", case.name);
-    plan.run(prober, first.connection).await.sample
+    let sample = done.sample;
+    drop(done.connection);
+    Asked { sample, connections: server.connections(), is_left: server.is_left().await }
 }
