@@ -44,8 +44,13 @@ impl Protocol {
         let io = TokioIo::new(stream);
         match version {
             HttpVersion::Http1 => {
-                let (sender, connection) =
-                    http1::Builder::new().max_buf_size(READ_BUFFER).max_header_size(MAX_HEAD).handshake(io).await?;
+                let (sender, connection) = http1::Builder::new()
+                    .max_buf_size(READ_BUFFER)
+                    .max_header_size(MAX_HEAD)
+                    // RFC 9112 §5.2: a user agent has to unfold them.
+                    .allow_obsolete_multiline_headers_in_responses(true)
+                    .handshake(io)
+                    .await?;
                 Ok(Self::Http1 { sender, connection: Some(Box::new(connection)) })
             }
             HttpVersion::Http2 => {
@@ -92,7 +97,8 @@ impl Protocol {
             Self::Http1 { connection, .. } => *connection = None,
             Self::Http2 { connection, tasks, .. } => {
                 *connection = None;
-                tasks.lock().clear();
+                // Dropped with the lock free, because a task may add another one even now.
+                drop(std::mem::take(&mut *tasks.lock()));
             }
         }
     }
@@ -103,6 +109,14 @@ impl Protocol {
             Self::Http1 { sender, connection } => connection.is_some() && sender.is_ready(),
             Self::Http2 { sender, connection, .. } => connection.is_some() && sender.is_ready(),
         }
+    }
+}
+
+/// A request that awaits its answer is one of the tasks and holds a handle on them: together they would keep each other,
+/// and the socket, for ever.
+impl Drop for Protocol {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -53,6 +53,9 @@ pub enum Cause {
     /// The operating system's answer; a TLS error of rustls travels in it too.
     #[error("{0}")]
     Io(#[source] io::Error),
+    /// The peer ended its HTTP/2 stream by a reset without an error (RFC 9113 §8.1), before the end of the body.
+    #[error("the stream was reset before the end of the body")]
+    EndedByReset,
     /// HTTP's answer.
     #[error("{}", chain(.0))]
     Http(#[source] hyper::Error),

@@ -227,6 +227,10 @@ impl Connection {
                 let mut took = false;
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
+                        // hyper tells a stream that was reset without an error apart from one that ended only here.
+                        None if self.about.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
+                            return Poll::Ready(End::Failed(Cause::EndedByReset.during(Phase::Receive)));
+                        }
                         None => return Poll::Ready(End::Finished),
                         Some(Err(error)) => {
                             return Poll::Ready(End::Failed(Cause::Http(error).during(Phase::Receive)));

@@ -23,6 +23,7 @@ pub fn outcome(failure: &Failure) -> Outcome {
         Cause::Dns(hickory_resolver::net::NetError::Timeout) => Outcome::DnsTimeout,
         Cause::Dns(_) => Outcome::DnsFailed,
         Cause::Io(error) => socket(failure.phase, error),
+        Cause::EndedByReset => Outcome::Reset,
         Cause::Http(error) => http(failure.phase, error),
     }
 }
@@ -33,7 +34,11 @@ pub fn outcome(failure: &Failure) -> Outcome {
 pub fn is_close(failure: &Failure) -> bool {
     match &failure.cause {
         Cause::Http(error) => match source::<h2::Error>(error) {
-            Some(error) => error.is_io() || error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM),
+            // What our own library refuses is no word of the peer's, though it says so in the same frames.
+            Some(error) if error.is_remote() => {
+                error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)
+            }
+            Some(error) => error.is_io(),
             None => outcome(failure) == Outcome::Reset,
         },
         _ => false,
@@ -131,16 +136,19 @@ fn http(phase: Phase, error: &hyper::Error) -> Outcome {
 }
 
 fn http2(phase: Phase, error: &h2::Error) -> Outcome {
-    let broken = error.is_io() || error.is_go_away() || error.is_remote();
     match phase {
-        _ if broken => Outcome::Reset,
+        _ if error.is_io() || error.is_remote() => Outcome::Reset,
         Phase::Receive => Outcome::BodyInvalid,
+        // What the library says of a header block in too many or too large frames.
+        _ if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => Outcome::HeadersTooLarge,
         _ => Outcome::HeadersInvalid,
     }
 }
 
+/// A record that TLS cannot open is no framing of the body: the connection below broke.
 fn is_framing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    let is_tls = error.get_ref().is_some_and(|error| error.is::<rustls::Error>());
+    !is_tls && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn source<E: Error + 'static>(error: &hyper::Error) -> Option<&E> {

@@ -2,7 +2,9 @@
 
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER},
+    header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
+    },
 };
 use serde::Deserialize;
 
@@ -35,7 +37,7 @@ pub struct Mismatch {
 /// Checks the head of a good answer.
 ///
 /// # Errors
-/// The first mismatch, in the order encoding, status, type, range, size.
+/// The first mismatch, in the order status, encoding, type, length, range, size.
 pub fn head(
     status: StatusCode,
     headers: &HeaderMap,
@@ -48,7 +50,7 @@ pub fn head(
     }
     encoding(headers)?;
     content_type(headers, kind)?;
-    let length = text(headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+    let length = content_length(headers)?;
     let promise = match (wanted, status) {
         (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
         (Wanted::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
@@ -113,27 +115,61 @@ fn message(body: &[u8]) -> Option<String> {
     Some(value.get("message")?.as_str()?.chars().take(MAX_HEADER_TEXT).collect())
 }
 
+/// We accept no coding but chunks, which have to be the outermost (RFC 9112 §6.1).
 fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
-    match text(headers, &CONTENT_ENCODING) {
-        Some(encoding) if !encoding.eq_ignore_ascii_case("identity") => {
-            mismatch(Outcome::BodyInvalid, format!("content-encoding `{encoding}`, which we did not ask for"))
-        }
-        _ => Ok(()),
+    let is_identity = |coding: &String| coding == "identity";
+    let content = codings(headers, &CONTENT_ENCODING).into_iter().find(|coding| !is_identity(coding));
+    if let Some(coding) = content {
+        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
+    }
+    let mut transfer = codings(headers, &TRANSFER_ENCODING);
+    transfer.pop_if(|last| last == "chunked");
+    match transfer.into_iter().find(|coding| !is_identity(coding)) {
+        Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),
+        None => Ok(()),
     }
 }
 
+/// The codings that all lines of a header name, in their order (RFC 9110 §5.6.1).
+fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase());
+    let codings = lines.flat_map(|line| line.split(',').map(|coding| cut(coding.trim())).collect::<Vec<_>>());
+    codings.filter(|coding| !coding.is_empty()).collect()
+}
+
+/// Each type that is said must fit: with two of them, who knows which is meant?
 fn content_type(headers: &HeaderMap, kind: Option<AssetKind>) -> Result<(), Mismatch> {
-    let (Some(kind), Some(given)) = (kind, headers.get(&CONTENT_TYPE)) else { return Ok(()) };
-    let given = String::from_utf8_lossy(given.as_bytes());
-    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let fits = match kind {
-        AssetKind::Image => essence.starts_with("image/"),
-        AssetKind::Video => essence.starts_with("video/"),
-    };
-    if fits || essence == "application/octet-stream" {
-        return Ok(());
+    let Some(kind) = kind else { return Ok(()) };
+    for given in headers.get_all(&CONTENT_TYPE) {
+        let given = String::from_utf8_lossy(given.as_bytes());
+        let essence = cut(given.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase();
+        let fits = match kind {
+            AssetKind::Image => essence.starts_with("image/"),
+            AssetKind::Video => essence.starts_with("video/"),
+        };
+        if !fits && essence != "application/octet-stream" {
+            let detail = format!("content-type `{essence}` for an asset of kind {}", kind.label());
+            return mismatch(Outcome::WrongType, detail);
+        }
     }
-    mismatch(Outcome::WrongType, format!("content-type `{essence}` for an asset of kind {}", kind.label()))
+    Ok(())
+}
+
+/// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, it has to be the same
+/// (RFC 9110 §8.6).
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
+    let mut length = None;
+    for line in headers.get_all(&CONTENT_LENGTH) {
+        match line.to_str().ok().and_then(number) {
+            Some(said) if length.is_none_or(|before| before == said) => length = Some(said),
+            Some(_) => return mismatch(Outcome::HeadersInvalid, "two different values of content-length"),
+            None => {
+                let said = cut(&String::from_utf8_lossy(line.as_bytes()));
+                return mismatch(Outcome::HeadersInvalid, format!("content-length `{said}`"));
+            }
+        }
+    }
+    Ok(length)
 }
 
 /// Content-Range (RFC 9110 §14.4) must be what was asked for, or that clipped at the size.
@@ -142,6 +178,10 @@ fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
     let wrong = || {
         mismatch(Outcome::WrongRange, format!("content-range `{said}` to `{}`", wanted.header().unwrap_or_default()))
     };
+    let mut lines = headers.get_all(&CONTENT_RANGE).iter();
+    if lines.next().is_some_and(|first| lines.any(|further| further != first)) {
+        return mismatch(Outcome::WrongRange, "two different values of content-range");
+    }
     let Some((first, last, size)) = parse_content_range(said) else { return wrong() };
     let clipped_at = size.map_or(u64::MAX, |size| size.saturating_sub(1));
     let asked = match (wanted, size) {
@@ -155,16 +195,29 @@ fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
     Ok(Promise { bytes: Some(last - first + 1), size: size.map(Bytes) })
 }
 
-/// `bytes FIRST-LAST/SIZE`, with `*` for an unknown size; `None` when malformed or inconsistent.
+/// `bytes FIRST-LAST/SIZE`, with `*` for an unknown size; `None` when malformed or inconsistent. The unit is
+/// case-insensitive (RFC 9110 §14.1).
 fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
-    let (range, size) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
+    let (unit, range) = text.split_once(' ')?;
+    let (range, size) = range.trim().split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
-    let size: Option<u64> = match size.trim() {
+    let (first, last) = (number(first.trim())?, number(last.trim())?);
+    let size = match size.trim() {
         "*" => None,
-        size => Some(size.parse().ok()?),
+        size => Some(number(size)?),
     };
-    (first <= last && last < u64::MAX && size.is_none_or(|size| last < size)).then_some((first, last, size))
+    let consistent = first <= last && last < u64::MAX && size.is_none_or(|size| last < size);
+    (consistent && unit.eq_ignore_ascii_case("bytes")).then_some((first, last, size))
+}
+
+/// Digits alone: Rust's own parser would accept a sign.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// The beginning of a text, as long as a field can hold.
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_HEADER_TEXT).collect()
 }
 
 fn mismatch<T>(outcome: Outcome, detail: impl Into<String>) -> Result<T, Mismatch> {

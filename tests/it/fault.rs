@@ -17,12 +17,15 @@ use std::{
 
 use bandprobe::model::{flag::Flag, outcome::Outcome};
 
+mod bytes;
 mod cases;
 pub(crate) mod certificate;
+mod frames;
 pub(crate) mod server;
 
 pub(crate) use self::{
-    cases::{Ask, CASES, Case, DEADLINES, FIRST, LAST, SIZE, asset, bytes},
+    bytes::{asset, bytes},
+    cases::{Ask, CASES, Case, DEADLINES, FIRST, LAST, SIZE},
     server::FaultServer,
 };
 

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use bandprobe::model::{flag::Flag, outcome::Outcome, probe::Deadlines};
+use bandprobe::{
+    config::HttpChoice,
+    model::{flag::Flag, outcome::Outcome, phase::Phase, probe::Deadlines},
+};
 
 use super::{
+    bytes::*,
     certificate::Flaw,
+    frames::*,
     server::{
         Behaviour,
-        Port::{self, Http, Http2, Https, PlainBehindHttps, Refused},
-        Step::{self, Anything, Close, Drip, Endless, Hold, Http2Request, Pause, Request, Reset, Send},
+        Port::{self, Http, Http2, Https, HttpsWithoutAlpn, PlainBehindHttps, Refused},
+        Step::{self, Anything, Close, Drip, Endless, Hold, Http2Head, Http2Request, Pause, Raw, Request, Reset, Send},
     },
 };
 
@@ -53,137 +58,70 @@ pub(crate) struct Case {
     pub(crate) outcome: Outcome,
     /// The flags, without `too_small` and `coarse`: these follow from the small asset and the fast loopback alone.
     pub(crate) flags: &'static [Flag],
+    failed: Failed,
+    /// What the client offers.
+    pub(crate) http: HttpChoice,
 }
 
-/// The asset.
-pub(crate) fn asset() -> Vec<u8> {
-    bytes(0, SIZE - 1)
-}
-
-/// Bytes of the asset, both ends inclusive.
-pub(crate) fn bytes(first: u64, last: u64) -> Vec<u8> {
-    (first..=last).map(|offset| (offset % 251).to_le_bytes()[0]).collect()
+/// Which phase fails.
+#[derive(Clone, Copy, Debug)]
+enum Failed {
+    AsUsual,
+    In(Phase),
+    Nowhere,
 }
 
 const fn row(name: &'static str, ask: Ask, port: Port, script: fn(usize) -> Vec<Step>, outcome: Outcome) -> Case {
-    Case { name, ask, behaviour: Behaviour { port, script }, outcome, flags: &[] }
+    let behaviour = Behaviour { port, script };
+    Case { name, ask, behaviour, outcome, flags: &[], failed: Failed::AsUsual, http: HttpChoice::Auto }
 }
 
-const fn flagged(case: Case, flags: &'static [Flag]) -> Case {
-    Case { flags, ..case }
-}
-
-const RIGHT_RANGE: &str = "content-range: bytes 1000-2023/65536";
-const IMAGE: &str = "content-type: image/png";
-const JSON: &str = "content-type: application/json; charset=utf-8";
-const LENGTH: &str = "content-length: 1024";
-const FULL_LENGTH: &str = "content-length: 65536";
-
-/// A head of HTTP/1.1.
-fn head(status: &str, lines: &[&str]) -> Vec<u8> {
-    format!("HTTP/1.1 {status}\r\n{}\r\n", lines.iter().map(|line| format!("{line}\r\n")).collect::<String>()).into()
-}
-
-fn part() -> Vec<u8> {
-    bytes(FIRST, LAST)
-}
-
-fn half() -> Vec<u8> {
-    part()[..512].to_vec()
-}
-
-/// The head of the right answer to the range.
-fn right() -> Vec<u8> {
-    head("206 Partial Content", &[IMAGE, RIGHT_RANGE, LENGTH])
-}
-
-/// A head without the empty line at its end.
-fn open_ended(mut head: Vec<u8>) -> Vec<u8> {
-    head.truncate(head.len() - 2);
-    head
-}
-
-/// The same head in HTTP/1.0.
-fn in_1_0(head: Vec<u8>) -> Vec<u8> {
-    String::from_utf8_lossy(&head).replacen("HTTP/1.1", "HTTP/1.0", 1).into()
-}
-
-/// Reads the request, then sends a head and a body.
-fn answer(status: &str, lines: &[&str], body: &[u8]) -> Vec<Step> {
-    vec![Request, Send([&head(status, lines), body].concat())]
-}
-
-/// A 206 with these lines beside the type.
-fn partial(lines: &[&str], body: &[u8]) -> Vec<Step> {
-    answer("206 Partial Content", &[&[IMAGE], lines].concat(), body)
-}
-
-/// An error with a body of its type and length.
-fn error(status: &str, kind: &str, body: &str) -> Vec<Step> {
-    answer(status, &[kind, &format!("content-length: {}", body.len())], body.as_bytes())
-}
-
-fn sound() -> Vec<Step> {
-    vec![Request, Send([right(), part()].concat())]
-}
-
-/// The right answer, as often as it is asked for on one connection.
-fn sound_twice() -> Vec<Step> {
-    [sound(), sound()].concat()
-}
-
-/// Framing of RFC 9112 §7.1, in pieces of 400 bytes.
-fn chunks(body: &[u8]) -> Vec<u8> {
-    body.chunks(400).flat_map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()).collect()
-}
-
-/// A chunked 206 whose body is framed like this.
-fn chunked(framed: &[u8]) -> Vec<Step> {
-    partial(&[RIGHT_RANGE, "transfer-encoding: chunked"], framed)
-}
-
-fn and(mut script: Vec<Step>, then: Step) -> Vec<Step> {
-    script.push(then);
-    script
-}
-
-/// A server's SETTINGS, empty (RFC 9113 §6.5).
-const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-/// GOAWAY with last stream 0, NO_ERROR (§6.8).
-const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// RST_STREAM of stream 1, INTERNAL_ERROR (§6.4).
-const RST_STREAM: [u8; 13] = [0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 2];
-
-/// PING (§6.7).
-const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-
-/// The right answer to the range as a HEADERS frame (RFC 9113 §6.2): literals of HPACK's static table (RFC 7541 §6.2.2).
-fn http2_head(stream: u8) -> Vec<u8> {
-    const STATUS_206: u8 = 0x80 | 10;
-    let mut block = vec![STATUS_206];
-    for (index, value) in [(28, "1024"), (30, "bytes 1000-2023/65536"), (31, "image/webp")] {
-        block.extend([0x0f, index - 15, u8::try_from(value.len()).unwrap()]);
-        block.extend(value.as_bytes());
+impl Case {
+    /// With these flags.
+    const fn flagged(self, flags: &'static [Flag]) -> Self {
+        Self { flags, ..self }
     }
-    http2_frame(1, 0x4, stream, &block)
+
+    /// By a client that offers this.
+    const fn over(self, http: HttpChoice) -> Self {
+        Self { http, ..self }
+    }
+
+    /// Failing in another phase than is usual for its outcome.
+    const fn failing(self, phase: Phase) -> Self {
+        Self { failed: Failed::In(phase), ..self }
+    }
+
+    /// Refused for what the whole answer says, where such an outcome usually cuts a phase short.
+    const fn answered(self) -> Self {
+        Self { failed: Failed::Nowhere, ..self }
+    }
+
+    /// The phase that fails; `None` when all went by and the answer itself was refused, or nothing was.
+    pub(crate) const fn failed_phase(&self) -> Option<Phase> {
+        match self.failed {
+            Failed::In(phase) => Some(phase),
+            Failed::Nowhere => None,
+            Failed::AsUsual => usual_phase(self.outcome),
+        }
+    }
 }
 
-/// A DATA frame (§6.1).
-fn http2_data(stream: u8, body: &[u8], ends: bool) -> Vec<u8> {
-    http2_frame(0, u8::from(ends), stream, body)
+/// Where a transfer fails that ends like this.
+const fn usual_phase(outcome: Outcome) -> Option<Phase> {
+    Some(match outcome {
+        Outcome::ConnectRefused => Phase::Connect,
+        Outcome::TlsUntrusted
+        | Outcome::TlsExpired
+        | Outcome::TlsWrongName
+        | Outcome::TlsFailed
+        | Outcome::TlsTimeout => Phase::Tls,
+        Outcome::HeadersTimeout | Outcome::HeadersInvalid | Outcome::HeadersTooLarge | Outcome::Reset => Phase::Wait,
+        Outcome::Stalled | Outcome::Truncated | Outcome::BodyInvalid => Phase::Receive,
+        _ => return None,
+    })
 }
 
-fn http2_frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let [.., a, b, c] = payload.len().to_be_bytes();
-    [&[a, b, c, kind, flags, 0, 0, 0, stream], payload].concat()
-}
-
-/// A server that answers the first request with these frames.
-fn http2(frames: &[Vec<u8>]) -> Vec<Step> {
-    vec![Send(SETTINGS.to_vec()), Http2Request, Send(frames.concat()), Hold]
-}
-
-const HTML: &str = "<!doctype html><title>Welcome</title><p>Please log in.";
 const PLAIN: Port = Http;
 
 /// All rows.
@@ -196,7 +134,8 @@ pub(crate) const CASES: &[Case] = &[
     row("octet_stream", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: application/octet-stream", FULL_LENGTH], &asset()), Outcome::Ok),
     row("sound_head", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH, "accept-ranges: bytes", "x-cache: hit"], b""), Outcome::Ok),
     row("head_of_a_miss", Ask::Head, PLAIN, |_| answer("200 OK", &[FULL_LENGTH, "accept-ranges: bytes", "x-cache: miss"], b""), Outcome::Ok),
-    row("chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&part()), b"0\r\n\r\n".to_vec()].concat()), Outcome::Ok),
+    row("head_with_a_body", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH], &asset()), Outcome::Ok),
+    row("chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
     row("interim_responses_first", Ask::Range, PLAIN, |_| vec![
         Request, Send(head("100 Continue", &[])), Send(head("103 Early Hints", &["link: </x>; rel=preload"])),
         Pause(Duration::from_millis(60)), Send([right(), part()].concat()),
@@ -209,17 +148,21 @@ pub(crate) const CASES: &[Case] = &[
     row("tls_sound", Ask::Range, Https(Flaw::None), |_| sound_twice(), Outcome::Ok),
 
     // Reuse: the second transfer needs a new connection, and that is not the server's failure.
-    flagged(row("closed_before_the_second", Ask::Twice, PLAIN, |nth| {
+    row("closed_before_the_second", Ask::Twice, PLAIN, |nth| {
         if nth == 0 { [sound(), vec![Request, Close]].concat() } else { sound() }
-    }, Outcome::Ok), &[Flag::Reconnected]),
-    flagged(row("reset_before_the_second", Ask::Twice, PLAIN, |nth| {
+    }, Outcome::Ok).flagged(&[Flag::Reconnected]),
+    row("reset_before_the_second", Ask::Twice, PLAIN, |nth| {
         if nth == 0 { [sound(), vec![Request, Reset]].concat() } else { sound() }
-    }, Outcome::Ok), &[Flag::Reconnected]),
-    flagged(row("connection_close", Ask::Twice, PLAIN, |_| and(partial(&[RIGHT_RANGE, LENGTH, "connection: close"], &part()), Close), Outcome::Ok), &[Flag::Reconnected]),
+    }, Outcome::Ok).flagged(&[Flag::Reconnected]),
+    row("connection_close", Ask::Twice, PLAIN, |_| and(partial(&[RIGHT_RANGE, LENGTH, "connection: close"], &part()), Close), Outcome::Ok).flagged(&[Flag::Reconnected]),
+    // What nobody asked for is no answer to what is asked next.
+    row("answer_to_the_second_beforehand", Ask::Twice, PLAIN, |nth| {
+        if nth == 0 { vec![Request, Send([right(), part(), head("404 Not Found", &["content-length: 0"])].concat()), Hold] } else { sound() }
+    }, Outcome::Ok).flagged(&[Flag::Reconnected]),
 
     // Connection and head.
     row("connect_refused", Ask::Range, Refused, |_| vec![], Outcome::ConnectRefused),
-    row("reset_at_accept", Ask::Range, PLAIN, |_| vec![Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
+    row("reset_at_accept", Ask::Range, PLAIN, |_| vec![Pause(Duration::from_millis(200)), Reset], Outcome::Reset),
     row("reset_before_head", Ask::Range, PLAIN, |_| vec![Request, Reset], Outcome::Reset),
     row("reset_mid_head", Ask::Range, PLAIN, |_| vec![Request, Send(right()[..40].to_vec()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
     row("close_without_a_byte", Ask::Range, PLAIN, |_| vec![Request, Close], Outcome::Reset),
@@ -229,6 +172,21 @@ pub(crate) const CASES: &[Case] = &[
     row("head_in_slow_drips", Ask::Range, PLAIN, |_| vec![Request, Drip(right(), Duration::from_millis(100))], Outcome::HeadersTimeout),
     row("interim_responses_only", Ask::Range, PLAIN, |_| vec![Request, Send(head("103 Early Hints", &[])), Hold], Outcome::HeadersTimeout),
     row("interim_responses_without_end", Ask::Range, PLAIN, |_| vec![Request, Endless(head("103 Early Hints", &["link: </x>; rel=preload"]))], Outcome::HeadersTimeout),
+    row("head_with_folded_lines", Ask::Range, PLAIN, |_| partial(&["content-range:\r\n bytes 1000-2023/65536", LENGTH, "x-folded: a\r\n\t b"], &part()), Outcome::Ok),
+    row("head_with_bare_line_feeds", Ask::Range, PLAIN, |_| vec![Request, Send(String::from_utf8(right()).unwrap().replace("\r\n", "\n").into()), Send(part())], Outcome::Ok),
+    row("empty_lines_first", Ask::Range, PLAIN, |_| vec![Request, Send([b"\r\n\r\n".to_vec(), right(), part()].concat())], Outcome::Ok),
+    row("two_equal_content_lengths", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, LENGTH], &part()), Outcome::Ok),
+    // RFC 9112 §6.3: the chunks overrule the length.
+    row("length_beside_chunks", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("chunks_in_http_1_0", Ask::Range, PLAIN, |_| vec![Request, Send(in_1_0(head("206 Partial Content", &[IMAGE, RIGHT_RANGE, "transfer-encoding: chunked"]))), Send(chunks(&part())), Close], Outcome::HeadersInvalid),
+    row("over_100_headers", Ask::Range, PLAIN, |_| vec![Request, Send([open_ended(right()), b"x-many: 1\r\n".repeat(120), b"\r\n".to_vec(), part()].concat())], Outcome::HeadersTooLarge),
+    row("header_without_colon", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "nonsense"], &part()), Outcome::HeadersInvalid),
+    row("space_before_colon", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "x-spaced : 1"], &part()), Outcome::HeadersInvalid),
+    row("nul_in_a_header", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "x-nul: a\0b"], &part()), Outcome::HeadersInvalid),
+    row("status_of_two_digits", Ask::Range, PLAIN, |_| answer("99 Low", &[LENGTH], &part()), Outcome::HeadersInvalid),
+    row("status_of_four_digits", Ask::Range, PLAIN, |_| answer("1000 High", &[LENGTH], &part()), Outcome::HeadersInvalid),
+    row("http_0_9", Ask::Range, PLAIN, |_| vec![Request, Send(HTML.into()), Close], Outcome::HeadersInvalid),
+    row("http_3_0", Ask::Range, PLAIN, |_| vec![Request, Send(b"HTTP/3.0 206 Partial Content\r\n\r\n".to_vec()), Close], Outcome::HeadersInvalid),
     row("head_over_64_kib", Ask::Range, PLAIN, |_| {
         let large: String = (0..80).map(|n| format!("x-large-{n}: {}\r\n", "y".repeat(1_000))).collect();
         vec![Request, Send([open_ended(right()), large.into(), b"\r\n".to_vec(), part()].concat())]
@@ -240,27 +198,42 @@ pub(crate) const CASES: &[Case] = &[
     row("content_length_over_u64", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 99999999999999999999999"], &part()), Outcome::HeadersInvalid),
 
     // Body.
-    row("reset_mid_body", Ask::Range, PLAIN, |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
+    row("reset_mid_body", Ask::Range, PLAIN, |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset).failing(Phase::Receive),
     row("short_body", Ask::Range, PLAIN, |_| vec![Request, Send([right(), half()].concat()), Close], Outcome::Truncated),
     row("close_delimited_short_body", Ask::Range, PLAIN, |_| and(partial(&[RIGHT_RANGE, "connection: close"], &half()), Close), Outcome::Truncated),
     row("full_short_body", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, FULL_LENGTH], &bytes(0, SIZE / 2 - 1)), Close), Outcome::Truncated),
     row("no_body_byte", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Hold], Outcome::Stalled),
     row("stall_mid_body", Ask::Range, PLAIN, |_| vec![Request, Send([right(), half()].concat()), Hold], Outcome::Stalled),
-    flagged(row("pause_mid_body", Ask::Range, PLAIN, |_| vec![
+    row("pause_mid_body", Ask::Range, PLAIN, |_| vec![
         Request, Send([right(), half()].concat()), Pause(Duration::from_millis(500)), Send(part()[512..].to_vec()),
-    ], Outcome::Ok), &[Flag::StalledSome]),
-    flagged(row("trickle", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Drip(part(), Duration::from_millis(20))], Outcome::Ok), &[Flag::Partial]),
+    ], Outcome::Ok).flagged(&[Flag::StalledSome]),
+    row("trickle", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Drip(part(), Duration::from_millis(20))], Outcome::Ok).flagged(&[Flag::Partial]),
     // Argus while it fetches: the end of the range is ignored.
-    flagged(row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), b"0\r\n\r\n".to_vec()].concat()), Outcome::Ok), &[Flag::Overshoot]),
-    flagged(row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok), &[Flag::Overshoot]),
-    flagged(row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok), &[Flag::Overshoot]),
+    row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
+    row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
+    row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok).flagged(&[Flag::Overshoot]),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("chunk_size_not_hex", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&half()), b"zz\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunk_without_its_end", Ask::Range, PLAIN, |_| and(chunked(&[b"200\r\n".to_vec(), half(), b"XX200\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunks_cut_short", Ask::Range, PLAIN, |_| and(chunked(&chunks(&half())), Close), Outcome::Truncated),
-    row("chunks_end_early", Ask::Range, PLAIN, |_| chunked(&[chunks(&half()), b"0\r\n\r\n".to_vec()].concat()), Outcome::Truncated),
-    row("gzip_unasked", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: gzip"], &part()), Outcome::BodyInvalid),
+    row("trailers", Ask::Range, PLAIN, |_| chunked(&[chunks(&part()), b"0\r\nx-sum: 1\r\n\r\n".to_vec()].concat()), Outcome::Ok),
+    row("trailers_without_end", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&part()), b"0\r\n".to_vec()].concat()), Endless(b"x-trailer: 1\r\n".repeat(100))), Outcome::Ok),
+    row("chunks_held_at_their_end", Ask::Range, PLAIN, |_| and(chunked(&chunks(&part())), Hold), Outcome::Ok),
+    row("chunk_extensions", Ask::Range, PLAIN, |_| chunked(&[b"400;name=value;other\r\n".to_vec(), part(), b"\r\n".to_vec(), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("chunk_extension_without_end", Ask::Range, PLAIN, |_| and(chunked(b"400"), Endless(b";name=value".repeat(100))), Outcome::BodyInvalid),
+    row("chunk_size_over_u64", Ask::Range, PLAIN, |_| chunked(b"10000000000000000\r\n"), Outcome::BodyInvalid),
+    row("chunk_size_huge", Ask::Range, PLAIN, |_| and(chunked(&[b"7fffffffffffffff\r\n".to_vec(), half()].concat()), Close), Outcome::Truncated),
+    row("chunk_size_negative", Ask::Range, PLAIN, |_| chunked(b"-400\r\n"), Outcome::BodyInvalid),
+    row("chunk_size_absent", Ask::Range, PLAIN, |_| chunked(b"\r\n\r\n"), Outcome::BodyInvalid),
+    row("chunks_end_early", Ask::Range, PLAIN, |_| chunked(&[chunks(&half()), LAST_CHUNK.to_vec()].concat()), Outcome::Truncated),
+    row("gzip_unasked", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
+    row("gzip_unasked_in_a_second_line", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: identity", "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
+    row("identity_said_twice", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: identity,, Identity"], &part()), Outcome::Ok),
+    row("gzip_under_chunks", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "transfer-encoding: gzip, chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::BodyInvalid).answered(),
+    row("gzip_to_the_close", Ask::Range, PLAIN, |_| and(partial(&[RIGHT_RANGE, "transfer-encoding: gzip"], &part()), Close), Outcome::BodyInvalid).answered(),
+    row("chunks_not_the_last_coding", Ask::Range, PLAIN, |_| and(partial(&[RIGHT_RANGE, "transfer-encoding: chunked, identity"], &part()), Close), Outcome::BodyInvalid).answered(),
+    row("chunked_twice", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "transfer-encoding: chunked", "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::BodyInvalid).answered(),
 
     // Another thing than the one asked for.
     row("range_ignored", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH], &asset()), Outcome::WrongRange),
@@ -268,12 +241,22 @@ pub(crate) const CASES: &[Case] = &[
     row("range_of_other_end", Ask::Range, PLAIN, |_| partial(&["content-range: bytes 1000-1999/65536", "content-length: 1000"], &bytes(1_000, 1_999)), Outcome::WrongRange),
     row("range_without_content_range", Ask::Range, PLAIN, |_| partial(&[LENGTH], &part()), Outcome::WrongRange),
     row("range_unreadable", Ask::Range, PLAIN, |_| partial(&["content-range: bytes=1000-2023", LENGTH], &part()), Outcome::WrongRange),
+    row("range_with_a_sign", Ask::Range, PLAIN, |_| partial(&["content-range: bytes +1000-2023/65536", LENGTH], &part()), Outcome::WrongRange),
+    row("range_unit_in_capitals", Ask::Range, PLAIN, |_| partial(&["content-range: Bytes 1000-2023/65536", LENGTH], &part()), Outcome::Ok),
+    row("range_and_another", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-range: bytes 0-1023/65536", LENGTH], &part()), Outcome::WrongRange),
     row("range_of_other_total", Ask::Range, PLAIN, |_| partial(&["content-range: bytes 1000-2023/70000", LENGTH], &part()), Outcome::WrongSize),
     row("full_of_other_size", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 65535"], &bytes(0, SIZE - 2)), Outcome::WrongSize),
     row("full_of_huge_size", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "content-length: 9223372036854775807"], &part()), Close), Outcome::WrongSize),
     row("head_of_other_size", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 65535", "x-cache: hit"], b""), Outcome::WrongSize),
+    row("head_of_two_lengths", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH, "content-length: 7"], b""), Outcome::HeadersInvalid).answered(),
+    row("head_of_negative_length", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: -1"], b""), Outcome::HeadersInvalid).answered(),
+    row("head_of_signed_length", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: +65536"], b""), Outcome::HeadersInvalid).answered(),
+    row("head_of_length_over_u64", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 18446744073709551616"], b""), Outcome::HeadersInvalid).answered(),
+    row("html_after_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-type: text/html", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("html_with_200", Ask::Full, PLAIN, |_| error("200 OK", "content-type: text/html", HTML), Outcome::WrongType),
     row("range_of_other_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: text/plain", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("several_ranges", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: multipart/byteranges; boundary=x", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("full_but_empty", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
 
     // Refusals, with the bodies of Argus where it has one.
     row("object_not_found", Ask::Range, PLAIN, |_| error("404 Not Found", JSON, r#"{"message":"Data object does not exist"}"#), Outcome::ObjectNotFound),
@@ -295,6 +278,9 @@ pub(crate) const CASES: &[Case] = &[
     row("no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[], b""), Outcome::WrongStatus),
     row("not_modified", Ask::Range, PLAIN, |_| answer("304 Not Modified", &["etag: W/\"1\""], b""), Outcome::WrongStatus),
     row("switching_protocols", Ask::Range, PLAIN, |_| answer("101 Switching Protocols", &["upgrade: websocket", "connection: upgrade"], b""), Outcome::WrongStatus),
+    row("body_after_no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[LENGTH], &part()), Outcome::WrongStatus),
+    row("body_after_not_modified", Ask::Range, PLAIN, |_| answer("304 Not Modified", &[LENGTH], &part()), Outcome::WrongStatus),
+    row("status_600", Ask::Range, PLAIN, |_| answer("600 Odd", &[LENGTH], &part()), Outcome::WrongStatus),
 
     // TLS.
     row("tls_expired", Ask::Range, Https(Flaw::Expired), |_| sound(), Outcome::TlsExpired),
@@ -306,24 +292,70 @@ pub(crate) const CASES: &[Case] = &[
     row("tls_closed", Ask::Range, PlainBehindHttps, |_| vec![Anything, Close], Outcome::TlsFailed),
     row("tls_reset", Ask::Range, PlainBehindHttps, |_| vec![Anything, Reset], Outcome::TlsFailed),
     row("http_behind_https", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(head("400 Bad Request", &["content-length: 0"])), Close], Outcome::TlsFailed),
-    row("tls_reset_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset),
+    row("tls_alert", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(vec![21, 3, 3, 0, 2, 2, 40]), Hold], Outcome::TlsFailed),
+    row("tls_noise", Ask::Range, PlainBehindHttps, |_| vec![Anything, Endless(vec![0xa5; 4 << 10])], Outcome::TlsFailed),
+    row("tls_hundred_certificates", Ask::Range, Https(Flaw::Beside(99)), |_| sound(), Outcome::Ok),
+    row("tls_chain_of_100", Ask::Range, Https(Flaw::Chain(100)), |_| sound(), Outcome::TlsUntrusted),
+    row("tls_certificates_over_64_kib", Ask::Range, Https(Flaw::Beside(400)), |_| sound(), Outcome::TlsFailed),
+    row("alpn_of_http2_alone", Ask::Range, Http2, |_| vec![], Outcome::TlsFailed).over(HttpChoice::Http1),
+    row("alpn_of_http1_alone", Ask::Range, Https(Flaw::None), |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
+    row("alpn_of_nobody_for_http2", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
+    row("alpn_of_nobody", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::Ok),
+    row("http2_behind_alpn_of_http1", Ask::Range, Https(Flaw::None), |_| vec![Request, Send(SETTINGS.to_vec()), Hold], Outcome::HeadersInvalid),
+    row("http1_behind_alpn_of_http2", Ask::Range, Http2, |_| vec![Http2Request, Send([right(), part()].concat()), Hold], Outcome::HeadersInvalid),
+    row("tls_cut_at_the_close", Ask::Full, Https(Flaw::None), |_| and(answer("200 OK", &[IMAGE, "connection: close"], &bytes(0, SIZE / 2 - 1)), Close), Outcome::Truncated),
+    row("tls_reset_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset).failing(Phase::Receive),
     row("tls_cut_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Close], Outcome::Truncated),
 
+    row("tls_corrupt_record_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Raw(corrupt_record())], Outcome::Reset).failing(Phase::Receive),
+
     // HTTP/2.
-    row("http2_goaway", Ask::Range, Http2, |_| vec![Send([&SETTINGS[..], &GOAWAY].concat()), Hold], Outcome::Reset),
-    row("http2_rst_stream", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(RST_STREAM.to_vec()), Hold], Outcome::Reset),
+    row("http2_goaway", Ask::Range, Http2, |_| http2(&[http2_goaway(0, NO_ERROR)]), Outcome::Reset),
+    row("http2_rst_stream", Ask::Range, Http2, |_| http2(&[http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset),
     row("http2_pings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(PING.repeat(100))], Outcome::HeadersTimeout),
     row("http2_sound", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
     row("http2_short_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), true)]), Outcome::Truncated),
     row("http2_closed_mid_body", Ask::Range, Http2, |_| {
         vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]
     }, Outcome::Truncated),
-    row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), RST_STREAM.to_vec()]), Outcome::Reset),
+    row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
     row("http2_more_than_asked", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), part()].concat(), true)]), Outcome::BodyInvalid),
     row("http2_rst_of_the_second", Ask::Twice, Http2, |_| {
-        let rst = [&[0, 0, 4, 3, 0, 0, 0, 0, 3][..], &[0, 0, 0, 2]].concat();
         let answer = [http2_head(1), http2_data(1, &part(), true)].concat();
-        vec![Send(SETTINGS.to_vec()), Http2Request, Send(answer), Pause(Duration::from_millis(300)), Send(rst), Hold]
+        vec![Send(SETTINGS.to_vec()), Http2Request, Send(answer), Pause(Duration::from_millis(300)), Send(http2_rst(3, INTERNAL_ERROR)), Hold]
     }, Outcome::Reset),
+    row("http2_ended_by_rst", Ask::Range, Http2, |_| http2(&[http2_head_without_length(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_whole_ended_by_rst", Ask::Full, Http2, |_| http2(&[http2_block(1, &[STATUS_200.to_vec(), literal(CONTENT_TYPE, "image/webp")].concat()), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_rst_after_the_end", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true), http2_rst(1, NO_ERROR)]), Outcome::Ok),
+    row("http2_broken_protocol", Ask::Range, Http2, |_| http2(&[http2_data(1, &part(), false)]), Outcome::HeadersInvalid),
+    row("http2_broken_protocol_of_the_second", Ask::Twice, Http2, |_| vec![
+        Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part(), true)].concat()),
+        Http2Head, Send(http2_data(3, &part(), false)),
+    ], Outcome::HeadersInvalid),
+    row("http2_broken_protocol_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_data(0, &half(), false)]), Outcome::BodyInvalid),
+    // Our library calls a head over the limit what it calls a malformed one, unless its frames do not end.
+    row("http2_head_over_64_kib", Ask::Range, Http2, |_| http2(&http2_large_head(1, 5)), Outcome::HeadersInvalid),
+    row("http2_endless_head", Ask::Range, Http2, |_| vec![
+        Send(SETTINGS.to_vec()), Http2Request, Send(http2_frame(HEADERS, 0, 1, &STATUS_206)), Endless(http2_frame(CONTINUATION, 0, 1, &literal(CONTENT_TYPE, &"y".repeat(120)))),
+    ], Outcome::HeadersTooLarge),
+    row("http2_trailers", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), false), http2_frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(CONTENT_TYPE, "x"))]), Outcome::Ok),
+    row("http2_goaway_before_the_rest", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(1, NO_ERROR), http2_data(1, &part()[512..], true)]), Outcome::Ok),
+    row("http2_goaway_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(0, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_refused", Ask::Range, Http2, |_| http2(&[http2_rst(1, REFUSED_STREAM)]), Outcome::Reset),
+    row("http2_told_to_calm_down", Ask::Range, Http2, |_| http2(&[http2_goaway(0, ENHANCE_YOUR_CALM)]), Outcome::Reset),
+    row("http2_many_settings", Ask::Range, Http2, |_| http2(&[http2_settings(&[(0xff, 1); 2_700]), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_large_settings", Ask::Range, Http2, |_| http2(&[
+        http2_settings(&[(1, u32::MAX), (3, u32::MAX), (4, i32::MAX.unsigned_abs()), (5, (1 << 24) - 1), (6, u32::MAX)]), http2_head(1), http2_data(1, &part(), true),
+    ]), Outcome::Ok),
+    row("http2_settings_over_the_window", Ask::Range, Http2, |_| http2(&[http2_settings(&[(4, u32::MAX)]), http2_head(1)]), Outcome::HeadersInvalid),
+    row("http2_settings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(SETTINGS.repeat(100))], Outcome::HeadersTimeout),
+    row("http2_frame_over_16_kib", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[0; 17 << 10], true)]), Outcome::BodyInvalid),
+    row("http2_interim_responses_first", Ask::Range, Http2, |_| http2(&[http2_block(1, &status_103()), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_interim_responses_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(http2_block(1, &status_103()).repeat(100))], Outcome::HeadersTimeout),
+    row("http2_empty_frames_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(http2_head(1)), Endless(http2_data(1, b"", false).repeat(100))], Outcome::BodyInvalid),
+    row("http2_pushed", Ask::Range, Http2, |_| http2(&[http2_frame(5, END_HEADERS, 1, &[0, 0, 0, 2, 0x82]), http2_head(1)]), Outcome::HeadersInvalid),
+    row("http2_without_status", Ask::Range, Http2, |_| http2(&[http2_block(1, &literal(CONTENT_LENGTH, "1024"))]), Outcome::HeadersInvalid),
+    row("http2_negative_content_length", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(CONTENT_LENGTH, "-1")].concat())]), Outcome::HeadersInvalid),
+    row("http2_with_chunks", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(TRANSFER_ENCODING, "chunked")].concat())]), Outcome::HeadersInvalid),
     row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];

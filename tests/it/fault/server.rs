@@ -13,6 +13,7 @@ use std::{
 
 use rustls::{ServerConnection, StreamOwned};
 use socket2::SockRef;
+use tokio::sync::mpsc;
 
 use super::certificate::{self, Flaw};
 
@@ -40,6 +41,8 @@ pub(crate) enum Port {
     Http,
     /// TLS with `http/1.1` by ALPN, `https`.
     Https(Flaw),
+    /// TLS that chooses no protocol, `https`.
+    HttpsWithoutAlpn,
     /// TLS with `h2` by ALPN, `https`.
     Http2,
     /// Plain TCP where the URL says `https`: the script has the socket itself.
@@ -55,8 +58,12 @@ pub(crate) enum Step {
     Anything,
     /// Reads HTTP/2's preface, and frames up to the end of the first HEADERS frame (RFC 9113 §3.4, §6.2).
     Http2Request,
+    /// The same without the preface: a further request on the connection.
+    Http2Head,
     /// Sends these bytes.
     Send(Vec<u8>),
+    /// Sends these bytes below TLS.
+    Raw(Vec<u8>),
     /// Sends these bytes one at a time, so far apart.
     Drip(Vec<u8>, Duration),
     /// Sends these bytes over and over until the client leaves.
@@ -77,6 +84,7 @@ pub(crate) struct FaultServer {
     scheme: &'static str,
     heads: Arc<Mutex<Vec<String>>>,
     accepted: Arc<AtomicUsize>,
+    left: mpsc::UnboundedReceiver<bool>,
     stop: Arc<AtomicBool>,
 }
 
@@ -86,19 +94,22 @@ impl FaultServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let tls = match behaviour.port {
-            Port::Https(flaw) => Some(certificate::server(flaw, b"http/1.1")),
-            Port::Http2 => Some(certificate::server(Flaw::None, b"h2")),
+            Port::Https(flaw) => Some(certificate::server(flaw, &[b"http/1.1"])),
+            Port::HttpsWithoutAlpn => Some(certificate::server(Flaw::None, &[])),
+            Port::Http2 => Some(certificate::server(Flaw::None, &[b"h2"])),
             Port::Refused | Port::Http | Port::PlainBehindHttps => None,
         };
         let scheme = if matches!(behaviour.port, Port::Refused | Port::Http) { "http" } else { "https" };
         let heads = Arc::new(Mutex::new(vec![]));
         let stop = Arc::new(AtomicBool::new(false));
         let accepted = Arc::new(AtomicUsize::new(0));
+        let (report, left) = mpsc::unbounded_channel();
         let server = Self {
             address,
             scheme,
             heads: Arc::clone(&heads),
             accepted: Arc::clone(&accepted),
+            left,
             stop: Arc::clone(&stop),
         };
         if behaviour.port == Port::Refused {
@@ -113,8 +124,14 @@ impl FaultServer {
                 let script = (behaviour.script)(index);
                 let heads = Arc::clone(&heads);
                 let tls = tls.clone().map(|config| ServerConnection::new(config).unwrap());
-                // An error means that the client left in mid-script, which is its right.
-                thread::spawn(move || Connection::new(socket, tls, heads)?.play(script));
+                let report = report.clone();
+                thread::spawn(move || {
+                    let mut connection = Connection::new(socket, tls, heads).unwrap();
+                    // An error means that the client left in mid-script, which is its right.
+                    let _ = connection.play(script);
+                    // Nobody may be there to hear it.
+                    let _ = report.send(connection.is_left());
+                });
             }
         });
         server
@@ -132,6 +149,16 @@ impl FaultServer {
     /// How many connections were accepted.
     pub(crate) fn connections(&self) -> usize {
         self.accepted.load(Ordering::Acquire)
+    }
+
+    /// Did the client end each connection, within [`HOLD`] after its script?
+    pub(crate) async fn is_left(&mut self) -> bool {
+        for _ in 0..self.connections() {
+            if self.left.recv().await != Some(true) {
+                return false;
+            }
+        }
+        true
     }
 
     /// The request heads that came, in order, verbatim (HTTP/1 only).
@@ -155,6 +182,8 @@ struct Connection {
     stream: Box<dyn Stream>,
     socket: TcpStream,
     heads: Arc<Mutex<Vec<String>>>,
+    /// Ended by RST, on drop.
+    reset: bool,
 }
 
 impl Connection {
@@ -167,7 +196,7 @@ impl Connection {
             Some(tls) => Box::new(StreamOwned::new(tls, own)),
             None => Box::new(own),
         };
-        Ok(Self { stream, socket, heads })
+        Ok(Self { stream, socket, heads, reset: false })
     }
 
     fn play(&mut self, script: Vec<Step>) -> io::Result<()> {
@@ -175,8 +204,13 @@ impl Connection {
             match step {
                 Step::Request => self.request()?,
                 Step::Anything => drop(self.stream.read(&mut vec![0; MAX_HEAD])?),
-                Step::Http2Request => self.http2_request()?,
+                Step::Http2Request => {
+                    self.stream.read_exact(&mut [0; 24])?;
+                    self.http2_head()?;
+                }
+                Step::Http2Head => self.http2_head()?,
                 Step::Send(bytes) => self.send(&bytes)?,
+                Step::Raw(bytes) => self.socket.write_all(&bytes)?,
                 Step::Drip(bytes, every) => {
                     for byte in bytes {
                         self.send(&[byte])?;
@@ -190,14 +224,28 @@ impl Connection {
                 }
                 Step::Pause(time) => thread::sleep(time),
                 Step::Hold => self.hold()?,
-                Step::Close => return self.socket.shutdown(Shutdown::Both),
+                Step::Close => return self.socket.shutdown(Shutdown::Write),
                 Step::Reset => {
-                    // A socket that lingers for no time is closed with RST; both handles are dropped on return.
+                    // A socket that lingers for no time is closed with RST when both handles are dropped.
+                    self.reset = true;
                     return SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
                 }
             }
         }
         self.hold()
+    }
+
+    /// Reads the socket itself until the client has ended it.
+    fn is_left(&mut self) -> bool {
+        let mut rest = vec![0; MAX_HEAD];
+        while !self.reset {
+            match self.socket.read(&mut rest) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(error) => return !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+            }
+        }
+        true
     }
 
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -222,9 +270,8 @@ impl Connection {
         Ok(())
     }
 
-    fn http2_request(&mut self) -> io::Result<()> {
+    fn http2_head(&mut self) -> io::Result<()> {
         const HEADERS: u8 = 1;
-        self.stream.read_exact(&mut [0; 24])?;
         loop {
             let mut head = [0; 9];
             self.stream.read_exact(&mut head)?;

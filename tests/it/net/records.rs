@@ -22,7 +22,7 @@ use tokio::{
 };
 
 use super::{
-    link::{BOTH, Body, Script, connect_over, fetch, ms},
+    link::{BOTH, Body, FRAME_HEADER, Script, connect_over, fetch, ms},
     tls::{ROOM, handshake, serve},
 };
 
@@ -136,5 +136,34 @@ async fn a_record_counts_when_it_is_whole() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_read_brings_of_a_record_counts_at_once() {
+    // 200 Mbit/s on the wire: the first read ends in the middle of a record, which is 0.8 % of such a body.
+    const READ: u64 = 25_000;
+    for http in BOTH {
+        let (mut bytes, mut read) = (1 << 20, 0);
+        let mut goodput = None;
+        // The second time as many more bytes as it takes to fill the last read.
+        for _ in 0..2 {
+            bytes += if read == 0 { 0 } else { READ - read % READ - 100 };
+            let mut script = Script::new(http);
+            let length = usize::try_from(bytes).unwrap();
+            script.head(ms(0), length, 0);
+            script.last(ms(0), length);
+            let body;
+            (body, read) = fetched(http, script, 0, Some((ms(80), 25_000, ms(1))), bytes).await;
+            goodput = body.judge(bytes).rates.goodput;
+        }
+        assert!(READ - read % READ < 200, "{http:?}: {read}");
+        let wire = READ as f64 * 8_000.0;
+        let framed = if http == HttpVersion::Http2 { FRAME + FRAME_HEADER as f64 } else { FRAME };
+        let truth = wire * FRAME / framed * FRAME / (FRAME + RECORD as f64);
+        let error = goodput.unwrap().0 as f64 / truth - 1.0;
+        assert!(error.abs() < 0.0005, "{http:?}: {goodput:?} for {truth}, {error:+.4}");
+    }
+}
+
+/// The longest content of a record, and of a frame as we allow them.
+const FRAME: f64 = 16_384.0;
 /// What TLS 1.3 adds to the content of a record: header, content type, authentication tag (RFC 8446 §5.2).
 const RECORD: usize = 5 + 1 + 16;

@@ -32,7 +32,7 @@ pub(super) const ROOM: usize = 4 << 20;
 /// Plays a script to whoever connects, after so many session tickets, and stays.
 pub(super) async fn serve(far: DuplexStream, script: Script, tickets: usize) {
     let began = Instant::now();
-    let mut config = (*certificate::server(Flaw::None, b"any")).clone();
+    let mut config = (*certificate::server(Flaw::None, &[b"any"])).clone();
     config.send_tls13_tickets = tickets;
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let mut stream = acceptor.accept(far).await.unwrap();

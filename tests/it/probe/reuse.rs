@@ -149,7 +149,7 @@ impl StoresServerSessions for Offers {
 async fn a_cold_transfer_never_resumes_a_session() {
     let cache = ServerSessionMemoryCache::new(16);
     let offers = Arc::new(Offers { cache, stored: AtomicUsize::new(0), offered: AtomicUsize::new(0) });
-    let mut config = (*certificate::server(Flaw::None, b"http/1.1")).clone();
+    let mut config = (*certificate::server(Flaw::None, &[b"http/1.1"])).clone();
     config.session_storage = offers.clone();
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
