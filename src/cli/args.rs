@@ -174,6 +174,9 @@ pub(super) struct Probe {
     /// Give the body up after this time
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = parse_duration)]
     pub(super) deadline: Duration,
+    /// Show what figures and flags rest on, each beside its limit
+    #[arg(short, long, conflicts_with = "json")]
+    pub(super) verbose: bool,
     /// Print one line of JSON a transfer
     #[arg(long)]
     pub(super) json: bool,

@@ -86,7 +86,7 @@ fn show(args: &Probe, sample: &Sample) -> String {
         json::encode(&transfer(sample), &mut text);
     } else {
         let Look { width, colour } = screen::look();
-        text = waterfall::draw(&args.url, sample, waterfall::Canvas { width, colour });
+        text = waterfall::draw(&args.url, sample, waterfall::Canvas { width, colour }, args.verbose);
     }
     text
 }

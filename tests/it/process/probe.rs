@@ -161,3 +161,20 @@ fn a_hostile_message_is_only_text() {
     assert!(ended.stdout.contains("]0;owned") && ended.stdout.contains("gone"), "{ended:?}");
     assert!(!ended.stdout.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{ended:?}");
 }
+
+#[test]
+fn the_evidence_is_shown_when_asked_for() {
+    let world = World::new(vec![NodePlan { tls: true, ..sound("a") }]);
+    let (url, ca) = (url(&world, 0, VIDEO_ID), world.path("ca.pem"));
+    let args = ["probe", &url, "--range", "0-1048575", "--ca-file", ca.to_str().unwrap()];
+    let brief = bandprobe(&args);
+    assert!(brief.code == Some(0) && !brief.stdout.contains("evidence"), "{brief:?}");
+    let full = bandprobe(&[&args[..], &["-v"]].concat());
+    assert_eq!((full.code, full.stderr.as_str()), (Some(0), ""));
+    let evidence = full.stdout.split_once("evidence\n").unwrap().1;
+    for name in ["path rtt", "receive window", "receive lag p90", "cpu share", "run-queue delay", "stall", "ramp"] {
+        assert!(evidence.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {evidence}");
+    }
+    assert!(evidence.contains("certificate") && evidence.contains("expires on "), "{evidence}");
+    assert_eq!(bandprobe(&[&args[..], &["-v", "--json"]].concat()).code, Some(2));
+}
