@@ -44,6 +44,7 @@ pub(super) enum Command {
     /// Probe one URL and draw where the time went
     #[command(
         after_help = "Examples:\n  bandprobe probe https://node.example.net/video.mp4 --range 0-6291455 --warm 2\n  \
+        bandprobe probe https://node.example.net/image.webp --repeat 20   # lines, and percentiles\n  \
         bandprobe probe http://127.0.0.1:8080/img.webp --expect image --json"
     )]
     Probe(Probe),

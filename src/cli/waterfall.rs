@@ -145,7 +145,7 @@ const WIDEST: u16 = 160;
 const UNKNOWN: u16 = 80;
 
 #[cfg(test)]
-mod hand_made;
+pub(super) mod hand_made;
 
 #[cfg(test)]
 mod tests {
