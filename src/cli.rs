@@ -19,6 +19,7 @@ mod once;
 mod probe;
 mod progress;
 mod registries;
+mod repeated;
 mod report;
 mod run;
 mod screen;

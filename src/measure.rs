@@ -17,3 +17,5 @@ pub mod timeline;
 
 mod gaps;
 mod ramp;
+
+pub use self::ramp::NEAR_PERCENT;

@@ -44,6 +44,7 @@ pub(super) enum Command {
     /// Probe one URL and draw where the time went
     #[command(
         after_help = "Examples:\n  bandprobe probe https://node.example.net/video.mp4 --range 0-6291455 --warm 2\n  \
+        bandprobe probe https://node.example.net/image.webp --repeat 20   # lines, and percentiles\n  \
         bandprobe probe http://127.0.0.1:8080/img.webp --expect image --json"
     )]
     Probe(Probe),
@@ -174,6 +175,9 @@ pub(super) struct Probe {
     /// Give the body up after this time
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = parse_duration)]
     pub(super) deadline: Duration,
+    /// Show what figures and flags rest on, each beside its limit
+    #[arg(short, long, conflicts_with = "json")]
+    pub(super) verbose: bool,
     /// Print one line of JSON a transfer
     #[arg(long)]
     pub(super) json: bool,

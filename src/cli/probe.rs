@@ -17,11 +17,18 @@ use crate::{
     net::dial::Dialer,
     probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, suspicion::Suspicion, wanted::Wanted},
     record::{json, transfer::transfer},
-    report::table::Look,
     worker::measuring::Measuring,
 };
 
-use super::{Exit, args::Probe, complain, input, print, print_data, screen, signals::Signals, waterfall};
+use super::{
+    Exit,
+    args::Probe,
+    complain, input, print, print_data,
+    repeated::{MOST_PICTURES, Repeated},
+    screen,
+    signals::Signals,
+    waterfall,
+};
 
 pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     if matches!(args.http, super::args::Http::Http2) && args.url.scheme() == "http" {
@@ -62,33 +69,58 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let errands = Errands::of(args);
     let (results, mut arriving) = tokio::sync::mpsc::unbounded_channel();
     let mut transfers = measuring.begin(async move { errands.run(&prober, results).await });
+    let mut shown = Shown::new(args);
     let mut exit = Exit::Done;
     loop {
         let sample = tokio::select! {
-            () = signals.next() => return Ok(Exit::Failed),
+            () = signals.next() => {
+                shown.end()?;
+                return Ok(Exit::Failed);
+            }
             sample = arriving.recv() => sample,
         };
         let Some(sample) = sample else {
             transfers.join_next().await.transpose().context("a bug of ours, please report it")?;
+            shown.end()?;
             return Ok(exit);
         };
         if !sample.outcome.is_ok() {
             exit = Exit::ProbeFailed;
         }
-        let text = show(args, &sample);
-        if args.json { print_data(text.as_bytes()) } else { print(&text) }?;
+        shown.show(&sample)?;
     }
 }
 
-fn show(args: &Probe, sample: &Sample) -> String {
-    let mut text = String::new();
-    if args.json {
-        json::encode(&transfer(sample), &mut text);
-    } else {
-        let Look { width, colour } = screen::look();
-        text = waterfall::draw(&args.url, sample, waterfall::Canvas { width, colour });
+/// How transfers are told: as data, as pictures, or many of them as lines that end with what they have in common.
+struct Shown<'a> {
+    args: &'a Probe,
+    many: Option<Repeated>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(args: &'a Probe) -> Self {
+        let planned = u64::from(args.repeat) * (u64::from(args.warm) + 1);
+        Self { args, many: (!args.json && planned > MOST_PICTURES).then(Repeated::default) }
     }
-    text
+
+    fn show(&mut self, sample: &Sample) -> anyhow::Result<()> {
+        if self.args.json {
+            let mut text = String::new();
+            json::encode(&transfer(sample), &mut text);
+            return print_data(text.as_bytes());
+        }
+        let look = screen::look();
+        let line = self.many.as_mut().map(|many| many.add(sample, look));
+        let canvas = waterfall::Canvas { width: look.width, colour: look.colour };
+        match line.filter(|_| !self.args.verbose) {
+            Some(line) => print(&line),
+            None => print(&waterfall::draw(&self.args.url, sample, canvas, self.args.verbose)),
+        }
+    }
+
+    fn end(&self) -> anyhow::Result<()> {
+        self.many.as_ref().map_or(Ok(()), |many| print(&many.summary(screen::look())))
+    }
 }
 
 /// The transfers that the arguments ask for: one cold, some warm.

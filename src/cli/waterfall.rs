@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod axis;
+mod evidence;
 mod marks;
 mod phases;
 mod plot;
@@ -50,8 +51,8 @@ impl Canvas {
     }
 }
 
-/// Draws a sample, good or failed.
-pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
+/// Draws a sample, good or failed; a `verbose` picture ends with what figures and flags rest on.
+pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas, verbose: bool) -> String {
     let mut text = title(url, canvas);
     let mut words = headline(sample, canvas);
     let last = words.len() - 1;
@@ -72,6 +73,10 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas) -> String {
     }
     figures(&mut text, sample, canvas);
     text += &remarks::remarks(sample, canvas);
+    if verbose {
+        text.push('\n');
+        text += &evidence::evidence(sample, canvas);
+    }
     text.push('\n');
     text
 }
@@ -140,7 +145,7 @@ const WIDEST: u16 = 160;
 const UNKNOWN: u16 = 80;
 
 #[cfg(test)]
-mod hand_made;
+pub(super) mod hand_made;
 
 #[cfg(test)]
 mod tests {
@@ -158,7 +163,7 @@ mod tests {
 
     fn drawn(sample: &Sample, width: Option<u16>) -> String {
         let url = "https://node.example.net/552149.mp4".parse().expect("a URL");
-        draw(&url, sample, Canvas { width, colour: false })
+        draw(&url, sample, Canvas { width, colour: false }, false)
     }
 
     #[test]
@@ -193,11 +198,12 @@ mod tests {
         sample.flags = Flag::ALL.iter().copied().collect();
         sample.tls.cert_expires = Some(0);
         let (width, bytes) = (Micros(10_000), vec![60_000; 183]);
-        sample.curve = Some(Curve { begin: Micros(70_000), span: Micros(1_830_000), width, bytes });
+        sample.curve = Some(Curve { begin: Micros(70_000), span: Micros(1_830_000), width, reads: 183, bytes });
         for outcome in [Outcome::Ok, Outcome::Truncated] {
             (sample.outcome, sample.failed_phase) = (outcome, (!outcome.is_ok()).then_some(Phase::Receive));
             for width in 1..=200 {
-                let drawn = drawn(&sample, Some(width));
+                let canvas = Canvas { width: Some(width), colour: false };
+                let drawn = draw(&"https://node.example.net/".parse().expect("a URL"), &sample, canvas, true);
                 let widest = drawn.lines().map(columns).max().unwrap_or(0);
                 assert!(widest <= usize::from(width), "{width}: {widest}\n{drawn}");
             }

@@ -97,10 +97,13 @@ fn width_of(timeline: &Timeline, window: Micros) -> Micros {
     window.max(timeline.width())
 }
 
-/// Is a rate at least 0.9 of the reference?
+/// Is a rate at least [`NEAR_PERCENT`] of the reference?
 fn is_near(rate: BitRate, reference: BitRate) -> bool {
-    u128::from(rate.0) * 10 >= u128::from(reference.0) * 9
+    u128::from(rate.0) * 100 >= u128::from(reference.0) * u128::from(NEAR_PERCENT)
 }
+
+/// A rate is settled from this share of the reference on, in percent.
+pub const NEAR_PERCENT: u64 = 90;
 
 const SHORT: Micros = Micros(50_000);
 pub(super) const LONG: Micros = Micros(250_000);

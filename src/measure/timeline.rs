@@ -183,10 +183,11 @@ impl Timeline {
     #[must_use]
     pub fn into_curve(self) -> Option<Curve> {
         let (begin, span) = (self.first()?.at, self.span());
+        let (width, reads) = (self.width, self.points);
         let used = if span == Micros::ZERO { 0 } else { self.index(span) + 1 };
         let mut bytes = self.bins.into_vec();
         bytes.truncate(used);
-        Some(Curve { begin, span, width: self.width, bytes })
+        Some(Curve { begin, span, width, reads, bytes })
     }
 
     fn start(&mut self, point: Point, silence: Micros) {
@@ -223,8 +224,11 @@ impl Timeline {
 /// A pause longer than this is a stall.
 #[must_use]
 pub fn stall_threshold(rtt: Option<Micros>) -> Micros {
-    rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(4)).max(FLOOR))
+    rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(STALL_ROUND_TRIPS)).max(FLOOR))
 }
+
+/// So many round trips without a byte are no stall yet.
+pub const STALL_ROUND_TRIPS: u64 = 4;
 
 /// `bytes × part / whole`, rounded down, without overflow.
 fn share(bytes: u64, part: Micros, whole: Micros) -> u64 {
@@ -290,7 +294,8 @@ mod tests {
     fn a_curve_ends_with_the_body() {
         let curve = timeline([(5, 100), (15, 300), (26, 400)]).into_curve().unwrap();
         let micros = |ms: u64| Micros(ms * 1_000);
-        let expected = Curve { begin: micros(5), span: micros(21), width: FIRST_WIDTH, bytes: vec![200, 0, 100] };
+        let (begin, span) = (micros(5), micros(21));
+        let expected = Curve { begin, span, width: FIRST_WIDTH, reads: 3, bytes: vec![200, 0, 100] };
         assert_eq!(curve, expected);
         assert_eq!(timeline([(5, 100)]).into_curve().unwrap().bytes.len(), 0, "one read has no time");
         assert_eq!(timeline([]).into_curve(), None);

@@ -12,6 +12,8 @@ pub struct Curve {
     pub span: Micros,
     /// How wide a bin is.
     pub width: Micros,
+    /// How many socket reads brought body bytes, by distinct stamps.
+    pub reads: u64,
     /// Bin k holds the bytes of the reads in (k·width, (k + 1)·width] after `begin`; the last one ends at `span`.
     pub bytes: Vec<u64>,
 }
@@ -68,7 +70,7 @@ mod tests {
     use super::*;
 
     fn curve(bytes: &[u64], span: u64) -> Curve {
-        Curve { begin: Micros(5), span: Micros(span), width: Micros(10_000), bytes: bytes.to_vec() }
+        Curve { begin: Micros(5), span: Micros(span), width: Micros(10_000), reads: 9, bytes: bytes.to_vec() }
     }
 
     #[test]

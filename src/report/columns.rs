@@ -34,6 +34,12 @@ impl Entry {
     pub fn new(text: impl ToString, ink: Option<Ink>) -> Self {
         Self { text: text.to_string(), ink }
     }
+
+    /// The text alone.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Column {

@@ -35,6 +35,7 @@ fn node(row: &Row) -> Value {
         "invalid": row.invalid,
         "invalid_for": counts(row.invalid_for.iter().map(|(flag, count)| (flag.label(), *count))),
         "stalled": row.stalled,
+        "lower_bounds": counts(row.lower_bounds.iter().map(|(flag, count)| (flag.label(), *count))),
         "failed": counts(row.failed.iter().map(|(outcome, count)| (outcome.label(), *count))),
         "not_charged": counts(row.not_charged.iter().copied()),
     });

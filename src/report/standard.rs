@@ -63,6 +63,8 @@ pub struct Row {
     pub invalid_for: Vec<(Flag, u64)>,
     /// Good downloads that stalled and went on: their rates count, and a viewer would have seen it.
     pub stalled: u64,
+    /// Of the rates that count, those that are lower bounds: the flag and how often.
+    pub lower_bounds: Vec<(Flag, u64)>,
     /// How what failed did.
     pub failed: Vec<(Outcome, u64)>,
     /// What is not charged to the node.
@@ -143,6 +145,7 @@ struct Group {
     invalid: u64,
     invalid_for: BTreeMap<Flag, u64>,
     stalled: u64,
+    lower_bounds: BTreeMap<Flag, u64>,
     failed: BTreeMap<Outcome, u64>,
     not_charged: BTreeMap<&'static str, u64>,
 }
@@ -193,6 +196,9 @@ impl Group {
         let video_start = point.kind == Some(AssetKind::Video) && point.part == Some(PartName::Start) && held;
         if let Some(goodput) = point.goodput.filter(|_| video_start) {
             self.goodput.add_rate(goodput);
+            for flag in [Flag::ReceiverLimited, Flag::UplinkLimited].into_iter().filter(|f| point.flags.contains(*f)) {
+                *self.lower_bounds.entry(flag).or_default() += 1;
+            }
         }
     }
 
@@ -210,6 +216,7 @@ impl Group {
             invalid: self.invalid,
             invalid_for: self.invalid_for.iter().map(|(flag, count)| (*flag, *count)).collect(),
             stalled: self.stalled,
+            lower_bounds: self.lower_bounds.iter().map(|(flag, count)| (*flag, *count)).collect(),
             failed: self.failed.iter().map(|(outcome, count)| (*outcome, *count)).collect(),
             not_charged: self.not_charged.iter().map(|(label, count)| (*label, *count)).collect(),
         }

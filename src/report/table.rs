@@ -8,7 +8,7 @@ use super::{
     standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
     wrap::{flow, wrap},
 };
-use crate::model::flag::Flags;
+use crate::model::flag::{Flag, Flags};
 
 /// How the text may look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,13 +132,16 @@ fn notes(text: &mut String, row: &Row, look: Look) {
         "stalled and went on",
         (row.stalled > 0).then(|| format!("{} of {} good", row.stalled, row.ok)).into_iter().collect(),
     );
-    note("rates left out", row.invalid_for.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect());
+    let counts =
+        |flags: &[(Flag, u64)]| flags.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect();
+    note("rates left out", counts(&row.invalid_for));
+    note("rates that are lower bounds", counts(&row.lower_bounds));
     note("not charged to the node", row.not_charged.iter().map(|(why, count)| format!("{count} {why}")).collect());
 }
 
-/// Why rates were left out and what to do about it: once, however many nodes have it.
+/// Why rates were left out or are lower bounds, and what to do about it: once, however many nodes have it.
 fn remedies(text: &mut String, rows: &[Row], look: Look) {
-    let seen = rows.iter().flat_map(|row| &row.invalid_for).map(|(flag, _)| *flag);
+    let seen = rows.iter().flat_map(|row| row.invalid_for.iter().chain(&row.lower_bounds)).map(|(flag, _)| *flag);
     for flag in seen.collect::<Flags>().iter() {
         let words = format!("{}: {}\n  → {}", flag.label(), flag.meaning(), flag.remedy());
         line(text, format_args!("{}", wrap(&words, look.width)));

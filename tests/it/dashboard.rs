@@ -13,5 +13,6 @@ mod names;
 mod points;
 mod provisioning;
 mod queries;
+mod questions;
 mod rank;
 mod states;

@@ -124,7 +124,8 @@ fn examples_use_names_of_the_schema() {
     let keys = |measurement: &schema::Measurement| -> Vec<&'static str> {
         measurement.tags.iter().map(|tag| tag.0).chain(measurement.fields.iter().map(|field| field.name)).collect()
     };
-    let known: Vec<&str> = schema::ALL.iter().flat_map(|m| keys(m).into_iter().chain([m.name])).collect();
+    let flags = Flag::ALL.iter().map(|flag| flag.label());
+    let known: Vec<&str> = schema::ALL.iter().flat_map(|m| keys(m).into_iter().chain([m.name])).chain(flags).collect();
     let (mut queries, mut results) = (0, 0);
     for block in blocks() {
         match &*block.language {

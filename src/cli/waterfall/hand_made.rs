@@ -11,7 +11,7 @@ use crate::model::{
 };
 
 /// 6 MiB over TLS 1.3 and a new connection, at 27.5 Mbit/s, with all that can be measured.
-pub(super) fn sample() -> Sample {
+pub(in crate::cli) fn sample() -> Sample {
     Sample {
         at: "2026-11-22T10:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH),
         labels: Labels {
@@ -69,7 +69,7 @@ pub(super) fn sample() -> Sample {
 }
 
 /// Phases of so many milliseconds.
-pub(super) fn phases(millis: [Option<u64>; 6]) -> Phases {
+pub(in crate::cli) fn phases(millis: [Option<u64>; 6]) -> Phases {
     let (mut phases, mut at) = (Phases::default(), 0);
     for (phase, millis) in Phase::ALL.into_iter().zip(millis) {
         if let Some(millis) = millis {

@@ -212,7 +212,7 @@ mod tests {
     fn curve(rates: &[u64]) -> Curve {
         let bytes: Vec<u64> = rates.iter().map(|rate| rate * 1_000_000 / 80).collect();
         let width = Micros(100_000);
-        Curve { begin: Micros(7), span: Micros(width.0 * bytes.len() as u64), width, bytes }
+        Curve { begin: Micros(7), span: Micros(width.0 * bytes.len() as u64), width, reads: 9, bytes }
     }
 
     fn body(curve: &Curve) -> Body<'_> {

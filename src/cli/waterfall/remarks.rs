@@ -42,13 +42,13 @@ fn remedy(words: Option<&str>, canvas: Canvas) -> String {
 
 /// When a certificate ends.
 #[derive(Clone, Copy, Debug)]
-struct Expiry {
+pub(super) struct Expiry {
     at: Option<Timestamp>,
     seconds: i64,
 }
 
 impl Expiry {
-    fn of(sample: &Sample) -> Option<Self> {
+    pub(super) fn of(sample: &Sample) -> Option<Self> {
         let seconds = sample.tls.cert_expires?;
         let at = sample.at.checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
         Some(Self { at, seconds })

@@ -161,3 +161,50 @@ fn a_hostile_message_is_only_text() {
     assert!(ended.stdout.contains("]0;owned") && ended.stdout.contains("gone"), "{ended:?}");
     assert!(!ended.stdout.contains(|c: char| (c.is_control() && c != '\n') || c == '\u{202e}'), "{ended:?}");
 }
+
+#[test]
+fn the_evidence_is_shown_when_asked_for() {
+    let world = World::new(vec![NodePlan { tls: true, ..sound("a") }]);
+    let (url, ca) = (url(&world, 0, VIDEO_ID), world.path("ca.pem"));
+    let args = ["probe", &url, "--range", "0-1048575", "--ca-file", ca.to_str().unwrap()];
+    let brief = bandprobe(&args);
+    assert!(brief.code == Some(0) && !brief.stdout.contains("evidence"), "{brief:?}");
+    let full = bandprobe(&[&args[..], &["-v"]].concat());
+    assert_eq!((full.code, full.stderr.as_str()), (Some(0), ""));
+    let evidence = full.stdout.split_once("evidence\n").unwrap().1;
+    for name in ["path rtt", "receive window", "receive lag p90", "cpu share", "run-queue delay", "stall", "ramp"] {
+        assert!(evidence.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {evidence}");
+    }
+    assert!(evidence.contains("certificate") && evidence.contains("expires on "), "{evidence}");
+    assert_eq!(bandprobe(&[&args[..], &["-v", "--json"]].concat()).code, Some(2));
+}
+
+#[test]
+fn many_transfers_are_lines_and_a_summary() {
+    let world = World::new(vec![sound("a")]);
+    let url = url(&world, 0, IMAGE_ID);
+    let ended = bandprobe(&["probe", &url, "--repeat", "3", "--warm", "1"]);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let (lines, summary) = ended.stdout.split_once("\n\n").unwrap();
+    assert_eq!(lines.lines().count(), 6, "{lines}");
+    assert!(summary.starts_with("6 transfers, 6 ok (100 %)\n"), "{summary}");
+    assert!(summary.contains("\ncold, cache hit\n") && summary.contains("\nwarm, cache hit\n"), "{summary}");
+    let pictures = bandprobe(&["probe", &url, "--repeat", "3"]);
+    assert_eq!(pictures.stdout.matches(&url).count(), 3, "three are pictures still");
+    let data = bandprobe(&["probe", &url, "--repeat", "5", "--json"]);
+    assert_eq!(objects(&data.stdout).len(), 5);
+}
+
+#[test]
+fn an_interrupt_ends_many_transfers_with_their_summary() {
+    let world = World::new(vec![sound("a")]);
+    let mut child = super::Child::spawn(&mut command(&["probe", &url(&world, 0, IMAGE_ID), "--repeat", "100000"]));
+    for number in 1..=5 {
+        let line = child.line().unwrap();
+        assert!(line.trim_start().starts_with(&format!("{number}  ok  cold")), "{line}");
+    }
+    child.signal("INT");
+    let ended = child.end();
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stdout.contains(" ok (100 %)\n\ncold, cache hit\n"), "{ended:?}");
+}

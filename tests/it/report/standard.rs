@@ -151,3 +151,23 @@ fn a_stall_in_a_good_download_is_told_and_takes_no_validity_away() {
     let row = &standard.summary().rows[0];
     assert_eq!((row.stalled, row.goodput.count), (1, 2));
 }
+
+#[test]
+fn a_rate_that_is_a_lower_bound_counts_and_is_told() {
+    let (mut limited, mut busy) = (start("fra1", 1, 30_000_000), start("fra1", 2, 20_000_000));
+    limited.flags.raise(Flag::ReceiverLimited);
+    busy.flags.raise(Flag::UplinkLimited);
+    busy.flags.raise(Flag::CpuBound);
+    let all = points(&[limited, busy, start("fra1", 3, 50_000_000)]);
+    let text = summary(all.clone(), Look::default());
+    assert!(text.contains("\n  fra1: rates that are lower bounds: 1 receiver_limited\n"), "{text}");
+    assert!(text.contains("\nreceiver_limited: ") && text.contains("tcp_rmem"), "{text}");
+    let mut standard = Standard::default();
+    all.iter().for_each(|point| standard.add(point));
+    let row = &standard.summary().rows[0];
+    assert_eq!(
+        (&*row.lower_bounds, row.goodput.count),
+        (&[(Flag::ReceiverLimited, 1)][..], 2),
+        "what is left out is no bound"
+    );
+}

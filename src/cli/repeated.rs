@@ -1,0 +1,261 @@
+//! Many transfers of one URL: a line for each, and what they were like together.
+//!
+//! A new connection and a kept one, a hit and a miss are different things and are never one figure. Times are of what
+//! ended ok, rates of what is valid; what a deadline cut off has no total of its own.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{
+        flag::{Flag, Flags},
+        outcome::Outcome,
+        phase::Phase,
+        sample::{CacheState, Conn, Sample},
+        units::{BitRate, Bytes, Micros},
+    },
+    record::histogram::Counts,
+    report::{
+        columns::{Column, Entry, Layout, choose, draw},
+        ink::Ink,
+        table::Look,
+        wrap::{flow, wrap},
+    },
+};
+
+/// More transfers than this are lines and a summary, not pictures.
+pub(super) const MOST_PICTURES: u64 = 3;
+
+/// What was seen so far, in bounded memory: values are counted by bucket.
+#[derive(Debug, Default)]
+pub(super) struct Repeated {
+    count: u64,
+    ok: u64,
+    groups: BTreeMap<(Option<Conn>, CacheState), Group>,
+    failed: BTreeMap<Outcome, u64>,
+    flags: BTreeMap<Flag, u64>,
+}
+
+impl Repeated {
+    /// Takes a transfer, and tells it in a line with its number.
+    pub(super) fn add(&mut self, sample: &Sample, look: Look) -> String {
+        self.count += 1;
+        for flag in sample.flags.iter() {
+            *self.flags.entry(flag).or_default() += 1;
+        }
+        if sample.outcome.is_ok() {
+            self.ok += 1;
+            self.groups.entry((sample.labels.conn, sample.labels.cache)).or_default().add(sample);
+        } else {
+            *self.failed.entry(sample.outcome).or_default() += 1;
+        }
+        let pieces = line(self.count, sample, look);
+        flow(pieces.iter().map(String::as_str), "  ", ("", "    "), look.width) + "\n"
+    }
+
+    /// All of them together.
+    pub(super) fn summary(&self, look: Look) -> String {
+        let all = if self.ok == self.count { Ink::Good } else { Ink::Bad };
+        let share = share(self.ok, self.count);
+        let all = format!("{} transfers, {} ok ({})", self.count, self.ok, all.on(&share, look.colour));
+        let mut text = format!("\n{}\n", wrap(&all, look.width));
+        let tables: Vec<_> = self.groups.values().map(Group::rows).collect();
+        // One for all groups, so that they can be compared.
+        let layout = choose(&tables.concat(), &LAYOUTS, look);
+        for (&(conn, cache), rows) in self.groups.keys().zip(&tables) {
+            let conn = conn.map_or("", Conn::label);
+            let name = cache.is_hit().map_or_else(|| conn.to_owned(), |_| format!("{conn}, cache {}", cache.label()));
+            text += &format!("\n{}\n", Ink::Strong.on(&wrap(&name, look.width), look.colour));
+            text += layout.map_or_else(|| paragraphs(rows, look), |layout| draw(rows, layout, look)).trim_end();
+            text.push('\n');
+        }
+        let mut remarks = String::new();
+        for (outcome, count) in &self.failed {
+            let remedy = outcome.remedy().map(|remedy| format!("\n  → {remedy}")).unwrap_or_default();
+            let label = Ink::Bad.on(outcome.label(), look.colour);
+            remarks += &format!("{count} {label}: {}{remedy}\n", outcome.meaning());
+        }
+        for (flag, count) in &self.flags {
+            let ink = if flag.invalidates() { Ink::Bad } else { Ink::Doubtful };
+            let label = ink.on(flag.label(), look.colour);
+            remarks += &format!("{count} {label}: {}\n  → {}\n", flag.meaning(), flag.remedy());
+        }
+        if !remarks.is_empty() {
+            text.push('\n');
+        }
+        text + &wrap(&remarks, look.width)
+    }
+}
+
+/// The good transfers that may be compared with each other.
+#[derive(Debug, Default)]
+struct Group {
+    ttfb: Values,
+    phases: [Values; Phase::ALL.len()],
+    total: Values,
+    goodput: Values,
+}
+
+impl Group {
+    fn add(&mut self, sample: &Sample) {
+        self.ttfb.add_time(sample.phases.ttfb());
+        let cut_off = sample.flags.contains(Flag::Partial);
+        for (phase, values) in Phase::ALL.into_iter().zip(&mut self.phases) {
+            values.add_time(sample.phases.took(phase).filter(|_| phase != Phase::Receive || !cut_off));
+        }
+        self.total.add_time(Some(sample.phases.total()).filter(|_| !cut_off));
+        self.goodput.add_rate(sample.rates.goodput.filter(|_| sample.is_valid()));
+    }
+
+    fn rows(&self) -> Vec<Vec<Entry>> {
+        let time = |value| Micros(value).to_string();
+        let phases = Phase::ALL.into_iter().zip(&self.phases);
+        let mut rows: Vec<_> = phases.filter_map(|(phase, values)| values.row(phase.label(), time)).collect();
+        rows.extend(self.ttfb.row("ttfb", time));
+        rows.extend(self.total.row("total", time));
+        rows.extend(self.goodput.row("goodput", |value| BitRate(value).to_string()));
+        rows
+    }
+}
+
+/// Values of one kind: buckets, and the exact ends.
+#[derive(Debug, Default)]
+struct Values {
+    counts: Counts,
+    ends: Option<(u64, u64)>,
+}
+
+impl Values {
+    fn add_time(&mut self, time: Option<Micros>) {
+        if let Some(time) = time {
+            self.counts.add_time(time);
+            self.stretch(time.0);
+        }
+    }
+
+    fn add_rate(&mut self, rate: Option<BitRate>) {
+        if let Some(rate) = rate {
+            self.counts.add_rate(rate);
+            self.stretch(rate.0);
+        }
+    }
+
+    fn stretch(&mut self, value: u64) {
+        let (min, max) = self.ends.unwrap_or((value, value));
+        self.ends = Some((min.min(value), max.max(value)));
+    }
+
+    /// Name, n, min, p50, p90, max; nothing without values.
+    fn row(&self, name: &str, words: impl Fn(u64) -> String) -> Option<Vec<Entry>> {
+        let (min, max) = self.ends?;
+        let percentile = |percent| self.counts.percentile(percent).unwrap_or(min).clamp(min, max);
+        let figures = [min, percentile(50), percentile(90), max].map(words);
+        let cells = [name.to_owned(), self.counts.count().to_string()].into_iter().chain(figures);
+        Some(cells.map(|cell| Entry::new(cell, None)).collect())
+    }
+}
+
+fn line(number: u64, sample: &Sample, look: Look) -> Vec<String> {
+    let good = sample.outcome.is_ok();
+    let outcome = if good { Ink::Good } else { Ink::Bad };
+    let mut pieces = vec![format!("{number:>3}"), outcome.on(sample.outcome.label(), look.colour)];
+    pieces.extend(sample.labels.conn.map(|conn| conn.label().to_owned()));
+    pieces.extend(sample.labels.cache.is_hit().map(|_| sample.labels.cache.label().to_owned()));
+    pieces.extend(sample.phases.ttfb().map(|ttfb| format!("ttfb {ttfb}")));
+    pieces.push(format!("total {}", sample.phases.total()));
+    pieces.extend(sample.bytes.map(|bytes| Bytes(bytes).to_string()));
+    pieces.extend(sample.rates.goodput.map(|goodput| format!("goodput {goodput}")));
+    pieces.extend(sample.failed_phase.filter(|_| !good).map(|phase| format!("in {}", phase.label())));
+    if sample.flags != Flags::NONE {
+        pieces.push(Ink::Doubtful.on(&sample.flags.to_string(), look.colour));
+    }
+    pieces.extend(sample.error.clone().filter(|_| !good));
+    pieces
+}
+
+/// Where no table fits.
+fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
+    let words = |row: &Vec<Entry>| {
+        let named = row.iter().zip(["", "n ", "min ", "p50 ", "p90 ", "max "]);
+        let pieces: Vec<_> = named.map(|(entry, name)| format!("{name}{}", entry.text())).collect();
+        flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width) + "\n"
+    };
+    rows.iter().map(words).collect()
+}
+
+/// Never 100 % for what is a little less.
+fn share(part: u64, of: u64) -> String {
+    format!("{} %", (part * 100).checked_div(of).unwrap_or(0))
+}
+
+const LAYOUTS: [Layout; 2] = [
+    Layout { padding: 1, columns: &[NAME, COUNT, Column::figures("min", 2), P50, P90, Column::figures("max", 5)] },
+    Layout { padding: 0, columns: &[NAME, COUNT, P50, P90] },
+];
+const NAME: Column = Column::words("", 0);
+const COUNT: Column = Column::figures("n", 1);
+const P50: Column = Column::figures("p50", 3);
+const P90: Column = Column::figures("p90", 4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::waterfall::hand_made::{phases, sample},
+        report::wrap::columns,
+    };
+
+    fn seen() -> Repeated {
+        let mut repeated = Repeated::default();
+        for number in 1..=10 {
+            let mut sample = sample();
+            sample.phases = phases([Some(1), Some(20), Some(25), Some(0), Some(number), Some(100 * number)]);
+            sample.rates.goodput = Some(BitRate(number * 1_000_000));
+            match number {
+                2 => sample.flags.raise(Flag::CpuBound),
+                3 => sample.flags.raise(Flag::Partial),
+                4 => (sample.outcome, sample.failed_phase) = (Outcome::Reset, Some(Phase::Receive)),
+                5 => sample.labels.cache = CacheState::Miss,
+                6 => {
+                    sample.labels.conn = Some(Conn::Warm);
+                    sample.phases = phases([None, None, None, Some(0), Some(6), Some(600)]);
+                }
+                _ => {}
+            }
+            repeated.add(&sample, Look::default());
+        }
+        repeated
+    }
+
+    #[test]
+    fn what_differs_is_told_apart_and_what_is_doubtful_left_out() {
+        let summary = seen().summary(Look::default());
+        assert_eq!(summary, include_str!("../../tests/data/plot/repeated.txt"), "\n{summary}");
+    }
+
+    #[test]
+    fn each_is_a_line() {
+        let (mut repeated, mut sample) = (Repeated::default(), sample());
+        assert_eq!(
+            repeated.add(&sample, Look::default()),
+            "  1  ok  cold  hit  ttfb 70.0 ms  total 1.90 s  6.29 MB  goodput 27.5 Mbit/s\n"
+        );
+        (sample.outcome, sample.failed_phase) = (Outcome::ConnectTimeout, Some(Phase::Connect));
+        sample.phases = phases([Some(1), Some(5_000), None, None, None, None]);
+        (sample.rates.goodput, sample.bytes, sample.error) = (None, None, Some("no answer within 5 s".to_owned()));
+        sample.labels.cache = CacheState::Unknown;
+        assert_eq!(
+            repeated.add(&sample, Look::default()),
+            "  2  connect_timeout  cold  total 5.00 s  in connect  no answer within 5 s\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_wider_than_the_terminal() {
+        for width in 1..=120 {
+            let look = Look { width: Some(width), colour: false };
+            let text = seen().summary(look) + &Repeated::default().add(&sample(), look);
+            let widest = text.lines().map(columns).max().unwrap_or(0);
+            assert!(widest <= usize::from(width), "{width}: {widest}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What figures and flags rest on, each value beside the limit that it is held against. What was not measured says so.
+
+use crate::{
+    measure::{
+        NEAR_PERCENT,
+        evidence::{
+            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, share, under_way,
+        },
+        goodput::MIN_PLANNED,
+        timeline::{STALL_ROUND_TRIPS, stall_threshold},
+    },
+    model::{
+        flag::Flag,
+        phase::Phase,
+        sample::Sample,
+        text::made_printable,
+        units::{Bytes, Micros},
+    },
+    report::{
+        ink::Ink,
+        wrap::{flow, wrap},
+    },
+};
+
+use super::{Canvas, remarks::Expiry};
+
+/// The whole list, with its heading.
+pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
+    let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", canvas.colour)), canvas.width);
+    let rows = [path(sample), reader(sample), body(sample), origin(sample)].concat();
+    for Row { name, value, doubtful } in rows {
+        let value = if doubtful { Ink::Doubtful.on(&value, canvas.colour) } else { value };
+        let hanging = " ".repeat(INDENT + NAME + 2);
+        let name = format!("{}{name:<NAME$}  ", " ".repeat(INDENT));
+        // Where the names would take half of the terminal, values begin a line of their own.
+        let (first, hanging) = if canvas.has_room() { (&*name, &*hanging) } else { ("", "  ") };
+        if first.is_empty() {
+            text += &wrap(&format!("{}\n", name.trim_end()), canvas.width);
+        }
+        text += &flow(value.split(' '), " ", (first, hanging), canvas.width);
+        text.push('\n');
+    }
+    text
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    name: &'static str,
+    value: String,
+    /// Beyond its limit.
+    doubtful: bool,
+}
+
+fn row(name: &'static str, value: String) -> Row {
+    Row { name, value, doubtful: false }
+}
+
+/// The value in words, or why there is none.
+fn or_absent<T>(value: Option<T>, words: impl FnOnce(T) -> String, why: &str) -> String {
+    value.map_or_else(|| format!("not measured: {why}"), words)
+}
+
+fn path(sample: &Sample) -> Vec<Row> {
+    let path = &sample.path;
+    let why = if path.rtt.is_some() { SYSTEM } else { NO_CONNECTION };
+    let source = |rtt: Micros| match sample.phases.took(Phase::Connect) {
+        Some(took) if rtt < took => format!("{rtt}: the kernel's minimum; our TCP handshake took {took}"),
+        Some(_) => format!("{rtt}: our TCP handshake; the kernel knows of none that is shorter"),
+        None => format!("{rtt}: the kernel's minimum, or the TCP handshake of this connection if that was shorter"),
+    };
+    vec![
+        row("path rtt", or_absent(path.rtt, source, NO_CONNECTION)),
+        row("receiver's rtt", or_absent(path.rcv_rtt, |rtt| format!("{rtt}, for information only"), why)),
+        Row {
+            doubtful: sample.flags.contains(Flag::Reordered),
+            ..row("out of order", or_absent(path.ooo_segments, |count| format!("{count} segments"), why))
+        },
+        Row {
+            doubtful: sample.flags.contains(Flag::ReceiverLimited),
+            ..row("receive window", or_absent(path.rcv_wnd, |window| self::window(sample, window), why))
+        },
+    ]
+}
+
+/// What was offered, and what of it the rate had under way.
+fn window(sample: &Sample, window: Bytes) -> String {
+    let limit = percent(WINDOW_SHARE);
+    let (Some(goodput), Some(rtt)) = (sample.rates.goodput, sample.path.rtt) else {
+        return format!("{window} offered; without a goodput there is nothing to hold against it");
+    };
+    let used = under_way(goodput, rtt);
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let part = percent(used as f64 / window.0.max(1) as f64);
+    format!("{window} offered; goodput × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
+}
+
+fn reader(sample: &Sample) -> Vec<Row> {
+    let reader = &sample.reader;
+    let receive = sample.phases.took(Phase::Receive);
+    let slow = Slowness::of(reader, receive);
+    let why = match receive {
+        None => NO_ANSWER,
+        Some(_) if sample.curve.is_none() => NO_BODY,
+        Some(_) => SYSTEM,
+    };
+    // Stamps begin a moment after the first socket asks for them.
+    let unstamped = if why == SYSTEM { "the kernel stamped no segment of it" } else { why };
+    let limit = |limit: f64| match receive {
+        Some(receive) if receive < SHORTEST_SHARED => format!("receive phase under {SHORTEST_SHARED}: not judged"),
+        _ => format!("limit {}", percent(limit)),
+    };
+    let delay = |delay: Micros| {
+        let part = percent(share(delay, receive.unwrap_or_default()));
+        format!("{delay}, {part} of receive ({})", limit(MAX_RUN_DELAY_SHARE))
+    };
+    let lag = or_absent(reader.lag_p90, |lag| format!("{lag} (limit {MAX_LAG})"), unstamped);
+    let cpu = |share| format!("{} of receive ({})", percent(share), limit(MAX_CPU_SHARE));
+    vec![
+        Row { doubtful: slow.late, ..row("receive lag p90", lag) },
+        Row { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
+        Row { doubtful: slow.delayed, ..row("run-queue delay", or_absent(reader.run_delay, delay, why)) },
+    ]
+}
+
+fn body(sample: &Sample) -> Vec<Row> {
+    let reads = sample.curve.as_ref().map(|curve| (curve.reads, curve.width));
+    let reads = or_absent(reads, |(reads, width)| format!("{reads} with body bytes, in bins of {width}"), NO_BODY);
+    let threshold = stall_threshold(sample.path.rtt);
+    let least = stall_threshold(None);
+    let stalls = format!("{threshold} without a byte: {STALL_ROUND_TRIPS} round trips, and at least {least}");
+    let ramp = match sample.rates.ramp {
+        Some(Micros::ZERO) => format!("none: {NEAR_PERCENT} % of the median rate of the second half from the start"),
+        Some(ramp) => format!("{ramp}, to {NEAR_PERCENT} % of the median rate of the second half"),
+        None if sample.flags.contains(Flag::Unsteady) => {
+            format!("no end: the first half did not reach {NEAR_PERCENT} % of the median rate of the second one")
+        }
+        None if !sample.outcome.is_ok() => "not measured: the transfer failed".to_owned(),
+        None if sample.flags.contains(Flag::TooSmall) => {
+            format!("not measured: less than {} were planned", Bytes(MIN_PLANNED))
+        }
+        None => "not measured: the body came in too short a time".to_owned(),
+    };
+    vec![row("socket reads", reads), row("stall", stalls), row("ramp", ramp)]
+}
+
+/// What identifies the node, and the transfer in the node's own records.
+fn origin(sample: &Sample) -> Vec<Row> {
+    let (tls, trail) = (&sample.tls, &sample.trail);
+    let why = match (tls.version, sample.phases.took(Phase::Tls), sample.path.rtt) {
+        (Some(_), ..) => "it could not be read",
+        (None, Some(_), _) => "no handshake was finished",
+        (None, None, None) => NO_CONNECTION,
+        (None, None, Some(_)) => "the connection is in the clear",
+    };
+    let told = |text: &Option<String>, why: &str| text.as_deref().map_or_else(|| why.to_owned(), made_printable);
+    let header = if sample.status.is_some() { "not told" } else { NO_ANSWER };
+    vec![
+        row("tls", or_absent(tls.version, str::to_owned, why)),
+        row("certificate", or_absent(Expiry::of(sample), |until| until.to_string(), why)),
+        row("server", told(&trail.server, header)),
+        row("data source", told(&trail.data_source, header)),
+        row("trace id", told(&trail.trace_id, "none was sent")),
+        row("request id", told(&trail.request_id, "none was sent")),
+    ]
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent > 0.0 && percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+const INDENT: usize = 4;
+/// Columns of the names.
+const NAME: usize = 15;
+
+/// Why a value can be absent.
+const SYSTEM: &str = "this system does not tell";
+const NO_CONNECTION: &str = "there was no connection to ask";
+const NO_ANSWER: &str = "no answer came";
+const NO_BODY: &str = "no body came";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        cli::waterfall::hand_made,
+        model::{
+            curve::Curve,
+            outcome::Outcome,
+            sample::{Path, Reader, Sample, Tls, Trail},
+        },
+    };
+
+    fn told(sample: &Sample) -> String {
+        evidence(sample, Canvas { width: Some(100), colour: false })
+    }
+
+    #[test]
+    fn each_value_stands_beside_its_limit() {
+        let mut sample = hand_made::sample();
+        let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
+        sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183] });
+        let told = told(&sample);
+        assert_eq!(told, include_str!("../../../tests/data/plot/evidence.txt"), "\n{told}");
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let mut sample = hand_made::sample();
+        (sample.path, sample.reader) = (Path::default(), Reader::default());
+        (sample.tls, sample.trail, sample.status) = (Tls::default(), Trail::default(), None);
+        (sample.outcome, sample.rates) = (Outcome::ConnectTimeout, crate::model::sample::Rates::default());
+        sample.phases = hand_made::phases([Some(1), Some(5_000), None, None, None, None]);
+        let told = told(&sample);
+        assert_eq!(told, include_str!("../../../tests/data/plot/evidence-failed.txt"), "\n{told}");
+    }
+
+    #[test]
+    fn what_is_beyond_its_limit_is_coloured() {
+        let (yellow, plain) = ("\u{1b}[33m", Canvas { width: None, colour: true });
+        let doubted = |change: fn(&mut Sample)| -> Vec<String> {
+            let mut sample = hand_made::sample();
+            change(&mut sample);
+            let told = evidence(&sample, plain);
+            let lines = told.lines().filter(|line| line.contains(yellow));
+            lines.map(|line| line[..INDENT + NAME].trim().to_owned()).collect()
+        };
+        assert!(doubted(|_| ()).is_empty());
+        assert_eq!(doubted(|s| s.reader.lag_p90 = Some(Micros(5_001))), ["receive lag p90"]);
+        assert_eq!(doubted(|s| s.reader.cpu_share = Some(0.81)), ["cpu share"]);
+        assert_eq!(doubted(|s| s.reader.run_delay = Some(Micros(100_000))), ["run-queue delay"]);
+        assert_eq!(doubted(|s| s.flags.raise(Flag::ReceiverLimited)), ["receive window"]);
+        assert_eq!(doubted(|s| s.flags.raise(Flag::Reordered)), ["out of order"]);
+        assert!(
+            doubted(|s| {
+                s.phases = hand_made::phases([None, Some(20), None, Some(0), Some(24), Some(19)]);
+                s.reader.cpu_share = Some(1.0);
+            })
+            .is_empty(),
+            "too short to have shares"
+        );
+    }
+}
