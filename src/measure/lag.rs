@@ -69,12 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn no_lag_is_too_long_and_no_read_too_large() {
+    fn no_lag_is_too_long() {
         let mut lags = Lags::new();
-        lags.note(Micros(u64::MAX), 5);
+        lags.note(Micros(u64::MAX), 1 << 60);
         assert!(lags.p90().unwrap() >= LONGEST);
-        lags.note(Micros(3), u64::MAX);
-        lags.note(Micros(4), u64::MAX);
-        assert_eq!(lags.p90(), Some(Micros(3)), "a count that is full stays full");
     }
 }

@@ -1,7 +1,7 @@
 //! Which socket write carried the end of the request, and which socket read the beginning of the final response.
 //!
 //! [`Watched`] sits between HTTP and what carries it (TLS, or the socket itself) and sees plain HTTP bytes go by. It copies
-//! nothing.
+//! nothing. In HTTP/2 it also tells the meter how much of an unfinished DATA frame is here.
 //!
 //! - `sent`: when the layer below has flushed the bytes that end the request, the stamp of the last socket write. In HTTP/1.1
 //!   all that we write is the request; in HTTP/2 the frames are walked (RFC 9113 §4.1) to the one that ends the header block.
@@ -20,7 +20,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::meter::Meter;
+use super::{
+    frames::{FrameWalk, Framing},
+    meter::Meter,
+};
 
 /// The boundaries of the request under way.
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ struct State {
     first_byte: Option<Instant>,
     request: RequestWalk,
     response: ResponseWalk,
+    /// What comes in HTTP/2.
+    incoming: Option<FrameWalk>,
 }
 
 impl Boundaries {
@@ -77,16 +82,17 @@ pub struct Watched<S> {
     stream: S,
     meter: Arc<Meter>,
     boundaries: Arc<Boundaries>,
-    http2: bool,
 }
 
 impl<S> Watched<S> {
     /// Watches a stream that speaks HTTP/1.1 or HTTP/2.
     pub fn new(stream: S, meter: Arc<Meter>, boundaries: Arc<Boundaries>, http2: bool) -> Self {
         if http2 {
-            boundaries.lock().request = RequestWalk::http2();
+            let mut state = boundaries.lock();
+            state.request = RequestWalk::http2();
+            state.incoming = Some(FrameWalk::new(Framing::Http2, 0));
         }
-        Self { stream, meter, boundaries, http2 }
+        Self { stream, meter, boundaries }
     }
 }
 
@@ -94,9 +100,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if polled.is_ready() && !self.http2 {
+        if polled.is_ready() {
             let came = &buf.filled()[before..];
             let mut state = self.boundaries.lock();
+            if let Some(incoming) = &mut state.incoming {
+                incoming.walk(came, |_| {});
+                let data = incoming.under_way().filter(|(frame, _)| frame.kind == DATA);
+                self.meter.set_unfinished_frame(data.map_or(0, |(_, seen)| seen));
+                return polled;
+            }
             state.heard |= !came.is_empty();
             if state.first_byte.is_none() {
                 state.first_byte = state.response.walk(came, self.meter.last_read());
@@ -139,21 +151,9 @@ struct RequestWalk {
     frames: Option<FrameWalk>,
 }
 
-/// Position in our own HTTP/2 frames.
-#[derive(Debug)]
-struct FrameWalk {
-    /// Bytes until the next frame header.
-    skip: usize,
-    header: [u8; FRAME_HEADER],
-    filled: usize,
-    /// The frame being skipped ends a header block.
-    ends_block: bool,
-}
-
 impl RequestWalk {
     fn http2() -> Self {
-        let frames = FrameWalk { skip: HTTP2_PREFACE, header: [0; FRAME_HEADER], filled: 0, ends_block: false };
-        Self { complete: false, frames: Some(frames) }
+        Self { complete: false, frames: Some(FrameWalk::new(Framing::Http2, HTTP2_PREFACE)) }
     }
 
     fn arm(&mut self) {
@@ -163,35 +163,9 @@ impl RequestWalk {
     fn walk(&mut self, bytes: &[u8]) {
         match &mut self.frames {
             None => self.complete |= !bytes.is_empty(),
-            Some(frames) => self.complete |= frames.walk(bytes),
-        }
-    }
-}
-
-impl FrameWalk {
-    /// Did a frame that ends a header block end within these bytes?
-    fn walk(&mut self, mut bytes: &[u8]) -> bool {
-        let mut ended = false;
-        loop {
-            let skipped = self.skip.min(bytes.len());
-            self.skip -= skipped;
-            bytes = &bytes[skipped..];
-            if self.skip == 0 {
-                ended |= std::mem::take(&mut self.ends_block);
-            }
-            if bytes.is_empty() {
-                return ended;
-            }
-            let taken = (FRAME_HEADER - self.filled).min(bytes.len());
-            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
-            bytes = &bytes[taken..];
-            if self.filled == FRAME_HEADER {
-                let [a, b, c, kind, flags, ..] = self.header;
-                self.filled = 0;
-                self.skip = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-                self.ends_block = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS != 0;
-            }
+            Some(frames) => frames.walk(bytes, |frame| {
+                self.complete |= matches!(frame.kind, HEADERS | CONTINUATION) && frame.flags & END_HEADERS != 0;
+            }),
         }
     }
 }
@@ -243,7 +217,7 @@ impl ResponseWalk {
 
 /// `PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`, RFC 9113 §3.4.
 const HTTP2_PREFACE: usize = 24;
-const FRAME_HEADER: usize = 9;
+const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;

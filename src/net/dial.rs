@@ -21,6 +21,7 @@ use super::{
     failure::{Cause, Failure},
     guard::Guard,
     meter::{Meter, Metered, socket::Socket},
+    records::buffered,
     resolve::{Resolver, preferred, source_address},
     tcp_info::Kernel,
     timing::Timing,
@@ -118,6 +119,10 @@ impl Dialer {
                 return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
             }
         }
+        if let [only] = candidates[..] {
+            // Nothing to choose: connecting says whether there is a route.
+            return Ok(only);
+        }
         preferred(&candidates, source_address).ok_or_else(|| {
             let cause = candidates.first().map_or_else(|| Cause::NoAddress(host.to_string()), |&a| Cause::NoRoute(a));
             cause.during(Phase::Connect)
@@ -146,17 +151,17 @@ impl Dialer {
         timing.end(Phase::Connect, Instant::now());
         let handshake = Micros::from(timing.last() - began);
         let kernel = Kernel::of(&socket);
-        let socket = Metered::new(Socket::new(socket, meter.clone()), meter.clone());
+        let socket = Socket::new(socket, meter.clone());
 
         let http = HttpVersion::Http1;
         let about = About { http, remote: address, tls_version: None, cert_expires: None, handshake, kernel };
         if url.scheme() != "https" {
-            return Ok(Line { stream: Box::new(socket), meter, about });
+            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about });
         }
         let name = server_name(&host(url));
         let began = timing.last();
         let stream = within(deadlines.tls, began, Phase::Tls, async {
-            let stream = self.tls.handshake(name?, socket).await.map_err(Cause::Io)?;
+            let stream = self.tls.handshake(name?, buffered(socket, meter.clone())).await.map_err(Cause::Io)?;
             match (self.http, chose_http2(&stream)) {
                 (HttpChoice::Http2, false) => Err(Cause::NoHttp2),
                 _ => Ok(stream),

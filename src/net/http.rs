@@ -281,7 +281,9 @@ impl Connection {
         let received = self
             .receive(answer, appetite, |chunk, stamp| {
                 total += chunk.len() as u64;
-                timeline.record_after(timing.offset(stamp), total, meter.take_longest_silence().into());
+                // What of the next record or frame is here has arrived too, though it cannot be handed over.
+                let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
+                timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
                 sink(chunk);
             })
             .await;

@@ -42,6 +42,9 @@ pub struct Meter {
     bytes_read: AtomicU64,
     /// Nanoseconds: the longest time between two reads since it was last taken.
     longest_silence: AtomicU64,
+    /// Payload bytes read of the TLS record, and of the HTTP/2 DATA frame, whose end has not been read yet.
+    unfinished_record: AtomicU64,
+    unfinished_frame: AtomicU64,
     /// Driven turn by turn? Otherwise (TLS handshake) reads are free.
     turns: AtomicBool,
     granted: AtomicBool,
@@ -66,6 +69,8 @@ impl Meter {
             last_write: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
             longest_silence: AtomicU64::new(0),
+            unfinished_record: AtomicU64::new(0),
+            unfinished_frame: AtomicU64::new(0),
             turns: AtomicBool::new(false),
             granted: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -95,6 +100,23 @@ impl Meter {
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Relaxed)
+    }
+
+    /// Bytes that are here and cannot be handed over yet, since the TLS record or HTTP/2 frame that they belong to has not
+    /// ended: at most about 32 KiB, exact to the few bytes of a record's own framing.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        self.unfinished_record.load(Relaxed) + self.unfinished_frame.load(Relaxed)
+    }
+
+    /// So many payload bytes of an unfinished TLS record have been read.
+    pub(super) fn set_unfinished_record(&self, bytes: usize) {
+        self.unfinished_record.store(bytes as u64, Relaxed);
+    }
+
+    /// So many payload bytes of an unfinished HTTP/2 DATA frame have been read.
+    pub(super) fn set_unfinished_frame(&self, bytes: usize) {
+        self.unfinished_frame.store(bytes as u64, Relaxed);
     }
 
     /// The longest time between two socket reads since this was asked last.

@@ -1,4 +1,4 @@
-//! TLS: full handshakes only, with a buffer below it that makes reading cheap.
+//! TLS: full handshakes only.
 
 use std::{io, sync::Arc};
 
@@ -8,16 +8,15 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use thiserror::Error;
-use tokio::io::BufReader;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use x509_cert::{Certificate, der::Decode};
 
 use crate::config::HttpChoice;
 
-use super::meter::{Metered, socket::Socket};
+use super::{meter::socket::Socket, records::Buffered};
 
-/// What TLS reads from: large socket reads, since rustls itself asks for a few kilobytes at a time.
-pub type Buffered = BufReader<Metered<Socket>>;
+/// An open TLS connection.
+pub(super) type Secured = TlsStream<Buffered<Socket>>;
 
 /// The trust and the protocols of our handshakes.
 #[derive(Clone)]
@@ -74,17 +73,13 @@ impl Tls {
         Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 
-    pub(super) async fn handshake(
-        &self,
-        name: ServerName<'static>,
-        socket: Metered<Socket>,
-    ) -> io::Result<TlsStream<Buffered>> {
-        self.connector.connect(name, BufReader::with_capacity(READ_BUFFER, socket)).await
+    pub(super) async fn handshake(&self, name: ServerName<'static>, socket: Buffered<Socket>) -> io::Result<Secured> {
+        self.connector.connect(name, socket).await
     }
 }
 
 /// `1.2` or `1.3`.
-pub(super) fn version(stream: &TlsStream<Buffered>) -> Option<&'static str> {
+pub(super) fn version(stream: &Secured) -> Option<&'static str> {
     match stream.get_ref().1.protocol_version()? {
         ProtocolVersion::TLSv1_2 => Some("1.2"),
         ProtocolVersion::TLSv1_3 => Some("1.3"),
@@ -93,7 +88,7 @@ pub(super) fn version(stream: &TlsStream<Buffered>) -> Option<&'static str> {
 }
 
 /// When the peer's own certificate expires, in seconds since the epoch; absent where it cannot be read.
-pub(super) fn expiry(stream: &TlsStream<Buffered>) -> Option<i64> {
+pub(super) fn expiry(stream: &Secured) -> Option<i64> {
     not_after(stream.get_ref().1.peer_certificates()?.first()?)
 }
 
@@ -105,7 +100,7 @@ fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
 }
 
 /// Did the peer choose HTTP/2?
-pub(super) fn chose_http2(stream: &TlsStream<Buffered>) -> bool {
+pub(super) fn chose_http2(stream: &Secured) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
@@ -116,9 +111,6 @@ fn add_pem(roots: &mut RootCertStore, pem: &str) -> Result<(), TrustError> {
     }
     if roots.len() == before { Err(TrustError::NoCertificate) } else { Ok(()) }
 }
-
-/// Measured against 16 KiB: a third less CPU a byte, since a read brings many TLS records at once.
-const READ_BUFFER: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {

@@ -186,6 +186,7 @@ async fn download(
         End::Enough | End::Finished => facts.received(timeline.last().map(|point| point.at)),
     }
     facts.timeline = Some(timeline);
+    facts.bytes = Some(received.bytes);
     facts.expected = known;
     if received.overshoot {
         facts.flags.raise(Flag::Overshoot);

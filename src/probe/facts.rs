@@ -43,6 +43,8 @@ pub(super) struct Facts {
     /// Body bytes promised, once there is an answer that promises any.
     pub(super) expected: Option<u64>,
     pub(super) timeline: Option<Timeline>,
+    /// Body bytes handed over.
+    pub(super) bytes: Option<u64>,
     pub(super) retry_after: Option<Duration>,
     /// The address that is dialled.
     pub(super) remote: Option<IpAddr>,
@@ -72,6 +74,7 @@ impl Facts {
             size: errand.size,
             expected: None,
             timeline: None,
+            bytes: None,
             retry_after: None,
             remote: None,
             heard: false,
@@ -152,7 +155,7 @@ impl Facts {
             error: failed.map(|failed| made_printable(&failed.detail)),
             lateness: self.lateness,
             phases: *self.timing.phases(),
-            bytes: self.timeline.as_ref().filter(|_| wanted_body).map(Timeline::bytes),
+            bytes: self.bytes.filter(|_| wanted_body),
             expected_bytes: self.expected,
             status: self.status,
             rates: judgement.rates,

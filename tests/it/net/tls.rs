@@ -9,10 +9,7 @@ use bandprobe::{
         probe::Deadlines,
         units::{BitRate, Micros},
     },
-    net::{
-        dial::Stream,
-        meter::{Meter, Metered},
-    },
+    net::{dial::Stream, meter::Meter, records::buffered},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -20,7 +17,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, duplex},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -61,8 +58,7 @@ where
         .with_no_client_auth();
     config.alpn_protocols = vec![b"any".to_vec()];
     let name = ServerName::try_from("127.0.0.1").unwrap();
-    let buffered = BufReader::with_capacity(256 << 10, Metered::new(near, meter));
-    Box::new(TlsConnector::from(Arc::new(config)).connect(name, buffered).await.unwrap())
+    Box::new(TlsConnector::from(Arc::new(config)).connect(name, buffered(near, meter)).await.unwrap())
 }
 
 #[tokio::test(start_paused = true)]
