@@ -2,14 +2,17 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket},
+    pin::{Pin, pin},
     time::Duration,
 };
 
 use hickory_resolver::{
     TokioResolver,
-    config::{LookupIpStrategy, NameServerConfig, ResolverConfig},
+    config::{NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
+    proto::rr::RecordType,
 };
+use tokio::time::timeout;
 
 use crate::{
     config::{FamilyChoice, Resolver as ResolverChoice},
@@ -43,26 +46,30 @@ impl Resolver {
         // hickory does resend is a datagram without an answer, as TCP does with a SYN.)
         options.attempts = 0;
         options.timeout = LONGER_THAN_ANY_DEADLINE;
-        options.ip_strategy = match family {
-            // When both questions fail, hickory reports the first alone: `no AAAA record` would say nothing of the name.
-            FamilyChoice::Any => LookupIpStrategy::Ipv4AndIpv6,
-            FamilyChoice::V4 => LookupIpStrategy::Ipv4Only,
-            FamilyChoice::V6 => LookupIpStrategy::Ipv6Only,
-        };
         Ok(Self { resolver: builder.build()?, family })
     }
 
-    /// Every address of a name, of the wanted family.
+    /// The addresses of a name, of the wanted family. Where both are wanted, of one alone when the question for the other is
+    /// not answered within [`RESOLUTION_DELAY`] of its answer.
     pub(super) async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         // A name with a dot is meant as it stands: search domains would ask further questions inside the phase.
         let name = if host.contains('.') && !host.ends_with('.') { format!("{host}.") } else { host.to_owned() };
-        match self.resolver.lookup_ip(name).await {
-            Ok(found) => Ok(found.iter().collect()),
-            Err(error) if error.is_no_records_found() && !error.is_nx_domain() => {
-                Err(Cause::NoAddress(host.to_owned()).during(Phase::Dns))
-            }
-            Err(error) => Err(Cause::Dns(error).during(Phase::Dns)),
+        let found = match self.family {
+            FamilyChoice::Any => both(self.ask(&name, RecordType::A), self.ask(&name, RecordType::AAAA)).await,
+            FamilyChoice::V4 => self.ask(&name, RecordType::A).await,
+            FamilyChoice::V6 => self.ask(&name, RecordType::AAAA).await,
+        };
+        match found {
+            Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+            Err(error) if rank(&error) > NO_RECORD => Err(Cause::Dns(error).during(Phase::Dns)),
+            Ok(_) | Err(_) => Err(Cause::NoAddress(host.to_owned()).during(Phase::Dns)),
         }
+    }
+
+    /// One question, to the hosts file first.
+    async fn ask(&self, name: &str, kind: RecordType) -> Found {
+        let lookup = self.resolver.lookup(name, kind).await?;
+        Ok(lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect())
     }
 
     /// The addresses of a literal, when it is of the wanted family.
@@ -73,6 +80,57 @@ impl Resolver {
             FamilyChoice::V6 => address.is_ipv6(),
         };
         if wanted { Ok(vec![address]) } else { Err(Cause::NoAddress(address.to_string()).during(Phase::Dns)) }
+    }
+}
+
+type Found = Result<Vec<IpAddr>, NetError>;
+
+/// Both questions side by side (RFC 8305 §3): an answer with an address waits a little for the other one, since that may
+/// bring the address to prefer; an answer without one leaves everything to the other. So does "no such name": some servers say it
+/// of one family where they have the other (RFC 4074 §4.2).
+async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = Found> + Send) -> Found {
+    let (mut v4, mut v6) = (pin!(v4), pin!(v6));
+    let (first, other): (_, Pin<&mut (dyn Future<Output = Found> + Send)>) = tokio::select! {
+        found = &mut v4 => (found, v6),
+        found = &mut v6 => (found, v4),
+    };
+    if !first.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+        return combined(first, other.await);
+    }
+    match timeout(RESOLUTION_DELAY, other).await {
+        Ok(second) => combined(first, second),
+        Err(_) => first,
+    }
+}
+
+/// What two answers say of a name: every address, those of IPv4 first; without any, what says the most of the name.
+fn combined(one: Found, other: Found) -> Found {
+    match (one, other) {
+        (Ok(mut addresses), Ok(others)) => {
+            addresses.extend(others);
+            addresses.sort_by_key(IpAddr::is_ipv6);
+            Ok(addresses)
+        }
+        (Ok(addresses), Err(error)) | (Err(error), Ok(addresses)) => {
+            if addresses.is_empty() {
+                Err(error)
+            } else {
+                Ok(addresses)
+            }
+        }
+        (Err(one), Err(other)) => Err(if rank(&one) < rank(&other) { other } else { one }),
+    }
+}
+
+/// How much an error says: that there is no such name is meant for both families (RFC 8020); a failure may hide an address;
+/// that there is no record of one family says nothing of the other.
+fn rank(error: &NetError) -> u8 {
+    if error.is_nx_domain() {
+        2
+    } else if error.is_no_records_found() {
+        NO_RECORD
+    } else {
+        1
     }
 }
 
@@ -135,6 +193,10 @@ fn scope(address: IpAddr) -> u8 {
     if local { 2 } else { 14 }
 }
 
+/// How long the addresses of one family wait for those of the other: the value that RFC 8305 §8 recommends.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+/// The rank of an answer that has no record of the wanted family.
+const NO_RECORD: u8 = 0;
 const LONGER_THAN_ANY_DEADLINE: Duration = Duration::from_secs(3_600);
 /// Any port does, nothing is sent to it (RFC 863).
 const DISCARD_PORT: u16 = 9;
@@ -163,6 +225,38 @@ mod tests {
                 source.parse().ok()
             };
             assert_eq!(preferred(&candidates, source_for), wanted.map(ip), "{routes:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_with_an_address_waits_a_little_for_the_other() {
+        let v4: IpAddr = [127, 0, 0, 1].into();
+        let v6: IpAddr = Ipv6Addr::LOCALHOST.into();
+        let [with4, with6] = [v4, v6].map(|address| Some(vec![address]));
+        let empty = Some(vec![]);
+        // What comes of each question (`None`: a failure) after so many ms, what is known then, and when.
+        for (one, other, known, after) in [
+            ((&with4, 20), (&with6, 20), Some(vec![v4, v6]), 20),
+            ((&with4, 20), (&with6, 69), Some(vec![v4, v6]), 69),
+            ((&with4, 69), (&with6, 20), Some(vec![v4, v6]), 69),
+            ((&with4, 20), (&with6, 71), Some(vec![v4]), 70),
+            ((&with4, 900), (&with6, 20), Some(vec![v6]), 70),
+            ((&with4, 20), (&None, 900), Some(vec![v4]), 70),
+            ((&with4, 20), (&None, 30), Some(vec![v4]), 30),
+            ((&None, 20), (&with6, 900), Some(vec![v6]), 900),
+            ((&empty, 20), (&with6, 900), Some(vec![v6]), 900),
+            ((&with4, 900), (&empty, 20), Some(vec![v4]), 900),
+            ((&empty, 20), (&None, 900), None, 900),
+            ((&None, 20), (&empty, 900), None, 900),
+            ((&empty, 20), (&empty, 30), Some(vec![]), 30),
+        ] {
+            let question = async |(answer, after): (&Option<Vec<IpAddr>>, u64)| {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                answer.clone().ok_or(NetError::from("it failed"))
+            };
+            let began = tokio::time::Instant::now();
+            let found = both(question(one), question(other)).await;
+            assert_eq!((found.ok(), began.elapsed()), (known, Duration::from_millis(after)), "{one:?} {other:?}");
         }
     }
 

@@ -214,10 +214,10 @@ proptest! {
 
     /// Within a bin the true count lies between those of its edges, and so does ours.
     #[test]
-    fn between_edges_a_count_is_wrong_by_its_bin_at_most(reads in reads(), part in 0.0..1.0) {
+    fn between_edges_a_count_is_wrong_by_its_bin_at_most(reads in reads(), millionths in 0..1_000_000_u64) {
         let timeline = recorded(&reads);
         let (start, width) = (timeline.first().unwrap(), timeline.width().0);
-        let offset = (timeline.span().0 as f64 * part) as u64;
+        let offset = timeline.span().0 * millionths / 1_000_000;
         let (mut at, mut bytes, mut exact) = (1_000, 0, 0);
         for (gap, grown) in &reads {
             at += gap;

@@ -91,7 +91,12 @@ pub(crate) struct FaultServer {
 impl FaultServer {
     /// Listens on a port of 127.0.0.1 that the system picks.
     pub(crate) fn start(behaviour: Behaviour) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), behaviour)
+    }
+
+    /// Listens at that address.
+    pub(crate) fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let tls = match behaviour.port {
             Port::Https(flaw) => Some(certificate::server(flaw, &[b"http/1.1"])),

@@ -1,7 +1,7 @@
 //! Names, looked up at a scripted server on loopback.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -89,12 +89,13 @@ impl Question {
     /// `None` is silence.
     fn answer(&self) -> Option<Vec<u8>> {
         let label = self.name.split('.').next().unwrap();
-        let (code, addresses): (u8, &[[u8; 4]]) = match (label, self.kind) {
-            ("silent", _) => return None,
-            ("here", A) => (NO_ERROR, &[[127, 0, 0, 1]]),
-            ("mixed", A) => (NO_ERROR, &[[9, 9, 9, 9], [127, 0, 0, 1]]),
-            ("gone", _) => (NAME_ERROR, &[]),
-            ("broken", _) | ("half", A) => (SERVER_FAILURE, &[]),
+        let (code, addresses): (u8, &[&str]) = match (label, self.kind) {
+            ("silent", _) | ("deaf6" | "void4", AAAA) | ("deaf4", A) => return None,
+            ("here" | "both" | "only4" | "deaf6" | "broken6" | "gone6", A) => (NO_ERROR, &["127.0.0.1"]),
+            ("both" | "only6" | "deaf4" | "broken4" | "gone4", AAAA) => (NO_ERROR, &["::1"]),
+            ("mixed", A) => (NO_ERROR, &["9.9.9.9", "127.0.0.1"]),
+            ("gone" | "gone4" | "gone6", _) | ("lost", AAAA) => (NAME_ERROR, &[]),
+            ("broken" | "broken4" | "broken6", _) | ("half" | "lost", A) | ("half6", AAAA) => (SERVER_FAILURE, &[]),
             ("refused", _) => (REFUSED, &[]),
             _ => (NO_ERROR, &[]),
         };
@@ -103,9 +104,13 @@ impl Question {
         let mut message = [&self.id[..], &[0x81, 0x80 | code, 0, 1, 0, answers, 0, 0, 0, 0]].concat();
         message.extend(&self.raw);
         for address in addresses {
-            // The name by pointer, A, IN, 60 s, four bytes (§4.1.3, §4.1.4).
-            message.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
-            message.extend(address);
+            // The name by pointer, the type asked for, IN, 60 s, the address (§4.1.3, §4.1.4; RFC 3596 §2.2).
+            let address = match address.parse().unwrap() {
+                IpAddr::V4(v4) => v4.octets().to_vec(),
+                IpAddr::V6(v6) => v6.octets().to_vec(),
+            };
+            let [kind, length] = [self.kind, u16::try_from(address.len()).unwrap()].map(u16::to_be_bytes);
+            message.extend([&[0xc0, 12][..], &kind, &[0, 1, 0, 0, 0, 60], &length, &address].concat());
         }
         Some(message)
     }
