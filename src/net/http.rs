@@ -169,7 +169,8 @@ impl Connection {
                     if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
                         return Poll::Ready(answered);
                     }
-                    if !again {
+                    // A peer that never pauses would give the alarm no chance to ring.
+                    if !again || Instant::now() >= deadline {
                         return Poll::Pending;
                     }
                 }

@@ -31,6 +31,7 @@ mod config;
 mod demo;
 mod fleet;
 mod manual;
+mod memory;
 mod probe;
 pub(crate) mod request;
 mod serve;

@@ -20,9 +20,10 @@ use super::certificate::{self, Flaw};
 /// How long a thread waits for a client that neither sends nor leaves.
 pub(crate) const HOLD: Duration = Duration::from_secs(20);
 
-/// The longest request head, and the most that an endless answer sends, in bytes.
+/// The longest request head, in bytes.
 const MAX_HEAD: usize = 64 << 10;
-const ENDLESS: usize = 64 << 20;
+/// The most that an endless answer sends, in bytes.
+pub(crate) const ENDLESS: usize = 1 << 30;
 
 /// A behaviour: what the port is, and what each connection to it meets.
 #[derive(Clone, Copy, Debug)]
@@ -91,11 +92,20 @@ pub(crate) struct FaultServer {
 impl FaultServer {
     /// Listens on a port of 127.0.0.1 that the system picks.
     pub(crate) fn start(behaviour: Behaviour) -> Self {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), behaviour)
+        Self::playing((Ipv4Addr::LOCALHOST, 0).into(), behaviour, usize::MAX)
     }
 
     /// Listens at that address.
     pub(crate) fn start_at(address: SocketAddr, behaviour: Behaviour) -> Self {
+        Self::playing(address, behaviour, usize::MAX)
+    }
+
+    /// The same for the first connection alone; nobody ever answers on a further one.
+    pub(crate) fn start_once(behaviour: Behaviour) -> Self {
+        Self::playing((Ipv4Addr::LOCALHOST, 0).into(), behaviour, 1)
+    }
+
+    fn playing(address: SocketAddr, behaviour: Behaviour, connections: usize) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let tls = match behaviour.port {
@@ -126,7 +136,7 @@ impl FaultServer {
                     return;
                 }
                 accepted.fetch_add(1, Ordering::AcqRel);
-                let script = (behaviour.script)(index);
+                let script = if index < connections { (behaviour.script)(index) } else { vec![Step::Hold] };
                 let heads = Arc::clone(&heads);
                 let tls = tls.clone().map(|config| ServerConnection::new(config).unwrap());
                 let report = report.clone();

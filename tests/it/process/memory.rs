@@ -1,0 +1,66 @@
+//! How much memory the binary takes, whatever a node sends.
+
+use std::fs;
+
+use super::{Child, command, until};
+use crate::fault::{
+    CASES, FaultServer, certificate,
+    server::{
+        Behaviour, ENDLESS, Port,
+        Step::{Endless, Request, Send},
+    },
+};
+
+/// The most that a process may ever hold, in KiB: the same for a body of any length.
+const MOST: u64 = 40_000;
+
+/// A gigabyte, and no end.
+const LONG: Behaviour = Behaviour {
+    port: Port::Http,
+    script: |_| {
+        let head = format!(
+            "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-{}/{ENDLESS}\r\ncontent-length: {ENDLESS}\r\n\r\n",
+            ENDLESS - 1
+        );
+        vec![Request, Send(head.into()), Endless(vec![0; 256 << 10])]
+    },
+};
+
+#[test]
+fn no_answer_makes_the_process_grow() {
+    let dir = tempfile::tempdir().unwrap();
+    let ca = dir.path().join("ca.pem");
+    fs::write(&ca, certificate::ca_pem()).unwrap();
+    let part = "1000-2023";
+    // Those that only a deadline ends, or a limit of ours.
+    let floods = [
+        "endless_head",
+        "interim_responses_without_end",
+        "chunks_without_end",
+        "chunk_extension_without_end",
+        "trailers_without_end",
+        "http2_endless_head",
+        "http2_interim_responses_without_end",
+        "http2_settings_without_end",
+        "http2_pings_without_end",
+    ];
+    let flood = |name| CASES.iter().find(|case| case.name == name).map(|case| (name, case.behaviour, part)).unwrap();
+    let whole = format!("0-{}", ENDLESS - 1);
+    for (name, behaviour, range) in [("a gigabyte", LONG, whole.as_str())].into_iter().chain(floods.map(flood)) {
+        let server = FaultServer::start_once(behaviour);
+        let ca = ca.to_str().unwrap();
+        let args = ["probe", &server.url(), "--range", range, "--deadline", "30s", "--json", "--ca-file", ca];
+        let child = Child::spawn(&mut command(&[&args[..], &["--repeat", "2"]].concat()));
+        // Then the first is over, and the process still there.
+        until("a second connection", || server.connections() == 2);
+        let peak = peak(&child);
+        assert!(peak < MOST, "{name}: {peak} KiB");
+    }
+}
+
+/// The most memory that a process held so far, in KiB (proc(5), `VmHWM`).
+fn peak(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
