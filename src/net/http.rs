@@ -228,7 +228,7 @@ impl Connection {
                 let mut took = false;
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
-                        // hyper tells a stream that was reset without an error apart from one that ended only here.
+                        // hyper ends the body in silence when the stream was reset without an error (RFC 9113 §8.1).
                         None if self.about.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
                             return Poll::Ready(End::Failed(Cause::EndedByReset.during(Phase::Receive)));
                         }

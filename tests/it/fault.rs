@@ -18,6 +18,7 @@ use std::{
 use bandprobe::model::{flag::Flag, outcome::Outcome};
 
 mod bytes;
+mod case;
 mod cases;
 pub(crate) mod certificate;
 mod frames;
@@ -25,7 +26,8 @@ pub(crate) mod server;
 
 pub(crate) use self::{
     bytes::{asset, bytes},
-    cases::{Ask, CASES, Case, DEADLINES, FIRST, LAST, SIZE},
+    case::{Ask, Case},
+    cases::{CASES, DEADLINES, FIRST, LAST, SIZE},
     server::FaultServer,
 };
 
@@ -69,11 +71,11 @@ fn sent(case: &Case) -> (Vec<u8>, End) {
 fn request(ask: Ask) -> String {
     let line = match ask {
         Ask::Head => "HEAD",
-        Ask::Full | Ask::Range | Ask::Twice => "GET",
+        Ask::Full | Ask::Unsized | Ask::Range | Ask::Twice => "GET",
     };
     let range = match ask {
         Ask::Range | Ask::Twice => format!("range: bytes={FIRST}-{LAST}\r\n"),
-        Ask::Full | Ask::Head => String::new(),
+        Ask::Full | Ask::Unsized | Ask::Head => String::new(),
     };
     format!("{line} /x HTTP/1.1\r\nhost: fault\r\n{range}\r\n")
 }

@@ -1,4 +1,4 @@
-//! The table of behaviours, each with what to ask and what a sample must say of it.
+//! The table of behaviours, each with what to ask and what a sample must say of it. A row more is a case more.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use bandprobe::{
 
 use super::{
     bytes::*,
+    case::{Ask, Case, row},
     certificate::Flaw,
     frames::*,
     server::{
-        Behaviour,
         Port::{self, Http, Http2, Https, HttpsWithoutAlpn, PlainBehindHttps, Refused},
-        Step::{self, Anything, Close, Drip, Endless, Hold, Http2Head, Http2Request, Pause, Raw, Request, Reset, Send},
+        Step::{Anything, Close, Drip, Endless, Hold, Http2Head, Http2Request, Pause, Raw, Request, Reset, Send},
     },
 };
 
@@ -34,93 +34,6 @@ pub(crate) const DEADLINES: Deadlines = Deadlines {
     body: Duration::from_secs(3),
     stall: Duration::from_millis(1_000),
 };
-
-/// What to ask for. The asset is an image, and no answer may be longer than what is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// GET of `FIRST..=LAST`.
-    Range,
-    /// The same twice in one run, the second on the connection of the first where that still holds. Outcome and flags
-    /// are those of the second.
-    Twice,
-    /// GET without a range.
-    Full,
-    /// HEAD.
-    Head,
-}
-
-/// One row.
-#[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) ask: Ask,
-    pub(crate) behaviour: Behaviour,
-    pub(crate) outcome: Outcome,
-    /// The flags, without `too_small` and `coarse`: these follow from the small asset and the fast loopback alone.
-    pub(crate) flags: &'static [Flag],
-    failed: Failed,
-    /// What the client offers.
-    pub(crate) http: HttpChoice,
-}
-
-/// Which phase fails.
-#[derive(Clone, Copy, Debug)]
-enum Failed {
-    AsUsual,
-    In(Phase),
-    Nowhere,
-}
-
-const fn row(name: &'static str, ask: Ask, port: Port, script: fn(usize) -> Vec<Step>, outcome: Outcome) -> Case {
-    let behaviour = Behaviour { port, script };
-    Case { name, ask, behaviour, outcome, flags: &[], failed: Failed::AsUsual, http: HttpChoice::Auto }
-}
-
-impl Case {
-    /// With these flags.
-    const fn flagged(self, flags: &'static [Flag]) -> Self {
-        Self { flags, ..self }
-    }
-
-    /// By a client that offers this.
-    const fn over(self, http: HttpChoice) -> Self {
-        Self { http, ..self }
-    }
-
-    /// Failing in another phase than is usual for its outcome.
-    const fn failing(self, phase: Phase) -> Self {
-        Self { failed: Failed::In(phase), ..self }
-    }
-
-    /// Refused for what the whole answer says, where such an outcome usually cuts a phase short.
-    const fn answered(self) -> Self {
-        Self { failed: Failed::Nowhere, ..self }
-    }
-
-    /// The phase that fails; `None` when all went by and the answer itself was refused, or nothing was.
-    pub(crate) const fn failed_phase(&self) -> Option<Phase> {
-        match self.failed {
-            Failed::In(phase) => Some(phase),
-            Failed::Nowhere => None,
-            Failed::AsUsual => usual_phase(self.outcome),
-        }
-    }
-}
-
-/// Where a transfer fails that ends like this.
-const fn usual_phase(outcome: Outcome) -> Option<Phase> {
-    Some(match outcome {
-        Outcome::ConnectRefused => Phase::Connect,
-        Outcome::TlsUntrusted
-        | Outcome::TlsExpired
-        | Outcome::TlsWrongName
-        | Outcome::TlsFailed
-        | Outcome::TlsTimeout => Phase::Tls,
-        Outcome::HeadersTimeout | Outcome::HeadersInvalid | Outcome::HeadersTooLarge | Outcome::Reset => Phase::Wait,
-        Outcome::Stalled | Outcome::Truncated | Outcome::BodyInvalid => Phase::Receive,
-        _ => return None,
-    })
-}
 
 const PLAIN: Port = Http;
 
@@ -214,6 +127,12 @@ pub(crate) const CASES: &[Case] = &[
     row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok).flagged(&[Flag::Overshoot]),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
+    row("unsized_to_the_close", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Ok),
+    row("unsized_in_chunks", Ask::Unsized, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("unsized_chunks_cut_short", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &chunks(&part())), Close), Outcome::Truncated),
+    row("unsized_to_the_reset", Ask::Unsized, PLAIN, |_| [answer("200 OK", &[IMAGE, "connection: close"], &part()), vec![Pause(Duration::from_millis(30)), Reset]].concat(), Outcome::Reset).failing(Phase::Receive),
+    row("unsized_and_empty", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], b""), Close), Outcome::WrongSize),
+    row("tls_unsized_cut", Ask::Unsized, Https(Flaw::None), |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Truncated),
     row("chunk_size_not_hex", Ask::Range, PLAIN, |_| and(chunked(&[chunks(&half()), b"zz\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunk_without_its_end", Ask::Range, PLAIN, |_| and(chunked(&[b"200\r\n".to_vec(), half(), b"XX200\r\n".to_vec()].concat()), Close), Outcome::BodyInvalid),
     row("chunks_cut_short", Ask::Range, PLAIN, |_| and(chunked(&chunks(&half())), Close), Outcome::Truncated),
@@ -325,7 +244,7 @@ pub(crate) const CASES: &[Case] = &[
         vec![Send(SETTINGS.to_vec()), Http2Request, Send(answer), Pause(Duration::from_millis(300)), Send(http2_rst(3, INTERNAL_ERROR)), Hold]
     }, Outcome::Reset),
     row("http2_ended_by_rst", Ask::Range, Http2, |_| http2(&[http2_head_without_length(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_whole_ended_by_rst", Ask::Full, Http2, |_| http2(&[http2_block(1, &[STATUS_200.to_vec(), literal(CONTENT_TYPE, "image/webp")].concat()), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_whole_ended_by_rst", Ask::Full, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
     row("http2_rst_after_the_end", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true), http2_rst(1, NO_ERROR)]), Outcome::Ok),
     row("http2_broken_protocol", Ask::Range, Http2, |_| http2(&[http2_data(1, &part(), false)]), Outcome::HeadersInvalid),
     row("http2_broken_protocol_of_the_second", Ask::Twice, Http2, |_| vec![
@@ -357,5 +276,9 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_without_status", Ask::Range, Http2, |_| http2(&[http2_block(1, &literal(CONTENT_LENGTH, "1024"))]), Outcome::HeadersInvalid),
     row("http2_negative_content_length", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(CONTENT_LENGTH, "-1")].concat())]), Outcome::HeadersInvalid),
     row("http2_with_chunks", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(TRANSFER_ENCODING, "chunked")].concat())]), Outcome::HeadersInvalid),
+    row("http2_unsized", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &part(), false), http2_data(1, b"", true)]), Outcome::Ok),
+    row("http2_unsized_with_trailers", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &part(), false), http2_frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(CONTENT_TYPE, "x"))]), Outcome::Ok),
+    row("http2_unsized_ended_by_rst", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
+    row("http2_unsized_closed", Ask::Unsized, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head_of_unsized(1), http2_data(1, &half(), false)].concat()), Close], Outcome::Reset).failing(Phase::Receive),
     row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];

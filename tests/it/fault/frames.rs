@@ -21,7 +21,7 @@ pub(super) const REFUSED_STREAM: u8 = 7;
 pub(super) const ENHANCE_YOUR_CALM: u8 = 11;
 
 /// `:status`, indexed in HPACK's static table (RFC 7541 §6.1, appendix A).
-pub(super) const STATUS_200: [u8; 1] = [0x80 | 8];
+const STATUS_200: [u8; 1] = [0x80 | 8];
 pub(super) const STATUS_206: [u8; 1] = [0x80 | 10];
 /// Indices of names in the same table.
 pub(super) const CONTENT_LENGTH: u8 = 28;
@@ -50,6 +50,11 @@ pub(super) fn http2_head(stream: u8) -> Vec<u8> {
 /// The same without a length: the body ends with its stream.
 pub(super) fn http2_head_without_length(stream: u8) -> Vec<u8> {
     http2_block(stream, &right_without_length())
+}
+
+/// A 200 to a request without a range that tells no length.
+pub(super) fn http2_head_of_unsized(stream: u8) -> Vec<u8> {
+    http2_block(stream, &[STATUS_200.to_vec(), literal(CONTENT_TYPE, "image/webp")].concat())
 }
 
 fn right_without_length() -> Vec<u8> {

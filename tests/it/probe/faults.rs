@@ -115,10 +115,14 @@ async fn ask(case: &Case, prober: &Prober) -> Asked {
     let mut server = FaultServer::start(case.behaviour);
     let (part, wanted) = match case.ask {
         Ask::Range | Ask::Twice => (PartName::Start, Wanted::Range { first: FIRST, last: LAST }),
-        Ask::Full => (PartName::Full, Wanted::Whole),
+        Ask::Full | Ask::Unsized => (PartName::Full, Wanted::Whole),
         Ask::Head => (PartName::Check, Wanted::Whole),
     };
-    let plan = Plan { size: Some(Bytes(SIZE)), deadlines: DEADLINES, ..Plan::new(&server.url(), part, wanted) };
+    let plan = Plan {
+        size: (case.ask != Ask::Unsized).then_some(Bytes(SIZE)),
+        deadlines: DEADLINES,
+        ..Plan::new(&server.url(), part, wanted)
+    };
     let mut done = plan.run(prober, None).await;
     if case.ask == Ask::Twice {
         assert_eq!(done.sample.outcome, Outcome::Ok, "{}: the first", case.name);
