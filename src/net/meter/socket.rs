@@ -195,7 +195,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_comes_and_its_end_too() {
-        let (mut near, mut far, meter) = pair().await;
+        let (mut near, mut far, _) = pair().await;
         near.write_all(b"ping").await.unwrap();
         let mut four = [0; 4];
         far.read_exact(&mut four).await.unwrap();
@@ -211,7 +211,6 @@ mod tests {
         assert!(got == sent, "{} of {} bytes, or others", got.len(), sent.len());
         near.shutdown().await.unwrap();
         assert_eq!(far.read(&mut four).await.unwrap(), 0);
-        assert!(meter.lag_p90().is_some());
     }
 
     #[tokio::test]
