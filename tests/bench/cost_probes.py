@@ -1,6 +1,6 @@
 """Probes per CPU-second over new TLS connections, beside oha, and the memory of a body of 10 GiB: parts of `cost`.
 
-oha (crates.io) is an HTTP load generator over hyper and rustls as well. Both make a full handshake a request, one request
+oha (a published crate) is an HTTP load generator over hyper and rustls as well. Both make a full handshake a request, one request
 at a time; start-up counts on both sides.
 """
 
