@@ -1,9 +1,16 @@
 //! `bandprobe probe URL`: one URL, from here, now.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use anyhow::Context;
-use tokio::sync::mpsc::{UnboundedSender, error::SendError};
+use tokio::{
+    sync::mpsc::{UnboundedSender, error::SendError},
+    task::JoinError,
+    time::sleep,
+};
 use url::Position;
 
 use crate::{
@@ -71,24 +78,37 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let mut transfers = measuring.begin(async move { errands.run(&prober, results).await });
     let mut shown = Shown::new(args);
     let mut exit = Exit::Done;
+    let mut batch = vec![];
     loop {
-        let sample = tokio::select! {
+        let count = tokio::select! {
             () = signals.next() => {
                 shown.end()?;
                 return Ok(Exit::Failed);
             }
-            sample = arriving.recv() => sample,
+            count = arriving.recv_many(&mut batch, MOST_AT_ONCE) => count,
         };
-        let Some(sample) = sample else {
-            transfers.join_next().await.transpose().context("a bug of ours, please report it")?;
+        if count == 0 {
+            sound(transfers.join_next().await)?;
             shown.end()?;
             return Ok(exit);
-        };
-        if !sample.outcome.is_ok() {
+        }
+        if batch.iter().any(|sample| !sample.outcome.is_ok()) {
             exit = Exit::ProbeFailed;
         }
-        shown.show(&sample)?;
+        shown.show(&batch)?;
+        batch.clear();
+        if !transfers.is_empty() {
+            tokio::select! {
+                ended = transfers.join_next() => sound(ended)?,
+                () = sleep(PAUSE) => {}
+            }
+        }
     }
+}
+
+/// Did what has ended do so without a panic?
+fn sound(ended: Option<Result<(), JoinError>>) -> anyhow::Result<()> {
+    ended.transpose().context("a bug of ours, please report it").map(drop)
 }
 
 /// How transfers are told: as data, as pictures, or many of them as lines that end with what they have in common.
@@ -103,19 +123,23 @@ impl<'a> Shown<'a> {
         Self { args, many: (!args.json && planned > MOST_PICTURES).then(Repeated::default) }
     }
 
-    fn show(&mut self, sample: &Sample) -> anyhow::Result<()> {
+    fn show(&mut self, samples: &[Sample]) -> anyhow::Result<()> {
+        let mut text = String::new();
         if self.args.json {
-            let mut text = String::new();
-            json::encode(&transfer(sample), &mut text);
+            for sample in samples {
+                json::encode(&transfer(sample), &mut text);
+            }
             return print_data(text.as_bytes());
         }
         let look = screen::look();
-        let line = self.many.as_mut().map(|many| many.add(sample, look));
         let canvas = waterfall::Canvas { width: look.width, colour: look.colour };
-        match line.filter(|_| !self.args.verbose) {
-            Some(line) => print(&line),
-            None => print(&waterfall::draw(&self.args.url, sample, canvas, self.args.verbose)),
+        for sample in samples {
+            let line = self.many.as_mut().map(|many| many.add(sample, look));
+            text += &line
+                .filter(|_| !self.args.verbose)
+                .unwrap_or_else(|| waterfall::draw(&self.args.url, sample, canvas, self.args.verbose));
         }
+        print(&text)
     }
 
     fn end(&self) -> anyhow::Result<()> {
@@ -237,3 +261,7 @@ const ALONE: Limits = Limits {
     light_transfers: 1,
     transfers_per_node: 1,
 };
+
+/// Short transfers end by the thousand a second: to be woken for each would cost half as much again as telling it.
+const PAUSE: Duration = Duration::from_millis(50);
+const MOST_AT_ONCE: usize = 1_000;

@@ -20,7 +20,10 @@ use super::{
     connect::connect,
     failure::{Cause, Failure},
     guard::Guard,
-    meter::{Meter, Metered, socket::Socket},
+    meter::{
+        Meter, Metered,
+        socket::{Socket, keep_stamping},
+    },
     records::buffered,
     resolve::{Resolver, preferred, source_address},
     tcp_info::Kernel,
@@ -35,6 +38,8 @@ pub struct Dialer {
     tls: Tls,
     http: HttpChoice,
     guard: Guard,
+    #[expect(dead_code, reason = "held for what the kernel does meanwhile")]
+    stamping: Option<Arc<socket2::Socket>>,
 }
 
 /// Why no dialer could be made.
@@ -91,7 +96,13 @@ impl Dialer {
         let resolver =
             Resolver::new(&network.resolver, network.family).map_err(|error| DialerError::Resolver(Box::new(error)))?;
         let tls = Tls::new(network.http, network.extra_ca.as_deref())?;
-        Ok(Self { resolver, tls, http: network.http, guard: Guard::new(network.allow_private.clone()) })
+        Ok(Self {
+            resolver,
+            tls,
+            http: network.http,
+            guard: Guard::new(network.allow_private.clone()),
+            stamping: keep_stamping(),
+        })
     }
 
     /// The one address to dial for the host of `url`. `from_stranger` puts the address guard in the way. Ends the phase

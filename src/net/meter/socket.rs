@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::TcpStream,
@@ -31,9 +31,20 @@ impl Socket {
     /// Asks for receive stamps, which go to `meter`.
     #[must_use]
     pub fn new(stream: Arc<TcpStream>, meter: Arc<Meter>) -> Self {
-        kernel::ask_for_stamps(&stream);
+        kernel::ask_for_stamps(&*stream);
         Self { stream, meter }
     }
+}
+
+/// The kernel stamps while what this returns is there, whether or not a transfer runs; none where it refuses.
+///
+/// Linux stamps nothing until a socket wants it, and patches its own code each time the first one comes or the last one goes:
+/// a connection alone would pay for that, and its first segments would come before the stamps.
+#[must_use]
+pub fn keep_stamping() -> Option<Arc<socket2::Socket>> {
+    let held = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None).ok()?;
+    kernel::ask_for_stamps(&held);
+    Some(Arc::new(held))
 }
 
 impl AsyncRead for Socket {
@@ -84,10 +95,10 @@ mod kernel {
     use tokio::{io::ReadBuf, net::TcpStream};
 
     /// Software receive stamps. A kernel that refuses gives none.
-    pub(super) fn ask_for_stamps(socket: &TcpStream) {
+    pub(super) fn ask_for_stamps(socket: &impl AsRawFd) {
         let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
         let length = libc::socklen_t::try_from(size_of_val(&flags)).expect("invariant: a small constant");
-        #[expect(unsafe_code, reason = "no crate sets SO_TIMESTAMPING on a TCP socket")]
+        #[expect(unsafe_code, reason = "no crate sets SO_TIMESTAMPING")]
         // SAFETY: the descriptor is open for as long as `socket` is borrowed, and the kernel reads `length` bytes at the
         // address of `flags`, which is that long (setsockopt(2)). It keeps no pointer.
         let _ = unsafe {
@@ -165,7 +176,7 @@ mod kernel {
 
     use tokio::{io::ReadBuf, net::TcpStream};
 
-    pub(super) const fn ask_for_stamps(_: &TcpStream) {}
+    pub(super) const fn ask_for_stamps<S>(_: &S) {}
 
     pub(super) fn receive(socket: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<Duration>)> {
         socket.try_read_buf(buf).map(|length| (length, None))
