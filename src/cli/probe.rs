@@ -42,35 +42,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         complain("--http 2 needs an https URL: without TLS there is no way to agree on HTTP/2");
         return Ok(Exit::Usage);
     }
-    let extra_ca = match &args.ca_file {
-        None => None,
-        Some(path) => {
-            let bytes = input::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
-            let text = String::from_utf8(bytes).with_context(|| format!("--ca-file {}: not PEM", path.display()))?;
-            Some(Arc::from(text))
-        }
-    };
-    let network = Network {
-        allow_private: AllowPrivate::Everywhere,
-        resolver: Resolver::System,
-        http: args.http.into(),
-        family: FamilyChoice::Any,
-        extra_ca,
-        contact: None,
-    };
-    let prober = Prober {
-        dialer: Dialer::new(&network)?,
-        gate: Gate::new(&ALONE),
-        suspicion: Suspicion::default(),
-        vantage: Arc::new(Vantage {
-            id: "local".into(),
-            worker: "local".into(),
-            uplink: None,
-            country: None,
-            location: None,
-        }),
-        agent: user_agent(None).into(),
-    };
+    let prober = prober(args)?;
     let mut signals = Signals::listen()?;
     let measuring = Measuring::start()?;
     let errands = Errands::of(args);
@@ -104,6 +76,39 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
             }
         }
     }
+}
+
+/// Everything is allowed that a person at a terminal asks for.
+fn prober(args: &Probe) -> anyhow::Result<Prober> {
+    let extra_ca = match &args.ca_file {
+        None => None,
+        Some(path) => {
+            let bytes = input::read(path).with_context(|| format!("--ca-file {}", path.display()))?;
+            let text = String::from_utf8(bytes).with_context(|| format!("--ca-file {}: not PEM", path.display()))?;
+            Some(Arc::from(text))
+        }
+    };
+    let network = Network {
+        allow_private: AllowPrivate::Everywhere,
+        resolver: Resolver::System,
+        http: args.http.into(),
+        family: FamilyChoice::Any,
+        extra_ca,
+        contact: None,
+    };
+    Ok(Prober {
+        dialer: Dialer::new(&network)?,
+        gate: Gate::new(&ALONE),
+        suspicion: Suspicion::default(),
+        vantage: Arc::new(Vantage {
+            id: "local".into(),
+            worker: "local".into(),
+            uplink: None,
+            country: None,
+            location: None,
+        }),
+        agent: user_agent(None).into(),
+    })
 }
 
 /// Did what has ended do so without a panic?
