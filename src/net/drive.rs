@@ -151,8 +151,8 @@ impl<F: Future + Send + 'static> Executor<F> for Tasks {
 
 /// The largest response head that we accept.
 const MAX_HEAD: usize = 64 << 10;
-/// The largest read of plain HTTP/1.1: fewer, larger reads cost less CPU a byte.
-const READ_BUFFER: usize = 1 << 20;
+/// The largest read of plain HTTP/1.1: fewer, larger reads cost less CPU a byte, and more memory.
+const READ_BUFFER: usize = 256 << 10;
 /// Never the limit at 100 ms × 1 Gbit/s: the rate measured is the path's, not our window's.
 ///
 /// h2 gives window back once what it holds back is half of what the peer has left, that is at a third of the window (W/3 of
