@@ -2,6 +2,7 @@
 
 use std::{
     future::poll_fn,
+    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -51,8 +52,8 @@ pub struct Answer {
 pub struct Received {
     /// Bytes that were wanted and came.
     pub bytes: u64,
-    /// The node sent more than was wanted.
-    pub overshoot: bool,
+    /// Bytes that came beyond those.
+    pub surplus: u64,
     /// Why reading stopped.
     pub end: End,
 }
@@ -77,8 +78,16 @@ pub struct Appetite {
     pub bytes: u64,
     /// From the response head to the last byte.
     pub body: Duration,
-    /// The longest time without a byte.
+    /// The longest time without a byte of it.
     pub stall: Duration,
+}
+
+impl Answer {
+    /// How many bytes the head promises, where it does.
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
 }
 
 impl Connection {
@@ -142,10 +151,17 @@ impl Connection {
         self.about.kernel = Kernel::default();
     }
 
-    /// Did any byte of an answer to the request under way come? Known of HTTP/1.1 only, else false.
+    /// Did any byte of an answer to the request under way come, interim ones included?
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.boundaries.has_heard()
+    }
+
+    /// Bytes of the body under way that HTTP/2 has brought, those included that it does not hand over since their number is not
+    /// the one announced. Zero in HTTP/1.1, which hands over all.
+    #[must_use]
+    pub fn data(&self) -> u64 {
+        self.boundaries.data()
     }
 
     /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
@@ -204,19 +220,32 @@ impl Connection {
         Ok(Answer::from(answer))
     }
 
-    /// Reads a body. Each chunk goes to `sink` with the number of wanted bytes in it and the stamp of the socket read that
-    /// completed it. The clock of both deadlines starts now.
+    /// Reads a body. Each chunk goes to `sink`: what of it is wanted, the stamp of the socket read that completed it, and the
+    /// longest time without a body byte since the chunk before. The clock of both deadlines starts now.
     ///
-    /// measuring rules: no byte for `stall` is a stall at any time; when the body deadline comes, bytes within the last
-    /// two seconds mean slow and not failed.
+    /// measuring rules: no body byte for `stall` is a stall at any time; when the body deadline comes, body bytes within the
+    /// last two seconds mean slow and not failed.
     pub async fn receive(
         &mut self,
         answer: &mut Answer,
         appetite: Appetite,
-        mut sink: impl FnMut(&[u8], Instant),
+        sink: impl FnMut(&[u8], Instant, Duration),
+    ) -> Received {
+        self.meter.set_in_body(true);
+        let received = self.receive_body(answer, appetite, sink).await;
+        self.meter.set_in_body(false);
+        received
+    }
+
+    async fn receive_body(
+        &mut self,
+        answer: &mut Answer,
+        appetite: Appetite,
+        mut sink: impl FnMut(&[u8], Instant, Duration),
     ) -> Received {
         let mut watch = Watch::start(appetite);
-        let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
+        let mut flow = Flow::start(&self.meter);
+        let mut received = Received { bytes: 0, surplus: 0, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
         received.end = poll_fn(|cx| {
             let (mut again, mut turned) = (true, false);
@@ -242,19 +271,19 @@ impl Connection {
                     if chunk.is_empty() {
                         continue;
                     }
-                    let stamp = self.meter.last_read();
                     watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
                     received.bytes += wanted as u64;
-                    received.overshoot |= wanted < chunk.len();
-                    sink(&chunk[..wanted], stamp);
+                    received.surplus += (chunk.len() - wanted) as u64;
+                    sink(&chunk[..wanted], self.meter.last_read(), flow.came(&self.meter));
                     if received.bytes == appetite.bytes {
                         return Poll::Ready(End::Enough);
                     }
                 }
                 // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to. Not before
                 // one: when we were suspended, bytes may lie ready.
-                watch.last_byte = watch.last_byte.max(self.meter.last_read());
+                flow.look(&self.meter);
+                watch.last_byte = watch.last_byte.max(flow.last);
                 if let Some(end) = watch.verdict(Instant::now()).filter(|_| turned) {
                     return Poll::Ready(end);
                 }
@@ -282,27 +311,27 @@ impl Connection {
         let mut timeline = Timeline::new(timing.phases().total());
         let mut total = 0;
         let meter = self.meter.clone();
-        let _ = meter.take_longest_silence();
         let received = self
-            .receive(answer, appetite, |chunk, stamp| {
+            .receive(answer, appetite, |chunk, stamp, silence| {
                 total += chunk.len() as u64;
                 // What of the next record or frame is here has arrived too, though it cannot be handed over.
                 let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
-                timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
+                timeline.record_after(timing.offset(stamp), arrived, silence.into());
                 sink(chunk);
             })
             .await;
         (received, timeline)
     }
 
-    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange; a
-    /// further data byte shows an overshoot. Returns whether there was one.
-    pub async fn settle(&mut self, mut answer: Answer) -> bool {
+    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange. Returns
+    /// how many further body bytes came: any shows an overshoot.
+    pub async fn settle(&mut self, mut answer: Answer) -> u64 {
         if answer.body.is_end_stream() {
-            return false;
+            return 0;
         }
         let appetite = Appetite { bytes: 1, body: SETTLE, stall: SETTLE };
-        self.receive(&mut answer, appetite, |_, _| {}).await.bytes > 0
+        let received = self.receive(&mut answer, appetite, |_, _, _| {}).await;
+        received.bytes + received.surplus
     }
 
     /// Grants a read and lets the connection move; whether it wanted to read more than that.
@@ -320,11 +349,49 @@ impl From<Response<Incoming>> for Answer {
     }
 }
 
+/// When body bytes come, be it in a TLS record or an HTTP/2 frame that trickles in and is handed over whole. What else a peer
+/// sends is silence: pings, extensions of chunks.
+struct Flow {
+    last: Instant,
+    /// The longest time without since the last chunk.
+    silence: Duration,
+    /// What was here at the last look and not handed over.
+    unfinished: u64,
+}
+
+impl Flow {
+    /// What was silent before the response head is no pause of its body.
+    fn start(meter: &Meter) -> Self {
+        Self { last: meter.last_read(), silence: Duration::ZERO, unfinished: meter.unfinished() }
+    }
+
+    /// A chunk is handed over; how long there was nothing of it, at the longest.
+    fn came(&mut self, meter: &Meter) -> Duration {
+        self.go_on(meter);
+        mem::take(&mut self.silence)
+    }
+
+    /// After a turn: did it bring a part of something?
+    fn look(&mut self, meter: &Meter) {
+        let unfinished = meter.unfinished();
+        if unfinished > mem::replace(&mut self.unfinished, unfinished) {
+            self.go_on(meter);
+        }
+    }
+
+    fn go_on(&mut self, meter: &Meter) {
+        let read = meter.last_read();
+        self.silence = self.silence.max(read.saturating_duration_since(self.last));
+        self.last = read;
+        meter.note_progress();
+    }
+}
+
 /// The two clocks of a body.
 struct Watch {
     appetite: Appetite,
     deadline: Instant,
-    /// When the socket last brought a byte: a record or frame that trickles in is no silence, though it is handed over whole.
+    /// When the last byte of it came.
     last_byte: Instant,
     /// Did any byte of the body come?
     any_byte: bool,
@@ -353,7 +420,6 @@ impl Watch {
         if self.any_byte && silent < FLOWING {
             return End::Partial;
         }
-        // A peer that sends frames without any body byte in them is not silent, and stalls all the same.
         let cause = match self.any_byte || self.appetite.body >= FLOWING {
             true => Cause::Stall(silent),
             false => Cause::Deadline(self.appetite.body),
