@@ -39,11 +39,15 @@ class Clients:
             client = subprocess.Popen(["ip", "netns", "exec", namespace, *command], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.running.add(client)
-        try:
-            out, complaint = client.communicate()
-        finally:
-            with self.lock:
-                self.running.discard(client)
+        with client:
+            try:
+                out, complaint = client.communicate()
+            except BaseException:
+                client.kill()
+                raise
+            finally:
+                with self.lock:
+                    self.running.discard(client)
         return client.returncode, out, complaint
 
     def close(self):

@@ -5,6 +5,7 @@ which phase. The error is what a client says beyond that: its own work, its syst
 """
 
 from accuracy_dns import NAME, Resolver
+from accuracy_link import Fault
 from accuracy_relay import Path
 from accuracy_server import Server
 from accuracy_table import median, millis, rank
@@ -68,11 +69,11 @@ def curled(one):
 
 
 def beside(tap, server, path, said):
-    """What was said of each transfer, and what the wire showed of it."""
-    found = transfers(tap.take())
-    stamps = {stamp["port"]: stamp for stamp in server.log}
-    wire = [phases(*packets, stamps[port], path.delay) for port, packets in found.items()]
-    return list(zip(said, wire, strict=True))
+    """What was said of each transfer, and what the wire showed of it. One came after the other, so their order tells which."""
+    found, stamps = transfers(tap.take()), server.log[-len(said):]
+    if [connection[0].port for _, connection in found] != [stamp["port"] for stamp in stamps]:
+        raise Fault(f"{len(found)} connections on the wire, {len(stamps)} at the server, {len(said)} told")
+    return list(zip(said, (phases(*packets, stamp, path.delay) for packets, stamp in zip(found, stamps)), strict=True))
 
 
 def report(sheet, trip, phase, due, ours, theirs):

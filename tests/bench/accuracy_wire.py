@@ -76,17 +76,20 @@ def parsed(at, out, data):
 
 
 def transfers(packets):
-    """What belongs to each connection, in their order: the packets of its name's resolution, and its own."""
-    found, asked = {}, []
+    """The packets of each connection, in their order: those of its name's resolution, and its own."""
+    found, asked, latest = [], [], {}
     for packet in packets:
         if packet.protocol == UDP:
             asked.append(packet)
             continue
-        if packet.out and packet.flags & SYN and packet.port not in found:
-            found[packet.port] = (asked, [])
+        # A second SYN from a port is the first one again, unless that was answered: ports are used anew.
+        known = latest.get(packet.port)
+        if packet.out and packet.flags & SYN and (known is None or any(not one.out for one in known)):
+            known = latest[packet.port] = []
+            found.append((asked, known))
             asked = []
-        if packet.port in found:
-            found[packet.port][1].append(packet)
+        if known is not None:
+            known.append(packet)
     return found
 
 
