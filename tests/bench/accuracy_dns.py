@@ -46,7 +46,7 @@ class Resolver:
             self.socket.sendto(answer, peer)
 
     def enter(self):
-        """Words before a command that runs it with this resolver: a mount that nobody else sees (ip-netns(8) made that so)."""
+        """Words before a command that runs it with this resolver: by a mount in the namespace that ip-netns(8) gives it."""
         return ["sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', str(self.config)]
 
     def close(self):

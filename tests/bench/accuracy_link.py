@@ -143,7 +143,7 @@ def run(*command):
 
 
 def sweep(whose):
-    """Removes namespaces with all that runs in them, and directories, of those runs of this rig that `whose` tells by their pid."""
+    """Ends what runs in the namespaces of those runs of this rig that `whose` tells by their pid; removes these, and files."""
     for name in os.listdir(NAMESPACES) if os.path.isdir(NAMESPACES) else []:
         if whose(owner(name)):
             pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout

@@ -27,8 +27,8 @@ COLUMNS = [("round trip", 10), ("phase", 8), ("scripted, ms", 12), ("on the wire
 def measure(rig):
     count = 30 if rig.quick else 100
     rig.sheet.table("Phases", f"Times in ms, of {count} new connections over TLS 1.3 a script; errors are against the wire, "
-                    "p99 and worst of their size. That of `tls` is the client's own cryptography, which the wire does not show.",
-                    COLUMNS)
+                    "p99 and worst of their size. That of `tls` is the client's own cryptography, which the wire does not "
+                    "show.", COLUMNS)
     for script in SCRIPTS[:2] if rig.quick else SCRIPTS:
         scripted(rig, script, count)
 
@@ -69,7 +69,7 @@ def curled(one):
 
 
 def beside(tap, server, path, said):
-    """What was said of each transfer, and what the wire showed of it. One came after the other, so their order tells which."""
+    """What was said of each transfer, and what the wire showed of it: one came after the other."""
     found, stamps = transfers(tap.take()), server.log[-len(said):]
     if [connection[0].port for _, connection in found] != [stamp["port"] for stamp in stamps]:
         raise Fault(f"{len(found)} connections on the wire, {len(stamps)} at the server, {len(said)} told")

@@ -78,7 +78,10 @@ class Path(Pair):
 
 def tun(name):
     """A TUN device in this thread's namespace. It lives until the last descriptor of it is closed."""
-    end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        end = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    except OSError as error:
+        raise Fault(f"{error}: modprobe tun") from error
     try:
         fcntl.ioctl(end, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TUN | IFF_NO_PI | IFF_VNET_HDR))
         fcntl.ioctl(end, TUNSETOFFLOAD, OFFLOADS)

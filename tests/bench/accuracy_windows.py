@@ -26,9 +26,9 @@ COLUMNS = [("receive buffer", 14), ("over", 6), ("line, Mbit/s", 12), ("bandprob
 
 def measure(rig):
     rounds = 3 if rig.quick else 5
-    rig.sheet.table("Windows", f"{RATE // 1_000_000} Mbit/s with a round trip of {2e3 * DELAY:.0f} ms from nginx, medians of "
-                    f"{rounds}; HTTP/1.1 and HTTP/2 in turn. `goodput` and curl's (without its time to the first byte) have TCP's slow start "
-                    "in them.", COLUMNS)
+    rig.sheet.table("Windows", f"{RATE // 1_000_000} Mbit/s with a round trip of {2e3 * DELAY:.0f} ms from nginx, medians "
+                    f"of {rounds}; HTTP/1.1 and HTTP/2 in turn. `goodput` and curl's rate (from its first byte on) have "
+                    "TCP's slow start in them.", COLUMNS)
     path = Path(DELAY, RATE)
     held = [path]
     try:

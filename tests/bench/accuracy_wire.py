@@ -52,7 +52,8 @@ class Tap:
                 stamp = next(value for level, kind, value in more if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS))
                 seconds, nanoseconds = struct.unpack("qq", stamp)
                 at = (seconds * 1_000_000_000 + nanoseconds - apart) / 1e9
-                packets.append(parsed(at, source[2] == PACKET_OUTGOING, data))
+                if data[0] >> 4 == 4:
+                    packets.append(parsed(at, source[2] == PACKET_OUTGOING, data))
         return sorted(packets)
 
     def close(self):
