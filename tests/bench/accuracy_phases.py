@@ -29,11 +29,15 @@ def measure(rig):
     rig.sheet.table("Phases", f"Times in ms, of {count} new connections over TLS 1.3 a script; errors are against the wire, "
                     "p99 and worst of their size. That of `tls` is the client's own cryptography, which the wire does not "
                     "show.", COLUMNS)
-    for script in SCRIPTS[:2] if rig.quick else SCRIPTS:
-        scripted(rig, script, count)
+    late = [scripted(rig, script, count) for script in (SCRIPTS[:2] if rig.quick else SCRIPTS)]
+    packets, usual = sum(one["packets"] for one in late), median([one["p50"] for one in late])
+    most = max(one["p99"] for one in late)
+    rig.sheet.note(f"The relay carried {packets} packets, {1e3 * usual:.2f} ms late in the median, up to {1e3 * most:.2f} ms at "
+                   "p99: the wire shows that, so no error has it.")
 
 
 def scripted(rig, script, count):
+    """The rows of one script; returns the relay's report."""
     trip, name, hello, wait, gap = script
     path = Path(trip / 2e3)
     held = [path]
@@ -56,8 +60,7 @@ def scripted(rig, script, count):
     due = {"dns": trip + name, "connect": trip, "tls": trip + hello, "wait": trip + wait, "receive": gap}
     for phase in due:
         report(rig.sheet, trip, phase, due[phase], ours, theirs)
-    rig.sheet.note(f"The relay carried {late['packets']} packets, {1e3 * late['p50']:.2f} ms late in the median, "
-                   f"{1e3 * late['p99']:.2f} ms at p99: that is on the wire, and so not in the errors.")
+    return late
 
 
 def told(sample):
@@ -85,7 +88,7 @@ def report(sheet, trip, phase, due, ours, theirs):
     sheet.row(trip, phase, due, f"{1e3 * median(wire):.2f}", millis(median(errors)), f"{1e3 * last:.2f}",
               f"{1e3 * max(size):.2f}", millis(median(others)), f"{1e3 * rank(other, 0.99):.2f}")
     name = f"phases, {phase} of {due} ms"
-    sheet.limit(min(wire) >= due / 1e3 - EARLY, f"{name}: {1e3 * min(wire):.2f} ms on the wire, less than scripted")
+    sheet.limit(median(wire) >= due / 1e3 - EARLY, f"{name}: {1e3 * median(wire):.2f} ms on the wire, less than scripted")
     if phase == "tls":
         sheet.limit(median(errors) <= median(others), f"{name}: the client's own work took {millis(median(errors))} ms, "
                     f"{millis(median(others))} in curl")
@@ -93,5 +96,6 @@ def report(sheet, trip, phase, due, ours, theirs):
     sheet.limit(last < LIMIT, f"{name}: p99 of the error {1e3 * last:.2f} ms")
 
 
-# What left late and arrived in time.
-EARLY = 0.002
+# A path and a server are late or in time, so a truth that is shorter than the script was read off the wrong packets.
+# A head that is late itself shortens `receive`.
+EARLY = 0.0005
