@@ -3,7 +3,7 @@
 /// A final response head, and what follows it.
 pub(super) struct Head<'a> {
     pub(super) status: u16,
-    /// Names in lower case, values without the space around them.
+    /// Names in lower case, values with or without space around them.
     fields: Vec<(String, String)>,
     pub(super) rest: &'a [u8],
 }
@@ -34,7 +34,7 @@ pub(super) fn head(mut rest: &[u8]) -> Option<Head<'_>> {
 impl Head<'_> {
     /// All values of a field.
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.fields.iter().filter(move |(is, _)| is == name).map(|(_, value)| value.as_str())
+        self.fields.iter().filter(move |(is, _)| is == name).map(|(_, value)| value.trim())
     }
 
     /// The body (RFC 9112 §6.3), on a connection that its node closes or does not; `None` when its length is malformed.
