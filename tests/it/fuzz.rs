@@ -15,17 +15,21 @@ use self::mutant::Mutator;
 use crate::{probe as consistent, rounds};
 
 mod chunks;
+mod files;
 mod frames;
 mod heads;
+mod lines;
 mod mutant;
 mod node;
 mod reference;
 
 type Target = fn(&[u8]);
 
-const TARGETS: [(&str, Target); 3] = [
+const TARGETS: [(&str, Target); 5] = [
+    ("archive_files", files::archive_files),
     ("chunked_bodies", chunks::chunked_bodies),
     ("h2_frames", frames::h2_frames),
+    ("record_lines", lines::record_lines),
     ("response_heads", heads::response_heads),
 ];
 
@@ -50,12 +54,12 @@ fn run(target: Target, name: &str, input: &[u8]) {
     }
 }
 
-fn hold(wanted: &str) {
+fn hold(wanted: &str, mutants: u32) {
     let (name, target) = TARGETS.into_iter().find(|(name, _)| *name == wanted).unwrap();
     let inputs = corpus(name);
     inputs.iter().for_each(|(file, input)| run(target, file, input));
     let mut mutator = Mutator::new(&inputs);
-    for _ in 0..rounds(500, 50_000) {
+    for _ in 0..rounds(mutants, 100 * mutants) {
         let (file, mutant) = mutator.next();
         run(target, &format!("a mutant of {file}"), &mutant);
     }
@@ -63,17 +67,27 @@ fn hold(wanted: &str) {
 
 #[test]
 fn any_answer_of_http1_has_its_outcome() {
-    hold("response_heads");
+    hold("response_heads", 500);
 }
 
 #[test]
 fn chunks_are_counted_to_the_byte() {
-    hold("chunked_bodies");
+    hold("chunked_bodies", 500);
 }
 
 #[test]
 fn any_frames_of_http2_have_their_outcome() {
-    hold("h2_frames");
+    hold("h2_frames", 500);
+}
+
+#[test]
+fn any_file_of_the_archive_is_read_for_what_it_holds() {
+    hold("archive_files", 100);
+}
+
+#[test]
+fn any_line_is_a_point_or_none() {
+    hold("record_lines", 500);
 }
 
 /// What is searched is replayed, and the other way round.

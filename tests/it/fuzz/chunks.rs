@@ -17,7 +17,7 @@ pub(super) fn chunked_bodies(input: &[u8]) {
     let sample = asked(HttpVersion::Http1, Ask::Unsized, manner, &answer);
     let content = chunked(body);
     let is_partial = sample.flags.contains(Flag::Partial);
-    if content.is_whole && content.bytes > 0 && manner.is_swift(answer.len()) {
+    if content.is_strict && content.bytes > 0 && manner.is_swift(answer.len()) {
         assert_eq!((sample.outcome, sample.bytes), (Outcome::Ok, Some(content.bytes)), "{sample:?}");
     }
     if sample.outcome.is_ok() {

@@ -12,8 +12,10 @@ pub(super) struct Head<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) bytes: u64,
-    /// Did it end as it must?
+    /// Did it end?
     pub(super) is_whole: bool,
+    /// By the letter? A recipient may take a line feed alone for the end of a line (§2.2), also among trailers.
+    pub(super) is_strict: bool,
 }
 
 /// The head of the final answer (RFC 9112 §2.1, RFC 9110 §15.2); `None` when it is malformed or unfinished.
@@ -45,9 +47,11 @@ impl Head<'_> {
         }
         let here = self.rest.len() as u64;
         let mut lengths = self.values("content-length").map(number);
-        let Some(length) = lengths.next() else { return Some(Content { bytes: here, is_whole: is_closed }) };
+        let Some(length) = lengths.next() else {
+            return Some(Content { bytes: here, is_whole: is_closed, is_strict: true });
+        };
         let length = length.filter(|_| lengths.all(|other| other == length))?;
-        Some(Content { bytes: here.min(length), is_whole: here >= length })
+        Some(Content { bytes: here.min(length), is_whole: here >= length, is_strict: true })
     }
 }
 
@@ -56,7 +60,12 @@ pub(super) fn chunked(mut rest: &[u8]) -> Content {
     let mut bytes = 0;
     while let Some(size) = strict_line(&mut rest).and_then(chunk_size) {
         if size == 0 {
-            return Content { bytes, is_whole: strict_fields(&mut rest) };
+            let mut lines = std::iter::from_fn({
+                let mut rest = rest;
+                move || line(&mut rest)
+            });
+            let is_whole = lines.any(<[u8]>::is_empty);
+            return Content { bytes, is_whole, is_strict: strict_fields(&mut rest) };
         }
         let here = size.min(rest.len() as u64);
         bytes += here;
@@ -66,7 +75,7 @@ pub(super) fn chunked(mut rest: &[u8]) -> Content {
             _ => break,
         }
     }
-    Content { bytes, is_whole: false }
+    Content { bytes, is_whole: false, is_strict: false }
 }
 
 /// Hexadecimal digits, and extensions that are ignored (§7.1.1). Production lets pass space behind the digits, which old
