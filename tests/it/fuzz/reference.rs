@@ -114,7 +114,7 @@ fn fields(rest: &mut &[u8]) -> Option<Vec<(String, String)>> {
 fn field(line: &[u8]) -> Option<(String, String)> {
     let colon = line.iter().position(|byte| *byte == b':').filter(|at| *at > 0)?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    let sound = name.iter().all(is_token) && value.iter().all(is_text);
+    let sound = name.iter().all(is_token) && value.iter().all(is_text) && !line.iter().any(is_line_end);
     sound.then(|| (String::from_utf8_lossy(name).to_lowercase(), String::from_utf8_lossy(value).into_owned()))
 }
 
