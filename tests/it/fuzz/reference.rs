@@ -118,9 +118,9 @@ fn field(line: &[u8]) -> Option<(String, String)> {
     sound.then(|| (String::from_utf8_lossy(name).to_lowercase(), String::from_utf8_lossy(value).into_owned()))
 }
 
-/// Trailer fields as they should be, and the empty line behind them.
+/// Trailer fields as they should be, and the empty line behind them; no more of them than production takes.
 fn strict_fields(rest: &mut &[u8]) -> bool {
-    loop {
+    for _ in 0..=MAX_TRAILERS {
         match strict_line(rest) {
             None => return false,
             Some(b"") => return true,
@@ -128,6 +128,7 @@ fn strict_fields(rest: &mut &[u8]) -> bool {
             Some(_) => {}
         }
     }
+    false
 }
 
 fn line<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
@@ -162,3 +163,6 @@ fn is_text(byte: &u8) -> bool {
 fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
 }
+
+/// hyper's own limit.
+const MAX_TRAILERS: usize = 100;
