@@ -19,7 +19,7 @@ TURN, SETTLE = 3.0, 0.3
 # The shipped limit, and what no delivery reaches.
 CASES = [("as shipped, 8 Mbit/s", "8 Mbit/s"), ("as fast as it can", "10 Gbit/s")]
 MEDIAN_LIMIT, LAST_LIMIT = 0.0002, 0.001
-# `$@`: a worker. It dies with our end of the pipe, whatever kills us.
+# `$@`: a worker. It dies with our end of the pipe, whatever kills us; a Ctrl-C is for us alone (`start_new_session`).
 WATCH = '"$@" & worker=$!; read -r _; kill -9 $worker; wait $worker 2>/dev/null'
 COLUMNS = [("delivery", 20), ("delivered meanwhile", 25), ("transfers", 13), ("wait, median: alone", 19), ("beside", 9),
            ("difference", 10), ("wait, p99: alone", 16), ("beside", 9), ("difference", 10)]
@@ -51,7 +51,7 @@ class Scene:
         stack.callback(self.server.close)
         sink = pathlib.Path(__file__).with_name("accuracy_sink.py")
         self.sink = subprocess.Popen(["ip", "netns", "exec", self.link.client, sys.executable, sink],
-                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
         stack.callback(end, self.sink)
         port = self.sink.stdout.readline().strip()
         if not port:
@@ -60,7 +60,8 @@ class Scene:
         with open(self.place / "log", "w", encoding="utf-8") as log:
             self.worker = subprocess.Popen(
                 ["ip", "netns", "exec", self.link.client, "sh", "-c", WATCH, "watch", rig.clients.binary, "run", "-c",
-                 self.place / "bandprobe.toml"], stdin=subprocess.PIPE, stderr=log, text=True)
+                 self.place / "bandprobe.toml"], stdin=subprocess.PIPE, stderr=log, text=True,
+                start_new_session=True)
         stack.callback(end, self.worker)
 
     def write_config(self, port):

@@ -140,8 +140,8 @@ def run(*command):
 
 
 def sweep():
-    """Removes what a killed run of this script left behind."""
+    """Removes what a killed run of this script left behind, and what is still there of this one."""
     for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
         owner = name.removeprefix(f"{PREFIX}-").split("-")[0]
-        if name.startswith(PREFIX) and not os.path.exists(f"/proc/{owner}"):
+        if name.startswith(PREFIX) and (owner == str(os.getpid()) or not os.path.exists(f"/proc/{owner}")):
             subprocess.run(["ip", "netns", "del", name], check=False)
