@@ -1,4 +1,4 @@
-"""Isolation: the same node, asked by a worker that delivers a backlog meanwhile, and by the same worker while it does not."""
+"""Isolation: a node, asked by a worker that delivers a backlog meanwhile, and by the same worker while it does not."""
 
 import contextlib
 import pathlib
@@ -28,8 +28,8 @@ COLUMNS = [("delivery", 20), ("delivered meanwhile", 25), ("transfers", 13), ("w
 def measure(rig):
     turns = 3 if rig.quick else 10
     rig.sheet.table("Isolation", f"`bandprobe run` with a backlog, and a node that waits {WAIT_MS} ms before its answer. By "
-                    f"turns of {TURN:g} s the database takes what it gets, or lets the worker wait. In ms: `wait_us` less what "
-                    "the server really waited, by its own stamps.", COLUMNS)
+                    f"turns of {TURN:g} s the database takes what it gets, or lets the worker wait. In ms: `wait_us` less "
+                    "what the server really waited, by its own stamps.", COLUMNS)
     for name, limit in CASES[1:] if rig.quick else CASES:
         with contextlib.ExitStack() as stack:
             scene = Scene(rig, limit, turns, stack)
@@ -134,12 +134,12 @@ def report(sheet, name, scene):
     alone, beside = scene.errors()
     seconds = sum(ended - began + SETTLE for began, ended, delivers in scene.turns if delivers)
     if not scene.points or not alone or not beside:
-        raise Fault(f"isolation: {scene.points} points delivered, {len(alone)} and {len(beside)} transfers: nothing to compare")
+        raise Fault(f"isolation: {scene.points} points, {len(alone)} and {len(beside)} transfers: nothing to compare")
     typical = median(beside) - median(alone)
     last = rank(beside, 0.99) - rank(alone, 0.99)
-    sheet.row(name, f"{scene.points} points, {8 * scene.octets / seconds / 1e6:.1f} Mbit/s", f"{len(alone)} and {len(beside)}",
-              millis(median(alone)), millis(median(beside)), millis(typical),
-              millis(rank(alone, 0.99)), millis(rank(beside, 0.99)), millis(last))
+    delivered = f"{scene.points} points, {8 * scene.octets / seconds / 1e6:.1f} Mbit/s"
+    sheet.row(name, delivered, f"{len(alone)} and {len(beside)}", millis(median(alone)), millis(median(beside)),
+              millis(typical), millis(rank(alone, 0.99)), millis(rank(beside, 0.99)), millis(last))
     sheet.limit(abs(typical) < MEDIAN_LIMIT, f"isolation, {name}: the median moves by {millis(typical)} ms")
     sheet.limit(last < LAST_LIMIT, f"isolation, {name}: p99 moves by {millis(last)} ms")
 
