@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -29,6 +28,7 @@ use super::{
     meter::Meter,
     tcp_info::Kernel,
     timing::Timing,
+    watch::{Flow, Watch},
 };
 
 /// An HTTP connection that carries one exchange at a time.
@@ -349,90 +349,9 @@ impl From<Response<Incoming>> for Answer {
     }
 }
 
-/// When body bytes come, be it in a TLS record or an HTTP/2 frame that trickles in and is handed over whole. What else a peer
-/// sends is silence: pings, extensions of chunks.
-struct Flow {
-    last: Instant,
-    /// The longest time without since the last chunk.
-    silence: Duration,
-    /// What was here at the last look and not handed over.
-    unfinished: u64,
-}
-
-impl Flow {
-    /// What was silent before the response head is no pause of its body.
-    fn start(meter: &Meter) -> Self {
-        Self { last: meter.last_read(), silence: Duration::ZERO, unfinished: meter.unfinished() }
-    }
-
-    /// A chunk is handed over; how long there was nothing of it, at the longest.
-    fn came(&mut self, meter: &Meter) -> Duration {
-        self.go_on(meter);
-        mem::take(&mut self.silence)
-    }
-
-    /// After a turn: did it bring a part of something?
-    fn look(&mut self, meter: &Meter) {
-        let unfinished = meter.unfinished();
-        if unfinished > mem::replace(&mut self.unfinished, unfinished) {
-            self.go_on(meter);
-        }
-    }
-
-    fn go_on(&mut self, meter: &Meter) {
-        let read = meter.last_read();
-        self.silence = self.silence.max(read.saturating_duration_since(self.last));
-        self.last = read;
-        meter.note_progress();
-    }
-}
-
-/// The two clocks of a body.
-struct Watch {
-    appetite: Appetite,
-    deadline: Instant,
-    /// When the last byte of it came.
-    last_byte: Instant,
-    /// Did any byte of the body come?
-    any_byte: bool,
-}
-
-impl Watch {
-    fn start(appetite: Appetite) -> Self {
-        let now = Instant::now();
-        Self { appetite, deadline: now + appetite.body, last_byte: now, any_byte: false }
-    }
-
-    fn next_alarm(&self) -> Instant {
-        self.deadline.min(self.last_byte + self.appetite.stall)
-    }
-
-    /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
-    fn verdict(&self, now: Instant) -> Option<End> {
-        let silent = now.saturating_duration_since(self.last_byte);
-        if silent >= self.appetite.stall {
-            return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
-        }
-        (now >= self.deadline).then(|| self.at_deadline(silent))
-    }
-
-    fn at_deadline(&self, silent: Duration) -> End {
-        if self.any_byte && silent < FLOWING {
-            return End::Partial;
-        }
-        let cause = match self.any_byte || self.appetite.body >= FLOWING {
-            true => Cause::Stall(silent),
-            false => Cause::Deadline(self.appetite.body),
-        };
-        End::Failed(cause.during(Phase::Receive))
-    }
-}
-
 fn clip(length: usize, room: u64) -> usize {
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
-/// A byte within this time before the body deadline means that the body is flowing.
-const FLOWING: Duration = Duration::from_secs(2);
 /// How long a peer may take to end a body of which we have all bytes.
 const SETTLE: Duration = Duration::from_millis(250);

@@ -26,7 +26,7 @@ mod consistent;
 mod families;
 mod faults;
 mod guard;
-mod names;
+pub(crate) mod names;
 mod planning;
 mod requests;
 mod reuse;
