@@ -3,8 +3,8 @@
 //! | flag | rule | source |
 //! |---|---|---|
 //! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`MAX_RUN_DELAY_SHARE`]; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
-//! | `receiver_limited` | goodput × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
-//! | `uplink_limited` | goodput ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
+//! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
+//! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
 //! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
 //! | `clock_step` | wall clock against monotonic clock by more than [`MAX_CLOCK_DRIFT`] | a timestamp is wall clock, a duration is not |
 //!
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::model::{
     flag::{Flag, Flags},
-    sample::{Path, Reader},
+    sample::{Path, Rates, Reader},
     units::{BitRate, Micros},
 };
 
@@ -84,29 +84,31 @@ pub fn under_way(rate: BitRate, rtt: Micros) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
+/// The rate that is held against a limit: goodput, or the steady rate if that is higher. On a long path the mean of a body is
+/// pulled down by slow start, however long its rest ran at the limit.
+#[must_use]
+pub fn reached(rates: &Rates) -> Option<BitRate> {
+    rates.goodput.max(rates.steady)
+}
+
 /// `cpu_bound`, `reordered`, and with a rate `receiver_limited` and `uplink_limited`, as they apply.
 #[must_use]
-pub fn flags(
-    reader: &Reader,
-    receive: Option<Micros>,
-    path: &Path,
-    goodput: Option<BitRate>,
-    uplink: Option<BitRate>,
-) -> Flags {
+pub fn flags(reader: &Reader, receive: Option<Micros>, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
     let mut flags = Flags::NONE;
+    let rate = reached(rates);
     if Slowness::of(reader, receive).is_any() {
         flags.raise(Flag::CpuBound);
     }
     if path.ooo_segments.is_some_and(|segments| segments > 0) {
         flags.raise(Flag::Reordered);
     }
-    if let (Some(goodput), Some(rtt), Some(window)) = (goodput, path.rtt, path.rcv_wnd)
-        && reaches(under_way(goodput, rtt), WINDOW_SHARE, window.0)
+    if let (Some(rate), Some(rtt), Some(window)) = (rate, path.rtt, path.rcv_wnd)
+        && reaches(under_way(rate, rtt), WINDOW_SHARE, window.0)
     {
         flags.raise(Flag::ReceiverLimited);
     }
-    if let (Some(goodput), Some(uplink)) = (goodput, uplink)
-        && reaches(goodput.0, UPLINK_SHARE, uplink.0)
+    if let (Some(rate), Some(uplink)) = (rate, uplink)
+        && reaches(rate.0, UPLINK_SHARE, uplink.0)
     {
         flags.raise(Flag::UplinkLimited);
     }
@@ -160,10 +162,11 @@ mod tests {
 
     #[test]
     fn what_is_not_known_raises_nothing() {
-        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), Some(BitRate(u64::MAX)), None);
+        let rates = Rates { goodput: Some(BitRate(u64::MAX)), ..Rates::default() };
+        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), &rates, None);
         assert_eq!(none, Flags::NONE);
         let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), lag_p90: None };
-        assert_eq!(flags(&busy, None, &Path::default(), None, None), Flags::NONE);
+        assert_eq!(flags(&busy, None, &Path::default(), &Rates::default(), None), Flags::NONE);
     }
 
     #[test]
@@ -174,10 +177,18 @@ mod tests {
             ooo_segments: Some(ooo),
             rcv_wnd: Some(Bytes(wnd)),
         };
-        let check = |goodput, wnd, uplink, ooo, expected: &str| {
+        let check = |rate, wnd, uplink, ooo, expected: &str| {
             let reader = Reader::default();
-            let flags = flags(&reader, None, &path(wnd, ooo), Some(BitRate(goodput)), Some(BitRate(uplink)));
-            assert_eq!(flags.to_string(), expected, "{goodput} {wnd} {uplink}");
+            let path = path(wnd, ooo);
+            let of_all = Rates { goodput: Some(BitRate(rate)), ..Rates::default() };
+            // Slow start pulls down the mean and not what came after it.
+            let at_last = Rates { goodput: Some(BitRate(rate / 4)), steady: Some(BitRate(rate)), ..Rates::default() };
+            // Slow at the end: the mean tells more than what came after the ramp.
+            let at_first = Rates { goodput: Some(BitRate(rate)), steady: Some(BitRate(rate / 4)), ..Rates::default() };
+            for rates in [of_all, at_last, at_first] {
+                let flags = flags(&reader, None, &path, &rates, Some(BitRate(uplink)));
+                assert_eq!(flags.to_string(), expected, "{rates:?} {wnd} {uplink}");
+            }
         };
         // 80 Mbit/s × 100 ms = 1 MB
         check(80_000_000, 1_250_000, 1_000_000_000, 0, "receiver_limited");

@@ -183,8 +183,7 @@ impl Facts {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         let receive = self.timing.phases().took(Phase::Receive);
-        let goodput = judgement.rates.goodput;
-        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, goodput, vantage.uplink));
+        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, &judgement.rates, vantage.uplink));
         let wall = self.at.duration_until(Timestamp::now()).as_nanos();
         if evidence::clock_stepped(wall, self.timing.t0().elapsed()) {
             self.flags.raise(Flag::ClockStep);

@@ -4,7 +4,8 @@ use crate::{
     measure::{
         NEAR_PERCENT,
         evidence::{
-            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, share, under_way,
+            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, reached, share,
+            under_way,
         },
         goodput::MIN_PLANNED,
         timeline::{STALL_ROUND_TRIPS, stall_threshold},
@@ -85,13 +86,13 @@ fn path(sample: &Sample) -> Vec<Row> {
 /// What was offered, and what of it the rate had under way.
 fn window(sample: &Sample, window: Bytes) -> String {
     let limit = percent(WINDOW_SHARE);
-    let (Some(goodput), Some(rtt)) = (sample.rates.goodput, sample.path.rtt) else {
-        return format!("{window} offered; without a goodput there is nothing to hold against it");
+    let (Some(rate), Some(rtt)) = (reached(&sample.rates), sample.path.rtt) else {
+        return format!("{window} offered; without a rate there is nothing to hold against it");
     };
-    let used = under_way(goodput, rtt);
+    let used = under_way(rate, rtt);
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
     let part = percent(used as f64 / window.0.max(1) as f64);
-    format!("{window} offered; goodput × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
+    format!("{window} offered; rate × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
 }
 
 fn reader(sample: &Sample) -> Vec<Row> {
