@@ -2,7 +2,7 @@
 //!
 //! | flag | rule | source |
 //! |---|---|---|
-//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`MAX_RUN_DELAY_SHARE`]; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`]; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
 //! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
 //! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
 //! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
@@ -21,7 +21,7 @@ use crate::model::{
 /// The largest sound share of the receive phase in which the measuring thread runs or waits for a CPU.
 pub const MAX_CPU_SHARE: f64 = 0.8;
 
-/// The largest sound share of the receive phase in which the thread waits for a CPU.
+/// The largest sound share of the receive phase in which the thread waits for a CPU; see [`max_run_delay`].
 pub const MAX_RUN_DELAY_SHARE: f64 = 0.05;
 
 /// The longest sound time that bytes lie in the kernel, for nine tenths of them.
@@ -56,10 +56,10 @@ impl Slowness {
     #[must_use]
     pub fn of(reader: &Reader, receive: Option<Micros>) -> Self {
         let shared = receive.filter(|receive| *receive >= SHORTEST_SHARED);
-        let delay = shared.zip(reader.run_delay).map(|(receive, delay)| share(delay, receive));
+        let delay = shared.zip(reader.run_delay);
         Self {
             busy: shared.and(reader.cpu_share).is_some_and(|share| share > MAX_CPU_SHARE),
-            delayed: delay.is_some_and(|share| share > MAX_RUN_DELAY_SHARE),
+            delayed: delay.is_some_and(|(receive, delay)| delay > max_run_delay(receive)),
             late: reader.lag_p90.is_some_and(|lag| lag > MAX_LAG),
         }
     }
@@ -69,6 +69,16 @@ impl Slowness {
     pub const fn is_any(self) -> bool {
         self.busy || self.delayed || self.late
     }
+}
+
+/// The longest sound time in which the thread waits for a CPU, of a receive phase that took so long:
+/// [`MAX_RUN_DELAY_SHARE`] of it, and [`MAX_LAG`] in any case.
+///
+/// Waits that sum up to less than [`MAX_LAG`] cannot have kept one byte for longer than that, which is sound. One time slice of
+/// any other thread (3 ms on two CPUs, by Linux's default) would be too much for 60 ms of an otherwise idle machine.
+#[must_use]
+pub fn max_run_delay(receive: Micros) -> Micros {
+    Micros::from(receive.as_duration().mul_f64(MAX_RUN_DELAY_SHARE)).max(MAX_LAG)
 }
 
 /// A part of a time as a share of it.
@@ -150,7 +160,15 @@ mod tests {
             // A small body is read at once: only its lag tells.
             (1.0, 19_000, 20, 19_999, (false, false, false)),
             (1.0, 19_000, 5_001, 19_999, (false, false, true)),
-            (1.0, 1_001, 20, 20_000, (true, true, false)),
+            (1.0, 1_001, 20, 20_000, (true, false, false)),
+            // A wait as short as a sound lag is sound, however short the rest.
+            (0.1, 4_900, 20, 40_000, (false, false, false)),
+            (0.1, 5_000, 20, 20_000, (false, false, false)),
+            (0.1, 5_001, 20, 20_000, (false, true, false)),
+            (0.1, 5_000, 20, 100_000, (false, false, false)),
+            (0.1, 5_001, 20, 100_000, (false, true, false)),
+            (0.1, 5_050, 20, 101_000, (false, false, false)),
+            (0.1, 5_051, 20, 101_000, (false, true, false)),
         ] {
             assert_eq!(
                 slowness(cpu_share, run_delay, lag, receive),

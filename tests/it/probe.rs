@@ -24,7 +24,7 @@ use url::Url;
 mod families;
 mod faults;
 mod guard;
-mod names;
+pub(crate) mod names;
 mod planning;
 mod requests;
 mod reuse;
