@@ -17,6 +17,7 @@ use crate::{
     },
     model::{
         flag::{Flag, Flags},
+        outcome::Outcome,
         phase::Phase,
         probe::PartName,
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
@@ -31,6 +32,7 @@ use super::{
     errand::{Errand, Failed},
     identity::Ids,
     verify,
+    wanted::Wanted,
 };
 
 /// The growing record of one transfer.
@@ -137,6 +139,18 @@ impl Facts {
         self.status.is_none() && !self.heard
     }
 
+    /// Nodes ignore the end of a range, and what was asked for is here all the same: a flag says so. A whole asset that goes on
+    /// beyond its size is another one.
+    pub(super) fn whole_is_over(&mut self, wanted: Wanted) -> Result<(), Failed> {
+        if wanted != Wanted::Whole || !self.flags.contains(Flag::Overshoot) {
+            return Ok(());
+        }
+        self.flags = self.flags.iter().filter(|flag| *flag != Flag::Overshoot).collect();
+        // Without a size it went on beyond our limit, which is told already.
+        let Some(size) = self.expected else { return Ok(()) };
+        Err(Failed::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
+    }
+
     pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
         // A body that came to an early end has ended its phase itself.
         if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
@@ -149,7 +163,7 @@ impl Facts {
         Sample {
             at: self.at,
             labels: self.labels(errand, vantage),
-            outcome: failed.as_ref().map_or(crate::model::outcome::Outcome::Ok, |failed| failed.outcome),
+            outcome: failed.as_ref().map_or(Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
             // Some of it may be the node's own words.
             error: failed.map(|failed| made_printable(&failed.detail)),
