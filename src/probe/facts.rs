@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     measure::{
         evidence,
-        goodput::{Judgement, MIN_PLANNED, judge},
+        goodput::{Ending, Judgement, judge},
         timeline::Timeline,
     },
     model::{
@@ -209,11 +209,8 @@ impl Facts {
     fn judge_body(&self, failed: bool) -> Judgement {
         let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
         let total = self.timing.phases().total();
-        let is_partial = self.flags.contains(Flag::Partial);
-        // A body of unknown length that was cut off might have been long: a slow node keeps its rate as a fast one does.
-        let unknown = if is_partial { timeline.bytes().max(MIN_PLANNED) } else { timeline.bytes() };
-        let planned = self.expected.or(Some(unknown));
-        judge(timeline, planned, total, self.path.rtt)
+        let ending = if self.flags.contains(Flag::Partial) { Ending::Partial } else { Ending::Finished };
+        judge(timeline, self.expected, ending, total, self.path.rtt)
     }
 
     fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {

@@ -121,6 +121,9 @@ pub(crate) const CASES: &[Case] = &[
         Request, Send([right(), half()].concat()), Pause(Duration::from_millis(500)), Send(part()[512..].to_vec()),
     ], Outcome::Ok).flagged(&[Flag::StalledSome]),
     row("trickle", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Drip(part(), Duration::from_millis(20))], Outcome::Ok).flagged(&[Flag::Partial]),
+    row("trickle_after_a_pause", Ask::Range, PLAIN, |_| vec![
+        Request, Send([right(), part()[..9].to_vec()].concat()), Pause(Duration::from_millis(500)), Drip(part()[9..].to_vec(), Duration::from_millis(20)),
+    ], Outcome::Ok).flagged(&[Flag::Partial]),
     // Argus while it fetches: the end of the range is ignored.
     row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
