@@ -23,7 +23,7 @@ use crate::{
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
         target::Vantage,
         text::made_printable,
-        units::{Bytes, Micros},
+        units::{BitRate, Bytes, Micros},
     },
     net::{dial::About, meter::Meter, timing::Timing},
 };
@@ -158,7 +158,8 @@ impl Facts {
         {
             self.timing.end(phase, Instant::now());
         }
-        let judgement = self.judge(vantage, failed.is_some());
+        let wall_nanos = self.at.duration_until(Timestamp::now()).as_nanos();
+        let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, self.timing.t0().elapsed());
         let wanted_body = errand.part != PartName::Check;
         Sample {
             at: self.at,
@@ -192,14 +193,13 @@ impl Facts {
         }
     }
 
-    /// Rates and flags.
-    fn judge(&mut self, vantage: &Vantage, failed: bool) -> Judgement {
+    /// Rates and flags. `wall_nanos` is how far the wall clock moved in the course of the transfer, `elapsed` how long it took.
+    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         let receive = self.timing.phases().took(Phase::Receive);
-        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, &judgement.rates, vantage.uplink));
-        let wall = self.at.duration_until(Timestamp::now()).as_nanos();
-        if evidence::clock_stepped(wall, self.timing.t0().elapsed()) {
+        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, &judgement.rates, uplink));
+        if evidence::clock_stepped(wall_nanos, elapsed) {
             self.flags.raise(Flag::ClockStep);
         }
         judgement
@@ -234,3 +234,6 @@ impl Facts {
         self.timing.end(Phase::Receive, at);
     }
 }
+
+#[cfg(test)]
+mod tests;

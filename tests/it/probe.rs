@@ -21,6 +21,7 @@ use bandprobe::{
 use tokio::time::Instant;
 use url::Url;
 
+mod evidence;
 mod families;
 mod faults;
 mod guard;
