@@ -29,6 +29,9 @@ use crate::model::{
 /// Bodies planned smaller than this have no goodput: 1 MiB. In less, the start of the connection is all there is.
 pub const MIN_PLANNED: u64 = 1 << 20;
 
+/// The most intervals of a body: those of 120 s, the longest deadline.
+pub const MOST_INTERVALS: usize = 2_400;
+
 /// How a body ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -43,7 +46,7 @@ pub enum Ending {
 pub struct Judgement {
     /// The rates and pauses; absent where they cannot be known.
     pub rates: Rates,
-    /// The rate of each whole 50 ms after the ramp, at most [`super::timeline::BINS`] of them. From the first point on
+    /// The rate of each whole 50 ms after the ramp, at most [`MOST_INTERVALS`] of them. From the first point on
     /// when no end of the ramp was found: an unsettled rate must not vanish from the statistic.
     pub intervals: Vec<BitRate>,
     /// `too_small`, `coarse`, `unsteady` and `stalled_some`, as they apply.
