@@ -41,7 +41,7 @@ pub(super) async fn exchange(
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
     facts.ask_kernel(connection.about(), connection.meter());
-    ended?;
+    facts.whole_is_over(errand.wanted).and(ended)?;
     if left_open(facts) {
         connection.close();
     }
@@ -124,7 +124,7 @@ fn left_open(facts: &Facts) -> bool {
 
 fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
     let head = &answer.head;
-    let promise = verify::head(head.status, &head.headers, errand.wanted, errand.size, errand.kind)?;
+    let promise = verify::head(head.status, &head.headers, errand.wanted, errand.size, errand.expected_type())?;
     let whole = promise.bytes.or(errand.size.map(|size| size.0)).filter(|_| errand.wanted == Wanted::Whole);
     if whole.is_none_or(|bytes| bytes <= errand.limit) {
         return Ok(promise);

@@ -23,6 +23,7 @@ use url::Url;
 pub(crate) use self::consistent::assert_consistent;
 
 mod consistent;
+mod evidence;
 mod families;
 mod faults;
 mod guard;

@@ -121,10 +121,21 @@ pub(crate) const CASES: &[Case] = &[
         Request, Send([right(), half()].concat()), Pause(Duration::from_millis(500)), Send(part()[512..].to_vec()),
     ], Outcome::Ok).flagged(&[Flag::StalledSome]),
     row("trickle", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Drip(part(), Duration::from_millis(20))], Outcome::Ok).flagged(&[Flag::Partial]),
+    row("trickle_after_a_pause", Ask::Range, PLAIN, |_| vec![
+        Request, Send([right(), part()[..9].to_vec()].concat()), Pause(Duration::from_millis(500)), Drip(part()[9..].to_vec(), Duration::from_millis(20)),
+    ], Outcome::Ok).flagged(&[Flag::Partial]),
     // Argus while it fetches: the end of the range is ignored.
     row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
-    row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok).flagged(&[Flag::Overshoot]),
+    row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::WrongSize),
+    // A whole asset that is longer than its known size is another one, told by its length or by itself.
+    row("longer_than_known", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&[asset(), part()].concat()), LAST_CHUNK.to_vec()].concat()), Outcome::WrongSize),
+    row("longer_than_known_to_the_close", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &[asset(), part()].concat()), Close), Outcome::WrongSize),
+    row("longer_than_known_in_a_later_chunk", Ask::Full, PLAIN, |_| vec![
+        Request, Send([head("200 OK", &[IMAGE, "transfer-encoding: chunked"]), chunks(&asset())].concat()), Pause(Duration::from_millis(60)),
+        Send([chunks(b"x"), LAST_CHUNK.to_vec()].concat()),
+    ], Outcome::WrongSize),
+    row("whole_in_chunks", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("unsized_to_the_close", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Ok),
@@ -174,6 +185,9 @@ pub(crate) const CASES: &[Case] = &[
     row("html_after_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-type: text/html", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("html_with_200", Ask::Full, PLAIN, |_| error("200 OK", "content-type: text/html", HTML), Outcome::WrongType),
     row("range_of_other_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: text/plain", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("range_without_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("full_without_type", Ask::Full, PLAIN, |_| answer("200 OK", &[FULL_LENGTH], &asset()), Outcome::WrongType),
+    row("type_without_subtype", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: image/", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("several_ranges", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: multipart/byteranges; boundary=x", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
     row("full_but_empty", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
 

@@ -120,7 +120,7 @@ impl Question {
 async fn every_answer_of_a_resolver_has_its_outcome() {
     let names = Names::start().await;
     let script = |_| {
-        let range = "content-range: bytes 1000-2023/65536";
+        let range = "content-type: image/png\r\ncontent-range: bytes 1000-2023/65536";
         let head = format!("HTTP/1.1 206 Partial Content\r\n{range}\r\ncontent-length: 1024\r\n\r\n");
         vec![Step::Request, Step::Send([head.into_bytes(), bytes(FIRST, LAST)].concat())]
     };

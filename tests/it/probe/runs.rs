@@ -228,7 +228,8 @@ async fn whole_content_is_compared_with_its_registered_hash() {
     let multihash = [&[0x1e, 0x20][..], blake3::hash(&whole).as_bytes()].concat();
     let right = bs58::encode(multihash).into_string();
     assert!(right.starts_with("gW"), "as Joystream's hashes do: {right}");
-    let answer = [b"HTTP/1.1 200 OK\r\ncontent-length: 65536\r\n\r\n".to_vec(), whole].concat();
+    let answer =
+        [b"HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\ncontent-length: 65536\r\n\r\n".to_vec(), whole].concat();
     let wrong = right.replacen("gW", "gX", 1);
     for (hash, outcome) in [(right, Outcome::Ok), (wrong, Outcome::WrongHash)] {
         let (samples, _) = scripted(answer.clone(), Some(&hash)).await;
