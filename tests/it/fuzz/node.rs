@@ -16,6 +16,7 @@ use bandprobe::{
     config::{AllowPrivate, FamilyChoice, HttpChoice, Limits, Network, Resolver},
     model::{
         flag::Flag,
+        outcome::Outcome,
         probe::{Deadlines, PartName, Weight},
         sample::{CacheState, HttpVersion, Sample},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
@@ -190,7 +191,8 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
     let done = errand.run(&prober, kept).await;
     let received = errand.received.load(Relaxed);
     // What comes beyond what was asked for is booked, and is no part of the body.
-    let booked = |bytes| bytes == received || bytes < received && done.sample.flags.contains(Flag::Overshoot);
+    let went_on = done.sample.flags.contains(Flag::Overshoot) || done.sample.outcome == Outcome::WrongSize;
+    let booked = |bytes| bytes == received || bytes < received && went_on;
     assert!(done.sample.bytes.is_none_or(booked), "{received}: {:?}", done.sample);
     done
 }
