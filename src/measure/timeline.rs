@@ -67,7 +67,7 @@ pub struct Stalls {
 
 impl Timeline {
     /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes all the memory that it
-    /// will ever take (about 4 KiB).
+    /// will ever take (about 6 KiB).
     #[must_use]
     pub fn new(head: Micros) -> Self {
         Self { head, ends: None, points: 0, width: FIRST_WIDTH, bins: vec![0; BINS].into(), gaps: Gaps::new() }
