@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 
-use crate::{config::problem::Problems, report::wrap::wrap, telemetry};
+use crate::{config::problem::Problems, report::wrap::wrap, telemetry, worker::service};
 
 mod args;
 mod check;
@@ -57,7 +57,7 @@ pub fn main() -> ExitCode {
         }
     };
     telemetry::start(args.command.log_level());
-    let done = start_runtime().and_then(|runtime| runtime.block_on(dispatch(args.command)));
+    let done = service::start().map_err(Into::into).and_then(|runtime| runtime.block_on(dispatch(args.command)));
     match done {
         Ok(exit) => exit.into(),
         Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
@@ -81,11 +81,6 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
         Command::Completions(args) => completions::completions(&args),
         Command::Man(args) => man::man(&args),
     }
-}
-
-/// The runtime of everything but measuring: delivery, recording, reports, the demo's nodes.
-fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("service").enable_all().build()?)
 }
 
 /// Writes text for people, in the characters of the terminal.

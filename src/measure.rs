@@ -1,6 +1,6 @@
 //! From the stamps of a body's socket reads to rates that one can trust, and to the reasons for distrust.
 //!
-//! [`timeline`] is written while the body arrives: constant memory and constant cost a read, however long the body.
+//! [`timeline`] is written while the body arrives: bounded memory and constant cost a read, however long the body.
 //! [`goodput`] reads it afterwards. Both are pure: stamps are offsets from t0 that the caller took, and the same
 //! stamps give the same numbers for ever (`model::sample::METHOD` is raised when a formula here changes).
 //!
@@ -17,5 +17,6 @@ pub mod timeline;
 
 mod gaps;
 mod ramp;
+mod slots;
 
 pub use self::ramp::NEAR_PERCENT;

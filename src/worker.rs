@@ -11,6 +11,7 @@ pub mod pipeline;
 pub mod plan;
 mod recorder;
 pub mod rounds;
+pub mod service;
 mod settled;
 mod shipping;
 pub mod tally;

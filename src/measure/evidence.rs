@@ -2,9 +2,9 @@
 //!
 //! | flag | rule | source |
 //! |---|---|---|
-//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`MAX_RUN_DELAY_SHARE`]; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
-//! | `receiver_limited` | goodput × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
-//! | `uplink_limited` | goodput ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`], both of a receive phase of [`SHORTEST_SHARED`] or more; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
+//! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
+//! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
 //! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
 //! | `clock_step` | wall clock against monotonic clock by more than [`MAX_CLOCK_DRIFT`] | a timestamp is wall clock, a duration is not |
 //!
@@ -14,15 +14,18 @@ use std::time::Duration;
 
 use crate::model::{
     flag::{Flag, Flags},
-    sample::{Path, Reader},
+    sample::{Path, Rates, Reader},
     units::{BitRate, Micros},
 };
 
 /// The largest sound share of the receive phase in which the measuring thread runs or waits for a CPU.
 pub const MAX_CPU_SHARE: f64 = 0.8;
 
-/// The largest sound share of the receive phase in which the thread waits for a CPU.
+/// The largest sound share of the receive phase in which the thread waits for a CPU; see [`max_run_delay`].
 pub const MAX_RUN_DELAY_SHARE: f64 = 0.05;
+
+/// What waking a thread takes at the most on a machine that has nothing else to do; see [`waited`].
+pub const WAKE_UP: Duration = Duration::from_micros(25);
 
 /// The longest sound time that bytes lie in the kernel, for nine tenths of them.
 pub const MAX_LAG: Micros = Micros(5_000);
@@ -56,10 +59,10 @@ impl Slowness {
     #[must_use]
     pub fn of(reader: &Reader, receive: Option<Micros>) -> Self {
         let shared = receive.filter(|receive| *receive >= SHORTEST_SHARED);
-        let delay = shared.zip(reader.run_delay).map(|(receive, delay)| share(delay, receive));
+        let delay = shared.zip(reader.run_delay);
         Self {
             busy: shared.and(reader.cpu_share).is_some_and(|share| share > MAX_CPU_SHARE),
-            delayed: delay.is_some_and(|share| share > MAX_RUN_DELAY_SHARE),
+            delayed: delay.is_some_and(|(receive, delay)| delay > max_run_delay(receive)),
             late: reader.lag_p90.is_some_and(|lag| lag > MAX_LAG),
         }
     }
@@ -69,6 +72,26 @@ impl Slowness {
     pub const fn is_any(self) -> bool {
         self.busy || self.delayed || self.late
     }
+}
+
+/// How long a thread waited for a CPU that others had: its time on the run queue, less [`WAKE_UP`] for each turn on a CPU.
+///
+/// A turn begins with such a time even where nobody else wants a CPU: an interrupt has to be taken, and the CPU has to leave its
+/// idle state. On an idle virtual machine with two CPUs that took 12 to 15 µs. A thread that is woken by every segment has 16,000
+/// turns a second at 200 Mbit/s, and would have waited for 20 % of the time, with rates that were right within 0.1 %.
+#[must_use]
+pub fn waited(run_queue: Duration, turns: u64) -> Duration {
+    run_queue.saturating_sub(WAKE_UP.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX)))
+}
+
+/// The longest sound time in which the thread waits for a CPU, of a receive phase that took so long:
+/// [`MAX_RUN_DELAY_SHARE`] of it, and [`MAX_LAG`] in any case.
+///
+/// Waits that sum up to less than [`MAX_LAG`] cannot have kept one byte for longer than that, which is sound. One time slice of
+/// any other thread (3 ms on two CPUs, by Linux's default) would be too much for 60 ms of an otherwise idle machine.
+#[must_use]
+pub fn max_run_delay(receive: Micros) -> Micros {
+    Micros::from(receive.as_duration().mul_f64(MAX_RUN_DELAY_SHARE)).max(MAX_LAG)
 }
 
 /// A part of a time as a share of it.
@@ -84,29 +107,31 @@ pub fn under_way(rate: BitRate, rtt: Micros) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
+/// The rate that is held against a limit: goodput, or the steady rate if that is higher. On a long path the mean of a body is
+/// pulled down by slow start, however long its rest ran at the limit.
+#[must_use]
+pub fn reached(rates: &Rates) -> Option<BitRate> {
+    rates.goodput.max(rates.steady)
+}
+
 /// `cpu_bound`, `reordered`, and with a rate `receiver_limited` and `uplink_limited`, as they apply.
 #[must_use]
-pub fn flags(
-    reader: &Reader,
-    receive: Option<Micros>,
-    path: &Path,
-    goodput: Option<BitRate>,
-    uplink: Option<BitRate>,
-) -> Flags {
+pub fn flags(reader: &Reader, receive: Option<Micros>, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
     let mut flags = Flags::NONE;
+    let rate = reached(rates);
     if Slowness::of(reader, receive).is_any() {
         flags.raise(Flag::CpuBound);
     }
     if path.ooo_segments.is_some_and(|segments| segments > 0) {
         flags.raise(Flag::Reordered);
     }
-    if let (Some(goodput), Some(rtt), Some(window)) = (goodput, path.rtt, path.rcv_wnd)
-        && reaches(under_way(goodput, rtt), WINDOW_SHARE, window.0)
+    if let (Some(rate), Some(rtt), Some(window)) = (rate, path.rtt, path.rcv_wnd)
+        && reaches(under_way(rate, rtt), WINDOW_SHARE, window.0)
     {
         flags.raise(Flag::ReceiverLimited);
     }
-    if let (Some(goodput), Some(uplink)) = (goodput, uplink)
-        && reaches(goodput.0, UPLINK_SHARE, uplink.0)
+    if let (Some(rate), Some(uplink)) = (rate, uplink)
+        && reaches(rate.0, UPLINK_SHARE, uplink.0)
     {
         flags.raise(Flag::UplinkLimited);
     }
@@ -148,7 +173,15 @@ mod tests {
             // A small body is read at once: only its lag tells.
             (1.0, 19_000, 20, 19_999, (false, false, false)),
             (1.0, 19_000, 5_001, 19_999, (false, false, true)),
-            (1.0, 1_001, 20, 20_000, (true, true, false)),
+            (1.0, 1_001, 20, 20_000, (true, false, false)),
+            // A wait as short as a sound lag is sound, however short the rest.
+            (0.1, 4_900, 20, 40_000, (false, false, false)),
+            (0.1, 5_000, 20, 20_000, (false, false, false)),
+            (0.1, 5_001, 20, 20_000, (false, true, false)),
+            (0.1, 5_000, 20, 100_000, (false, false, false)),
+            (0.1, 5_001, 20, 100_000, (false, true, false)),
+            (0.1, 5_050, 20, 101_000, (false, false, false)),
+            (0.1, 5_051, 20, 101_000, (false, true, false)),
         ] {
             assert_eq!(
                 slowness(cpu_share, run_delay, lag, receive),
@@ -159,11 +192,28 @@ mod tests {
     }
 
     #[test]
+    fn waking_up_is_no_wait_for_others() {
+        for (run_queue, turns, expected) in [
+            (0, 0, 0),
+            (3_000, 0, 3_000),
+            (3_000, 1, 2_975),
+            // 220 ms at 200 Mbit/s: on an idle machine, and beside others.
+            (44_000, 3_400, 0),
+            (135_000, 3_400, 50_000),
+            (1, u64::MAX, 0),
+        ] {
+            let waited = waited(Duration::from_micros(run_queue), turns);
+            assert_eq!(waited, Duration::from_micros(expected), "{run_queue} {turns}");
+        }
+    }
+
+    #[test]
     fn what_is_not_known_raises_nothing() {
-        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), Some(BitRate(u64::MAX)), None);
+        let rates = Rates { goodput: Some(BitRate(u64::MAX)), ..Rates::default() };
+        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), &rates, None);
         assert_eq!(none, Flags::NONE);
         let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), lag_p90: None };
-        assert_eq!(flags(&busy, None, &Path::default(), None, None), Flags::NONE);
+        assert_eq!(flags(&busy, None, &Path::default(), &Rates::default(), None), Flags::NONE);
     }
 
     #[test]
@@ -174,10 +224,18 @@ mod tests {
             ooo_segments: Some(ooo),
             rcv_wnd: Some(Bytes(wnd)),
         };
-        let check = |goodput, wnd, uplink, ooo, expected: &str| {
+        let check = |rate, wnd, uplink, ooo, expected: &str| {
             let reader = Reader::default();
-            let flags = flags(&reader, None, &path(wnd, ooo), Some(BitRate(goodput)), Some(BitRate(uplink)));
-            assert_eq!(flags.to_string(), expected, "{goodput} {wnd} {uplink}");
+            let path = path(wnd, ooo);
+            let of_all = Rates { goodput: Some(BitRate(rate)), ..Rates::default() };
+            // Slow start pulls down the mean and not what came after it.
+            let at_last = Rates { goodput: Some(BitRate(rate / 4)), steady: Some(BitRate(rate)), ..Rates::default() };
+            // Slow at the end: the mean tells more than what came after the ramp.
+            let at_first = Rates { goodput: Some(BitRate(rate)), steady: Some(BitRate(rate / 4)), ..Rates::default() };
+            for rates in [of_all, at_last, at_first] {
+                let flags = flags(&reader, None, &path, &rates, Some(BitRate(uplink)));
+                assert_eq!(flags.to_string(), expected, "{rates:?} {wnd} {uplink}");
+            }
         };
         // 80 Mbit/s × 100 ms = 1 MB
         check(80_000_000, 1_250_000, 1_000_000_000, 0, "receiver_limited");

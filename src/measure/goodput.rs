@@ -29,12 +29,24 @@ use crate::model::{
 /// Bodies planned smaller than this have no goodput: 1 MiB. In less, the start of the connection is all there is.
 pub const MIN_PLANNED: u64 = 1 << 20;
 
+/// The most intervals of a body: those of 120 s, the longest deadline.
+pub const MOST_INTERVALS: usize = 2_400;
+
+/// How a body ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// With the last byte wanted.
+    Finished,
+    /// By the body deadline, while bytes were flowing.
+    Partial,
+}
+
 /// What a timeline says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
     /// The rates and pauses; absent where they cannot be known.
     pub rates: Rates,
-    /// The rate of each whole 50 ms after the ramp, at most [`super::timeline::BINS`] of them. From the first point on
+    /// The rate of each whole 50 ms after the ramp, at most [`MOST_INTERVALS`] of them. From the first point on
     /// when no end of the ramp was found: an unsettled rate must not vanish from the statistic.
     pub intervals: Vec<BitRate>,
     /// `too_small`, `coarse`, `unsteady` and `stalled_some`, as they apply.
@@ -44,12 +56,22 @@ pub struct Judgement {
 /// Judges the body of one transfer.
 ///
 /// `planned` is how many body bytes the request and the response promised. Where neither did (no length told), the
-/// body's own length stands for it. `total` is the offset from t0 at which the transfer ended or was given up: the
-/// last body byte wanted, or the deadline. `rtt` is the path's smallest round-trip time where it is known.
+/// body's own length stands for it, unless it was cut off: it might have been long, and a slow node keeps its rate as a fast
+/// one does. `total` is the offset from t0 at which the transfer ended or was given up: the last body byte wanted, or the
+/// deadline. `rtt` is the path's smallest round-trip time where it is known.
+///
+/// The stalls of a partial body, the silence before its deadline among them, are in the rates; `stalled_some` is not raised, for
+/// that is said of a body that went on to its end.
 ///
 /// The rates of a transfer that failed are for the caller to drop: this function does not know the outcome.
 #[must_use]
-pub fn judge(timeline: &Timeline, planned: Option<u64>, total: Micros, rtt: Option<Micros>) -> Judgement {
+pub fn judge(
+    timeline: &Timeline,
+    planned: Option<u64>,
+    ending: Ending,
+    total: Micros,
+    rtt: Option<Micros>,
+) -> Judgement {
     let mut judgement = Judgement::default();
     if timeline.bytes() > 0 {
         judgement.rates.effective = BitRate::mean(timeline.bytes(), total);
@@ -58,11 +80,16 @@ pub fn judge(timeline: &Timeline, planned: Option<u64>, total: Micros, rtt: Opti
         judgement.rates.stalls = Some(stalls.count);
         judgement.rates.stalled = Some(stalls.stalled);
         judgement.rates.longest_gap = Some(stalls.longest_gap);
-        if stalls.count > 0 {
+        if stalls.count > 0 && ending == Ending::Finished {
             judgement.flags.raise(Flag::StalledSome);
         }
     }
-    if planned.unwrap_or(timeline.bytes()) < MIN_PLANNED {
+    let is_too_small = match (planned, ending) {
+        (Some(planned), _) => planned < MIN_PLANNED,
+        (None, Ending::Finished) => timeline.bytes() < MIN_PLANNED,
+        (None, Ending::Partial) => false,
+    };
+    if is_too_small {
         judgement.flags.raise(Flag::TooSmall);
     } else {
         judge_rate(timeline, &mut judgement);

@@ -17,8 +17,8 @@
 //! **Why two windows.** Both look ahead, so after a step from r to 1 a window w ends the ramp 0.1·w/(1 − r) early: 50 ms
 //! for m250 and 10 ms for m50 when r is half. m50 alone would take any burst for the end.
 //!
-//! Windows start at bin edges, counted from the first point; but [`intervals`] follow one another, so with bins of 20 and 40 ms
-//! they may begin within one, where bytes are interpolated. Once bins are wider than a window, the window is one bin.
+//! Windows that are compared start at bin edges, counted from the first point; once bins are wider than a window, the window is
+//! one bin. What is recorded, [`intervals`] and the [`smallest`], is exact however long the body: see [`super::slots`].
 
 use super::timeline::Timeline;
 use crate::model::units::{BitRate, Micros};
@@ -46,30 +46,27 @@ pub(super) fn ramp(timeline: &Timeline) -> Ramp {
         return Ramp::Ended(Micros::ZERO);
     }
     let half = Micros(timeline.span().0 / 2);
-    edges(timeline, Micros::ZERO)
+    edges(timeline)
         .take_while(|from| *from <= half)
         .find(|from| near(*from, SHORT) && near(*from, LONG))
         .map_or(Ramp::Unsteady, Ramp::Ended)
 }
 
-/// The rate of each whole 50 ms from `from` on.
+/// The rate of each whole 50 ms from `from` on, which is a bin edge.
 pub(super) fn intervals(timeline: &Timeline, from: Micros) -> Vec<BitRate> {
-    let step = width_of(timeline, SHORT);
-    (0..).map_while(|n| rate(timeline, Micros(from.0 + n * step.0), SHORT)).collect()
+    timeline.slots().in_turn(from, timeline.span(), SHORT).collect()
 }
 
-/// The smallest rate over 250 ms from `from` on; absent when no 250 ms remain.
+/// The smallest rate over 250 ms from `from` on, which is a bin edge; absent when no 250 ms remain.
 pub(super) fn smallest(timeline: &Timeline, from: Micros) -> Option<BitRate> {
-    edges(timeline, from).map_while(|from| rate(timeline, from, LONG)).min()
+    timeline.slots().smallest(from, timeline.span(), LONG)
 }
 
 fn reference(timeline: &Timeline) -> Option<BitRate> {
     let last_start = timeline.span().0.checked_sub(width_of(timeline, LONG).0)?;
     let half = timeline.span().0.div_ceil(2);
-    let mut rates: Vec<_> = edges(timeline, Micros::ZERO)
-        .skip_while(|from| from.0 < half)
-        .map_while(|from| rate(timeline, from, LONG))
-        .collect();
+    let mut rates: Vec<_> =
+        edges(timeline).skip_while(|from| from.0 < half).map_while(|from| rate(timeline, from, LONG)).collect();
     if rates.is_empty() {
         return rate(timeline, Micros(last_start), LONG);
     }
@@ -87,10 +84,10 @@ fn rate(timeline: &Timeline, from: Micros, window: Micros) -> Option<BitRate> {
     BitRate::mean(timeline.bytes_after_first(end) - timeline.bytes_after_first(from), window)
 }
 
-/// The bin edges from one of them on, up to the end of the body.
-fn edges(timeline: &Timeline, from: Micros) -> impl Iterator<Item = Micros> {
+/// The bin edges up to the end of the body.
+fn edges(timeline: &Timeline) -> impl Iterator<Item = Micros> {
     let (width, span) = (timeline.width().0, timeline.span());
-    (0..).map(move |n| Micros(from.0 + n * width)).take_while(move |edge| *edge < span)
+    (0..).map(move |n| Micros(n * width)).take_while(move |edge| *edge < span)
 }
 
 fn width_of(timeline: &Timeline, window: Micros) -> Micros {

@@ -17,7 +17,11 @@ use crate::{
     net::failure::Failure,
 };
 
-use super::{classify, verify::Mismatch, wanted::Wanted};
+use super::{
+    classify,
+    verify::{Expected, Mismatch},
+    wanted::Wanted,
+};
 
 /// What one transfer is to fetch, and for whom.
 #[derive(Clone, Debug)]
@@ -50,6 +54,14 @@ pub struct Errand<'a> {
     pub due: Option<Instant>,
     /// Body bytes received are added here as they come.
     pub received: &'a AtomicU64,
+}
+
+impl Errand<'_> {
+    /// What is expected of the answer's type, where anything is.
+    pub(super) fn expected_type(&self) -> Option<Expected> {
+        // A node that does not hold an object may not know its type (Argus tells it in a HEAD's answer on a hit alone).
+        Some(Expected { kind: self.kind?, may_lack: self.part == PartName::Check })
+    }
 }
 
 /// Why a transfer is no success.

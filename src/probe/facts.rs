@@ -12,17 +12,18 @@ use tokio::time::Instant;
 use crate::{
     measure::{
         evidence,
-        goodput::{Judgement, MIN_PLANNED, judge},
+        goodput::{Ending, Judgement, judge},
         timeline::Timeline,
     },
     model::{
         flag::{Flag, Flags},
+        outcome::Outcome,
         phase::Phase,
         probe::PartName,
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
         target::Vantage,
         text::made_printable,
-        units::{Bytes, Micros},
+        units::{BitRate, Bytes, Micros},
     },
     net::{dial::About, meter::Meter, timing::Timing},
 };
@@ -31,6 +32,7 @@ use super::{
     errand::{Errand, Failed},
     identity::Ids,
     verify,
+    wanted::Wanted,
 };
 
 /// The growing record of one transfer.
@@ -137,6 +139,18 @@ impl Facts {
         self.status.is_none() && !self.heard
     }
 
+    /// Nodes ignore the end of a range, and what was asked for is here all the same: a flag says so. A whole asset that goes on
+    /// beyond its size is another one.
+    pub(super) fn whole_is_over(&mut self, wanted: Wanted) -> Result<(), Failed> {
+        if wanted != Wanted::Whole || !self.flags.contains(Flag::Overshoot) {
+            return Ok(());
+        }
+        self.flags = self.flags.iter().filter(|flag| *flag != Flag::Overshoot).collect();
+        // Without a size it went on beyond our limit, which is told already.
+        let Some(size) = self.expected else { return Ok(()) };
+        Err(Failed::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
+    }
+
     pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
         // A body that came to an early end has ended its phase itself.
         if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
@@ -144,12 +158,13 @@ impl Facts {
         {
             self.timing.end(phase, Instant::now());
         }
-        let judgement = self.judge(vantage, failed.is_some());
+        let wall_nanos = self.at.duration_until(Timestamp::now()).as_nanos();
+        let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, self.timing.t0().elapsed());
         let wanted_body = errand.part != PartName::Check;
         Sample {
             at: self.at,
             labels: self.labels(errand, vantage),
-            outcome: failed.as_ref().map_or(crate::model::outcome::Outcome::Ok, |failed| failed.outcome),
+            outcome: failed.as_ref().map_or(Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
             // Some of it may be the node's own words.
             error: failed.map(|failed| made_printable(&failed.detail)),
@@ -178,15 +193,13 @@ impl Facts {
         }
     }
 
-    /// Rates and flags.
-    fn judge(&mut self, vantage: &Vantage, failed: bool) -> Judgement {
+    /// Rates and flags. `wall_nanos` is how far the wall clock moved in the course of the transfer, `elapsed` how long it took.
+    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         let receive = self.timing.phases().took(Phase::Receive);
-        let goodput = judgement.rates.goodput;
-        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, goodput, vantage.uplink));
-        let wall = self.at.duration_until(Timestamp::now()).as_nanos();
-        if evidence::clock_stepped(wall, self.timing.t0().elapsed()) {
+        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, &judgement.rates, uplink));
+        if evidence::clock_stepped(wall_nanos, elapsed) {
             self.flags.raise(Flag::ClockStep);
         }
         judgement
@@ -196,11 +209,8 @@ impl Facts {
     fn judge_body(&self, failed: bool) -> Judgement {
         let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
         let total = self.timing.phases().total();
-        let is_partial = self.flags.contains(Flag::Partial);
-        // A body of unknown length that was cut off might have been long: a slow node keeps its rate as a fast one does.
-        let unknown = if is_partial { timeline.bytes().max(MIN_PLANNED) } else { timeline.bytes() };
-        let planned = self.expected.or(Some(unknown));
-        judge(timeline, planned, total, self.path.rtt)
+        let ending = if self.flags.contains(Flag::Partial) { Ending::Partial } else { Ending::Finished };
+        judge(timeline, self.expected, ending, total, self.path.rtt)
     }
 
     fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {
@@ -224,3 +234,6 @@ impl Facts {
         self.timing.end(Phase::Receive, at);
     }
 }
+
+#[cfg(test)]
+mod tests;

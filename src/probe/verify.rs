@@ -2,18 +2,17 @@
 
 use http::{
     HeaderMap, StatusCode,
-    header::{
-        CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING,
-    },
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
 };
 use serde::Deserialize;
 
-use crate::model::{outcome::Outcome, target::AssetKind, units::Bytes};
+use crate::model::{outcome::Outcome, units::Bytes};
 
-pub use self::{cache::cache_state, retry::retry_after};
+pub use self::{cache::cache_state, media::Expected, retry::retry_after};
 use super::wanted::Wanted;
 
 mod cache;
+mod media;
 mod retry;
 
 /// What a response head promises.
@@ -43,13 +42,13 @@ pub fn head(
     headers: &HeaderMap,
     wanted: Wanted,
     known_size: Option<Bytes>,
-    kind: Option<AssetKind>,
+    expected: Option<Expected>,
 ) -> Result<Promise, Mismatch> {
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refused(status, headers, None));
     }
     encoding(headers)?;
-    content_type(headers, kind)?;
+    expected.map_or(Ok(()), |expected| expected.check(headers))?;
     let length = content_length(headers)?;
     let promise = match (wanted, status) {
         (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
@@ -137,24 +136,6 @@ fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     codings.filter(|coding| !coding.is_empty()).collect()
 }
 
-/// Each type that is said must fit: with two of them, who knows which is meant?
-fn content_type(headers: &HeaderMap, kind: Option<AssetKind>) -> Result<(), Mismatch> {
-    let Some(kind) = kind else { return Ok(()) };
-    for given in headers.get_all(&CONTENT_TYPE) {
-        let given = String::from_utf8_lossy(given.as_bytes());
-        let essence = cut(given.split(';').next().unwrap_or_default().trim()).to_ascii_lowercase();
-        let fits = match kind {
-            AssetKind::Image => essence.starts_with("image/"),
-            AssetKind::Video => essence.starts_with("video/"),
-        };
-        if !fits && essence != "application/octet-stream" {
-            let detail = format!("content-type `{essence}` for an asset of kind {}", kind.label());
-            return mismatch(Outcome::WrongType, detail);
-        }
-    }
-    Ok(())
-}
-
 /// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, it has to be the same
 /// (RFC 9110 §8.6).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
@@ -230,9 +211,14 @@ const MAX_HEADER_TEXT: usize = 200;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::target::AssetKind;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
+    }
+
+    const fn expected(kind: AssetKind) -> Option<Expected> {
+        Some(Expected { kind, may_lack: false })
     }
 
     #[test]
@@ -259,7 +245,7 @@ mod tests {
         ] {
             let headers = headers(&[("content-range", content_range), ("content-type", "video/mp4")]);
             let status = StatusCode::from_u16(status).unwrap();
-            let got = head(status, &headers, wanted, known.map(Bytes), Some(AssetKind::Video));
+            let got = head(status, &headers, wanted, known.map(Bytes), expected(AssetKind::Video));
             let got = got.map(|promise| (promise.bytes.unwrap(), promise.size.map(|size| size.0)));
             assert_eq!(got.map_err(|mismatch| mismatch.outcome), result, "{status} {content_range}");
         }
@@ -270,14 +256,16 @@ mod tests {
         for (lines, known, result) in [
             (&[("content-length", "21136"), ("content-type", "image/webp")][..], None, Ok(Some(21_136))),
             (&[("content-type", "image/webp")], None, Ok(None)),
-            (&[("content-length", "21136")], Some(21_136), Ok(Some(21_136))),
-            (&[("content-length", "21136")], Some(7), Err(Outcome::WrongSize)),
-            (&[("content-length", "0")], None, Err(Outcome::WrongSize)),
+            (&[("content-length", "21136"), ("content-type", "image/png")], Some(21_136), Ok(Some(21_136))),
+            (&[("content-length", "21136"), ("content-type", "image/png")], Some(7), Err(Outcome::WrongSize)),
+            (&[("content-length", "0"), ("content-type", "image/png")], None, Err(Outcome::WrongSize)),
+            (&[("content-length", "21136")], None, Err(Outcome::WrongType)),
             (&[("content-length", "9"), ("content-type", "text/html; charset=utf-8")], None, Err(Outcome::WrongType)),
             (&[("content-type", "application/octet-stream")], None, Ok(None)),
             (&[("content-encoding", "gzip")], None, Err(Outcome::BodyInvalid)),
         ] {
-            let got = head(StatusCode::OK, &headers(lines), Wanted::Whole, known.map(Bytes), Some(AssetKind::Image));
+            let got =
+                head(StatusCode::OK, &headers(lines), Wanted::Whole, known.map(Bytes), expected(AssetKind::Image));
             assert_eq!(got.map(|promise| promise.bytes).map_err(|mismatch| mismatch.outcome), result, "{lines:?}");
         }
     }

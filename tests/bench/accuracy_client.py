@@ -24,9 +24,9 @@ class Clients:
             raise Fault(f"exit {code} from `{' '.join(command)}`: {complaint.strip()[-300:]}")
         return [json.loads(line) for line in out.splitlines()]
 
-    def curl(self, namespace, url, *words):
+    def curl(self, namespace, url, *words, enter=()):
         """What curl tells of one transfer (its --write-out '%{json}')."""
-        command = ["curl", "-s", "--cacert", self.authority, "-o", "/dev/null", "-w", "%{json}", *words, url]
+        command = [*enter, "curl", "-s", "--cacert", self.authority, "-o", "/dev/null", "-w", "%{json}", *words, url]
         _, out, complaint = self.run(namespace, command)
         if not out:
             raise Fault(f"nothing from `{' '.join(command)}`: {complaint.strip()[-300:]}")
@@ -39,11 +39,15 @@ class Clients:
             client = subprocess.Popen(["ip", "netns", "exec", namespace, *command], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.running.add(client)
-        try:
-            out, complaint = client.communicate()
-        finally:
-            with self.lock:
-                self.running.discard(client)
+        with client:
+            try:
+                out, complaint = client.communicate()
+            except BaseException:
+                client.kill()
+                raise
+            finally:
+                with self.lock:
+                    self.running.discard(client)
         return client.returncode, out, complaint
 
     def close(self):

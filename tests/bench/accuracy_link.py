@@ -10,7 +10,10 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -106,7 +109,7 @@ def inside(name, function):
 
 def entered(name, function):
     libc = ctypes.CDLL(None, use_errno=True)
-    handle = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    handle = os.open(f"{NAMESPACES}/{name}", os.O_RDONLY)
     try:
         if libc.setns(handle, CLONE_NEWNET) != 0:
             raise Fault(f"cannot enter the namespace {name}: {os.strerror(ctypes.get_errno())}")
@@ -139,9 +142,29 @@ def run(*command):
     return done.stdout
 
 
-def sweep():
-    """Removes what a killed run of this script left behind."""
-    for name in os.listdir("/run/netns") if os.path.isdir("/run/netns") else []:
-        owner = name.removeprefix(f"{PREFIX}-").split("-")[0]
-        if name.startswith(PREFIX) and not os.path.exists(f"/proc/{owner}"):
+def sweep(whose):
+    """Ends what runs in the namespaces of those runs of this rig that `whose` tells by their pid; removes these, and files."""
+    for name in os.listdir(NAMESPACES) if os.path.isdir(NAMESPACES) else []:
+        if whose(owner(name)):
+            pids = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False).stdout
+            for pid in set(map(int, pids.split())) - {os.getpid()}:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             subprocess.run(["ip", "netns", "del", name], check=False)
+    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}-*"):
+        if whose(owner(directory.name)):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def owner(name):
+    """The pid in a name that this rig made, 0 in others."""
+    words = name.removeprefix(PREFIX).split("-")
+    return int(words[1]) if name.startswith(PREFIX) and len(words) > 1 and words[1].isdigit() else 0
+
+
+def abandoned(pid):
+    """A run that was killed could not clean up."""
+    return pid != 0 and not os.path.exists(f"/proc/{pid}")
+
+
+NAMESPACES = "/run/netns"

@@ -20,6 +20,10 @@ class Sheet:
         padded = (str(cell).ljust(width) for cell, width in zip(cells, self.widths, strict=True))
         print("| " + " | ".join(padded) + " |", flush=True)
 
+    def note(self, words):
+        """A line below a table, which ends it."""
+        print(f"\n{words}" if self.markdown else words, flush=True)
+
     def limit(self, holds, words):
         if not holds:
             self.misses.append(words)

@@ -3,6 +3,7 @@
 mod budget;
 mod delivery;
 mod full;
+mod isolated;
 mod killed;
 mod outage;
 mod proxy;

@@ -4,7 +4,8 @@ use crate::{
     measure::{
         NEAR_PERCENT,
         evidence::{
-            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, share, under_way,
+            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, max_run_delay,
+            reached, share, under_way,
         },
         goodput::MIN_PLANNED,
         timeline::{STALL_ROUND_TRIPS, stall_threshold},
@@ -85,13 +86,13 @@ fn path(sample: &Sample) -> Vec<Row> {
 /// What was offered, and what of it the rate had under way.
 fn window(sample: &Sample, window: Bytes) -> String {
     let limit = percent(WINDOW_SHARE);
-    let (Some(goodput), Some(rtt)) = (sample.rates.goodput, sample.path.rtt) else {
-        return format!("{window} offered; without a goodput there is nothing to hold against it");
+    let (Some(rate), Some(rtt)) = (reached(&sample.rates), sample.path.rtt) else {
+        return format!("{window} offered; without a rate there is nothing to hold against it");
     };
-    let used = under_way(goodput, rtt);
+    let used = under_way(rate, rtt);
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
     let part = percent(used as f64 / window.0.max(1) as f64);
-    format!("{window} offered; goodput × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
+    format!("{window} offered; rate × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
 }
 
 fn reader(sample: &Sample) -> Vec<Row> {
@@ -105,16 +106,18 @@ fn reader(sample: &Sample) -> Vec<Row> {
     };
     // Stamps begin a moment after the first socket asks for them.
     let unstamped = if why == SYSTEM { "the kernel stamped no segment of it" } else { why };
-    let limit = |limit: f64| match receive {
+    let limit = |limit: String| match receive {
         Some(receive) if receive < SHORTEST_SHARED => format!("receive phase under {SHORTEST_SHARED}: not judged"),
-        _ => format!("limit {}", percent(limit)),
+        _ => format!("limit {limit}"),
     };
     let delay = |delay: Micros| {
-        let part = percent(share(delay, receive.unwrap_or_default()));
-        format!("{delay}, {part} of receive ({})", limit(MAX_RUN_DELAY_SHARE))
+        let receive = receive.unwrap_or_default();
+        let most = max_run_delay(receive);
+        let most = if most == MAX_LAG { most.to_string() } else { percent(MAX_RUN_DELAY_SHARE) };
+        format!("{delay}, {} of receive ({})", percent(share(delay, receive)), limit(most))
     };
     let lag = or_absent(reader.lag_p90, |lag| format!("{lag} (limit {MAX_LAG})"), unstamped);
-    let cpu = |share| format!("{} of receive ({})", percent(share), limit(MAX_CPU_SHARE));
+    let cpu = |share| format!("{} of receive ({})", percent(share), limit(percent(MAX_CPU_SHARE)));
     vec![
         Row { doubtful: slow.late, ..row("receive lag p90", lag) },
         Row { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
@@ -202,6 +205,15 @@ mod tests {
         sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
         let told = told(&sample);
         assert_eq!(told, include_str!("../../../tests/data/plot/evidence.txt"), "\n{told}");
+    }
+
+    #[test]
+    fn a_short_receive_phase_may_wait_as_long_as_bytes_may_lie() {
+        let mut sample = hand_made::sample();
+        sample.phases = hand_made::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
+        sample.reader.run_delay = Some(Micros(4_900));
+        let told = told(&sample);
+        assert!(told.contains("run-queue delay  4.90 ms, 12 % of receive (limit 5.00 ms)"), "\n{told}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) struct Case {
     pub(crate) ask: Ask,
     pub(crate) behaviour: Behaviour,
     pub(crate) outcome: Outcome,
-    /// The flags, without `too_small` and `coarse`: these follow from the small asset and the fast loopback alone.
+    /// The flags, without `too_small`, which every good body here is, and those that only the machine can raise.
     pub(crate) flags: &'static [Flag],
     failed: Failed,
     /// What the client offers.

@@ -121,10 +121,21 @@ pub(crate) const CASES: &[Case] = &[
         Request, Send([right(), half()].concat()), Pause(Duration::from_millis(500)), Send(part()[512..].to_vec()),
     ], Outcome::Ok).flagged(&[Flag::StalledSome]),
     row("trickle", Ask::Range, PLAIN, |_| vec![Request, Send(right()), Drip(part(), Duration::from_millis(20))], Outcome::Ok).flagged(&[Flag::Partial]),
+    row("trickle_after_a_pause", Ask::Range, PLAIN, |_| vec![
+        Request, Send([right(), part()[..9].to_vec()].concat()), Pause(Duration::from_millis(500)), Drip(part()[9..].to_vec(), Duration::from_millis(20)),
+    ], Outcome::Ok).flagged(&[Flag::Partial]),
     // Argus while it fetches: the end of the range is ignored.
     row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
-    row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::Ok).flagged(&[Flag::Overshoot]),
+    row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::WrongSize),
+    // A whole asset that is longer than its known size is another one, told by its length or by itself.
+    row("longer_than_known", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&[asset(), part()].concat()), LAST_CHUNK.to_vec()].concat()), Outcome::WrongSize),
+    row("longer_than_known_to_the_close", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &[asset(), part()].concat()), Close), Outcome::WrongSize),
+    row("longer_than_known_in_a_later_chunk", Ask::Full, PLAIN, |_| vec![
+        Request, Send([head("200 OK", &[IMAGE, "transfer-encoding: chunked"]), chunks(&asset())].concat()), Pause(Duration::from_millis(60)),
+        Send([chunks(b"x"), LAST_CHUNK.to_vec()].concat()),
+    ], Outcome::WrongSize),
+    row("whole_in_chunks", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("unsized_to_the_close", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Ok),
@@ -174,6 +185,9 @@ pub(crate) const CASES: &[Case] = &[
     row("html_after_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-type: text/html", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("html_with_200", Ask::Full, PLAIN, |_| error("200 OK", "content-type: text/html", HTML), Outcome::WrongType),
     row("range_of_other_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: text/plain", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("range_without_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
+    row("full_without_type", Ask::Full, PLAIN, |_| answer("200 OK", &[FULL_LENGTH], &asset()), Outcome::WrongType),
+    row("type_without_subtype", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: image/", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("several_ranges", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: multipart/byteranges; boundary=x", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
     row("full_but_empty", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
 
@@ -237,6 +251,16 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_closed_mid_body", Ask::Range, Http2, |_| {
         vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]
     }, Outcome::Truncated),
+    row("http2_short_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part()[..1_023], true)]), Outcome::Truncated),
+    row("http2_closed_one_byte_early", Ask::Range, Http2, |_| {
+        vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part()[..1_023], false)].concat()), Close]
+    }, Outcome::Truncated),
+    row("http2_longer_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), vec![b'x']].concat(), true)]), Outcome::BodyInvalid),
+    row("http2_interim_then_closed_when_used_again", Ask::Twice, Http2, |nth| {
+        let first = vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part(), true)].concat())];
+        let second = vec![Http2Head, Send(http2_block(3, &status_103())), Close];
+        if nth == 0 { [first, second].concat() } else { http2(&[http2_head(1), http2_data(1, &part(), true)]) }
+    }, Outcome::Reset).failing(Phase::Wait),
     row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
     row("http2_more_than_asked", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), part()].concat(), true)]), Outcome::BodyInvalid),
     row("http2_rst_of_the_second", Ask::Twice, Http2, |_| {

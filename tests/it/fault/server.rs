@@ -176,6 +176,12 @@ impl FaultServer {
         true
     }
 
+    /// Waits, without a runtime, until so many connections have ended: did the client end each, within [`HOLD`] after its
+    /// script?
+    pub(crate) fn is_left_by(&mut self, connections: usize) -> bool {
+        (0..connections).all(|_| self.left.blocking_recv() == Some(true))
+    }
+
     /// The request heads that came, in order, verbatim (HTTP/1 only).
     pub(crate) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()

@@ -11,14 +11,14 @@ use std::{
 
 use bandprobe::{
     measure::{
-        goodput::{Judgement, judge},
+        goodput::{Ending, Judgement, judge},
         timeline::Timeline,
     },
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
     net::{
         dial::{About, Line, Stream},
         failure::Failure,
-        http::{Answer, Appetite, Connection, Received},
+        http::{Answer, Appetite, Connection, End, Received},
         meter::{Meter, Metered},
         tcp_info::Kernel,
         timing::Timing,
@@ -304,7 +304,11 @@ pub(super) struct Body {
 impl Body {
     /// What is said of it, for a path without a round-trip time.
     pub(super) fn judge(&self, planned: u64) -> Judgement {
-        judge(&self.timeline, Some(planned), self.timing.phases().total(), None)
+        let ending = match self.received.end {
+            End::Partial => Ending::Partial,
+            _ => Ending::Finished,
+        };
+        judge(&self.timeline, Some(planned), ending, self.timing.phases().total(), None)
     }
 }
 

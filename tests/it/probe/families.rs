@@ -26,7 +26,7 @@ async fn the_address_dialled_is_the_best_of_those_that_were_told_in_time() {
     const NONE: Result<&str, Outcome> = Err(Outcome::DnsNotFound);
     let names = Names::start().await;
     let script = |_| {
-        let range = "content-range: bytes 1000-2023/65536";
+        let range = "content-type: image/png\r\ncontent-range: bytes 1000-2023/65536";
         let head = format!("HTTP/1.1 206 Partial Content\r\n{range}\r\ncontent-length: 1024\r\n\r\n");
         vec![Step::Request, Step::Send([head.into_bytes(), bytes(FIRST, LAST)].concat())]
     };

@@ -25,14 +25,14 @@ use crate::fault::{
 };
 
 /// A DNS server that answers by the first label of the name. Dropping it ends it.
-pub(super) struct Names {
+pub(crate) struct Names {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<(String, u16)>>>,
     _tasks: JoinSet<()>,
 }
 
 impl Names {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(vec![]));
@@ -52,7 +52,7 @@ impl Names {
         Self { address, asked, _tasks: tasks }
     }
 
-    pub(super) const fn address(&self) -> SocketAddr {
+    pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 }
@@ -120,7 +120,7 @@ impl Question {
 async fn every_answer_of_a_resolver_has_its_outcome() {
     let names = Names::start().await;
     let script = |_| {
-        let range = "content-range: bytes 1000-2023/65536";
+        let range = "content-type: image/png\r\ncontent-range: bytes 1000-2023/65536";
         let head = format!("HTTP/1.1 206 Partial Content\r\n{range}\r\ncontent-length: 1024\r\n\r\n");
         vec![Step::Request, Step::Send([head.into_bytes(), bytes(FIRST, LAST)].concat())]
     };

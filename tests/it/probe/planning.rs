@@ -45,7 +45,7 @@ const SIZE: usize = 2_000;
 
 /// A good answer with these further header lines.
 fn answer(lines: &str) -> Option<(String, Vec<u8>)> {
-    Some((format!("HTTP/1.1 200 OK\r\n{lines}content-length: {SIZE}\r\n"), vec![7; SIZE]))
+    Some((format!("HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\n{lines}content-length: {SIZE}\r\n"), vec![7; SIZE]))
 }
 
 fn status(line: &str) -> Option<(String, Vec<u8>)> {

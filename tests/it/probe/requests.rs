@@ -22,7 +22,10 @@ fn head(status: &str, lines: &str) -> Vec<u8> {
 }
 
 fn answer() -> Vec<u8> {
-    let head = head("206 Partial Content", "content-range: bytes 1000-2023/65536\r\ncontent-length: 1024\r\n");
+    let head = head(
+        "206 Partial Content",
+        "content-type: image/png\r\ncontent-range: bytes 1000-2023/65536\r\ncontent-length: 1024\r\n",
+    );
     [head, bytes(FIRST, LAST)].concat()
 }
 

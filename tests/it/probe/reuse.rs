@@ -31,7 +31,7 @@ use crate::fault::{
 };
 
 fn head(length: u64) -> Vec<u8> {
-    let range = "content-range: bytes 1000-2023/65536";
+    let range = "content-type: image/png\r\ncontent-range: bytes 1000-2023/65536";
     format!("HTTP/1.1 206 Partial Content\r\n{range}\r\ncontent-length: {length}\r\n\r\n").into()
 }
 

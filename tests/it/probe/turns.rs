@@ -26,7 +26,8 @@ use crate::fault::{
 };
 
 fn reply() -> Vec<u8> {
-    let head = "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 1000-2023/65536\r\ncontent-length: 1024\r\n\r\n";
+    let head = "HTTP/1.1 206 Partial Content\r\ncontent-type: image/png\r\n\
+        content-range: bytes 1000-2023/65536\r\ncontent-length: 1024\r\n\r\n";
     [head.as_bytes(), &bytes(FIRST, LAST)].concat()
 }
 

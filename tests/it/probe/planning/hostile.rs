@@ -24,7 +24,10 @@ async fn a_check_that_hangs_ends_the_run_unless_there_is_something_to_measure_al
 #[tokio::test]
 async fn an_object_without_bytes_is_of_the_wrong_size() {
     let empty: Script = |_, id| match id {
-        "e" => Some(("HTTP/1.1 200 OK\r\nx-cache: hit\r\ncontent-length: 0\r\n".into(), vec![])),
+        "e" => Some((
+            "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\nx-cache: hit\r\ncontent-length: 0\r\n".into(),
+            vec![],
+        )),
         _ => answer("x-cache: hit\r\n"),
     };
     let world = World::start(Profile::Argus, &["e", "h2"], empty).await;
@@ -69,7 +72,7 @@ async fn discovered_assets_have_the_size_and_the_content_of_the_registry() {
 /// Objects named u… have 1 MiB and a byte, others 16 MiB and a byte.
 fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
     let size = (if id.starts_with('u') { 1 << 20 } else { 16 << 20 }) + 1;
-    let head = "HTTP/1.1 200 OK\r\nx-cache: hit\r\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\nx-cache: hit\r\n";
     match id.get(1..) {
         Some("chunked") => {
             let head = format!("{head}transfer-encoding: chunked\r\n");
@@ -109,10 +112,11 @@ async fn what_is_too_large_is_not_downloaded_beyond_what_the_budget_was_asked_fo
 async fn a_large_object_is_asked_for_ranges_all_the_same() {
     let world = World::start(Profile::Argus, &["u"], |method, id| match method {
         "HEAD" => large(method, id),
-        _ => Some((
-            format!("HTTP/1.1 206 Partial Content\r\nx-cache: hit\r\ncontent-range: bytes 0-99/{}\r\ncontent-length: 100\r\n", (1 << 20) + 1),
-            vec![7; 100],
-        )),
+        _ => {
+            let lines = "content-type: image/webp\r\nx-cache: hit\r\ncontent-length: 100\r\n";
+            let range = format!("content-range: bytes 0-99/{}\r\n", (1 << 20) + 1);
+            Some((format!("HTTP/1.1 206 Partial Content\r\n{lines}{range}"), vec![7; 100]))
+        }
     })
     .await;
     let start = Part { name: PartName::Start, extent: Extent::First(Bytes(100)) };

@@ -1,0 +1,116 @@
+//! Each flag of a transfer is raised by its own evidence, and by no other.
+
+use std::sync::atomic::AtomicU64;
+
+use super::*;
+use crate::model::{
+    probe::{Deadlines, Weight},
+    target::{Asset, AssetKind, Listing, Node, Origin, Profile},
+};
+
+/// A good transfer that nothing speaks against: 2 MB at 80 Mbit/s on a path of 100 ms, after a second of waiting.
+fn facts() -> Facts {
+    let node = Node {
+        id: "node".into(),
+        endpoint: "http://127.0.0.1/".parse().unwrap(),
+        listing: Listing::bare(Origin::Static, Profile::Http),
+        assets: vec![Asset { kind: AssetKind::Video, id: "1".into(), size: None, hash: None, fixed: true }],
+    };
+    let errand = Errand {
+        node: &node,
+        probe: &"test".into(),
+        kind: Some(AssetKind::Video),
+        part: PartName::Start,
+        asset: &node.assets[0],
+        url: &"http://127.0.0.1/1".parse().unwrap(),
+        wanted: Wanted::Range { first: 0, last: 1_999_999 },
+        size: None,
+        checked: CacheState::Unknown,
+        weight: Weight::Heavy,
+        deadlines: &Deadlines::default(),
+        limit: 0,
+        due: None,
+        received: &AtomicU64::new(0),
+    };
+    let mut facts = Facts::start(&errand, Conn::Cold, Micros::ZERO);
+    let t0 = facts.timing.t0();
+    for (phase, millis) in [(Phase::Send, 1), (Phase::Wait, 1_000), (Phase::Receive, 1_200)] {
+        facts.timing.end(phase, t0 + Duration::from_millis(millis));
+    }
+    facts.kept_up(Reader { lag_p90: Some(Micros(20)), cpu_share: Some(0.2), run_delay: Some(Micros(100)) });
+    facts.path =
+        Path { rtt: Some(Micros(100_000)), rcv_rtt: None, ooo_segments: Some(0), rcv_wnd: Some(Bytes(4_000_000)) };
+    facts.timeline = Some(timeline(1));
+    facts.expected = Some(2_000_000);
+    facts
+}
+
+/// A read a millisecond in the 200 ms after the head, but for the first so many.
+fn timeline(from: u64) -> Timeline {
+    let mut timeline = Timeline::new(Micros(1_000_000));
+    (from..=200).for_each(|n| timeline.record(Micros(1_000_000 + 1_000 * n), 10_000 * (n - from + 1)));
+    timeline
+}
+
+/// How the wall clock moves in a second, in ms.
+const IN_STEP: i64 = 1_000;
+
+fn check(change: impl Fn(&mut Facts), failed: bool, uplink: u64, wall_millis: i64, expected: &str) {
+    let mut facts = facts();
+    change(&mut facts);
+    let wall_nanos = i128::from(wall_millis) * 1_000_000;
+    let judgement = facts.judge(failed, Some(BitRate(uplink)), wall_nanos, Duration::from_secs(1));
+    assert_eq!(facts.flags.to_string(), expected);
+    let rate = (!failed && !facts.flags.contains(Flag::TooSmall)).then_some(BitRate(80_000_000));
+    assert_eq!(judgement.rates.goodput, rate, "{expected}");
+}
+
+#[test]
+fn each_flag_has_its_own_evidence() {
+    const FAST: u64 = 1_000_000_000;
+    check(|_| {}, false, FAST, IN_STEP, "");
+    check(|facts| facts.reader.cpu_share = Some(0.81), false, FAST, IN_STEP, "cpu_bound");
+    // 5 % of the 200 ms of receiving: of the transfer's whole it would be 60 ms.
+    check(|facts| facts.reader.run_delay = Some(Micros(9_900)), false, FAST, IN_STEP, "");
+    check(|facts| facts.reader.run_delay = Some(Micros(10_100)), false, FAST, IN_STEP, "cpu_bound");
+    check(|facts| facts.reader.lag_p90 = Some(Micros(5_001)), false, FAST, IN_STEP, "cpu_bound");
+    check(|facts| facts.path.ooo_segments = Some(1), false, FAST, IN_STEP, "reordered");
+    // 80 Mbit/s × 100 ms = 1 MB
+    check(|facts| facts.path.rcv_wnd = Some(Bytes(1_250_000)), false, FAST, IN_STEP, "receiver_limited");
+    check(|facts| facts.path.rcv_wnd = Some(Bytes(1_250_010)), false, FAST, IN_STEP, "");
+    check(|_| {}, false, 100_000_000, IN_STEP, "uplink_limited");
+    check(|_| {}, false, 100_000_010, IN_STEP, "");
+    check(|_| {}, false, FAST, IN_STEP + 101, "clock_step");
+    check(|_| {}, false, FAST, IN_STEP - 101, "clock_step");
+    check(|_| {}, false, FAST, IN_STEP - 99, "");
+    check(|facts| facts.expected = Some(1_000_000), false, 1, IN_STEP, "too_small");
+    check(|facts| facts.flags.raise(Flag::Reconnected), false, 100_000_000, IN_STEP, "reconnected,uplink_limited");
+}
+
+#[test]
+fn a_failed_transfer_has_no_rate_that_a_limit_could_explain() {
+    let window = |facts: &mut Facts| facts.path.rcv_wnd = Some(Bytes(1));
+    check(window, true, 1, IN_STEP, "");
+    check(window, true, 1, 0, "clock_step");
+    check(|facts| facts.reader.lag_p90 = Some(Micros(5_001)), true, 1, IN_STEP, "cpu_bound");
+}
+
+#[test]
+fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() {
+    // The first byte comes 150 ms after the head, and the transfer ends 300 ms after the last.
+    let paused = |facts: &mut Facts, rtt, end| {
+        facts.path.rtt = Some(Micros(rtt));
+        facts.timeline = Some(timeline(150));
+        let mut timing = Timing::start(facts.timing.t0());
+        timing.end(Phase::Receive, facts.timing.t0() + Duration::from_millis(end));
+        facts.timing = timing;
+    };
+    check(|facts| paused(facts, 10_000, 1_200), false, u64::MAX, IN_STEP, "");
+    check(|facts| paused(facts, 10_000, 1_500), false, u64::MAX, IN_STEP, "stalled_some");
+    check(|facts| paused(facts, 75_000, 1_500), false, u64::MAX, IN_STEP, "");
+    let cut_off = |facts: &mut Facts| {
+        paused(facts, 10_000, 1_500);
+        facts.flags.raise(Flag::Partial);
+    };
+    check(cut_off, false, u64::MAX, IN_STEP, "partial");
+}
