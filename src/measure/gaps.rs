@@ -54,6 +54,8 @@ impl Gaps {
         let mut kept: Vec<_> =
             self.kept.into_iter().map(|Reverse((gap, from))| (from, Micros(from.0.saturating_add(gap.0)))).collect();
         kept.sort_unstable();
+        // It is the heap's own memory, and nearly always empty.
+        kept.shrink_to_fit();
         kept
     }
 

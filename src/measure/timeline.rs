@@ -71,7 +71,7 @@ pub struct Stalls {
 }
 
 impl Timeline {
-    /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes about 4 KiB, and will take
+    /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes about 6 KiB, and will take
     /// eight bytes for every 10 ms of the body, 96 KB at the most.
     #[must_use]
     pub fn new(head: Micros) -> Self {
