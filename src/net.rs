@@ -26,3 +26,4 @@ pub mod resolve;
 pub mod tcp_info;
 pub mod timing;
 pub mod tls;
+mod watch;

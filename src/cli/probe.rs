@@ -1,32 +1,26 @@
 //! `bandprobe probe URL`: one URL, from here, now.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{
-    sync::mpsc::{UnboundedSender, error::SendError},
-    task::JoinError,
+    sync::{mpsc, watch},
+    task::JoinSet,
     time::sleep,
 };
-use url::Position;
 
 use crate::{
     config::{AllowPrivate, FamilyChoice, Limits, Network, Resolver},
-    model::{
-        probe::{Deadlines, Extent, PartName, Weight},
-        sample::{CacheState, Sample},
-        target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
-        units::Bytes,
-    },
+    model::{sample::Sample, target::Vantage, units::Bytes},
     net::dial::Dialer,
-    probe::{Prober, errand::Errand, gate::Gate, identity::user_agent, suspicion::Suspicion, wanted::Wanted},
+    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
     record::{json, transfer::transfer},
     worker::measuring::Measuring,
 };
 
+mod errands;
+
+use self::errands::Errands;
 use super::{
     Exit,
     args::Probe,
@@ -43,39 +37,58 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let prober = prober(args)?;
-    let mut signals = Signals::listen()?;
+    let signals = Signals::listen()?;
     let measuring = Measuring::start()?;
     let errands = Errands::of(args);
-    let (results, mut arriving) = tokio::sync::mpsc::unbounded_channel();
-    let mut transfers = measuring.begin(async move { errands.run(&prober, results).await });
+    let (results, mut arriving) = mpsc::channel(MOST_WAITING);
+    let transfers = measuring.begin(async move { errands.run(&prober, results).await });
+    let (end, mut ended) = watch::channel(None);
+    // Not here: a write to a terminal or pipe that nobody reads waits, and signals must not.
+    let _watching = measuring.begin(until_signalled(transfers, signals, end));
     let mut shown = Shown::new(args);
     let mut exit = Exit::Done;
     let mut batch = vec![];
-    loop {
-        let count = tokio::select! {
-            () = signals.next() => {
-                shown.end()?;
-                return Ok(Exit::Failed);
-            }
-            count = arriving.recv_many(&mut batch, MOST_AT_ONCE) => count,
-        };
-        if count == 0 {
-            sound(transfers.join_next().await)?;
-            shown.end()?;
-            return Ok(exit);
-        }
+    while arriving.recv_many(&mut batch, MOST_WAITING).await > 0 {
         if batch.iter().any(|sample| !sample.outcome.is_ok()) {
             exit = Exit::ProbeFailed;
         }
         shown.show(&batch)?;
         batch.clear();
-        if !transfers.is_empty() {
-            tokio::select! {
-                ended = transfers.join_next() => sound(ended)?,
-                () = sleep(PAUSE) => {}
-            }
+        tokio::select! {
+            _ = ended.changed() => {}
+            () = sleep(PAUSE) => {}
         }
     }
+    shown.end()?;
+    let end = *ended.wait_for(Option::is_some).await.context("a bug of ours, please report it")?;
+    Ok(if end == Some(End::Signal) { Exit::Failed } else { exit })
+}
+
+/// Why no more transfers come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// They were all made.
+    Own,
+    /// A signal; what had finished by then is told yet.
+    Signal,
+}
+
+/// Ends the transfers at a signal, and the process at the next one, which is the wish not to wait for what is told yet.
+/// A panic of theirs ends it without a word to `end`.
+async fn until_signalled(mut transfers: JoinSet<()>, mut signals: Signals, end: watch::Sender<Option<End>>) {
+    tokio::select! {
+        ended = transfers.join_next() => {
+            if let Some(Err(_)) = ended {
+                return;
+            }
+            end.send_replace(Some(End::Own));
+            signals.next().await;
+        }
+        () = signals.next() => {}
+    }
+    drop(transfers);
+    end.send_replace(Some(End::Signal));
+    signals.end_at_another().await;
 }
 
 /// Everything is allowed that a person at a terminal asks for.
@@ -109,11 +122,6 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         }),
         agent: user_agent(None).into(),
     })
-}
-
-/// Did what has ended do so without a panic?
-fn sound(ended: Option<Result<(), JoinError>>) -> anyhow::Result<()> {
-    ended.transpose().context("a bug of ours, please report it").map(drop)
 }
 
 /// How transfers are told: as data, as pictures, or many of them as lines that end with what they have in common.
@@ -152,110 +160,6 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// The transfers that the arguments ask for: one cold, some warm.
-struct Errands {
-    url: url::Url,
-    node: Node,
-    asset: Asset,
-    kind: Option<AssetKind>,
-    extent: Extent,
-    repeat: u32,
-    warm: u32,
-    deadlines: Deadlines,
-}
-
-impl Errands {
-    fn of(args: &Probe) -> Self {
-        let url = args.url.clone();
-        let kind = args.expect.map(AssetKind::from);
-        let asset = Asset {
-            kind: kind.unwrap_or(AssetKind::Video),
-            id: url[Position::BeforePath..].into(),
-            size: None,
-            hash: None,
-            fixed: true,
-        };
-        let root = &url[..Position::BeforePath];
-        let node = Node {
-            id: url[Position::BeforeHost..Position::AfterPort].into(),
-            endpoint: root.parse().expect("invariant: the root of a checked URL is an endpoint"),
-            listing: Listing::bare(Origin::Static, Profile::Http),
-            assets: vec![],
-        };
-        let deadlines = Deadlines { body: args.deadline, ..Deadlines::default() };
-        Self {
-            url,
-            node,
-            asset,
-            kind,
-            extent: args.range.unwrap_or(Extent::Full),
-            repeat: args.repeat,
-            warm: args.warm,
-            deadlines,
-        }
-    }
-
-    async fn run(self, prober: &Prober, results: UnboundedSender<Sample>) {
-        let mut size = None;
-        for _ in 0..self.repeat {
-            if self.round(prober, &results, &mut size).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// One cold transfer and the warm ones after it, up to the first that fails.
-    async fn round(
-        &self,
-        prober: &Prober,
-        results: &UnboundedSender<Sample>,
-        size: &mut Option<Bytes>,
-    ) -> Result<(), SendError<Sample>> {
-        let name = "probe".into();
-        let received = AtomicU64::new(0);
-        let mut kept = None;
-        for number in 0..=self.warm {
-            let errand = Errand {
-                node: &self.node,
-                probe: &name,
-                kind: self.kind,
-                part: part(self.extent),
-                asset: &self.asset,
-                url: &self.url,
-                wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
-                size: *size,
-                checked: CacheState::Unknown,
-                weight: Weight::Light,
-                deadlines: &self.deadlines,
-                limit: u64::MAX - 1,
-                due: None,
-                received: &received,
-            };
-            let mut done = errand.run(prober, kept.take()).await;
-            if number == 0 {
-                done.sample.count_hit();
-            }
-            (*size, kept) = (done.size, done.connection);
-            let ok = done.sample.outcome.is_ok();
-            results.send(done.sample)?;
-            if !ok {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A range that begins at the beginning is a start; any other one is a seek.
-const fn part(extent: Extent) -> PartName {
-    match extent {
-        Extent::Full => PartName::Full,
-        Extent::Exactly { first: 0, .. } | Extent::First(_) => PartName::Start,
-        Extent::Last(_) => PartName::Tail,
-        Extent::From { .. } | Extent::Exactly { .. } => PartName::Seek,
-    }
-}
-
 /// Nobody else measures in this process.
 const ALONE: Limits = Limits {
     vantages: 1,
@@ -269,4 +173,7 @@ const ALONE: Limits = Limits {
 
 /// Short transfers end by the thousand a second: to be woken for each would cost half as much again as telling it.
 const PAUSE: Duration = Duration::from_millis(50);
-const MOST_AT_ONCE: usize = 1_000;
+
+/// So many results wait to be told; then no further transfer begins until there is room. More than the fastest node
+/// yields in a pause.
+const MOST_WAITING: usize = 1_000;

@@ -1,7 +1,8 @@
 //! Many transfers of one URL: a line for each, and what they were like together.
 //!
 //! A new connection and a kept one, a hit and a miss are different things and are never one figure. Times are of what
-//! ended ok, rates of what is valid; what a deadline cut off has no total of its own.
+//! ended ok, rates of what is valid; what a deadline cut off has no total of its own. Beside each table stands how many
+//! ended ok and how many rates were left out, or the worst would vanish from the percentiles.
 
 use std::collections::BTreeMap;
 
@@ -28,8 +29,9 @@ pub(super) const MOST_PICTURES: u64 = 3;
 /// What was seen so far, in bounded memory: values are counted by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Repeated {
-    count: u64,
-    ok: u64,
+    all: Attempts,
+    /// Of a failure the cache state may be unknown, the connection is not.
+    conns: BTreeMap<Option<Conn>, Attempts>,
     groups: BTreeMap<(Option<Conn>, CacheState), Group>,
     failed: BTreeMap<Outcome, u64>,
     flags: BTreeMap<Flag, u64>,
@@ -38,35 +40,40 @@ pub(super) struct Repeated {
 impl Repeated {
     /// Takes a transfer, and tells it in a line with its number.
     pub(super) fn add(&mut self, sample: &Sample, look: Look) -> String {
-        self.count += 1;
+        let ok = sample.outcome.is_ok();
+        self.all.add(ok);
+        self.conns.entry(sample.labels.conn).or_default().add(ok);
         for flag in sample.flags.iter() {
             *self.flags.entry(flag).or_default() += 1;
         }
-        if sample.outcome.is_ok() {
-            self.ok += 1;
+        if ok {
             self.groups.entry((sample.labels.conn, sample.labels.cache)).or_default().add(sample);
         } else {
             *self.failed.entry(sample.outcome).or_default() += 1;
         }
-        let pieces = line(self.count, sample, look);
+        let pieces = line(self.all.count, sample, look);
         flow(pieces.iter().map(String::as_str), "  ", ("", "    "), look.width) + "\n"
     }
 
     /// All of them together.
     pub(super) fn summary(&self, look: Look) -> String {
-        let all = if self.ok == self.count { Ink::Good } else { Ink::Bad };
-        let share = share(self.ok, self.count);
-        let all = format!("{} transfers, {} ok ({})", self.count, self.ok, all.on(&share, look.colour));
+        let Attempts { count, ok } = self.all;
+        let all = format!("{count} transfers, {ok} ok ({})", self.all.share(look));
         let mut text = format!("\n{}\n", wrap(&all, look.width));
         let tables: Vec<_> = self.groups.values().map(Group::rows).collect();
         // One for all groups, so that they can be compared.
         let layout = choose(&tables.concat(), &LAYOUTS, look);
-        for (&(conn, cache), rows) in self.groups.keys().zip(&tables) {
-            let conn = conn.map_or("", Conn::label);
-            let name = cache.is_hit().map_or_else(|| conn.to_owned(), |_| format!("{conn}, cache {}", cache.label()));
-            text += &format!("\n{}\n", Ink::Strong.on(&wrap(&name, look.width), look.colour));
-            text += layout.map_or_else(|| paragraphs(rows, look), |layout| draw(rows, layout, look)).trim_end();
-            text.push('\n');
+        for (&conn, attempts) in &self.conns {
+            let groups: Vec<_> = self.groups.iter().filter(|((other, _), _)| *other == conn).collect();
+            if groups.is_empty() {
+                text += &heading(conn, CacheState::Unknown, attempts, 0, look);
+            }
+            for (&(_, cache), group) in groups {
+                text += &heading(conn, cache, attempts, group.left_out, look);
+                let rows = group.rows();
+                text += layout.map_or_else(|| paragraphs(&rows, look), |layout| draw(&rows, layout, look)).trim_end();
+                text.push('\n');
+            }
         }
         let mut remarks = String::new();
         for (outcome, count) in &self.failed {
@@ -86,6 +93,26 @@ impl Repeated {
     }
 }
 
+/// How many there were, and how many of them ended ok.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempts {
+    count: u64,
+    ok: u64,
+}
+
+impl Attempts {
+    fn add(&mut self, ok: bool) {
+        self.count += 1;
+        self.ok += u64::from(ok);
+    }
+
+    /// Never 100 % for what is a little less.
+    fn share(self, look: Look) -> String {
+        let ink = if self.ok == self.count { Ink::Good } else { Ink::Bad };
+        ink.on(&format!("{} %", (self.ok * 100).checked_div(self.count).unwrap_or(0)), look.colour)
+    }
+}
+
 /// The good transfers that may be compared with each other.
 #[derive(Debug, Default)]
 struct Group {
@@ -93,6 +120,8 @@ struct Group {
     phases: [Values; Phase::ALL.len()],
     total: Values,
     goodput: Values,
+    /// Goodputs that are not to be believed.
+    left_out: u64,
 }
 
 impl Group {
@@ -104,6 +133,7 @@ impl Group {
         }
         self.total.add_time(Some(sample.phases.total()).filter(|_| !cut_off));
         self.goodput.add_rate(sample.rates.goodput.filter(|_| sample.is_valid()));
+        self.left_out += u64::from(sample.rates.goodput.is_some() && !sample.is_valid());
     }
 
     fn rows(&self) -> Vec<Vec<Entry>> {
@@ -172,6 +202,23 @@ fn line(number: u64, sample: &Sample, look: Look) -> Vec<String> {
     pieces
 }
 
+/// Above a table: what is in it, how many transfers over such connections ended ok, and how many rates are not in it.
+fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out: u64, look: Look) -> String {
+    let conn = conn.map_or("no connection", Conn::label);
+    let (name, of) = match cache.is_hit() {
+        Some(_) => (format!("{conn}, cache {}", cache.label()), format!("{conn} ")),
+        None => (conn.to_owned(), String::new()),
+    };
+    let Attempts { count, ok } = attempts;
+    let mut pieces = vec![Ink::Strong.on(&name, look.colour)];
+    pieces.push(format!("{ok} of {count} {of}ok ({})", attempts.share(look)));
+    if left_out > 0 {
+        let rates = if left_out == 1 { "1 goodput".to_owned() } else { format!("{left_out} goodputs") };
+        pieces.push(Ink::Bad.on(&format!("{rates} left out as not valid"), look.colour));
+    }
+    format!("\n{}\n", flow(pieces.iter().map(String::as_str), "   ", ("", "  "), look.width))
+}
+
 /// Where no table fits.
 fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
     let words = |row: &Vec<Entry>| {
@@ -180,11 +227,6 @@ fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
         flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width) + "\n"
     };
     rows.iter().map(words).collect()
-}
-
-/// Never 100 % for what is a little less.
-fn share(part: u64, of: u64) -> String {
-    format!("{} %", (part * 100).checked_div(of).unwrap_or(0))
 }
 
 const LAYOUTS: [Layout; 2] = [
@@ -230,6 +272,30 @@ mod tests {
     fn what_differs_is_told_apart_and_what_is_doubtful_left_out() {
         let summary = seen().summary(Look::default());
         assert_eq!(summary, include_str!("../../tests/data/plot/repeated.txt"), "\n{summary}");
+    }
+
+    #[test]
+    fn no_table_hides_how_many_failed() {
+        let mut repeated = Repeated::default();
+        for number in 1..=20 {
+            let mut sample = sample();
+            sample.labels.conn = Some(if number % 2 == 0 { Conn::Warm } else { Conn::Cold });
+            if number % 2 == 0 && number > 2 {
+                (sample.outcome, sample.labels.cache) = (Outcome::HeadersTimeout, CacheState::Unknown);
+            }
+            repeated.add(&sample, Look::default());
+        }
+        let holds = |repeated: &Repeated, words: &str| {
+            let summary = repeated.summary(Look::default());
+            assert!(summary.contains(words), "{words}\n{summary}");
+        };
+        holds(&repeated, "\ncold, cache hit   10 of 10 cold ok (100 %)\n");
+        holds(&repeated, "\nwarm, cache hit   1 of 10 warm ok (10 %)\n");
+        let mut failed = sample();
+        failed.outcome = Outcome::ConnectRefused;
+        let mut none = Repeated::default();
+        none.add(&failed, Look::default());
+        holds(&none, "\ncold   0 of 1 ok (0 %)\n");
     }
 
     #[test]

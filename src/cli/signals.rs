@@ -1,6 +1,6 @@
 //! SIGTERM, SIGINT and SIGHUP.
 
-use std::time::Duration;
+use std::{process, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -44,7 +44,16 @@ impl Signals {
         }
         self.next().await;
     }
+
+    /// Ends the process at a second one, whatever is under way: a write that nobody reads cannot be told to end.
+    pub(super) async fn end_at_another(mut self) {
+        self.again().await;
+        process::exit(AT_ONCE);
+    }
 }
 
 /// Signals within this time mean the same.
 const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// As after the first one, where that is the end of it.
+const AT_ONCE: i32 = 1;

@@ -198,7 +198,14 @@ mod tests {
         sample.flags = Flag::ALL.iter().copied().collect();
         sample.tls.cert_expires = Some(0);
         let (width, bytes) = (Micros(10_000), vec![60_000; 183]);
-        sample.curve = Some(Curve { begin: Micros(70_000), span: Micros(1_830_000), width, reads: 183, bytes });
+        sample.curve = Some(Curve {
+            begin: Micros(70_000),
+            span: Micros(1_830_000),
+            width,
+            reads: 183,
+            bytes,
+            ..Curve::default()
+        });
         for outcome in [Outcome::Ok, Outcome::Truncated] {
             (sample.outcome, sample.failed_phase) = (outcome, (!outcome.is_ok()).then_some(Phase::Receive));
             for width in 1..=200 {

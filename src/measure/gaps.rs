@@ -12,8 +12,8 @@ use crate::model::units::Micros;
 #[derive(Clone, Debug)]
 pub(super) struct Gaps {
     longest: Option<Micros>,
-    /// The longest pauses above the floor; the shortest of them on top.
-    kept: BinaryHeap<Reverse<Micros>>,
+    /// The longest pauses above the floor, each with its begin; the shortest of them on top.
+    kept: BinaryHeap<Reverse<(Micros, Micros)>>,
     spilled: Spilled,
 }
 
@@ -31,21 +31,30 @@ impl Gaps {
         Self { longest: None, kept: BinaryHeap::with_capacity(KEPT), spilled: Spilled::default() }
     }
 
-    /// Notes the time between two body bytes. Constant cost below the floor, which is nearly always.
-    pub(super) fn note(&mut self, gap: Micros) {
+    /// Notes the time between two body bytes, the first of which came at `from`. Constant cost below the floor, which is
+    /// nearly always.
+    pub(super) fn note(&mut self, from: Micros, gap: Micros) {
         self.longest = self.longest.max(Some(gap));
         if gap <= FLOOR {
             return;
         }
         if self.kept.len() < KEPT {
-            self.kept.push(Reverse(gap));
+            self.kept.push(Reverse((gap, from)));
             return;
         }
         let mut top = self.kept.peek_mut().expect("invariant: KEPT is not zero");
-        let shortest = top.0.min(gap);
-        top.0 = top.0.max(gap);
+        let (shortest, _) = top.0.min((gap, from));
+        top.0 = top.0.max((gap, from));
         drop(top);
         self.spilled.add(shortest);
+    }
+
+    /// The pauses that are kept, begin and end, in their order.
+    pub(super) fn into_kept(self) -> Vec<(Micros, Micros)> {
+        let mut kept: Vec<_> =
+            self.kept.into_iter().map(|Reverse((gap, from))| (from, Micros(from.0.saturating_add(gap.0)))).collect();
+        kept.sort_unstable();
+        kept
     }
 
     /// The longest pause; absent before two stamps are known.
@@ -63,8 +72,8 @@ impl Gaps {
         let spilled = if all_spilled { (self.spilled.count, self.spilled.sum) } else { (0, Micros::ZERO) };
         self.kept
             .iter()
-            .filter(|Reverse(gap)| *gap > threshold)
-            .fold(spilled, |(count, sum), Reverse(gap)| (count + 1, Micros(sum.0.saturating_add(gap.0))))
+            .filter(|Reverse((gap, _))| *gap > threshold)
+            .fold(spilled, |(count, sum), Reverse((gap, _))| (count + 1, Micros(sum.0.saturating_add(gap.0))))
     }
 }
 
@@ -89,7 +98,7 @@ mod tests {
 
     fn gaps(millis: impl IntoIterator<Item = u64>) -> Gaps {
         let mut gaps = Gaps::new();
-        millis.into_iter().for_each(|gap| gaps.note(Micros(gap * 1_000)));
+        millis.into_iter().for_each(|gap| gaps.note(Micros::ZERO, Micros(gap * 1_000)));
         gaps
     }
 

@@ -114,7 +114,7 @@ impl Timeline {
         }
         if point.at > last.at {
             self.points += 1;
-            self.gaps.note(point.at.saturating_sub(last.at).min(silence));
+            self.gaps.note(last.at, point.at.saturating_sub(last.at).min(silence));
         }
         self.ends = Some(Ends { first, last: point });
         let offset = point.at.saturating_sub(first.at);
@@ -203,18 +203,18 @@ impl Timeline {
     #[must_use]
     pub fn into_curve(self) -> Option<Curve> {
         let (begin, span) = (self.first()?.at, self.span());
-        let (width, reads) = (self.width, self.points);
+        let (head, width, reads) = (self.head, self.width, self.points);
         let used = if span == Micros::ZERO { 0 } else { self.index(span) + 1 };
         let mut bytes = self.bins.into_vec();
         bytes.truncate(used);
-        Some(Curve { begin, span, width, reads, bytes })
+        Some(Curve { head, begin, span, width, reads, bytes, pauses: self.gaps.into_kept() })
     }
 
     fn start(&mut self, point: Point, silence: Micros) {
         self.ends = Some(Ends { first: point, last: point });
         self.points = 1;
         if point.at > self.head {
-            self.gaps.note(point.at.saturating_sub(self.head).min(silence));
+            self.gaps.note(self.head, point.at.saturating_sub(self.head).min(silence));
         }
     }
 
@@ -314,9 +314,12 @@ mod tests {
     fn a_curve_ends_with_the_body() {
         let curve = timeline([(5, 100), (15, 300), (26, 400)]).into_curve().unwrap();
         let micros = |ms: u64| Micros(ms * 1_000);
-        let (begin, span) = (micros(5), micros(21));
-        let expected = Curve { begin, span, width: FIRST_WIDTH, reads: 3, bytes: vec![200, 0, 100] };
+        let (head, begin, span) = (Micros::ZERO, micros(5), micros(21));
+        let expected =
+            Curve { head, begin, span, width: FIRST_WIDTH, reads: 3, bytes: vec![200, 0, 100], pauses: vec![] };
         assert_eq!(curve, expected);
+        let pauses = timeline([(500, 100), (501, 300), (666, 400), (900, 500)]).into_curve().unwrap().pauses;
+        assert_eq!(pauses, [(micros(0), micros(500)), (micros(666), micros(900))], "the one before the first byte too");
         assert_eq!(timeline([(5, 100)]).into_curve().unwrap().bytes.len(), 0, "one read has no time");
         assert_eq!(timeline([]).into_curve(), None);
     }

@@ -3,10 +3,12 @@
 use super::units::{BitRate, Micros};
 
 /// How many bytes of a body came when, counted from its first socket read. The bytes of that read itself are in no bin:
-/// they came before it, in no time that was measured.
+/// they came before it, in no time that was measured. Times are offsets from t0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Curve {
-    /// Offset from t0 of the first socket read with body bytes in it.
+    /// When the response head was here.
+    pub head: Micros,
+    /// The first socket read with body bytes in it.
     pub begin: Micros,
     /// From that read to the last one.
     pub span: Micros,
@@ -14,13 +16,21 @@ pub struct Curve {
     pub width: Micros,
     /// How many socket reads brought body bytes, by distinct stamps.
     pub reads: u64,
-    /// Bin k holds the bytes of the reads in (k·width, (k + 1)·width] after `begin`; the last one ends at `span`.
+    /// Bin k holds the bytes of the reads in (k·width, (k + 1)·width] after `begin`; the last one ends at `begin + span`.
     pub bytes: Vec<u64>,
+    /// The longest pauses between the head and the last byte, begin and end, in their order; all that may be stalls where
+    /// these are not hundreds. Where a TLS record had begun to come, its pause is told as the first part of that time.
+    pub pauses: Vec<(Micros, Micros)>,
 }
 
 impl Curve {
-    /// The mean rate between two offsets from `begin`; within a bin as if its bytes had come evenly. Zero when no time
-    /// is between them.
+    /// The last socket read with body bytes in it.
+    #[must_use]
+    pub const fn last(&self) -> Micros {
+        Micros(self.begin.0.saturating_add(self.span.0))
+    }
+
+    /// The mean rate between two times; within a bin as if its bytes had come evenly. Zero when no time is between them.
     #[must_use]
     pub fn rate(&self, from: Micros, until: Micros) -> BitRate {
         let bytes = self.bytes_until(until) - self.bytes_until(from);
@@ -29,29 +39,15 @@ impl Curve {
         BitRate(bits.round() as u64)
     }
 
-    /// The times without a byte, begin and end as offsets from `begin`, that a pause longer than `threshold` may have
-    /// left. `end` is the offset at which the transfer ended or was given up.
+    /// The pauses longer than `threshold`, that up to `end` among them, at which the transfer ended or was given up.
     #[must_use]
-    pub fn silences(&self, threshold: Micros, end: Micros) -> Vec<(Micros, Micros)> {
-        let edge = |bin: usize| Micros(self.width.0.saturating_mul(bin as u64));
-        let mut found = Vec::new();
-        let mut bin = 0;
-        while bin < self.bytes.len() {
-            let empty = self.bytes[bin..].iter().take_while(|bytes| **bytes == 0).count();
-            if empty > 0 {
-                found.push((edge(bin), edge(bin + empty)));
-            }
-            bin += empty.max(1);
-        }
-        found.push((self.span, end.max(self.span)));
-        // The reads before and after lie somewhere in their own bins.
-        let slack = 2 * self.width.0;
-        found.retain(|(from, until)| until > from && until.0 - from.0 + slack > threshold.0);
-        found
+    pub fn stalls(&self, threshold: Micros, end: Micros) -> Vec<(Micros, Micros)> {
+        let pauses = self.pauses.iter().copied().chain([(self.last(), end)]);
+        pauses.filter(|(from, until)| until.saturating_sub(*from) > threshold).collect()
     }
 
-    fn bytes_until(&self, offset: Micros) -> f64 {
-        let offset = offset.min(self.span);
+    fn bytes_until(&self, time: Micros) -> f64 {
+        let offset = time.saturating_sub(self.begin).min(self.span);
         let mut sum = 0.0;
         for (bin, bytes) in self.bytes.iter().enumerate() {
             let begin = self.width.0 * bin as u64;
@@ -69,8 +65,10 @@ impl Curve {
 mod tests {
     use super::*;
 
+    /// Begins 5 µs after t0.
     fn curve(bytes: &[u64], span: u64) -> Curve {
-        Curve { begin: Micros(5), span: Micros(span), width: Micros(10_000), reads: 9, bytes: bytes.to_vec() }
+        let (begin, width, bytes) = (Micros(5), Micros(10_000), bytes.to_vec());
+        Curve { begin, span: Micros(span), width, reads: 9, bytes, ..Curve::default() }
     }
 
     #[test]
@@ -85,20 +83,20 @@ mod tests {
             (35_000, 90_000, 0),
             (7, 7, 0),
         ] {
-            assert_eq!(curve.rate(Micros(from), Micros(until)), BitRate(rate), "{from}..{until}");
+            assert_eq!(curve.rate(Micros(5 + from), Micros(5 + until)), BitRate(rate), "{from}..{until}");
         }
+        assert_eq!(curve.rate(Micros(0), Micros(5)), BitRate(0), "before the first byte");
     }
 
     #[test]
-    fn silences_are_empty_bins_and_the_time_after_the_last_byte() {
-        let mut bytes = vec![9];
-        bytes.extend([0; 30]);
-        bytes.extend([9, 0, 0, 9]);
-        let curve = curve(&bytes, 345_000);
-        let silences = |threshold, end| curve.silences(Micros(threshold), Micros(end));
-        let pause = (Micros(10_000), Micros(310_000));
-        assert_eq!(silences(200_000, 345_000), [pause]);
-        assert_eq!(silences(200_000, 900_000), [pause, (Micros(345_000), Micros(900_000))]);
-        assert_eq!(silences(330_000, 345_000), []);
+    fn stalls_are_the_pauses_that_are_long_enough() {
+        let (before, between) = ((Micros(0), Micros(500_000)), (Micros(700_000), Micros(865_000)));
+        let (begin, span) = (before.1, Micros(400_000));
+        let curve = Curve { begin, span, pauses: vec![before, between], ..Curve::default() };
+        let stalls = |threshold, end| curve.stalls(Micros(threshold), Micros(end));
+        assert_eq!(stalls(200_000, 900_000), [before]);
+        assert_eq!(stalls(160_000, 1_000_000), [before, between]);
+        assert_eq!(stalls(200_000, 1_200_000), [before, (Micros(900_000), Micros(1_200_000))]);
+        assert_eq!(stalls(500_000, 900_000), []);
     }
 }

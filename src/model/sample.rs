@@ -171,7 +171,7 @@ pub struct Reader {
     /// (CPU time of the measuring thread + time that it waited for a CPU) / wall time, from the head of the answer to the
     /// last byte wanted.
     pub cpu_share: Option<f64>,
-    /// The second of these times: the thread could run, and no CPU was free.
+    /// The second of these times: the thread could run, and no CPU was free. Without what waking it takes on an idle machine.
     pub run_delay: Option<Micros>,
 }
 

@@ -1,7 +1,7 @@
 //! Which socket write carried the end of the request, and which socket read the beginning of the final response.
 //!
 //! [`Watched`] sits between HTTP and what carries it (TLS, or the socket itself) and sees plain HTTP bytes go by. It copies
-//! nothing. In HTTP/2 it also tells the meter how much of an unfinished DATA frame is here.
+//! nothing. In HTTP/2 it also tells the meter how much of an unfinished DATA frame is here, and counts what DATA frames carry.
 //!
 //! - `sent`: when the layer below has flushed the bytes that end the request, the stamp of the last socket write. In HTTP/1.1
 //!   all that we write is the request; in HTTP/2 the frames are walked (RFC 9113 §4.1) to the one that ends the header block.
@@ -40,6 +40,8 @@ struct State {
     response: ResponseWalk,
     /// What comes in HTTP/2.
     incoming: Option<FrameWalk>,
+    /// Payload bytes of the DATA frames that have ended.
+    data: u64,
 }
 
 impl Boundaries {
@@ -49,6 +51,7 @@ impl Boundaries {
         state.sent = None;
         state.heard = false;
         state.first_byte = None;
+        state.data = 0;
         state.request.arm();
         state.response = ResponseWalk::default();
     }
@@ -65,14 +68,40 @@ impl Boundaries {
         self.lock().first_byte
     }
 
-    /// Did any byte of an HTTP/1.1 response come, interim ones included?
+    /// Did any byte of a response come, interim ones included? In HTTP/2, of HEADERS or DATA.
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.lock().heard
     }
 
+    /// Payload bytes of DATA frames, whether they are handed over or not; zero in HTTP/1.1.
+    #[must_use]
+    pub fn data(&self) -> u64 {
+        let state = self.lock();
+        state.data + state.unfinished_data() as u64
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// HTTP/2 bytes have come. Only one request is under way, so whatever is HEADERS or DATA belongs to it.
+    fn hear_frames(&mut self, came: &[u8]) {
+        let Some(incoming) = &mut self.incoming else { return };
+        incoming.walk(came, |frame| {
+            self.heard |= matches!(frame.kind, DATA | HEADERS);
+            if frame.kind == DATA {
+                self.data += frame.length as u64;
+            }
+        });
+        self.heard |= incoming.under_way().is_some_and(|(frame, _)| matches!(frame.kind, DATA | HEADERS));
+    }
+
+    fn unfinished_data(&self) -> usize {
+        let under_way = self.incoming.as_ref().and_then(FrameWalk::under_way);
+        under_way.filter(|(frame, _)| frame.kind == DATA).map_or(0, |(_, seen)| seen)
     }
 }
 
@@ -103,10 +132,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if polled.is_ready() {
             let came = &buf.filled()[before..];
             let mut state = self.boundaries.lock();
-            if let Some(incoming) = &mut state.incoming {
-                incoming.walk(came, |_| {});
-                let data = incoming.under_way().filter(|(frame, _)| frame.kind == DATA);
-                self.meter.set_unfinished_frame(data.map_or(0, |(_, seen)| seen));
+            if state.incoming.is_some() {
+                state.hear_frames(came);
+                self.meter.set_unfinished_frame(state.unfinished_data());
                 return polled;
             }
             state.heard |= !came.is_empty();

@@ -136,7 +136,7 @@ impl Fetcher {
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
         let appetite = Appetite { bytes: most + 1, body: within, stall: within };
-        let received = connection.receive(&mut answer, appetite, |chunk, _| body.extend_from_slice(chunk)).await;
+        let received = connection.receive(&mut answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         match received.end {
             End::Failed(failure) => return Err(failure.into()),
             End::Partial => return Err(FetchError::Cut),

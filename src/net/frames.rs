@@ -30,7 +30,8 @@ pub(super) struct Frame {
     pub(super) kind: u8,
     /// None with TLS.
     pub(super) flags: u8,
-    length: usize,
+    /// Of its payload.
+    pub(super) length: usize,
 }
 
 impl Frame {

@@ -28,6 +28,7 @@ use super::{
     meter::Meter,
     tcp_info::Kernel,
     timing::Timing,
+    watch::{Flow, Watch},
 };
 
 /// An HTTP connection that carries one exchange at a time.
@@ -51,8 +52,8 @@ pub struct Answer {
 pub struct Received {
     /// Bytes that were wanted and came.
     pub bytes: u64,
-    /// The node sent more than was wanted.
-    pub overshoot: bool,
+    /// Bytes that came beyond those.
+    pub surplus: u64,
     /// Why reading stopped.
     pub end: End,
 }
@@ -77,8 +78,16 @@ pub struct Appetite {
     pub bytes: u64,
     /// From the response head to the last byte.
     pub body: Duration,
-    /// The longest time without a byte.
+    /// The longest time without a byte of it.
     pub stall: Duration,
+}
+
+impl Answer {
+    /// How many bytes the head promises, where it does.
+    #[must_use]
+    pub fn announced(&self) -> Option<u64> {
+        self.body.size_hint().exact()
+    }
 }
 
 impl Connection {
@@ -142,10 +151,17 @@ impl Connection {
         self.about.kernel = Kernel::default();
     }
 
-    /// Did any byte of an answer to the request under way come? Known of HTTP/1.1 only, else false.
+    /// Did any byte of an answer to the request under way come, interim ones included?
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.boundaries.has_heard()
+    }
+
+    /// Bytes of the body under way that HTTP/2 has brought, those included that it does not hand over since their number is not
+    /// the one announced. Zero in HTTP/1.1, which hands over all.
+    #[must_use]
+    pub fn data(&self) -> u64 {
+        self.boundaries.data()
     }
 
     /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
@@ -204,19 +220,32 @@ impl Connection {
         Ok(Answer::from(answer))
     }
 
-    /// Reads a body. Each chunk goes to `sink` with the number of wanted bytes in it and the stamp of the socket read that
-    /// completed it. The clock of both deadlines starts now.
+    /// Reads a body. Each chunk goes to `sink`: what of it is wanted, the stamp of the socket read that completed it, and the
+    /// longest time without a body byte since the chunk before. The clock of both deadlines starts now.
     ///
-    /// measuring rules: no byte for `stall` is a stall at any time; when the body deadline comes, bytes within the last
-    /// two seconds mean slow and not failed.
+    /// measuring rules: no body byte for `stall` is a stall at any time; when the body deadline comes, body bytes within the
+    /// last two seconds mean slow and not failed.
     pub async fn receive(
         &mut self,
         answer: &mut Answer,
         appetite: Appetite,
-        mut sink: impl FnMut(&[u8], Instant),
+        sink: impl FnMut(&[u8], Instant, Duration),
+    ) -> Received {
+        self.meter.set_in_body(true);
+        let received = self.receive_body(answer, appetite, sink).await;
+        self.meter.set_in_body(false);
+        received
+    }
+
+    async fn receive_body(
+        &mut self,
+        answer: &mut Answer,
+        appetite: Appetite,
+        mut sink: impl FnMut(&[u8], Instant, Duration),
     ) -> Received {
         let mut watch = Watch::start(appetite);
-        let mut received = Received { bytes: 0, overshoot: false, end: End::Finished };
+        let mut flow = Flow::start(&self.meter);
+        let mut received = Received { bytes: 0, surplus: 0, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
         received.end = poll_fn(|cx| {
             let (mut again, mut turned) = (true, false);
@@ -242,19 +271,19 @@ impl Connection {
                     if chunk.is_empty() {
                         continue;
                     }
-                    let stamp = self.meter.last_read();
                     watch.any_byte = true;
                     let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
                     received.bytes += wanted as u64;
-                    received.overshoot |= wanted < chunk.len();
-                    sink(&chunk[..wanted], stamp);
+                    received.surplus += (chunk.len() - wanted) as u64;
+                    sink(&chunk[..wanted], self.meter.last_read(), flow.came(&self.meter));
                     if received.bytes == appetite.bytes {
                         return Poll::Ready(End::Enough);
                     }
                 }
                 // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to. Not before
                 // one: when we were suspended, bytes may lie ready.
-                watch.last_byte = watch.last_byte.max(self.meter.last_read());
+                flow.look(&self.meter);
+                watch.last_byte = watch.last_byte.max(flow.last);
                 if let Some(end) = watch.verdict(Instant::now()).filter(|_| turned) {
                     return Poll::Ready(end);
                 }
@@ -282,27 +311,27 @@ impl Connection {
         let mut timeline = Timeline::new(timing.phases().total());
         let mut total = 0;
         let meter = self.meter.clone();
-        let _ = meter.take_longest_silence();
         let received = self
-            .receive(answer, appetite, |chunk, stamp| {
+            .receive(answer, appetite, |chunk, stamp, silence| {
                 total += chunk.len() as u64;
                 // What of the next record or frame is here has arrived too, though it cannot be handed over.
                 let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
-                timeline.record_after(timing.offset(stamp), arrived, meter.take_longest_silence().into());
+                timeline.record_after(timing.offset(stamp), arrived, silence.into());
                 sink(chunk);
             })
             .await;
         (received, timeline)
     }
 
-    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange; a
-    /// further data byte shows an overshoot. Returns whether there was one.
-    pub async fn settle(&mut self, mut answer: Answer) -> bool {
+    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange. Returns
+    /// how many further body bytes came: any shows an overshoot.
+    pub async fn settle(&mut self, mut answer: Answer) -> u64 {
         if answer.body.is_end_stream() {
-            return false;
+            return 0;
         }
         let appetite = Appetite { bytes: 1, body: SETTLE, stall: SETTLE };
-        self.receive(&mut answer, appetite, |_, _| {}).await.bytes > 0
+        let received = self.receive(&mut answer, appetite, |_, _, _| {}).await;
+        received.bytes + received.surplus
     }
 
     /// Grants a read and lets the connection move; whether it wanted to read more than that.
@@ -320,53 +349,9 @@ impl From<Response<Incoming>> for Answer {
     }
 }
 
-/// The two clocks of a body.
-struct Watch {
-    appetite: Appetite,
-    deadline: Instant,
-    /// When the socket last brought a byte: a record or frame that trickles in is no silence, though it is handed over whole.
-    last_byte: Instant,
-    /// Did any byte of the body come?
-    any_byte: bool,
-}
-
-impl Watch {
-    fn start(appetite: Appetite) -> Self {
-        let now = Instant::now();
-        Self { appetite, deadline: now + appetite.body, last_byte: now, any_byte: false }
-    }
-
-    fn next_alarm(&self) -> Instant {
-        self.deadline.min(self.last_byte + self.appetite.stall)
-    }
-
-    /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
-    fn verdict(&self, now: Instant) -> Option<End> {
-        let silent = now.saturating_duration_since(self.last_byte);
-        if silent >= self.appetite.stall {
-            return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
-        }
-        (now >= self.deadline).then(|| self.at_deadline(silent))
-    }
-
-    fn at_deadline(&self, silent: Duration) -> End {
-        if self.any_byte && silent < FLOWING {
-            return End::Partial;
-        }
-        // A peer that sends frames without any body byte in them is not silent, and stalls all the same.
-        let cause = match self.any_byte || self.appetite.body >= FLOWING {
-            true => Cause::Stall(silent),
-            false => Cause::Deadline(self.appetite.body),
-        };
-        End::Failed(cause.during(Phase::Receive))
-    }
-}
-
 fn clip(length: usize, room: u64) -> usize {
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
-/// A byte within this time before the body deadline means that the body is flowing.
-const FLOWING: Duration = Duration::from_secs(2);
 /// How long a peer may take to end a body of which we have all bytes.
 const SETTLE: Duration = Duration::from_millis(250);

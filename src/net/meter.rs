@@ -40,8 +40,10 @@ pub struct Meter {
     last_read: AtomicU64,
     last_write: AtomicU64,
     bytes_read: AtomicU64,
-    /// Nanoseconds: the longest time between two reads since it was last taken.
-    longest_silence: AtomicU64,
+    /// When what an exchange waits for last came on.
+    progress: AtomicU64,
+    /// Is it body bytes that it waits for? Otherwise every byte counts.
+    in_body: AtomicBool,
     /// Payload bytes read of the TLS record, and of the HTTP/2 DATA frame, whose end has not been read yet.
     unfinished_record: AtomicU64,
     unfinished_frame: AtomicU64,
@@ -68,7 +70,8 @@ impl Meter {
             last_read: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
             bytes_read: AtomicU64::new(0),
-            longest_silence: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
+            in_body: AtomicBool::new(false),
             unfinished_record: AtomicU64::new(0),
             unfinished_frame: AtomicU64::new(0),
             turns: AtomicBool::new(false),
@@ -90,10 +93,21 @@ impl Meter {
         self.instant(self.last_write.load(Relaxed))
     }
 
-    /// When a byte last moved, in either direction.
+    /// When the exchange under way last came on: by any byte in either direction, or while a body is read, by a byte of that.
+    /// A peer that sends pings, or extensions of chunks, is not silent and does not come on.
     #[must_use]
-    pub fn last_activity(&self) -> Instant {
-        self.last_read().max(self.last_write())
+    pub fn last_progress(&self) -> Instant {
+        self.instant(self.progress.load(Relaxed))
+    }
+
+    /// From now on, only [`Self::note_progress`] is progress; or every byte again.
+    pub(super) fn set_in_body(&self, in_body: bool) {
+        self.in_body.store(in_body, Relaxed);
+    }
+
+    /// The last read brought bytes of the body.
+    pub(super) fn note_progress(&self) {
+        self.progress.store(self.last_read.load(Relaxed), Relaxed);
     }
 
     /// Bytes read from the socket, those of TLS and HTTP included.
@@ -117,12 +131,6 @@ impl Meter {
     /// So many payload bytes of an unfinished HTTP/2 DATA frame have been read.
     pub(super) fn set_unfinished_frame(&self, bytes: usize) {
         self.unfinished_frame.store(bytes as u64, Relaxed);
-    }
-
-    /// The longest time between two socket reads since this was asked last.
-    #[must_use]
-    pub fn take_longest_silence(&self) -> Duration {
-        Duration::from_nanos(self.longest_silence.swap(0, Relaxed))
     }
 
     /// How long what was read lay in the kernel, since this was forgotten last: the 90th percentile, by bytes.
@@ -179,11 +187,18 @@ impl Meter {
     }
 
     fn on_read(&self, bytes: usize) {
-        let now = self.stamp();
-        let before = self.last_read.swap(now, Relaxed);
-        self.longest_silence.fetch_max(now.saturating_sub(before), Relaxed);
+        self.last_read.store(self.moved(), Relaxed);
         self.bytes_read.fetch_add(bytes as u64, Relaxed);
         self.granted.store(false, Relaxed);
+    }
+
+    /// Bytes have moved; the stamp of it.
+    fn moved(&self) -> u64 {
+        let now = self.stamp();
+        if !self.in_body.load(Relaxed) {
+            self.progress.store(now, Relaxed);
+        }
+        now
     }
 }
 
@@ -213,7 +228,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
         if let Poll::Ready(Ok(1..)) = polled {
-            self.meter.last_write.store(self.meter.stamp(), Relaxed);
+            self.meter.last_write.store(self.meter.moved(), Relaxed);
         }
         polled
     }

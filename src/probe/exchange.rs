@@ -81,7 +81,6 @@ async fn converse(
         let range = HeaderValue::try_from(range).expect("invariant: digits and dashes");
         request.headers_mut().insert(RANGE, range);
     }
-    let read_before = connection.meter().bytes_read();
     let answered = connection.ask(request, errand.deadlines, &mut facts.timing).await;
     facts.heard = connection.has_heard();
     let mut answer = answered?;
@@ -89,7 +88,7 @@ async fn converse(
 
     let promise = match accept(errand, &answer) {
         Ok(promise) => promise,
-        Err(mismatch) => return Err(explain(connection, &mut answer, mismatch, facts, is_check).await),
+        Err(mismatch) => return Err(explain(errand, connection, &mut answer, mismatch, facts).await),
     };
     facts.size = promise.size.or(facts.size);
     if is_check {
@@ -97,16 +96,25 @@ async fn converse(
         return Ok(());
     }
     let body = download(errand, connection, &mut answer, promise, facts).await;
-    let read = connection.meter().bytes_read() - read_before;
-    complete(errand, promise, body.received, read, facts)?;
+    let data = connection.data();
+    complete(errand, promise, body.received, data, facts)?;
     if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
         verify_hash(errand, &content)?;
     }
     // From here on nothing is measured.
-    if !left_open(facts) && connection.settle(answer).await {
-        facts.flags.raise(Flag::Overshoot);
+    if !left_open(facts) {
+        let surplus = connection.settle(answer).await;
+        too_much(surplus, errand, facts);
     }
     Ok(())
+}
+
+/// Bytes that were not asked for cost the node as much as others.
+fn too_much(surplus: u64, errand: &Errand<'_>, facts: &mut Facts) {
+    errand.received.fetch_add(surplus, Relaxed);
+    if surplus > 0 {
+        facts.flags.raise(Flag::Overshoot);
+    }
 }
 
 /// Was reading stopped before the body's end?
@@ -129,17 +137,18 @@ fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
 
 /// Reads the beginning of an error's body: it tells an unknown object from an unknown route.
 async fn explain(
+    errand: &Errand<'_>,
     connection: &mut Connection,
     answer: &mut Answer,
     mismatch: Mismatch,
     facts: &mut Facts,
-    is_check: bool,
 ) -> Failed {
     let status = answer.head.status;
     let mut body = Vec::new();
-    if !is_check && (status.is_client_error() || status.is_server_error()) {
+    if errand.part != PartName::Check && (status.is_client_error() || status.is_server_error()) {
         let appetite = Appetite { bytes: MAX_ERROR_BODY, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
-        connection.receive(answer, appetite, |chunk, _| body.extend_from_slice(chunk)).await;
+        let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
+        errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
     }
     facts.timing.end(Phase::Receive, Instant::now());
     if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
@@ -168,7 +177,9 @@ async fn download(
     let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
     let mut content = has_hash.then(Vec::new);
     let timing = facts.timing;
-    let meter = connection.meter().clone();
+    if answer.announced().is_some_and(|all| all > bytes) {
+        facts.flags.raise(Flag::Overshoot);
+    }
     let clock = ThreadClock::read();
     let (received, timeline) = connection
         .receive_timed(answer, appetite, timing, |chunk| {
@@ -178,7 +189,7 @@ async fn download(
             }
         })
         .await;
-    facts.kept_up(clock.since(meter.lag_p90()));
+    facts.kept_up(clock.since());
     match received.end {
         End::Failed(_) => {}
         // Cut off by the deadline: what came after the last byte is silence, and belongs to the transfer.
@@ -188,25 +199,25 @@ async fn download(
     facts.timeline = Some(timeline);
     facts.bytes = Some(received.bytes);
     facts.expected = known;
-    if received.overshoot {
-        facts.flags.raise(Flag::Overshoot);
-    }
+    too_much(received.surplus, errand, facts);
     Body { received, content }
 }
 
-/// Is the body as long as it should be? `read` is what the socket brought, head and framing included: HTTP/2 throws a body
-/// away that differs from its announced length, whether it is shorter or longer.
+/// Is the body as long as it should be? `data` is what DATA frames brought of it: of a body that differs from its announced
+/// length, HTTP/2 does not hand over the last of them, whether it is shorter or longer.
 fn complete(
     errand: &Errand<'_>,
     promise: Promise,
     received: Received,
-    read: u64,
+    data: u64,
     facts: &mut Facts,
 ) -> Result<(), Failed> {
     let wrong = |outcome, detail| Err(Failed::wrong(outcome, detail));
     let expected = facts.expected;
     match received.end {
-        End::Failed(failure) if classify::ended_short(&failure) && expected.is_some_and(|all| read < all) => {
+        End::Failed(failure)
+            if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes.max(data) < all) =>
+        {
             Err(Failed { outcome: Outcome::Truncated, ..Failed::from(failure) })
         }
         End::Failed(failure) => Err(failure.into()),

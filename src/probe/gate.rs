@@ -160,9 +160,9 @@ impl State {
     }
 
     /// Ends a loan, if there is one and bytes moved since.
-    fn resume(&mut self, id: u64, last_activity: Instant) -> bool {
+    fn resume(&mut self, id: u64, last_progress: Instant) -> bool {
         let Some(open) = self.open.get_mut(&id) else { return false };
-        let resumed = open.lent.is_some_and(|lent| last_activity > lent);
+        let resumed = open.lent.is_some_and(|lent| last_progress > lent);
         if resumed {
             open.lent = None;
             self.note_overlap(id);
@@ -195,26 +195,26 @@ impl State {
 impl Permit {
     /// Did a heavy transfer run beside this one? Asked at its end, with the time when a byte last moved.
     #[must_use]
-    pub fn was_concurrent(&self, last_activity: Instant) -> bool {
+    pub fn was_concurrent(&self, last_progress: Instant) -> bool {
         let mut state = self.gate.lock();
-        state.resume(self.id, last_activity);
+        state.resume(self.id, last_progress);
         state.open.get(&self.id).is_some_and(|open| open.concurrent)
     }
 
     /// Watches a transfer, and lends its share of the uplink to others while no byte has moved for a second. Its place at
     /// the node stays taken. Never returns; run it beside the transfer.
-    pub async fn lend_when_idle(&self, last_activity: impl Fn() -> Instant) {
+    pub async fn lend_when_idle(&self, last_progress: impl Fn() -> Instant) {
         loop {
-            sleep_until(last_activity() + IDLE).await;
+            sleep_until(last_progress() + IDLE).await;
             let now = Instant::now();
-            if now < last_activity() + IDLE {
+            if now < last_progress() + IDLE {
                 continue;
             }
             if let Some(open) = self.gate.lock().open.get_mut(&self.id) {
                 open.lent = Some(now);
             }
             self.gate.grant();
-            while !self.gate.lock().resume(self.id, last_activity()) {
+            while !self.gate.lock().resume(self.id, last_progress()) {
                 sleep(LOOK).await;
             }
         }

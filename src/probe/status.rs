@@ -82,7 +82,7 @@ impl Question<'_> {
         let (mut body, mut last) = (Vec::new(), self.timing.last());
         // One byte more shows that it is too long.
         let appetite = Appetite { bytes: MAX_DOCUMENT + 1, body: deadlines.body, stall: deadlines.stall };
-        let keep = |chunk: &[u8], stamp| {
+        let keep = |chunk: &[u8], stamp, _| {
             body.extend_from_slice(chunk);
             last = stamp;
         };

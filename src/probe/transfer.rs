@@ -48,8 +48,7 @@ impl Errand<'_> {
     }
 
     async fn run_with(&self, permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> Done {
-        let lateness = self.due.map_or(Micros::ZERO, |due| Instant::now().saturating_duration_since(due).into());
-        let mut reconnected = false;
+        let (mut due, mut reconnected) = (self.due, false);
         if let Some(connection) = &mut kept
             && !connection.is_reusable().await
         {
@@ -59,6 +58,7 @@ impl Errand<'_> {
             let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
             meter.forget_lags();
+            let lateness = due.map_or(Micros::ZERO, |due| Instant::now().saturating_duration_since(due).into());
             let mut facts = Facts::start(self, conn, lateness);
             if reconnected {
                 facts.flags.raise(Flag::Reconnected);
@@ -67,14 +67,16 @@ impl Errand<'_> {
             let ended = tokio::select! {
                 biased;
                 ended = exchange(self, prober, kept.take(), meter.clone(), &mut facts) => ended,
-                () = permit.lend_when_idle(|| meter.last_activity().max(began)) => unreachable!("lending never returns"),
+                () = permit.lend_when_idle(|| meter.last_progress().max(began)) => unreachable!("lending never returns"),
             };
             // A peer may close a kept connection at any time: no failure of the node's (RFC 9112 §9.5). Once is enough.
             if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
+                // What it took is no latency of the new connection, and is not to vanish: it began so much later.
+                due.get_or_insert(began);
                 reconnected = true;
                 continue;
             }
-            if permit.was_concurrent(meter.last_activity()) {
+            if permit.was_concurrent(meter.last_progress()) {
                 facts.flags.raise(Flag::Concurrent);
             }
             let leave_alone = leave_alone(&ended, &facts);

@@ -14,9 +14,12 @@ MIB = 1 << 20
 # What the body is of the TCP payload (RFC 8446, 5.2).
 SHARES = {"plain": 1, "TLS": 16384 / 16406}
 PERIOD_US = 100_000
-# Of a core; at this rate a tenth of one is not enough, and half of one is.
+# Of a core.
 TENTH, HALF, ALL = 0.1, 0.5, None
 NAMES = {TENTH: "10 % of a core", HALF: "50 % of a core", ALL: "all it asks for"}
+# A tenth of a core keeps up with 200 Mbit/s now and then. The link of 500 takes much of a small machine itself, so what is
+# flagged there without a limit on the prober is shown, and not held against it.
+HARD = [(500, 20 * MIB, over) for over in SHARES]
 FAST = [(200, 5 * MIB, over) for over in SHARES]
 SHORT = [(rate, size, over) for rate in (50, 200) for size in (MIB // 4, MIB) for over in SHARES]
 RAISED, SILENT = 0.95, 0.01
@@ -32,7 +35,7 @@ def measure(rig):
                     "long nine tenths of the bytes were read. `other work` is what kept all CPUs busy right before: "
                     "beside other work no prober is idle.", COLUMNS)
     cells = [(ALL, *cell) for cell in (SHORT[-2:] if rig.quick else SHORT)]
-    cells += [(quota, *cell) for quota in (ALL, HALF, TENTH) for cell in FAST]
+    cells += [(ALL, *cell) for cell in FAST] + [(quota, *cell) for quota in (ALL, HALF, TENTH) for cell in HARD]
     idle, most = [], 0
     with contextlib.closing(Quota()) as quota:
         for allowed, rate, size, over in cells:
@@ -41,7 +44,7 @@ def measure(rig):
             samples = transfers(rig, quota, rate, size, over, count)
             bound = [sample for sample in samples if "cpu_bound" in sample.get("flags", "").split(",")]
             report(rig.sheet, allowed, rate, size, over, samples, len(bound), others)
-            if allowed == ALL:
+            if allowed == ALL and (rate, size, over) not in HARD:
                 idle += [sample in bound for sample in samples]
                 most = max(most, others)
             if allowed == TENTH:

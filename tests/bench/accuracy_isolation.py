@@ -117,7 +117,10 @@ class Scene:
 
     def samples(self):
         """Start, outcome and wait of each transfer of ours, wherever its line is."""
+        backlog = (self.place / "backlog").stat().st_ino
         for file in (self.place / "data").rglob("*.lp"):
+            if file.stat().st_ino == backlog:
+                continue
             for line in file.read_text(encoding="utf-8").splitlines():
                 if found := OURS.match(line):
                     yield int(found[3]), found[1], int(found[2] or 0) / 1e6

@@ -57,7 +57,11 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
         "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally` and \
          `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
     ),
-    (&["process::exit", "process::abort"], &["main"], "only `main` ends the process: return an error"),
+    (
+        &["process::exit", "process::abort"],
+        &["main", "cli/signals"],
+        "only `main` ends the process, and a second signal that nothing else can obey: return an error",
+    ),
     (
         &["bandprobe_transfer", "bandprobe_window", "bandprobe_node", "bandprobe_worker", "bandprobe_playback"],
         &["record/schema"],

@@ -16,3 +16,4 @@ mod queries;
 mod questions;
 mod rank;
 mod states;
+mod trust;

@@ -9,6 +9,7 @@ mod demo;
 mod deploy;
 mod discover;
 mod fault;
+mod fuzz;
 mod influxd;
 mod measure;
 mod net;

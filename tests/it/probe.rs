@@ -7,11 +7,10 @@ use std::sync::Arc;
 use bandprobe::{
     config::{AllowPrivate, FamilyChoice, HttpChoice, Limits, Network, Resolver},
     model::{
-        phase::Phase,
         probe::{Deadlines, PartName, Weight},
-        sample::{CacheState, Sample},
+        sample::CacheState,
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
-        units::{Bytes, Micros},
+        units::Bytes,
     },
     net::{dial::Dialer, http::Connection},
     probe::{
@@ -21,6 +20,9 @@ use bandprobe::{
 use tokio::time::Instant;
 use url::Url;
 
+pub(crate) use self::consistent::assert_consistent;
+
+mod consistent;
 mod evidence;
 mod families;
 mod faults;
@@ -125,23 +127,4 @@ impl Plan {
         };
         errand.run(prober, kept).await
     }
-}
-
-/// What holds for every sample of a transfer, whatever came of it.
-pub(crate) fn assert_consistent(name: &str, sample: &Sample) {
-    let phases = &sample.phases;
-    let sum: u64 = Phase::ALL.iter().filter_map(|phase| phases.took(*phase)).map(|took| took.0).sum();
-    assert_eq!(Micros(sum), phases.total(), "{name}: the phases add up");
-    assert_eq!(phases.ttfb().is_some(), sample.status.is_some(), "{name}: first byte and status come together");
-    assert_eq!(sample.error.is_none(), sample.outcome.is_ok(), "{name}: a failure is explained: {:?}", sample.error);
-    if let Some(failed) = sample.failed_phase {
-        let last = Phase::ALL.into_iter().rfind(|phase| phases.took(*phase).is_some());
-        assert_eq!(last, Some(failed), "{name}: the phase that failed is the last one");
-    }
-    if !sample.outcome.is_ok() {
-        assert_eq!(sample.rates, Default::default(), "{name}: a failed transfer has no rates");
-        assert!(sample.intervals.is_empty(), "{name}");
-    }
-    assert_eq!(sample.labels.http.is_some(), sample.status.is_some(), "{name}: the version is that of an answer");
-    assert_eq!(sample.trail.trace_id.as_deref().map(str::len), Some(32), "{name}");
 }

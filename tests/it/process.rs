@@ -33,6 +33,7 @@ mod fleet;
 mod manual;
 mod memory;
 mod probe;
+mod probe_ended;
 pub(crate) mod request;
 mod serve;
 mod served_fleet;
@@ -273,7 +274,7 @@ impl Drop for Child {
 }
 
 /// Waits until something holds that no process can tell us of.
-pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let tries = PATIENCE.as_millis() / 20;
     for _ in 0..tries {
         if holds() {

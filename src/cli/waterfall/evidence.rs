@@ -202,7 +202,7 @@ mod tests {
     fn each_value_stands_beside_its_limit() {
         let mut sample = hand_made::sample();
         let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
-        sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183] });
+        sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
         let told = told(&sample);
         assert_eq!(told, include_str!("../../../tests/data/plot/evidence.txt"), "\n{told}");
     }

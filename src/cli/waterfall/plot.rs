@@ -1,4 +1,4 @@
-//! Goodput over time as a picture: bars over the time since the first body byte, with the ramp and the stalls marked.
+//! Goodput over time as a picture: bars over the time since the response head, with the ramp and the stalls marked.
 
 use std::fmt::Write;
 
@@ -19,17 +19,16 @@ use super::{
     marks::{self, Mark},
 };
 
-/// A body, and what was found out about it. All times count from the first body byte.
+/// A body, and what was found out about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body<'a> {
     pub(super) curve: &'a Curve,
-    /// When the transfer ended or was given up.
+    /// When the transfer ended or was given up, an offset from t0.
     pub(super) end: Micros,
+    /// From the first body byte.
     pub(super) ramp: Option<Micros>,
     pub(super) steady: Option<BitRate>,
-    /// How many stalls there were, where that was judged.
-    pub(super) stalls: Option<u64>,
-    /// A pause longer than this is one.
+    /// A pause longer than this is a stall.
     pub(super) threshold: Micros,
     /// What cut it off, if it did not come to its own end.
     pub(super) cut: Option<&'static str>,
@@ -48,10 +47,9 @@ impl<'a> Body<'a> {
         let curve = sample.curve.as_ref()?;
         Some(Self {
             curve,
-            end: sample.phases.total().saturating_sub(curve.begin).max(curve.span),
+            end: sample.phases.total().max(curve.last()),
             ramp: sample.rates.ramp,
             steady: sample.rates.steady,
-            stalls: sample.rates.stalls,
             threshold: stall_threshold(sample.path.rtt),
             cut: match sample.outcome {
                 Outcome::Ok => sample.flags.contains(Flag::Partial).then_some(DEADLINE),
@@ -60,27 +58,34 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// The stalls after the first byte: as many as were counted, the longest of what the curve shows.
-    fn stalled(&self) -> Vec<(Micros, Micros)> {
-        let mut silences = self.curve.silences(self.threshold, self.end);
-        silences.sort_unstable_by_key(|(from, until)| std::cmp::Reverse(until.0 - from.0));
-        silences.truncate(self.stalls.map_or(usize::MAX, |stalls| usize::try_from(stalls).unwrap_or(usize::MAX)));
-        silences.sort_unstable();
-        silences
+    /// What the picture goes over.
+    fn length(&self) -> Micros {
+        self.end.saturating_sub(self.curve.head)
+    }
+
+    /// Begin and end, offsets from t0.
+    fn stalls(&self) -> Vec<(Micros, Micros)> {
+        self.curve.stalls(self.threshold, self.end)
+    }
+
+    /// When the ramp ended, an offset from t0; nothing without one.
+    fn ramped(&self) -> Option<Micros> {
+        let ramp = self.ramp.filter(|ramp| ramp.0 > 0)?;
+        Some(Micros(self.curve.begin.0.saturating_add(ramp.0)))
     }
 
     /// The rate over each of so many equal times.
     fn bars(&self, columns: usize) -> Vec<Bar> {
-        let edge = |column: usize| Micros(at(self.end.0, column, columns));
-        let stalled = self.stalled();
+        let edge = |column: usize| Micros(self.curve.head.0 + at(self.length().0, column, columns));
+        let stalls = self.stalls();
         let bar = |column: usize| {
             let (from, until) = (edge(column), edge(column + 1));
             let middle = Micros(u64::midpoint(from.0, until.0));
-            let ramping = self.ramp.is_some_and(|ramp| middle < ramp);
+            let ramping = self.ramped().is_some_and(|ramped| middle < ramped);
             Bar {
                 rate: self.curve.rate(from, until),
                 ink: if ramping { Ink::Doubtful } else { Ink::Good },
-                stalled: stalled.iter().any(|(from, until)| (*from..*until).contains(&middle)),
+                stalled: stalls.iter().any(|(from, until)| (*from..*until).contains(&middle)),
             }
         };
         (0..columns).map(bar).collect()
@@ -90,7 +95,7 @@ impl<'a> Body<'a> {
 /// Draws a body; nothing of one that came too soon for a picture.
 pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
     let room = canvas.columns().saturating_sub(axis::LABELS);
-    let bins = usize::try_from(body.end.0 / body.curve.width.0.max(1)).unwrap_or(usize::MAX);
+    let bins = usize::try_from(body.length().0 / body.curve.width.0.max(1)).unwrap_or(usize::MAX);
     let filled = body.curve.bytes.iter().filter(|bytes| **bytes > 0).count();
     if bins.min(filled) < FEWEST {
         return String::new();
@@ -103,7 +108,7 @@ pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
     let top = axis::round_up(peak.max(body.steady.unwrap_or_default()));
     let mut text = heading(body, peak, canvas);
     rows(&mut text, &bars, body.steady, top, canvas);
-    text += &axis::under(body.end, &bars.iter().map(|bar| bar.stalled).collect::<Vec<_>>(), canvas);
+    text += &axis::under(body.length(), &bars.iter().map(|bar| bar.stalled).collect::<Vec<_>>(), canvas);
     text += &marks::line(&found(body, bars.len()), bars.len(), canvas);
     text
 }
@@ -145,16 +150,18 @@ fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, 
 /// The ramp, the stalls and an end before the end, as stretches of columns.
 fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
     let column = |time: Micros| {
-        let column = u128::from(time.0) * columns as u128 / u128::from(body.end.0.max(1));
+        let since = time.saturating_sub(body.curve.head);
+        let column = u128::from(since.0) * columns as u128 / u128::from(body.length().0.max(1));
         usize::try_from(column).unwrap_or(columns).min(columns)
     };
-    let ramp = body.ramp.filter(|ramp| ramp.0 > 0).map(|ramp| (Micros::ZERO, ramp, "ramp", Ink::Doubtful));
-    let stalls = body.stalled().into_iter().map(|(from, until)| (from, until, "stall", Ink::Bad));
+    let ramp = body.ramped().map(|ramped| (body.curve.begin, ramped, "ramp", Ink::Doubtful));
+    let stalls = body.stalls().into_iter().map(|(from, until)| (from, until, "stall", Ink::Bad));
     let mark = |(from, until, word, ink)| {
         let from = column(from).min(columns - 1);
         Mark { from, until: column(until).max(from + 1), word, ink }
     };
     let mut marks: Vec<Mark> = ramp.into_iter().chain(stalls).map(mark).collect();
+    marks.sort_by_key(|mark| (mark.from, mark.until));
     // A silence up to the end shows the end.
     if let Some(word) = body.cut.filter(|_| marks.last().is_none_or(|last| last.until < columns)) {
         let ink = if word == DEADLINE { Ink::Doubtful } else { Ink::Bad };
@@ -206,25 +213,26 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::screen::ascii;
+    use crate::{cli::screen::ascii, measure::timeline::Timeline};
 
-    /// A body of bins 100 ms wide, each with its rate in Mbit/s.
+    /// A body of bins 100 ms wide, each with its rate in Mbit/s; where there is none, that is a pause.
     fn curve(rates: &[u64]) -> Curve {
         let bytes: Vec<u64> = rates.iter().map(|rate| rate * 1_000_000 / 80).collect();
-        let width = Micros(100_000);
-        Curve { begin: Micros(7), span: Micros(width.0 * bytes.len() as u64), width, reads: 9, bytes }
+        let (begin, width) = (Micros(7), Micros(100_000));
+        let at = |bin: usize| Micros(begin.0 + width.0 * bin as u64);
+        let (mut pauses, mut bin) = (Vec::new(), 0);
+        for run in rates.chunk_by(|a, b| (*a == 0) == (*b == 0)) {
+            if run[0] == 0 {
+                pauses.push((at(bin), at(bin + run.len())));
+            }
+            bin += run.len();
+        }
+        let span = Micros(width.0 * bytes.len() as u64);
+        Curve { head: begin, begin, span, width, reads: 9, bytes, pauses }
     }
 
     fn body(curve: &Curve) -> Body<'_> {
-        Body {
-            curve,
-            end: curve.span,
-            ramp: None,
-            steady: None,
-            stalls: Some(0),
-            threshold: Micros(200_000),
-            cut: None,
-        }
+        Body { curve, end: curve.last(), ramp: None, steady: None, threshold: Micros(200_000), cut: None }
     }
 
     const SIXTY: Canvas = Canvas { width: Some(60), colour: false };
@@ -236,8 +244,7 @@ mod tests {
         rates.extend([0; 9]);
         rates.extend([19; 10]);
         let curve = curve(&rates);
-        let body =
-            Body { ramp: Some(Micros(500_000)), steady: Some(BitRate(18_900_000)), stalls: Some(1), ..body(&curve) };
+        let body = Body { ramp: Some(Micros(500_000)), steady: Some(BitRate(18_900_000)), ..body(&curve) };
         let drawn = plot(&body, SIXTY);
         assert_eq!(drawn, include_str!("../../../tests/data/plot/stalled.txt"), "\n{drawn}");
         assert_eq!(ascii(&drawn), include_str!("../../../tests/data/plot/stalled.ascii.txt"), "\n{}", ascii(&drawn));
@@ -248,7 +255,7 @@ mod tests {
     #[test]
     fn a_transfer_that_was_given_up_ends_in_a_stall() {
         let curve = curve(&[30, 40, 38, 41, 39]);
-        let drawn = plot(&Body { end: Micros(5_500_000), stalls: None, ..body(&curve) }, SIXTY);
+        let drawn = plot(&Body { end: Micros(5_500_007), ..body(&curve) }, SIXTY);
         assert_eq!(drawn, include_str!("../../../tests/data/plot/given-up.txt"), "\n{drawn}");
     }
 
@@ -259,16 +266,29 @@ mod tests {
             let drawn = plot(&Body { cut: Some(cut), ..body(&curve) }, SIXTY);
             assert!(drawn.trim_end().ends_with(expected), "\n{drawn}");
         }
-        let stalled = Body { end: Micros(5_500_000), stalls: None, cut: Some("stalled"), ..body(&curve) };
+        let stalled = Body { end: Micros(5_500_007), cut: Some("stalled"), ..body(&curve) };
         assert!(!plot(&stalled, SIXTY).contains("stalled"), "the silence says it");
     }
 
     #[test]
     fn what_is_no_stall_by_the_figures_is_none_in_the_picture() {
+        let paused = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
+        assert!(plot(&body(&paused), SIXTY).contains("stall"));
         // A record of TLS that trickled in: no body byte for long, and yet no silence.
-        let curve = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
-        assert!(!plot(&body(&curve), SIXTY).contains("stall"));
-        assert!(plot(&Body { stalls: Some(1), ..body(&curve) }, SIXTY).contains("stall"));
+        assert!(!plot(&body(&Curve { pauses: vec![], ..paused }), SIXTY).contains("stall"));
+    }
+
+    #[test]
+    fn a_pause_before_the_first_byte_is_the_stall_and_a_shorter_one_later_is_none() {
+        let mut timeline = Timeline::new(Micros(40_000));
+        let ends = (0..30).map(|n| 540_000 + n * 10_000).chain((0..50).map(|n| 995_000 + n * 10_000));
+        ends.zip(1..).for_each(|(at, n)| timeline.record(Micros(at), n * 20_000));
+        let (last, stalls) = (timeline.last().unwrap().at, timeline.stalls(Micros(1_485_000), None).unwrap());
+        assert_eq!((stalls.count, stalls.stalled), (1, Micros(500_000)));
+        let curve = timeline.into_curve().unwrap();
+        let ramp = Some(Micros(100_000));
+        let drawn = plot(&Body { end: last, ramp, threshold: stall_threshold(None), ..body(&curve) }, SIXTY);
+        assert_eq!(drawn, include_str!("../../../tests/data/plot/late.txt"), "\n{drawn}");
     }
 
     #[test]
@@ -292,7 +312,7 @@ mod tests {
     #[test]
     fn colour_says_what_is_what() {
         let curve = curve(&[5, 9, 9, 0, 0, 0, 9, 9]);
-        let body = Body { ramp: Some(Micros(100_000)), stalls: Some(1), ..body(&curve) };
+        let body = Body { ramp: Some(Micros(100_000)), ..body(&curve) };
         let drawn = plot(&body, Canvas { width: Some(60), colour: true });
         for painted in ["\u{1b}[33m█████", "\u{1b}[32m█████", "\u{1b}[31m━━━━━", "\u{1b}[31m└", "\u{1b}[33m└"]
         {

@@ -7,7 +7,10 @@ use std::{thread::ThreadId, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::model::{sample::Reader, units::Micros};
+use crate::{
+    measure::evidence::waited,
+    model::{sample::Reader, units::Micros},
+};
 
 /// A reading of the clocks of the thread that takes it.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +18,15 @@ pub struct ThreadClock {
     thread: ThreadId,
     at: Instant,
     on_cpu: Option<Duration>,
-    run_delay: Option<Duration>,
+    run_queue: Option<RunQueue>,
+}
+
+/// What a thread was on the run queue for.
+#[derive(Clone, Copy, Debug)]
+struct RunQueue {
+    time: Duration,
+    /// How often it came from there to a CPU.
+    turns: u64,
 }
 
 impl ThreadClock {
@@ -26,23 +37,27 @@ impl ThreadClock {
             thread: std::thread::current().id(),
             at: Instant::now(),
             on_cpu: system::on_cpu(),
-            run_delay: system::run_delay(),
+            run_queue: system::run_queue(),
         }
     }
 
-    /// What was used since, with the receive lag beside it. Without shares when the task has moved to another thread, where
-    /// no time passed, and where the system does not tell.
+    /// What was used since. Without shares when the task has moved to another thread, where no time passed, and where the
+    /// system does not tell. The receive lag is not known here.
     #[must_use]
-    pub fn since(&self, lag_p90: Option<Micros>) -> Reader {
+    pub fn since(&self) -> Reader {
         let now = Self::read();
         let wall = now.at - self.at;
-        let same = |then: Option<Duration>, now: Option<Duration>| {
-            (self.thread == std::thread::current().id()).then_some(now?.saturating_sub(then?))
-        };
-        let run_delay = same(self.run_delay, now.run_delay);
-        let busy = same(self.on_cpu, now.on_cpu).map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
+        if self.thread != now.thread {
+            return Reader::default();
+        }
+        let run_delay = self
+            .run_queue
+            .zip(now.run_queue)
+            .map(|(then, now)| waited(now.time.saturating_sub(then.time), now.turns.saturating_sub(then.turns)));
+        let on_cpu = self.on_cpu.zip(now.on_cpu).map(|(then, now)| now.saturating_sub(then));
+        let busy = on_cpu.map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
         Reader {
-            lag_p90,
+            lag_p90: None,
             cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| rounded(busy.div_duration_f64(wall))),
             run_delay: run_delay.map(Micros::from),
         }
@@ -60,6 +75,8 @@ mod system {
 
     use rustix::time::{ClockId, clock_gettime};
 
+    use super::RunQueue;
+
     /// CPU time of this thread, up to this moment (clock_gettime(2)).
     #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
     pub(super) fn on_cpu() -> Option<Duration> {
@@ -67,16 +84,18 @@ mod system {
         Some(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
     }
 
-    /// Time on the run queue: the second number in `schedstat` (proc(5)), in nanoseconds. Absent where the kernel keeps none.
-    pub(super) fn run_delay() -> Option<Duration> {
+    /// The second and the third number in `schedstat` (Linux, Documentation/scheduler/sched-stats.rst): nanoseconds on the run
+    /// queue, and turns on a CPU. Absent where the kernel keeps none.
+    pub(super) fn run_queue() -> Option<RunQueue> {
         thread_local! {
             // Opened once a thread: opening it costs more than all that is measured here.
             static SCHEDSTAT: RefCell<Option<File>> = RefCell::new(File::open("/proc/thread-self/schedstat").ok());
         }
         let mut text = [0; 96];
         let length = SCHEDSTAT.with_borrow(|file| file.as_ref()?.read_at(&mut text, 0).ok())?;
-        let nanos = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().nth(1)?;
-        nanos.parse().ok().map(Duration::from_nanos)
+        let mut numbers = std::str::from_utf8(&text[..length]).ok()?.split_ascii_whitespace().skip(1);
+        let mut next = || numbers.next()?.parse().ok();
+        Some(RunQueue { time: Duration::from_nanos(next()?), turns: next()? })
     }
 }
 
@@ -84,11 +103,13 @@ mod system {
 mod system {
     use std::time::Duration;
 
+    use super::RunQueue;
+
     pub(super) const fn on_cpu() -> Option<Duration> {
         None
     }
 
-    pub(super) const fn run_delay() -> Option<Duration> {
+    pub(super) const fn run_queue() -> Option<RunQueue> {
         None
     }
 }
@@ -101,18 +122,27 @@ mod tests {
     fn a_busy_thread_is_told_from_an_idle_one() {
         let began = ThreadClock::read();
         std::thread::sleep(Duration::from_millis(30));
-        let idle = began.since(Some(Micros(7)));
+        let idle = began.since();
         let began = ThreadClock::read();
-        while began.since(None).cpu_share.unwrap() * began.at.elapsed().as_secs_f64() < 0.02 {}
-        let busy = began.since(None);
+        while began.since().cpu_share.unwrap() * began.at.elapsed().as_secs_f64() < 0.02 {}
+        let busy = began.since();
         assert!(busy.cpu_share.unwrap() > 0.9, "running and waiting to run are all that it did: {busy:?}");
         assert!(idle.cpu_share.unwrap() < busy.cpu_share.unwrap(), "{idle:?} {busy:?}");
-        assert!(idle.run_delay.is_some() && idle.lag_p90 == Some(Micros(7)), "{idle:?}");
+        assert!(idle.run_delay.is_some(), "{idle:?}");
+    }
+
+    #[test]
+    fn every_turn_on_a_cpu_is_counted() {
+        let [before, after] = std::array::from_fn(|_| {
+            (0..10).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
+            ThreadClock::read().run_queue.unwrap().turns
+        });
+        assert!(after >= before + 10, "{before} {after}");
     }
 
     #[test]
     fn what_another_thread_read_is_no_share_of_this_one() {
         let began = std::thread::spawn(ThreadClock::read).join().unwrap();
-        assert_eq!(began.since(None), Reader::default());
+        assert_eq!(began.since(), Reader::default());
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Figure {
     Sum(&'static str),
     Max(&'static str),
     Last(&'static str),
+    /// The last value, of seconds.
+    Days(&'static str),
     Percentile(&'static str, f64),
     /// The sum of one field over the count of another.
     Each(&'static str, &'static str),
@@ -198,6 +200,7 @@ impl Figure {
             Self::Sum(field) => sum(field),
             Self::Max(field) | Self::Rise(field) => some(field)?.into_iter().reduce(f64::max),
             Self::Last(field) => some(field)?.last().copied(),
+            Self::Days(field) => Some(some(field)?.last()? / 86_400.0),
             Self::Percentile(field, percent) => {
                 let mut values = some(field)?;
                 values.sort_by(f64::total_cmp);

@@ -4,26 +4,24 @@
 use super::{
     expectation::{
         Chosen, Expectation,
-        Figure::{
-            self, At, Before, Both, Change, Count, Difference, Each, Last, Max, Mean, Percentile, Rise, Silent, Sum,
-        },
+        Figure::{self, At, Before, Both, Change, Count, Difference, Each, Last, Max, Mean, Percentile, Silent},
         Outer, Time,
     },
     points::Point,
-    states,
+    states, trust,
 };
 
 pub(super) const BY_NODE: &[&str] = &["vantage", "node"];
 const BY_OUTCOME: &[&str] = &["vantage", "node", "outcome"];
-const WORKER: &[&str] = &["vantage", "worker"];
+pub(super) const WORKER: &[&str] = &["vantage", "worker"];
 const TTFB: Figure = Percentile("ttfb_us", 50.0);
 const GOODPUT: Figure = Percentile("goodput_bps", 50.0);
 /// 30 days in minutes.
-const MONTH: i64 = 30 * 24 * 60;
+pub(super) const MONTH: i64 = 30 * 24 * 60;
 
 /// All of them: one for each query of a panel.
 pub(super) fn expectations() -> Vec<Expectation> {
-    let rows = [targets(), states::expectations(), nodes(), worse(), reasons(), singles(), workers()];
+    let rows = [targets(), states::expectations(), nodes(), worse(), reasons(), singles(), trust::expectations()];
     rows.into_iter().flatten().collect()
 }
 
@@ -177,32 +175,6 @@ fn singles() -> Vec<Expectation> {
     ]
 }
 
-fn workers() -> Vec<Expectation> {
-    let each = |name, columns| timed(worker(name, WORKER, columns));
-    let last = |expectation| Expectation { time: Time::Last, ..expectation };
-    vec![
-        last(since(
-            MONTH,
-            worker(
-                "Workers/A",
-                WORKER,
-                &[("nodes", Last("nodes")), ("waiting", Last("spool_age_s")), ("waiting_bytes", Last("spool_bytes"))],
-            ),
-        )),
-        since(MONTH, worker("Workers/B", WORKER, &[("silent", Silent(5))])),
-        each("Lateness p99/A", &[("max", Max("lateness_p99_us"))]),
-        each("Runs that were not made/A", &[("sum", Sum("runs_missed"))]),
-        each("Runs that were not made/B", &[("sum", Sum("runs_skipped_budget"))]),
-        each("Results lost or tried in vain/A", &[("sum", Sum("points_dropped"))]),
-        each("Results lost or tried in vain/B", &[("sum", Sum("points_rejected"))]),
-        each("Results lost or tried in vain/C", &[("sum", Sum("retries"))]),
-        each("Age of the oldest waiting result/A", &[("max", Max("spool_age_s"))]),
-        each("CPU share/A", &[("share", Rise("cpu_us"))]),
-        each("Memory/A", &[("max", Max("rss_bytes"))]),
-        each("Downloaded/A", &[("sum", Sum("bytes_downloaded"))]),
-    ]
-}
-
 pub(super) fn of(
     of: &'static str,
     keep: fn(&Point) -> bool,
@@ -223,7 +195,11 @@ pub(super) fn of(
     }
 }
 
-fn worker(name: &'static str, by: &'static [&'static str], columns: &'static [(&'static str, Figure)]) -> Expectation {
+pub(super) fn worker(
+    name: &'static str,
+    by: &'static [&'static str],
+    columns: &'static [(&'static str, Figure)],
+) -> Expectation {
     Expectation { measurement: "bandprobe_worker", ..of(name, |_| true, by, columns) }
 }
 
@@ -231,7 +207,7 @@ pub(super) fn timed(expectation: Expectation) -> Expectation {
     Expectation { time: Time::Interval, ..expectation }
 }
 
-fn since(minutes: i64, expectation: Expectation) -> Expectation {
+pub(super) fn since(minutes: i64, expectation: Expectation) -> Expectation {
     Expectation { since: Some(minutes), ..expectation }
 }
 
@@ -254,7 +230,7 @@ fn failure(point: &Point) -> bool {
 }
 
 /// Good downloads.
-fn good(point: &Point) -> bool {
+pub(super) fn good(point: &Point) -> bool {
     !failed(point) && point.tag("part") != "check"
 }
 

@@ -75,16 +75,25 @@ fn names_are_those_of_the_schema() {
 fn what_is_not_charged_is_what_the_report_does_not_charge() {
     let labels: Vec<_> = Outcome::ALL.iter().filter(|outcome| !is_charged(**outcome)).map(|o| o.label()).collect();
     let ours = format!("^({})$", labels.join("|"));
-    let suspect = format!("(^|,){}(,|$)", Flag::VantageSuspect.label());
-    let mut seen = BTreeSet::new();
+    let flagged = |flag: &Flag| format!("(^|,){}(,|$)", flag.label());
+    let suspect = flagged(&Flag::VantageSuspect);
+    let doubted = Flag::ALL.iter().filter(|flag| flag.invalidates() && **flag != Flag::VantageSuspect);
+    // Not doubted, but a lower bound.
+    let doubts: BTreeSet<String> = doubted.chain(&[Flag::ReceiverLimited, Flag::UplinkLimited]).map(flagged).collect();
+    let (mut seen, mut told) = (BTreeSet::new(), BTreeSet::new());
     for query in queries(&dashboard()) {
         let (_, expressions) = split(&query.text);
         for expression in expressions.into_iter().filter(|expression| !expression.contains("${")) {
+            if query.of.starts_with("Why rates are doubted/") {
+                told.insert(expression);
+                continue;
+            }
             assert!([&ours, &suspect].contains(&&expression), "{}: {expression}", query.of);
             seen.insert(expression);
         }
     }
     assert_eq!(seen, BTreeSet::from([ours, suspect]));
+    assert_eq!(told, doubts, "each flag that takes a rate out, and the lower bounds");
 }
 
 #[test]

@@ -135,6 +135,18 @@ fn samples() -> Vec<Sample> {
     samples.push(changed(image(AWKWARD, 0, 1), |sample| sample.labels.cache = CacheState::Miss));
     samples.push(changed(start(AWKWARD, 1), |sample| sample.labels.cache = CacheState::Pending));
     samples.push(changed(start(AWKWARD, 2), |sample| sample.flags.raise(Flag::CpuBound)));
+    // Reasons for doubt, alone and together, and what only lies below the truth; on a check they are none of a rate.
+    for (node, flags) in [
+        (AWKWARD, &[Flag::Concurrent][..]),
+        (AWKWARD, &[Flag::ClockStep, Flag::Concurrent, Flag::CpuBound]),
+        (AWKWARD, &[Flag::ReceiverLimited]),
+        ("near", &[Flag::Coarse, Flag::ReceiverLimited, Flag::UplinkLimited]),
+    ] {
+        samples.push(changed(start(node, 5_000_000), |sample| flags.iter().for_each(|flag| sample.flags.raise(*flag))));
+    }
+    samples.push(changed(check("near", CacheState::Hit), |sample| sample.flags.raise(Flag::ClockStep)));
+    // A certificate that is about to expire; later transfers tell nothing of it.
+    samples.push(changed(start("near", 6_000_000), |sample| sample.tls.cert_expires = Some(500_000)));
     samples.push(changed(image("near", 0, 45_000), |sample| {
         sample.flags.raise(Flag::Coarse);
         sample.flags.raise(Flag::VantageSuspect);

@@ -16,8 +16,9 @@ use super::{
 /// Longer than all points are apart, so that everything is in one interval: these count from 1970 on.
 const ONE_FOR_ALL: &str = "520w";
 
-/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker, no round of states.
-const NOT_IN_A_DEMO: [&str; 9] = [
+/// What a demo need not give: no run without a cached object, no suspect vantage, one point of its worker, no round of states,
+/// no doubtful rate.
+const NOT_IN_A_DEMO: [&str; 14] = [
     "Not charged to the nodes/A",
     "Not charged to the nodes/B",
     "CPU share/A",
@@ -27,6 +28,11 @@ const NOT_IN_A_DEMO: [&str; 9] = [
     "Blocks behind/A",
     "Storage used/A",
     "Restarts/A",
+    "Why rates are doubted/B",
+    "Why rates are doubted/C",
+    "Why rates are doubted/D",
+    "Why rates are doubted/E",
+    "Why rates are doubted/F",
 ];
 
 /// Everything there is.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     expectation::{
         Expectation,
-        Figure::{At, Count, Max, Mean, Ratio, Sum},
+        Figure::{At, Count, Days, Max, Mean, Ratio, Sum},
         Time,
     },
     expected::{BY_NODE, of, timed},
@@ -49,6 +49,7 @@ pub(super) fn expectations() -> Vec<Expectation> {
             keep: |point: &Point| point.field("restarted") == Some(1.0),
             ..timed(node("Restarts/A", BY_NODE, &[("sum", Sum("restarted"))]))
         },
+        of("Certificates/A", |_| true, &["node"], &[("days", Days("cert_expires_s"))]),
     ]
 }
 

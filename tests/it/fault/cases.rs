@@ -251,6 +251,16 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_closed_mid_body", Ask::Range, Http2, |_| {
         vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]
     }, Outcome::Truncated),
+    row("http2_short_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part()[..1_023], true)]), Outcome::Truncated),
+    row("http2_closed_one_byte_early", Ask::Range, Http2, |_| {
+        vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part()[..1_023], false)].concat()), Close]
+    }, Outcome::Truncated),
+    row("http2_longer_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), vec![b'x']].concat(), true)]), Outcome::BodyInvalid),
+    row("http2_interim_then_closed_when_used_again", Ask::Twice, Http2, |nth| {
+        let first = vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part(), true)].concat())];
+        let second = vec![Http2Head, Send(http2_block(3, &status_103())), Close];
+        if nth == 0 { [first, second].concat() } else { http2(&[http2_head(1), http2_data(1, &part(), true)]) }
+    }, Outcome::Reset).failing(Phase::Wait),
     row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
     row("http2_more_than_asked", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), part()].concat(), true)]), Outcome::BodyInvalid),
     row("http2_rst_of_the_second", Ask::Twice, Http2, |_| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bandprobe::{
-    model::{phase::Phase, probe::Deadlines, sample::HttpVersion},
+    model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
     net::{failure::Cause, http::End},
 };
 use tokio::time::Instant;
@@ -22,7 +22,7 @@ const SEC: Duration = Duration::from_secs(1);
 const FLOOD: usize = 512 << 20;
 
 /// How a body ended, without its parts.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Ended {
     Enough,
     Finished,
@@ -131,6 +131,59 @@ async fn slow_is_told_from_stalled_and_from_late() {
     }
 }
 
+/// What a peer sends that is no byte of the body.
+fn idle_talk(script: &mut Script, http: HttpVersion, until: Duration) {
+    for n in 1..=until.as_millis() / 500 {
+        let (at, n) = (ms(100 + 500 * u64::try_from(n).unwrap()), n == 1);
+        script.raw(
+            at,
+            match http {
+                HttpVersion::Http2 => frame(PING, 0, 0, &[0; 8]),
+                // RFC 9112 §7.1.1: an extension of the chunk that is to come.
+                HttpVersion::Http1 => {
+                    if n {
+                        b"3e8;x".to_vec()
+                    } else {
+                        b"x".to_vec()
+                    }
+                }
+            },
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_bytes_of_the_body_break_a_silence() {
+    for (name, until, ended, after, bytes) in [
+        ("for ever", SEC * 19, Ended::Stalled, ms(5_000), 1_000),
+        ("for 3 s, then the rest", SEC * 3, Ended::Finished, ms(3_100), 2_000),
+    ] {
+        for http in BOTH {
+            let mut script = Script::new(http);
+            match http {
+                HttpVersion::Http1 => {
+                    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3e8\r\n";
+                    script.raw(ms(100), [head.as_bytes(), &[b'x'; 1_000], b"\r\n"].concat());
+                }
+                HttpVersion::Http2 => script.head(ms(100), 2_000, 1_000),
+            }
+            idle_talk(&mut script, http, until);
+            match http {
+                HttpVersion::Http1 => script.raw(ms(3_200), [b"\r\n", &[b'x'; 1_000][..], b"\r\n0\r\n\r\n"].concat()),
+                HttpVersion::Http2 => script.last(ms(3_200), 1_000),
+            }
+            let mut connection = connect(http, Link::new(script)).await;
+            let began = Instant::now();
+            let body = fetch(&mut connection, &Deadlines::default(), 1_000_000).await.unwrap();
+            let name = format!("{name}, {http:?}");
+            assert_eq!((Ended::from(&body.received.end), body.received.bytes), (ended, bytes), "{name}");
+            assert_eq!(began.elapsed(), ms(100) + after, "{name}");
+            let stalls = body.timeline.stalls(Micros::from(began.elapsed()), None).unwrap();
+            assert_eq!((stalls.count, stalls.stalled), (1, Micros::from(after)), "{name}");
+        }
+    }
+}
+
 /// In real time: such a peer leaves paused time no moment in which to move.
 #[tokio::test]
 async fn a_peer_that_never_pauses_outlasts_no_deadline() {
@@ -138,7 +191,7 @@ async fn a_peer_that_never_pauses_outlasts_no_deadline() {
     let ping_ack = frame(PING, ACK, 0, &[0; 8]);
     for (name, http, rest, ended) in [
         ("body", HttpVersion::Http1, vec![b'x'; 1_000], Ended::Partial),
-        ("frames that carry nothing", HttpVersion::Http2, ping_ack, Ended::Deadline),
+        ("frames that carry nothing", HttpVersion::Http2, ping_ack, Ended::Stalled),
     ] {
         let mut script = Script::new(http);
         script.head(Duration::ZERO, usize::MAX >> 1, 0);

@@ -85,7 +85,7 @@ async fn heads_and_chunks_carry_the_stamp_of_the_read_that_completed_them() {
             let mut chunks: Vec<(Instant, usize)> = vec![];
             let appetite = Appetite { bytes: size as u64, body: deadlines.body, stall: deadlines.stall };
             let received = connection
-                .receive(&mut answer, appetite, |chunk, stamp| match chunks.last_mut() {
+                .receive(&mut answer, appetite, |chunk, stamp, _| match chunks.last_mut() {
                     Some((last, bytes)) if *last == stamp => *bytes += chunk.len(),
                     _ => chunks.push((stamp, chunk.len())),
                 })

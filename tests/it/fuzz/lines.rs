@@ -1,0 +1,37 @@
+//! `record_lines`: any bytes as a line of line protocol. What is taken for a point, written down again, must be that point.
+
+use bandprobe::{
+    record::parse::{Parsed, Raw, parse},
+    report::scan::{Line, read},
+};
+
+/// The target.
+pub(super) fn record_lines(input: &[u8]) {
+    let scanned = read(input);
+    let Ok(text) = str::from_utf8(input) else {
+        assert!(matches!(scanned, Line::Damaged), "{scanned:?}");
+        return;
+    };
+    let Some(point) = parse(text) else { return };
+    let written = written(&point);
+    assert_eq!(parse(&written).as_ref(), Some(&point), "{written}");
+}
+
+fn written(point: &Parsed<'_>) -> String {
+    let tags = point.tags.iter().map(|(key, value)| format!(",{}={}", name(key), name(value)));
+    let fields = point.fields.iter().map(|(key, value)| {
+        let value = match value {
+            Raw::Integer(integer) => format!("{integer}i"),
+            Raw::Float(float) => format!("{float:e}"),
+            Raw::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        };
+        format!("{}={value}", name(key))
+    });
+    let (tags, fields): (String, Vec<_>) = (tags.collect(), fields.collect());
+    format!("{}{tags} {} {}", name(&point.measurement), fields.join(","), point.time.as_nanosecond())
+}
+
+/// `,` `=` and space escaped. An end of the name or a tag's value in a line never follows a backslash.
+fn name(text: &str) -> String {
+    text.replace(',', "\\,").replace('=', "\\=").replace(' ', "\\ ")
+}
