@@ -9,7 +9,7 @@ use clap::{
 use url::Url;
 
 use crate::{
-    config::{Dialect, HttpChoice},
+    config::{Dialect, FamilyChoice, HttpChoice},
     model::{probe::Extent, target::AssetKind, units::parse_duration},
 };
 
@@ -160,6 +160,9 @@ pub(super) struct Probe {
     /// Which HTTP version
     #[arg(long, default_value = "auto")]
     pub(super) http: Http,
+    /// Which addresses of the name: nothing falls back to the other family
+    #[arg(long, default_value = "any")]
+    pub(super) family: Family,
     /// Do it all so many times, each time over a new connection
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) repeat: u32,
@@ -190,6 +193,15 @@ pub(super) enum Http {
     Http1,
     #[value(name = "2")]
     Http2,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Family {
+    Any,
+    #[value(name = "4")]
+    V4,
+    #[value(name = "6")]
+    V6,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -240,6 +252,16 @@ impl From<Http> for HttpChoice {
             Http::Auto => Self::Auto,
             Http::Http1 => Self::Http1,
             Http::Http2 => Self::Http2,
+        }
+    }
+}
+
+impl From<Family> for FamilyChoice {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Any => Self::Any,
+            Family::V4 => Self::V4,
+            Family::V6 => Self::V6,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    config::{AllowPrivate, FamilyChoice, Limits, Network, Resolver},
+    config::{AllowPrivate, Limits, Network, Resolver},
     model::{sample::Sample, target::Vantage, units::Bytes},
     net::dial::Dialer,
     probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
@@ -61,7 +61,11 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     }
     shown.end()?;
     let end = *ended.wait_for(Option::is_some).await.context("a bug of ours, please report it")?;
-    Ok(if end == Some(End::Signal) { Exit::Failed } else { exit })
+    if end == Some(End::Signal) {
+        complain(&format!("interrupted: {} of {} transfers had ended", shown.count, shown.planned));
+        return Ok(Exit::Failed);
+    }
+    Ok(exit)
 }
 
 /// Why no more transfers come.
@@ -105,7 +109,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         allow_private: AllowPrivate::Everywhere,
         resolver: Resolver::System,
         http: args.http.into(),
-        family: FamilyChoice::Any,
+        family: args.family.into(),
         extra_ca,
         contact: None,
     };
@@ -128,15 +132,19 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
 struct Shown<'a> {
     args: &'a Probe,
     many: Option<Repeated>,
+    count: u64,
+    planned: u64,
 }
 
 impl<'a> Shown<'a> {
     fn new(args: &'a Probe) -> Self {
         let planned = u64::from(args.repeat) * (u64::from(args.warm) + 1);
-        Self { args, many: (!args.json && planned > MOST_PICTURES).then(Repeated::default) }
+        let many = (!args.json && planned > MOST_PICTURES).then(Repeated::default);
+        Self { args, many, count: 0, planned }
     }
 
     fn show(&mut self, samples: &[Sample]) -> anyhow::Result<()> {
+        self.count += samples.len() as u64;
         let mut text = String::new();
         if self.args.json {
             for sample in samples {

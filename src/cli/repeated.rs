@@ -119,6 +119,7 @@ struct Group {
     ttfb: Values,
     phases: [Values; Phase::ALL.len()],
     total: Values,
+    effective: Values,
     goodput: Values,
     /// Goodputs that are not to be believed.
     left_out: u64,
@@ -132,6 +133,7 @@ impl Group {
             values.add_time(sample.phases.took(phase).filter(|_| phase != Phase::Receive || !cut_off));
         }
         self.total.add_time(Some(sample.phases.total()).filter(|_| !cut_off));
+        self.effective.add_rate(sample.rates.effective);
         self.goodput.add_rate(sample.rates.goodput.filter(|_| sample.is_valid()));
         self.left_out += u64::from(sample.rates.goodput.is_some() && !sample.is_valid());
     }
@@ -142,6 +144,7 @@ impl Group {
         let mut rows: Vec<_> = phases.filter_map(|(phase, values)| values.row(phase.label(), time)).collect();
         rows.extend(self.ttfb.row("ttfb", time));
         rows.extend(self.total.row("total", time));
+        rows.extend(self.effective.row("effective", |value| BitRate(value).to_string()));
         rows.extend(self.goodput.row("goodput", |value| BitRate(value).to_string()));
         rows
     }

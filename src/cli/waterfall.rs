@@ -116,7 +116,7 @@ fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
             time("path rtt", sample.path.rtt),
         ],
         vec![
-            sample.bytes.map(|bytes| format!("received {}", Bytes(bytes))),
+            sample.bytes.map(|bytes| received(bytes, sample.expected_bytes)),
             rate("effective", rates.effective),
             rate("goodput", rates.goodput),
             rate("steady", rates.steady),
@@ -143,6 +143,12 @@ const WIDEST: u16 = 160;
 
 /// What stands for the width where there is no terminal.
 const UNKNOWN: u16 = 80;
+
+/// What came, and what was to come where that is more.
+fn received(bytes: u64, expected: Option<u64>) -> String {
+    let wanted = expected.filter(|expected| *expected != bytes).map(|expected| format!(" of {}", Bytes(expected)));
+    format!("received {}{}", Bytes(bytes), wanted.unwrap_or_default())
+}
 
 #[cfg(test)]
 pub(super) mod hand_made;

@@ -2,7 +2,7 @@
 //!
 //! | flag | rule | source |
 //! |---|---|---|
-//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`], both of a receive phase of [`SHORTEST_SHARED`] or more; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`], both from the response head to the last body byte, if that took [`SHORTEST_SHARED`] or more; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
 //! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
 //! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
 //! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
@@ -18,10 +18,10 @@ use crate::model::{
     units::{BitRate, Micros},
 };
 
-/// The largest sound share of the receive phase in which the measuring thread runs or waits for a CPU.
+/// The largest sound share of the time of a body in which the measuring thread runs or waits for a CPU.
 pub const MAX_CPU_SHARE: f64 = 0.8;
 
-/// The largest sound share of the receive phase in which the thread waits for a CPU; see [`max_run_delay`].
+/// The largest sound share of the time of a body in which the thread waits for a CPU; see [`max_run_delay`].
 pub const MAX_RUN_DELAY_SHARE: f64 = 0.05;
 
 /// What waking a thread takes at the most on a machine that has nothing else to do; see [`waited`].
@@ -30,7 +30,7 @@ pub const WAKE_UP: Duration = Duration::from_micros(25);
 /// The longest sound time that bytes lie in the kernel, for nine tenths of them.
 pub const MAX_LAG: Micros = Micros(5_000);
 
-/// A receive phase shorter than this has no shares: a body that is here already is read at full speed, and a scheduler's tick
+/// The time of a body, if shorter than this, has no shares: a body that is here already is read at full speed, and a scheduler's tick
 /// is a large part of it.
 pub const SHORTEST_SHARED: Micros = Micros(20_000);
 
@@ -55,14 +55,14 @@ pub struct Slowness {
 }
 
 impl Slowness {
-    /// Looks at how well we kept up. `receive` is how long the receive phase took, of which [`Reader`]'s shares are.
+    /// Looks at how well we kept up.
     #[must_use]
-    pub fn of(reader: &Reader, receive: Option<Micros>) -> Self {
-        let shared = receive.filter(|receive| *receive >= SHORTEST_SHARED);
+    pub fn of(reader: &Reader) -> Self {
+        let shared = reader.span.filter(|span| *span >= SHORTEST_SHARED);
         let delay = shared.zip(reader.run_delay);
         Self {
             busy: shared.and(reader.cpu_share).is_some_and(|share| share > MAX_CPU_SHARE),
-            delayed: delay.is_some_and(|(receive, delay)| delay > max_run_delay(receive)),
+            delayed: delay.is_some_and(|(span, delay)| delay > max_run_delay(span)),
             late: reader.lag_p90.is_some_and(|lag| lag > MAX_LAG),
         }
     }
@@ -84,14 +84,14 @@ pub fn waited(run_queue: Duration, turns: u64) -> Duration {
     run_queue.saturating_sub(WAKE_UP.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX)))
 }
 
-/// The longest sound time in which the thread waits for a CPU, of a receive phase that took so long:
+/// The longest sound time in which the thread waits for a CPU, of so long a time:
 /// [`MAX_RUN_DELAY_SHARE`] of it, and [`MAX_LAG`] in any case.
 ///
 /// Waits that sum up to less than [`MAX_LAG`] cannot have kept one byte for longer than that, which is sound. One time slice of
 /// any other thread (3 ms on two CPUs, by Linux's default) would be too much for 60 ms of an otherwise idle machine.
 #[must_use]
-pub fn max_run_delay(receive: Micros) -> Micros {
-    Micros::from(receive.as_duration().mul_f64(MAX_RUN_DELAY_SHARE)).max(MAX_LAG)
+pub fn max_run_delay(span: Micros) -> Micros {
+    Micros::from(span.as_duration().mul_f64(MAX_RUN_DELAY_SHARE)).max(MAX_LAG)
 }
 
 /// A part of a time as a share of it.
@@ -116,10 +116,10 @@ pub fn reached(rates: &Rates) -> Option<BitRate> {
 
 /// `cpu_bound`, `reordered`, and with a rate `receiver_limited` and `uplink_limited`, as they apply.
 #[must_use]
-pub fn flags(reader: &Reader, receive: Option<Micros>, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
+pub fn flags(reader: &Reader, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
     let mut flags = Flags::NONE;
     let rate = reached(rates);
-    if Slowness::of(reader, receive).is_any() {
+    if Slowness::of(reader).is_any() {
         flags.raise(Flag::CpuBound);
     }
     if path.ooo_segments.is_some_and(|segments| segments > 0) {
@@ -155,16 +155,20 @@ mod tests {
     use super::*;
     use crate::model::units::Bytes;
 
-    fn slowness(cpu_share: f64, run_delay: u64, lag: u64, receive: u64) -> (bool, bool, bool) {
-        let reader =
-            Reader { lag_p90: Some(Micros(lag)), cpu_share: Some(cpu_share), run_delay: Some(Micros(run_delay)) };
-        let Slowness { busy, delayed, late } = Slowness::of(&reader, Some(Micros(receive)));
+    fn slowness(cpu_share: f64, run_delay: u64, lag: u64, span: u64) -> (bool, bool, bool) {
+        let reader = Reader {
+            lag_p90: Some(Micros(lag)),
+            cpu_share: Some(cpu_share),
+            run_delay: Some(Micros(run_delay)),
+            span: Some(Micros(span)),
+        };
+        let Slowness { busy, delayed, late } = Slowness::of(&reader);
         (busy, delayed, late)
     }
 
     #[test]
     fn each_rule_has_its_own_limit() {
-        for (cpu_share, run_delay, lag, receive, expected) in [
+        for (cpu_share, run_delay, lag, span, expected) in [
             (0.1, 1_000, 20, 1_000_000, (false, false, false)),
             (0.8, 50_000, 5_000, 1_000_000, (false, false, false)),
             (0.81, 50_000, 5_000, 1_000_000, (true, false, false)),
@@ -183,11 +187,7 @@ mod tests {
             (0.1, 5_050, 20, 101_000, (false, false, false)),
             (0.1, 5_051, 20, 101_000, (false, true, false)),
         ] {
-            assert_eq!(
-                slowness(cpu_share, run_delay, lag, receive),
-                expected,
-                "{cpu_share} {run_delay} {lag} {receive}"
-            );
+            assert_eq!(slowness(cpu_share, run_delay, lag, span), expected, "{cpu_share} {run_delay} {lag} {span}");
         }
     }
 
@@ -210,10 +210,10 @@ mod tests {
     #[test]
     fn what_is_not_known_raises_nothing() {
         let rates = Rates { goodput: Some(BitRate(u64::MAX)), ..Rates::default() };
-        let none = flags(&Reader::default(), Some(Micros(1)), &Path::default(), &rates, None);
+        let none = flags(&Reader::default(), &Path::default(), &rates, None);
         assert_eq!(none, Flags::NONE);
-        let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), lag_p90: None };
-        assert_eq!(flags(&busy, None, &Path::default(), &Rates::default(), None), Flags::NONE);
+        let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), ..Reader::default() };
+        assert_eq!(flags(&busy, &Path::default(), &Rates::default(), None), Flags::NONE);
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
             // Slow at the end: the mean tells more than what came after the ramp.
             let at_first = Rates { goodput: Some(BitRate(rate)), steady: Some(BitRate(rate / 4)), ..Rates::default() };
             for rates in [of_all, at_last, at_first] {
-                let flags = flags(&reader, None, &path, &rates, Some(BitRate(uplink)));
+                let flags = flags(&reader, &path, &rates, Some(BitRate(uplink)));
                 assert_eq!(flags.to_string(), expected, "{rates:?} {wnd} {uplink}");
             }
         };

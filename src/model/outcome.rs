@@ -57,7 +57,7 @@ outcomes! {
     Misdirected "misdirected" "the node does not serve this object (421)"
     RangeUnsatisfiable "range_unsatisfiable" "the range lies beyond the asset (416)"
     RateLimited "rate_limited" "the node asks us to slow down (429, or 503 with Retry-After)"
-    Http4xx "http_4xx" "another client error"
+    Http4xx "http_4xx" "a client error (4xx) of another kind than those above"
     Http5xx "http_5xx" "a server error"
     WrongStatus "wrong_status" "a status that no download should have (101, 204, 304 and the like)"
     BodyTimeout "body_timeout" "the body did not end before its deadline, which is shorter than the time that tells a stall"
@@ -78,7 +78,7 @@ impl Outcome {
         matches!(self, Self::Ok)
     }
 
-    /// What whoever asked can do about it: one clause; `None` where only the node's operator can help.
+    /// What whoever asked can do about it: one clause; `None` where nothing is wrong with node or path.
     #[must_use]
     pub const fn remedy(self) -> Option<&'static str> {
         Some(match self {
@@ -103,7 +103,8 @@ impl Outcome {
             Self::WrongSize | Self::WrongHash => {
                 "look whether the size and hash that are known are those of this object"
             }
-            _ => return None,
+            Self::Ok | Self::Cancelled => return None,
+            _ => "if it happens again, tell the node's operator, with the ids of the request (-v, --json)",
         })
     }
 }

@@ -197,8 +197,7 @@ impl Facts {
     fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
-        let receive = self.timing.phases().took(Phase::Receive);
-        self.flags.merge(evidence::flags(&self.reader, receive, &self.path, &judgement.rates, uplink));
+        self.flags.merge(evidence::flags(&self.reader, &self.path, &judgement.rates, uplink));
         if evidence::clock_stepped(wall_nanos, elapsed) {
             self.flags.raise(Flag::ClockStep);
         }

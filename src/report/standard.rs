@@ -186,6 +186,10 @@ impl Group {
         if let Some(ttfb) = point.ttfb.filter(|_| cold_image) {
             self.ttfb.add_time(ttfb);
         }
+        // Of a small download no rate was to be had.
+        if !point.valid && point.flags.contains(Flag::TooSmall) {
+            return;
+        }
         if !point.valid {
             self.invalid += 1;
             for flag in point.flags.iter().filter(|flag| flag.invalidates()) {

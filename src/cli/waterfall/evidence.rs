@@ -98,7 +98,7 @@ fn window(sample: &Sample, window: Bytes) -> String {
 fn reader(sample: &Sample) -> Vec<Row> {
     let reader = &sample.reader;
     let receive = sample.phases.took(Phase::Receive);
-    let slow = Slowness::of(reader, receive);
+    let slow = Slowness::of(reader);
     let why = match receive {
         None => NO_ANSWER,
         Some(_) if sample.curve.is_none() => NO_BODY,
@@ -106,18 +106,18 @@ fn reader(sample: &Sample) -> Vec<Row> {
     };
     // Stamps begin a moment after the first socket asks for them.
     let unstamped = if why == SYSTEM { "the kernel stamped no segment of it" } else { why };
-    let limit = |limit: String| match receive {
-        Some(receive) if receive < SHORTEST_SHARED => format!("receive phase under {SHORTEST_SHARED}: not judged"),
+    let span = reader.span.unwrap_or_default();
+    let limit = |limit: String| match span {
+        short if short < SHORTEST_SHARED => format!("under {SHORTEST_SHARED}: not judged"),
         _ => format!("limit {limit}"),
     };
     let delay = |delay: Micros| {
-        let receive = receive.unwrap_or_default();
-        let most = max_run_delay(receive);
+        let most = max_run_delay(span);
         let most = if most == MAX_LAG { most.to_string() } else { percent(MAX_RUN_DELAY_SHARE) };
-        format!("{delay}, {} of receive ({})", percent(share(delay, receive)), limit(most))
+        format!("{delay}, {} of the {span} after the head ({})", percent(share(delay, span)), limit(most))
     };
     let lag = or_absent(reader.lag_p90, |lag| format!("{lag} (limit {MAX_LAG})"), unstamped);
-    let cpu = |share| format!("{} of receive ({})", percent(share), limit(percent(MAX_CPU_SHARE)));
+    let cpu = |share| format!("{} of the {span} after the head ({})", percent(share), limit(percent(MAX_CPU_SHARE)));
     vec![
         Row { doubtful: slow.late, ..row("receive lag p90", lag) },
         Row { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
@@ -211,9 +211,12 @@ mod tests {
     fn a_short_receive_phase_may_wait_as_long_as_bytes_may_lie() {
         let mut sample = hand_made::sample();
         sample.phases = hand_made::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
-        sample.reader.run_delay = Some(Micros(4_900));
+        (sample.reader.run_delay, sample.reader.span) = (Some(Micros(4_900)), Some(Micros(40_000)));
         let told = told(&sample);
-        assert!(told.contains("run-queue delay  4.90 ms, 12 % of receive (limit 5.00 ms)"), "\n{told}");
+        assert!(
+            told.contains("run-queue delay  4.90 ms, 12 % of the 40.0 ms after the head (limit 5.00 ms)"),
+            "\n{told}"
+        );
     }
 
     #[test]
@@ -245,7 +248,7 @@ mod tests {
         assert_eq!(doubted(|s| s.flags.raise(Flag::Reordered)), ["out of order"]);
         assert!(
             doubted(|s| {
-                s.phases = hand_made::phases([None, Some(20), None, Some(0), Some(24), Some(19)]);
+                s.reader.span = Some(Micros(19_000));
                 s.reader.cpu_share = Some(1.0);
             })
             .is_empty(),

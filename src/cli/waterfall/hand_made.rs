@@ -55,7 +55,12 @@ pub(in crate::cli) fn sample() -> Sample {
             ooo_segments: Some(0),
             rcv_wnd: Some(Bytes(3_100_000)),
         },
-        reader: Reader { lag_p90: Some(Micros(21)), cpu_share: Some(0.12), run_delay: Some(Micros(1_200)) },
+        reader: Reader {
+            lag_p90: Some(Micros(21)),
+            cpu_share: Some(0.12),
+            run_delay: Some(Micros(1_200)),
+            span: Some(Micros(1_830_000)),
+        },
         tls: Tls { version: Some("1.3"), cert_expires: Some(60 * 86_400) },
         trail: Trail {
             asset_id: None,

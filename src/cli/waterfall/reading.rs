@@ -1,10 +1,13 @@
 //! The picture in one sentence: which part of a good transfer was the longest, and what the numbers say of why.
 
-use crate::model::{
-    flag::Flag,
-    phase::Phase,
-    sample::{CacheState, Conn, Sample},
-    units::{Bytes, Micros},
+use crate::{
+    measure::evidence::Slowness,
+    model::{
+        flag::Flag,
+        phase::Phase,
+        sample::{CacheState, Conn, Reader, Sample},
+        units::{Bytes, Micros},
+    },
 };
 
 /// The sentence; none of a failed transfer: there the outcome says it.
@@ -113,13 +116,25 @@ fn node(sample: &Sample, stages: &Stages) -> String {
     format!("the node: it took {beyond} beyond the round trip of {rtt}{cache}")
 }
 
+/// Which of the limits was passed.
+fn busy(reader: &Reader) -> String {
+    let slow = Slowness::of(reader);
+    let delayed = reader.run_delay.filter(|_| slow.delayed).map(|delay| format!("it waited {delay} for a CPU"));
+    let ran = reader
+        .cpu_share
+        .filter(|_| slow.busy)
+        .map(|share| format!("it ran or waited for {:.0} % of the time", share * 100.0));
+    let late = reader.lag_p90.filter(|_| slow.late).map(|lag| format!("it read up to {lag} late"));
+    delayed.or(ran).or(late).unwrap_or_else(|| "see -v".to_owned())
+}
+
 fn body(sample: &Sample, stages: &Stages) -> String {
     let rates = &sample.rates;
     let has = |flag| sample.flags.contains(flag);
     let size = Bytes(sample.bytes.unwrap_or_default());
     let (receive, stalled) = (stages.body, rates.stalled.unwrap_or_default());
     if has(Flag::CpuBound) {
-        return "the body, and this machine was the slow part: it tells of neither node nor path".to_owned();
+        return format!("the body, and this machine was too busy to tell of node or path: {}", busy(&sample.reader));
     }
     if stalled.0 * 2 >= receive.0 && stalled.0 > 0 {
         return format!("the body, and it stood still for {stalled} of {receive}");
@@ -249,8 +264,11 @@ mod tests {
     fn a_body_that_took_long_says_what_held_it() {
         check(|_| (), "most of it is the body: 6.29 MB at 27.5 Mbit/s");
         check(
-            |s| s.flags.raise(Flag::CpuBound),
-            "most of it is the body, and this machine was the slow part: it tells of neither node nor path",
+            |s| {
+                s.flags.raise(Flag::CpuBound);
+                s.reader.run_delay = Some(Micros(400_000));
+            },
+            "most of it is the body, and this machine was too busy to tell of node or path: it waited 400 ms for a CPU",
         );
         check(
             |s| s.flags.raise(Flag::ReceiverLimited),

@@ -60,6 +60,7 @@ impl ThreadClock {
             lag_p90: None,
             cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| rounded(busy.div_duration_f64(wall))),
             run_delay: run_delay.map(Micros::from),
+            span: Some(wall.into()),
         }
     }
 }

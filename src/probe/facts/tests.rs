@@ -37,7 +37,12 @@ fn facts() -> Facts {
     for (phase, millis) in [(Phase::Send, 1), (Phase::Wait, 1_000), (Phase::Receive, 1_200)] {
         facts.timing.end(phase, t0 + Duration::from_millis(millis));
     }
-    facts.kept_up(Reader { lag_p90: Some(Micros(20)), cpu_share: Some(0.2), run_delay: Some(Micros(100)) });
+    facts.kept_up(Reader {
+        lag_p90: Some(Micros(20)),
+        cpu_share: Some(0.2),
+        run_delay: Some(Micros(100)),
+        span: Some(Micros(200_000)),
+    });
     facts.path =
         Path { rtt: Some(Micros(100_000)), rcv_rtt: None, ooo_segments: Some(0), rcv_wnd: Some(Bytes(4_000_000)) };
     facts.timeline = Some(timeline(1));

@@ -7,7 +7,6 @@ use bandprobe::{
     model::{
         flag::{Flag, Flags},
         outcome::Outcome,
-        phase::Phase,
         probe::{PartName, Weight},
         target::Vantage,
         units::{BitRate, Bytes},
@@ -44,8 +43,7 @@ async fn flags_are_those_of_the_evidence_in_the_sample() {
         assert_eq!(sample.outcome, Outcome::Ok);
         assert!(sample.rates.goodput.is_some(), "{SIZE} bytes have a rate");
         assert_eq!(sample.flags.contains(Flag::UplinkLimited), is_limited, "{uplink:?}");
-        let receive = sample.phases.took(Phase::Receive);
-        let expected = evidence::flags(&sample.reader, receive, &sample.path, &sample.rates, uplink);
+        let expected = evidence::flags(&sample.reader, &sample.path, &sample.rates, uplink);
         let flags: Flags = sample.flags.iter().filter(|flag| judged.contains(flag)).collect();
         assert_eq!(flags, expected, "{uplink:?}");
         assert!(sample.path.rtt.is_some(), "at least that of the handshake");

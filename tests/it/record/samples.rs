@@ -67,7 +67,12 @@ pub(crate) fn video() -> Sample {
             ooo_segments: Some(3),
             rcv_wnd: Some(Bytes(3_145_728)),
         },
-        reader: Reader { lag_p90: Some(Micros(21)), cpu_share: Some(0.0625), run_delay: Some(Micros(140)) },
+        reader: Reader {
+            lag_p90: Some(Micros(21)),
+            cpu_share: Some(0.0625),
+            run_delay: Some(Micros(140)),
+            span: Some(Micros(2_000_000)),
+        },
         tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
         trail: trail(),
     }
