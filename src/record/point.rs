@@ -137,7 +137,10 @@ impl Point {
             Value::Text(_) => Kind::Text,
         };
         assert_eq!(kind, field.kind, "invariant: {} keeps its type", field.name);
-        let place = self.measurement.fields.iter().position(|known| *known == field);
+        // Whoever fills a point goes through the schema in its order, mostly.
+        let (before, after) = self.measurement.fields.split_at(self.places.last().map_or(0, |last| last + 1));
+        let place = after.iter().position(|known| *known == field).map(|place| before.len() + place);
+        let place = place.or_else(|| before.iter().position(|known| *known == field));
         let place = place.expect("invariant: the field is in the schema of the measurement");
         match self.places.binary_search(&place) {
             Ok(at) => self.fields[at].1 = value,
