@@ -13,17 +13,6 @@ use jiff::Timestamp;
 
 /// A good video start with everything measured.
 pub(crate) fn video() -> Sample {
-    let mut phases = Phases::default();
-    for (phase, at) in [
-        (Phase::Dns, 1_200),
-        (Phase::Connect, 31_207),
-        (Phase::Tls, 62_001),
-        (Phase::Send, 62_040),
-        (Phase::Wait, 99_999),
-        (Phase::Receive, 2_599_999),
-    ] {
-        phases.end(phase, Micros(at));
-    }
     Sample {
         at: at(0),
         labels: Labels {
@@ -42,7 +31,7 @@ pub(crate) fn video() -> Sample {
         failed_phase: None,
         error: None,
         lateness: Micros(77),
-        phases,
+        phases: phases(),
         bytes: Some(6_291_456),
         expected_bytes: Some(6_291_456),
         status: Some(206),
@@ -76,6 +65,21 @@ pub(crate) fn video() -> Sample {
         tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
         trail: trail(),
     }
+}
+
+fn phases() -> Phases {
+    let mut phases = Phases::default();
+    for (phase, at) in [
+        (Phase::Dns, 1_200),
+        (Phase::Connect, 31_207),
+        (Phase::Tls, 62_001),
+        (Phase::Send, 62_040),
+        (Phase::Wait, 99_999),
+        (Phase::Receive, 2_599_999),
+    ] {
+        phases.end(phase, Micros(at));
+    }
+    phases
 }
 
 fn trail() -> Trail {
