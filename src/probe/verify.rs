@@ -122,6 +122,11 @@ fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
         return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
     }
     let mut transfer = codings(headers, &TRANSFER_ENCODING);
+    // An empty element is nothing (RFC 9110 §5.6.1.2), but hyper, which reads the body, takes it for a coding that is not chunks.
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().map(|line| line.as_bytes());
+    if last.is_some_and(|line| line.trim_ascii_end().ends_with(b",")) {
+        return mismatch(Outcome::BodyInvalid, "transfer-encoding ends with an empty element");
+    }
     transfer.pop_if(|last| last == "chunked");
     match transfer.into_iter().find(|coding| !is_identity(coding)) {
         Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),

@@ -42,8 +42,7 @@ pub(super) fn corrupt(content: &[u8], share: u64, change: u8) -> (Vec<u8>, Vec<S
     let following = &content[start + line.len()..];
     let next = following.get(1..).and_then(|rest| rest.split(|byte| *byte == b'\n').next()).unwrap_or_default();
     let mut hit = lines(line);
-    // The points that a comment here announces, as far as the next comment.
-    let group = lines(following.split(|byte| *byte == b'#').next().unwrap());
+    let group = announced(following);
     if is_sums(line) && changed[at] != b'\n' && (line.len() - 6) / 9 == group.len() {
         hit.extend(group.into_iter().skip((at - start).saturating_sub(6) / 9).take(1));
     } else if is_sums(line) || !is_pristine(line) {
@@ -52,13 +51,20 @@ pub(super) fn corrupt(content: &[u8], share: u64, change: u8) -> (Vec<u8>, Vec<S
     if at == start + line.len() {
         hit.extend(lines(next));
         if !is_pristine(next) {
-            hit.extend(lines(following[1 + next.len()..].split(|byte| *byte == b'#').next().unwrap()));
+            hit.extend(announced(&following[1 + next.len()..]));
         }
     }
     if start == 0 && format::newer(changed.split(|byte| *byte == b'\n').next().unwrap()).is_some() {
         hit = lines(content);
     }
     (changed, hit)
+}
+
+/// The points that a comment announces, as far as the next comment. What follows it begins with its newline; an earlier fault
+/// may have put a `#` into any of the lines.
+fn announced(following: &[u8]) -> Vec<String> {
+    let lines_behind = following.split(|byte| *byte == b'\n').skip(1);
+    lines_behind.take_while(|line| !line.starts_with(b"# ")).flat_map(lines).collect()
 }
 
 /// Whether a line looks like one of ours, and like one only: a second fault in what an earlier one hit may cost the whole

@@ -56,11 +56,14 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
     let once = bandprobe(&["once", "-c", config.to_str().unwrap()]);
     assert_eq!(once.code, Some(0), "{}", once.stderr);
     let kept = waiting(&world);
-    assert!(kept.points > 7 && kept.files == 1, "{kept:?}");
+    // One file, or two where the round took longer than a file stays open.
+    assert!(kept.points > 7 && (1..=2).contains(&kept.files), "{kept:?}");
+    let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
 
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, waiting(&world)), (Some(1), kept), "{ended:?}");
-    let told = format!("bandprobe: {} points in 1 file in {} wait: ", kept.points, world.archive().display());
+    let told =
+        format!("bandprobe: {} points in {} in {} wait: ", kept.points, files(kept.files), world.archive().display());
     assert!(ended.stderr.starts_with(&told) && ended.stderr.contains("onnection refused"), "{}", ended.stderr);
     assert!(ended.stdout.starts_with("0 points in 0 files delivered to "), "{}", ended.stdout);
 
@@ -70,7 +73,7 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
     let place = format!("delivered to {} (bucket {})\n", database.url, database.bucket);
-    assert_eq!(ended.stdout, format!("{} points in 2 files {place}", kept.points + 1));
+    assert_eq!(ended.stdout, format!("{} points in {} {place}", kept.points + 1, files(kept.files + 1)));
     let stored = server.points(&database.bucket, "bandprobe_transfer").len();
     assert_eq!((waiting(&world), stored), (Amount::default(), world_transfers(&world)));
     assert_eq!(server.count(&database.bucket, "m", "v"), 1);
