@@ -124,7 +124,7 @@ fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
     let mut transfer = codings(headers, &TRANSFER_ENCODING);
     // An empty element is nothing (RFC 9110 §5.6.1.2), but hyper, which reads the body, takes it for a coding that is not chunks.
     let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().map(|line| line.as_bytes());
-    if last.is_some_and(|line| line.trim_ascii_end().ends_with(b",")) {
+    if last.is_some_and(|line| matches!(line.trim_ascii_end(), [] | [.., b','])) {
         return mismatch(Outcome::BodyInvalid, "transfer-encoding ends with an empty element");
     }
     transfer.pop_if(|last| last == "chunked");
