@@ -70,13 +70,18 @@ struct Memory {
 impl SettledAssets {
     /// As the last process left it; kept by `keeper` from now on.
     pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
+        let settled = Self::read(dir);
+        keeper.register(settled.changes.clone());
+        settled
+    }
+
+    fn read(dir: &Path) -> Self {
         let state::Loaded { value: mut kept, problem } = state::load::<Kept>(dir, STATE);
         if let Some(problem) = problem {
             tracing::warn!("{problem}");
         }
         forget_old(&mut kept, today());
         let changes = Arc::new(Changes { dir: dir.to_owned(), waiting: Mutex::default() });
-        keeper.register(changes.clone());
         Self { count: count(&kept), kept, changes }
     }
 
@@ -239,10 +244,6 @@ mod tests {
         },
     };
 
-    fn load(dir: &Path) -> SettledAssets {
-        SettledAssets::load(dir, &Keeper::start().unwrap())
-    }
-
     fn asset(id: &str) -> Asset {
         let hash = Some("gW9TTQpRG9BRQhnhRCodv6JnTFFQbPtLkct2MnzsPVQD5G".into());
         Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash, fixed: false }
@@ -261,7 +262,7 @@ mod tests {
     fn an_asset_is_remembered_as_it_is_over_restarts_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let (image, video) = (shipped("image").unwrap(), shipped("video").unwrap());
-        let mut settled = load(dir.path());
+        let mut settled = SettledAssets::read(dir.path());
         assert_eq!(settled.get(&node("a"), &image), None);
         settled.note(&node("a"), &image, Settled::On(asset("1")));
         settled.note(&node("a"), &video, Settled::On(asset("2")));
@@ -271,7 +272,7 @@ mod tests {
         settled.note(&node("c"), &video, Settled::Forgotten);
         settled.note(&node("a"), &image, Settled::Kept);
         settled.changes.keep(true);
-        let settled = load(dir.path());
+        let settled = SettledAssets::read(dir.path());
         assert_eq!((settled.get(&node("a"), &image), settled.get(&node("a"), &video)), (Some(asset("1")), None));
         assert_eq!((settled.get(&node("b"), &image), settled.count), (Some(asset("4")), 2));
         let rotating = Probe { pick: Pick::Rotate, ..image };
@@ -319,8 +320,8 @@ mod tests {
     async fn it_is_written_once_a_minute_at_most_and_only_when_it_changed() {
         let dir = tempfile::tempdir().unwrap();
         let image = shipped("image").unwrap();
-        let mut settled = load(dir.path());
-        let written = || load(dir.path()).get(&node("a"), &image);
+        let mut settled = SettledAssets::read(dir.path());
+        let written = || SettledAssets::read(dir.path()).get(&node("a"), &image);
         for (id, passes, on_disk) in
             [("1", 0, None), ("2", 59, None), ("3", 1, Some("3")), ("3", 600, Some("3")), ("4", 59, Some("3"))]
         {
@@ -330,7 +331,7 @@ mod tests {
             assert_eq!(written(), on_disk.map(asset), "{id}");
         }
         let unchanged = tempfile::tempdir().unwrap();
-        let mut settled = load(unchanged.path());
+        let mut settled = SettledAssets::read(unchanged.path());
         settled.note(&node("a"), &image, Settled::Forgotten);
         settled.changes.keep(true);
         assert!(!unchanged.path().join("state").exists());
@@ -340,14 +341,14 @@ mod tests {
     fn two_processes_keep_what_the_other_one_wrote() {
         let dir = tempfile::tempdir().unwrap();
         let image = shipped("image").unwrap();
-        let [mut one, mut other] = [load(dir.path()), load(dir.path())];
+        let [mut one, mut other] = [SettledAssets::read(dir.path()), SettledAssets::read(dir.path())];
         one.note(&node("a"), &image, Settled::On(asset("1")));
         other.note(&node("b"), &image, Settled::On(asset("2")));
         one.changes.keep(true);
         other.changes.keep(true);
         one.note(&node("a"), &image, Settled::Forgotten);
         one.changes.keep(true);
-        let both = load(dir.path());
+        let both = SettledAssets::read(dir.path());
         assert_eq!((both.get(&node("a"), &image), both.get(&node("b"), &image)), (None, Some(asset("2"))));
     }
 
@@ -362,7 +363,7 @@ mod tests {
         make_room(&mut kept, 100);
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["kept", "new"]);
         let dir = tempfile::tempdir().unwrap();
-        let (mut settled, image) = (load(dir.path()), shipped("image").unwrap());
+        let (mut settled, image) = (SettledAssets::read(dir.path()), shipped("image").unwrap());
         let fresh = |id: usize| (format!("n{id}"), of(today()));
         settled.kept = (0..MAX_ENTRIES).map(fresh).collect();
         settled.count = MAX_ENTRIES;

@@ -98,12 +98,12 @@ mod tests {
     fn each_budget_is_logged_once_a_day_and_says_what_to_do() {
         let mut exhausted = exhausted();
         for (now, limit, node, said) in [
-            (9_000_000, Limit::Worker, "a", Some("limits.bytes-per-day = 2 GB")),
+            (9_000_000, Limit::Worker, "a", Some("limits.bytes-per-day = 2.00 GB")),
             (9_000_001, Limit::Worker, "b", None),
             (9_000_002, Limit::Node, "a", Some("node a: its download budget")),
             (9_000_003, Limit::Node, "a", None),
             (9_000_004, Limit::ColdFetches, "a", Some("limits.cold-fetches-per-node-per-day = 4")),
-            (9_100_000, Limit::Node, "a", Some("limits.bytes-per-node-per-day = 1 MB")),
+            (9_100_000, Limit::Node, "a", Some("limits.bytes-per-node-per-day = 1.00 MB")),
         ] {
             let line = exhausted.line(now, limit, node);
             assert_eq!(line.is_some(), said.is_some(), "{now}: {line:?}");
