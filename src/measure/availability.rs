@@ -105,7 +105,9 @@ impl Fleet {
             }
             Said::Present => Vec::new(),
             Said::Other(shape) => refused(answer.status, shape).into_iter().collect(),
-            Said::Frozen(away) => vec![(State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))],
+            Said::Frozen(away) => {
+                vec![(State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))]
+            }
             Said::Nothing { outcome, error } => vec![silent(answer.status, *outcome, error)],
         };
         // The sort is stable: what is equally bad keeps its order.

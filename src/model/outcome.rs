@@ -98,7 +98,9 @@ impl Outcome {
         Some(match self {
             Self::Blocked => "if the address is yours, allow it with `network.allow-private`",
             Self::NotCached => "nothing to do: what a miss costs is asked by the probe `cold-cache`",
-            Self::LocalFailed => "look at the error, then at this process: its limits (ulimit -n), memory and routes, and whether it ran at all",
+            Self::LocalFailed => {
+                "look at the error, then at this process: its limits (ulimit -n), memory and routes, and whether it ran at all"
+            }
             Self::DnsNotFound => "look at the spelling, and whether the name has an address of the wanted family",
             Self::DnsTimeout | Self::DnsFailed => "ask another resolver: `network.resolver`, /etc/resolv.conf",
             Self::ConnectRefused => "look at the port, and whether the node is up",

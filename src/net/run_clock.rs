@@ -253,7 +253,9 @@ mod tests {
         let work = async {
             let _watching = clock.watch();
             tokio::join!(
-                async { ended = Some((clock.within(began, secs(5), std::future::pending::<()>()).await, began.elapsed())) },
+                async {
+                    ended = Some((clock.within(began, secs(5), std::future::pending::<()>()).await, began.elapsed()))
+                },
                 async {
                     sleep(secs(2)).await;
                     advance(secs(30)).await;

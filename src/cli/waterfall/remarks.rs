@@ -112,7 +112,10 @@ mod tests {
         sample.flags.raise(Flag::Frozen);
         sample.reader.frozen = Some(Micros(8_031_000));
         let text = remarks(&sample, canvas(200));
-        assert!(text.contains("frozen: this program did not run") && text.contains("\n    it did not run for 8.03 s\n"), "{text}");
+        assert!(
+            text.contains("frozen: this program did not run") && text.contains("\n    it did not run for 8.03 s\n"),
+            "{text}"
+        );
     }
 
     #[test]
