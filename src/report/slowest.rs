@@ -64,7 +64,7 @@ impl Slowest {
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
                 keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
             }
-        } else if is_charged(point.outcome) && !point.flags.contains(Flag::VantageSuspect) {
+        } else if is_charged(point.outcome) && !point.flags.iter().any(Flag::excuses) {
             keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
         }
     }

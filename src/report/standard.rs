@@ -153,12 +153,12 @@ struct Group {
 impl Group {
     fn add(&mut self, point: &TransferPoint) {
         let failed = !point.outcome.is_ok();
-        if failed && point.flags.contains(Flag::VantageSuspect) {
-            *self.not_charged.entry(Flag::VantageSuspect.label()).or_default() += 1;
-            return;
-        }
         if !is_charged(point.outcome) {
             *self.not_charged.entry(point.outcome.label()).or_default() += 1;
+            return;
+        }
+        if let Some(flag) = point.flags.iter().find(|flag| failed && flag.excuses()) {
+            *self.not_charged.entry(flag.label()).or_default() += 1;
             return;
         }
         let check = point.part == Some(PartName::Check);

@@ -93,7 +93,7 @@ impl Pipeline {
         let gate = Gate::new(&config.limits);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
-        let measuring = Measuring::start()?;
+        let measuring = Measuring::start(tally.on_freeze())?;
         let keeper = Keeper::start()?;
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
@@ -105,7 +105,7 @@ impl Pipeline {
         let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
         tasks.spawn(discovery.keep_current(publish, tally.clone(), keeper.clone()));
         let prober = Prober {
-            dialer,
+            dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
             vantage: Arc::new(config.vantage.clone()),

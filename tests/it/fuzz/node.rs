@@ -17,7 +17,7 @@ use bandprobe::{
     model::{
         flag::Flag,
         outcome::Outcome,
-        probe::{Deadlines, PartName, Weight},
+        probe::{Deadlines, MIN_RATE, PartName, Weight},
         sample::{CacheState, HttpVersion, Sample},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
         units::{Bytes, Micros},
@@ -26,6 +26,7 @@ use bandprobe::{
         dial::{About, Dialer, Line},
         http::Connection,
         meter::{Meter, Metered},
+        run_clock::RunClock,
         tcp_info::Kernel,
     },
     probe::{Prober, errand::Errand, gate::Gate, suspicion::Suspicion, transfer::Done, wanted::Wanted},
@@ -152,7 +153,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         pause: None,
     };
     let stream = Box::new(Metered::new(wire, meter.clone()));
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn run(ask: Ask, kept: Option<Connection>) -> Done {
@@ -183,6 +184,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
         size,
         checked: CacheState::Unknown,
         weight: Weight::Light,
+        min_rate: MIN_RATE,
         deadlines: &DEADLINES,
         limit: LIMIT,
         due: None,
