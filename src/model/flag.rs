@@ -110,6 +110,12 @@ impl Flags {
         Flag::ALL.iter().copied().filter(move |flag| self.contains(*flag))
     }
 
+    /// Does any flag of the set say that the transfer tells nothing about the node, good or bad?
+    #[must_use]
+    pub const fn excuse(self) -> bool {
+        self.contains(Flag::VantageSuspect)
+    }
+
     /// Does any flag of the set take `valid` away?
     #[must_use]
     pub fn invalidate(self) -> bool {

@@ -24,6 +24,7 @@ pub fn transfer(sample: &Sample) -> Point {
     point.integer(schema::LATENESS, Some(sample.lateness.0));
     point.integer(schema::METHOD, Some(METHOD.unsigned_abs()));
     point.integer(schema::HIT, sample.hit.map(u64::from));
+    point.integer(schema::RUN_OK, sample.run_ok.map(u64::from));
     phases(sample, &mut point);
     point.integer(schema::BYTES, sample.bytes);
     point.integer(schema::EXPECTED_BYTES, sample.expected_bytes);

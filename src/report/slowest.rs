@@ -12,14 +12,13 @@ use super::{
     columns::{Column, Entry, Layout, choose, draw},
     ink::Ink,
     reading::Id,
-    standard::is_charged,
     table::{Look, SEPARATOR},
     transfer_point::TransferPoint,
     wrap::flow,
 };
 use crate::{
     config::trace_url::TraceUrl,
-    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
+    model::{outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
     record::schema::{NONE, transfer as schema},
 };
 
@@ -64,7 +63,7 @@ impl Slowest {
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
                 keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
             }
-        } else if is_charged(point.outcome) && !point.flags.contains(Flag::VantageSuspect) {
+        } else if point.outcome.is_charged() && !point.flags.excuse() {
             keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
         }
     }

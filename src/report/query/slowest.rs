@@ -7,7 +7,6 @@ use crate::{
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState},
     record::schema::{Field, Tag, transfer as schema},
     report::{
-        standard::is_charged,
         transfer_point::{FIELDS, IDS, TAGS},
     },
 };
@@ -24,7 +23,7 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
         PartName::Check.label(),
         held.join(" OR "),
     );
-    let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !is_charged(**outcome));
+    let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !outcome.is_charged());
     let others: Vec<_> = others.map(|outcome| outcome.label()).collect();
     // A point without flags is none of those with this one.
     let failed = format!(
