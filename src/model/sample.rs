@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     curve::Curve,
-    flag::Flags,
+    flag::{Flag, Flags},
     outcome::Outcome,
     phase::{Phase, Phases},
     probe::PartName,
@@ -221,7 +221,7 @@ impl Sample {
     /// Would a viewer have been content with it? A run is good when all its transfers are.
     #[must_use]
     pub const fn is_good(&self) -> bool {
-        self.outcome.is_ok()
+        self.outcome.is_ok() && !self.flags.contains(Flag::TooSlow)
     }
 
     /// Counts it for the hit ratio, if it ended ok: its asset was not chosen for being held.

@@ -4,7 +4,7 @@
 //! that is no storage node. A node whose last status round found it dead, or that our own policy blocks, does not.
 //!
 //! What counts: a median of at least [`ENOUGH`] values, the last [`ENOUGH`] of them from within [`RECENT`] before the vantage's
-//! last transfer. One good answer, or a good week that is over, makes no best node.
+//! last transfer, and not `too_slow`. One good answer, or a good week that is over, makes no best node.
 
 use std::collections::VecDeque;
 
@@ -73,7 +73,9 @@ impl Measure {
         let best = match self {
             Self::Ttfb => able.min_by_key(|row| row.ttfb.p50),
             Self::Goodput => able.max_by_key(|row| row.goodput.p50),
-            Self::Hits => able.min_by(|a, b| a.hit_ratio().partial_cmp(&b.hit_ratio()).unwrap_or(std::cmp::Ordering::Equal)),
+            Self::Hits => {
+                able.min_by(|a, b| a.hit_ratio().partial_cmp(&b.hit_ratio()).unwrap_or(std::cmp::Ordering::Equal))
+            }
         };
         best.map_or(Best::NotEnough, |row| Best::Node { row, met: self.is_met(row) })
     }
@@ -108,11 +110,13 @@ impl Measure {
 }
 
 impl Newest {
-    pub(super) fn add(&mut self, at: Timestamp) {
-        let place = self.0.partition_point(|earlier| *earlier <= at);
-        self.0.insert(place, at);
-        if self.0.len() > ENOUGH {
-            self.0.pop_front();
+    pub(super) fn extend(&mut self, times: impl IntoIterator<Item = Timestamp>) {
+        for at in times {
+            let place = self.0.partition_point(|earlier| *earlier <= at);
+            self.0.insert(place, at);
+            if self.0.len() > ENOUGH {
+                self.0.pop_front();
+            }
         }
     }
 

@@ -27,7 +27,8 @@ pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
 /// The best nodes from one vantage; what has too few recent values is absent.
 fn best(rows: &[Row]) -> Value {
     let mut object = json!({ schema::VANTAGE.0: &*rows[0].vantage });
-    for (name, measure) in [("ttfb", Measure::Ttfb), ("goodput", Measure::Goodput), ("lowest_hit_ratio", Measure::Hits)] {
+    for (name, measure) in [("ttfb", Measure::Ttfb), ("goodput", Measure::Goodput), ("lowest_hit_ratio", Measure::Hits)]
+    {
         let Best::Node { row, met } = measure.best(rows) else { continue };
         object[name] = json!({ schema::NODE.0: &*row.node, "count": measure.count(row), "met": met });
     }
@@ -51,6 +52,7 @@ fn node(row: &Row) -> Value {
         "invalid": row.invalid,
         "invalid_for": counts(row.invalid_for.iter().map(|(flag, count)| (flag.label(), *count))),
         "stalled": row.stalled,
+        "too_slow": row.too_slow,
         "lower_bounds": counts(row.lower_bounds.iter().map(|(flag, count)| (flag.label(), *count))),
         "failed": counts(row.failed.iter().map(|(outcome, count)| (outcome.label(), *count))),
         "not_charged": counts(row.not_charged.iter().copied()),

@@ -77,6 +77,8 @@ pub struct Row {
     pub invalid_for: Vec<(Flag, u64)>,
     /// Good downloads that stalled and went on: their rates count, and a viewer would have seen it.
     pub stalled: u64,
+    /// Good downloads that were too slow for a viewer: their figures count, and their runs are failed ones.
+    pub too_slow: u64,
     /// Of the rates that count, those that are lower bounds: the flag and how often.
     pub lower_bounds: Vec<(Flag, u64)>,
     /// How what failed did.
@@ -162,6 +164,7 @@ struct Group {
     invalid: u64,
     invalid_for: BTreeMap<Flag, u64>,
     stalled: u64,
+    too_slow: u64,
     lower_bounds: BTreeMap<Flag, u64>,
     failed: BTreeMap<Outcome, u64>,
     not_charged: BTreeMap<&'static str, u64>,
@@ -192,7 +195,7 @@ impl Group {
         // It stands only where the asset was not chosen for being held; a CDN says it with the download itself.
         if !failed && point.hit.is_some() {
             self.checks += 1;
-            self.newest_checks.add(point.at);
+            self.newest_checks.extend([point.at]);
         }
         self.hits += u64::from(!failed && point.hit == Some(true));
         if failed {
@@ -205,6 +208,10 @@ impl Group {
 
     fn add_download(&mut self, point: &TransferPoint) {
         self.stalled += u64::from(point.flags.contains(Flag::StalledSome));
+        let is_too_slow = point.flags.contains(Flag::TooSlow);
+        self.too_slow += u64::from(is_too_slow);
+        // A node is not the best by answers that no viewer would have waited for.
+        let dated = (!is_too_slow).then_some(point.at);
         let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
         let cold_image = point.kind == Some(AssetKind::Image)
             && point.part == Some(PartName::Full)
@@ -212,7 +219,7 @@ impl Group {
             && held;
         if let Some(ttfb) = point.ttfb.filter(|_| cold_image) {
             self.ttfb.counts.add_time(ttfb);
-            self.ttfb.newest.add(point.at);
+            self.ttfb.newest.extend(dated);
         }
         // Of a small download no rate was to be had.
         if !point.valid && point.flags.contains(Flag::TooSmall) {
@@ -228,7 +235,7 @@ impl Group {
         let video_start = point.kind == Some(AssetKind::Video) && point.part == Some(PartName::Start) && held;
         if let Some(goodput) = point.goodput.filter(|_| video_start) {
             self.goodput.counts.add_rate(goodput);
-            self.goodput.newest.add(point.at);
+            self.goodput.newest.extend(dated);
             for flag in [Flag::ReceiverLimited, Flag::UplinkLimited].into_iter().filter(|f| point.flags.contains(*f)) {
                 *self.lower_bounds.entry(flag).or_default() += 1;
             }
@@ -254,6 +261,7 @@ impl Group {
             invalid: self.invalid,
             invalid_for: self.invalid_for.iter().map(|(flag, count)| (*flag, *count)).collect(),
             stalled: self.stalled,
+            too_slow: self.too_slow,
             lower_bounds: self.lower_bounds.iter().map(|(flag, count)| (*flag, *count)).collect(),
             failed: self.failed.iter().map(|(outcome, count)| (*outcome, *count)).collect(),
             not_charged: self.not_charged.iter().map(|(label, count)| (*label, *count)).collect(),

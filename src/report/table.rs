@@ -129,6 +129,10 @@ fn notes(text: &mut String, row: &Row, look: Look) {
         "stalled and went on",
         (row.stalled > 0).then(|| format!("{} of {} good", row.stalled, row.ok)).into_iter().collect(),
     );
+    note(
+        "too slow for a viewer",
+        (row.too_slow > 0).then(|| format!("{} of {} good", row.too_slow, row.ok)).into_iter().collect(),
+    );
     let counts =
         |flags: &[(Flag, u64)]| flags.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect();
     note("rates left out", counts(&row.invalid_for));

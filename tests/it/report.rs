@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
 mod availability;
+mod best;
 mod database;
 mod query;
 mod scan;

@@ -6,9 +6,7 @@ use super::{columns, identifier, within};
 use crate::{
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState},
     record::schema::{Field, Tag, transfer as schema},
-    report::{
-        transfer_point::{FIELDS, IDS, TAGS},
-    },
+    report::transfer_point::{FIELDS, IDS, TAGS},
 };
 
 /// The statements. What they answer reads like a page of transfers: [`parse`](super::parse).

@@ -1,7 +1,12 @@
 //! Exact texts of the hand-made day.
 
 use bandprobe::{
-    model::{flag::Flag, outcome::Outcome, units::Micros},
+    model::{
+        flag::Flag,
+        outcome::Outcome,
+        sample::{CacheState, Sample},
+        units::Micros,
+    },
     report::{
         Analysis, json,
         standard::{MAX_GROUPS, Standard},
@@ -10,7 +15,7 @@ use bandprobe::{
     },
 };
 
-use super::{day, points, start};
+use super::{check, day, points, start};
 use crate::record::samples::{failed, image};
 
 #[test]
@@ -170,5 +175,44 @@ fn a_rate_that_is_a_lower_bound_counts_and_is_told() {
         (&*row.lower_bounds, row.goodput.count),
         (&[(Flag::ReceiverLimited, 1)][..], 2),
         "what is left out is no bound"
+    );
+}
+
+#[test]
+fn the_success_share_counts_runs_and_not_transfers() {
+    // Four good runs and four failed ones, whose checks were refused one to five times each.
+    for checks in 1..=5 {
+        for downloads in 1..=3 {
+            let mut samples = vec![];
+            for n in 0..4 {
+                samples.extend(
+                    (1..=downloads)
+                        .map(|part| Sample { run_ok: (part == downloads).then_some(true), ..image("fra1", n, 80_000) }),
+                );
+                samples.extend((1..=checks).map(|check_of_run| Sample {
+                    run_ok: (check_of_run == checks).then_some(false),
+                    ..failed(check("fra1", 100 + n, CacheState::Unknown), Outcome::Http5xx)
+                }));
+            }
+            let mut standard = Standard::default();
+            points(&samples).iter().for_each(|point| standard.add(point));
+            let row = &standard.summary().rows[0];
+            assert_eq!((row.runs, row.runs_ok, row.success_share()), (8, 4, Some(0.5)), "{checks} {downloads}");
+            let text = summary(points(&samples), Look::default());
+            assert!(text.contains("\n fra1     8  50 %"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_too_slow_fails_its_run_and_is_told() {
+    let mut crawling = image("fra1", 0, 80_000);
+    crawling.flags.raise(Flag::TooSlow);
+    crawling.run_ok = Some(false);
+    let all = points(&[crawling, image("fra1", 1, 90_000)]);
+    let text = summary(all, Look::default());
+    assert!(
+        text.contains("\n fra1     2  50 %") && text.contains("fra1: too slow for a viewer: 1 of 2 good\n"),
+        "{text}"
     );
 }
