@@ -175,6 +175,8 @@ pub struct Reader {
     pub cpu_share: Option<f64>,
     /// The second of these times: the thread could run, and no CPU was free. Without what waking it takes on an idle machine.
     pub run_delay: Option<Micros>,
+    /// For how long this process did not run between the start and the end of the transfer; absent when it ran.
+    pub frozen: Option<Micros>,
     /// The wall time of both. The receive phase is longer where the head itself comes in pieces.
     pub span: Option<Micros>,
 }
@@ -215,7 +217,7 @@ impl Sample {
     /// Does it say something about the node, whether good or bad?
     #[must_use]
     pub fn is_charged(&self) -> bool {
-        self.outcome.is_charged() && !self.flags.excuse()
+        self.outcome.is_charged() && !self.flags.iter().any(Flag::excuses)
     }
 
     /// Would a viewer have been content with it? A run is good when all its transfers are.

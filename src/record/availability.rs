@@ -43,7 +43,7 @@ pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
             point.integer(schema::DOWNLOADS_IN_PROGRESS, report.downloads_in_progress);
         }
         Said::Nothing { error, .. } => point.text(schema::ERROR, Some(error)),
-        Said::Present | Said::Other(_) => {}
+        Said::Present | Said::Other(_) | Said::Frozen(_) => {}
     }
     point
 }

@@ -229,6 +229,7 @@ measurement! {
         BYTES_DOWNLOADED "bytes_downloaded" Integer "bytes"
         TARGETS_ADDED "targets_added" Integer "1"
         TARGETS_REMOVED "targets_removed" Integer "1"
+        FROZEN "frozen_us" Integer "µs"
         LATENESS_P99 "lateness_p99_us" Integer "µs"
         SPOOL_BYTES "spool_bytes" Integer "bytes"
         SPOOL_AGE "spool_age_s" Integer "s"

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::trace_url::TraceUrl,
-    model::{outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
+    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
     record::schema::{NONE, transfer as schema},
 };
 
@@ -63,7 +63,7 @@ impl Slowest {
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
                 keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
             }
-        } else if point.outcome.is_charged() && !point.flags.excuse() {
+        } else if point.outcome.is_charged() && !point.flags.iter().any(Flag::excuses) {
             keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
         }
     }

@@ -182,12 +182,12 @@ impl Group {
         self.runs += u64::from(point.run_ok.is_some());
         self.runs_ok += u64::from(point.run_ok == Some(true));
         let failed = !point.outcome.is_ok();
-        if failed && point.flags.excuse() {
-            *self.not_charged.entry(Flag::VantageSuspect.label()).or_default() += 1;
-            return;
-        }
         if !point.outcome.is_charged() {
             *self.not_charged.entry(point.outcome.label()).or_default() += 1;
+            return;
+        }
+        if let Some(flag) = point.flags.iter().find(|flag| failed && flag.excuses()) {
+            *self.not_charged.entry(flag.label()).or_default() += 1;
             return;
         }
         let check = point.part == Some(PartName::Check);

@@ -23,12 +23,13 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
     );
     let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !outcome.is_charged());
     let others: Vec<_> = others.map(|outcome| outcome.label()).collect();
-    // A point without flags is none of those with this one.
+    let excuses: Vec<_> = Flag::ALL.iter().filter(|flag| flag.excuses()).map(|flag| flag.label()).collect();
+    // A point without flags is none of those with one of these.
     let failed = format!(
-        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,){}(,|$)/) = false",
+        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,)({})(,|$)/) = false",
         others.join("|"),
         identifier(schema::FLAGS.name),
-        Flag::VantageSuspect.label(),
+        excuses.join("|"),
     );
     let time = within(since, until);
     format!("{}; {}", statement("max", schema::TTFB, &good, &time), statement("last", schema::OK, &failed, &time))

@@ -61,6 +61,7 @@ pub(crate) fn video() -> Sample {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.0625),
             run_delay: Some(Micros(140)),
+            frozen: None,
             span: Some(Micros(2_000_000)),
         },
         tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
