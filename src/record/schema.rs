@@ -103,6 +103,7 @@ measurement! {
         LATENESS "lateness_us" Integer "µs"
         METHOD "method" Integer "1"
         HIT "hit" Integer "0/1"
+        RUN_OK "run_ok" Integer "0/1"
         DNS "dns_us" Integer "µs"
         CONNECT "connect_us" Integer "µs"
         TLS "tls_us" Integer "µs"
