@@ -162,7 +162,7 @@ fn newest<'r>(dialect: Dialect, rows: impl Fn(&str) -> Option<&'r [Value]>) -> (
 
 /// An image is downloaded whole: what a channel calls a thumbnail may be of any size.
 fn is_fit(asset: &Asset) -> bool {
-    asset.kind == AssetKind::Video || asset.size.is_none_or(|size| size <= LARGEST_IMAGE)
+    asset.kind == AssetKind::Video || asset.size.is_none_or(|size| size.most() <= LARGEST_IMAGE)
 }
 
 /// Samples of each kind, a bucket and a node.
@@ -230,7 +230,7 @@ mod tests {
         let rows = rows.as_array().unwrap();
         let (assets, is_whole) = newest(Dialect::Orion, |list| (list == "images").then_some(rows.as_slice()));
         assert_eq!((ids(&assets), is_whole), (vec!["5", "9"], false), "6 is too large for an image");
-        assert_eq!((assets[0].size, &assets[0].hash, assets[1].size), (Some(Bytes(21_136)), &None, None));
+        assert_eq!((assets[0].size, &assets[0].hash, assets[1].size), (Some(Bytes(21_136).into()), &None, None));
 
         let rows = json!([{"thumbnailPhoto": {"id": "5"}, "media": {"id": "6", "size": 7}}, {"thumbnailPhoto": null}]);
         let (assets, is_whole) =

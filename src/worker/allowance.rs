@@ -220,7 +220,7 @@ source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://n.example/"
             allowance.admit(&mut image).is_some() && image.remembered.is_some(),
             "a run that was cut off tells nothing"
         );
-        let large = Asset { size: Some(Bytes(16 << 20)), ..second.clone() };
+        let large = Asset { size: Some(Bytes(16 << 20).into()), ..second.clone() };
         let ticket = allowance.admit(&mut image).unwrap();
         allowance.settle(ticket, Some(Ended { settled: Settled::On(large), ..Ended::default() }));
         assert!(allowance.admit(&mut image).is_none(), "the remembered one counts for the budget");
