@@ -6,10 +6,12 @@
 mod allowance;
 pub mod availability;
 pub mod discovery;
+mod keeper;
 pub mod measuring;
 pub mod pipeline;
 pub mod plan;
 mod recorder;
+mod restarts;
 pub mod rounds;
 pub mod service;
 mod settled;

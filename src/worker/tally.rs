@@ -16,6 +16,7 @@ use crate::{
     archive::status,
     config::Config,
     model::{
+        flag::Flag,
         sample::Sample,
         units::{Bytes, Micros},
     },
@@ -103,6 +104,25 @@ impl Tally {
         }
     }
 
+    /// Counts the times in which the process did not run, and logs them, at most once a minute.
+    pub fn on_freeze(&self) -> impl FnMut(Duration) + Send + 'static {
+        let tally = self.clone();
+        let (mut untold, mut told) = (Duration::ZERO, None::<Instant>);
+        move |frozen| {
+            tally.count(|counters| counters.frozen = Micros(counters.frozen.0 + Micros::from(frozen).0));
+            untold += frozen;
+            if told.is_none_or(|told| told.elapsed() >= FREEZES_LOGGED_EVERY) {
+                told = Some(Instant::now());
+                let frozen = Micros::from(std::mem::take(&mut untold));
+                tracing::warn!(
+                    "bandprobe did not run for {frozen}: it was stopped, suspended or kept from the CPU; transfers under way \
+                     then are flagged `{}` and not charged to their nodes",
+                    Flag::Frozen.label()
+                );
+            }
+        }
+    }
+
     /// Notes how far the database's clock is ahead of ours, in ms; nothing when it did not say.
     pub fn note_clock_offset(&self, ms: Option<i64>) {
         self.lock().now.clock_offset_ms = ms;
@@ -181,6 +201,7 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
         targets_added: a.targets_added + b.targets_added,
         targets_removed: a.targets_removed + b.targets_removed,
+        frozen: Micros(a.frozen.0 + b.frozen.0),
     }
 }
 
@@ -204,6 +225,9 @@ fn resident() -> Option<Bytes> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes(kib * 1024))
 }
+
+/// A process that gets too little of the CPU has a freeze every second.
+const FREEZES_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
 const MAX_LATENESS: usize = 100_000;
@@ -229,6 +253,7 @@ mod tests {
         (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
         (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
+        one.frozen = Micros(15);
         assert_eq!(sum(&one, &WorkerCounters::default()), one);
         assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
         assert_eq!(sum(&one, &one).bytes_downloaded, 24);
