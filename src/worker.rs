@@ -7,6 +7,7 @@ mod allowance;
 pub mod availability;
 pub mod discovery;
 pub mod measuring;
+mod overload;
 pub mod pipeline;
 pub mod plan;
 mod recorder;

@@ -57,6 +57,8 @@ pub struct Ended {
     pub settled: Settled,
     /// It asked for an object that the node did not hold.
     pub made_it_fetch: bool,
+    /// How long after it was due its first transfer began; `None` when none did.
+    pub lateness: Option<Micros>,
 }
 
 /// What became of the asset to come back to.
@@ -251,6 +253,7 @@ impl Ended {
     /// Takes what matters beyond the sample, sends the sample out, and hands the connection on.
     fn note(&mut self, done: Done, emit: &mut impl FnMut(Sample)) -> Option<crate::net::http::Connection> {
         self.leave_alone = done.leave_alone.or(self.leave_alone);
+        self.lateness.get_or_insert(done.sample.lateness);
         emit(done.sample);
         done.connection
     }

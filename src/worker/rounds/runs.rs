@@ -9,10 +9,12 @@ use tokio::{
 
 use super::super::{
     allowance::{Allowance, Ticket},
+    overload,
     pipeline::Pipeline,
 };
 use crate::{
     config::Config,
+    model::units::Micros,
     probe::run::{Ended, Run},
 };
 
@@ -21,8 +23,8 @@ pub(super) struct Runs<'a> {
     pub(super) pipeline: &'a Pipeline,
     allowance: Allowance,
     running: JoinSet<Ended>,
-    /// By task: which entry, and its ticket.
-    tickets: HashMap<task::Id, (u64, Ticket)>,
+    /// By task: which entry, its ticket, and from which lateness on the run counts as late.
+    tickets: HashMap<task::Id, (u64, Ticket, Micros)>,
 }
 
 impl<'a> Runs<'a> {
@@ -37,14 +39,15 @@ impl<'a> Runs<'a> {
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
         };
-        self.pipeline.tally().count(|counters| counters.runs_started += 1);
+        self.pipeline.tally().count_run_started();
+        let late_from = overload::late_from(&run.probe);
         let (prober, sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
         let making = async move {
             sleep(after).await;
             run.make(&prober, sink).await
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
-        self.tickets.insert(task.id(), (key, ticket));
+        self.tickets.insert(task.id(), (key, ticket, late_from));
         true
     }
 
@@ -66,10 +69,13 @@ impl<'a> Runs<'a> {
 
     fn settle(&mut self, joined: Result<(task::Id, Ended), JoinError>) -> Option<u64> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let (key, ticket) = self.tickets.remove(&id)?;
+        let (key, ticket, late_from) = self.tickets.remove(&id)?;
         let ended = match joined {
             Ok((_, ended)) => {
                 self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(ended.was_left_alone));
+                if ended.lateness.is_some_and(|lateness| lateness > late_from) {
+                    self.pipeline.tally().count_run_late();
+                }
                 Some(ended)
             }
             Err(error) => {
