@@ -66,9 +66,10 @@ pub fn print(text: &str) {
 
 /// Writes text to stderr and waits for its reader, however slow. For what a command was called for, while nothing else runs.
 pub fn print_and_wait(text: &str) {
-    let Some(queue) = QUEUE.get() else { return print(text) };
-    text.split_inclusive('\n').for_each(|line| queue.put_in_time(fit(line)));
-    queue.flush_all();
+    print(text);
+    if let Some(queue) = QUEUE.get() {
+        queue.flush_all();
+    }
 }
 
 /// Writes what draws a picture on the terminal.

@@ -74,16 +74,6 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Adds lines once there is room for them.
-    pub(super) fn put_in_time(&self, text: String) {
-        let fits = |state: &mut State| state.bytes == 0 || state.bytes + text.len() <= MOST_BYTES;
-        let mut state =
-            self.emptied.wait_while(self.lock(), |state| !fits(state)).unwrap_or_else(PoisonError::into_inner);
-        state.report();
-        state.add(Text { lines: text.lines().count() as u64, bytes: text.into_bytes() });
-        self.filled.notify_one();
-    }
-
     /// Adds a picture of what is under way; one that finds the reader slow is left out, as the next one is newer.
     pub(super) fn draw(&self, picture: String) {
         let mut state = self.lock();
@@ -268,20 +258,8 @@ mod tests {
         let (queue, allow, _seen) = queue();
         drop(allow);
         queue.put("a\nb\n".to_owned());
-        queue.put_in_time("c\n".to_owned());
+        queue.put("c\n".to_owned());
         queue.flush_all();
         assert_eq!(queue.dropped(), 3);
-    }
-
-    #[test]
-    fn a_text_that_has_time_waits_for_its_room() {
-        let (queue, allow, seen) = queue();
-        let most = "x".repeat(MOST_BYTES);
-        let (waiting, text) = (queue.clone(), most.clone());
-        let writer = thread::spawn(move || (0..3).for_each(|_| waiting.put_in_time(text.clone())));
-        (0..3).for_each(|_| allow.send(()).unwrap());
-        writer.join().unwrap();
-        queue.flush_all();
-        assert_eq!((seen.try_iter().filter(|read| *read == most).count(), queue.dropped()), (3, 0));
     }
 }
