@@ -202,7 +202,7 @@ fn end(
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample, point: &Point| {
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.failed += u64::from(!sample.outcome.is_ok());
+        results.failed += u64::from(!sample.is_good());
         progress.result(sample);
         if let Some(point) = TransferPoint::from_point(point) {
             results.analysis.add(&point);

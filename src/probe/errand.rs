@@ -75,12 +75,21 @@ pub(super) struct Failed {
     pub(super) detail: String,
     /// The peer closed the connection, rather than answer anything.
     pub(super) closed: bool,
+    /// The connection or the lookup broke off: no answer of the node's, and not our patience at its end.
+    pub(super) broke_off: bool,
 }
 
 impl Failed {
     /// A complete answer that is not what was asked for.
     pub(super) const fn wrong(outcome: Outcome, detail: String) -> Self {
-        Self { outcome, phase: None, detail, closed: false }
+        Self { outcome, phase: None, detail, closed: false, broke_off: false }
+    }
+}
+
+impl Failed {
+    /// Did nothing come until a deadline of ours?
+    pub(super) const fn is_silence(&self) -> bool {
+        self.phase.is_some() && !self.broke_off && self.outcome.is_timeout()
     }
 }
 
@@ -91,6 +100,7 @@ impl From<Failure> for Failed {
             phase: Some(failure.phase),
             detail: failure.to_string(),
             closed: classify::is_close(&failure),
+            broke_off: classify::broke_off(&failure),
         }
     }
 }

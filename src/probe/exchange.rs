@@ -6,7 +6,7 @@ use std::{
 };
 
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
@@ -60,10 +60,11 @@ async fn open(
     facts.remote = Some(address);
     let line = dialer.open(errand.url, address, deadlines, meter, &mut facts.timing).await?;
     // HTTP/2 introduces itself within the time that a request has anyway.
-    let by = facts.timing.last() + deadlines.headers;
-    timeout_at(by, Connection::start(line))
+    dialer
+        .clock()
+        .within(facts.timing.last(), deadlines.headers, Connection::start(line))
         .await
-        .unwrap_or_else(|_| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
+        .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
 /// Asks, checks the head, reads the body.
@@ -218,7 +219,7 @@ fn complete(
         End::Failed(failure)
             if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes.max(data) < all) =>
         {
-            Err(Failed { outcome: Outcome::Truncated, ..Failed::from(failure) })
+            Err(Failed { outcome: Outcome::Truncated, broke_off: true, ..Failed::from(failure) })
         }
         End::Failed(failure) => Err(failure.into()),
         End::Partial => {
@@ -227,7 +228,7 @@ fn complete(
         }
         End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
             let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
-            Err(Failed { phase: Some(Phase::Receive), ..Failed::wrong(Outcome::Truncated, detail) })
+            Err(Failed { phase: Some(Phase::Receive), broke_off: true, ..Failed::wrong(Outcome::Truncated, detail) })
         }
         End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, "the asset is empty".to_owned()),
         End::Finished => {

@@ -48,6 +48,8 @@ pub struct WorkerCounters {
     pub rounds_missed: u64,
     /// Lines of the log that found no room, because nobody read stderr.
     pub log_lines_dropped: u64,
+    /// Time in which the process did not run.
+    pub frozen: Micros,
 }
 
 /// What holds now. What is not known is `None`.
@@ -105,6 +107,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
         (schema::TARGETS_REMOVED, counters.targets_removed),
         (schema::ROUNDS_MISSED, counters.rounds_missed),
         (schema::LOG_LINES_DROPPED, counters.log_lines_dropped),
+        (schema::FROZEN, counters.frozen.0),
         (schema::NODES, gauges.nodes),
     ] {
         point.integer(field, Some(count));

@@ -4,7 +4,11 @@
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{
@@ -58,14 +62,23 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
     let began = Timestamp::now();
     let prober = pipeline.prober();
-    let questions = targets.nodes.iter().map(|node| {
-        let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
-        async move { status::ask(&node, &probe, &prober).await }
-    });
-    let answers = ask_all(pipeline.measuring().handle(), &prober.gate, questions, || bug(began)).await;
+    let questions = || {
+        targets.nodes.iter().map(|node| {
+            let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
+            async move { status::ask(&node, &probe, &prober).await }
+        })
+    };
+    let ask = async || ask_all(pipeline.measuring().handle(), &prober.gate, questions(), || bug(began)).await;
+    let start = Instant::now();
+    let mut answers = ask().await;
+    if is_torn(&answers, pipeline.measuring().clock().away_since(start)) {
+        answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
+    }
     let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
-    pipeline.tally().note_vantage(vantage_ok);
-    prober.suspicion.note(vantage_ok == Some(false));
+    if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
+        pipeline.tally().note_vantage(vantage_ok);
+        prober.suspicion.note(vantage_ok == Some(false));
+    }
 
     let restarts = restarts(pipeline, targets, &answers);
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
@@ -179,6 +192,17 @@ fn bug(at: Timestamp) -> Answer {
     Answer { at, latency: None, status: None, said: Said::Nothing { outcome: Outcome::LocalFailed, error } }
 }
 
+/// Did this process not run for part of the round? Then some nodes were not heard, or the answers are of different times: those
+/// from before the freeze lag behind the others by as many blocks as the chain grew meanwhile.
+fn is_torn(answers: &[Answer], away: Duration) -> bool {
+    away >= BLOCK || answers.iter().any(Answer::is_frozen)
+}
+
+/// The answer of the later round, unless that was frozen as well and the first one says more.
+fn better(first: Answer, again: Answer) -> Answer {
+    if again.is_frozen() { first } else { again }
+}
+
 /// Which nodes started anew, by what is remembered of the rounds before; and remembers this one.
 fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<Option<bool>> {
     let dir = &pipeline.config().archive.dir;
@@ -209,8 +233,12 @@ struct Known {
 
 /// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
 /// then.
-fn tell_changes(known: &mut Known, round: &[Checked]) {
-    let mut contacted = round.iter().filter(|checked| checked.answer.is_some()).peekable();
+fn tell_changes(known: &mut Known, all: &[Checked]) {
+    let round = || all.iter().filter(|checked| !was_frozen(checked));
+    let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
+    if contacted.peek().is_none() && all.iter().any(was_frozen) {
+        return;
+    }
     let number = contacted.clone().count();
     let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
     match (known.is_silent, is_silent) {
@@ -222,7 +250,7 @@ fn tell_changes(known: &mut Known, round: &[Checked]) {
     if is_silent {
         return;
     }
-    for Checked { node, verdict, .. } in round {
+    for Checked { node, verdict, .. } in round() {
         let state = verdict.state;
         let before = known.states.get(node).copied().unwrap_or(State::Ok);
         match state {
@@ -231,7 +259,14 @@ fn tell_changes(known: &mut Known, round: &[Checked]) {
             _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
         }
     }
-    known.states = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();
+    let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
+    known.states.retain(|node, _| heard.contains(node));
+    known.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
+}
+
+/// Were we away? Then nothing was learned of the node, and it is what it was.
+fn was_frozen(checked: &Checked) -> bool {
+    checked.answer.as_ref().is_some_and(Answer::is_frozen)
 }
 
 /// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
@@ -240,6 +275,8 @@ const AT_ONCE: usize = 64;
 const APART: Duration = Duration::from_secs(30);
 /// A node that answers does so in this time.
 const PERMIT: Duration = Duration::from_secs(2);
+/// The chain grows by a block in this time.
+const BLOCK: Duration = Duration::from_secs(6);
 const STATE: &str = "starts";
 
 #[cfg(test)]

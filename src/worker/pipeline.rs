@@ -89,7 +89,7 @@ impl Pipeline {
         let gate = Gate::new(&config.limits);
         let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
-        let measuring = Measuring::start()?;
+        let measuring = Measuring::start(tally.on_freeze())?;
 
         let mut tasks = JoinSet::new();
         let (inbox, recording) = recorder.start();
@@ -108,7 +108,7 @@ impl Pipeline {
             let _ = give_back.send(shipping);
         });
         let prober = Prober {
-            dialer,
+            dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
             vantage: Arc::new(config.vantage.clone()),

@@ -16,6 +16,7 @@ use crate::{
     archive::status,
     config::Config,
     model::{
+        flag::Flag,
         sample::Sample,
         units::{Bytes, Micros},
     },
@@ -112,6 +113,25 @@ impl Tally {
         counts.counters.bytes_downloaded += sample.bytes.unwrap_or(0);
         if counts.lateness.len() < MAX_LATENESS {
             counts.lateness.push(sample.lateness.0);
+        }
+    }
+
+    /// Counts the times in which the process did not run, and logs them, at most once a minute.
+    pub fn on_freeze(&self) -> impl FnMut(Duration) + Send + 'static {
+        let tally = self.clone();
+        let (mut untold, mut told) = (Duration::ZERO, None::<Instant>);
+        move |frozen| {
+            tally.count(|counters| counters.frozen = Micros(counters.frozen.0 + Micros::from(frozen).0));
+            untold += frozen;
+            if told.is_none_or(|told| told.elapsed() >= FREEZES_LOGGED_EVERY) {
+                told = Some(Instant::now());
+                let frozen = Micros::from(std::mem::take(&mut untold));
+                tracing::warn!(
+                    "bandprobe did not run for {frozen}: it was stopped, suspended or kept from the CPU; transfers under way \
+                     then are flagged `{}` and not charged to their nodes",
+                    Flag::Frozen.label()
+                );
+            }
         }
     }
 
@@ -256,6 +276,7 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         targets_removed: a.targets_removed + b.targets_removed,
         rounds_missed: a.rounds_missed + b.rounds_missed,
         log_lines_dropped: a.log_lines_dropped + b.log_lines_dropped,
+        frozen: Micros(a.frozen.0 + b.frozen.0),
     }
 }
 
@@ -279,6 +300,9 @@ fn resident() -> Option<Bytes> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes(kib * 1024))
 }
+
+/// A process that gets too little of the CPU has a freeze every second.
+const FREEZES_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
 const MAX_LATENESS: usize = 100_000;
@@ -305,6 +329,7 @@ mod tests {
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
         (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
         (one.runs_late, one.rounds_missed, one.log_lines_dropped) = (15, 16, 17);
+        one.frozen = Micros(18);
         assert_eq!(sum(&one, &WorkerCounters::default()), one);
         assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
         assert_eq!(sum(&one, &one).bytes_downloaded, 24);

@@ -42,6 +42,7 @@ fn facts() -> Facts {
         lag_p90: Some(Micros(20)),
         cpu_share: Some(0.2),
         run_delay: Some(Micros(100)),
+        frozen: None,
         span: Some(Micros(200_000)),
     });
     facts.path =

@@ -72,6 +72,7 @@ pub(super) fn sample(number: u64) -> Sample {
         intervals: vec![],
         curve: None,
         hit: None,
+        run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path::default(),

@@ -26,6 +26,7 @@ use bandprobe::{
         dial::{About, Dialer, Line},
         http::Connection,
         meter::{Meter, Metered},
+        run_clock::RunClock,
         tcp_info::Kernel,
     },
     probe::{Prober, errand::Errand, gate::Gate, suspicion::Suspicion, transfer::Done, wanted::Wanted},
@@ -152,7 +153,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         pause: None,
     };
     let stream = Box::new(Metered::new(wire, meter.clone()));
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn run(ask: Ask, kept: Option<Connection>) -> Done {
