@@ -19,11 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    archive::state,
-    measure::{
-        availability::{Judgement, blocked, judge},
-        restarts::Starts,
-    },
+    measure::availability::{Judgement, blocked, judge},
     model::{
         availability::{Answer, Checked, Said, State},
         outcome::Outcome,
@@ -80,7 +76,7 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
         prober.suspicion.note(vantage_ok == Some(false));
     }
 
-    let restarts = restarts(pipeline, targets, &answers);
+    let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
     let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
         if node.listing.distributing == Some(false) {
@@ -203,26 +199,6 @@ fn better(first: Answer, again: Answer) -> Answer {
     if again.is_frozen() { first } else { again }
 }
 
-/// Which nodes started anew, by what is remembered of the rounds before; and remembers this one.
-fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<Option<bool>> {
-    let dir = &pipeline.config().archive.dir;
-    let loaded: state::Loaded<Starts> = state::load(dir, STATE);
-    if let Some(problem) = loaded.problem {
-        tracing::warn!("{problem}");
-    }
-    let mut starts = loaded.value;
-    let note = |(node, answer): (&Arc<crate::model::target::Node>, &Answer)| match &answer.said {
-        Said::Report(report) => starts.note(&node.id, answer.at, report.uptime_s?),
-        _ => None,
-    };
-    let restarts = targets.nodes.iter().zip(answers).map(note).collect();
-    starts.forget(Timestamp::now());
-    if let Err(error) = state::store(dir, STATE, &starts) {
-        tracing::debug!("when nodes started is not kept: {error}");
-    }
-    restarts
-}
-
 /// What was told of the rounds so far.
 #[derive(Default)]
 struct Known {
@@ -277,7 +253,6 @@ const APART: Duration = Duration::from_secs(30);
 const PERMIT: Duration = Duration::from_secs(2);
 /// The chain grows by a block in this time.
 const BLOCK: Duration = Duration::from_secs(6);
-const STATE: &str = "starts";
 
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = (
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(key) = rounds.runs.next_ended() => rounds.queue.finish(key),
+            Some(finished) = rounds.runs.next_ended() => rounds.queue.finish(finished.key),
             Ok(()) = targets.changed() => rounds.follow(&targets.borrow_and_update().clone()),
             () = sleep_until(rounds.start + due) => rounds.begin_due(),
         }
