@@ -61,6 +61,8 @@ pub struct Ended {
     pub settled: Settled,
     /// It asked for an object that the node did not hold.
     pub made_it_fetch: bool,
+    /// How long after it was due its first transfer began; `None` when none did.
+    pub lateness: Option<Micros>,
 }
 
 /// What became of the asset to come back to.
