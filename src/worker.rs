@@ -8,6 +8,7 @@ pub mod availability;
 pub mod discovery;
 mod keeper;
 pub mod measuring;
+mod overload;
 pub mod pipeline;
 pub mod plan;
 mod recorder;

@@ -6,6 +6,7 @@ use crate::{
     config::{
         Config,
         check::{Input, load},
+        file::MAX_CONFIG_BYTES,
         problem::{Place, Problem, Problems},
     },
     deliver::influx::Influx,
@@ -78,11 +79,13 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_FILE} bytes")));
+        let message = format!("it is larger than {} MiB: is it the right file?", MAX_FILE >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
 }
 
+/// More than a config may have, so that a config that is a little too large is refused in the words of its own check.
+const MAX_FILE: u64 = 2 * MAX_CONFIG_BYTES as u64;
 /// What the name of every variable of ours starts with.
 const PREFIX: &str = "BANDPROBE_";
-const MAX_FILE: u64 = 4 << 20;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     config::Config,
     model::sample::Sample,
+    telemetry,
     worker::{
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
@@ -27,6 +28,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let pipeline =
         Pipeline::start(&config, discovery, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
+    pipeline.tally().watch_log(telemetry::dropped);
     tracing::info!(
         vantage = %config.vantage.id,
         nodes = pipeline.targets().borrow().nodes.len(),

@@ -48,6 +48,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
             let round = round(pipeline, &now, probe).await;
             tell_changes(&mut known, &round);
         },
+        |took, missed| pipeline.tally().count_round(took, missed),
     )
     .await;
 }
@@ -98,8 +99,13 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 }
 
 /// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
-/// `doubt` ends, but not soon after the round before.
-async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl AsyncFnMut()) {
+/// `doubt` ends, but not soon after the round before. `note` gets how long each round took, and how many slots passed.
+async fn at_slots(
+    every: Duration,
+    mut doubt: impl AsyncFnMut(),
+    mut round: impl AsyncFnMut(),
+    note: impl Fn(Duration, u64),
+) {
     let start = Instant::now();
     let mut slot: u32 = 0;
     let mut last = start;
@@ -113,10 +119,13 @@ async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl
             () = sleep_until(start + every.saturating_mul(slot)) => slot = slot.saturating_add(1),
             () = doubted => {}
         }
+        let began = Instant::now();
         round().await;
         last = Instant::now();
         let next = start.elapsed().as_nanos().div_ceil(every.as_nanos());
-        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        let next = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        note(last - began, (next - slot).into());
+        slot = next;
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::super::{
     allowance::{Allowance, Made, Ticket, cold::Booking},
+    overload,
     pipeline::Pipeline,
 };
 use crate::{config::Config, probe::run::Run};
@@ -58,8 +59,12 @@ impl<'a> Runs<'a> {
                     refused => return Err(refused),
                 },
             };
-            tally.count(|counters| counters.runs_started += 1);
-            Ok(Made { ended: run.make(&prober, sink).await, cold })
+            tally.count_run_started();
+            let ended = run.make(&prober, sink).await;
+            if ended.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
+                tally.count_run_late();
+            }
+            Ok(Made { ended, cold })
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
         self.tickets.insert(task.id(), (key, ticket));
