@@ -16,6 +16,7 @@ mod demo;
 mod input;
 mod man;
 mod once;
+mod plain;
 mod probe;
 mod progress;
 mod registries;

@@ -162,7 +162,7 @@ fn every_command_and_option_exists_and_is_named() {
         listed.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
     assert!(commands.len() > 5, "{all}");
     let each = commands.into_iter().flat_map(|command| match command {
-        "spool" => vec!["spool status", "spool list", "spool flush", "spool export"],
+        "spool" => vec!["spool status", "spool list", "spool flush", "spool export", "spool import"],
         command => vec![command],
     });
     for command in each {
