@@ -16,6 +16,7 @@ use crate::{
     },
     record::{availability::node_point, json, point::Point},
     report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
+    telemetry,
     worker::{
         OnRecorded, availability,
         discovery::Discovery,
@@ -63,6 +64,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         on_recorded(args.json, results.clone(), progress.clone()),
         input::reread(&args.config),
     )?;
+    pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
     // First of all: what fails afterwards is to be judged by it.
     let states = tokio::select! {

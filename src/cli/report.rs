@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::Context;
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -136,11 +137,19 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn answer(&mut self, request: &str) -> anyhow::Result<Vec<u8>> {
-        let url = self.database.url.join(request).context("[influxdb] url")?;
-        let authorization = format!("Token {}", self.database.token.reveal());
-        let answer = self.session.get(&url, Some(&authorization)).await;
+        let (url, authorization) = (self.database.at(request), self.database.authorization());
+        let answer = self.session.get(&url, Some(authorization.reveal())).await;
+        let is_refused =
+            matches!(&answer, Err(FetchError::Status { status, .. }) if *status == StatusCode::UNAUTHORIZED);
         answer.with_context(|| {
-            format!("InfluxDB at {} cannot be asked; `--archive DIR` reads the archive instead", self.database.url)
+            let token = match is_refused {
+                true => format!(": the token from {} is not accepted", self.database.token_from),
+                false => String::new(),
+            };
+            format!(
+                "InfluxDB at {} cannot be asked{token}; `--archive DIR` reads the archive instead",
+                self.database.url
+            )
         })
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar};
 use jiff::SignedDuration;
 
 use super::super::{
-    progress::{REDRAWS, ROOM_FOR_BAR, show, style},
+    progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
     screen,
 };
 use crate::{model::units::age, telemetry::keep_clear_of};
@@ -22,7 +22,7 @@ impl Fetching {
     pub(super) fn over(all: SignedDuration) -> Self {
         let all = all.unsigned_abs();
         let drawn = screen::size_of_stderr().map(|(width, _)| {
-            let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
             keep_clear_of(Some(lines));

@@ -26,6 +26,7 @@ impl<E: FnMut(Sample)> Results<E> {
     /// Sends the sample out, and hands the connection on. After one that `decides` nothing is asked of the node any more.
     pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Connection> {
         self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
+        self.ended.lateness.get_or_insert(done.sample.lateness);
         self.are_good &= done.sample.is_good();
         self.are_charged &= done.sample.is_charged();
         done.sample.run_ok = (decides && self.are_charged).then_some(self.are_good);
