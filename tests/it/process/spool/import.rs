@@ -153,7 +153,9 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
 #[test]
 fn what_does_not_fit_is_not_imported() {
     let (world, export) = exported();
-    let config = world.config("small.toml", None, "[archive]\ndir = \"small\"\nmax-size = \"10 MB\"");
+    let config = world.config("small.toml", None, "");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, text.replace("dir = \"archive\"", "dir = \"small\"\nmax-size = \"10 MB\"")).unwrap();
     let good = export.lines().find(|line| line.starts_with("bandprobe_transfer")).unwrap();
     let (body, at) = good.rsplit_once(' ').unwrap();
     let at: i64 = at.parse().unwrap();
