@@ -6,6 +6,7 @@
 mod allowance;
 pub mod availability;
 pub mod discovery;
+mod health;
 mod keeper;
 pub mod measuring;
 mod overload;

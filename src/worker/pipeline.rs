@@ -15,12 +15,13 @@ use crate::{
     deliver::{event::Drained, influx},
     model::{sample::Sample, target::Targets},
     net::dial::{Dialer, DialerError},
-    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
+    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::point::Point,
 };
 
 use super::{
     discovery::Discovery,
+    health::Health,
     keeper::Keeper,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
@@ -35,6 +36,7 @@ pub struct Pipeline {
     prober: Prober,
     targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
+    health: Health,
     inbox: Inbox,
     keeper: Keeper,
     restarts: Arc<Restarts>,
@@ -108,10 +110,12 @@ impl Pipeline {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
+            head_refusals: HeadRefusals::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        Ok(Self { prober, targets, tally, inbox, keeper, restarts, tasks, shipping, measuring })
+        let health = Health::new();
+        Ok(Self { prober, targets, tally, health, inbox, keeper, restarts, tasks, shipping, measuring })
     }
 
     /// What transfers need.
@@ -136,6 +140,11 @@ impl Pipeline {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What the runs say about the nodes.
+    pub(super) const fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Where samples go, for use in another task.

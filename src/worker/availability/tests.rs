@@ -3,7 +3,10 @@ use std::{future::pending, sync::Mutex};
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::*;
-use crate::{config::Limits, model::units::Bytes};
+use crate::{
+    config::Limits,
+    model::{availability::State, units::Bytes},
+};
 
 fn gate() -> Gate {
     Gate::new(&Limits {
@@ -18,7 +21,7 @@ fn gate() -> Gate {
 }
 
 fn present() -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present }
+    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present, head_refused: None }
 }
 
 fn ours() -> Answer {
@@ -165,11 +168,11 @@ fn a_state_is_told_when_it_changes() {
         },
         restarted: None,
     };
-    tell_changes(&mut known, &[checked(State::Dead)]);
+    known.tell_changes(&[checked(State::Dead)]);
     assert_eq!(known.states, HashMap::from([("n".into(), State::Dead)]));
     let silent = Checked { answer: Some(present()), ..checked(State::Unknown) };
-    tell_changes(&mut known, &[silent]);
+    known.tell_changes(&[silent]);
     assert_eq!((known.is_silent, known.states[&Arc::from("n")]), (true, State::Dead), "nothing is known of it then");
-    tell_changes(&mut known, &[]);
+    known.tell_changes(&[]);
     assert!(known.states.is_empty() && !known.is_silent, "who is gone is forgotten");
 }
