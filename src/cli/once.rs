@@ -72,6 +72,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     // First of all: what fails afterwards is to be judged by it.
     let asked = tokio::select! {
         asked = ask(&pipeline, &config, &targets, args) => asked,
+        never = progress.follow(pipeline.checked().subscribe()) => match never {},
         () = signals.next() => {
             interrupted = true;
             None
