@@ -78,6 +78,12 @@ impl Outcome {
         matches!(self, Self::Ok)
     }
 
+    /// Is it the node's doing, or that of the path to it? The other outcomes are our own, or nobody's.
+    #[must_use]
+    pub const fn is_charged(self) -> bool {
+        !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled)
+    }
+
     /// Did nothing come in time?
     #[must_use]
     pub const fn is_timeout(self) -> bool {

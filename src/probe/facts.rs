@@ -220,6 +220,7 @@ impl Facts {
             intervals: judgement.intervals,
             curve: self.timeline.and_then(Timeline::into_curve),
             hit: None,
+            run_ok: None,
             flags: self.flags,
             distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,

@@ -49,7 +49,8 @@ pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
 }
 
 /// What a node is to its users.
-const fn role(profile: Profile) -> &'static str {
+#[must_use]
+pub const fn role(profile: Profile) -> &'static str {
     match profile {
         Profile::Argus => "distributor",
         Profile::Colossus => "storage",

@@ -26,6 +26,7 @@ pub fn transfer(sample: &Sample) -> Point {
     point.integer(schema::LATENESS, Some(sample.lateness.0));
     point.integer(schema::METHOD, Some(METHOD.unsigned_abs()));
     point.integer(schema::HIT, sample.hit.map(u64::from));
+    point.integer(schema::RUN_OK, sample.run_ok.map(u64::from));
     if !sample.flags.contains(Flag::Frozen) {
         phases(sample, &mut point);
     }

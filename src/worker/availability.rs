@@ -19,11 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    archive::state,
-    measure::{
-        availability::{Judgement, blocked, judge},
-        restarts::Starts,
-    },
+    measure::availability::{Judgement, blocked, judge},
     model::{
         availability::{Answer, Checked, Said, State},
         outcome::Outcome,
@@ -52,6 +48,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
             let round = round(pipeline, &now, probe).await;
             tell_changes(&mut known, &round);
         },
+        |took, missed| pipeline.tally().count_round(took, missed),
     )
     .await;
 }
@@ -79,7 +76,7 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
         prober.suspicion.note(vantage_ok == Some(false));
     }
 
-    let restarts = restarts(pipeline, targets, &answers);
+    let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
     let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
         if node.listing.distributing == Some(false) {
@@ -102,8 +99,13 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 }
 
 /// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
-/// `doubt` ends, but not soon after the round before.
-async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl AsyncFnMut()) {
+/// `doubt` ends, but not soon after the round before. `note` gets how long each round took, and how many slots passed.
+async fn at_slots(
+    every: Duration,
+    mut doubt: impl AsyncFnMut(),
+    mut round: impl AsyncFnMut(),
+    note: impl Fn(Duration, u64),
+) {
     let start = Instant::now();
     let mut slot: u32 = 0;
     let mut last = start;
@@ -117,10 +119,13 @@ async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl
             () = sleep_until(start + every.saturating_mul(slot)) => slot = slot.saturating_add(1),
             () = doubted => {}
         }
+        let began = Instant::now();
         round().await;
         last = Instant::now();
         let next = start.elapsed().as_nanos().div_ceil(every.as_nanos());
-        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        let next = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        note(last - began, (next - slot).into());
+        slot = next;
     }
 }
 
@@ -194,26 +199,6 @@ fn better(first: Answer, again: Answer) -> Answer {
     if again.is_frozen() { first } else { again }
 }
 
-/// Which nodes started anew, by what is remembered of the rounds before; and remembers this one.
-fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<Option<bool>> {
-    let dir = &pipeline.config().archive.dir;
-    let loaded: state::Loaded<Starts> = state::load(dir, STATE);
-    if let Some(problem) = loaded.problem {
-        tracing::warn!("{problem}");
-    }
-    let mut starts = loaded.value;
-    let note = |(node, answer): (&Arc<crate::model::target::Node>, &Answer)| match &answer.said {
-        Said::Report(report) => starts.note(&node.id, answer.at, report.uptime_s?),
-        _ => None,
-    };
-    let restarts = targets.nodes.iter().zip(answers).map(note).collect();
-    starts.forget(Timestamp::now());
-    if let Err(error) = state::store(dir, STATE, &starts) {
-        tracing::debug!("when nodes started is not kept: {error}");
-    }
-    restarts
-}
-
 /// What was told of the rounds so far.
 #[derive(Default)]
 struct Known {
@@ -268,7 +253,6 @@ const APART: Duration = Duration::from_secs(30);
 const PERMIT: Duration = Duration::from_secs(2);
 /// The chain grows by a block in this time.
 const BLOCK: Duration = Duration::from_secs(6);
-const STATE: &str = "starts";
 
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ pub(in crate::cli) fn sample() -> Sample {
         intervals: vec![],
         curve: None,
         hit: None,
+        run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path {

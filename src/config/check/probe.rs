@@ -115,7 +115,8 @@ pub(super) fn load(
     let bytes =
         (input.read)(&path).map_err(|error| refuse(format!("cannot read `{}`: {error}", path.display()), None))?;
     let shown = display_name(Path::new(entry));
-    let text = file::utf8(&shown, &bytes).map_err(|problem| vec![problem])?;
+    let text =
+        file::utf8(&shown, &bytes, file::MAX_PROBE_BYTES, "is it the right file?").map_err(|problem| vec![problem])?;
     read(&shown, &name, text, inherited)
 }
 
