@@ -301,6 +301,21 @@ fn silence_of_all_is_the_vantages_own_fault() {
 }
 
 #[test]
+fn a_freeze_of_ours_says_nothing_of_anybody() {
+    let frozen = || answer(None, Said::Frozen(Micros(30_000_000)));
+    let reason = "not judged: bandprobe itself did not run for 30 s";
+    let verdict = judged(&frozen(), USUAL);
+    assert_eq!((verdict.state, verdict.up, &*verdict.reason), (State::Unknown, None, reason));
+    let all = judge(&vec![frozen(); 5], USUAL);
+    assert_eq!(all.vantage_ok, None, "it says nothing of our network");
+    assert!(all.verdicts.iter().all(|verdict| verdict.state == State::Unknown && verdict.reason == reason));
+    let [refused, failed] = [Outcome::ConnectRefused, Outcome::LocalFailed].map(nothing);
+    let two = judge(&[refused.clone(), refused, frozen()], USUAL);
+    assert_eq!((two.vantage_ok, two.verdicts[0].state), (None, State::Dead), "two nodes may both be dead");
+    assert_eq!(judge(&[failed, frozen()], USUAL).vantage_ok, Some(false));
+}
+
+#[test]
 fn one_answer_clears_the_vantage() {
     for alive in [healthy(), other(502, Shape::Unknown)] {
         let mut answers = vec![nothing(Outcome::ConnectTimeout); 5];

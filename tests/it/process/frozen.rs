@@ -19,6 +19,7 @@ use crate::{fault::certificate, rounds};
 use self::nodes::{Meeting, Part};
 
 mod nodes;
+mod send;
 mod states;
 
 /// What is to come of a transfer, by phase in which the prober stands still.
@@ -94,7 +95,8 @@ fn a_lookup_that_was_frozen(length: Duration) {
         drop(nodes::names(&socket, meeting))
     });
     let samples = objects(&ended.stdout);
-    assert_eq!(samples.len(), 1, "{length:?}: {ended:?}");
+    assert!(!samples.is_empty(), "{length:?}: {ended:?}");
+    // Of the run's further parts the node answers none.
     assert_frozen(&samples[0], "ok", &format!("dns, {length:?}"));
 }
 

@@ -53,7 +53,7 @@ fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-fn read_head(stream: &mut impl Read) -> io::Result<()> {
+pub(super) fn read_head(stream: &mut impl Read) -> io::Result<()> {
     let mut head = vec![];
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -63,7 +63,7 @@ fn read_head(stream: &mut impl Read) -> io::Result<()> {
     Ok(())
 }
 
-fn answer(stream: &mut (impl Read + Write)) -> io::Result<()> {
+pub(super) fn answer(stream: &mut (impl Read + Write)) -> io::Result<()> {
     stream.write_all(&[head().as_bytes(), &[b'x'; BODY]].concat())?;
     stream.flush()?;
     hold(stream)
