@@ -113,7 +113,7 @@ impl Influx {
             root: config.root(),
             org: config.org.clone(),
             bucket: config.bucket.clone(),
-            token_from: config.token_from.clone(),
+            token_from: config.token_from.to_string(),
         };
         Ok(Self { client, config: config.clone(), timeouts, place })
     }

@@ -7,12 +7,14 @@ use url::Url;
 
 use crate::{
     model::{
+        media_type::MediaRange,
         outcome::Outcome,
         phase::Phase,
         probe::{Deadlines, PartName, Weight},
         sample::CacheState,
+        size::Size,
         target::{Asset, AssetKind, Node},
-        units::{BitRate, Bytes},
+        units::BitRate,
     },
     net::failure::Failure,
 };
@@ -40,8 +42,10 @@ pub struct Errand<'a> {
     pub url: &'a Url,
     /// Which bytes.
     pub wanted: Wanted,
+    /// The media types that alone are accepted; with none named, all that an asset of its kind can have.
+    pub types: &'a [MediaRange],
     /// Size of the asset, as far as known by now.
-    pub size: Option<Bytes>,
+    pub size: Option<Size>,
     /// What a check said of the cache just before.
     pub checked: CacheState,
     /// How much of the uplink it takes.
@@ -60,9 +64,9 @@ pub struct Errand<'a> {
 
 impl Errand<'_> {
     /// What is expected of the answer's type, where anything is.
-    pub(super) fn expected_type(&self) -> Option<Expected> {
+    pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
         // A node that does not hold an object may not know its type (Argus tells it in a HEAD's answer on a hit alone).
-        Some(Expected { kind: self.kind?, may_lack: self.part == PartName::Check })
+        Some(Expected { kind: self.kind?, types: self.types, may_lack: self.part == PartName::Check })
     }
 }
 

@@ -22,9 +22,10 @@ use crate::{
         phase::Phase,
         probe::PartName,
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
+        size::Size,
         target::Vantage,
         text::made_printable,
-        units::{BitRate, Bytes, Micros},
+        units::{BitRate, Micros},
     },
     net::{dial::About, meter::Meter, run_clock::RunClock, timing::Timing},
 };
@@ -42,7 +43,7 @@ pub(super) struct Facts {
     pub(super) ids: Ids,
     pub(super) flags: Flags,
     /// Size of the asset: known before, or told by the node.
-    pub(super) size: Option<Bytes>,
+    pub(super) size: Option<Size>,
     /// Body bytes promised, once there is an answer that promises any.
     pub(super) expected: Option<u64>,
     pub(super) timeline: Option<Timeline>,

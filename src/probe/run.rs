@@ -15,8 +15,9 @@ use crate::{
         phase::Phases,
         probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
         sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+        size::Size,
         target::{Asset, Node, Profile},
-        units::{Bytes, Micros},
+        units::Micros,
     },
     schedule::budget::whole_limit,
 };
@@ -79,7 +80,7 @@ pub enum Settled {
 /// An asset that a run has settled on, and what is known of it.
 struct Choice<'a> {
     asset: &'a Asset,
-    size: Option<Bytes>,
+    size: Option<Size>,
     state: CacheState,
 }
 
@@ -206,6 +207,7 @@ impl Run {
             asset,
             url,
             wanted: Wanted::Whole,
+            types: &self.probe.types,
             size: asset.size,
             checked: CacheState::Unknown,
             weight: Weight::Light,
@@ -264,13 +266,13 @@ impl Run {
 }
 
 /// Does a probe of this policy measure an asset in this state, of this size, of a node of this profile?
-fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Bytes>) -> bool {
+fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Size>) -> bool {
     // A storage node holds what it serves, whatever a proxy before it says.
     let holds_all = profile == Profile::Colossus;
     match policy {
         CachePolicy::Hit => holds_all || matches!(state, CacheState::Hit | CacheState::Unknown),
         CachePolicy::Miss => {
-            !holds_all && state == CacheState::Miss && size.is_some_and(|size| size <= MAX_COLD_OBJECT)
+            !holds_all && state == CacheState::Miss && size.is_some_and(|size| size.most() <= MAX_COLD_OBJECT)
         }
     }
 }
@@ -286,16 +288,17 @@ pub const MAX_CANDIDATES: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::units::Bytes;
 
     #[test]
     fn hit_pending_and_miss_are_never_mixed() {
         use CacheState::{Hit, Miss, Pending, Unknown};
-        let small = Some(MAX_COLD_OBJECT);
+        let small = Some(Size::from(MAX_COLD_OBJECT));
         for (policy, profile, size, measured) in [
             (CachePolicy::Hit, Profile::Argus, None, &[Hit, Unknown][..]),
             (CachePolicy::Hit, Profile::Colossus, None, &[Hit, Pending, Miss, Unknown]),
             (CachePolicy::Miss, Profile::Argus, small, &[Miss]),
-            (CachePolicy::Miss, Profile::Argus, small.map(|size| Bytes(size.0 + 1)), &[]),
+            (CachePolicy::Miss, Profile::Argus, Some(Size::from(Bytes(MAX_COLD_OBJECT.0 + 1))), &[]),
             (CachePolicy::Miss, Profile::Argus, None, &[]),
             (CachePolicy::Miss, Profile::Colossus, small, &[]),
         ] {

@@ -9,7 +9,8 @@ use crate::{
         flag::Flag,
         outcome::Outcome,
         sample::{Conn, Sample},
-        units::{Bytes, Micros},
+        size::Size,
+        units::Micros,
     },
     net::{http::Connection, meter::Meter},
 };
@@ -27,7 +28,7 @@ pub struct Done {
     /// Its result.
     pub sample: Sample,
     /// The asset's size, as far as known now.
-    pub size: Option<Bytes>,
+    pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<Connection>,
     /// The node limits us: no downloads from it for so long. The gate turns others away already.

@@ -78,15 +78,15 @@ pub struct Reservation {
 /// What a run of this probe on this asset is estimated to download: the sum over its parts.
 #[must_use]
 pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
-    sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.0))
+    sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.stated().0))
 }
 
 /// What a run of this probe on this asset may download at the most.
 #[must_use]
 pub fn most_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     let whole = match asset.size {
-        Some(size) if size > MAX_WHOLE => 0,
-        Some(size) => size.0,
+        Some(size) if size.least() > MAX_WHOLE => 0,
+        Some(size) => size.most().0,
         // One byte beyond the limit shows that a body goes on.
         None => MAX_UNSIZED.0 + 1,
     };
@@ -107,7 +107,7 @@ pub fn most_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
 }
 
 fn sum(probe: &Probe, asset: &Asset, whole: u64) -> Bytes {
-    let most = asset.size.map_or(u64::MAX, |size| size.0);
+    let most = asset.size.map_or(u64::MAX, |size| size.most().0);
     let parts = probe.parts.iter().map(|part| part.extent.bytes().map_or(whole, |bytes| bytes.0.min(most)));
     Bytes(parts.fold(0, u64::saturating_add))
 }

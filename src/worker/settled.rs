@@ -20,6 +20,7 @@ use crate::{
     model::{
         multihash,
         probe::Probe,
+        size::Size,
         target::{Asset, AssetKind, Node, Profile, is_object_id},
         units::Bytes,
     },
@@ -180,7 +181,7 @@ impl Memory {
             day: today(),
             kind: asset.kind.label().to_owned(),
             id: asset.id.to_string(),
-            size: asset.size.map(|size| size.0),
+            size: asset.size.and_then(Size::exact).map(|size| size.0),
             hash: asset.hash.as_deref().map(str::to_owned),
             fixed: asset.fixed,
         }
@@ -189,13 +190,15 @@ impl Memory {
     /// The asset, where it can be one of this node's: other nodes than those of Joystream have what they were given.
     fn asset(&self, node: &Node) -> Option<Asset> {
         let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
+        // What is listed is fresher than what was kept, and holds a rounded size, which is not kept.
+        let listed = node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id);
         match node.listing.profile {
-            Profile::Http => node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id).cloned(),
+            Profile::Http => listed.cloned(),
             Profile::Argus | Profile::Colossus => {
                 let hash = self.hash.as_deref().filter(|hash| multihash::is_blake3(hash)).map(Into::into);
-                let size = self.size.filter(|size| *size > 0).map(Bytes);
+                let size = self.size.filter(|size| *size > 0).map(|size| Bytes(size).into());
                 let asset = Asset { kind, id: self.id.as_str().into(), size, hash, fixed: self.fixed };
-                is_object_id(&asset.id).then_some(asset)
+                is_object_id(&asset.id).then(|| listed.cloned().unwrap_or(asset))
             }
         }
     }
@@ -246,7 +249,7 @@ mod tests {
 
     fn asset(id: &str) -> Asset {
         let hash = Some("gW9TTQpRG9BRQhnhRCodv6JnTFFQbPtLkct2MnzsPVQD5G".into());
-        Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash, fixed: false }
+        Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136).into()), hash, fixed: false }
     }
 
     fn node(id: &str) -> Node {

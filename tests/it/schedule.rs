@@ -232,7 +232,13 @@ fn what_a_run_may_take_at_the_most_is_known_before_it() {
         // Nothing of it is downloaded whole.
         (Some((16 << 20) + 1), (32 << 20) + 1_002, 1_000),
     ] {
-        let asset = Asset { kind: AssetKind::Image, id: "1".into(), size: size.map(Bytes), hash: None, fixed: false };
+        let asset = Asset {
+            kind: AssetKind::Image,
+            id: "1".into(),
+            size: size.map(|size| Bytes(size).into()),
+            hash: None,
+            fixed: false,
+        };
         assert_eq!(
             (planned_bytes(&probe, &asset), most_bytes(&probe, &asset)),
             (Bytes(planned), Bytes(most)),

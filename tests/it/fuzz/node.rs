@@ -170,7 +170,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
     let endpoint = "http://127.0.0.1:1/".parse().unwrap();
     // Whoever closes a kept connection unheard is dialled again: the guard keeps that from the network.
     let listing = Listing::bare(Origin::Joystream, Profile::Http);
-    let size = Some(Bytes(SIZE)).filter(|_| ask != Ask::Unsized);
+    let size = Some(Bytes(SIZE).into()).filter(|_| ask != Ask::Unsized);
     let asset = Asset { kind: AssetKind::Image, id: "/x".into(), size, hash: None, fixed: true };
     let node = Node { id: "node".into(), endpoint, listing, assets: vec![asset] };
     let errand = Errand {
@@ -181,6 +181,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
         asset: &node.assets[0],
         url: &"http://127.0.0.1:1/x".parse().unwrap(),
         wanted: ask.wanted(),
+        types: &[],
         size,
         checked: CacheState::Unknown,
         weight: Weight::Light,
