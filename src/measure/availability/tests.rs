@@ -303,7 +303,7 @@ fn silence_of_all_is_the_vantages_own_fault() {
 #[test]
 fn a_freeze_of_ours_says_nothing_of_anybody() {
     let frozen = || answer(None, Said::Frozen(Micros(30_000_000)));
-    let reason = "not judged: bandprobe itself did not run for 30 s";
+    let reason = "not judged: bandprobe itself did not run for 30.0 s";
     let verdict = judged(&frozen(), USUAL);
     assert_eq!((verdict.state, verdict.up, &*verdict.reason), (State::Unknown, None, reason));
     let all = judge(&vec![frozen(); 5], USUAL);
