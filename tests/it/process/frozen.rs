@@ -44,8 +44,9 @@ fn lengths() -> &'static [Duration] {
     &LENGTHS[..rounds(1, LENGTHS.len())]
 }
 
+/// One test, so that everything stands still at the same time.
 #[test]
-fn a_transfer_that_was_frozen_blames_no_node() {
+fn a_prober_that_was_frozen_blames_no_node() {
     let dir = TempDir::new().unwrap();
     let ca = dir.path().join("ca.pem");
     fs::write(&ca, certificate::ca_pem()).unwrap();
@@ -70,7 +71,9 @@ fn a_transfer_that_was_frozen_blames_no_node() {
                 });
             }
             scope.spawn(move || a_lookup_that_was_frozen(*length));
+            scope.spawn(move || states::round(*length));
         }
+        scope.spawn(send::in_another_network);
     });
 }
 

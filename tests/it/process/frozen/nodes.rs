@@ -79,13 +79,19 @@ fn hold(stream: &mut impl Read) -> io::Result<()> {
 pub(super) fn fill(listener: &TcpListener) {
     let address = listener.local_addr().unwrap();
     while TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok() {}
+    // A process that another test starts at this moment holds our sockets for a while.
+    until("the last of our own SYNs has gone", || !is_dialled(listener));
+}
+
+/// Does anybody wait to be connected? In proc(5) the remote address is in hexadecimal, then comes the state: 02 is SYN_SENT.
+fn is_dialled(listener: &TcpListener) -> bool {
+    let dialled = format!(" 0100007F:{:04X} 02 ", listener.local_addr().unwrap().port());
+    std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&dialled)
 }
 
 /// There is no room ([`fill`]) until the prober stands still. The system repeats its SYN after a second.
 pub(super) fn connect(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
-    // proc(5): remote address in hexadecimal, then the state, of which 02 is SYN_SENT.
-    let dialled = format!(" 0100007F:{:04X} 02 ", listener.local_addr()?.port());
-    until("a SYN of the prober", || std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&dialled));
+    until("a SYN of the prober", || is_dialled(listener));
     meeting.stop_the_prober();
     loop {
         let mut socket = accept(listener)?;

@@ -9,14 +9,14 @@ use crate::process::{command, objects};
 const NETWORK: &str = "ip link set lo mtu 600 up && ip link set lo gso_max_segs 1 && cd /proc/sys/net/ipv4 && \
     echo 1 1 1 >tcp_wmem && echo 4096 4096 4096 >tcp_rmem && exec \"$@\"";
 
-#[test]
-fn a_request_that_was_frozen_on_its_way_blames_no_node() {
+/// Runs the test below in such a network, if this user may make one.
+pub(super) fn in_another_network() {
     let made = Command::new("unshare").args(["-n", "sh", "-c", "ip link set lo up"]).output();
     if !made.is_ok_and(|made| made.status.success()) {
         eprintln!("SKIPPED: no network of its own: this needs root, unshare and ip");
         return;
     }
-    let inner = "process::frozen::send::in_a_network_of_its_own";
+    let inner = "process::frozen::send::a_request_that_was_frozen_blames_no_node";
     let ended = Command::new("unshare")
         .args(["-n", "sh", "-c", NETWORK, "sh"])
         .arg(env::current_exe().unwrap())
@@ -28,8 +28,8 @@ fn a_request_that_was_frozen_on_its_way_blames_no_node() {
 }
 
 #[test]
-#[ignore = "the test above runs it where sockets buffer next to nothing"]
-fn in_a_network_of_its_own() {
+#[ignore = "another test runs it where sockets buffer next to nothing"]
+fn a_request_that_was_frozen_blames_no_node() {
     thread::scope(|scope| {
         for length in lengths() {
             scope.spawn(move || {

@@ -17,7 +17,7 @@ use bandprobe::record::schema::node;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{config, frozen, lengths, nodes::Meeting};
+use super::{config, frozen, nodes::Meeting};
 use crate::process::{command, objects};
 
 /// What a node does with the n-th request for its status. A number of the blocks that it has processed is an answer.
@@ -43,16 +43,8 @@ const NODES: [(&str, Part, &str); 5] = [
     ("silent", |_| Does::Nothing, "dead"),
 ];
 
-#[test]
-fn a_status_round_that_was_frozen_blames_no_node() {
-    thread::scope(|scope| {
-        for length in lengths() {
-            scope.spawn(|| round(*length));
-        }
-    });
-}
-
-fn round(length: Duration) {
+/// A round of `once` over all of them.
+pub(super) fn round(length: Duration) {
     let dir = TempDir::new().unwrap();
     let listeners: Vec<_> = NODES.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let endpoints: Vec<_> =
