@@ -18,6 +18,7 @@ use self::api::Api;
 use super::{
     clock,
     policy::{Answer, said},
+    tls_words,
 };
 use crate::{
     config::{self, Order},
@@ -215,7 +216,7 @@ fn chain(error: reqwest::Error) -> String {
         }
         cause = inner.source();
     }
-    text
+    tls_words::plain(&text)
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };

@@ -289,6 +289,7 @@ async fn start(http: HttpVersion, stream: Stream, meter: Arc<Meter>, clock: RunC
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
+        wants_ours: false,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
