@@ -335,13 +335,15 @@ fn a_freeze_of_ours_says_nothing_of_anybody() {
     let reason = "not judged: bandprobe itself did not run for 30.0 s";
     let verdict = judged(&frozen(), USUAL);
     assert_eq!((verdict.state, verdict.up, &*verdict.reason), (State::Unknown, None, reason));
-    let all = judge(&vec![frozen(); 5], USUAL);
-    assert_eq!(all.vantage_ok, None, "it says nothing of our network");
-    assert!(all.verdicts.iter().all(|verdict| verdict.state == State::Unknown && verdict.reason == reason));
+    let all = vec![frozen(); 5];
+    assert_eq!(vantage(all.iter()), None, "it says nothing of our network");
+    let verdicts = round(&all, USUAL).verdicts;
+    assert!(verdicts.iter().all(|verdict| verdict.state == State::Unknown && verdict.reason == reason));
     let [refused, failed] = [Outcome::ConnectRefused, Outcome::LocalFailed].map(nothing);
-    let two = judge(&[refused.clone(), refused, frozen()], USUAL);
-    assert_eq!((two.vantage_ok, two.verdicts[0].state), (None, State::Dead), "two nodes may both be dead");
-    assert_eq!(judge(&[failed, frozen()], USUAL).vantage_ok, Some(false));
+    let two = [refused.clone(), refused, frozen()];
+    assert_eq!(vantage(two.iter()), None, "two nodes may both be dead");
+    assert_eq!(round(&two, USUAL).verdicts[0].state, State::Dead);
+    assert_eq!(vantage([failed, frozen()].iter()), Some(false));
 }
 
 #[test]
