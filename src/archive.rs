@@ -12,7 +12,7 @@
 //! # On disk
 //!
 //! ```text
-//! open/      one growing file a process, locked (flock) while that process lives      log
+//! open/      one growing file a process, and one being sealed, locked (flock) meanwhile log
 //! spool/     sealed files that wait for delivery; `.lock`: who delivers               recover, spool, salvage
 //! archive/   delivered files, merged within each day                                  spool, merge, retain
 //! rejected/  NAME.lp: lines that the database refused, each after its message         spool, rejected
@@ -158,6 +158,12 @@ impl Error {
 #[must_use]
 pub fn exists(dir: &Path) -> bool {
     [OPEN, SPOOL].into_iter().all(|folder| dir.join(folder).is_dir())
+}
+
+/// Whether a directory has any folder of a data directory.
+#[must_use]
+pub fn has_any_folder(dir: &Path) -> bool {
+    FOLDERS.into_iter().chain([STATE]).any(|folder| dir.join(folder).is_dir())
 }
 
 /// Makes the data directory and its folders, for this user alone, where they are missing.

@@ -5,7 +5,9 @@
 
 mod allowance;
 pub mod availability;
+pub mod descriptors;
 pub mod discovery;
+mod health;
 mod keeper;
 pub mod measuring;
 mod overload;

@@ -1,36 +1,38 @@
-//! Status rounds: every node is asked at once how it fares, judged when the last one answered or ran out of time, and
-//! written down.
+//! Status rounds: every node is asked at once how it fares, as far as there is room ([`asking`]), reported in the log as it
+//! answers, judged when the last one answered or ran out of time, and written down.
 //!
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
-    runtime::Handle,
     sync::watch,
-    task::{self, JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
-    measure::availability::{Judgement, blocked, judge},
-    model::{
-        availability::{Answer, Checked, Said, State},
-        outcome::Outcome,
-        probe::{StatusProbe, Weight},
-        target::Targets,
+    measure::{
+        availability::{self, Judgement, blocked},
+        history::ENOUGH,
+        standstill::ChainWatch,
     },
-    probe::{gate::Gate, status},
+    model::{
+        availability::{Answer, Checked, Said, Subject},
+        outcome::Outcome,
+        probe::StatusProbe,
+        target::{Node, Targets},
+    },
+    probe::status,
     record::availability::node_point,
 };
 
-use super::pipeline::Pipeline;
+use self::{asking::Asking, changes::Known};
+use super::{descriptors, pipeline::Pipeline};
+
+mod asking;
+mod changes;
 
 /// Makes rounds over whatever targets there are at the time. The first one comes as soon as there are any; never returns.
 pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
@@ -39,43 +41,93 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         std::future::pending().await
     }
     let mut known = Known::default();
+    let (start, mut chain) = (Instant::now(), ChainWatch::default());
     let suspicion = &pipeline.prober().suspicion;
     at_slots(
         probe.every,
         async || suspicion.doubted().await,
         async || {
             let now = targets.borrow().clone();
-            let round = round(pipeline, &now, probe).await;
-            tell_changes(&mut known, &round);
+            pipeline.health().keep(&now.nodes);
+            let asked = ask(pipeline, &now, probe).await;
+            let Judged { checked, chain_head } = judge(pipeline, asked, probe, ENOUGH);
+            known.tell_changes(&checked);
+            let still = chain.note(chain_head, start.elapsed());
+            pipeline.tally().note_chain_still(still);
+            known.tell_chain(chain_head, still);
         },
         |took, missed| pipeline.tally().count_round(took, missed),
     )
     .await;
 }
 
-/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded. Returns what it found, the
-/// blocked ones last.
+/// The answers of all nodes in a round, not judged yet.
+pub struct Asked {
+    targets: Targets,
+    answers: Vec<Answer>,
+    began: Timestamp,
+}
+
+/// A round judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What it found, the blocked nodes last.
+    pub checked: Vec<Checked>,
+    /// The fleet's median height of the chain.
+    chain_head: Option<u64>,
+}
+
+/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded.
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
+    let asked = ask(pipeline, targets, probe).await;
+    judge(pipeline, asked, probe, ENOUGH).checked
+}
+
+/// Asks all nodes, and notes whether this vantage itself seems to be in order: what fails from now on is judged by that.
+pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Asked {
     let began = Timestamp::now();
-    let prober = pipeline.prober();
+    let prober = pipeline.checker();
     let questions = || {
-        targets.nodes.iter().map(|node| {
-            let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
+        let (probe, prober) = (Arc::new(probe.clone()), Arc::new(prober.clone()));
+        targets.nodes.clone().into_iter().map(move |node| {
+            let (probe, prober) = (probe.clone(), prober.clone());
             async move { status::ask(&node, &probe, &prober).await }
         })
     };
-    let ask = async || ask_all(pipeline.measuring().handle(), &prober.gate, questions(), || bug(began)).await;
+    let asking = Asking {
+        handle: pipeline.checks().handle().clone(),
+        gate: prober.gate.clone(),
+        clock: pipeline.checks().clock().clone(),
+        at_once: descriptors::checks_at_once(pipeline.transfers()),
+    };
+    let ask = async || {
+        let mut course = Course::of(pipeline, &targets.nodes);
+        asking.clone().all(questions(), || bug(began), |place, answer| course.note(place, answer)).await
+    };
     let start = Instant::now();
     let mut answers = ask().await;
-    if is_torn(&answers, pipeline.measuring().clock().away_since(start)) {
+    if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
         answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
     }
-    let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
+    let vantage_ok = availability::vantage(answers.iter());
     if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
         pipeline.tally().note_vantage(vantage_ok);
         prober.suspicion.note(vantage_ok == Some(false));
     }
+    Asked { targets: targets.clone(), answers, began }
+}
 
+/// Judges a round, by the downloads of this process too, of which `enough` have to fail before a node is said to serve nothing.
+/// Hands a point of each node to be recorded.
+pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usize) -> Judged {
+    let Asked { targets, answers, began } = asked;
+    let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| Subject {
+        answer,
+        profile: node.listing.profile,
+        distributing: node.listing.distributing,
+        downloads: pipeline.health().downloads(&node.id, enough),
+    });
+    let Judgement { verdicts, chain_head } = availability::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
     let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
@@ -94,8 +146,41 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
         restarted: None,
     });
     let checked: Vec<_> = contacted.chain(refused).collect();
-    checked.iter().for_each(|checked| pipeline.record(node_point(&prober.vantage, checked)));
-    checked
+    let vantage = &pipeline.prober().vantage;
+    checked.iter().for_each(|checked| pipeline.record(node_point(vantage, checked)));
+    Judged { checked, chain_head }
+}
+
+/// How far a round is.
+struct Course<'a> {
+    pipeline: &'a Pipeline,
+    nodes: &'a [Arc<Node>],
+    done: usize,
+    reported: Instant,
+}
+
+impl<'a> Course<'a> {
+    fn of(pipeline: &'a Pipeline, nodes: &'a [Arc<Node>]) -> Self {
+        pipeline.checked().send_replace((0, nodes.len()));
+        Self { pipeline, nodes, done: 0, reported: Instant::now() }
+    }
+
+    /// A node has answered, or will not.
+    fn note(&mut self, place: usize, answer: &Answer) {
+        self.done += 1;
+        let (done, all) = (self.done, self.nodes.len());
+        self.pipeline.checked().send_replace((done, all));
+        let said = match &answer.said {
+            Said::Nothing { outcome, .. } => outcome.label(),
+            Said::Frozen(_) => "frozen",
+            Said::Report(_) | Said::Present | Said::Other(_) => "answered",
+        };
+        tracing::debug!(node = %self.nodes[place].id, said, done, all, "status");
+        if self.reported.elapsed() >= NOW_AND_THEN && done < all {
+            self.reported = Instant::now();
+            tracing::info!("status round under way: {done} of {all} nodes have answered or run out of time");
+        }
+    }
 }
 
 /// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
@@ -129,63 +214,11 @@ async fn at_slots(
     }
 }
 
-/// The answers to all questions, in their order; of one that ended in a bug of ours it is `bug`'s.
-///
-/// All of them share one light permit, and give it back soon: nodes that hang move no byte and disturb nobody.
-async fn ask_all<Q>(
-    handle: &Handle,
-    gate: &Gate,
-    questions: impl ExactSizeIterator<Item = Q>,
-    bug: impl Fn() -> Answer,
-) -> Vec<Answer>
-where
-    Q: Future<Output = Answer> + Send + 'static,
-{
-    let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
-    if answers.is_empty() {
-        return Vec::new();
-    }
-    // The round is nobody's transfer: no node has this name.
-    let mut permit = Some(gate.acquire(Weight::Light, &Arc::from("")).await);
-    let mut patience = std::pin::pin!(sleep(PERMIT));
-    let mut waiting = questions.enumerate();
-    let mut running = JoinSet::new();
-    let mut of = HashMap::new();
-    loop {
-        for (index, question) in waiting.by_ref().take(AT_ONCE - running.len()) {
-            of.insert(running.spawn_on(question, handle).id(), index);
-        }
-        tokio::select! {
-            joined = running.join_next_with_id() => match joined {
-                Some(joined) => settle(joined, &of, &mut answers),
-                None => break,
-            },
-            () = &mut patience, if permit.is_some() => drop(permit.take()),
-        }
-    }
-    answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
-}
-
-fn settle(
-    joined: Result<(task::Id, Answer), JoinError>,
-    of: &HashMap<task::Id, usize>,
-    answers: &mut [Option<Answer>],
-) {
-    match joined {
-        Ok((id, answer)) => {
-            if let Some(index) = of.get(&id) {
-                answers[*index] = Some(answer);
-            }
-        }
-        Err(error) if error.is_cancelled() => {}
-        Err(error) => tracing::error!("a node's check ended in a bug of ours, please report it: {error}"),
-    }
-}
-
 /// Stands for an answer that a bug of ours swallowed: nothing is said of the node.
 fn bug(at: Timestamp) -> Answer {
     let error = "the check ended in a bug of ours".to_owned();
-    Answer { at, latency: None, status: None, said: Said::Nothing { outcome: Outcome::LocalFailed, error } }
+    let said = Said::Nothing { outcome: Outcome::LocalFailed, error };
+    Answer { at, latency: None, status: None, said, head_refused: None }
 }
 
 /// Did this process not run for part of the round? Then some nodes were not heard, or the answers are of different times: those
@@ -199,58 +232,10 @@ fn better(first: Answer, again: Answer) -> Answer {
     if again.is_frozen() { first } else { again }
 }
 
-/// What was told of the rounds so far.
-#[derive(Default)]
-struct Known {
-    states: HashMap<Arc<str>, State>,
-    /// Was this vantage itself at fault?
-    is_silent: bool,
-}
-
-/// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
-/// then.
-fn tell_changes(known: &mut Known, all: &[Checked]) {
-    let round = || all.iter().filter(|checked| !was_frozen(checked));
-    let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
-    if contacted.peek().is_none() && all.iter().any(was_frozen) {
-        return;
-    }
-    let number = contacted.clone().count();
-    let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
-    match (known.is_silent, is_silent) {
-        (false, true) => tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault"),
-        (true, false) => tracing::info!("this vantage hears its nodes again"),
-        _ => {}
-    }
-    known.is_silent = is_silent;
-    if is_silent {
-        return;
-    }
-    for Checked { node, verdict, .. } in round() {
-        let state = verdict.state;
-        let before = known.states.get(node).copied().unwrap_or(State::Ok);
-        match state {
-            _ if state == before => {}
-            State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
-            _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
-        }
-    }
-    let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
-    known.states.retain(|node, _| heard.contains(node));
-    known.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
-}
-
-/// Were we away? Then nothing was learned of the node, and it is what it was.
-fn was_frozen(checked: &Checked) -> bool {
-    checked.answer.as_ref().is_some_and(Answer::is_frozen)
-}
-
-/// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
-const AT_ONCE: usize = 64;
 /// A round that was not due comes no sooner after the one before: nodes that are really dead raise doubts for ever.
 const APART: Duration = Duration::from_secs(30);
-/// A node that answers does so in this time.
-const PERMIT: Duration = Duration::from_secs(2);
+/// How often a round says how far it is.
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
 /// The chain grows by a block in this time.
 const BLOCK: Duration = Duration::from_secs(6);
 

@@ -15,12 +15,13 @@ use crate::{
     deliver::{event::Drained, influx},
     model::{sample::Sample, target::Targets},
     net::dial::{Dialer, DialerError},
-    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
+    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::point::Point,
 };
 
 use super::{
     discovery::Discovery,
+    health::Health,
     keeper::Keeper,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
@@ -35,12 +36,20 @@ pub struct Pipeline {
     prober: Prober,
     targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
+    health: Health,
     inbox: Inbox,
     keeper: Keeper,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
     shipping: ShippingThread,
     measuring: Measuring,
+    checks: Measuring,
+    /// The prober with the clock of the checks' thread.
+    checker: Prober,
+    /// How many transfers may run at the same time.
+    transfers: usize,
+    /// Nodes that the status round under way has heard, of how many.
+    checked: watch::Sender<(usize, usize)>,
 }
 
 /// Why a worker cannot start.
@@ -92,8 +101,9 @@ impl Pipeline {
         let tally = Tally::default();
         let gate = Gate::new(&config.limits);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
-        let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
+        let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
         let measuring = Measuring::start(tally.on_freeze())?;
+        let checks = Measuring::start_for_checks()?;
         let keeper = Keeper::start()?;
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
@@ -108,10 +118,30 @@ impl Pipeline {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
+            head_refusals: HeadRefusals::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        Ok(Self { prober, targets, tally, inbox, keeper, restarts, tasks, shipping, measuring })
+        let health = Health::new();
+        let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
+        let checker = Prober { dialer, ..prober.clone() };
+        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
+        Ok(Self {
+            prober,
+            targets,
+            tally,
+            health,
+            inbox,
+            keeper,
+            restarts,
+            tasks,
+            shipping,
+            measuring,
+            checks,
+            checker,
+            transfers,
+            checked: watch::Sender::new((0, 0)),
+        })
     }
 
     /// What transfers need.
@@ -132,10 +162,35 @@ impl Pipeline {
         &self.measuring
     }
 
+    /// Where status checks run.
+    pub(super) const fn checks(&self) -> &Measuring {
+        &self.checks
+    }
+
+    /// What status checks need.
+    pub(super) const fn checker(&self) -> &Prober {
+        &self.checker
+    }
+
+    /// How many transfers may run at the same time.
+    pub(super) const fn transfers(&self) -> usize {
+        self.transfers
+    }
+
+    /// How many nodes the status round under way has heard or given up, of how many.
+    pub const fn checked(&self) -> &watch::Sender<(usize, usize)> {
+        &self.checked
+    }
+
     /// The worker's counters.
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What the runs say about the nodes.
+    pub(super) const fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Where samples go, for use in another task.
