@@ -6,6 +6,7 @@
 mod allowance;
 pub mod availability;
 pub mod discovery;
+pub mod lookups;
 pub mod measuring;
 pub mod pipeline;
 pub mod plan;

@@ -8,13 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     archive::reader,
     config::{Config, InfluxDb},
-    net::fetch::Fetcher,
+    net::{fetch::Fetcher, resolve::Resolver},
     report::{
         Analysis, json,
         query::{self, Pages, parse},
         scan::Scan,
         table::Look,
     },
+    worker::lookups,
 };
 
 use super::{
@@ -31,7 +32,9 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let since = Timestamp::now() - SignedDuration::try_from(args.since)?;
     let analysis = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
-        (None, Some(Config { influxdb: Some(database), .. })) => from_database(database, since).await?,
+        (None, Some(config @ Config { influxdb: Some(database), .. })) => {
+            from_database(database, lookups::resolver(config), since).await?
+        }
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
@@ -76,8 +79,8 @@ pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Analy
     Ok(analysis)
 }
 
-async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<Analysis> {
-    let asked = Asked { database, fetcher: Fetcher::new(database.extra_ca.as_deref())? };
+async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp) -> anyhow::Result<Analysis> {
+    let asked = Asked { database, fetcher: Fetcher::new(database.extra_ca.as_deref(), resolver)? };
     let until = Timestamp::now();
     let mut analysis = Analysis::default();
     let mut pages = Pages::new(&database.bucket, since, until);

@@ -6,14 +6,18 @@
 //! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
 //! It reads the body of an answer whole: the total timeout is what bounds a body without end.
 
-use std::{error::Error as _, io::Write, net::IpAddr, time::Duration};
+use std::{error::Error as _, io::Write, net::IpAddr, sync::Arc, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
+use hyper_0::client::connect::dns::Name;
 use influxdb2::{
     Client, ClientBuilder, RequestError, api::organization::ListOrganizationRequest, models::PostBucketRequest,
 };
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue};
+use reqwest::{
+    dns::{Addrs, Resolve, Resolving},
+    header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue},
+};
 use thiserror::Error;
 
 use super::{
@@ -21,17 +25,25 @@ use super::{
     policy::{Answer, said},
 };
 use crate::{
-    config::{self, Order},
+    config::{self, FamilyChoice, Order},
     model::units::BitRate,
+    net::resolve::Resolver,
 };
 
 /// A bucket of a database, and how it is delivered to.
 #[derive(Debug)]
 pub struct Influx {
     client: Client,
-    config: config::InfluxDb,
-    timeouts: Timeouts,
+    connecting: Connecting,
     place: Place,
+}
+
+/// How connections to a database are made.
+#[derive(Debug)]
+struct Connecting {
+    config: config::InfluxDb,
+    resolver: Resolver,
+    timeouts: Timeouts,
 }
 
 /// A request to write.
@@ -93,15 +105,15 @@ impl Influx {
     ///
     /// # Errors
     /// When the configured URL, token or certificates cannot be used.
-    pub fn new(config: &config::InfluxDb) -> Result<Self, Error> {
-        Self::with_timeouts(config, TIMEOUTS)
+    pub fn new(config: &config::InfluxDb, resolver: &Resolver) -> Result<Self, Error> {
+        Self::with_timeouts(config, resolver, TIMEOUTS)
     }
 
     /// Sets a client up whose requests may take so long.
     ///
     /// # Errors
     /// As [`Influx::new`].
-    pub fn with_timeouts(config: &config::InfluxDb, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn with_timeouts(config: &config::InfluxDb, resolver: &Resolver, timeouts: Timeouts) -> Result<Self, Error> {
         let url = &config.url;
         let origin = url.origin().ascii_serialization();
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -115,9 +127,10 @@ impl Influx {
             return Err(Error::Token);
         }
         let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let client = client(config, timeouts, gzip)?;
+        let connecting = Connecting { config: config.clone(), resolver: resolver.clone(), timeouts };
+        let client = connecting.client(gzip)?;
         let place = Place { origin, org: config.org.clone(), bucket: config.bucket.clone() };
-        Ok(Self { client, config: config.clone(), timeouts, place })
+        Ok(Self { client, connecting, place })
     }
 
     /// Which bucket this is.
@@ -129,13 +142,13 @@ impl Influx {
     /// Which of the waiting files goes first.
     #[must_use]
     pub const fn order(&self) -> Order {
-        self.config.order
+        self.connecting.config.order
     }
 
     /// What may be sent at the most.
     #[must_use]
     pub const fn rate(&self) -> BitRate {
-        self.config.rate
+        self.connecting.config.rate
     }
 
     /// Sends lines, each ending in a newline, and tells what came back.
@@ -155,11 +168,11 @@ impl Influx {
     /// What to do about it, in words for a person.
     pub async fn create_bucket(&self) -> Result<(), String> {
         let Place { org, bucket, .. } = &self.place;
-        if !self.config.create_bucket {
+        if !self.connecting.config.create_bucket {
             return Err("or set [influxdb] create-bucket = true".to_owned());
         }
         // A client of its own: the other one calls every body compressed.
-        let client = client(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
+        let client = self.connecting.client(HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
             Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
             Answer::Failed { problem, .. } => format!("it could not be made: {}", said(&problem)),
@@ -177,7 +190,7 @@ impl Influx {
 
     /// How far the database's clock is ahead of ours, in ms; nothing when it does not say.
     pub async fn clock_offset_ms(&self) -> Option<i64> {
-        let http = http(&self.config, self.timeouts, HeaderMap::new()).ok()?.build().ok()?;
+        let http = self.connecting.http(HeaderMap::new()).ok()?.build().ok()?;
         let sent = Timestamp::now();
         let answer = http.head(format!("{}/ping", self.place.origin)).send().await.ok()?;
         clock::offset_ms(answer.headers().get(DATE)?.to_str().ok()?, sent, Timestamp::now())
@@ -198,32 +211,55 @@ fn answer(error: RequestError) -> Answer {
     }
 }
 
-/// A client with these headers in each of its requests.
-fn client(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<Client, Error> {
-    let origin = config.url.origin().ascii_serialization();
-    let http = http(config, timeouts, headers)?;
-    // The certificates are only looked into here.
-    let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
-    ClientBuilder::with_builder(http, &origin, &config.org, config.token.reveal()).build().map_err(error)
+impl Connecting {
+    /// A client with these headers in each of its requests.
+    fn client(&self, headers: HeaderMap) -> Result<Client, Error> {
+        let config = &self.config;
+        let origin = config.url.origin().ascii_serialization();
+        let http = self.http(headers)?;
+        // The certificates are only looked into here.
+        let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
+        ClientBuilder::with_builder(http, &origin, &config.org, config.token.reveal()).build().map_err(error)
+    }
+
+    fn http(&self, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
+        let Self { config, resolver, timeouts } = self;
+        let names = Names { resolver: resolver.clone(), limit: timeouts.connect };
+        let mut http = reqwest::ClientBuilder::new()
+            .default_headers(headers)
+            .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(names))
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.total);
+        if is_loopback(&config.url) {
+            // The proxy of the environment is for the outside world.
+            http = http.no_proxy();
+        }
+        for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
+            let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
+            http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
+        }
+        Ok(http)
+    }
 }
 
-/// How connections to the database are made.
-fn http(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
-    let mut http = reqwest::ClientBuilder::new()
-        .default_headers(headers)
-        .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(timeouts.connect)
-        .timeout(timeouts.total);
-    if is_loopback(&config.url) {
-        // The proxy of the environment is for the outside world.
-        http = http.no_proxy();
+/// Our own resolver, as the client wants it. The client tries all addresses, in their order.
+struct Names {
+    resolver: Resolver,
+    limit: Duration,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, limit) = (self.resolver.clone(), self.limit);
+        Box::pin(async move {
+            let addresses = resolver.find(name.as_str(), FamilyChoice::Any, limit).await?;
+            // The client puts the port in.
+            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| (address, 0).into()));
+            Ok(addresses)
+        })
     }
-    for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
-        let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
-        http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
-    }
-    Ok(http)
 }
 
 /// The single certificates of a PEM text: the client takes one at a time.
@@ -270,11 +306,16 @@ const PEM_END: &str = "-----END CERTIFICATE-----";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::{config::Secret, net::resolve::threads::Threads};
 
     fn config(url: &str, token: &str, ca: Option<&str>) -> config::InfluxDb {
         let database = config::InfluxDb::new(url.parse().unwrap(), "dwg", "bandprobe", Secret::new(token));
         config::InfluxDb { extra_ca: ca.map(Into::into), ..database }
+    }
+
+    fn resolver() -> Resolver {
+        let unused = |_| unreachable!("nothing is looked up");
+        Resolver::new(&config::Resolver::System, Threads::new(1, Box::new(unused)))
     }
 
     #[test]
@@ -293,10 +334,10 @@ mod tests {
             ("http://db/", "to ken\n", None, "visible ASCII"),
             ("https://db/", "t", Some(broken_ca), "ca-file"),
         ] {
-            let problem = Influx::new(&config(url, token, ca)).unwrap_err().to_string();
+            let problem = Influx::new(&config(url, token, ca), &resolver()).unwrap_err().to_string();
             assert!(problem.contains(expected), "{url}: {problem}");
         }
-        let fine = Influx::new(&config("http://user:secret@db:8086", "token", None)).unwrap();
+        let fine = Influx::new(&config("http://user:secret@db:8086", "token", None), &resolver()).unwrap();
         assert_eq!(fine.place().origin, "http://db:8086");
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         failure::{Cause, Failure},
         http::{Appetite, Connection, End, Received},
         meter::Meter,
+        resolve::{Reservation, threads::Share},
         timing::Timing,
     },
 };
@@ -45,14 +46,14 @@ struct Question<'a> {
 
 /// Asks a node how it fares. Never fails: whatever happens is an answer.
 pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
-    let at = Timestamp::now();
     let (method, url) = match node.listing.profile {
         Profile::Argus | Profile::Colossus => (Method::GET, node.status_url()),
         Profile::Http => (Method::HEAD, node.assets.first().map_or_else(|| node.status_url(), |a| node.asset_url(a))),
     };
-    let timing = Timing::start(Instant::now());
+    let reserved = prober.dialer.reserve(&url, Share::Other, probe.deadlines.dns).await;
+    let (at, timing) = (Timestamp::now(), Timing::start(Instant::now()));
     let mut question = Question { node, url, method, probe, prober, timing, status: None };
-    let (latency, said) = match question.put().await {
+    let (latency, said) = match question.put(reserved).await {
         Ok((ended, said)) => (Some(question.timing.offset(ended)), said),
         Err(failure) => {
             let error = made_printable(&failure.to_string());
@@ -64,9 +65,9 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
 
 impl Question<'_> {
     /// What is said, and when its last byte came.
-    async fn put(&mut self) -> Result<(Instant, Said), Failure> {
+    async fn put(&mut self, reserved: Reservation) -> Result<(Instant, Said), Failure> {
         let deadlines = &self.probe.deadlines;
-        let mut connection = self.open().await?;
+        let mut connection = self.open(reserved).await?;
         let mut request = connection.request(self.method.clone(), &self.url);
         let ids = Ids::draw(&mut rand::rng());
         tracing::debug!(node = %self.node.id, probe = %self.probe.name, trace_id = ids.trace_id, "asking");
@@ -90,10 +91,10 @@ impl Question<'_> {
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
 
-    async fn open(&mut self) -> Result<Connection, Failure> {
+    async fn open(&mut self, reserved: Reservation) -> Result<Connection, Failure> {
         let (dialer, deadlines) = (&self.prober.dialer, &self.probe.deadlines);
         let from_stranger = self.node.listing.origin.is_stranger();
-        let address = dialer.look_up(&self.url, from_stranger, deadlines.dns, &mut self.timing).await?;
+        let address = dialer.look_up(&self.url, reserved, from_stranger, deadlines.dns, &mut self.timing).await?;
         let line = dialer.open(&self.url, address, deadlines, Meter::new(), &mut self.timing).await?;
         let by = self.timing.last() + deadlines.headers;
         timeout_at(by, Connection::start(line))

@@ -228,6 +228,7 @@ measurement! {
         BYTES_DOWNLOADED "bytes_downloaded" Integer "bytes"
         TARGETS_ADDED "targets_added" Integer "1"
         TARGETS_REMOVED "targets_removed" Integer "1"
+        LOOKUPS_ABANDONED "lookups_abandoned" Integer "1"
         LATENESS_P99 "lateness_p99_us" Integer "µs"
         SPOOL_BYTES "spool_bytes" Integer "bytes"
         SPOOL_AGE "spool_age_s" Integer "s"

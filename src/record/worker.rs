@@ -42,6 +42,8 @@ pub struct WorkerCounters {
     pub targets_added: u64,
     /// Nodes that sources name no more.
     pub targets_removed: u64,
+    /// Lookups given up before the system returned. One whose thread still waits counts in every point.
+    pub lookups_abandoned: u64,
 }
 
 /// What holds now. What is not known is `None`.
@@ -92,6 +94,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
         (schema::BYTES_DOWNLOADED, counters.bytes_downloaded),
         (schema::TARGETS_ADDED, counters.targets_added),
         (schema::TARGETS_REMOVED, counters.targets_removed),
+        (schema::LOOKUPS_ABANDONED, counters.lookups_abandoned),
         (schema::NODES, gauges.nodes),
     ] {
         point.integer(field, Some(count));

@@ -26,12 +26,12 @@ use crate::{
         known::Known,
     },
     model::target::{Node, Targets},
-    net::{dial::DialerError, fetch::Fetcher, guard::Guard},
+    net::{dial::DialerError, fetch::Fetcher, guard::Guard, resolve::Resolver},
 };
 
 pub use self::source::Asked;
 use self::{merge::merge, source::Source};
-use super::tally::Tally;
+use super::{lookups, tally::Tally};
 
 mod merge;
 mod source;
@@ -40,6 +40,7 @@ mod source;
 pub struct Discovery {
     named: Vec<Arc<Node>>,
     sources: Vec<Source>,
+    resolver: Resolver,
     /// None is needed without registries.
     fetcher: Option<Fetcher>,
     guard: Guard,
@@ -64,9 +65,15 @@ impl Discovery {
             Source::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
-        let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network)?) };
+        let resolver = lookups::resolver(config);
+        let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, fetcher, guard, dir: config.archive.dir.clone() })
+        Ok(Self { named, sources, resolver, fetcher, guard, dir: config.archive.dir.clone() })
+    }
+
+    /// What looks names up, for everything else that this process dials.
+    pub(super) fn resolver(&self) -> Resolver {
+        self.resolver.clone()
     }
 
     /// Asks every registry once, all at the same time.

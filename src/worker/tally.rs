@@ -3,7 +3,7 @@
 use std::{
     fs,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use crate::{
         sample::Sample,
         units::{Bytes, Micros},
     },
+    net::resolve::Resolver,
     record::{
         histogram::nearest_rank,
         point::Point,
@@ -37,6 +38,8 @@ struct Shared {
     dropped: AtomicU64,
     /// Is the disk full?
     full: AtomicBool,
+    /// Whose abandoned lookups are counted.
+    resolver: OnceLock<Resolver>,
 }
 
 /// What was counted in some time.
@@ -55,6 +58,8 @@ struct Now {
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
     vantage_ok: Option<bool>,
+    /// Abandoned lookups whose threads still wait.
+    lookups_waiting: u64,
 }
 
 /// The list of nodes as last noted.
@@ -120,9 +125,18 @@ impl Tally {
         self.lock().now.vantage_ok = is_ok;
     }
 
+    /// Counts the lookups that are abandoned from now on.
+    pub(super) fn follow_lookups(&self, resolver: &Resolver) {
+        // A second resolver in one process would be a bug, and its lookups would not be counted.
+        let _ = self.0.resolver.set(resolver.clone());
+    }
+
     /// What was counted since it was last taken.
     pub(super) fn take(&self) -> Counts {
+        let lookups = self.0.resolver.get().map(Resolver::abandoned).unwrap_or_default();
         let mut counts = self.lock();
+        counts.counters.lookups_abandoned += lookups.returned;
+        counts.now.lookups_waiting = lookups.waiting;
         let now = counts.now;
         std::mem::replace(&mut *counts, Counts { now, ..Counts::default() })
     }
@@ -161,7 +175,9 @@ impl Counts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
         };
-        worker_point(&config.vantage, now, &self.counters, &gauges)
+        let mut counters = self.counters;
+        counters.lookups_abandoned += self.now.lookups_waiting;
+        worker_point(&config.vantage, now, &counters, &gauges)
     }
 }
 
@@ -181,6 +197,7 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
         targets_added: a.targets_added + b.targets_added,
         targets_removed: a.targets_removed + b.targets_removed,
+        lookups_abandoned: a.lookups_abandoned + b.lookups_abandoned,
     }
 }
 
@@ -229,6 +246,7 @@ mod tests {
         (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
         (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
+        one.lookups_abandoned = 15;
         assert_eq!(sum(&one, &WorkerCounters::default()), one);
         assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
         assert_eq!(sum(&one, &one).bytes_downloaded, 24);

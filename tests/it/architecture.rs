@@ -53,9 +53,10 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],
-        &["archive", "cli", "worker/tally", "net/meter/thread"],
-        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally` and \
-         `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
+        &["archive", "cli", "worker/tally", "net/meter/thread", "net/resolve/hosts", "net/resolve/uplink"],
+        "only `archive` touches the data directory, only `cli` reads files that users name, `worker/tally` and \
+         `net/meter/thread` read in /proc what this process takes, and `net/resolve` reads the system's hosts and name \
+         servers: take bytes as an argument",
     ),
     (
         &["process::exit", "process::abort"],
