@@ -39,7 +39,8 @@ fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     {
         found.push(("network.ca-file, network.ca", error.to_string()));
     }
-    if let Some(Err(error)) = config.influxdb.as_ref().map(|database| Influx::new(database, &lookups::resolver(config))) {
+    if let Some(Err(error)) = config.influxdb.as_ref().map(|database| Influx::new(database, &lookups::resolver(config)))
+    {
         found.push(("influxdb", error.to_string()));
     }
     found

@@ -140,7 +140,8 @@ impl Dialer {
         }
         let with_route = candidates.iter().copied().find(|&address| source_address(address).is_some());
         with_route.ok_or_else(|| {
-            let cause = candidates.first().map_or_else(|| Cause::NoAddress(host(url).to_string()), |&a| Cause::NoRoute(a));
+            let cause =
+                candidates.first().map_or_else(|| Cause::NoAddress(host(url).to_string()), |&a| Cause::NoRoute(a));
             cause.during(Phase::Connect)
         })
     }
@@ -206,7 +207,8 @@ impl Dialer {
             Host::Ipv6(address) => return self.literal(address.into()),
             Host::Domain(name) => name,
         };
-        let found = timeout_at(timing.t0() + deadline, self.resolver.look_up(name, self.family, reserved, deadline)).await;
+        let found =
+            timeout_at(timing.t0() + deadline, self.resolver.look_up(name, self.family, reserved, deadline)).await;
         let found = found.map_err(|_| Cause::Deadline(deadline)).and_then(|found| found.map_err(Cause::Lookup));
         let found = found.map_err(|cause| cause.during(Phase::Dns))?;
         timing.end(Phase::Dns, Instant::now());

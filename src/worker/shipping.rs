@@ -262,7 +262,9 @@ impl Shipping {
     /// Takes the spool if it is free.
     fn claim(&mut self) -> Result<(), StartError> {
         self.role = match (Spool::lock(&self.dir), &self.database) {
-            (Ok(spool), Some(database)) => Role::Deliver(Box::new(Drain::new(spool, Influx::new(database, &self.resolver)?))),
+            (Ok(spool), Some(database)) => {
+                Role::Deliver(Box::new(Drain::new(spool, Influx::new(database, &self.resolver)?)))
+            }
             (Ok(spool), None) => Role::Keep(spool),
             (Err(error @ archive::Error::Draining { .. }), _) => Role::LeftTo(error.to_string()),
             (Err(error), _) => return Err(error.into()),

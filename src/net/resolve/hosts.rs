@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_hosts_file_is_read_as_hosts_5_says() {
-        let names = names("127.0.0.1\tlocalhost a_b.Lab # c\n# 1.1.1.1 d\n::1 localhost\nx y\n127.0.0.1 localhost\n9.9.9.9\n");
+        let names =
+            names("127.0.0.1\tlocalhost a_b.Lab # c\n# 1.1.1.1 d\n::1 localhost\nx y\n127.0.0.1 localhost\n9.9.9.9\n");
         let found = |name: &str| names.get(name).map(|found| found.iter().map(IpAddr::to_string).collect::<Vec<_>>());
         assert_eq!(found("localhost").unwrap(), ["127.0.0.1", "::1"]);
         assert_eq!(found("a_b.lab").unwrap(), ["127.0.0.1"]);

@@ -10,10 +10,9 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 pub(super) fn sort(addresses: &mut [IpAddr], source_for: impl Fn(IpAddr) -> Option<IpAddr>) {
     addresses.sort_by_cached_key(|&destination| {
         let (precedence, label) = policy(destination);
-        source_for(destination)
-            .map_or((true, true, true, 0), |source| {
-                (false, scope(destination) != scope(source), label != policy(source).1, u8::MAX - precedence)
-            })
+        source_for(destination).map_or((true, true, true, 0), |source| {
+            (false, scope(destination) != scope(source), label != policy(source).1, u8::MAX - precedence)
+        })
     });
 }
 

@@ -71,12 +71,7 @@ impl Servers {
         Ok(addresses)
     }
 
-    async fn ask_all(
-        &self,
-        host: &str,
-        family: FamilyChoice,
-        deadline: Instant,
-    ) -> Result<Vec<IpAddr>, LookupError> {
+    async fn ask_all(&self, host: &str, family: FamilyChoice, deadline: Instant) -> Result<Vec<IpAddr>, LookupError> {
         let mut name = Name::from_ascii(host).map_err(|error| LookupError::NotFound(error.to_string()))?;
         // A name is meant as it stands: search domains are the system's.
         name.set_fqdn(true);

@@ -63,3 +63,41 @@ const PREFIX: &str = "failed to lookup address information: ";
 const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
 /// glibc's EAI_ADDRFAMILY: the name has addresses of the other family alone.
 const ADDRESS_FAMILY: i32 = -9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_is_charged_to_who_caused_it() {
+        const NONE: i32 = 0;
+        for (code, errno, expected) in [
+            (libc::EAI_NONAME, NONE, "NotFound"),
+            (libc::EAI_NODATA, NONE, "NotFound"),
+            (ADDRESS_FAMILY, NONE, "NotFound"),
+            (libc::EAI_FAIL, NONE, "Failed"),
+            (libc::EAI_FAIL, libc::EAGAIN, "Failed"),
+            (libc::EAI_MEMORY, NONE, "Local"),
+            // glibc 2.36 says this to a process without a free descriptor.
+            (libc::EAI_NONAME, libc::EMFILE, "Local"),
+            (libc::EAI_AGAIN, libc::EMFILE, "Local"),
+            (libc::EAI_AGAIN, libc::ENFILE, "Local"),
+            (libc::EAI_SYSTEM, libc::EMFILE, "Local"),
+            (libc::EAI_SYSTEM, libc::ENFILE, "Local"),
+            (libc::EAI_SYSTEM, libc::ENOMEM, "Local"),
+            (libc::EAI_SYSTEM, libc::ENETUNREACH, "Local"),
+            (libc::EAI_SYSTEM, libc::EACCES, "Local"),
+            (libc::EAI_SYSTEM, libc::ECONNREFUSED, "Failed"),
+            (libc::EAI_SYSTEM, libc::EIO, "Failed"),
+        ] {
+            let meaning = meaning(&dns_lookup::LookupError::new(code), Errno(errno));
+            assert!(format!("{meaning:?}").starts_with(expected), "{code}, errno {errno}: {meaning:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_needs_no_name_server() {
+        assert_eq!(look_up("127.0.0.7", FamilyChoice::Any), Ok(vec![[127, 0, 0, 7].into()]));
+        assert!(matches!(look_up("127.0.0.7", FamilyChoice::V6), Err(LookupError::NotFound(_))));
+    }
+}

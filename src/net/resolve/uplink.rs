@@ -8,7 +8,8 @@ use super::preference::source_address;
 /// Why no name server of the system can be reached; `None` where one can be, as far as the routing table says.
 pub(super) fn missing() -> Option<String> {
     let configured = servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default());
-    let is_stub = !configured.is_empty() && configured.iter().all(|server| STUBS.contains(&server.to_string().as_str()));
+    let is_stub =
+        !configured.is_empty() && configured.iter().all(|server| STUBS.contains(&server.to_string().as_str()));
     // systemd-resolved is always there; whom it asks is in its own file, in the same format.
     let upstream = if is_stub { fs::read_to_string(RESOLVED_CONF).ok() } else { None };
     let (servers, file) = match upstream {
