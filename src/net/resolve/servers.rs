@@ -28,7 +28,7 @@ use super::{
     LookupError,
     hosts::HostsFile,
     preference::{sort, source_address},
-    provider::Connected,
+    provider::Sockets,
 };
 
 /// The servers, in the user's order.
@@ -112,14 +112,18 @@ impl Question<'_> {
         let mut server = NameServerConfig::udp_and_tcp(self.server.ip());
         server.connections.iter_mut().for_each(|connection| connection.port = self.server.port());
         let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-        let mut builder = Resolver::builder_with_config(config, Connected::default());
+        let sockets = Sockets::default();
+        let mut builder = Resolver::builder_with_config(config, sockets.clone());
         let options = builder.options_mut();
         (options.cache_size, options.attempts, options.num_concurrent_reqs) = (0, 0, 1);
         options.timeout = LONGER_THAN_ANY_DEADLINE;
         options.edns0 = self.edns;
         options.use_hosts_file = ResolveHosts::Never;
         options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-        let lookup = builder.build()?.lookup(self.name.clone(), kind).await?;
+        let lookup = builder.build()?.lookup(self.name.clone(), kind).await.map_err(|error| match error {
+            NetError::NoConnections => sockets.refused().map_or(error, NetError::from),
+            _ => error,
+        })?;
         Ok(lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect())
     }
 }

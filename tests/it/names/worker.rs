@@ -106,3 +106,24 @@ fn a_dead_name_server_delays_neither_addresses_nor_the_end() {
     let abandoned = output.lines().rfind(|line| line.starts_with("bandprobe_worker,")).unwrap();
     assert!(abandoned.contains("lookups_abandoned=16i"), "{abandoned}");
 }
+
+#[test]
+fn a_list_that_cannot_be_reached_is_our_own_trouble() {
+    if !is_possible() {
+        return;
+    }
+    let output = set_up("name = \"list\"\nresolv = \"\"").run(
+        r#"
+        cat > config.toml <<'E'
+vantage.id = "lab"
+archive.dir = "data"
+schedule.probes = ["image"]
+network.resolver = ["10.9.9.9:53", "[2001:db8::53]:53"]
+source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://node.lab:18080/", assets = [{ kind = "image", path = "/i" }] }] }]
+E
+        "$B" once -c config.toml --json 2> log || true
+        "#,
+    );
+    assert!(output.contains(r#""outcome":"local_failed""#), "{output}");
+    assert!(!output.contains(r#""outcome":"dns_"#), "{output}");
+}
