@@ -9,11 +9,15 @@ A server knows its `names`: addresses of both families, or "=other" for an alias
     a, aaaa   the same, for questions of one family alone
     edns      formerr or silent: the answer to questions with an OPT record
     short     true: answers in datagrams are cut (TC), so that TCP has to be asked
+
+The web server listens on every address, or on that of the key `web`. It serves a range of an image, takes what is posted,
+and answers a query as an InfluxDB without points does.
 Prints "ready" once everything listens.
 """
 import ipaddress
 import json
 import socket
+import socketserver
 import sys
 import threading
 import time
@@ -96,12 +100,18 @@ def serve_streams(server, listener):
 class Web(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+
     def do_GET(self):
-        body = b"x" * 1024
+        is_query = self.path.startswith("/query")
+        body = b'{"results":[{"statement_id":0}]}' if is_query else b"x" * 1024
         self.send_response(206 if "range" in self.headers else 200)
         if "range" in self.headers:
             self.send_header("content-range", "bytes 0-1023/4096")
-        self.send_header("content-type", "image/webp")
+        self.send_header("content-type", "application/json" if is_query else "image/webp")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -110,8 +120,15 @@ class Web(BaseHTTPRequestHandler):
         pass
 
 
-class Dual(ThreadingHTTPServer):
-    address_family = socket.AF_INET6
+class WebServer(ThreadingHTTPServer):
+    def __init__(self, at, port):
+        self.address_family = socket.AF_INET6 if ":" in at else socket.AF_INET
+        super().__init__((at, port), Web)
+
+    def server_bind(self):
+        # Without the reverse lookup that http.server makes: nobody may answer it.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = "web", self.server_address[1]
 
 
 def main():
@@ -124,7 +141,7 @@ def main():
         listener = socket.create_server((server["at"], 53), family=family)
         for serve, sock in ((serve_datagrams, datagrams), (serve_streams, listener)):
             threading.Thread(target=serve, args=(server, sock), daemon=True).start()
-    web = Dual(("::", plan["port"]), Web)
+    web = WebServer(plan.get("web", "::"), plan["port"])
     print("ready", flush=True)
     web.serve_forever()
 

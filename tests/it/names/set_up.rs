@@ -34,6 +34,9 @@ pub(super) struct SetUp {
     addresses: Vec<String>,
     #[serde(default)]
     servers: Vec<Server>,
+    /// Where the web server listens.
+    #[serde(default = "everywhere")]
+    web: String,
     /// The host of the URL.
     #[serde(default = "node")]
     pub(super) host: String,
@@ -60,6 +63,10 @@ fn node() -> String {
     "node.lab".to_owned()
 }
 
+fn everywhere() -> String {
+    "::".to_owned()
+}
+
 fn ok() -> String {
     "ok".to_owned()
 }
@@ -73,7 +80,7 @@ impl SetUp {
         write("hosts", &format!("127.0.0.1 localhost\n{}", self.hosts));
         write("gai.conf", &self.gai);
         write("nsswitch.conf", &format!("hosts: {}\n", self.nsswitch));
-        write("plan", &json!({ "port": PORT, "servers": self.servers }).to_string());
+        write("plan", &json!({ "port": PORT, "servers": self.servers, "web": self.web }).to_string());
         write("begin", BEGIN);
         write("script", script);
         let server = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/names/name_server.py");
@@ -108,7 +115,7 @@ pub(super) fn is_possible() -> bool {
     false
 }
 
-/// Where the web server listens, on every address.
+/// The port of the web server.
 pub(super) const PORT: u16 = 18080;
 
 /// Plants the files, starts the servers, and runs the script.
