@@ -5,12 +5,16 @@
 
 mod allowance;
 pub mod availability;
+pub mod descriptors;
 pub mod discovery;
+mod keeper;
 pub mod lookups;
 pub mod measuring;
+mod overload;
 pub mod pipeline;
 pub mod plan;
 mod recorder;
+mod restarts;
 pub mod rounds;
 pub mod service;
 mod settled;

@@ -6,12 +6,17 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::time::{Instant, sleep};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
     model::{sample::Sample, target::Node},
@@ -21,6 +26,7 @@ use crate::{
 
 use super::screen;
 
+pub(super) mod drawing;
 mod line;
 
 use self::line::{Count, Look, Standing, Tally};
@@ -58,7 +64,7 @@ impl Progress {
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
         let colour = may_colour(&std::io::stderr());
         let look = Look { name: longest.min(usize::from(width) / 3), width: width.into(), colour };
-        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+        let lines = MultiProgress::with_draw_target(drawing::target());
         let is_high = names.len() + MARGIN <= usize::from(height);
         let state = names.into_iter().map(|name| {
             let standing = Standing::new(name.clone(), count);
@@ -93,6 +99,17 @@ impl Progress {
         shown.total.set_length(all as u64);
         shown.total.set_position(done as u64);
         shown.total.set_prefix(format!("{done}/{all} runs"));
+    }
+
+    /// Shows how many nodes a status round has heard, of how many, as that changes.
+    pub(super) async fn follow(&self, mut checked: watch::Receiver<(usize, usize)>) -> Infallible {
+        while let (Some(shown), Ok(())) = (&self.0, checked.changed().await) {
+            let (done, all) = *checked.borrow_and_update();
+            shown.total.set_length(all as u64);
+            shown.total.set_position(done as u64);
+            shown.total.set_prefix(format!("{done}/{all} nodes asked"));
+        }
+        pending().await
     }
 
     /// A transfer ended.

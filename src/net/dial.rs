@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 use url::{Host, Url};
 
@@ -25,6 +25,7 @@ use super::{
     },
     records::buffered,
     resolve::{Reservation, Resolver, source_address, threads::Share},
+    run_clock::RunClock,
     tcp_info::Kernel,
     timing::Timing,
     tls::{Tls, TrustError, chose_http2, expiry, version},
@@ -38,6 +39,7 @@ pub struct Dialer {
     tls: Tls,
     http: HttpChoice,
     guard: Guard,
+    clock: RunClock,
     #[expect(dead_code, reason = "held for what the kernel does meanwhile")]
     stamping: Option<Arc<socket2::Socket>>,
 }
@@ -58,6 +60,8 @@ pub struct Line {
     pub meter: Arc<Meter>,
     /// What is known of it.
     pub about: About,
+    /// What its deadlines go by.
+    pub clock: RunClock,
 }
 
 /// What is known of a connection.
@@ -72,6 +76,8 @@ pub struct About {
     /// When the peer's own certificate expires, in seconds since the epoch. Those above it in the chain are not looked at:
     /// servers send old ones along that no client needs.
     pub cert_expires: Option<i64>,
+    /// The node asked for a certificate of ours, and got none: it may refuse us for that.
+    pub wants_ours: bool,
     /// How long the TCP handshake took: an upper bound of the path's round-trip time.
     pub handshake: Micros,
     /// The kernel's view of it.
@@ -97,8 +103,21 @@ impl Dialer {
             tls,
             http: network.http,
             guard: Guard::new(network.allow_private.clone()),
+            clock: RunClock::default(),
             stamping: keep_stamping(),
         })
+    }
+
+    /// Its deadlines go by this clock from now on.
+    #[must_use]
+    pub fn with_clock(self, clock: RunClock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What its deadlines go by.
+    #[must_use]
+    pub const fn clock(&self) -> &RunClock {
+        &self.clock
     }
 
     /// Waits for what the lookup of the host of `url` needs. Belongs before the clock of a transfer starts.
@@ -161,7 +180,8 @@ impl Dialer {
     ) -> Result<Line, Failure> {
         let port = port(url);
         let began = timing.last();
-        let socket = within(deadlines.connect, began, Phase::Connect, async {
+        let clock = self.clock.clone();
+        let socket = within(&clock, deadlines.connect, began, Phase::Connect, async {
             connect((address, port).into()).await.map(Arc::new).map_err(Cause::Io)
         })
         .await?;
@@ -171,24 +191,32 @@ impl Dialer {
         let socket = Socket::new(socket, meter.clone());
 
         let http = HttpVersion::Http1;
-        let about = About { http, remote: address, tls_version: None, cert_expires: None, handshake, kernel };
+        let about = About {
+            http,
+            remote: address,
+            tls_version: None,
+            cert_expires: None,
+            wants_ours: false,
+            handshake,
+            kernel,
+        };
         if url.scheme() != "https" {
-            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about });
+            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about, clock });
         }
         let name = server_name(&host(url));
         let began = timing.last();
-        let stream = within(deadlines.tls, began, Phase::Tls, async {
-            let stream = self.tls.handshake(name?, buffered(socket, meter.clone())).await.map_err(Cause::Io)?;
+        let (stream, wants_ours) = within(&clock, deadlines.tls, began, Phase::Tls, async {
+            let (stream, wants_ours) = self.tls.handshake(name?, buffered(socket, meter.clone())).await?;
             match (self.http, chose_http2(&stream)) {
                 (HttpChoice::Http2, false) => Err(Cause::NoHttp2),
-                _ => Ok(stream),
+                _ => Ok((stream, wants_ours)),
             }
         })
         .await?;
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
-        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), ..about };
-        Ok(Line { stream: Box::new(stream), meter, about })
+        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), wants_ours, ..about };
+        Ok(Line { stream: Box::new(stream), meter, about, clock })
     }
 
     /// All addresses of the host of `url`, the one to try first in front. Ends the phase `dns`.
@@ -207,9 +235,9 @@ impl Dialer {
             Host::Ipv6(address) => return self.literal(address.into()),
             Host::Domain(name) => name,
         };
-        let found =
-            timeout_at(timing.t0() + deadline, self.resolver.look_up(name, self.family, reserved, deadline)).await;
-        let found = found.map_err(|_| Cause::Deadline(deadline)).and_then(|found| found.map_err(Cause::Lookup));
+        let look_up = self.resolver.look_up(name, self.family, reserved, deadline);
+        let found = self.clock.within(timing.t0(), deadline, look_up).await;
+        let found = found.map_or(Err(Cause::Deadline(deadline)), |found| found.map_err(Cause::Lookup));
         let found = found.map_err(|cause| cause.during(Phase::Dns))?;
         timing.end(Phase::Dns, Instant::now());
         Ok(found)
@@ -236,16 +264,14 @@ fn port(url: &Url) -> u16 {
 
 /// Awaits one phase until its deadline, counted from its beginning.
 async fn within<T>(
+    clock: &RunClock,
     deadline: Duration,
     began: Instant,
     phase: Phase,
     work: impl Future<Output = Result<T, Cause>>,
 ) -> Result<T, Failure> {
-    match timeout_at(began + deadline, work).await {
-        Ok(done) => done,
-        Err(_) => Err(Cause::Deadline(deadline)),
-    }
-    .map_err(|cause| cause.during(phase))
+    let done = clock.within(began, deadline, work).await;
+    done.unwrap_or(Err(Cause::Deadline(deadline))).map_err(|cause| cause.during(phase))
 }
 
 fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, Cause> {

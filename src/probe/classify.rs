@@ -2,13 +2,12 @@
 
 use std::{error::Error, io};
 
-use rustls::CertificateError;
-
 use crate::{
     model::{outcome::Outcome, phase::Phase},
     net::{
         failure::{Cause, Failure, is_local},
         resolve::LookupError,
+        tls,
     },
 };
 
@@ -21,7 +20,8 @@ pub fn outcome(failure: &Failure) -> Outcome {
         Cause::Blocked { .. } | Cause::BlockedPort(_) => Outcome::Blocked,
         Cause::NoAddress(_) => Outcome::DnsNotFound,
         Cause::NoRoute(_) => Outcome::LocalFailed,
-        Cause::NoHttp2 => Outcome::TlsFailed,
+        Cause::NoHttp2 | Cause::CertificateWanted => Outcome::TlsFailed,
+        Cause::Tls(fault) => tls(fault.kind),
         Cause::Lookup(LookupError::NotFound(_)) => Outcome::DnsNotFound,
         Cause::Lookup(LookupError::Timeout(_)) => Outcome::DnsTimeout,
         Cause::Lookup(LookupError::Failed(_)) => Outcome::DnsFailed,
@@ -46,6 +46,26 @@ pub fn is_close(failure: &Failure) -> bool {
             None => outcome(failure) == Outcome::Reset,
         },
         _ => false,
+    }
+}
+
+/// Did the connection, or the lookup of the name, break off? A peer does that to a client that was away for a while, so after
+/// a freeze it says nothing of the node. A deadline of ours is another matter, and so is an answer that is wrong.
+#[must_use]
+pub fn broke_off(failure: &Failure) -> bool {
+    match (&failure.cause, outcome(failure)) {
+        (Cause::Deadline(_) | Cause::Stall(_), _) => false,
+        (Cause::Io(error), Outcome::TlsFailed) => error.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
+        (_, outcome) => matches!(
+            outcome,
+            Outcome::DnsTimeout
+                | Outcome::DnsFailed
+                | Outcome::ConnectRefused
+                | Outcome::ConnectTimeout
+                | Outcome::ConnectFailed
+                | Outcome::Reset
+                | Outcome::Truncated
+        ),
     }
 }
 
@@ -82,26 +102,18 @@ fn socket(phase: Phase, error: &io::Error) -> Outcome {
             io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
             _ => Outcome::ConnectFailed,
         },
-        Phase::Tls => tls(error),
+        Phase::Tls => Outcome::TlsFailed,
         Phase::Send | Phase::Wait | Phase::Receive => Outcome::Reset,
     }
 }
 
-fn tls(error: &io::Error) -> Outcome {
-    let Some(rustls::Error::InvalidCertificate(reason)) = error.get_ref().and_then(|error| error.downcast_ref()) else {
-        return Outcome::TlsFailed;
-    };
-    match reason {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Outcome::TlsExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Outcome::TlsWrongName,
-        CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked => {
-            Outcome::TlsUntrusted
-        }
-        CertificateError::Other(_) | CertificateError::ApplicationVerificationFailure => Outcome::TlsUntrusted,
-        _ => Outcome::TlsFailed,
+const fn tls(kind: tls::Kind) -> Outcome {
+    match kind {
+        tls::Kind::Untrusted => Outcome::TlsUntrusted,
+        tls::Kind::Expired => Outcome::TlsExpired,
+        tls::Kind::WrongName => Outcome::TlsWrongName,
+        tls::Kind::Unsupported => Outcome::TlsUnsupported,
+        tls::Kind::Failed => Outcome::TlsFailed,
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -30,9 +30,10 @@ use crate::{
 };
 
 pub use self::source::Asked;
-use self::{merge::merge, source::Source};
-use super::{lookups, tally::Tally};
+use self::{labels::Regions, merge::merge, source::Source};
+use super::{keeper::Keeper, lookups, tally::Tally};
 
+mod labels;
 mod merge;
 mod source;
 
@@ -41,6 +42,7 @@ pub struct Discovery {
     named: Vec<Arc<Node>>,
     sources: Vec<Source>,
     resolver: Resolver,
+    regions: Regions,
     /// None is needed without registries.
     fetcher: Option<Fetcher>,
     guard: Guard,
@@ -59,16 +61,19 @@ impl Discovery {
         let mut kept = kept(config);
         let now = Instant::now();
         let guard = Guard::new(config.network.allow_private.clone());
+        let mut regions = Regions::default();
         let sources = config.registries.iter().map(|registry| {
             // Who is excluded, and what the guard refuses, may have changed since.
-            let known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            let mut known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            // The next list says so, if there are too many.
+            let _ = regions.bound(known.listings_mut());
             Source::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
         let resolver = lookups::resolver(config);
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, resolver, fetcher, guard, dir: config.archive.dir.clone() })
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone() })
     }
 
     /// What looks names up, for everything else that this process dials.
@@ -107,19 +112,22 @@ impl Discovery {
 
     /// Keeps the lists for the next process. They are hints: it can be without them.
     pub fn keep(&self) {
+        if let Some(lists) = self.encoded() {
+            store(&self.dir, &lists);
+        }
+    }
+
+    /// The lists as they are stored, where there are any.
+    fn encoded(&self) -> Option<Vec<u8>> {
         let lists: BTreeMap<&str, &Known> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
-        if lists.is_empty() {
-            return;
-        }
-        if let Err(error) = state::store(&self.dir, STATE, &lists) {
-            tracing::warn!("the list of nodes is not kept for the next start: {error}");
-        }
+        let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
+        encoded.inspect_err(|error| tracing::warn!("the list of nodes is not kept for the next start: {error}")).ok()
     }
 
     /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
     /// while there are registries.
-    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
+    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
         while !self.sources.is_empty() {
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
@@ -138,7 +146,10 @@ impl Discovery {
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
             asked.tell(&tally);
-            self.keep();
+            if let Some(lists) = self.encoded() {
+                let dir = self.dir.clone();
+                keeper.run(move || store(&dir, &lists));
+            }
             self.publish(&publish);
         }
     }
@@ -169,11 +180,22 @@ impl Discovery {
     }
 
     fn take(&mut self, answered: Result<Answered, JoinError>) -> Option<(usize, Asked)> {
-        let (index, found) = match answered {
+        let (index, mut found) = match answered {
             Ok(answered) => answered,
             Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
         };
+        if let Ok(found) = &mut found {
+            let listings = found.nodes.iter_mut().map(|node| &mut node.listing);
+            let blocked = found.blocked.iter_mut().map(|blocked| &mut blocked.listing);
+            found.problems.extend(self.regions.bound(listings.chain(blocked)));
+        }
         Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
+    }
+}
+
+fn store(dir: &Path, lists: &[u8]) {
+    if let Err(error) = state::store_json(dir, STATE, lists) {
+        tracing::warn!("the list of nodes is not kept for the next start: {error}");
     }
 }
 

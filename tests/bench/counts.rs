@@ -28,6 +28,7 @@ use bandprobe::{
         http::{Appetite, Connection},
         meter::{Meter, Metered},
         records::buffered,
+        run_clock::RunClock,
         tcp_info::Kernel,
         timing::Timing,
     },
@@ -147,10 +148,11 @@ async fn connect(node: Node, http: HttpVersion, is_tls: bool) -> Connection {
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
+        wants_ours: false,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {

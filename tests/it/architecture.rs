@@ -48,15 +48,23 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     (&["unsafe"], &["net/meter/socket", "net/tcp_info"], "unsafe code lives in these two files, with its reason"),
     (
         &["tokio::spawn", ".spawn(", ".spawn_on(", "spawn_local", "spawn_blocking", "thread::spawn", "thread::Builder"],
-        &["worker", "demo"],
-        "only `worker` and `demo` own tasks and threads: return a future and let them run it",
+        &["worker", "demo", "telemetry/queue"],
+        "only `worker` and `demo` own tasks and threads, and the log has one: return a future and let them run it",
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],
-        &["archive", "cli", "worker/tally", "net/meter/thread", "net/resolve/hosts", "net/resolve/uplink"],
-        "only `archive` touches the data directory, only `cli` reads files that users name, `worker/tally` and \
-         `net/meter/thread` read in /proc what this process takes, and `net/resolve` reads the system's hosts and name \
-         servers: take bytes as an argument",
+        &[
+            "archive",
+            "cli",
+            "worker/tally",
+            "net/meter/thread",
+            "worker/descriptors",
+            "net/resolve/hosts",
+            "net/resolve/uplink",
+        ],
+        "only `archive` touches the data directory, only `cli` reads files that users name, `worker/tally`, \
+         `worker/descriptors` and `net/meter/thread` read in /proc what this process takes, and `net/resolve` reads the \
+         system's hosts and name servers: take bytes as an argument",
     ),
     (
         &["process::exit", "process::abort"],

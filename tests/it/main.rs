@@ -14,6 +14,7 @@ mod influxd;
 mod measure;
 mod names;
 mod net;
+mod nginx;
 mod pipeline;
 mod probe;
 mod process;
@@ -23,6 +24,7 @@ mod report;
 mod schedule;
 mod status;
 mod terminal;
+mod tls;
 
 /// The system's resolver, with threads for the few lookups of a test.
 fn resolver() -> bandprobe::net::resolve::Resolver {
