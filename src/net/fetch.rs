@@ -190,7 +190,7 @@ impl Fetcher {
         let mut first = None;
         for address in addresses {
             let mut timing = Timing::start(Instant::now());
-            match self.dialer.open(url, address, deadlines, Meter::new(), &mut timing).await {
+            match self.dialer.open_at(url, address, deadlines, Meter::new(), &mut timing).await {
                 Ok(line) => return Ok((line, timing)),
                 Err(failure) if failure.phase == Phase::Connect => first = first.or(Some(failure)),
                 Err(failure) => return Err(failure),

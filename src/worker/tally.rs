@@ -69,6 +69,7 @@ struct Now {
     vantage_ok: Option<bool>,
     /// Abandoned lookups whose threads still wait.
     lookups_waiting: u64,
+    chain_still: Option<Duration>,
     /// How long the last status round took.
     round: Option<Micros>,
     /// Lines of the log dropped since the start, as far as they are counted.
@@ -161,6 +162,11 @@ impl Tally {
     pub(super) fn follow_lookups(&self, resolver: &Resolver) {
         // A second resolver in one process would be a bug, and its lookups would not be counted.
         let _ = self.0.resolver.set(resolver.clone());
+    }
+
+    /// Notes for how long the chain of the whole fleet had stood still in the last status round.
+    pub fn note_chain_still(&self, still: Option<Duration>) {
+        self.lock().now.chain_still = still;
     }
 
     /// Counts a run that begins.
@@ -263,6 +269,7 @@ impl Counts {
             nodes: self.now.targets.map_or(config.nodes.len() as u64, |targets| targets.nodes),
             targets_age: self.now.targets.and_then(|targets| targets.age).map(|(age, at)| age + at.elapsed()),
             vantage_ok: self.now.vantage_ok,
+            chain_still: self.now.chain_still,
             clock_offset_ms: self.now.clock_offset_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
