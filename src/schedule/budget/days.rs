@@ -92,7 +92,8 @@ impl<T: Counts> Days<T> {
         let known = known.filter(|known| !is_stale(known));
         let mut entered = known.unwrap_or_default();
         (entered.day, entered.forward) = (day, !is_back && !is_known);
-        if is_back {
+        // A day after one that was known before the clock went ahead has nothing to do with what was counted meanwhile.
+        if is_back && (is_known || self.others.iter().all(|other| other.day > day)) {
             entered.counts.add(&self.current.counts);
         }
         let left = mem::replace(&mut self.current, entered);
@@ -168,6 +169,7 @@ mod tests {
                 (noon + 8 + 3 * DAY, 2),
             ],
         );
+        check("ahead, and off until the next day", &[(noon, 1), (noon + 3 * DAY, 1), (noon + DAY, 1), (2 * DAY, 1)]);
         check("ahead for years from the first start on", &[(9_000 * DAY, 1), (noon, 2), (DAY, 1)]);
         check("a boot in 1970", &[(noon, 1), (-1_000 * DAY, 2), (-1_000 * DAY + 5, 3), (noon + 60, 2)]);
         check("before 1970", &[(-2_000 * DAY, 1), (noon, 1), (-2_000 * DAY, 3), (noon + 1, 2)]);

@@ -128,7 +128,10 @@ impl Keep for Books {
             (open.budget.save(), std::mem::take(&mut open.new_wishes))
         };
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = match spent.is_empty() && wishes.is_empty() {
+        // The stored days follow the clock even when nothing is spent: else a jump would look like a step to another day.
+        let stored = disk.kept.spent.current();
+        let is_new_day = stored.used != 0 && stored.day != day_of(now());
+        let result = match spent.is_empty() && wishes.is_empty() && !is_new_day {
             true => {
                 if !disk.learn(&self.dir, false) {
                     return;

@@ -48,7 +48,7 @@ fn a_clock_three_days_ahead_for_a_while_costs_no_later_day() {
     for node in 0..4 {
         text += &format!(
             "[[source.nodes]]\nid = \"n{node}\"\nendpoint = \"http://{}/{node}/\"\n\
-             assets = [{{ kind = \"image\", path = \"x\", size = \"1 kB\" }}]\n",
+             assets = [{{ kind = \"image\", path = \"x\", size = 1000 }}]\n",
             server.address()
         );
     }
