@@ -142,8 +142,10 @@ pub enum FamilyChoice {
 pub struct Registry {
     /// Where it answers.
     pub url: Url,
-    /// How often it is asked again.
+    /// How often it is asked for its nodes again.
     pub refresh: Duration,
+    /// How often it is asked, together with the nodes, for what they must serve.
+    pub refresh_assets: Duration,
     /// The shape of its schema; `None` to find it out by asking.
     pub dialect: Option<Dialect>,
     /// Nodes that are left out: by node, operator id or host, with or without its port and path.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use thiserror::Error;
 
 use crate::net::fetch::FetchError;
@@ -22,8 +23,13 @@ pub enum DiscoverError {
     #[error("its answer has neither `data` nor `errors` but begins with `{0}`: is `url` the GraphQL API itself?")]
     NotGraphql(String),
     /// GraphQL errors, and no data.
-    #[error("the registry answers with errors alone: {0}")]
-    Refused(String),
+    #[error("the registry answers with errors alone: {said}{}", with_status(*.status))]
+    Refused {
+        /// The errors, for a person.
+        said: String,
+        /// The HTTP status that they came with.
+        status: StatusCode,
+    },
     /// Introspection is switched off.
     #[error("the registry does not tell its schema ({0}): set `dialect` to `hydra`, `orion` or `storage-squid`")]
     NoIntrospection(String),
@@ -41,4 +47,59 @@ pub enum DiscoverError {
     /// Nobody.
     #[error("the registry lists no active operator of a distribution bucket: it may be syncing anew, ask again later")]
     Empty,
+}
+
+impl DiscoverError {
+    /// Did the registry, or a proxy in front of it, find that too much was asked for at once? Then a smaller page may do.
+    #[must_use]
+    pub(super) fn wants_less(&self) -> bool {
+        match self {
+            Self::Fetch(FetchError::TooLong(_)) => true,
+            Self::Fetch(FetchError::Status { status, .. }) => *status == StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Refused { said, status } => *status == StatusCode::PAYLOAD_TOO_LARGE || names_a_size_limit(said),
+            Self::NoList { said, .. } => names_a_size_limit(said),
+            _ => false,
+        }
+    }
+}
+
+/// Is this the message of a limit on the size or cost of a query, as squids ("response might exceed the size limit"),
+/// complexity plugins and proxies word it? A limit on the rate of requests or on time is none.
+fn names_a_size_limit(said: &str) -> bool {
+    let said = said.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let is_of_rate_or_time = has(&["rate limit", "rate-limit", "too many requests", "time"]);
+    !is_of_rate_or_time && has(&["limit", "too large", "too big", "too long", "complex", "cost", "exceed", "too many"])
+}
+
+fn with_status(status: StatusCode) -> String {
+    if status == StatusCode::OK { String::new() } else { format!(" (status {status})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_limit_on_size_asks_for_smaller_pages() {
+        for (said, expected) in [
+            ("response might exceed the size limit", true),
+            ("Query is too complex: 50000. Maximum allowed complexity: 10000", true),
+            ("query cost 90000 is above the maximum", true),
+            ("Request Entity Too Large", true),
+            ("`limit` must not be greater than 500", true),
+            ("Rate limit exceeded", false),
+            ("Too many requests, please try again later", false),
+            ("canceling statement due to statement timeout", false),
+            ("Cannot query field \"x\" on type \"Query\"", false),
+            ("", false),
+        ] {
+            let refused = DiscoverError::Refused { said: said.to_owned(), status: StatusCode::OK };
+            let no_list = DiscoverError::NoList { list: "videos", said: said.to_owned() };
+            assert_eq!((refused.wants_less(), no_list.wants_less()), (expected, expected), "{said}");
+        }
+        let status = |status| DiscoverError::Refused { said: "no".to_owned(), status };
+        assert!(status(StatusCode::PAYLOAD_TOO_LARGE).wants_less() && !status(StatusCode::BAD_REQUEST).wants_less());
+        assert!(DiscoverError::Fetch(FetchError::TooLong(9)).wants_less());
+    }
 }

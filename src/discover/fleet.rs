@@ -31,6 +31,17 @@ pub(super) struct Member {
     pub(super) buckets: BTreeSet<Arc<str>>,
 }
 
+impl Member {
+    /// Must it serve anything?
+    pub(super) fn is_serving(&self) -> bool {
+        !self.buckets.is_empty()
+    }
+
+    pub(super) fn id(&self) -> Arc<str> {
+        Arc::clone(&self.node.id)
+    }
+}
+
 /// Groups operators by endpoint. What is left out for a limit or is odd goes to `problems`.
 pub(super) fn fleet(
     mut operators: Vec<Operator>,
@@ -61,14 +72,15 @@ pub(super) fn fleet(
     for (key, (endpoint, operators)) in served {
         let id = Arc::clone(&ids[&key]);
         let listing = listing(&id, &operators, problems);
-        let node = Node { id, endpoint, listing, assets: vec![] };
+        let mut node = Node { id, endpoint, listing, assets: vec![] };
         unheeded.retain(|name| !node.is_among(std::slice::from_ref(*name)));
         if node.is_among(exclude) {
             fleet.excluded += 1;
             continue;
         }
         let switched_on = operators.into_iter().filter(|operator| operator.distributing != Some(false));
-        let buckets = switched_on.filter_map(|operator| operator.bucket).collect();
+        let buckets: BTreeSet<_> = switched_on.filter_map(|operator| operator.bucket).collect();
+        node.listing.buckets = buckets.iter().cloned().collect();
         fleet.members.push(Member { node, buckets });
     }
     for (why, operators) in refused.into_values() {

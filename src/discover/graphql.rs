@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -28,13 +29,20 @@ impl Reply {
     }
 }
 
-/// Asks `query` with `variables`.
+/// Asks `query` with `variables`. Servers differ in the status that they give errors (Apollo's refuses introspection with
+/// 400, GraphQL over HTTP §6.4 allows others), so a GraphQL body counts whatever its status.
 pub(super) async fn ask(fetcher: &Fetcher, url: &Url, query: &str, variables: Value) -> Result<Reply, DiscoverError> {
     let question = json!({ "query": query, "variables": variables }).to_string();
-    read(&fetcher.post_json(url, question.into_bytes(), MAX_ANSWER, PATIENCE).await?)
+    let answer = fetcher.post_json(url, question.into_bytes(), MAX_ANSWER, PATIENCE).await?;
+    match read(answer.status, &answer.body) {
+        Err(DiscoverError::NotJson(_) | DiscoverError::NotGraphql(_)) if answer.status != StatusCode::OK => {
+            Err(answer.refused().into())
+        }
+        read => read,
+    }
 }
 
-fn read(answer: &[u8]) -> Result<Reply, DiscoverError> {
+fn read(status: StatusCode, answer: &[u8]) -> Result<Reply, DiscoverError> {
     let Ok(value) = serde_json::from_slice(answer) else {
         return Err(DiscoverError::NotJson(beginning(&String::from_utf8_lossy(answer))));
     };
@@ -48,7 +56,7 @@ fn read(answer: &[u8]) -> Result<Reply, DiscoverError> {
     };
     match object.remove("data") {
         Some(Value::Object(data)) => Ok(Reply { data, errors }),
-        _ if !errors.is_empty() => Err(DiscoverError::Refused(errors)),
+        _ if !errors.is_empty() => Err(DiscoverError::Refused { said: errors, status }),
         _ => Err(DiscoverError::NotGraphql(beginning(&String::from_utf8_lossy(answer)))),
     }
 }
@@ -87,7 +95,7 @@ mod tests {
             (r#"{"data":{"a":[]},"errors":["plain"]}"#, "plain"),
             (r#"{"data":{"a":[]},"errors":{"message":7}}"#, r#"{"message":7}"#),
         ] {
-            let reply = read(answer.as_bytes()).unwrap();
+            let reply = read(StatusCode::OK, answer.as_bytes()).unwrap();
             assert_eq!(
                 (reply.errors.as_str(), reply.rows("a").map(<[_]>::len), reply.rows("b")),
                 (errors, Some(0), None)
@@ -104,7 +112,7 @@ mod tests {
             (r#"{"errors":[{"message":"Cannot query field \"x\""}]}"#, "errors alone: Cannot query field"),
             (&"[".repeat(100_000), "no JSON"),
         ] {
-            let error = read(answer.as_bytes()).unwrap_err().to_string();
+            let error = read(StatusCode::OK, answer.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(said) && error.len() < 600, "{answer:.100}: {error}");
         }
     }

@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+pub use super::samples::Sampled;
 use super::{
     error::DiscoverError,
     fleet::{Fleet, Member, fleet},
@@ -33,8 +35,10 @@ pub struct Found {
     pub blocked: Vec<Blocked>,
     /// How many of both the user left out.
     pub excluded: usize,
-    /// What was missing, odd or too much, for a person.
+    /// What was missing, odd or too much of the list, for a person.
     pub problems: Vec<String>,
+    /// The same of the samples; `None` when they were not asked for, and what is known of them holds.
+    pub sample_problems: Option<Vec<String>>,
     /// What had no answer at all.
     pub gaps: Gaps,
 }
@@ -51,11 +55,18 @@ pub struct Gaps {
 /// Asks a registry for everything that is to be probed: distributors, switched off or not, with what they must serve, and
 /// storage nodes. The guard judges their endpoints; the registry's own address is the user's.
 ///
+/// Samples cost the registry the most, so they are left out (every node is a gap) when `sampled` covers all of its nodes.
+///
 /// It takes [`DEADLINE`] at the most: what has no answer then is a gap.
 ///
 /// # Errors
 /// When there is no list of distributors, or an empty one.
-pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Result<Found, DiscoverError> {
+pub async fn find(
+    fetcher: &Fetcher,
+    registry: &Registry,
+    guard: &Guard,
+    sampled: &Sampled,
+) -> Result<Found, DiscoverError> {
     let until = Instant::now() + DEADLINE;
     let dialect = match registry.dialect {
         Some(dialect) => dialect,
@@ -76,10 +87,16 @@ pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Resu
         }
     }
     let Fleet { members, blocked, excluded } = fleet(operators, guard, &registry.exclude, &mut problems);
+    if sampled.covers(&members) {
+        gaps.samples = members.iter().filter(|member| member.is_serving()).map(Member::id).collect();
+        let nodes = members.into_iter().map(|member| member.node).collect();
+        return Ok(Found { dialect, nodes, blocked, excluded, problems, sample_problems: None, gaps });
+    }
+    let mut sample_problems = Vec::new();
     let wanted: BTreeSet<_> = members.iter().flat_map(|member| member.buckets.iter().cloned()).collect();
-    let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut problems).await;
-    let is_gap = |member: &&Member| !member.buckets.is_empty() && !shelves.is_whole(&member.buckets);
-    gaps.samples = members.iter().filter(is_gap).map(|member| Arc::clone(&member.node.id)).collect();
+    let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut sample_problems).await;
+    let is_gap = |member: &&Member| member.is_serving() && !shelves.is_whole(&member.buckets);
+    gaps.samples = members.iter().filter(is_gap).map(Member::id).collect();
     let nodes = members.into_iter().map(|member| Node { assets: shelves.of(&member.buckets), ..member.node });
     let nodes: Vec<_> = nodes.collect();
     if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
@@ -87,9 +104,9 @@ pub async fn find(fetcher: &Fetcher, registry: &Registry, guard: &Guard) -> Resu
             Some(dialect) => format!("; `dialect` is set to `{}`: leave it out to have it found out", dialect.label()),
             None => String::new(),
         };
-        problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));
+        sample_problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));
     }
-    Ok(Found { dialect, nodes, blocked, excluded, problems, gaps })
+    Ok(Found { dialect, nodes, blocked, excluded, problems, sample_problems: Some(sample_problems), gaps })
 }
 
 /// A registry whose dialect is known.
@@ -128,6 +145,33 @@ impl Api<'_> {
         timeout_at(self.until, reply).await.unwrap_or(Err(LATE))
     }
 
+    /// Asks for a page of up to `limit` rows of these lists. Where the registry has a limit on the size of an answer, it is
+    /// asked for half as many until it answers; `limit` stays at what went through, for the next page.
+    pub(super) async fn ask_page(
+        &self,
+        query: &str,
+        mut variables: Value,
+        lists: &[&'static str],
+        limit: &mut usize,
+    ) -> Result<Reply, DiscoverError> {
+        loop {
+            variables["limit"] = json!(*limit);
+            let answer = self.ask(query, variables.clone()).await;
+            let wants_less = match &answer {
+                Err(error) => error.wants_less(),
+                // Where a list may be null, the refusal comes next to the null.
+                Ok(reply) => lists
+                    .iter()
+                    .filter(|list| reply.rows(list).is_none())
+                    .any(|list| DiscoverError::NoList { list, said: reply.said().to_owned() }.wants_less()),
+            };
+            if !wants_less || *limit <= SMALLEST_PAGE {
+                return answer;
+            }
+            *limit = (*limit / 2).max(SMALLEST_PAGE);
+        }
+    }
+
     /// All rows of a list that can be read, each operator once.
     async fn list(&self, list: &List, problems: &mut Vec<String>) -> Result<Vec<Operator>, DiscoverError> {
         // A page must not depend on the mood of the database.
@@ -136,11 +180,11 @@ impl Api<'_> {
             Dialect::Orion | Dialect::StorageSquid => "id_ASC",
         };
         let (mut operators, mut known, mut ids) = (Vec::new(), HashSet::new(), HashSet::new());
-        let (mut offset, mut unread) = (0, 0);
+        let (mut offset, mut limit, mut unread) = (0, PAGE, 0);
         loop {
-            let variables = json!({ "order": [order], "offset": offset, "limit": PAGE });
-            let reply = self.ask(list.query, variables).await?;
+            let variables = json!({ "order": [order], "offset": offset });
             let name = list.name;
+            let reply = self.ask_page(list.query, variables, &[name], &mut limit).await?;
             let rows =
                 reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
@@ -158,7 +202,7 @@ impl Api<'_> {
             }
             offset += rows.len();
             // A server may give less than asked for; one that ignores the offset gives the same again.
-            if rows.len() < SHORTEST_PAGE || ids.len() == before {
+            if rows.len() < SHORTEST_PAGE.min(limit) || ids.len() == before {
                 break;
             }
             if offset >= MAX_ROWS {
@@ -177,7 +221,12 @@ impl Api<'_> {
 async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, DiscoverError> {
     match graphql::ask(fetcher, &registry.url, include_str!("detect.graphql"), json!({})).await {
         Ok(reply) => dialect(&reply),
-        Err(DiscoverError::Refused(said)) => Err(DiscoverError::NoIntrospection(said)),
+        // A registry that is busy or down says nothing about introspection.
+        Err(DiscoverError::Refused { said, status })
+            if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() =>
+        {
+            Err(DiscoverError::NoIntrospection(said))
+        }
         Err(error) => Err(error),
     }
 }
@@ -198,6 +247,8 @@ const LATE: DiscoverError = DiscoverError::Late(DEADLINE);
 /// For a whole list. Real registries take some seconds; one that drags every answer must not keep a round waiting.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 const PAGE: usize = 1_000;
-/// The least that any known server cuts a page to: a shorter one is the last.
-const SHORTEST_PAGE: usize = 50;
+/// The least that any known server cuts a page to: a shorter one is the last, unless fewer were asked for.
+pub(super) const SHORTEST_PAGE: usize = 50;
+/// A server that refuses even this much is not asked for less.
+const SMALLEST_PAGE: usize = 10;
 const MAX_ROWS: usize = 5_000;

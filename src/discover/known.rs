@@ -6,6 +6,9 @@
 //! nodes must serve, by itself: when more than half of those that had assets have none any more, they keep those of before.
 //! A list without any node never replaces one, and an error never gets here.
 //!
+//! Samples are asked for less often than nodes, because they cost the registry the most: in between, each node keeps those
+//! that it has ([`Known::sampled`]).
+//!
 //! A node that is listed at the same endpoint as before keeps its id: with it go its series, its budget and its rest.
 
 use std::{
@@ -19,13 +22,13 @@ use serde::{Deserialize, Serialize};
 
 use self::doubt::Doubt;
 use super::{
-    joystream::{Found, Gaps},
+    joystream::{Found, Gaps, Sampled},
     naming,
     screen::screen,
 };
 use crate::{
     config::Registry,
-    model::target::{Blocked, Endpoint, Node, Profile},
+    model::target::{AssetKind, Blocked, Endpoint, Node, Profile},
     net::guard::Guard,
 };
 
@@ -37,6 +40,10 @@ mod saved;
 #[serde(from = "serde_json::Value", into = "saved::List")]
 pub struct Known {
     found_at: Option<Timestamp>,
+    /// When its samples were asked for, and all of them were there; `None` also after an answer with gaps.
+    sampled_at: Option<Timestamp>,
+    /// The fixed objects that were asked for then.
+    sampled_fixed: Vec<(AssetKind, Arc<str>)>,
     nodes: Vec<Node>,
     blocked: Vec<Blocked>,
     /// Refreshes that lost too many nodes.
@@ -98,6 +105,20 @@ impl Known {
         self.found_at.map(|then| Duration::try_from(now.duration_since(then)).unwrap_or_default())
     }
 
+    /// The samples that need not be asked for again yet: none when they are older than `refresh-assets`, when other fixed
+    /// objects are configured by now, or when the registry named nothing.
+    #[must_use]
+    pub fn sampled(&self, registry: &Registry, now: Timestamp) -> Sampled {
+        let age = self.sampled_at.and_then(|then| Duration::try_from(now.duration_since(then)).ok());
+        let is_fresh = age.is_some_and(|age| age < registry.refresh_assets);
+        let is_found = self.nodes.iter().flat_map(|node| &node.assets).any(|asset| !asset.fixed);
+        if !is_fresh || !is_found || self.sampled_fixed != registry.fixed {
+            return Sampled::default();
+        }
+        let buckets = self.nodes.iter().map(|node| (node.endpoint.clone(), node.listing.buckets.clone()));
+        Sampled(buckets.collect())
+    }
+
     /// The list without nodes that the user leaves out, or that the guard refuses, by now: the config may have changed since.
     #[must_use]
     pub fn under(mut self, exclude: &[String], guard: &Guard) -> Self {
@@ -115,6 +136,7 @@ impl Known {
     /// The list after a refresh of `registry`, which may have been told anew whom to leave out.
     #[must_use]
     pub fn weigh(self, found: Found, registry: &Registry, now: Timestamp) -> (Self, Change) {
+        let (is_sampled, is_whole) = (found.sample_problems.is_some(), found.gaps.samples.is_empty());
         let (mut nodes, mut blocked) = filled(found, &self);
         naming::keep_ids((&mut nodes, &mut blocked), (&self.nodes, &self.blocked));
         nodes.retain(|node| !node.is_among(&registry.exclude));
@@ -131,7 +153,13 @@ impl Known {
         if verdict != Verdict::Accepted {
             return (Self { held_back, ..self }, stays(verdict));
         }
-        let (bare, assets) = kept_assets(&mut nodes, &self, now, registry.refresh);
+        let (mut bare, mut assets) = (self.bare, Verdict::Accepted);
+        let (mut sampled_at, mut sampled_fixed) = (self.sampled_at, self.sampled_fixed.clone());
+        if is_sampled {
+            (bare, assets) = kept_assets(&mut nodes, &self, now, registry.refresh);
+            sampled_at = (is_whole && assets == Verdict::Accepted).then_some(now);
+            sampled_fixed.clone_from(&registry.fixed);
+        }
         let ids = |nodes: &[Node]| nodes.iter().map(|node| Arc::clone(&node.id)).collect::<Vec<_>>();
         let without = |ids: Vec<Arc<str>>, others: Vec<Arc<str>>| {
             let others: HashSet<_> = others.into_iter().collect();
@@ -139,7 +167,8 @@ impl Known {
         };
         let added = without(ids(&nodes), ids(&self.nodes));
         let removed = without(ids(&self.nodes), ids(&nodes));
-        (Self { found_at: Some(now), nodes, blocked, held_back, bare }, Change { verdict, assets, added, removed })
+        let list = Self { found_at: Some(now), sampled_at, sampled_fixed, nodes, blocked, held_back, bare };
+        (list, Change { verdict, assets, added, removed })
     }
 }
 

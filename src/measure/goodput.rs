@@ -7,6 +7,7 @@
 //! | steady | goodput after the ramp | the equilibrium of RFC 6349 |
 //! | intervals, min_interval | the rate of each 50 ms, the smallest over 250 ms | a player lives on the worst moments, not on the mean |
 //! | stalls | pauses longer than max(200 ms, 4 × rtt) | above a retransmission timeout, and above what a lost round trip explains |
+//! | too_slow | receive phase > [`SLOW_RECEIVE`] and effective < the probe's `min-rate` | a viewer gives up on it: the transfer ends ok, the run does not |
 //!
 //! **Why the first point's bytes do not count.** Of n equal reads, one every d, the bytes are n·s and the time from the first
 //! to the last is (n − 1)·d: the quotient is the rate times n/(n − 1). The s bytes of the first read came before its stamp, in
@@ -28,6 +29,9 @@ use crate::model::{
 
 /// Bodies planned smaller than this have no goodput: 1 MiB. In less, the start of the connection is all there is.
 pub const MIN_PLANNED: u64 = 1 << 20;
+
+/// A transfer whose body took no longer is never `too_slow`: too little time passed to call a rate low.
+pub const SLOW_RECEIVE: Micros = Micros(5_000_000);
 
 /// The most intervals of a body: those of 120 s, the longest deadline.
 pub const MOST_INTERVALS: usize = 2_400;
@@ -97,6 +101,12 @@ pub fn judge(
     judgement
 }
 
+/// Did the body take so long, at so low an effective rate, that a viewer would call it a failure?
+#[must_use]
+pub fn is_too_slow(effective: Option<BitRate>, receive: Option<Micros>, min_rate: BitRate) -> bool {
+    receive.is_some_and(|receive| receive > SLOW_RECEIVE) && effective.is_some_and(|effective| effective < min_rate)
+}
+
 fn judge_rate(timeline: &Timeline, judgement: &mut Judgement) {
     judgement.rates.goodput = goodput_after(timeline, Micros::ZERO);
     if timeline.span() < COARSE_SPAN || timeline.points() < COARSE_POINTS {
@@ -127,3 +137,25 @@ fn goodput_after(timeline: &Timeline, offset: Micros) -> Option<BitRate> {
 
 const COARSE_SPAN: Micros = Micros(20_000);
 const COARSE_POINTS: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_slow_needs_a_long_body_and_a_low_rate() {
+        for (effective, receive, min_rate, expected) in [
+            (Some(8), Some(20_000_000), 64_000, true),
+            (Some(63_999), Some(5_000_001), 64_000, true),
+            (Some(64_000), Some(5_000_001), 64_000, false),
+            (Some(8), Some(5_000_000), 64_000, false),
+            (Some(8), None, 64_000, false),
+            (None, Some(20_000_000), 64_000, false),
+            (Some(900_000), Some(9_000_000), 1_000_000, true),
+            (Some(0), Some(9_000_000), 0, false),
+        ] {
+            let is_too_slow = is_too_slow(effective.map(BitRate), receive.map(Micros), BitRate(min_rate));
+            assert_eq!(is_too_slow, expected, "{effective:?} {receive:?} {min_rate}");
+        }
+    }
+}

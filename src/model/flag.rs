@@ -65,6 +65,8 @@ flags! {
         "nothing to do while the rate is good; if it is low, look for a link on the path that is parallel or failing"
     StalledSome "stalled_some" false "the body paused, then went on to the end"
         "measure again: pauses that come back are what viewers meet"
+    TooSlow "too_slow" false "the body took over 5 s at less than the probe's `min-rate`: to a viewer that is a failure"
+        "look at the node and the path; if so slow a rate is expected there, lower the probe's `min-rate`"
     TooSmall "too_small" false "planned under 1 MiB: no rate is given"
         "ask for 1 MiB or more (--range 0-1048575); of less, judge the ttfb and the effective rate"
     Unsteady "unsteady" false "the rate never settled: no steady rate is given"

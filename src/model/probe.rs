@@ -4,11 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     target::{Asset, AssetKind, Node, Profile},
-    units::Bytes,
+    units::{BitRate, Bytes},
 };
 
 /// No node is made to fetch an object larger than this.
 pub const MAX_COLD_OBJECT: Bytes = Bytes(1 << 20);
+
+/// The least rate that still counts as serving, where a probe sets none: below it not even a low-quality audio stream plays.
+pub const MIN_RATE: BitRate = BitRate(64_000);
 
 /// One question asked of every node on a schedule: a file in `probes/`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +32,8 @@ pub struct Probe {
     pub parts: Vec<Part>,
     /// Which cache states it measures.
     pub cache: CachePolicy,
+    /// A long transfer with a lower effective rate is flagged `too_slow`; zero flags none.
+    pub min_rate: BitRate,
     /// When each phase is given up.
     pub deadlines: Deadlines,
 }

@@ -80,6 +80,8 @@ pub struct Listing {
     pub operators: Vec<Arc<str>>,
     /// Is it switched on by whoever leads the operators? `None` where nobody can switch it.
     pub distributing: Option<bool>,
+    /// The switched-on buckets whose objects it must serve: ids of a registry, sorted.
+    pub buckets: Vec<Arc<str>>,
 }
 
 /// Everyone to be asked now, and everyone who must not be.
@@ -189,7 +191,16 @@ impl Listing {
     /// Nothing but what it is and who named it.
     #[must_use]
     pub const fn bare(origin: Origin, profile: Profile) -> Self {
-        Self { origin, profile, region: None, country: None, location: None, operators: Vec::new(), distributing: None }
+        Self {
+            origin,
+            profile,
+            region: None,
+            country: None,
+            location: None,
+            operators: Vec::new(),
+            distributing: None,
+            buckets: Vec::new(),
+        }
     }
 
     /// How far it is from `here`, as the great circle in km; `None` when one of the two places is not known.

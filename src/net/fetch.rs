@@ -63,6 +63,16 @@ pub enum FetchError {
     Credentials,
 }
 
+/// The answer to a POST, whatever its status.
+#[derive(Debug)]
+pub struct Posted {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Vec<u8>,
+    said: String,
+}
+
 /// What is asked besides the address.
 struct Question<'q> {
     method: Method,
@@ -101,30 +111,28 @@ impl Fetcher {
     /// # Errors
     /// Anything else; no error text holds the credentials.
     pub async fn get(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        self.ask(url, Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL })
-            .await
+        let question = Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL };
+        match self.ask(url, question).await? {
+            Posted { status: StatusCode::OK, body, .. } => Ok(body),
+            other => Err(other.refused()),
+        }
     }
 
-    /// The body, of `most` bytes at the most and there `within` this time, of a 200 to a POST of JSON.
+    /// The answer to a POST of JSON: at most `most` bytes, complete `within` this time. APIs explain a failure in their
+    /// body, so every status is an answer here.
     ///
     /// # Errors
-    /// Anything else.
-    pub async fn post_json(
-        &self,
-        url: &Url,
-        json: Vec<u8>,
-        most: u64,
-        within: Duration,
-    ) -> Result<Vec<u8>, FetchError> {
+    /// When no complete answer came.
+    pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64, within: Duration) -> Result<Posted, FetchError> {
         self.ask(url, Question { method: Method::POST, authorization: None, json: Some(json), most, within }).await
     }
 
-    async fn ask(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
+    async fn ask(&self, url: &Url, question: Question<'_>) -> Result<Posted, FetchError> {
         let within = question.within;
         timeout(within, self.exchange(url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
     }
 
-    async fn exchange(&self, url: &Url, question: Question<'_>) -> Result<Vec<u8>, FetchError> {
+    async fn exchange(&self, url: &Url, question: Question<'_>) -> Result<Posted, FetchError> {
         let (most, within) = (question.most, question.within);
         let deadlines = Deadlines { headers: within, body: within, stall: within, ..Deadlines::default() };
         let mut timing = Timing::start(Instant::now());
@@ -143,10 +151,7 @@ impl Fetcher {
             End::Enough => return Err(FetchError::TooLong(most)),
             End::Finished => {}
         }
-        match answer.head.status {
-            StatusCode::OK => Ok(body),
-            status => Err(FetchError::Status { status, said: said(&answer, &body) }),
-        }
+        Ok(Posted { status: answer.head.status, said: said(&answer, &body), body })
     }
 
     fn dress(&self, request: &mut Request<Full<Bytes>>, question: Question<'_>) -> Result<(), FetchError> {
@@ -164,6 +169,14 @@ impl Fetcher {
             *request.body_mut() = Full::from(json);
         }
         Ok(())
+    }
+}
+
+impl Posted {
+    /// The error of an answer that is of no use.
+    #[must_use]
+    pub fn refused(self) -> FetchError {
+        FetchError::Status { status: self.status, said: self.said }
     }
 }
 

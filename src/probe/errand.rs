@@ -12,7 +12,7 @@ use crate::{
         probe::{Deadlines, PartName, Weight},
         sample::CacheState,
         target::{Asset, AssetKind, Node},
-        units::Bytes,
+        units::{BitRate, Bytes},
     },
     net::failure::Failure,
 };
@@ -46,6 +46,8 @@ pub struct Errand<'a> {
     pub checked: CacheState,
     /// How much of the uplink it takes.
     pub weight: Weight,
+    /// Slower than this over a long body is flagged.
+    pub min_rate: BitRate,
     /// When each phase is given up.
     pub deadlines: &'a Deadlines,
     /// A whole asset longer than this is not downloaded, or not read to its end where its length comes out only then.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     measure::{
         evidence,
-        goodput::{Ending, Judgement, judge},
+        goodput::{Ending, Judgement, is_too_slow, judge},
         timeline::Timeline,
     },
     model::{
@@ -52,6 +52,8 @@ pub(super) struct Facts {
     pub(super) remote: Option<IpAddr>,
     /// A byte of the answer came, complete head or not.
     pub(super) heard: bool,
+    /// What [`Flag::TooSlow`] is held against.
+    min_rate: BitRate,
     at: Timestamp,
     conn: Conn,
     lateness: Micros,
@@ -80,6 +82,7 @@ impl Facts {
             retry_after: None,
             remote: None,
             heard: false,
+            min_rate: errand.min_rate,
             conn,
             lateness,
             http: None,
@@ -198,6 +201,9 @@ impl Facts {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         self.flags.merge(evidence::flags(&self.reader, &self.path, &judgement.rates, uplink));
+        if is_too_slow(judgement.rates.effective, self.timing.phases().took(Phase::Receive), self.min_rate) {
+            self.flags.raise(Flag::TooSlow);
+        }
         if evidence::clock_stepped(wall_nanos, elapsed) {
             self.flags.raise(Flag::ClockStep);
         }

@@ -195,6 +195,7 @@ impl Run {
             size: asset.size,
             checked: CacheState::Unknown,
             weight: Weight::Light,
+            min_rate: self.probe.min_rate,
             deadlines: &self.probe.deadlines,
             limit: whole_limit(asset).0,
             due: None,

@@ -156,7 +156,8 @@ impl Discovery {
     fn ask(&self, index: usize, asking: &mut JoinSet<Answered>) {
         if let Some((source, fetcher)) = self.sources.get(index).zip(self.fetcher.clone()) {
             let (registry, guard) = (source.registry.clone(), self.guard.clone());
-            asking.spawn(async move { (index, joystream::find(&fetcher, &registry, &guard).await) });
+            let sampled = source.known.sampled(&registry, Timestamp::now());
+            asking.spawn(async move { (index, joystream::find(&fetcher, &registry, &guard, &sampled).await) });
         }
     }
 

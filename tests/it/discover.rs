@@ -8,4 +8,5 @@ mod found;
 mod pages;
 mod queries;
 mod registry;
+mod samples;
 mod slow;

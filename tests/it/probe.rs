@@ -7,10 +7,10 @@ use std::sync::Arc;
 use bandprobe::{
     config::{AllowPrivate, FamilyChoice, HttpChoice, Limits, Network, Resolver},
     model::{
-        probe::{Deadlines, PartName, Weight},
+        probe::{Deadlines, MIN_RATE, PartName, Weight},
         sample::CacheState,
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
-        units::Bytes,
+        units::{BitRate, Bytes},
     },
     net::{dial::Dialer, http::Connection},
     probe::{
@@ -32,6 +32,7 @@ mod planning;
 mod requests;
 mod reuse;
 mod runs;
+mod slow;
 mod turns;
 
 /// The network section of a configuration that trusts one authority beside the system's.
@@ -79,6 +80,7 @@ pub(crate) struct Plan {
     pub(crate) part: PartName,
     pub(crate) wanted: Wanted,
     pub(crate) size: Option<Bytes>,
+    pub(crate) min_rate: BitRate,
     pub(crate) deadlines: Deadlines,
     pub(crate) checked: CacheState,
     pub(crate) weight: Weight,
@@ -101,6 +103,7 @@ impl Plan {
             part,
             wanted,
             size: None,
+            min_rate: MIN_RATE,
             deadlines: Deadlines::default(),
             checked: CacheState::Unknown,
             weight: Weight::Light,
@@ -120,6 +123,7 @@ impl Plan {
             size: self.size,
             checked: self.checked,
             weight: self.weight,
+            min_rate: self.min_rate,
             deadlines: &self.deadlines,
             limit: 64 << 20,
             due: self.due,

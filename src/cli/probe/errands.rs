@@ -8,7 +8,7 @@ use url::Position;
 use crate::{
     cli::args::Probe,
     model::{
-        probe::{Deadlines, Extent, PartName, Weight},
+        probe::{Deadlines, Extent, MIN_RATE, PartName, Weight},
         sample::{CacheState, Sample},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
         units::Bytes,
@@ -93,6 +93,7 @@ impl Errands {
                 size: *size,
                 checked: CacheState::Unknown,
                 weight: Weight::Light,
+                min_rate: MIN_RATE,
                 deadlines: &self.deadlines,
                 limit: u64::MAX - 1,
                 due: None,

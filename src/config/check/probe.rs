@@ -12,9 +12,9 @@ use super::{
     word,
 };
 use crate::model::{
-    probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, StatusProbe, Weight},
+    probe::{CachePolicy, Deadlines, Extent, MIN_RATE, Part, PartName, Pick, Probe, Spacing, StatusProbe, Weight},
     target::AssetKind,
-    units::Bytes,
+    units::{BitRate, Bytes},
 };
 
 /// The probes that are compiled in.
@@ -157,13 +157,14 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
         let message = "a node fetches the whole of what it misses, so misses are measured with images alone";
         root.refuse_with("cache", message, "say `kind = \"image\"`, or `cache = \"hit\"`");
     }
+    let min_rate = root.parse("min-rate", str::parse::<BitRate>).unwrap_or(MIN_RATE);
     let deadlines = deadlines(&root, inherited.deadlines);
     if weight == Weight::Light && parts.iter().any(|part| part.extent.bytes() >= Some(RATED_FROM)) {
         let message = "a light probe cannot have parts of 1 MiB and more: others run beside it and spoil its rate";
         root.refuse_with("weight", message, "say `weight = \"heavy\"`, or make the parts smaller");
     }
     root.done();
-    Some(Probe { name: Arc::from(name), kind: kind?, every, spacing, weight, pick, parts, cache, deadlines })
+    Some(Probe { name: Arc::from(name), kind: kind?, every, spacing, weight, pick, parts, cache, min_rate, deadlines })
 }
 
 fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacing {

@@ -9,7 +9,7 @@ pub(super) fn status(root: Section<'_>, name: &str, inherited: &Inherited) -> St
     let every = inherited.imposed.or(own).unwrap_or(inherited.every);
     let tolerance = tolerance(&root);
     let deadlines = deadlines(&root, inherited.deadlines);
-    for key in ["asset", "parts", "cache", "weight"] {
+    for key in ["asset", "parts", "cache", "weight", "min-rate"] {
         if root.has(key) {
             root.refuse_with(key, "does not go with kind `status`, which downloads nothing", "leave it out");
         }

@@ -20,6 +20,9 @@ pub(super) struct List {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     found_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled_at: Option<Timestamp>,
+    sampled_fixed: Vec<(String, Arc<str>)>,
     held_back: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     held_back_at: Option<Timestamp>,
@@ -49,6 +52,8 @@ struct Saved {
     #[serde(skip_serializing_if = "Option::is_none")]
     distributing: Option<bool>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    buckets: Vec<Arc<str>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     assets: Vec<SavedAsset>,
 }
 
@@ -73,9 +78,12 @@ impl From<Known> for List {
         let blocked = known.blocked.into_iter().map(|blocked| {
             Saved::of(&blocked.id, &blocked.endpoint, Some(blocked.reason.to_string()), blocked.listing)
         });
+        let fixed = known.sampled_fixed.into_iter().map(|(kind, id)| (kind.label().to_owned(), id));
         Self {
             version: VERSION,
             found_at: known.found_at,
+            sampled_at: known.sampled_at,
+            sampled_fixed: fixed.collect(),
             held_back: known.held_back.times,
             held_back_at: known.held_back.counted_at,
             bare: known.bare.times,
@@ -93,6 +101,8 @@ impl From<Value> for Known {
         }
         let rows = |key| list.get(key).and_then(Value::as_array).into_iter().flatten();
         let saved = |key| rows(key).filter_map(|row| Saved::deserialize(row).ok());
+        let fixed =
+            |row: &Value| <(String, Arc<str>)>::deserialize(row).ok().and_then(|(label, id)| Some((kind(&label)?, id)));
         let time = |key| list.get(key).and_then(Value::as_str).and_then(|text| text.parse().ok());
         let doubt = |times, counted_at| Doubt {
             times: list.get(times).and_then(Value::as_u64).and_then(|times| times.try_into().ok()).unwrap_or_default(),
@@ -100,6 +110,8 @@ impl From<Value> for Known {
         };
         Self {
             found_at: time("found_at"),
+            sampled_at: time("sampled_at"),
+            sampled_fixed: rows("sampled_fixed").filter_map(fixed).collect(),
             nodes: saved("nodes").filter_map(Saved::node).collect(),
             blocked: saved("blocked").filter_map(Saved::blocked).collect(),
             held_back: doubt("held_back", "held_back_at"),
@@ -120,6 +132,7 @@ impl Saved {
             location: listing.location.map(|place| (place.latitude(), place.longitude())),
             operators: listing.operators,
             distributing: listing.distributing,
+            buckets: listing.buckets,
             assets: vec![],
         }
     }
@@ -144,6 +157,7 @@ impl Saved {
             location: self.location.and_then(|(latitude, longitude)| Coordinates::new(latitude, longitude).ok()),
             operators: self.operators,
             distributing: self.distributing,
+            buckets: self.buckets,
             ..Listing::bare(Origin::Joystream, profile)
         })
     }
@@ -164,11 +178,15 @@ impl From<Asset> for SavedAsset {
 
 impl SavedAsset {
     fn asset(&self) -> Option<Asset> {
-        let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
+        let kind = kind(&self.kind)?;
         let hash = self.hash.clone().filter(|hash| multihash::is_blake3(hash));
         let asset = Asset { kind, id: Arc::clone(&self.id), size: self.size.map(Bytes), hash, fixed: self.fixed };
         is_object_id(&asset.id).then_some(asset)
     }
+}
+
+fn kind(label: &str) -> Option<AssetKind> {
+    [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == label)
 }
 
 fn is_tag(text: &str) -> bool {

@@ -29,13 +29,14 @@ fn asset(id: &str) -> Asset {
 
 fn found(nodes: Vec<Node>) -> Found {
     let (dialect, gaps) = (Dialect::Orion, Gaps::default());
-    Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], gaps }
+    Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps }
 }
 
 /// Asked every ten minutes.
 fn registry() -> Registry {
     let url = "https://query.example/graphql".parse().unwrap();
-    Registry { url, refresh: Duration::from_secs(600), dialect: None, exclude: vec![], fixed: vec![] }
+    let (refresh, refresh_assets) = (Duration::from_secs(600), Duration::from_secs(3_600));
+    Registry { url, refresh, refresh_assets, dialect: None, exclude: vec![], fixed: vec![] }
 }
 
 fn weighed(list: Known, found: Found, minute: i64) -> (Known, Change) {

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use super::*;
 use crate::model::{
-    probe::{Deadlines, Weight},
+    probe::{Deadlines, MIN_RATE, Weight},
     target::{Asset, AssetKind, Listing, Node, Origin, Profile},
 };
 
@@ -27,6 +27,7 @@ fn facts() -> Facts {
         size: None,
         checked: CacheState::Unknown,
         weight: Weight::Heavy,
+        min_rate: MIN_RATE,
         deadlines: &Deadlines::default(),
         limit: 0,
         due: None,

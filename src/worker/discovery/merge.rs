@@ -60,7 +60,7 @@ mod tests {
     fn registry(exclude: &[&str]) -> Registry {
         let url = "https://query.example/graphql".parse().unwrap();
         let exclude = exclude.iter().map(|name| (*name).to_owned()).collect();
-        Registry { url, refresh: Duration::ZERO, dialect: None, exclude, fixed: vec![] }
+        Registry { url, refresh: Duration::ZERO, refresh_assets: Duration::ZERO, dialect: None, exclude, fixed: vec![] }
     }
 
     fn known(nodes: &[(&str, &str)], blocked: &str) -> Known {
@@ -68,7 +68,8 @@ mod tests {
         let listing = Listing::bare(Origin::Joystream, Profile::Argus);
         let blocked = vec![Blocked { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
         let (dialect, gaps) = (Dialect::Orion, Gaps::default());
-        let found = Found { dialect, nodes, blocked, excluded: 0, problems: vec![], gaps };
+        let found =
+            Found { dialect, nodes, blocked, excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps };
         Known::default().weigh(found, &registry(&[]), Timestamp::UNIX_EPOCH).0
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Source {
     failures: u32,
     /// What was odd about its last list.
     odd: Vec<String>,
+    /// What was odd about the samples when they were last asked for.
+    odd_samples: Vec<String>,
 }
 
 /// What came of asking a registry.
@@ -43,7 +45,7 @@ pub struct Asked {
 
 impl Source {
     pub(super) const fn new(registry: Registry, known: Known, due: Instant) -> Self {
-        Self { registry, known, due, failures: 0, odd: vec![] }
+        Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![] }
     }
 
     /// Takes what it was found to list. A list that is held back is an answer: nothing is gained by asking again at once.
@@ -52,6 +54,11 @@ impl Source {
             Ok(mut found) => {
                 self.failures = 0;
                 let mut problems = std::mem::take(&mut found.problems);
+                if let Some(of_samples) = &mut found.sample_problems {
+                    self.odd_samples = std::mem::take(of_samples);
+                }
+                // They hold until the samples are asked for again: otherwise each of those times would look like news.
+                problems.extend(self.odd_samples.iter().cloned());
                 let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
                 self.known = known;
                 problems.extend(doubted(change.assets, "nodes have nothing to serve any more by its new list"));
@@ -152,7 +159,8 @@ mod tests {
 
     fn source() -> Source {
         let url = "https://query.example/graphql".parse().unwrap();
-        let registry = Registry { url, refresh: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
+        let registry =
+            Registry { url, refresh: HOUR, refresh_assets: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
         Source::new(registry, Known::default(), Instant::now())
     }
 
@@ -165,7 +173,15 @@ mod tests {
         };
         let (dialect, gaps) = (Dialect::Orion, Gaps::default());
         let problems = vec!["something is odd".to_owned()];
-        Ok(Found { dialect, nodes: nodes.map(node).collect(), blocked: vec![], excluded: 0, problems, gaps })
+        Ok(Found {
+            dialect,
+            nodes: nodes.map(node).collect(),
+            blocked: vec![],
+            excluded: 0,
+            problems,
+            sample_problems: Some(vec![]),
+            gaps,
+        })
     }
 
     /// What comes, how long it waits then, and what it complains of.

@@ -1,9 +1,13 @@
 //! Answers of every quality: each has its words, and none costs more than what is wrong with it.
 
-use bandprobe::{config::Dialect, discover::joystream::find, net::guard::Guard};
+use bandprobe::{
+    config::Dialect,
+    discover::joystream::{Sampled, find},
+    net::guard::Guard,
+};
 use serde_json::{Value, json};
 
-use super::registry::{Asked, Registry, answer, ask, config, fetcher, good, ok, operators};
+use super::registry::{Asked, Registry, answer, ask, bag, config, fetcher, good, object, ok, operators, problems};
 
 /// A registry in order, but for what it says to one kind of question.
 fn except(name: &'static str, answer: &str) -> Registry {
@@ -51,6 +55,21 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
     ] {
         check("Detect", &ok(answer), said).await;
     }
+    // Apollo's server from version 3 on; servers that follow GraphQL over HTTP; those that ask for a key.
+    let apollo = json!({"errors": [{
+        "message": "GraphQL introspection is not allowed by Apollo Server, but the query contained __schema or __type. To \
+            enable introspection, pass introspection: true to ApolloServer in production",
+        "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+    }]});
+    for status in ["400 Bad Request", "403 Forbidden", "422 Unprocessable Content"] {
+        let refused = answer(status, "content-type: application/json; charset=utf-8\r\n", &apollo.to_string());
+        check("Detect", &refused, "(GraphQL introspection is not allowed by Apollo Server, ").await;
+        check("Detect", &refused, "): set `dialect` to `hydra`, `orion` or `storage-squid`").await;
+    }
+    for status in ["429 Too Many Requests", "503 Service Unavailable"] {
+        let busy = answer(status, "", r#"{"errors":[{"message":"come back later"}]}"#);
+        check("Detect", &busy, &format!("with errors alone: come back later (status {status})")).await;
+    }
 }
 
 #[tokio::test]
@@ -70,7 +89,13 @@ async fn a_registry_without_a_list_says_why() {
         check("Operators", &ok(answer), said).await;
     }
     let refused = answer("400 Bad Request", "", r#"{"errors":[{"message":"Cannot query"}]}"#);
-    check("Operators", &refused, "Cannot query").await;
+    check("Operators", &refused, "with errors alone: Cannot query (status 400 Bad Request)").await;
+    let with_data = answer(
+        "500 Internal Server Error",
+        "",
+        &json!({"data": {"distributionBucketOperators": operators()}}).to_string(),
+    );
+    assert_eq!(except("Operators", &with_data).find().await.unwrap().nodes.len(), 3, "a body of GraphQL counts");
 }
 
 #[tokio::test]
@@ -109,15 +134,28 @@ async fn what_is_there_is_used_and_what_is_not_is_told() {
     assert!(found.problems[0].contains("no storage nodes: ") && found.problems[0].contains("down"));
 
     let halves = r#"{"data":{"images":[{"id":"7"}],"videos":null},"errors":[{"message":"slow"}]}"#;
-    let found = except("Samples", &ok(halves)).find().await.unwrap();
-    assert_eq!((found.nodes[0].assets.len(), found.gaps.samples), (1, [found.nodes[0].id.clone()].into()));
-    assert_eq!(found.problems[0], "not all samples of bucket 1:0: slow");
+    let found = Registry::start(|asked| match asked.name() {
+        "Newest" => ok(r#"{"data":{"storageDataObjects":[]}}"#),
+        "Samples" => ok(halves),
+        _ => ok(&good(Dialect::Orion, asked).to_string()),
+    });
+    let found = found.find().await.unwrap();
+    assert_eq!((found.nodes[0].assets.len(), &found.gaps.samples), (1, &[found.nodes[0].id.clone()].into()));
+    assert_eq!(problems(&found)[0], "not all samples of bucket 1:0: slow");
+
+    let partial = json!({
+        "data": {"storageDataObjects": [object("5", json!("9"), &bag(Dialect::Orion, &["1:0", "1:1"]))]},
+        "errors": [{"message": "half of it"}],
+    });
+    let found = except("Newest", &ok(&partial.to_string())).find().await.unwrap();
+    assert_eq!((found.nodes[0].assets.len(), &found.gaps.samples), (1, &[found.nodes[0].id.clone()].into()));
+    assert_eq!(problems(&found)[0], "`storageDataObjects` is not whole: half of it");
 }
 
 #[tokio::test]
 async fn a_failing_registry_is_not_asked_for_every_bucket() {
     let registry = Registry::start(|asked| match asked.name() {
-        "Samples" => answer("503 Unavailable", "", "busy"),
+        "Newest" | "Samples" => answer("503 Unavailable", "", "busy"),
         "Operators" => {
             let many = (0..30)
                 .map(|n| super::registry::operator(&format!("1:{n}"), n, true, "https://a.example/", &Value::Null));
@@ -127,7 +165,9 @@ async fn a_failing_registry_is_not_asked_for_every_bucket() {
     });
     let found = registry.find().await.unwrap();
     let samples = registry.asked().iter().filter(|asked| asked.name() == "Samples").count();
-    assert_eq!((samples, found.gaps.samples.len(), found.problems.len()), (3, 1, 4), "{:?}", found.problems);
+    let newest = "the newest images of all buckets cannot be listed: the registry cannot be asked: status 503";
+    assert!(problems(&found)[0].starts_with(newest), "{:?}", problems(&found));
+    assert_eq!((samples, found.gaps.samples.len(), problems(&found).len()), (3, 1, 6), "{:?}", problems(&found));
 }
 
 /// Every value of the first row, spoilt in every way: the other nodes stay, and nothing else breaks.
@@ -164,11 +204,11 @@ async fn a_spoilt_value_costs_no_other_node() {
     let whole = bandprobe::config::Registry { dialect: Some(Dialect::Orion), ..registry.config() };
     let fetcher = fetcher();
     for (pointer, value) in cases {
-        let found = find(&fetcher, &whole, &Guard::default()).await.unwrap();
+        let found = find(&fetcher, &whole, &Guard::default(), &Sampled::default()).await.unwrap();
         let endpoints: Vec<_> = found.nodes.iter().map(|node| node.endpoint.as_url().as_str()).collect();
         let expected = ["https://dp.example/distributor/", "https://dp.example/storage/", "https://off.example/"];
         assert_eq!(endpoints, expected, "{pointer} = {value:.50}");
-        let texts = format!("{:?}{:?}{:?}", found.nodes, found.blocked, found.problems);
+        let texts = format!("{:?}{:?}{:?}", found.nodes, found.blocked, problems(&found));
         assert!(!texts.contains("\\u{1b}") && !texts.contains("\\u{202e}"), "{pointer}: {texts:.2000}");
         assert!(texts.len() < 20_000, "{pointer}: {}", texts.len());
     }

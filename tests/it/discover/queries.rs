@@ -7,10 +7,13 @@ use apollo_compiler::{ExecutableDocument, Schema, validation::Valid};
 use bandprobe::config::Dialect;
 
 /// Which query goes to which dialects.
-const SENT: [(&str, &[Dialect]); 8] = [
+const SENT: [(&str, &[Dialect]); 11] = [
     ("detect", &Dialect::ALL),
     ("operators", &Dialect::ALL),
     ("storage", &Dialect::ALL),
+    ("newest-hydra", &[Dialect::Hydra]),
+    ("newest-orion", &[Dialect::Orion]),
+    ("newest-storage-squid", &[Dialect::StorageSquid]),
     ("samples-hydra", &[Dialect::Hydra]),
     ("samples-orion", &[Dialect::Orion]),
     ("samples-storage-squid", &[Dialect::StorageSquid]),
@@ -52,6 +55,12 @@ fn the_schemas_differ_where_the_real_ones_do() {
             &[Dialect::Hydra, Dialect::Orion],
         ),
         ("{ storageDataObjects { type { ... on DataObjectTypeUnknown { __typename } } } }", &[Dialect::Hydra]),
+        (
+            "{ storageDataObjects { type { ... on DataObjectTypeChannelPayoutsPayload { phantom } } } }",
+            &[Dialect::Hydra, Dialect::Orion],
+        ),
+        ("{ storageDataObjects { resolvedUrls } }", &[Dialect::Orion]),
+        ("{ storageDataObjects { resolvedUrl } }", &[]),
         ("{ distributionBuckets { bags { id } } }", &Dialect::ALL),
         ("{ distributionBuckets { bags { bag { id } } } }", &[Dialect::Orion, Dialect::StorageSquid]),
         ("{ distributionBucketOperators(orderBy: [id_ASC]) { id } }", &[Dialect::Orion, Dialect::StorageSquid]),

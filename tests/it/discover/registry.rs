@@ -12,7 +12,7 @@ use bandprobe::{
     config::{self, Dialect, Network},
     discover::{
         error::DiscoverError,
-        joystream::{Found, find},
+        joystream::{Found, Sampled, find},
     },
     net::{fetch::Fetcher, guard::Guard},
 };
@@ -80,11 +80,12 @@ impl Registry {
 }
 
 pub(super) fn config(url: Url) -> config::Registry {
-    config::Registry { url, refresh: Duration::from_secs(600), dialect: None, exclude: vec![], fixed: vec![] }
+    let (refresh, refresh_assets) = (Duration::from_secs(600), Duration::from_secs(3_600));
+    config::Registry { url, refresh, refresh_assets, dialect: None, exclude: vec![], fixed: vec![] }
 }
 
 pub(super) async fn ask(registry: &config::Registry) -> Result<Found, DiscoverError> {
-    find(&fetcher(), registry, &Guard::default()).await
+    find(&fetcher(), registry, &Guard::default(), &Sampled::default()).await
 }
 
 /// With a contact, and without name servers.
@@ -133,13 +134,10 @@ pub(super) fn good(dialect: Dialect, asked: &Asked) -> Value {
         }
         "Operators" => json!({"data": {"distributionBucketOperators": if is_first { operators() } else { vec![] }}}),
         "Storage" => json!({"data": {"storageBuckets": if is_first { storage() } else { vec![] }}}),
+        "Newest" => json!({"data": newest(dialect, &asked.variables)}),
         "Samples" => json!({"data": samples(dialect, asked.variables["bucket"].as_str().unwrap())}),
         "Fixed" => {
-            let bucket = |id: &str| match dialect {
-                Dialect::Hydra => json!({"id": id}),
-                _ => json!({"distributionBucket": {"id": id}}),
-            };
-            let bag = json!({"distributionBuckets": [bucket("1:0"), bucket("7:7")]});
+            let bag = bag(dialect, &["1:0", "7:7"]);
             json!({"data": {"storageDataObjects": [{"id": "1343", "size": "21136", "ipfsHash": hash(), "storageBag": bag}]}})
         }
         other => panic!("nobody asks for {other}"),
@@ -179,6 +177,40 @@ fn storage() -> Vec<Value> {
         json!({"id": "4", "operatorStatus": active, "operatorMetadata": metadata}),
         json!({"id": "5", "operatorStatus": {"__typename": "StorageBucketOperatorStatusMissing"}, "operatorMetadata": null}),
     ]
+}
+
+/// What was odd, of the list and of the samples.
+pub(super) fn problems(found: &Found) -> Vec<&str> {
+    found.problems.iter().chain(found.sample_problems.iter().flatten()).map(String::as_str).collect()
+}
+
+/// The image 9 of bucket 1:1, the image 7 of 1:0 and 1:1, and the video 8 of 1:0.
+fn newest(dialect: Dialect, variables: &Value) -> Value {
+    let bag = |ids: &[&str]| bag(dialect, ids);
+    let image = |id: &str, size: Value, buckets: &[&str]| object(id, size, &bag(buckets));
+    let (nine, seven) = (image("9", json!(null), &["1:1"]), image("7", json!("21136"), &["1:1", "1:0"]));
+    let video = image("8", json!(48_000_000), &["1:0", "7:7"]);
+    let is_images = variables["type"] == json!("DataObjectTypeVideoThumbnail") || variables["most"] == json!("1048576");
+    match dialect {
+        Dialect::Hydra => json!({"videos": [
+            {"thumbnailPhoto": nine, "media": null}, {"thumbnailPhoto": seven, "media": video},
+        ]}),
+        _ if is_images => json!({"storageDataObjects": [nine, seven]}),
+        _ => json!({"storageDataObjects": [video]}),
+    }
+}
+
+/// An object in the words of a dialect, in a bag with these buckets.
+pub(super) fn object(id: &str, size: Value, bag: &Value) -> Value {
+    json!({"id": id, "size": size, "ipfsHash": hash(), "storageBag": bag})
+}
+
+pub(super) fn bag(dialect: Dialect, buckets: &[&str]) -> Value {
+    let bucket = |id: &&str| match dialect {
+        Dialect::Hydra => json!({"id": id}),
+        _ => json!({"distributionBucket": {"id": id}}),
+    };
+    json!({"distributionBuckets": buckets.iter().map(bucket).collect::<Vec<_>>()})
 }
 
 /// Of bucket 1:0 the image 7 and the video 8, of any other the images 9 and 7.

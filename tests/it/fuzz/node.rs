@@ -17,7 +17,7 @@ use bandprobe::{
     model::{
         flag::Flag,
         outcome::Outcome,
-        probe::{Deadlines, PartName, Weight},
+        probe::{Deadlines, MIN_RATE, PartName, Weight},
         sample::{CacheState, HttpVersion, Sample},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
         units::{Bytes, Micros},
@@ -183,6 +183,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
         size,
         checked: CacheState::Unknown,
         weight: Weight::Light,
+        min_rate: MIN_RATE,
         deadlines: &DEADLINES,
         limit: LIMIT,
         due: None,

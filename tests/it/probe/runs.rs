@@ -8,7 +8,7 @@ use bandprobe::{
         flag::Flag,
         outcome::Outcome,
         phase::Phase,
-        probe::{CachePolicy, Deadlines, Extent, Part, PartName, Pick, Probe, Spacing, Weight},
+        probe::{CachePolicy, Deadlines, Extent, MIN_RATE, Part, PartName, Pick, Probe, Spacing, Weight},
         sample::{CacheState, Conn, HttpVersion, Sample},
         target::{Asset, AssetKind, Node},
         units::{Bytes, Micros},
@@ -34,6 +34,7 @@ fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
         pick: Pick::Sticky,
         parts: parts.to_vec(),
         cache: CachePolicy::Hit,
+        min_rate: MIN_RATE,
         deadlines: Deadlines::default(),
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn registry(section: Section<'_>, exclude: Vec<String>) -> Option<Reg
     let url = section.parse("url", url);
     let url = section.required("url", url, "where its GraphQL is answered, as in `https://query.example.net/graphql`");
     let refresh = section.duration("refresh", REFRESH).unwrap_or(DEFAULT_REFRESH);
+    let refresh_assets = section.duration("refresh-assets", REFRESH).unwrap_or(DEFAULT_REFRESH_ASSETS);
     let dialect = section.choice("dialect", &DIALECTS);
     let named = section.sections("assets", MAX_FIXED);
     let named: Vec<_> = named.into_iter().map(asset).collect();
@@ -26,7 +27,7 @@ pub(super) fn registry(section: Section<'_>, exclude: Vec<String>) -> Option<Reg
     section.done();
     let default = || DEFAULT_FIXED.iter().map(|(kind, id)| (*kind, Arc::from(*id))).collect();
     let fixed = if is_default { default() } else { named? };
-    Some(Registry { url: url?, refresh, dialect, exclude, fixed })
+    Some(Registry { url: url?, refresh, refresh_assets, dialect, exclude, fixed })
 }
 
 fn asset(section: Section<'_>) -> Option<(AssetKind, Arc<str>)> {
@@ -53,9 +54,10 @@ const DIALECTS: [(&str, Dialect); 3] = [
     (Dialect::Orion.label(), Dialect::Orion),
     (Dialect::StorageSquid.label(), Dialect::StorageSquid),
 ];
-/// A refresh costs the registry some queries a bucket.
+/// A refresh of the nodes costs the registry two short queries, one of the assets a scan of all objects for each kind.
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(86_400);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
+const DEFAULT_REFRESH_ASSETS: Duration = Duration::from_secs(3_600);
 const MAX_FIXED: usize = 20;
 /// The thumbnail and the video by which the working group judges its nodes.
 const DEFAULT_FIXED: [(AssetKind, &str); 2] = [(AssetKind::Image, "1343"), (AssetKind::Video, "552149")];

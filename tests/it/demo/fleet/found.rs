@@ -2,7 +2,7 @@
 
 use bandprobe::{
     config::{AllowPrivate, Registry},
-    discover::joystream::{Found, find},
+    discover::joystream::{Found, Sampled, find},
     model::target::{AssetKind, Profile},
     net::{fetch::Fetcher, guard::Guard},
 };
@@ -13,12 +13,13 @@ async fn found(world: &World) -> Found {
     let registry = Registry {
         url: world.registry().clone(),
         refresh: Duration::from_secs(10),
+        refresh_assets: Duration::from_secs(10),
         dialect: None,
         exclude: vec![],
         fixed: vec![(AssetKind::Image, IMAGE_ID.into()), (AssetKind::Video, VIDEO_ID.into())],
     };
     let guard = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
-    find(&Fetcher::new(None).unwrap(), &registry, &guard).await.unwrap()
+    find(&Fetcher::new(None).unwrap(), &registry, &guard, &Sampled::default()).await.unwrap()
 }
 
 #[tokio::test]
@@ -27,6 +28,9 @@ async fn every_dialect_tells_the_same_fleet() {
         let world = World::start(&WorldPlan::new(dialect)).await.unwrap();
         let found = found(&world).await;
         assert_eq!(found.dialect, dialect);
+        // Which dialect, distributors, storage nodes, fixed samples; then the newest of each kind for all buckets at once.
+        let questions = if dialect == Dialect::Hydra { 5 } else { 6 };
+        assert_eq!(world.registry_seen().len(), questions, "{dialect:?}");
         let ours = world.members().iter().filter(|member| match member.planted {
             Planted::PrivateAddress | Planted::Invited | Planted::NoMetadata => false,
             _ => member.endpoint.is_some(),

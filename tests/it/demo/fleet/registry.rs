@@ -107,7 +107,8 @@ async fn samples_are_the_newest_of_the_bucket_and_what_is_registered_of_them_is_
         (Dialect::StorageSquid, SAMPLES_STORAGE_SQUID),
     ] {
         let world = world(dialect).await;
-        let found = data(&world, text, json!({ "bucket": "2:0", "limit": 12 })).await;
+        let both = json!({ "bucket": "2:0", "limit": 12, "images": true, "videos": true });
+        let found = data(&world, text, both).await;
         let column = |kind: &str| -> Value {
             found["videos"].as_array().unwrap().iter().map(|video| video[kind].clone()).collect()
         };

@@ -1,0 +1,176 @@
+//! The newest objects of the whole registry, shared out by the buckets that must serve them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+
+use super::{LARGEST_IMAGE, MEDIA, NEWEST, THUMBNAIL, is_fit};
+use crate::{
+    config::Dialect,
+    discover::{
+        error::DiscoverError,
+        joystream::{Api, SHORTEST_PAGE},
+        row::{buckets, object},
+    },
+    model::target::{Asset, AssetKind},
+};
+
+/// The newest objects by bucket, up to [`NEWEST`] of each kind.
+#[derive(Debug, Default)]
+pub(super) struct Newest {
+    pub(super) found: BTreeMap<Arc<str>, Vec<Asset>>,
+    /// The registry reported errors next to its rows, so buckets may lack some.
+    pub(super) is_partial: bool,
+}
+
+/// One list of objects, newest first.
+struct Question {
+    list: &'static str,
+    query: &'static str,
+    variables: Value,
+    /// The objects of a row, and where they are in it.
+    objects: &'static [(AssetKind, &'static str)],
+}
+
+impl Newest {
+    /// Asks for the newest objects of each kind. What cannot be had goes to `problems`: its buckets stay without.
+    pub(super) async fn ask(api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) -> Self {
+        let mut newest = Self::default();
+        for question in questions(api.dialect) {
+            if let Err(error) = newest.read(api, wanted, &question, problems).await {
+                let kinds: Vec<_> = question.objects.iter().map(|(kind, _)| format!("{}s", kind.label())).collect();
+                problems.push(format!("the newest {} of all buckets cannot be listed: {error}", kinds.join(" and ")));
+            }
+        }
+        newest
+    }
+
+    /// Reads pages until every bucket has enough, or [`MOST_ROWS`] are read.
+    async fn read(
+        &mut self,
+        api: &Api<'_>,
+        wanted: &BTreeSet<Arc<str>>,
+        question: &Question,
+        problems: &mut Vec<String>,
+    ) -> Result<(), DiscoverError> {
+        let (mut offset, mut limit) = (0, MOST_ROWS);
+        for _ in 0..MOST_PAGES {
+            let mut variables = question.variables.clone();
+            variables["offset"] = json!(offset);
+            let reply = api.ask_page(question.query, variables, &[question.list], &mut limit).await?;
+            let rows = reply
+                .rows(question.list)
+                .ok_or_else(|| DiscoverError::NoList { list: question.list, said: reply.said().to_owned() })?;
+            if !reply.errors.is_empty() {
+                self.is_partial = true;
+                problems.push(format!("`{}` is not whole: {}", question.list, reply.errors));
+            }
+            rows.iter().for_each(|row| self.share_out(row, wanted, question.objects));
+            offset += rows.len();
+            let is_last = rows.len() < SHORTEST_PAGE.min(limit) || offset >= MOST_ROWS;
+            if is_last
+                || question.objects.iter().all(|(kind, _)| wanted.iter().all(|bucket| self.has_enough(bucket, *kind)))
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the objects of a row to the buckets that must serve them and have room.
+    fn share_out(&mut self, row: &Value, wanted: &BTreeSet<Arc<str>>, objects: &[(AssetKind, &str)]) {
+        for (kind, at) in objects {
+            let Some(row) = row.pointer(at) else { continue };
+            let Some(asset) = object(row, *kind).filter(is_fit) else { continue };
+            for bucket in buckets(row).into_iter().filter_map(|bucket| wanted.get(bucket)) {
+                if !self.has_enough(bucket, *kind) {
+                    self.found.entry(Arc::clone(bucket)).or_default().push(asset.clone());
+                }
+            }
+        }
+    }
+
+    fn has_enough(&self, bucket: &str, kind: AssetKind) -> bool {
+        let found = self.found.get(bucket).into_iter().flatten();
+        found.filter(|asset| asset.kind == kind).count() >= NEWEST
+    }
+}
+
+fn questions(dialect: Dialect) -> Vec<Question> {
+    const IMAGE: &[(AssetKind, &str)] = &[(AssetKind::Image, "")];
+    const VIDEO: &[(AssetKind, &str)] = &[(AssetKind::Video, "")];
+    let objects = |query, variables, objects| Question { list: "storageDataObjects", query, variables, objects };
+    match dialect {
+        Dialect::Hydra => vec![Question {
+            list: "videos",
+            query: include_str!("../newest-hydra.graphql"),
+            variables: json!({}),
+            objects: &[(AssetKind::Image, THUMBNAIL), (AssetKind::Video, MEDIA)],
+        }],
+        Dialect::Orion => {
+            let query = include_str!("../newest-orion.graphql");
+            vec![
+                objects(query, json!({ "type": "DataObjectTypeVideoThumbnail" }), IMAGE),
+                objects(query, json!({ "type": "DataObjectTypeVideoMedia" }), VIDEO),
+            ]
+        }
+        Dialect::StorageSquid => {
+            let query = include_str!("../newest-storage-squid.graphql");
+            let sizes = |least: u64, most: u64| json!({ "least": least.to_string(), "most": most.to_string() });
+            vec![
+                objects(query, sizes(1, LARGEST_IMAGE.0), IMAGE),
+                objects(query, sizes(LEAST_VIDEO, i64::MAX.unsigned_abs()), VIDEO),
+            ]
+        }
+    }
+}
+
+/// Rows that are read of each kind. With two dozen buckets, each bag in several of them, a bucket gets [`NEWEST`] of a kind
+/// out of the first few hundred; a page of 1,000 takes about half a MB, and a registry as long to sort as one of 10.
+const MOST_ROWS: usize = 1_000;
+/// Each page is a scan for the registry: when it allows small ones alone, buckets that are still empty are asked for.
+const MOST_PAGES: usize = 5;
+/// The storage squid tells images from videos by size alone; between the two it may be either.
+const LEAST_VIDEO: u64 = 5_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_go_to_the_wanted_buckets_that_must_serve_them() {
+        let wanted: BTreeSet<Arc<str>> = ["1:0".into(), "1:1".into(), "2:0".into()].into();
+        let joined = |ids: &[&str]| -> Vec<Value> {
+            ids.iter().map(|id| json!({ "distributionBucket": { "id": id } })).collect()
+        };
+        let mut newest = Newest::default();
+        for number in (0..30_u32).rev() {
+            let bag = json!({ "distributionBuckets": joined(if number == 3 { &["1:1", "9:9"] } else { &["1:0"] }) });
+            let row = json!({ "id": number.to_string(), "size": "7", "storageBag": bag });
+            newest.share_out(&row, &wanted, &[(AssetKind::Image, "")]);
+        }
+        for row in [json!(null), json!({ "id": "5" }), json!({ "id": "5", "storageBag": null }), json!([])] {
+            newest.share_out(&row, &wanted, &[(AssetKind::Image, "")]);
+        }
+        let ids = |bucket: &str| newest.found[bucket].iter().map(|asset| asset.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids("1:0"), (10..30).rev().map(|number| number.to_string()).collect::<Vec<_>>(), "the newest 20");
+        assert_eq!(ids("1:1"), ["3"]);
+        assert_eq!(newest.found.len(), 2, "nobody asked for 9:9, and 2:0 has none");
+    }
+
+    #[test]
+    fn a_video_gives_its_thumbnail_and_its_media() {
+        let wanted: BTreeSet<Arc<str>> = ["1:0".into()].into();
+        let object = |id: &str| json!({ "id": id, "storageBag": { "distributionBuckets": [{ "id": "1:0" }] } });
+        let mut newest = Newest::default();
+        let [question] = &questions(Dialect::Hydra)[..] else { panic!() };
+        for row in [json!({ "thumbnailPhoto": object("7"), "media": object("8") }), json!({ "thumbnailPhoto": null })] {
+            newest.share_out(&row, &wanted, question.objects);
+        }
+        let found: Vec<_> = newest.found["1:0"].iter().map(|asset| (asset.kind, &*asset.id)).collect();
+        assert_eq!(found, [(AssetKind::Image, "7"), (AssetKind::Video, "8")]);
+    }
+}
