@@ -206,14 +206,19 @@ fn sync_folder(folder: &Path) -> Result<(), Error> {
 
 /// Writes a file so that its name holds either the old or the new content, whatever happens.
 fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
+    replace_content(folder, name, content)?;
+    sync_folder(folder)
+}
+
+/// The same, at half the cost; the new content is only sure to survive a power cut once the folder is synced.
+fn replace_content(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     let (temporary, path) = (folder.join(format!(".{name}.tmp")), folder.join(name));
     let written = private().truncate(true).open(&temporary).and_then(|mut file| {
         io::Write::write_all(&mut file, content)?;
         file.sync_all()
     });
     written.map_err(on("write", &temporary))?;
-    fs::rename(&temporary, &path).map_err(on("rename into place", &path))?;
-    sync_folder(folder)
+    fs::rename(&temporary, &path).map_err(on("rename into place", &path))
 }
 
 /// A file whose lock ends when this is dropped, also for a copy of the descriptor that a process has which is being

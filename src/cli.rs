@@ -56,16 +56,24 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    telemetry::start(args.command.log_level());
+    let log = match telemetry::start(args.command.log_level()) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("cannot start a thread: {error}"));
+            return Exit::Failed.into();
+        }
+    };
     let done = service::start().map_err(Into::into).and_then(|runtime| runtime.block_on(dispatch(args.command)));
-    match done {
-        Ok(exit) => exit.into(),
-        Err(error) if is_broken_pipe(&error) => Exit::Done.into(),
+    let exit = match done {
+        Ok(exit) => exit,
+        Err(error) if is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
             complain(&in_words(&error));
-            Exit::Failed.into()
+            Exit::Failed
         }
-    }
+    };
+    drop(log);
+    exit.into()
 }
 
 async fn dispatch(command: Command) -> anyhow::Result<Exit> {
@@ -95,21 +103,26 @@ fn tell(text: &str) -> anyhow::Result<()> {
 
 /// Writes data as it is. A reader that has gone (`| head`) ends the command quietly.
 fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
+    telemetry::flush();
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     Ok(stdout.flush()?)
 }
 
-/// Tells the person at the terminal; what cannot be told is not worth failing for.
+/// Writes a message for people to stderr. It never waits, and what nobody reads is not worth failing for.
 fn complain(text: &str) {
-    let text = wrap(&format!("bandprobe: {text}\n"), screen::size_of_stderr().map(|(width, _)| width));
-    let _ = io::stderr().write_all(screen::fit(&text, &io::stderr()).as_bytes());
+    telemetry::print(&message(text));
 }
 
-/// Tells every problem of a config.
+/// Reports every problem of a config. It waits for its reader, as nothing else runs yet.
 fn refuse(problems: &Problems) -> Exit {
-    complain(&format!("the config has problems:\n{problems}"));
+    telemetry::print_and_wait(&message(&format!("the config has problems:\n{problems}")));
     Exit::BadConfig
+}
+
+fn message(text: &str) -> String {
+    let text = wrap(&format!("bandprobe: {text}\n"), screen::size_of_stderr().map(|(width, _)| width));
+    screen::fit(&text, &io::stderr()).into_owned()
 }
 
 /// An error and its sources, each told once: many an error names its source in its own words already.

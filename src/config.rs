@@ -5,6 +5,7 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
 use url::Url;
 
@@ -183,14 +184,16 @@ impl Dialect {
 /// Where results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxDb {
-    /// Root of its HTTP API.
+    /// Root of its HTTP API, ending in `/`: that of a server, or a path of it where a proxy stands in front.
     pub url: Url,
     /// Organisation.
     pub org: String,
     /// Bucket.
     pub bucket: String,
-    /// API token.
+    /// API token, or `user:password` of 1.8.
     pub token: Secret,
+    /// Where the token came from, for a person: a file or an environment variable.
+    pub token_from: String,
     /// PEM text of further trusted certificates, beside the system's.
     pub extra_ca: Option<Arc<str>>,
     /// Makes the bucket where it is missing, which the token must be allowed to.
@@ -210,12 +213,46 @@ impl InfluxDb {
             org: org.to_owned(),
             bucket: bucket.to_owned(),
             token,
+            token_from: "[influxdb] token-file".to_owned(),
             extra_ca: None,
             create_bucket: false,
             order: Order::default(),
             // A backlog of an hour at 200 points a second, some 70 MB, is gone in about a minute, and most uplinks have more.
             rate: BitRate(8_000_000),
         }
+    }
+}
+
+impl InfluxDb {
+    /// The URL of a path of its API, such as `/api/v2/write` or `/query?db=…`.
+    ///
+    /// # Panics
+    /// When `path` is not a path and query.
+    #[must_use]
+    pub fn at(&self, path: &str) -> Url {
+        // Relative to the root: an absolute path would leave a proxy's prefix.
+        self.url.join(&format!("./{}", path.trim_start_matches('/'))).expect("invariant: paths of the API are fixed")
+    }
+
+    /// The root as a person writes it, without the final slash.
+    #[must_use]
+    pub fn root(&self) -> String {
+        let (origin, path) = (self.url.origin().ascii_serialization(), self.url.path().trim_end_matches('/'));
+        format!("{origin}{path}")
+    }
+
+    /// The value of the `authorization` header. 1.8 cuts the scheme `Token` at spaces, and header values are ASCII on many a
+    /// proxy: credentials with anything else go as `Basic` (RFC 7617, UTF-8), which 1.8 takes as well. 2.x knows no `Basic`
+    /// here, and its tokens have no such characters.
+    #[must_use]
+    pub fn authorization(&self) -> Secret {
+        let token = self.token.reveal();
+        let is_plain = token.bytes().all(|byte| byte.is_ascii_graphic());
+        Secret::new(&if is_plain || !token.contains(':') {
+            format!("Token {token}")
+        } else {
+            format!("Basic {}", STANDARD.encode(token))
+        })
     }
 }
 
@@ -263,5 +300,42 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database(url: &str, token: &str) -> InfluxDb {
+        InfluxDb::new(url.parse().unwrap(), "o", "b", Secret::new(token))
+    }
+
+    #[test]
+    fn api_paths_stay_below_the_root() {
+        for (url, root, at) in [
+            ("http://db:8086/", "http://db:8086", "http://db:8086/query?db=a%2Fb&q=SELECT+1"),
+            (
+                "https://db.example/influx/",
+                "https://db.example/influx",
+                "https://db.example/influx/query?db=a%2Fb&q=SELECT+1",
+            ),
+            ("https://db/a/b%20c/", "https://db/a/b%20c", "https://db/a/b%20c/query?db=a%2Fb&q=SELECT+1"),
+        ] {
+            let database = database(url, "t");
+            assert_eq!((&*database.root(), database.at("/query?db=a%2Fb&q=SELECT+1").as_str()), (root, at));
+        }
+    }
+
+    #[test]
+    fn credentials_that_no_header_carries_go_as_basic() {
+        for (token, header) in [
+            ("s3cret-t0ken==", "Token s3cret-t0ken=="),
+            ("user:pass:word", "Token user:pass:word"),
+            ("tester:two words", "Basic dGVzdGVyOnR3byB3b3Jkcw=="),
+            ("jürgen:geheim", "Basic asO8cmdlbjpnZWhlaW0="),
+        ] {
+            assert_eq!(database("http://db/", token).authorization().reveal(), header);
+        }
     }
 }

@@ -6,10 +6,13 @@
 //!
 //! [`evidence`] judges what else is known of the transfer: how well we kept up ([`lag`]), our window, our clock.
 //!
+//! [`freezes`] knows when this process did not run, so that no deadline counts that time.
+//!
 //! [`availability`] judges a status round, with what [`restarts`] remembers of the rounds before.
 
 pub mod availability;
 pub mod evidence;
+pub mod freezes;
 pub mod goodput;
 pub mod lag;
 pub mod restarts;

@@ -9,6 +9,8 @@
 //! | flag | [`flag`] |
 //! | sample, the result of one transfer | [`sample`] |
 //! | state of a node, the verdict of a status round | [`availability`] |
+//! | stated size of an asset, with its precision | [`size`] |
+//! | media type | [`media_type`] |
 //! | bytes, bit/s, µs | [`units`] |
 
 pub mod availability;
@@ -16,12 +18,14 @@ pub mod curve;
 pub mod endpoint;
 mod exclude;
 pub mod flag;
+pub mod media_type;
 pub mod multihash;
 pub mod outcome;
 pub mod phase;
 mod place;
 pub mod probe;
 pub mod sample;
+pub mod size;
 pub mod tag;
 pub mod target;
 pub mod text;

@@ -23,6 +23,7 @@ pub mod identity;
 pub mod meter;
 pub mod records;
 pub mod resolve;
+pub mod run_clock;
 pub mod tcp_info;
 pub mod timing;
 pub mod tls;

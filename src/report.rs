@@ -9,6 +9,7 @@
 //! Everything here is pure: whoever calls brings lines and answers, and prints the text.
 
 pub mod availability;
+pub mod best;
 pub mod columns;
 pub mod ink;
 pub mod json;
@@ -23,7 +24,12 @@ pub mod transfer_point;
 pub mod wrap;
 
 use self::{
-    availability::Availability, node_point::NodePoint, scan::Found, slowest::Slowest, standard::Standard, table::Look,
+    availability::Availability,
+    node_point::NodePoint,
+    scan::Found,
+    slowest::Slowest,
+    standard::{Standard, Summary},
+    table::Look,
     transfer_point::TransferPoint,
 };
 use crate::config::trace_url::TraceUrl;
@@ -59,11 +65,23 @@ impl Analysis {
         }
     }
 
+    /// The figures of all nodes, each with what the last status round said of it.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = self.standard.summary();
+        for row in &mut summary.rows {
+            if let Some(last) = self.availability.last(&row.vantage, &row.node) {
+                (row.role, row.state) = (last.role.clone().into(), Some(last.state));
+            }
+        }
+        summary
+    }
+
     /// As plain text, its last newline included: the states, the standard, the slowest and failed transfers.
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         let states = availability::render(&self.availability, look);
-        let summary = self.standard.summary();
+        let summary = self.summary();
         if summary.rows.is_empty() && !states.is_empty() {
             return states; // nothing is missing: nobody asked for more
         }

@@ -58,11 +58,14 @@ pub fn newer(line: &[u8]) -> Option<u64> {
     number.parse().ok().filter(|format| *format > FORMAT && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// The name of a file that gets its first append now.
+/// The name of a file that gets its first append now. Names sort by time, whatever a broken clock says: before the year 0,
+/// which has no name of this form, it is the year 0.
 #[must_use]
 pub fn name(now: Timestamp, pid: u32) -> String {
-    let time = now.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H%M%S");
-    format!("{time}.{:09}Z-{pid}{SUFFIX}", now.subsec_nanosecond())
+    let year_0 = Timestamp::from_second(YEAR_0).unwrap_or(Timestamp::UNIX_EPOCH);
+    // The fraction of a timestamp before 1970 counts backwards; that of its time of day does not.
+    let time = now.max(year_0).to_zoned(TimeZone::UTC);
+    format!("{}.{:09}Z-{pid}{SUFFIX}", time.strftime("%Y-%m-%dT%H%M%S"), time.subsec_nanosecond())
 }
 
 /// The name of a file that holds this one and later ones: it sorts before it, and no process has the id 0.
@@ -121,6 +124,8 @@ pub fn is_point(line: &[u8]) -> bool {
 }
 
 const SUFFIX: &str = ".lp";
+/// 0000-01-01T00:00:00Z.
+const YEAR_0: i64 = -62_167_219_200;
 const VERSION: &str = "# bandprobe lines format=";
 const TRAILER: &str = "# end points=";
 const PART: &str = "# part ";
@@ -175,9 +180,42 @@ mod tests {
         assert_eq!(merged_name(&merged).as_ref(), Some(&merged));
         assert_eq!((opened(&name(early, 900)), opened(&merged)), (Some(early), Some(early)));
         assert_eq!((merged_name("x.lp"), merged_name("xZ-.lp")), (None, None));
-        for wrong in ["", "x.lp", "2026-13-01.lp", "2026-11-21.lp", "2026-11-21T1000.0Z-1.lp", "2026-11-21Tüüü.0Z.lp"]
-        {
+        for wrong in [
+            "",
+            "x.lp",
+            "1969-12-31T235959.-00000001Z-7.lp",
+            "2026-13-01.lp",
+            "2026-11-21.lp",
+            "2026-11-21T1000.0Z-1.lp",
+            "2026-11-21Tüüü.0Z.lp",
+        ] {
             assert_eq!(opened(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_keep_order_and_form_under_any_clock() {
+        let mut previous = String::new();
+        for (time, expected) in [
+            ("-009999-01-02T01:59:59Z", "0000-01-01T000000.000000000Z-7.lp"),
+            ("0000-01-01T00:00:00.000000001Z", "0000-01-01T000000.000000001Z-7.lp"),
+            ("1901-12-13T20:45:52.5Z", "1901-12-13T204552.500000000Z-7.lp"),
+            ("1969-12-31T23:59:58.25Z", "1969-12-31T235958.250000000Z-7.lp"),
+            ("1969-12-31T23:59:59.999999999Z", "1969-12-31T235959.999999999Z-7.lp"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T000000.000000000Z-7.lp"),
+            ("2038-01-19T03:14:08.000000001Z", "2038-01-19T031408.000000001Z-7.lp"),
+            ("2262-04-12T00:00:00Z", "2262-04-12T000000.000000000Z-7.lp"),
+            ("9999-12-30T22:00:00.5Z", "9999-12-30T220000.500000000Z-7.lp"),
+        ] {
+            let at: Timestamp = time.parse().unwrap();
+            let name = name(at, 7);
+            assert_eq!(name, expected);
+            assert!(previous < name, "{previous} {name}");
+            assert_eq!(opened(&name), Some(at.max(Timestamp::from_second(YEAR_0).unwrap())), "{name}");
+            assert_eq!(day(&name).map(|day| day.to_string()).as_deref(), name.get(..10), "{name}");
+            let merged = merged_name(&name).unwrap();
+            assert!(merged < name && opened(&merged) == opened(&name), "{merged}");
+            previous = name;
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Small values that outlive a restart: budgets spent today, the last answer of the database. One JSON file each,
 //! replaced as a whole. They are hints: without them the worker still does its job.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -26,6 +30,14 @@ pub struct Losses {
     pub last: Option<Timestamp>,
 }
 
+/// Tells versions of a stored value apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
 /// The right to change a value that processes share: whoever holds it is alone with it until this is dropped.
 #[derive(Debug)]
 #[must_use]
@@ -39,7 +51,7 @@ pub const LOSSES: &str = "losses";
 /// Reads a value; one that was never stored is the default, one that cannot be read is the default with a problem.
 #[must_use]
 pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Loaded<T> {
-    let path = dir.join(STATE).join(file(name));
+    let path = path(dir, name);
     let read = match fs::read(&path) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
             return Loaded { value: T::default(), problem: None };
@@ -54,14 +66,48 @@ pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Lo
     }
 }
 
+/// Which version of a value is stored; nothing where there is none.
+#[must_use]
+pub fn stamp(dir: &Path, name: &'static str) -> Option<Stamp> {
+    let metadata = fs::metadata(path(dir, name)).ok()?;
+    let modified = (metadata.mtime(), metadata.mtime_nsec());
+    Some(Stamp { inode: metadata.ino(), size: metadata.len(), modified })
+}
+
 /// Stores a value for the next time.
 ///
 /// # Errors
 /// When it is not JSON, or the disk refuses; the old value is kept then.
 pub fn store<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
-    let text = serde_json::to_vec_pretty(value).map_err(|source| Error::State { name, source })?;
+    store_json(dir, name, &json(name, value)?)
+}
+
+/// Stores a value that [`json`] encoded.
+///
+/// # Errors
+/// When the disk refuses; the old value is kept then.
+pub fn store_json(dir: &Path, name: &'static str, json: &[u8]) -> Result<(), Error> {
     super::create(dir)?;
-    super::replace(&dir.join(STATE), &file(name), &text)
+    super::replace(&dir.join(STATE), &file(name), json)
+}
+
+/// Encodes a value, to be stored elsewhere.
+///
+/// # Errors
+/// When it is not JSON.
+pub fn json<T: Serialize>(name: &'static str, value: &T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec_pretty(value).map_err(|source| Error::State { name, source })
+}
+
+/// Stores a value that is stored again soon: after a power cut the value before it may be there. The JSON is compact, because
+/// it can be large.
+///
+/// # Errors
+/// When it is not JSON, or the disk refuses; the old value is kept then.
+pub fn store_often<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
+    let json = serde_json::to_vec(value).map_err(|source| Error::State { name, source })?;
+    super::create(dir)?;
+    super::replace_content(&dir.join(STATE), &file(name), &json)
 }
 
 /// Waits until nobody else holds a value. Those who only read it, or store it without holding it, do not see this.
@@ -74,6 +120,10 @@ pub fn hold(dir: &Path, name: &'static str) -> Result<Held, Error> {
     let lock = super::private().open(&path).map_err(on("open", &path))?;
     lock.lock().map_err(on("lock", &path))?;
     Ok(Held { _lock: Locked(lock) })
+}
+
+fn path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(STATE).join(file(name))
 }
 
 fn file(name: &str) -> String {

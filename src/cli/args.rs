@@ -144,7 +144,7 @@ pub(super) struct Once {
     /// Print every result as one line of JSON, instead of the table
     #[arg(long)]
     pub(super) json: bool,
-    /// Exit with 3 when a transfer failed, a node is dead, or not every run was made
+    /// Exit with 3 when a transfer failed or was too slow, a node is dead, or not every run was made
     #[arg(long)]
     pub(super) strict: bool,
 }

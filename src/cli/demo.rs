@@ -10,10 +10,13 @@ use std::{
 use anyhow::Context;
 use jiff::Timestamp;
 
-use crate::worker::{
-    discovery::Discovery,
-    pipeline::{Pipeline, StartError},
-    rounds,
+use crate::{
+    telemetry,
+    worker::{
+        discovery::Discovery,
+        pipeline::{Pipeline, StartError},
+        rounds,
+    },
 };
 
 use super::{
@@ -53,6 +56,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     let progress = Progress::over_time(&config.with_nodes(&discovery.targets()).nodes);
     let pipeline =
         Pipeline::start(&config, discovery, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
+    pipeline.tally().watch_log(telemetry::dropped);
     progress.aside(|| tell(&introduction(&scene, duration)))?;
     let stop = async {
         tokio::select! {

@@ -6,6 +6,7 @@ use crate::{
     config::{
         Config,
         check::{Input, load},
+        file::MAX_CONFIG_BYTES,
         problem::{Place, Problem, Problems},
     },
     deliver::influx::Influx,
@@ -15,14 +16,42 @@ use crate::{
 
 /// Loads a config with the process's environment over it.
 pub(super) fn config(path: &Path) -> Result<Config, Problems> {
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let config = load(&Input { path, environment: &environment, read: &read })?;
+    let (environment, unreadable) = environment();
+    let loaded = load(&Input { path, environment: &environment, read: &read });
     let place = |key: &str| Place { origin: path.display().to_string(), line: None, key: key.to_owned() };
     let problem = |(key, message)| Problem { place: place(key), message, hint: None };
-    let problems: Vec<Problem> = unusable(&config).into_iter().map(problem).collect();
-    if problems.is_empty() { Ok(config) } else { Err(Problems(problems)) }
+    let (config, mut problems) = match loaded {
+        Ok(config) => {
+            let problems = unusable(&config).into_iter().map(problem).collect();
+            (Some(config), problems)
+        }
+        Err(Problems(problems)) => (None, problems),
+    };
+    problems.extend(unreadable);
+    config.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+}
+
+/// The variables of the process, and a problem for each of ours that is no text. Its value may be a secret.
+fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
+    let (mut environment, mut problems) = (BTreeMap::new(), Vec::new());
+    for (name, value) in std::env::vars_os() {
+        let shown = name.to_string_lossy().escape_debug().to_string();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => {
+                environment.insert(name, value);
+            }
+            (name, _) if shown.starts_with(PREFIX) => {
+                let what = if name.is_ok() { "its value" } else { "its name" };
+                problems.push(Problem {
+                    place: Place { origin: shown, line: None, key: String::new() },
+                    message: format!("{what} is not text in UTF-8"),
+                    hint: None,
+                });
+            }
+            _ => {}
+        }
+    }
+    (environment, problems)
 }
 
 /// Reads `[influxdb]` of the config again and again, for a worker whose database does not take its points.
@@ -50,9 +79,13 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {MAX_FILE} bytes")));
+        let message = format!("it is larger than {} MiB: is it the right file?", MAX_FILE >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
 }
 
-const MAX_FILE: u64 = 4 << 20;
+/// More than a config may have, so that a config that is a little too large is refused in the words of its own check.
+const MAX_FILE: u64 = 2 * MAX_CONFIG_BYTES as u64;
+/// What the name of every variable of ours starts with.
+const PREFIX: &str = "BANDPROBE_";

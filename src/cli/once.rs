@@ -16,6 +16,7 @@ use crate::{
     },
     record::{availability::node_point, json, point::Point},
     report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
+    telemetry,
     worker::{
         OnRecorded, availability,
         discovery::Discovery,
@@ -63,6 +64,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         on_recorded(args.json, results.clone(), progress.clone()),
         input::reread(&args.config),
     )?;
+    pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
     // First of all: what fails afterwards is to be judged by it.
     let states = tokio::select! {
@@ -200,7 +202,7 @@ fn end(
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample, point: &Point| {
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.failed += u64::from(!sample.outcome.is_ok());
+        results.failed += u64::from(!sample.is_good());
         progress.result(sample);
         if let Some(point) = TransferPoint::from_point(point) {
             results.analysis.add(&point);

@@ -36,9 +36,11 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         complain("--http 2 needs an https URL: without TLS there is no way to agree on HTTP/2");
         return Ok(Exit::Usage);
     }
-    let prober = prober(args)?;
+    let mut prober = prober(args)?;
     let signals = Signals::listen()?;
-    let measuring = Measuring::start()?;
+    // A freeze is told with the transfers that it disturbed.
+    let measuring = Measuring::start(|_| {})?;
+    prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
     let errands = Errands::of(args);
     let (results, mut arriving) = mpsc::channel(MOST_WAITING);
     let transfers = measuring.begin(async move { errands.run(&prober, results).await });

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
 
 use super::screen;
 
+pub(super) mod drawing;
 mod line;
 
 use self::line::{Count, Look, Standing, Tally};
@@ -58,7 +59,7 @@ impl Progress {
         let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
         let colour = may_colour(&std::io::stderr());
         let look = Look { name: longest.min(usize::from(width) / 3), width: width.into(), colour };
-        let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+        let lines = MultiProgress::with_draw_target(drawing::target());
         let is_high = names.len() + MARGIN <= usize::from(height);
         let state = names.into_iter().map(|name| {
             let standing = Standing::new(name.clone(), count);

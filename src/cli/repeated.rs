@@ -127,6 +127,9 @@ struct Group {
 
 impl Group {
     fn add(&mut self, sample: &Sample) {
+        if sample.flags.contains(Flag::Frozen) {
+            return; // its times are ours
+        }
         self.ttfb.add_time(sample.phases.ttfb());
         let cut_off = sample.flags.contains(Flag::Partial);
         for (phase, values) in Phase::ALL.into_iter().zip(&mut self.phases) {

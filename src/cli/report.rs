@@ -3,12 +3,13 @@
 use std::{fs, path::Path};
 
 use anyhow::Context;
+use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     archive::reader,
     config::{Config, InfluxDb},
-    net::fetch::Fetcher,
+    net::fetch::{FetchError, Fetcher},
     report::{
         Analysis, json,
         query::{self, Pages, parse},
@@ -110,11 +111,19 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     async fn answer(&self, request: &str) -> anyhow::Result<Vec<u8>> {
-        let url = self.database.url.join(request).context("[influxdb] url")?;
-        let authorization = format!("Token {}", self.database.token.reveal());
-        let answer = self.fetcher.get(&url, Some(&authorization)).await;
-        answer.map(|body| body.to_vec()).with_context(|| {
-            format!("InfluxDB at {} cannot be asked; `--archive DIR` reads the archive instead", self.database.url)
+        let (url, authorization) = (self.database.at(request), self.database.authorization());
+        let answer = self.fetcher.get(&url, Some(authorization.reveal())).await;
+        let is_refused =
+            matches!(&answer, Err(FetchError::Status { status, .. }) if *status == StatusCode::UNAUTHORIZED);
+        answer.with_context(|| {
+            let token = match is_refused {
+                true => format!(": the token from {} is not accepted", self.database.token_from),
+                false => String::new(),
+            };
+            format!(
+                "InfluxDB at {} cannot be asked{token}; `--archive DIR` reads the archive instead",
+                self.database.url
+            )
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     config::Config,
     model::sample::Sample,
+    telemetry,
     worker::{
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
@@ -27,6 +28,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let pipeline =
         Pipeline::start(&config, discovery, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
+    pipeline.tally().watch_log(telemetry::dropped);
     tracing::info!(
         vantage = %config.vantage.id,
         nodes = pipeline.targets().borrow().nodes.len(),
@@ -38,7 +40,12 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     rounds::run(&pipeline, &config, signals.next()).await;
     tracing::info!("stopping: writing and delivering what there is; a second signal ends the delivering");
     let stopped = pipeline.stop(PATIENCE, signals.again()).await;
-    tracing::info!("{}", farewell(&config, &stopped));
+    let summary = farewell(&config, &stopped);
+    if stopped.lost > 0 {
+        tracing::error!("{summary}");
+        return Ok(Exit::Failed);
+    }
+    tracing::info!("{summary}");
     Ok(Exit::Done)
 }
 
@@ -63,7 +70,9 @@ pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
             format!("{} points delivered to {} (bucket {})", stopped.drained.delivered, database.url, database.bucket)
         }
     };
-    if config.influxdb.is_some() && stopped.waiting > 0 {
+    if config.influxdb.is_some() && stopped.is_cut_short {
+        text += &format!("; the disk is too slow: what is not delivered is kept in {dir}");
+    } else if config.influxdb.is_some() && stopped.waiting > 0 {
         let reason = stopped.drained.reason.as_deref().unwrap_or("no time left");
         text += &format!("; {} points are kept in {dir} and wait: {reason}", stopped.waiting);
     }

@@ -1,6 +1,9 @@
 //! SIGTERM, SIGINT and SIGHUP.
+//!
+//! A SIGHUP that the process was started to ignore stays ignored: that is what `nohup` asks for. SIGINT is listened for even
+//! then, because shells without job control start every background process so, and `kill -INT` is meant.
 
-use std::{process, time::Duration};
+use std::{fs, process, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -11,8 +14,8 @@ use tokio::{
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A terminal that was closed; nothing is reloaded.
-    hang_up: Signal,
+    /// A terminal that was closed; nothing is reloaded. `None` when it is to be ignored.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -20,7 +23,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: if is_ignored(SignalKind::hangup()) { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
@@ -29,7 +32,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
-            _ = self.hang_up.recv() => {}
+            Some(_) = hung_up(self.hang_up.as_mut()) => {}
         }
     }
 
@@ -52,8 +55,53 @@ impl Signals {
     }
 }
 
+/// The next one, or never.
+async fn hung_up(signal: Option<&mut Signal>) -> Option<()> {
+    match signal {
+        Some(signal) => signal.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Was the process started with this signal ignored? Only Linux tells without unsafe code; elsewhere the answer is no.
+fn is_ignored(signal: SignalKind) -> bool {
+    fs::read_to_string(STATUS).is_ok_and(|status| ignores(&status, signal.as_raw_value()))
+}
+
+/// Is the signal in the mask `SigIgn` (proc_pid_status(5)), whose lowest bit is signal 1?
+fn ignores(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    u32::try_from(signal - 1).ok().and_then(|bit| mask.checked_shr(bit)).is_some_and(|mask| mask & 1 == 1)
+}
+
+const STATUS: &str = "/proc/self/status";
+
 /// Signals within this time mean the same.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
 /// As after the first one, where that is the end of it.
 const AT_ONCE: i32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_signals_are_read_from_the_mask() {
+        let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\nSigCgt:\t0\n");
+        for (mask, signal, expected) in [
+            ("0000000000000001", 1, true),
+            ("0000000000000001", 2, false),
+            ("0000000000001006", 1, false),
+            ("0000000000001006", 2, true),
+            ("0000000000001007", 1, true),
+            ("8000000000000000", 64, true),
+            ("0000000000000000", 1, false),
+            ("x", 1, false),
+        ] {
+            assert_eq!(ignores(&status(mask), signal), expected, "{mask} {signal}");
+        }
+        assert!(!ignores("", 1) && !ignores(&status("1"), 0) && !ignores(&status("1"), 66));
+    }
+}

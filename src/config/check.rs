@@ -77,7 +77,11 @@ fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
             return refuse(vec![Problem { place, message: format!("cannot read it: {error}"), hint }]);
         }
     };
-    let text = match file::utf8(&name, &bytes) {
+    let advice = format!(
+        "is it the right file? This is room for {} nodes, the most that one worker probes: divide more among several workers",
+        file::MAX_NODES
+    );
+    let text = match file::utf8(&name, &bytes, file::MAX_CONFIG_BYTES, &advice) {
         Ok(text) => text,
         Err(problem) => return refuse(vec![problem]),
     };

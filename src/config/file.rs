@@ -23,8 +23,16 @@ pub(super) use self::{
     value::{Item, Switch},
 };
 
-/// A configuration file is small; whatever is larger is another file.
-pub const MAX_FILE_BYTES: usize = 1 << 20;
+/// Nodes that one configuration may list.
+pub const MAX_NODES: usize = 10_000;
+/// What each of them may take: an ordinary one with two assets has 190 bytes, one with 30 assets of known size and hash 4 kB.
+const BYTES_PER_NODE: usize = 4 << 10;
+/// What everything but nodes may take, and what a probe file may.
+const MAX_SETTINGS_BYTES: usize = 1 << 20;
+/// A configuration file is as large as its nodes need; a larger one is another file.
+pub const MAX_CONFIG_BYTES: usize = MAX_SETTINGS_BYTES + MAX_NODES * BYTES_PER_NODE;
+/// A probe file lists no nodes.
+pub(super) const MAX_PROBE_BYTES: usize = MAX_SETTINGS_BYTES;
 
 /// One parsed file, the problems found in it so far, and the keys that were asked for.
 pub(super) struct Document<'a> {
@@ -36,18 +44,18 @@ pub(super) struct Document<'a> {
     accepted: RefCell<Vec<String>>,
 }
 
-/// The text of a file.
+/// The text of a file of at most `most` bytes; `advice` says what to do about a larger one.
 ///
 /// # Errors
 /// When it is too large or not UTF-8.
-pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8]) -> Result<&'a str, Problem> {
+pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8], most: usize, advice: &str) -> Result<&'a str, Problem> {
     let refuse = |line, message: String| Problem {
         place: Place { origin: name.to_owned(), line, key: String::new() },
         message,
         hint: None,
     };
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(refuse(None, "is larger than 1 MiB: is it the right file?".to_owned()));
+    if bytes.len() > most {
+        return Err(refuse(None, format!("is larger than {} MiB: {advice}", most >> 20)));
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();

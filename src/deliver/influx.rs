@@ -2,20 +2,19 @@
 //!
 //! What holds of it (0.5.2) and is relied on here: only the status 204 is `Ok`, every other 2xx and 3xx is
 //! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
-//! the URL and so drops a prefix; it panics on a URL that does not parse; its default headers go with every request,
+//! the URL and so drops a prefix, which is why [`api`] makes the requests below one itself; it panics on a URL that does not parse; its default headers go with every request,
 //! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
 //! It reads the body of an answer whole: the total timeout is what bounds a body without end.
 
-use std::{error::Error as _, io::Write, net::IpAddr, time::Duration};
+use std::{error::Error as _, io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use influxdb2::{
-    Client, ClientBuilder, RequestError, api::organization::ListOrganizationRequest, models::PostBucketRequest,
-};
+use influxdb2::RequestError;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderValue};
 use thiserror::Error;
 
+use self::api::Api;
 use super::{
     clock,
     policy::{Answer, said},
@@ -25,10 +24,12 @@ use crate::{
     model::units::BitRate,
 };
 
+mod api;
+
 /// A bucket of a database, and how it is delivered to.
 #[derive(Debug)]
 pub struct Influx {
-    client: Client,
+    client: Api,
     config: config::InfluxDb,
     timeouts: Timeouts,
     place: Place,
@@ -46,12 +47,14 @@ pub struct Written {
 /// Which bucket it is, in words that a person configured. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Scheme, host and port.
-    pub origin: String,
+    /// Scheme, host, port, and the path where there is one.
+    pub root: String,
     /// Organisation.
     pub org: String,
     /// Bucket.
     pub bucket: String,
+    /// Where the token came from.
+    pub token_from: String,
 }
 
 /// How long a request may take.
@@ -66,19 +69,14 @@ pub struct Timeouts {
 /// A database that cannot even be asked, for a reason in its configuration.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The client appends its own paths to the root.
-    #[error("[influxdb] url: must be the root of a server, like {origin}, without the path {path:?}")]
-    Path {
-        /// What it would have to be.
-        origin: String,
-        /// What is too much.
-        path: String,
-    },
+    /// The API's own paths and queries are appended to the URL.
+    #[error("[influxdb] url: must be the root of the API, like {0}, without a query or fragment")]
+    Surplus(String),
     /// No HTTP URL.
     #[error("[influxdb] url: must start with http:// or https:// and name a host")]
     Scheme,
     /// The token cannot be sent in a header.
-    #[error("[influxdb] token-file: the token is empty or holds characters other than visible ASCII")]
+    #[error("[influxdb] token-file: the token is empty or holds a character that no header can carry")]
     Token,
     /// The further trusted certificates cannot be used.
     #[error("[influxdb] ca-file: its certificates cannot be used")]
@@ -103,20 +101,20 @@ impl Influx {
     /// As [`Influx::new`].
     pub fn with_timeouts(config: &config::InfluxDb, timeouts: Timeouts) -> Result<Self, Error> {
         let url = &config.url;
-        let origin = url.origin().ascii_serialization();
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(Error::Scheme);
         }
-        if url.path() != "/" || url.query().is_some() {
-            return Err(Error::Path { origin, path: url[url::Position::BeforePath..].to_owned() });
-        }
-        let token = config.token.reveal();
-        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::Token);
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(Error::Surplus(config.root()));
         }
         let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let client = client(config, timeouts, gzip)?;
-        let place = Place { origin, org: config.org.clone(), bucket: config.bucket.clone() };
+        let client = Api::new(config, timeouts, gzip)?;
+        let place = Place {
+            root: config.root(),
+            org: config.org.clone(),
+            bucket: config.bucket.clone(),
+            token_from: config.token_from.clone(),
+        };
         Ok(Self { client, config: config.clone(), timeouts, place })
     }
 
@@ -142,7 +140,7 @@ impl Influx {
     pub async fn write(&self, lines: &str) -> Written {
         let body = gzip(lines.as_bytes());
         let bytes = body.len() as u64;
-        let answer = match self.client.write_line_protocol(&self.place.org, &self.place.bucket, body).await {
+        let answer = match self.client.write(&self.place.org, &self.place.bucket, body).await {
             Ok(()) => Answer::Stored,
             Err(error) => answer(error),
         };
@@ -159,17 +157,15 @@ impl Influx {
             return Err("or set [influxdb] create-bucket = true".to_owned());
         }
         // A client of its own: the other one calls every body compressed.
-        let client = client(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
+        let client = Api::new(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
             Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
             Answer::Failed { problem, .. } => format!("it could not be made: {}", said(&problem)),
             Answer::Stored => "it could not be made".to_owned(),
         };
-        let wanted = ListOrganizationRequest { org: Some(org.clone()), ..ListOrganizationRequest::default() };
-        let organizations = client.list_organizations(wanted).await.map_err(refused)?;
-        let id = organizations.orgs.into_iter().find(|found| found.name == *org).and_then(|found| found.id);
+        let id = client.organization_id(org).await.map_err(refused)?;
         let Some(id) = id else { return Err(format!("it could not be made: the token sees no org {org:?}")) };
-        match client.create_bucket(Some(PostBucketRequest::new(id, bucket.clone()))).await {
+        match client.create_bucket(&id, bucket).await {
             Err(RequestError::Http { text, .. }) if text.contains("already exists") => Ok(()),
             created => created.map_err(refused),
         }
@@ -177,9 +173,9 @@ impl Influx {
 
     /// How far the database's clock is ahead of ours, in ms; nothing when it does not say.
     pub async fn clock_offset_ms(&self) -> Option<i64> {
-        let http = http(&self.config, self.timeouts, HeaderMap::new()).ok()?.build().ok()?;
+        let http = api::http(&self.config, self.timeouts, HeaderMap::new()).ok()?.build().ok()?;
         let sent = Timestamp::now();
-        let answer = http.head(format!("{}/ping", self.place.origin)).send().await.ok()?;
+        let answer = http.head(self.config.at("/ping")).send().await.ok()?;
         clock::offset_ms(answer.headers().get(DATE)?.to_str().ok()?, sent, Timestamp::now())
     }
 }
@@ -195,48 +191,6 @@ fn answer(error: RequestError) -> Answer {
             let problem = "the client library could not make sense of it".to_owned();
             Answer::Failed { problem, timed_out: false }
         }
-    }
-}
-
-/// A client with these headers in each of its requests.
-fn client(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<Client, Error> {
-    let origin = config.url.origin().ascii_serialization();
-    let http = http(config, timeouts, headers)?;
-    // The certificates are only looked into here.
-    let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
-    ClientBuilder::with_builder(http, &origin, &config.org, config.token.reveal()).build().map_err(error)
-}
-
-/// How connections to the database are made.
-fn http(config: &config::InfluxDb, timeouts: Timeouts, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
-    let mut http = reqwest::ClientBuilder::new()
-        .default_headers(headers)
-        .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(timeouts.connect)
-        .timeout(timeouts.total);
-    if is_loopback(&config.url) {
-        // The proxy of the environment is for the outside world.
-        http = http.no_proxy();
-    }
-    for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
-        let source = |source| Error::Ca(influxdb2::BuildError::ReqwestClientError { source });
-        http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
-    }
-    Ok(http)
-}
-
-/// The single certificates of a PEM text: the client takes one at a time.
-fn certificates(text: &str) -> impl Iterator<Item = &str> {
-    text.split_inclusive(PEM_END).filter(|pem| pem.contains(PEM_END))
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(url::Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        None => false,
     }
 }
 
@@ -265,7 +219,6 @@ fn chain(error: reqwest::Error) -> String {
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
-const PEM_END: &str = "-----END CERTIFICATE-----";
 
 #[cfg(test)]
 mod tests {
@@ -282,21 +235,23 @@ mod tests {
         let broken_ca = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
         for (url, token, ca, expected) in [
             (
-                "http://db:8086/influx/",
+                "http://db:8086/influx/?x=y",
                 "t",
                 None,
-                "must be the root of a server, like http://db:8086, without the path",
+                "must be the root of the API, like http://db:8086/influx, without",
             ),
-            ("http://db/?x=y", "t", None, "must be the root"),
             ("ftp://db/", "t", None, "must start with http:// or https://"),
             ("http://db/", "", None, "token is empty"),
-            ("http://db/", "to ken\n", None, "visible ASCII"),
+            ("http://db/", "token\n", None, "no header can carry"),
+            ("http://db/", "token\u{0}", None, "no header can carry"),
             ("https://db/", "t", Some(broken_ca), "ca-file"),
         ] {
             let problem = Influx::new(&config(url, token, ca)).unwrap_err().to_string();
             assert!(problem.contains(expected), "{url}: {problem}");
         }
         let fine = Influx::new(&config("http://user:secret@db:8086", "token", None)).unwrap();
-        assert_eq!(fine.place().origin, "http://db:8086");
+        assert_eq!(fine.place().root, "http://db:8086");
+        let fine = Influx::new(&config("https://user:secret@db/influx/", "user:two wörds", None)).unwrap();
+        assert_eq!(fine.place().root, "https://db/influx");
     }
 }

@@ -78,11 +78,11 @@ pub fn hold(failures: u32) -> Duration {
 /// about its lines.
 #[must_use]
 pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
-    let Place { origin, org, bucket } = place;
+    let Place { root, org, bucket, token_from } = place;
     let (status, text) = match answer {
         Answer::Stored => return Verdict::Delivered,
         Answer::Failed { problem, timed_out } => {
-            let reason = format!("{origin}: {}{}", made_printable(problem), advice(problem));
+            let reason = format!("{root}: {}{}", made_printable(problem), advice(problem));
             return Verdict::Retry { reason, less: *timed_out };
         }
         Answer::Status { status, text } => (*status, text),
@@ -90,7 +90,7 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let body = Body::of(text);
     let (is_influx, is_about_lines) = (body.message.is_some(), body.message.is_some() && !body.is_about_request);
     let (dropped, text) = (body.dropped, said(body.message.as_deref().unwrap_or(text)));
-    let held = |advice: String| Verdict::Hold { reason: format!("{origin} answered {status} ({text}): {advice}") };
+    let held = |advice: String| Verdict::Hold { reason: format!("{root} answered {status} ({text}): {advice}") };
     match status {
         400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
         413 if is_influx || !least => Verdict::Halve { message: text },
@@ -102,10 +102,9 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         400 | 422 if is_influx => held(
             "it takes no points at all like this; correct [influxdb] bucket, or raise the limit that it names".to_owned(),
         ),
-        401 => held("the token is not accepted; put a valid one into [influxdb] token-file".to_owned()),
+        401 => held(format!("the token is not accepted; it comes from {token_from}: put a valid one there")),
         403 => held(format!(
-            "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into \
-             [influxdb] token-file"
+            "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into {token_from}"
         )),
         // 2.x: `organization name "x" not found`, and for the bucket `bucket "x" not found`.
         404 if text.contains("organization") => {
@@ -115,11 +114,11 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         404 if text.starts_with('<') => held(NOT_INFLUXDB.to_owned()),
         404 => Verdict::NoBucket {
             reason: format!(
-                "{origin} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
+                "{root} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
                  bucket, org or url; the token must be allowed to see both"
             ),
         },
-        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{origin} answered {status} ({text})"), less: false },
+        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{root} answered {status} ({text})"), less: false },
         200..=399 => held(NOT_INFLUXDB.to_owned()),
         _ => held("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
     }
@@ -215,14 +214,18 @@ mod tests {
 
     use super::*;
 
+    fn place() -> Place {
+        let (root, token_from) = ("http://db:8086".to_owned(), "/etc/bandprobe/token".to_owned());
+        Place { root, org: "dwg".into(), bucket: "bandprobe".into(), token_from }
+    }
+
     fn verdict(status: u16, text: &str) -> Verdict {
-        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
-        judge(&Answer::Status { status, text: text.to_owned() }, &place, false)
+        judge(&Answer::Status { status, text: text.to_owned() }, &place(), false)
     }
 
     #[test]
     fn only_204_is_delivered_and_each_other_answer_has_its_meaning() {
-        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
+        let place = place();
         assert_eq!(judge(&Answer::Stored, &place, false), Verdict::Delivered);
         let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
         let down = judge(&refused, &place, false);
@@ -242,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_least_batch_is_halved_only_for_influxdb_itself() {
-        let place = Place { origin: "http://db:8086".into(), org: "dwg".into(), bucket: "bandprobe".into() };
+        let place = place();
         for (text, least, halves) in [
             ("<html>", false, true),
             ("<html>", true, false),
@@ -264,7 +267,9 @@ mod tests {
             (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
             (404, r#"{"message":"organization name \"dwg\" not found"}"#, r#"there is no org "dwg""#),
+            (401, "", "it comes from /etc/bandprobe/token: put a valid one there"),
             (403, "", r#"may not write to bucket "bandprobe""#),
+            (403, "", "put another one into /etc/bandprobe/token"),
             (302, "", "captive portal"),
             (404, "<html>404", "captive portal"),
             (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),

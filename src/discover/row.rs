@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::model::{
-    multihash, tag,
+    multihash,
+    size::Size,
+    tag,
     target::{Asset, AssetKind, Coordinates, is_object_id},
     units::Bytes,
 };
@@ -78,7 +80,7 @@ pub(super) fn object(row: &Value, kind: AssetKind) -> Option<Asset> {
     Some(Asset {
         kind,
         id: id.into(),
-        size: row.get("size").and_then(size),
+        size: row.get("size").and_then(size).map(Size::from),
         hash: text(row, "/ipfsHash").filter(|hash| multihash::is_blake3(hash)).map(Arc::from),
         fixed: false,
     })

@@ -69,7 +69,7 @@ fn vantage(answers: &[Answer]) -> Option<bool> {
     if answers.iter().any(Answer::is_heard) {
         return Some(true);
     }
-    let mut contacted = answers.iter().filter(|answer| was_contacted(answer)).peekable();
+    let mut contacted = answers.iter().filter(|answer| was_contacted(answer) && !answer.is_frozen()).peekable();
     contacted.peek()?;
     let is_ours = |answer: &Answer| matches!(answer.said, Said::Nothing { outcome: Outcome::LocalFailed, .. });
     let all_ours = contacted.clone().all(is_ours);
@@ -105,6 +105,9 @@ impl Fleet {
             }
             Said::Present => Vec::new(),
             Said::Other(shape) => refused(answer.status, shape).into_iter().collect(),
+            Said::Frozen(away) => {
+                vec![(State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))]
+            }
             Said::Nothing { outcome, error } => vec![silent(answer.status, *outcome, error)],
         };
         // The sort is stable: what is equally bad keeps its order.
@@ -178,7 +181,7 @@ const fn is_up(answer: &Answer, state: State) -> Option<bool> {
     match (&answer.said, state) {
         (_, State::Unknown) => None,
         (Said::Report(_) | Said::Present, _) | (Said::Other(_), State::Degraded) => Some(true),
-        (Said::Other(_) | Said::Nothing { .. }, _) => Some(false),
+        (Said::Other(_) | Said::Nothing { .. } | Said::Frozen(_), _) => Some(false),
     }
 }
 

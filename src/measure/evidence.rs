@@ -160,6 +160,7 @@ mod tests {
             lag_p90: Some(Micros(lag)),
             cpu_share: Some(cpu_share),
             run_delay: Some(Micros(run_delay)),
+            frozen: None,
             span: Some(Micros(span)),
         };
         let Slowness { busy, delayed, late } = Slowness::of(&reader);

@@ -41,6 +41,13 @@ impl Starts {
         restarted
     }
 
+    /// Takes over nodes that only others have asked.
+    pub fn learn(&mut self, others: Self) {
+        for (node, start) in others.0 {
+            self.0.entry(node).or_insert(start);
+        }
+    }
+
     /// Forgets nodes that were not seen for 30 days, and of too many those not seen for longest.
     pub fn forget(&mut self, now: Timestamp) {
         let now = now.as_second();
@@ -136,6 +143,17 @@ mod tests {
         check("a little back", &[seen, (100_100, 50_300, Some(false)), (100_400, 20, Some(true))]);
         check("down for a week", &[seen, (704_800, 600_000, Some(true))]);
         check("back, and nothing tells", &[(900_000, 10, None), (100_000, 10, None), (100_300, 10, Some(true))]);
+    }
+
+    #[test]
+    fn what_others_know_is_taken_over_where_it_is_all_that_is_known() {
+        let (mut ours, mut others) = (Starts::default(), Starts::default());
+        ours.note("both", at(100_000), 50_000);
+        others.note("both", at(900_000), 10);
+        others.note("theirs", at(100_000), 50_000);
+        ours.learn(others);
+        assert_eq!(ours.note("both", at(100_300), 50_300), Some(false));
+        assert_eq!(ours.note("theirs", at(100_300), 10), Some(true));
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub enum Said {
     Present,
     /// Another complete answer.
     Other(Shape),
+    /// No answer, and this process did not run for so long of the time: nothing can be said of the node.
+    Frozen(Micros),
     /// No answer, or one that broke off.
     Nothing {
         /// What that is called.
@@ -160,6 +162,12 @@ impl Answer {
     #[must_use]
     pub const fn is_heard(&self) -> bool {
         self.status.is_some()
+    }
+
+    /// Were we ourselves away, and nothing was heard? Then it says nothing, neither of the node nor of our network.
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        matches!(self.said, Said::Frozen(_))
     }
 }
 

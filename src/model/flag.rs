@@ -53,6 +53,8 @@ flags! {
         "leave `limits.heavy-transfers` at 1; beside a node that falls silent it happens all the same"
     CpuBound "cpu_bound" true "this machine was too busy to tell how fast the node and the path are"
         "take the rate for a lower bound, and measure on an idler or a larger machine (-v shows which limit was passed)"
+    Frozen "frozen" true "this program did not run for part of the transfer: stopped, suspended or kept from the CPU"
+        "measure again while this machine runs without a break; the times are left out, and the node is not charged"
     Overshoot "overshoot" false "the node sent more bytes than asked; we stopped reading"
         "the figures hold; tell the operator that the node ignores the end of a range"
     Partial "partial" false "the deadline came while bytes were still flowing: the rate holds, the total does not"
@@ -75,6 +77,14 @@ flags! {
         "measure from a faster line, or correct `vantage.uplink`"
     VantageSuspect "vantage_suspect" true "every node failed at once: this vantage itself is the likely culprit"
         "look at this vantage's own line and resolver; the node is not charged"
+}
+
+impl Flag {
+    /// Does a failure with this flag say nothing of the node? Then it is not charged.
+    #[must_use]
+    pub const fn excuses(self) -> bool {
+        matches!(self, Self::Frozen | Self::VantageSuspect)
+    }
 }
 
 /// A set of flags.
@@ -166,6 +176,6 @@ mod tests {
     #[test]
     fn our_own_faults_take_validity_away() {
         let invalidating: Flags = Flag::ALL.iter().copied().filter(|flag| flag.invalidates()).collect();
-        assert_eq!(invalidating.to_string(), "clock_step,concurrent,cpu_bound,vantage_suspect");
+        assert_eq!(invalidating.to_string(), "clock_step,concurrent,cpu_bound,frozen,vantage_suspect");
     }
 }

@@ -35,7 +35,7 @@ outcomes! {
     Ok "ok" "the wanted bytes arrived and passed every check"
     Blocked "blocked" "our own address policy refuses this address"
     NotCached "not_cached" "the node holds none of the candidate assets in its cache"
-    LocalFailed "local_failed" "our own fault (descriptors, memory, no route): not charged to the node"
+    LocalFailed "local_failed" "our own fault (descriptors, memory, no route, a freeze): not charged to the node"
     Cancelled "cancelled" "we are shutting down; never recorded as a sample"
     DnsNotFound "dns_not_found" "the name does not exist, or has no address of the wanted family"
     DnsTimeout "dns_timeout" "no answer from the resolver in time"
@@ -78,13 +78,35 @@ impl Outcome {
         matches!(self, Self::Ok)
     }
 
+    /// Is it the node's doing, or that of the path to it? The other outcomes are our own, or nobody's.
+    #[must_use]
+    pub const fn is_charged(self) -> bool {
+        !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled)
+    }
+
+    /// Did nothing come in time?
+    #[must_use]
+    pub const fn is_timeout(self) -> bool {
+        matches!(
+            self,
+            Self::DnsTimeout
+                | Self::ConnectTimeout
+                | Self::TlsTimeout
+                | Self::HeadersTimeout
+                | Self::BodyTimeout
+                | Self::Stalled
+        )
+    }
+
     /// What whoever asked can do about it: one clause; `None` where nothing is wrong with node or path.
     #[must_use]
     pub const fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::Blocked => "if the address is yours, allow it with `network.allow-private`",
             Self::NotCached => "nothing to do: what a miss costs is asked by the probe `cold-cache`",
-            Self::LocalFailed => "look at the limits of this process (ulimit -n), its memory and its routes",
+            Self::LocalFailed => {
+                "look at the error, then at this process: its limits (ulimit -n), memory and routes, and whether it ran at all"
+            }
             Self::DnsNotFound => "look at the spelling, and whether the name has an address of the wanted family",
             Self::DnsTimeout | Self::DnsFailed => "ask another resolver: `network.resolver`, /etc/resolv.conf",
             Self::ConnectRefused => "look at the port, and whether the node is up",

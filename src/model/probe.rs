@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    media_type::MediaRange,
     target::{Asset, AssetKind, Node, Profile},
     units::{BitRate, Bytes},
 };
@@ -28,6 +29,8 @@ pub struct Probe {
     pub weight: Weight,
     /// Which of a node's assets a run takes.
     pub pick: Pick,
+    /// The media types that it accepts; empty: all that an asset of its kind can have.
+    pub types: Vec<MediaRange>,
     /// The transfers of a run, in order; never empty.
     pub parts: Vec<Part>,
     /// Which cache states it measures.
@@ -190,7 +193,7 @@ impl Probe {
         let is_cold = self.cache == CachePolicy::Miss;
         let can_miss = node.listing.profile == Profile::Argus;
         node.assets.iter().filter(move |asset| {
-            let is_small = asset.size.is_none_or(|size| size <= MAX_COLD_OBJECT);
+            let is_small = asset.size.is_none_or(|size| size.most() <= MAX_COLD_OBJECT);
             asset.kind == kind && (asset.fixed || !named_alone) && (!is_cold || (can_miss && is_small))
         })
     }

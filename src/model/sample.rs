@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     curve::Curve,
-    flag::Flags,
+    flag::{Flag, Flags},
     outcome::Outcome,
     phase::{Phase, Phases},
     probe::PartName,
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The version of the formulas behind the numbers. Raised when one changes, so that a break in a trend explains itself.
-pub const METHOD: i64 = 1;
+pub const METHOD: i64 = 2;
 
 /// The measured result of one transfer. What was not measured is `None`, never zero.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +49,8 @@ pub struct Sample {
     /// Did the node hold the asset? Only of a transfer whose asset was *not* chosen for being held, so that the share of
     /// the ones is the hit ratio; `None` of all others, and where the node did not say.
     pub hit: Option<bool>,
+    /// Was the whole run good? On the transfer that decides it, and on no other: the mean of these is the success share.
+    pub run_ok: Option<bool>,
     /// Reasons for distrust.
     pub flags: Flags,
     /// Great-circle distance from vantage to node.
@@ -173,6 +175,8 @@ pub struct Reader {
     pub cpu_share: Option<f64>,
     /// The second of these times: the thread could run, and no CPU was free. Without what waking it takes on an idle machine.
     pub run_delay: Option<Micros>,
+    /// For how long this process did not run between the start and the end of the transfer; absent when it ran.
+    pub frozen: Option<Micros>,
     /// The wall time of both. The receive phase is longer where the head itself comes in pieces.
     pub span: Option<Micros>,
 }
@@ -208,6 +212,18 @@ impl Sample {
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.outcome.is_ok() && !self.flags.invalidate()
+    }
+
+    /// Does it say something about the node, whether good or bad?
+    #[must_use]
+    pub fn is_charged(&self) -> bool {
+        self.outcome.is_charged() && !self.flags.iter().any(Flag::excuses)
+    }
+
+    /// Would a viewer have been content with it? A run is good when all its transfers are.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.outcome.is_ok() && !self.flags.contains(Flag::TooSlow)
     }
 
     /// Counts it for the hit ratio, if it ended ok: its asset was not chosen for being held.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::units::{BitRate, Bytes};
+use super::{size::Size, units::BitRate};
 
 pub use super::{
     endpoint::{Endpoint, EndpointError, without_user},
@@ -110,7 +110,7 @@ pub struct Asset {
     /// Its path below the endpoint (profile http), or its object id (argus, colossus).
     pub id: Arc<str>,
     /// Size, where a registry or the user states it.
-    pub size: Option<Bytes>,
+    pub size: Option<Size>,
     /// Base58 BLAKE3 multihash of its content, where a registry states it.
     pub hash: Option<Arc<str>>,
     /// Was it named by the user, rather than found?

@@ -18,9 +18,61 @@ pub fn made_printable(text: &str) -> String {
     text.chars().map(|c| printable(c, char::REPLACEMENT_CHARACTER)).collect()
 }
 
+/// The text as one printable line of at most `most` bytes, and a note of how much is left out. Line breaks and tabs become
+/// spaces. With `in_colour`, colours of terminals (SGR, ECMA-48 § 8.3.117) are kept and do not count.
+#[must_use]
+pub fn one_line(text: &str, most: usize, in_colour: bool) -> String {
+    let (mut line, mut bytes, mut is_coloured) = (String::with_capacity(text.len().min(most) + 32), 0, false);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let Some(colour) = colour(rest).filter(|_| in_colour) {
+            line += colour;
+            is_coloured = true;
+            rest = &rest[colour.len()..];
+            continue;
+        }
+        bytes += c.len_utf8();
+        if bytes > most {
+            let end = if is_coloured { "\u{1b}[0m" } else { "" };
+            line += &format!("{end}… ({} bytes more)", rest.len());
+            break;
+        }
+        line.push(if matches!(c, '\n' | '\r' | '\t') { ' ' } else { printable(c, char::REPLACEMENT_CHARACTER) });
+        rest = &rest[c.len_utf8()..];
+    }
+    line
+}
+
+/// The sequence at the start of a text that sets a colour, if there is one.
+fn colour(text: &str) -> Option<&str> {
+    let parameters = text.strip_prefix("\u{1b}[")?;
+    let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;
+    parameters[end..].starts_with('m').then(|| &text[..end + "\u{1b}[m".len()])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_short_printable_and_one() {
+        for (text, most, expected) in [
+            ("a\nb\tc\r\u{7}", 9, "a b c \u{fffd}"),
+            ("µµµµ", 8, "µµµµ"),
+            ("µµµµ", 7, "µµµ… (2 bytes more)"),
+            ("µµµµ", 0, "… (8 bytes more)"),
+            (
+                "\u{1b}[1;31mred\u{1b}[0m \u{1b}[2Jgone",
+                10,
+                "\u{1b}[1;31mred\u{1b}[0m \u{fffd}[2Jgo\u{1b}[0m… (2 bytes more)",
+            ),
+            ("\u{1b}[", 9, "\u{fffd}["),
+            ("\u{1b}[31", 9, "\u{fffd}[31"),
+        ] {
+            assert_eq!(one_line(text, most, true), expected, "{text:?}");
+        }
+        assert_eq!(one_line("\u{1b}[31mred", 9, false), "\u{fffd}[31mred");
+    }
 
     #[test]
     fn nothing_that_a_terminal_obeys_is_left() {

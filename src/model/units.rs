@@ -27,6 +27,12 @@ pub struct QuantityError {
     wanted: &'static str,
 }
 
+impl QuantityError {
+    pub(super) fn new(given: &str, wanted: &'static str) -> Self {
+        Self { given: given.into(), wanted }
+    }
+}
+
 impl Micros {
     /// No time at all.
     pub const ZERO: Self = Self(0);
@@ -100,21 +106,9 @@ impl FromStr for Bytes {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const UNITS: [(&str, u64); 10] = [
-            ("B", 1),
-            ("kB", 1_000),
-            ("KB", 1_000),
-            ("MB", 1_000_000),
-            ("GB", 1_000_000_000),
-            ("TB", 1_000_000_000_000),
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-            ("TiB", 1 << 40),
-        ];
-        quantity(text, &UNITS)
+        quantity(text, &BYTE_UNITS)
             .map(Self)
-            .ok_or_else(|| QuantityError { given: text.into(), wanted: "a size such as `6 MiB` or `2 GB`" })
+            .ok_or_else(|| QuantityError::new(text, "a size such as `6 MiB` or `2 GB`"))
     }
 }
 
@@ -126,7 +120,7 @@ impl FromStr for BitRate {
             [("bit/s", 1), ("kbit/s", 1_000), ("Mbit/s", 1_000_000), ("Gbit/s", 1_000_000_000)];
         quantity(text, &UNITS)
             .map(Self)
-            .ok_or_else(|| QuantityError { given: text.into(), wanted: "a rate such as `20 Mbit/s` or `1 Gbit/s`" })
+            .ok_or_else(|| QuantityError::new(text, "a rate such as `20 Mbit/s` or `1 Gbit/s`"))
     }
 }
 
@@ -136,7 +130,7 @@ impl FromStr for BitRate {
 /// When the text is no duration, is negative, or is larger than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 366 * 86_400);
-    let wrong = || QuantityError { given: text.into(), wanted: "a duration such as `5m`, `100s` or `30d`" };
+    let wrong = || QuantityError::new(text, "a duration such as `5m`, `100s` or `30d`");
     let spelled = in_hours(text).unwrap_or_else(|| text.to_owned());
     let signed: jiff::SignedDuration = spelled.parse().map_err(|_| wrong())?;
     let duration = Duration::try_from(signed).map_err(|_| wrong())?;
@@ -184,6 +178,20 @@ fn three_figures(value: f64) -> String {
     };
     format!("{value:.decimals$}")
 }
+
+/// The units of sizes, and how many bytes each is.
+pub(super) const BYTE_UNITS: [(&str, u64); 10] = [
+    ("B", 1),
+    ("kB", 1_000),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 use url::{Host, Url};
 
@@ -26,6 +26,7 @@ use super::{
     },
     records::buffered,
     resolve::{Resolver, preferred, source_address},
+    run_clock::RunClock,
     tcp_info::Kernel,
     timing::Timing,
     tls::{Tls, TrustError, chose_http2, expiry, version},
@@ -38,6 +39,7 @@ pub struct Dialer {
     tls: Tls,
     http: HttpChoice,
     guard: Guard,
+    clock: RunClock,
     #[expect(dead_code, reason = "held for what the kernel does meanwhile")]
     stamping: Option<Arc<socket2::Socket>>,
 }
@@ -61,6 +63,8 @@ pub struct Line {
     pub meter: Arc<Meter>,
     /// What is known of it.
     pub about: About,
+    /// What its deadlines go by.
+    pub clock: RunClock,
 }
 
 /// What is known of a connection.
@@ -101,8 +105,21 @@ impl Dialer {
             tls,
             http: network.http,
             guard: Guard::new(network.allow_private.clone()),
+            clock: RunClock::default(),
             stamping: keep_stamping(),
         })
+    }
+
+    /// Its deadlines go by this clock from now on.
+    #[must_use]
+    pub fn with_clock(self, clock: RunClock) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// What its deadlines go by.
+    #[must_use]
+    pub const fn clock(&self) -> &RunClock {
+        &self.clock
     }
 
     /// The one address to dial for the host of `url`. `from_stranger` puts the address guard in the way. Ends the phase
@@ -155,7 +172,8 @@ impl Dialer {
     ) -> Result<Line, Failure> {
         let port = port(url);
         let began = timing.last();
-        let socket = within(deadlines.connect, began, Phase::Connect, async {
+        let clock = self.clock.clone();
+        let socket = within(&clock, deadlines.connect, began, Phase::Connect, async {
             connect((address, port).into()).await.map(Arc::new).map_err(Cause::Io)
         })
         .await?;
@@ -167,11 +185,11 @@ impl Dialer {
         let http = HttpVersion::Http1;
         let about = About { http, remote: address, tls_version: None, cert_expires: None, handshake, kernel };
         if url.scheme() != "https" {
-            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about });
+            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about, clock });
         }
         let name = server_name(&host(url));
         let began = timing.last();
-        let stream = within(deadlines.tls, began, Phase::Tls, async {
+        let stream = within(&clock, deadlines.tls, began, Phase::Tls, async {
             let stream = self.tls.handshake(name?, buffered(socket, meter.clone())).await.map_err(Cause::Io)?;
             match (self.http, chose_http2(&stream)) {
                 (HttpChoice::Http2, false) => Err(Cause::NoHttp2),
@@ -182,7 +200,7 @@ impl Dialer {
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
         let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), ..about };
-        Ok(Line { stream: Box::new(stream), meter, about })
+        Ok(Line { stream: Box::new(stream), meter, about, clock })
     }
 
     async fn addresses(
@@ -195,8 +213,8 @@ impl Dialer {
             Host::Ipv4(address) => self.resolver.literal(address.into()),
             Host::Ipv6(address) => self.resolver.literal(address.into()),
             Host::Domain(name) => {
-                let found = timeout_at(timing.t0() + deadline, self.resolver.addresses(name)).await;
-                let found = found.unwrap_or_else(|_| Err(Cause::Deadline(deadline).during(Phase::Dns)))?;
+                let found = self.clock.within(timing.t0(), deadline, self.resolver.addresses(name)).await;
+                let found = found.unwrap_or_else(|| Err(Cause::Deadline(deadline).during(Phase::Dns)))?;
                 timing.end(Phase::Dns, Instant::now());
                 Ok(found)
             }
@@ -214,16 +232,14 @@ fn port(url: &Url) -> u16 {
 
 /// Awaits one phase until its deadline, counted from its beginning.
 async fn within<T>(
+    clock: &RunClock,
     deadline: Duration,
     began: Instant,
     phase: Phase,
     work: impl Future<Output = Result<T, Cause>>,
 ) -> Result<T, Failure> {
-    match timeout_at(began + deadline, work).await {
-        Ok(done) => done,
-        Err(_) => Err(Cause::Deadline(deadline)),
-    }
-    .map_err(|cause| cause.during(phase))
+    let done = clock.within(began, deadline, work).await;
+    done.unwrap_or(Err(Cause::Deadline(deadline))).map_err(|cause| cause.during(phase))
 }
 
 fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, Cause> {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, Version, header::HOST, response::Parts};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use url::Url;
 
 use crate::{
@@ -26,6 +26,7 @@ use super::{
     drive::Protocol,
     failure::{Cause, Failure},
     meter::Meter,
+    run_clock::RunClock,
     tcp_info::Kernel,
     timing::Timing,
     watch::{Flow, Watch},
@@ -37,6 +38,7 @@ pub struct Connection {
     meter: Arc<Meter>,
     boundaries: Arc<Boundaries>,
     about: About,
+    clock: RunClock,
 }
 
 /// A response whose body has not been read.
@@ -101,7 +103,7 @@ impl Connection {
         let watched = Watched::new(line.stream, line.meter.clone(), boundaries.clone(), http2);
         let protocol =
             Protocol::start(watched, line.about.http).await.map_err(|error| Cause::Http(error).during(Phase::Send))?;
-        Ok(Self { protocol, meter: line.meter, boundaries, about: line.about })
+        Ok(Self { protocol, meter: line.meter, boundaries, about: line.about, clock: line.clock })
     }
 
     /// What is known of the connection.
@@ -175,38 +177,35 @@ impl Connection {
         timing: &mut Timing,
     ) -> Result<Answer, Failure> {
         self.boundaries.arm();
-        let deadline = timing.last() + deadlines.headers;
+        let (clock, began) = (self.clock.clone(), timing.last());
         let mut answering = self.protocol.send(request);
-        let answered = timeout_at(
-            deadline,
-            poll_fn(|cx| {
-                loop {
-                    let again = self.turn(cx);
-                    if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
-                        return Poll::Ready(answered);
-                    }
-                    // A peer that never pauses would give the alarm no chance to ring.
-                    if !again || Instant::now() >= deadline {
-                        return Poll::Pending;
-                    }
+        let asking = poll_fn(|cx| {
+            loop {
+                let again = self.turn(cx);
+                if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
+                    return Poll::Ready(answered);
                 }
-            }),
-        )
-        .await;
+                // A peer that never pauses would give the alarm no chance to ring.
+                if !again || clock.is_over(began, deadlines.headers) {
+                    return Poll::Pending;
+                }
+            }
+        });
+        let answered = clock.within(began, deadlines.headers, asking).await;
 
         let Some(sent) = self.boundaries.sent() else {
             let cause = match answered {
-                Ok(Ok(answer)) => return self.answered_early(answer, timing),
-                Ok(Err(error)) => Cause::Http(error),
-                Err(_) => Cause::Deadline(deadlines.headers),
+                Some(Ok(answer)) => return self.answered_early(answer, timing),
+                Some(Err(error)) => Cause::Http(error),
+                None => Cause::Deadline(deadlines.headers),
             };
             return Err(cause.during(Phase::Send));
         };
         timing.end(Phase::Send, sent);
         let answer = match answered {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(Cause::Http(error).during(Phase::Wait)),
-            Err(_) => return Err(Cause::Deadline(deadlines.headers).during(Phase::Wait)),
+            Some(Ok(answer)) => answer,
+            Some(Err(error)) => return Err(Cause::Http(error).during(Phase::Wait)),
+            None => return Err(Cause::Deadline(deadlines.headers).during(Phase::Wait)),
         };
         timing.end(Phase::Wait, self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read()));
         Ok(Answer::from(answer))
@@ -221,7 +220,8 @@ impl Connection {
     }
 
     /// Reads a body. Each chunk goes to `sink`: what of it is wanted, the stamp of the socket read that completed it, and the
-    /// longest time without a body byte since the chunk before. The clock of both deadlines starts now.
+    /// longest time without a body byte since the chunk before. The clock of both deadlines starts now, and stops while this
+    /// process does not run.
     ///
     /// measuring rules: no body byte for `stall` is a stall at any time; when the body deadline comes, body bytes within the
     /// last two seconds mean slow and not failed.
@@ -243,7 +243,7 @@ impl Connection {
         appetite: Appetite,
         mut sink: impl FnMut(&[u8], Instant, Duration),
     ) -> Received {
-        let mut watch = Watch::start(appetite);
+        let mut watch = Watch::start(appetite, self.clock.clone());
         let mut flow = Flow::start(&self.meter);
         let mut received = Received { bytes: 0, surplus: 0, end: End::Finished };
         let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
@@ -284,7 +284,7 @@ impl Connection {
                 // one: when we were suspended, bytes may lie ready.
                 flow.look(&self.meter);
                 watch.last_byte = watch.last_byte.max(flow.last);
-                if let Some(end) = watch.verdict(Instant::now()).filter(|_| turned) {
+                if let Some(end) = watch.verdict().filter(|_| turned) {
                     return Poll::Ready(end);
                 }
                 if !took && !again {

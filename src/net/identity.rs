@@ -3,7 +3,7 @@
 
 use http::{
     HeaderMap, HeaderValue,
-    header::{ACCEPT_ENCODING, HeaderName, USER_AGENT},
+    header::{ACCEPT, ACCEPT_ENCODING, HeaderName, USER_AGENT},
 };
 use rand::RngExt;
 
@@ -38,11 +38,13 @@ impl Ids {
         }
     }
 
-    /// Puts them, the user agent and `accept-encoding: identity` on a request. No `cache-control` and nothing conditional:
+    /// Puts them, the user agent, `accept: */*` and `accept-encoding: identity` on a request. Some firewalls refuse requests without
+    /// an `accept`, which every browser sends. No `cache-control` and nothing conditional:
     /// viewers send none, and caches treat such requests specially.
     pub fn put_on(&self, headers: &mut HeaderMap, agent: &str) {
         // W3C Trace Context §3.2: version 00, sampled
         let traceparent = format!("00-{}-{}-01", self.trace_id, self.span_id);
+        headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         for (name, value) in [
             (USER_AGENT, agent),
@@ -70,7 +72,10 @@ mod tests {
         assert!(traceparent.starts_with(&format!("00-{}-", ids.trace_id)) && traceparent.ends_with("-01"));
         assert_eq!(headers["x-request-id"], ids.request_id.as_str());
         assert!(headers["user-agent"].to_str().unwrap().ends_with(" (+https://example.net/probe)"));
-        assert_eq!(headers["accept-encoding"], "identity");
+        assert_eq!(
+            (&headers["accept"], &headers["accept-encoding"]),
+            (&"*/*".parse().unwrap(), &"identity".parse().unwrap())
+        );
         assert_ne!(Ids::draw(&mut rand::rng()), ids);
     }
 }

@@ -10,6 +10,7 @@ use super::{
     failure::Cause,
     http::{Appetite, End},
     meter::Meter,
+    run_clock::RunClock,
 };
 
 /// When body bytes come, be it in a TLS record or an HTTP/2 frame that trickles in and is handed over whole. What else a peer
@@ -53,7 +54,8 @@ impl Flow {
 /// The two clocks of a body.
 pub(super) struct Watch {
     appetite: Appetite,
-    deadline: Instant,
+    clock: RunClock,
+    began: Instant,
     /// When the last byte of it came.
     pub(super) last_byte: Instant,
     /// Did any byte of the body come?
@@ -61,22 +63,23 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(appetite: Appetite) -> Self {
+    pub(super) fn start(appetite: Appetite, clock: RunClock) -> Self {
         let now = Instant::now();
-        Self { appetite, deadline: now + appetite.body, last_byte: now, any_byte: false }
+        Self { appetite, clock, began: now, last_byte: now, any_byte: false }
     }
 
     pub(super) fn next_alarm(&self) -> Instant {
-        self.deadline.min(self.last_byte + self.appetite.stall)
+        self.clock.due(self.began, self.appetite.body).min(self.clock.due(self.last_byte, self.appetite.stall))
     }
 
     /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
-    pub(super) fn verdict(&self, now: Instant) -> Option<End> {
-        let silent = now.saturating_duration_since(self.last_byte);
-        if silent >= self.appetite.stall {
+    pub(super) fn verdict(&self) -> Option<End> {
+        if self.clock.is_over(self.last_byte, self.appetite.stall) {
+            let silent = self.clock.ran_since(self.last_byte);
             return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
         }
-        (now >= self.deadline).then(|| self.at_deadline(silent))
+        let is_over = self.clock.is_over(self.began, self.appetite.body);
+        is_over.then(|| self.at_deadline(self.clock.ran_since(self.last_byte)))
     }
 
     fn at_deadline(&self, silent: Duration) -> End {

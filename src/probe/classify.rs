@@ -45,6 +45,26 @@ pub fn is_close(failure: &Failure) -> bool {
     }
 }
 
+/// Did the connection, or the lookup of the name, break off? A peer does that to a client that was away for a while, so after
+/// a freeze it says nothing of the node. A deadline of ours is another matter, and so is an answer that is wrong.
+#[must_use]
+pub fn broke_off(failure: &Failure) -> bool {
+    match (&failure.cause, outcome(failure)) {
+        (Cause::Deadline(_) | Cause::Stall(_), _) => false,
+        (Cause::Io(error), Outcome::TlsFailed) => error.get_ref().is_none_or(|inner| !inner.is::<rustls::Error>()),
+        (_, outcome) => matches!(
+            outcome,
+            Outcome::DnsTimeout
+                | Outcome::DnsFailed
+                | Outcome::ConnectRefused
+                | Outcome::ConnectTimeout
+                | Outcome::ConnectFailed
+                | Outcome::Reset
+                | Outcome::Truncated
+        ),
+    }
+}
+
 /// Did an HTTP/2 body end before its announced length, or its connection before the body? Our own library calls the first a
 /// protocol error.
 #[must_use]

@@ -7,12 +7,14 @@ use url::Url;
 
 use crate::{
     model::{
+        media_type::MediaRange,
         outcome::Outcome,
         phase::Phase,
         probe::{Deadlines, PartName, Weight},
         sample::CacheState,
+        size::Size,
         target::{Asset, AssetKind, Node},
-        units::{BitRate, Bytes},
+        units::BitRate,
     },
     net::failure::Failure,
 };
@@ -40,8 +42,10 @@ pub struct Errand<'a> {
     pub url: &'a Url,
     /// Which bytes.
     pub wanted: Wanted,
+    /// The media types that alone are accepted; with none named, all that an asset of its kind can have.
+    pub types: &'a [MediaRange],
     /// Size of the asset, as far as known by now.
-    pub size: Option<Bytes>,
+    pub size: Option<Size>,
     /// What a check said of the cache just before.
     pub checked: CacheState,
     /// How much of the uplink it takes.
@@ -60,9 +64,9 @@ pub struct Errand<'a> {
 
 impl Errand<'_> {
     /// What is expected of the answer's type, where anything is.
-    pub(super) fn expected_type(&self) -> Option<Expected> {
+    pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
         // A node that does not hold an object may not know its type (Argus tells it in a HEAD's answer on a hit alone).
-        Some(Expected { kind: self.kind?, may_lack: self.part == PartName::Check })
+        Some(Expected { kind: self.kind?, types: self.types, may_lack: self.part == PartName::Check })
     }
 }
 
@@ -75,12 +79,21 @@ pub(super) struct Failed {
     pub(super) detail: String,
     /// The peer closed the connection, rather than answer anything.
     pub(super) closed: bool,
+    /// The connection or the lookup broke off: no answer of the node's, and not our patience at its end.
+    pub(super) broke_off: bool,
 }
 
 impl Failed {
     /// A complete answer that is not what was asked for.
     pub(super) const fn wrong(outcome: Outcome, detail: String) -> Self {
-        Self { outcome, phase: None, detail, closed: false }
+        Self { outcome, phase: None, detail, closed: false, broke_off: false }
+    }
+}
+
+impl Failed {
+    /// Did nothing come until a deadline of ours?
+    pub(super) const fn is_silence(&self) -> bool {
+        self.phase.is_some() && !self.broke_off && self.outcome.is_timeout()
     }
 }
 
@@ -91,6 +104,7 @@ impl From<Failure> for Failed {
             phase: Some(failure.phase),
             detail: failure.to_string(),
             closed: classify::is_close(&failure),
+            broke_off: classify::broke_off(&failure),
         }
     }
 }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use http::{HeaderValue, Method, StatusCode, header::RANGE};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
-    model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, units::Bytes},
+    model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, size::Size, units::Bytes},
     net::{
         failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
@@ -21,7 +21,7 @@ use super::{
     Prober, classify,
     errand::{Errand, Failed},
     facts::Facts,
-    verify::{self, Mismatch, Promise},
+    verify::{self, Mismatch, Promise, Signed},
     wanted::Wanted,
 };
 
@@ -60,10 +60,11 @@ async fn open(
     facts.remote = Some(address);
     let line = dialer.open(errand.url, address, deadlines, meter, &mut facts.timing).await?;
     // HTTP/2 introduces itself within the time that a request has anyway.
-    let by = facts.timing.last() + deadlines.headers;
-    timeout_at(by, Connection::start(line))
+    dialer
+        .clock()
+        .within(facts.timing.last(), deadlines.headers, Connection::start(line))
         .await
-        .unwrap_or_else(|_| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
+        .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
 /// Asks, checks the head, reads the body.
@@ -90,7 +91,7 @@ async fn converse(
         Ok(promise) => promise,
         Err(mismatch) => return Err(explain(errand, connection, &mut answer, mismatch, facts).await),
     };
-    facts.size = promise.size.or(facts.size);
+    facts.size = promise.size.map(Size::from).or(facts.size);
     if is_check {
         facts.received(None);
         return Ok(());
@@ -98,6 +99,7 @@ async fn converse(
     let body = download(errand, connection, &mut answer, promise, facts).await;
     let data = connection.data();
     complete(errand, promise, body.received, data, facts)?;
+    body.signed.map_or(Ok(()), |signed| signed.verdict())?;
     if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
         verify_hash(errand, &content)?;
     }
@@ -125,7 +127,7 @@ fn left_open(facts: &Facts) -> bool {
 fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
     let head = &answer.head;
     let promise = verify::head(head.status, &head.headers, errand.wanted, errand.size, errand.expected_type())?;
-    let whole = promise.bytes.or(errand.size.map(|size| size.0)).filter(|_| errand.wanted == Wanted::Whole);
+    let whole = promise.bytes.or(errand.size.map(|size| size.least().0)).filter(|_| errand.wanted == Wanted::Whole);
     if whole.is_none_or(|bytes| bytes <= errand.limit) {
         return Ok(promise);
     }
@@ -150,17 +152,34 @@ async fn explain(
         let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
     }
+    let is_empty = mismatch.outcome == Outcome::WrongRange
+        && status == StatusCode::OK
+        && answer.announced().is_none_or(|bytes| bytes == 0)
+        && has_no_body(connection, answer, errand).await;
     facts.timing.end(Phase::Receive, Instant::now());
+    if is_empty {
+        return Failed::wrong(Outcome::WrongSize, verify::EMPTY.to_owned());
+    }
     if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
         return mismatch.into();
     }
     verify::refused(status, &answer.head.headers, Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice)).into()
 }
 
+/// Is a body of unannounced length empty? A server that ignores the range of an empty object sends such a 200.
+async fn has_no_body(connection: &mut Connection, answer: &mut Answer, errand: &Errand<'_>) -> bool {
+    let appetite = Appetite { bytes: 1, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
+    let received = connection.receive(answer, appetite, |_, _, _| {}).await;
+    errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
+    matches!(received.end, End::Finished) && received.bytes == 0
+}
+
 struct Body {
     received: Received,
     /// Kept when there is a hash to compare it with.
     content: Option<Vec<u8>>,
+    /// Kept when the head says that the body may be coded.
+    signed: Option<Signed>,
 }
 
 async fn download(
@@ -170,12 +189,14 @@ async fn download(
     promise: Promise,
     facts: &mut Facts,
 ) -> Body {
-    let known = promise.bytes.or(facts.size.filter(|_| errand.wanted == Wanted::Whole).map(|size| size.0));
+    let stated = facts.size.filter(|_| errand.wanted == Wanted::Whole).and_then(Size::exact);
+    let known = promise.bytes.or(stated.map(|size| size.0));
     // One byte beyond the limit shows that a body of unknown length is over it.
     let bytes = known.unwrap_or_else(|| errand.limit.saturating_add(1));
     let appetite = Appetite { bytes, body: errand.deadlines.body, stall: errand.deadlines.stall };
     let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
     let mut content = has_hash.then(Vec::new);
+    let mut signed = errand.wanted.first().and_then(|first| Signed::watch(&answer.head.headers, first));
     let timing = facts.timing;
     if answer.announced().is_some_and(|all| all > bytes) {
         facts.flags.raise(Flag::Overshoot);
@@ -186,6 +207,9 @@ async fn download(
             errand.received.fetch_add(chunk.len() as u64, Relaxed);
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);
+            }
+            if let Some(signed) = &mut signed {
+                signed.take(chunk);
             }
         })
         .await;
@@ -200,7 +224,7 @@ async fn download(
     facts.bytes = Some(received.bytes);
     facts.expected = known;
     too_much(received.surplus, errand, facts);
-    Body { received, content }
+    Body { received, content, signed }
 }
 
 /// Is the body as long as it should be? `data` is what DATA frames brought of it: of a body that differs from its announced
@@ -218,7 +242,7 @@ fn complete(
         End::Failed(failure)
             if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes.max(data) < all) =>
         {
-            Err(Failed { outcome: Outcome::Truncated, ..Failed::from(failure) })
+            Err(Failed { outcome: Outcome::Truncated, broke_off: true, ..Failed::from(failure) })
         }
         End::Failed(failure) => Err(failure.into()),
         End::Partial => {
@@ -227,15 +251,18 @@ fn complete(
         }
         End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
             let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
-            Err(Failed { phase: Some(Phase::Receive), ..Failed::wrong(Outcome::Truncated, detail) })
+            Err(Failed { phase: Some(Phase::Receive), broke_off: true, ..Failed::wrong(Outcome::Truncated, detail) })
         }
-        End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, "the asset is empty".to_owned()),
-        End::Finished => {
-            if errand.wanted == Wanted::Whole && promise.bytes.is_none() {
-                facts.size = Some(Bytes(received.bytes));
-            }
-            Ok(())
+        End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, verify::EMPTY.to_owned()),
+        End::Finished if errand.wanted == Wanted::Whole && promise.bytes.is_none() => {
+            let all = Bytes(received.bytes);
+            facts.size = Some(all.into());
+            errand
+                .size
+                .filter(|known| !known.admits(all))
+                .map_or(Ok(()), |known| Err(verify::other_size(all, known).into()))
         }
+        End::Finished => Ok(()),
         End::Enough if received.bytes > errand.limit && expected.is_none() => {
             wrong(Outcome::WrongSize, format!("the body goes on beyond {}", Bytes(errand.limit)))
         }

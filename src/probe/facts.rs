@@ -3,6 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use http::{
+    StatusCode,
     header::{HeaderName, SERVER},
     response::Parts,
 };
@@ -21,11 +22,12 @@ use crate::{
         phase::Phase,
         probe::PartName,
         sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
+        size::Size,
         target::Vantage,
         text::made_printable,
-        units::{BitRate, Bytes, Micros},
+        units::{BitRate, Micros},
     },
-    net::{dial::About, meter::Meter, timing::Timing},
+    net::{dial::About, meter::Meter, run_clock::RunClock, timing::Timing},
 };
 
 use super::{
@@ -41,7 +43,7 @@ pub(super) struct Facts {
     pub(super) ids: Ids,
     pub(super) flags: Flags,
     /// Size of the asset: known before, or told by the node.
-    pub(super) size: Option<Bytes>,
+    pub(super) size: Option<Size>,
     /// Body bytes promised, once there is an answer that promises any.
     pub(super) expected: Option<u64>,
     pub(super) timeline: Option<Timeline>,
@@ -61,6 +63,10 @@ pub(super) struct Facts {
     tls: Tls,
     path: Path,
     reader: Reader,
+    /// For how long the machine slept meanwhile.
+    slept: Duration,
+    /// For how long this process did not run since it began to connect.
+    away_connected: Duration,
     /// Out-of-order segments of the connection before this transfer.
     ooo_before: u64,
     status: Option<u16>,
@@ -89,6 +95,8 @@ impl Facts {
             tls: Tls::default(),
             path: Path::default(),
             reader: Reader::default(),
+            slept: Duration::ZERO,
+            away_connected: Duration::ZERO,
             ooo_before: 0,
             status: None,
             cache: CacheState::Unknown,
@@ -113,6 +121,38 @@ impl Facts {
     /// How well we kept up.
     pub(super) fn kept_up(&mut self, reader: Reader) {
         self.reader = reader;
+    }
+
+    /// For how long this process did not run meanwhile; to be asked at the end.
+    pub(super) fn note_away(&mut self, clock: &RunClock) {
+        let t0 = self.timing.t0();
+        let away = clock.away_since(t0);
+        if away.is_zero() {
+            return;
+        }
+        self.flags.raise(Flag::Frozen);
+        self.reader.frozen = Some(away.into());
+        self.slept = clock.slept_since(t0);
+        // Of a warm connection, and of an address, the phase is absent.
+        let connecting = t0 + self.timing.phases().took(Phase::Dns).unwrap_or_default().as_duration();
+        self.away_connected = clock.away_since(connecting);
+    }
+
+    /// A failure that says nothing of the node, because this process was away, is ours.
+    pub(super) fn excuse(&self, failed: Failed) -> Failed {
+        let Some(frozen) = self.reader.frozen else { return failed };
+        let away = match failed.phase {
+            Some(Phase::Dns) => frozen.as_duration(),
+            _ => self.away_connected,
+        };
+        let gave_up = failed.broke_off || self.status == Some(StatusCode::REQUEST_TIMEOUT.as_u16());
+        // While the machine sleeps, not even the kernel receives what a node sends.
+        let was_deaf = failed.is_silence() && self.slept >= PATIENCE_OF_PEERS;
+        if !(was_deaf || (gave_up && away >= PATIENCE_OF_PEERS)) {
+            return failed;
+        }
+        let detail = format!("bandprobe itself did not run for {frozen}; then: {}", failed.detail);
+        Failed { outcome: Outcome::LocalFailed, detail, ..failed }
     }
 
     /// What the kernel knows of the path, and of how late we read; asked when the transfer is over.
@@ -162,7 +202,8 @@ impl Facts {
             self.timing.end(phase, Instant::now());
         }
         let wall_nanos = self.at.duration_until(Timestamp::now()).as_nanos();
-        let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, self.timing.t0().elapsed());
+        let elapsed = self.timing.t0().elapsed() + self.slept;
+        let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, elapsed);
         let wanted_body = errand.part != PartName::Check;
         Sample {
             at: self.at,
@@ -180,6 +221,7 @@ impl Facts {
             intervals: judgement.intervals,
             curve: self.timeline.and_then(Timeline::into_curve),
             hit: None,
+            run_ok: None,
             flags: self.flags,
             distance_km: errand.node.listing.distance_km(vantage.location),
             path: self.path,
@@ -210,9 +252,10 @@ impl Facts {
         judgement
     }
 
-    /// A failed transfer has no rate: what it received is no measure of anything.
+    /// A failed transfer has no rate: what it received is no measure of anything. Nor has one that was frozen: its pauses were ours.
     fn judge_body(&self, failed: bool) -> Judgement {
-        let Some(timeline) = self.timeline.as_ref().filter(|_| !failed) else { return Judgement::default() };
+        let is_measured = !failed && !self.flags.contains(Flag::Frozen);
+        let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return Judgement::default() };
         let total = self.timing.phases().total();
         let ending = if self.flags.contains(Flag::Partial) { Ending::Partial } else { Ending::Finished };
         judge(timeline, self.expected, ending, total, self.path.rtt)
@@ -239,6 +282,9 @@ impl Facts {
         self.timing.end(Phase::Receive, at);
     }
 }
+
+/// No server gives up on a client sooner: after a shorter freeze its failures are its own.
+const PATIENCE_OF_PEERS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

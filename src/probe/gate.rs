@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use crate::{config::Limits, model::probe::Weight};
+use crate::{config::Limits, model::probe::Weight, net::run_clock::RunClock};
 
 /// Hands out permits. Clones share them.
 #[derive(Clone, Debug)]
@@ -202,14 +202,15 @@ impl Permit {
     }
 
     /// Watches a transfer, and lends its share of the uplink to others while no byte has moved for a second. Its place at
-    /// the node stays taken. Never returns; run it beside the transfer.
-    pub async fn lend_when_idle(&self, last_progress: impl Fn() -> Instant) {
+    /// the node stays taken. Time in which this process did not run is none without a byte. Never returns; run it beside the
+    /// transfer.
+    pub async fn lend_when_idle(&self, clock: &RunClock, last_progress: impl Fn() -> Instant) {
         loop {
-            sleep_until(last_progress() + IDLE).await;
-            let now = Instant::now();
-            if now < last_progress() + IDLE {
+            sleep_until(clock.due(last_progress(), IDLE)).await;
+            if !clock.is_over(last_progress(), IDLE) {
                 continue;
             }
+            let now = Instant::now();
             if let Some(open) = self.gate.lock().open.get_mut(&self.id) {
                 open.lent = Some(now);
             }

@@ -15,8 +15,9 @@ use crate::{
         phase::Phases,
         probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
         sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+        size::Size,
         target::{Asset, Node, Profile},
-        units::{Bytes, Micros},
+        units::Micros,
     },
     schedule::budget::whole_limit,
 };
@@ -25,9 +26,12 @@ use super::{
     Prober,
     candidates::{Candidate, ordered},
     errand::Errand,
-    transfer::Done,
     wanted::Wanted,
 };
+
+use self::results::Results;
+
+mod results;
 
 /// A run to be made.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ pub struct Ended {
     pub settled: Settled,
     /// It asked for an object that the node did not hold.
     pub made_it_fetch: bool,
+    /// How long after it was due its first transfer began; `None` when none did.
+    pub lateness: Option<Micros>,
 }
 
 /// What became of the asset to come back to.
@@ -74,20 +80,20 @@ pub enum Settled {
 /// An asset that a run has settled on, and what is known of it.
 struct Choice<'a> {
     asset: &'a Asset,
-    size: Option<Bytes>,
+    size: Option<Size>,
     state: CacheState,
 }
 
 impl Run {
     /// Makes the run. Every transfer that was attempted goes to `emit` as it ends.
-    pub async fn make(&self, prober: &Prober, mut emit: impl FnMut(Sample) + Send) -> Ended {
-        let mut ended = Ended::default();
+    pub async fn make(&self, prober: &Prober, emit: impl FnMut(Sample) + Send) -> Ended {
+        let mut results = Results::new(emit);
         let mut due = self.due;
-        let Some(choice) = self.choose(prober, &mut due, &mut ended, &mut emit).await else { return ended };
+        let Some(choice) = self.choose(prober, &mut due, &mut results).await else { return results.ended };
         let (mut size, mut kept) = (choice.size, None);
         // An unchecked node is asked for what it was asked for before, held or not.
         let mut to_count = !self.node.listing.profile.is_checked();
-        for part in &self.probe.parts {
+        for (index, part) in self.probe.parts.iter().enumerate() {
             let Some(wanted) = Wanted::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
                     "part left out: it needs the asset's size, which the node does not tell");
@@ -104,23 +110,27 @@ impl Run {
                 ..self.errand(choice.asset, &url)
             };
             let Some(mut done) = errand.run_unless_left_alone(prober, kept.take()).await else {
-                ended.was_left_alone = true;
+                results.ended.was_left_alone = true;
                 break;
             };
             if std::mem::take(&mut to_count) {
                 done.sample.count_hit();
             }
-            ended.made_it_fetch |= choice.state == CacheState::Miss;
+            results.ended.made_it_fetch |= choice.state == CacheState::Miss;
             if is_gone(&done.sample) {
-                ended.settled = Settled::Forgotten;
+                results.ended.settled = Settled::Forgotten;
             }
-            let ok = done.sample.outcome.is_ok();
-            (size, kept, due) = (done.size, ended.note(done, &mut emit), self.due.map(|_| Instant::now()));
-            if !ok {
-                break; // what failed once would mostly fail again, and cost the node and us another deadline
+            size = done.size;
+            let parts_left = &self.probe.parts[index + 1..];
+            // What failed once would mostly fail again, and cost the node and us another deadline.
+            let is_last =
+                !done.sample.outcome.is_ok() || parts_left.iter().all(|part| Wanted::of(part.extent, size).is_none());
+            (kept, due) = (results.take(done, is_last), self.due.map(|_| Instant::now()));
+            if is_last {
+                break;
             }
         }
-        ended
+        results.ended
     }
 
     /// The first candidate in a cache state that the probe measures. A node that tells nothing is measured as it is. The drawn
@@ -129,18 +139,18 @@ impl Run {
         &self,
         prober: &Prober,
         due: &mut Option<Instant>,
-        ended: &mut Ended,
-        emit: &mut (impl FnMut(Sample) + Send),
+        results: &mut Results<impl FnMut(Sample) + Send>,
     ) -> Option<Choice<'_>> {
         let candidates = ordered(&self.probe, &self.node, self.remembered.as_ref(), self.turn, &mut rand::rng());
         let wants_hit = self.probe.cache == CachePolicy::Hit;
         if !self.node.listing.profile.is_checked() {
             let asset = candidates.first()?.asset;
-            ended.settled = Settled::On(asset.clone());
+            results.ended.settled = Settled::On(asset.clone());
             return Some(Choice { asset, size: asset.size, state: CacheState::Unknown });
         }
         let mut to_draw = candidates.iter().any(|candidate| candidate.drawn);
         let (mut found, mut any_other_state) = (None, None);
+        let last = candidates.len().min(MAX_CANDIDATES).saturating_sub(1);
         for (index, Candidate { asset, drawn }) in candidates.into_iter().take(MAX_CANDIDATES).enumerate() {
             if found.is_some() && !to_draw {
                 break;
@@ -148,7 +158,7 @@ impl Run {
             let url = self.node.asset_url(asset);
             let check = Errand { due: *due, limit: self.check_limit(asset), ..self.errand(asset, &url) };
             let Some(mut done) = check.run_unless_left_alone(prober, None).await else {
-                ended.was_left_alone = true;
+                results.ended.was_left_alone = true;
                 return None;
             };
             if drawn {
@@ -158,24 +168,29 @@ impl Run {
             *due = self.due.map(|_| Instant::now());
             let (outcome, state, size) = (done.sample.outcome, done.sample.labels.cache, done.size);
             let (is_answered, is_gone) = (done.sample.status.is_some(), is_gone(&done.sample));
-            ended.note(done, emit);
+            let is_last = match outcome {
+                Outcome::Ok => false,
+                Outcome::RateLimited => true,
+                // What did not answer for one asset will hardly do so for the next.
+                _ => found.is_none() && (!is_answered || index == last && any_other_state.is_none()),
+            };
+            results.take(done, is_last);
             match outcome {
                 Outcome::Ok if measures(self.probe.cache, self.node.listing.profile, state, size) => {
                     found.get_or_insert(Choice { asset, size, state });
                 }
                 Outcome::Ok => any_other_state = Some((asset, state)),
                 Outcome::RateLimited => return None,
-                // What did not answer for one asset will hardly do so for the next.
                 _ if !is_answered && found.is_none() => break,
                 _ => {}
             }
             if wants_hit && index == 0 && found.is_none() && (outcome.is_ok() || is_gone) {
-                ended.settled = Settled::Forgotten;
+                results.ended.settled = Settled::Forgotten;
             }
         }
         match (&found, any_other_state) {
-            (Some(choice), _) if wants_hit => ended.settled = Settled::On(choice.asset.clone()),
-            (None, Some((asset, state))) if wants_hit => emit(self.not_measured(prober, asset, state)),
+            (Some(choice), _) if wants_hit => results.ended.settled = Settled::On(choice.asset.clone()),
+            (None, Some((asset, state))) if wants_hit => results.emit(self.not_measured(prober, asset, state)),
             // That nothing is missing is no failure of anybody's.
             _ => {}
         }
@@ -192,6 +207,7 @@ impl Run {
             asset,
             url,
             wanted: Wanted::Whole,
+            types: &self.probe.types,
             size: asset.size,
             checked: CacheState::Unknown,
             weight: Weight::Light,
@@ -238,6 +254,7 @@ impl Run {
             intervals: vec![],
             curve: None,
             hit: None,
+            run_ok: None,
             flags: Flags::NONE,
             distance_km: self.node.listing.distance_km(prober.vantage.location),
             path: Path::default(),
@@ -248,23 +265,14 @@ impl Run {
     }
 }
 
-impl Ended {
-    /// Takes what matters beyond the sample, sends the sample out, and hands the connection on.
-    fn note(&mut self, done: Done, emit: &mut impl FnMut(Sample)) -> Option<crate::net::http::Connection> {
-        self.leave_alone = done.leave_alone.or(self.leave_alone);
-        emit(done.sample);
-        done.connection
-    }
-}
-
 /// Does a probe of this policy measure an asset in this state, of this size, of a node of this profile?
-fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Bytes>) -> bool {
+fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Size>) -> bool {
     // A storage node holds what it serves, whatever a proxy before it says.
     let holds_all = profile == Profile::Colossus;
     match policy {
         CachePolicy::Hit => holds_all || matches!(state, CacheState::Hit | CacheState::Unknown),
         CachePolicy::Miss => {
-            !holds_all && state == CacheState::Miss && size.is_some_and(|size| size <= MAX_COLD_OBJECT)
+            !holds_all && state == CacheState::Miss && size.is_some_and(|size| size.most() <= MAX_COLD_OBJECT)
         }
     }
 }
@@ -280,16 +288,17 @@ pub const MAX_CANDIDATES: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::units::Bytes;
 
     #[test]
     fn hit_pending_and_miss_are_never_mixed() {
         use CacheState::{Hit, Miss, Pending, Unknown};
-        let small = Some(MAX_COLD_OBJECT);
+        let small = Some(Size::from(MAX_COLD_OBJECT));
         for (policy, profile, size, measured) in [
             (CachePolicy::Hit, Profile::Argus, None, &[Hit, Unknown][..]),
             (CachePolicy::Hit, Profile::Colossus, None, &[Hit, Pending, Miss, Unknown]),
             (CachePolicy::Miss, Profile::Argus, small, &[Miss]),
-            (CachePolicy::Miss, Profile::Argus, small.map(|size| Bytes(size.0 + 1)), &[]),
+            (CachePolicy::Miss, Profile::Argus, Some(Size::from(Bytes(MAX_COLD_OBJECT.0 + 1))), &[]),
             (CachePolicy::Miss, Profile::Argus, None, &[]),
             (CachePolicy::Miss, Profile::Colossus, small, &[]),
         ] {

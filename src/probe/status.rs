@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
 use jiff::Timestamp;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::{
     model::{
         availability::{Answer, Said, Shape},
+        outcome::Outcome,
         phase::Phase,
         probe::StatusProbe,
         target::{Node, Profile},
@@ -50,14 +51,21 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
         Profile::Argus | Profile::Colossus => (Method::GET, node.status_url()),
         Profile::Http => (Method::HEAD, node.assets.first().map_or_else(|| node.status_url(), |a| node.asset_url(a))),
     };
+    let clock = prober.dialer.clock();
+    let _watching = clock.watch();
     let timing = Timing::start(Instant::now());
     let mut question = Question { node, url, method, probe, prober, timing, status: None };
-    let (latency, said) = match question.put().await {
-        Ok((ended, said)) => (Some(question.timing.offset(ended)), said),
-        Err(failure) => {
-            let error = made_printable(&failure.to_string());
-            (None, Said::Nothing { outcome: classify::outcome(&failure), error })
-        }
+    let put = question.put().await;
+    let away = clock.away_since(timing.t0());
+    let (latency, said) = match put {
+        // What a node said holds; the time that it took does not when part of it was ours.
+        Ok((ended, said)) => (Some(question.timing.offset(ended)).filter(|_| away.is_zero()), said),
+        Err(failure) => match classify::outcome(&failure) {
+            outcome if outcome == Outcome::Blocked || away.is_zero() => {
+                (None, Said::Nothing { outcome, error: made_printable(&failure.to_string()) })
+            }
+            _ => (None, Said::Frozen(away.into())),
+        },
     };
     Answer { at, latency, status: question.status, said }
 }
@@ -95,10 +103,11 @@ impl Question<'_> {
         let from_stranger = self.node.listing.origin.is_stranger();
         let address = dialer.look_up(&self.url, from_stranger, deadlines.dns, &mut self.timing).await?;
         let line = dialer.open(&self.url, address, deadlines, Meter::new(), &mut self.timing).await?;
-        let by = self.timing.last() + deadlines.headers;
-        timeout_at(by, Connection::start(line))
+        let clock = dialer.clock();
+        clock
+            .within(self.timing.last(), deadlines.headers, Connection::start(line))
             .await
-            .unwrap_or_else(|_| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
+            .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
     }
 }
 

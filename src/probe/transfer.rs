@@ -9,7 +9,8 @@ use crate::{
         flag::Flag,
         outcome::Outcome,
         sample::{Conn, Sample},
-        units::{Bytes, Micros},
+        size::Size,
+        units::Micros,
     },
     net::{http::Connection, meter::Meter},
 };
@@ -27,7 +28,7 @@ pub struct Done {
     /// Its result.
     pub sample: Sample,
     /// The asset's size, as far as known now.
-    pub size: Option<Bytes>,
+    pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<Connection>,
     /// The node limits us: no downloads from it for so long. The gate turns others away already.
@@ -54,6 +55,8 @@ impl Errand<'_> {
         {
             (kept, reconnected) = (None, true);
         }
+        let clock = prober.dialer.clock();
+        let _watching = clock.watch();
         loop {
             let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
@@ -67,7 +70,7 @@ impl Errand<'_> {
             let ended = tokio::select! {
                 biased;
                 ended = exchange(self, prober, kept.take(), meter.clone(), &mut facts) => ended,
-                () = permit.lend_when_idle(|| meter.last_progress().max(began)) => unreachable!("lending never returns"),
+                () = permit.lend_when_idle(clock, || meter.last_progress().max(began)) => unreachable!("lending never returns"),
             };
             // A peer may close a kept connection at any time: no failure of the node's (RFC 9112 §9.5). Once is enough.
             if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
@@ -84,6 +87,7 @@ impl Errand<'_> {
                 prober.gate.leave_alone(&self.node.id, wait);
             }
             drop(permit);
+            facts.note_away(clock);
             return conclude(self, prober, facts, ended, leave_alone);
         }
     }
@@ -105,10 +109,11 @@ fn conclude(
     let size = facts.size;
     let (connection, failed) = match ended {
         Ok(connection) => (connection, None),
-        Err(failed) => (None, Some(failed)),
+        Err(failed) => (None, Some(facts.excuse(failed))),
     };
     let mut sample = facts.into_sample(errand, &prober.vantage, failed);
-    if sample.outcome != Outcome::Blocked {
+    let is_ours = sample.flags.contains(Flag::Frozen) && sample.status.is_none();
+    if sample.outcome != Outcome::Blocked && !is_ours {
         prober.suspicion.note_transfer(&errand.node.id, sample.status.is_some());
     }
     if !sample.outcome.is_ok() && prober.suspicion.is_raised() {

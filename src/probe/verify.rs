@@ -2,16 +2,18 @@
 
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
 };
 use serde::Deserialize;
 
-use crate::model::{outcome::Outcome, units::Bytes};
-
-pub use self::{cache::cache_state, media::Expected, retry::retry_after};
+use self::fields::{cut, number};
+pub use self::{cache::cache_state, coding::Signed, media::Expected, retry::retry_after};
 use super::wanted::Wanted;
+use crate::model::{outcome::Outcome, size::Size, units::Bytes};
 
 mod cache;
+mod coding;
+mod fields;
 mod media;
 mod retry;
 
@@ -41,15 +43,18 @@ pub fn head(
     status: StatusCode,
     headers: &HeaderMap,
     wanted: Wanted,
-    known_size: Option<Bytes>,
-    expected: Option<Expected>,
+    known_size: Option<Size>,
+    expected: Option<Expected<'_>>,
 ) -> Result<Promise, Mismatch> {
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refused(status, headers, None));
     }
-    encoding(headers)?;
+    coding::check(headers)?;
     expected.map_or(Ok(()), |expected| expected.check(headers))?;
     let length = content_length(headers)?;
+    if is_empty(status, headers, length) {
+        return mismatch(Outcome::WrongSize, EMPTY);
+    }
     let promise = match (wanted, status) {
         (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
         (Wanted::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
@@ -57,12 +62,19 @@ pub fn head(
         _ => range(headers, wanted)?,
     };
     match (promise.size, known_size) {
-        (Some(said), Some(known)) if said != known => {
-            mismatch(Outcome::WrongSize, format!("the node says {} bytes, known are {}", said.0, known.0))
-        }
-        _ if promise.bytes == Some(0) => mismatch(Outcome::WrongSize, "the asset is empty"),
+        (Some(said), Some(known)) if !known.admits(said) => Err(other_size(said, known)),
         _ => Ok(promise),
     }
+}
+
+/// The asset has another size than the one that was stated.
+#[must_use]
+pub fn other_size(said: Bytes, known: Size) -> Mismatch {
+    let detail = match known.exact() {
+        Some(known) => format!("the node says {} bytes, known are {}", said.0, known.0),
+        None => format!("the node says {} bytes, and the stated size means {known}", said.0),
+    };
+    Mismatch { outcome: Outcome::WrongSize, detail }
 }
 
 /// What a status other than 200 and 206 means. `body` is the beginning of the error's body, where there is one.
@@ -71,6 +83,7 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
     let outcome = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => Outcome::Redirected,
         404 => not_found(body),
+        416 if total(headers) == Some(0) => return Mismatch { outcome: Outcome::WrongSize, detail: EMPTY.to_owned() },
         416 => Outcome::RangeUnsatisfiable,
         421 => Outcome::Misdirected,
         429 => Outcome::RateLimited,
@@ -81,6 +94,7 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
     };
     let said = match outcome {
         Outcome::Redirected => text(headers, &http::header::LOCATION).map(|to| format!(": to {to}")),
+        Outcome::RangeUnsatisfiable => total(headers).map(|size| format!(": the object has {size} bytes")),
         _ => body.and_then(message).map(|message| format!(": {message}")),
     };
     Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
@@ -114,48 +128,38 @@ fn message(body: &[u8]) -> Option<String> {
     Some(value.get("message")?.as_str()?.chars().take(MAX_HEADER_TEXT).collect())
 }
 
-/// We accept no coding but chunks, which have to be the outermost (RFC 9112 §6.1).
-fn encoding(headers: &HeaderMap) -> Result<(), Mismatch> {
-    let is_identity = |coding: &String| coding == "identity";
-    let content = codings(headers, &CONTENT_ENCODING).into_iter().find(|coding| !is_identity(coding));
-    if let Some(coding) = content {
-        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
-    }
-    let mut transfer = codings(headers, &TRANSFER_ENCODING);
-    // An empty element is nothing (RFC 9110 §5.6.1.2), but hyper, which reads the body, takes it for a coding that is not chunks.
-    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().map(|line| line.as_bytes());
-    if last.is_some_and(|line| matches!(line.trim_ascii_end(), [] | [.., b','])) {
-        return mismatch(Outcome::BodyInvalid, "transfer-encoding ends with an empty element");
-    }
-    transfer.pop_if(|last| last == "chunked");
-    match transfer.into_iter().find(|coding| !is_identity(coding)) {
-        Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),
-        None => Ok(()),
-    }
-}
-
-/// The codings that all lines of a header name, in their order (RFC 9110 §5.6.1).
-fn codings(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase());
-    let codings = lines.flat_map(|line| line.split(',').map(|coding| cut(coding.trim())).collect::<Vec<_>>());
-    codings.filter(|coding| !coding.is_empty()).collect()
-}
-
-/// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, it has to be the same
-/// (RFC 9110 §8.6).
+/// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
+/// be the same (RFC 9110 §8.6). Beside Transfer-Encoding it means nothing (RFC 9112 §6.3).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(None);
+    }
     let mut length = None;
     for line in headers.get_all(&CONTENT_LENGTH) {
-        match line.to_str().ok().and_then(number) {
-            Some(said) if length.is_none_or(|before| before == said) => length = Some(said),
-            Some(_) => return mismatch(Outcome::HeadersInvalid, "two different values of content-length"),
-            None => {
-                let said = cut(&String::from_utf8_lossy(line.as_bytes()));
-                return mismatch(Outcome::HeadersInvalid, format!("content-length `{said}`"));
+        let line = String::from_utf8_lossy(line.as_bytes());
+        for said in line.split(',') {
+            match number(said.trim()) {
+                Some(said) if length.is_none_or(|before| before == said) => length = Some(said),
+                Some(_) => return mismatch(Outcome::HeadersInvalid, "two different values of content-length"),
+                None => return mismatch(Outcome::HeadersInvalid, format!("content-length `{}`", cut(&line))),
             }
         }
     }
     Ok(length)
+}
+
+/// Does the answer say that the object has no bytes at all? Servers say it in several ways, since no range fits an empty object: with
+/// 416, with a 200 or 206 of length 0, or with a total of 0.
+fn is_empty(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> bool {
+    let is_whole = status == StatusCode::OK || !headers.contains_key(CONTENT_RANGE);
+    total(headers) == Some(0) || (length == Some(0) && is_whole)
+}
+
+/// The size of the whole object in Content-Range, of which the range need not be readable: `bytes */0`, `bytes 0--1/0`.
+fn total(headers: &HeaderMap) -> Option<u64> {
+    let (unit, range) = text(headers, &CONTENT_RANGE)?.trim().split_once(' ')?;
+    let (_, total) = range.rsplit_once('/')?;
+    number(total.trim()).filter(|_| unit.eq_ignore_ascii_case("bytes") && !total.trim().is_empty())
 }
 
 /// Content-Range (RFC 9110 §14.4) must be what was asked for, or that clipped at the size.
@@ -196,20 +200,12 @@ fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     (consistent && unit.eq_ignore_ascii_case("bytes")).then_some((first, last, size))
 }
 
-/// Digits alone: Rust's own parser would accept a sign.
-fn number(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
-}
-
-/// The beginning of a text, as long as a field can hold.
-fn cut(text: &str) -> String {
-    text.chars().take(MAX_HEADER_TEXT).collect()
-}
-
 fn mismatch<T>(outcome: Outcome, detail: impl Into<String>) -> Result<T, Mismatch> {
     Err(Mismatch { outcome, detail: detail.into() })
 }
 
+/// Said of an asset without content, however the node said it.
+pub const EMPTY: &str = "the object is empty";
 /// Longer header texts are cut.
 const MAX_HEADER_TEXT: usize = 200;
 
@@ -222,8 +218,8 @@ mod tests {
         lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
-    const fn expected(kind: AssetKind) -> Option<Expected> {
-        Some(Expected { kind, may_lack: false })
+    const fn expected(kind: AssetKind) -> Option<Expected<'static>> {
+        Some(Expected { kind, types: &[], may_lack: false })
     }
 
     #[test]
@@ -250,7 +246,8 @@ mod tests {
         ] {
             let headers = headers(&[("content-range", content_range), ("content-type", "video/mp4")]);
             let status = StatusCode::from_u16(status).unwrap();
-            let got = head(status, &headers, wanted, known.map(Bytes), expected(AssetKind::Video));
+            let got =
+                head(status, &headers, wanted, known.map(|known| Bytes(known).into()), expected(AssetKind::Video));
             let got = got.map(|promise| (promise.bytes.unwrap(), promise.size.map(|size| size.0)));
             assert_eq!(got.map_err(|mismatch| mismatch.outcome), result, "{status} {content_range}");
         }
@@ -264,14 +261,72 @@ mod tests {
             (&[("content-length", "21136"), ("content-type", "image/png")], Some(21_136), Ok(Some(21_136))),
             (&[("content-length", "21136"), ("content-type", "image/png")], Some(7), Err(Outcome::WrongSize)),
             (&[("content-length", "0"), ("content-type", "image/png")], None, Err(Outcome::WrongSize)),
-            (&[("content-length", "21136")], None, Err(Outcome::WrongType)),
+            (&[("content-length", "21136")], None, Ok(Some(21_136))),
+            (&[("content-length", "21136, 21136")], None, Ok(Some(21_136))),
+            (&[("content-length", "21136 ,21136"), ("content-length", "21136")], None, Ok(Some(21_136))),
+            (&[("content-length", "21136, 7")], None, Err(Outcome::HeadersInvalid)),
+            (&[("content-length", "21136"), ("content-length", "7")], None, Err(Outcome::HeadersInvalid)),
+            (&[("content-length", "21136,")], None, Err(Outcome::HeadersInvalid)),
+            (&[("content-length", "7"), ("transfer-encoding", "chunked")], Some(21_136), Ok(None)),
+            (&[("content-length", "0"), ("transfer-encoding", "chunked")], None, Ok(None)),
+            (&[("content-length", "7, 8"), ("transfer-encoding", "chunked")], None, Ok(None)),
             (&[("content-length", "9"), ("content-type", "text/html; charset=utf-8")], None, Err(Outcome::WrongType)),
             (&[("content-type", "application/octet-stream")], None, Ok(None)),
             (&[("content-encoding", "gzip")], None, Err(Outcome::BodyInvalid)),
         ] {
-            let got =
-                head(StatusCode::OK, &headers(lines), Wanted::Whole, known.map(Bytes), expected(AssetKind::Image));
+            let got = head(
+                StatusCode::OK,
+                &headers(lines),
+                Wanted::Whole,
+                known.map(|known| Bytes(known).into()),
+                expected(AssetKind::Image),
+            );
             assert_eq!(got.map(|promise| promise.bytes).map_err(|mismatch| mismatch.outcome), result, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_object_is_reported_as_empty() {
+        let range = Wanted::Range { first: 0, last: 1023 };
+        for (wanted, status, lines, empty) in [
+            (range, 416, &[("content-range", "bytes */0")][..], true),
+            (range, 416, &[("content-range", "Bytes */0"), ("content-length", "0")], true),
+            (range, 416, &[("content-range", "bytes */500")], false),
+            (range, 416, &[("content-length", "0")], false),
+            (range, 416, &[("content-range", "bytes */")], false),
+            (range, 200, &[("content-length", "0")], true),
+            (range, 200, &[("content-length", "0, 0")], true),
+            (range, 200, &[("content-length", "9")], false),
+            (range, 206, &[("content-range", "bytes */0"), ("content-length", "0")], true),
+            (range, 206, &[("content-range", "bytes 0-0/0")], true),
+            (range, 206, &[("content-range", "bytes 0--1/0"), ("content-length", "0")], true),
+            (range, 206, &[("content-length", "0")], true),
+            (range, 206, &[("content-range", "bytes 0-1023/4096"), ("content-length", "0")], false),
+            (Wanted::Suffix(7), 416, &[("content-range", "bytes */0")], true),
+            (Wanted::Whole, 200, &[("content-length", "0")], true),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            for known in [None, Some(Bytes(4096).into())] {
+                let got = head(status, &headers(lines), wanted, known, None);
+                let is_empty =
+                    got.is_err_and(|mismatch| (mismatch.outcome, &*mismatch.detail) == (Outcome::WrongSize, EMPTY));
+                assert_eq!(is_empty, empty, "{status} {lines:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rounded_size_is_compared_as_it_was_written() {
+        let known: Option<Size> = Some("2.1 MB".parse().unwrap());
+        for (said, outcome) in [
+            ("2097152", Ok(())),
+            ("2050000", Ok(())),
+            ("2150000", Ok(())),
+            ("2049999", Err(Outcome::WrongSize)),
+            ("2150001", Err(Outcome::WrongSize)),
+        ] {
+            let got = head(StatusCode::OK, &headers(&[("content-length", said)]), Wanted::Whole, known, None);
+            assert_eq!(got.map(drop).map_err(|mismatch| mismatch.outcome), outcome, "{said}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which bytes a part means, once the size of the asset is known or not.
 
-use crate::model::{probe::Extent, units::Bytes};
+use crate::model::{probe::Extent, size::Size, units::Bytes};
 
 /// What a request asks for. Offsets are inclusive, as in HTTP (RFC 9110 §14.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,24 +20,36 @@ pub enum Wanted {
 
 impl Wanted {
     /// Turns a part's extent into a request; `None` when it needs the size and that is not known, or when the asset is
-    /// empty. Extents are clipped at the size.
+    /// empty. Extents are clipped at the size, where it is known exactly. Of a rounded one no end is taken for certain: the node clips
+    /// the range, and a seek is aimed at a fraction of the least that the size can mean.
     #[must_use]
-    pub fn of(extent: Extent, size: Option<Bytes>) -> Option<Self> {
-        let end = match size {
+    pub fn of(extent: Extent, size: Option<Size>) -> Option<Self> {
+        let exact = size.and_then(Size::exact);
+        let end = match exact {
             Some(Bytes(size)) => size.checked_sub(1)?,
             None => u64::MAX,
         };
         let range = |first: u64, bytes: u64| Self::Range { first, last: first.saturating_add(bytes - 1).min(end) };
-        match (extent, size) {
-            (Extent::Full, _) => Some(Self::Whole),
-            (Extent::First(Bytes(bytes)), _) => Some(range(0, bytes)),
-            (Extent::Last(Bytes(bytes)), Some(Bytes(size))) => Some(range(size.saturating_sub(bytes), bytes)),
-            (Extent::Last(Bytes(bytes)), None) => Some(Self::Suffix(bytes)),
+        match extent {
+            Extent::Full => Some(Self::Whole),
+            Extent::First(Bytes(bytes)) => Some(range(0, bytes)),
+            Extent::Last(Bytes(bytes)) => {
+                Some(exact.map_or(Self::Suffix(bytes), |size| range(size.0.saturating_sub(bytes), bytes)))
+            }
             #[expect(clippy::cast_possible_truncation, reason = "a fraction of a u64 fits a u64")]
-            (Extent::From { at, bytes }, Some(Bytes(size))) => Some(range((size as f64 * at) as u64, bytes.0)),
-            (Extent::From { .. }, None) => None,
+            Extent::From { at, bytes } => size.map(|size| range((size.least().0 as f64 * at) as u64, bytes.0)),
             // What a person asked for goes out as it is: the node's answer is the result.
-            (Extent::Exactly { first, last }, _) => Some(Self::Range { first, last }),
+            Extent::Exactly { first, last } => Some(Self::Range { first, last }),
+        }
+    }
+
+    /// The offset of the first byte that it asks for, where that is known.
+    #[must_use]
+    pub const fn first(self) -> Option<u64> {
+        match self {
+            Self::Whole => Some(0),
+            Self::Range { first, .. } => Some(first),
+            Self::Suffix(_) => None,
         }
     }
 
@@ -76,7 +88,19 @@ mod tests {
             (first, Some(0), None),
             (Extent::Exactly { first: 5, last: 9 }, Some(3), range(5, 9)),
         ] {
-            assert_eq!(Wanted::of(extent, size.map(Bytes)), wanted, "{extent:?} of {size:?}");
+            let size = size.map(|size| Bytes(size).into());
+            assert_eq!(Wanted::of(extent, size), wanted, "{extent:?} of {size:?}");
+        }
+        // 950 to 1,050 bytes: whichever it is, each of these ranges begins inside of it.
+        let rounded = Some("1.0 kB".parse().unwrap());
+        for (extent, wanted) in [
+            (Extent::Full, Some(Wanted::Whole)),
+            (Extent::First(Bytes(2_000)), range(0, 1_999)),
+            (last, Some(Wanted::Suffix(100))),
+            (seek, range(475, 574)),
+            (Extent::From { at: 0.99, bytes: Bytes(100) }, range(940, 1_039)),
+        ] {
+            assert_eq!(Wanted::of(extent, rounded), wanted, "{extent:?} of a rounded size");
         }
         assert_eq!(Wanted::Range { first: 0, last: 1023 }.header().as_deref(), Some("bytes=0-1023"));
         assert_eq!(Wanted::Suffix(7).header().as_deref(), Some("bytes=-7"));

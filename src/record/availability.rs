@@ -43,13 +43,14 @@ pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
             point.integer(schema::DOWNLOADS_IN_PROGRESS, report.downloads_in_progress);
         }
         Said::Nothing { error, .. } => point.text(schema::ERROR, Some(error)),
-        Said::Present | Said::Other(_) => {}
+        Said::Present | Said::Other(_) | Said::Frozen(_) => {}
     }
     point
 }
 
 /// What a node is to its users.
-const fn role(profile: Profile) -> &'static str {
+#[must_use]
+pub const fn role(profile: Profile) -> &'static str {
     match profile {
         Profile::Argus => "distributor",
         Profile::Colossus => "storage",

@@ -1,6 +1,7 @@
 //! From a sample to its point in `bandprobe_transfer`.
 
 use crate::model::{
+    flag::Flag,
     outcome::Outcome,
     phase::Phase,
     sample::{METHOD, Path, Rates, Reader, Sample, Tls, Trail},
@@ -12,7 +13,8 @@ use super::{
     schema::{NONE, transfer as schema},
 };
 
-/// The point of a sample. What was not measured is absent. The intervals are not in it: they go to histograms only.
+/// The point of a sample. What was not measured is absent, and so are the times of a transfer in which this process did not run:
+/// they are its own, and no reader can take them for the node's. The intervals are not in it: they go to histograms only.
 ///
 /// A cancelled sample has a point too; whoever calls does not record it.
 #[must_use]
@@ -24,7 +26,10 @@ pub fn transfer(sample: &Sample) -> Point {
     point.integer(schema::LATENESS, Some(sample.lateness.0));
     point.integer(schema::METHOD, Some(METHOD.unsigned_abs()));
     point.integer(schema::HIT, sample.hit.map(u64::from));
-    phases(sample, &mut point);
+    point.integer(schema::RUN_OK, sample.run_ok.map(u64::from));
+    if !sample.flags.contains(Flag::Frozen) {
+        phases(sample, &mut point);
+    }
     point.integer(schema::BYTES, sample.bytes);
     point.integer(schema::EXPECTED_BYTES, sample.expected_bytes);
     point.integer(schema::STATUS, sample.status.map(u64::from));

@@ -17,7 +17,7 @@ use super::{
     point::Point,
     schema::window as schema,
 };
-use crate::model::{sample::Sample, units::Micros};
+use crate::model::{flag::Flag, sample::Sample, units::Micros};
 
 mod series;
 
@@ -75,9 +75,9 @@ impl Windows {
         }
     }
 
-    /// Takes the values of a sample, if it ended ok.
+    /// Takes the values of a sample, if it ended ok and this process ran all the time.
     pub fn record(&mut self, sample: &Sample) {
-        if !sample.outcome.is_ok() {
+        if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
             return;
         }
         let key = Key::of(&sample.labels);

@@ -18,6 +18,8 @@ pub struct WorkerCounters {
     pub runs_started: u64,
     /// Runs that could not begin before their next slot.
     pub runs_missed: u64,
+    /// Runs that began much later than their slot.
+    pub runs_late: u64,
     /// Runs left out because a download budget was spent.
     pub runs_skipped_budget: u64,
     /// Transfers attempted, HEAD checks included.
@@ -42,6 +44,12 @@ pub struct WorkerCounters {
     pub targets_added: u64,
     /// Nodes that sources name no more.
     pub targets_removed: u64,
+    /// Slots of status rounds that passed while the round before still went on.
+    pub rounds_missed: u64,
+    /// Lines of the log that found no room, because nobody read stderr.
+    pub log_lines_dropped: u64,
+    /// Time in which the process did not run.
+    pub frozen: Micros,
 }
 
 /// What holds now. What is not known is `None`.
@@ -49,6 +57,10 @@ pub struct WorkerCounters {
 pub struct WorkerGauges {
     /// 99th percentile of the lateness of the runs since the last point.
     pub lateness_p99: Option<Micros>,
+    /// How late the schedule itself was at the most since the last point.
+    pub schedule_delay: Micros,
+    /// How long the last status round took.
+    pub round: Option<Micros>,
     /// Size of what waits for delivery.
     pub spool: Option<Bytes>,
     /// Age of its oldest point.
@@ -80,6 +92,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
     for (field, count) in [
         (schema::RUNS_STARTED, counters.runs_started),
         (schema::RUNS_MISSED, counters.runs_missed),
+        (schema::RUNS_LATE, counters.runs_late),
         (schema::RUNS_SKIPPED_BUDGET, counters.runs_skipped_budget),
         (schema::TRANSFERS, counters.transfers),
         (schema::FAILED, counters.failed),
@@ -92,11 +105,16 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
         (schema::BYTES_DOWNLOADED, counters.bytes_downloaded),
         (schema::TARGETS_ADDED, counters.targets_added),
         (schema::TARGETS_REMOVED, counters.targets_removed),
+        (schema::ROUNDS_MISSED, counters.rounds_missed),
+        (schema::LOG_LINES_DROPPED, counters.log_lines_dropped),
+        (schema::FROZEN, counters.frozen.0),
         (schema::NODES, gauges.nodes),
     ] {
         point.integer(field, Some(count));
     }
     point.integer(schema::LATENESS_P99, gauges.lateness_p99.map(|lateness| lateness.0));
+    point.integer(schema::SCHEDULE_DELAY, Some(gauges.schedule_delay.0));
+    point.integer(schema::ROUND, gauges.round.map(|time| time.0));
     point.integer(schema::SPOOL_BYTES, gauges.spool.map(|size| size.0));
     point.integer(schema::SPOOL_AGE, gauges.spool_age.map(|age| age.as_secs()));
     point.integer(schema::CPU, gauges.cpu.map(|time| time.0));

@@ -84,6 +84,12 @@ impl Availability {
         Some(())
     }
 
+    /// The last round of a node.
+    #[must_use]
+    pub fn last(&self, vantage: &Arc<str>, node: &Arc<str>) -> Option<&NodePoint> {
+        self.nodes.get(&(vantage.clone(), node.clone())).map(|standing| &standing.last)
+    }
+
     /// By vantage; from each the worst state first, then by name.
     #[must_use]
     pub fn standings(&self) -> Vec<&Standing> {

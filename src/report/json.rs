@@ -2,21 +2,37 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Analysis, standard::Row};
+use super::{
+    Analysis,
+    best::{Best, Measure},
+    standard::Row,
+};
 use crate::{config::trace_url::TraceUrl, record::schema::transfer as schema};
 
-/// One object, its last newline included: `{"nodes": […], "dropped": 0, "slowest": […], "states": […]}`.
+/// One object, its last newline included: `{"nodes": […], "best": […], "dropped": 0, "slowest": […], "states": […]}`.
 #[must_use]
 pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
-    let summary = analysis.standard.summary();
+    let summary = analysis.summary();
     let nodes: Vec<Value> = summary.rows.iter().map(node).collect();
     let object = json!({
         "nodes": nodes,
+        "best": summary.rows.chunk_by(|a, b| a.vantage == b.vantage).map(best).collect::<Vec<_>>(),
         "dropped": summary.dropped,
         "slowest": analysis.slowest.json(trace_url),
         "states": analysis.availability.json(),
     });
     format!("{object:#}\n")
+}
+
+/// The best nodes from one vantage; what has too few recent values is absent.
+fn best(rows: &[Row]) -> Value {
+    let mut object = json!({ schema::VANTAGE.0: &*rows[0].vantage });
+    for (name, measure) in [("ttfb", Measure::Ttfb), ("goodput", Measure::Goodput), ("lowest_hit_ratio", Measure::Hits)]
+    {
+        let Best::Node { row, met } = measure.best(rows) else { continue };
+        object[name] = json!({ schema::NODE.0: &*row.node, "count": measure.count(row), "met": met });
+    }
+    object
 }
 
 fn node(row: &Row) -> Value {
@@ -25,9 +41,10 @@ fn node(row: &Row) -> Value {
     let mut object = json!({
         schema::VANTAGE.0: &*row.vantage,
         schema::NODE.0: &*row.node,
+        "runs": row.runs,
+        "runs_ok": row.runs_ok,
         "downloads": row.downloads,
-        "ok": row.ok,
-        "attempts": row.attempts,
+        "downloads_ok": row.ok,
         "ttfb": figures(row.ttfb.count, ttfb.map(|(name, time)| (name, time.map(|time| time.0)))),
         "goodput": figures(row.goodput.count, goodput.map(|(name, rate)| (name, rate.map(|rate| rate.0)))),
         "checks": row.checks,
@@ -35,6 +52,7 @@ fn node(row: &Row) -> Value {
         "invalid": row.invalid,
         "invalid_for": counts(row.invalid_for.iter().map(|(flag, count)| (flag.label(), *count))),
         "stalled": row.stalled,
+        "too_slow": row.too_slow,
         "lower_bounds": counts(row.lower_bounds.iter().map(|(flag, count)| (flag.label(), *count))),
         "failed": counts(row.failed.iter().map(|(outcome, count)| (outcome.label(), *count))),
         "not_charged": counts(row.not_charged.iter().copied()),

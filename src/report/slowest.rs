@@ -12,7 +12,6 @@ use super::{
     columns::{Column, Entry, Layout, choose, draw},
     ink::Ink,
     reading::Id,
-    standard::is_charged,
     table::{Look, SEPARATOR},
     transfer_point::TransferPoint,
     wrap::flow,
@@ -64,7 +63,7 @@ impl Slowest {
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
                 keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
             }
-        } else if is_charged(point.outcome) && !point.flags.contains(Flag::VantageSuspect) {
+        } else if point.outcome.is_charged() && !point.flags.iter().any(Flag::excuses) {
             keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{
+    best::{Best, Measure},
     columns::{Column, Entry, Layout, choose, draw},
     ink::Ink,
     standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
@@ -59,7 +60,7 @@ fn entries(row: &Row) -> Vec<Entry> {
     let count = |count: u64| Entry::new(count, None);
     vec![
         plain(row.node.to_string()),
-        count(row.downloads),
+        count(row.runs),
         Entry::new(percent(row.success_share()), success_ink(row)),
         Entry::new(figure(row.ttfb.p50), ttfb_ink(row)),
         plain(figure(row.ttfb.bad_end)),
@@ -81,7 +82,7 @@ fn paragraph(row: &Row, look: Look) -> String {
     let goodput = ink(figure(row.goodput.p50), goodput_ink(row));
     let hits = ink(percent(row.hit_ratio()), hits_ink(row));
     let lines = [
-        vec![format!("ok {ok} of {} downloads,", row.downloads), format!("{} invalid", row.invalid)],
+        vec![format!("ok {ok} of {} runs,", row.runs), format!("{} invalid", row.invalid)],
         vec![format!("TTFB p50 {ttfb},"), format!("p90 {} (n={})", figure(row.ttfb.bad_end), row.ttfb.count)],
         vec![
             format!("goodput p50 {goodput},"),
@@ -100,8 +101,8 @@ fn indented(pieces: &[String], look: Look) -> String {
 }
 
 fn success_ink(row: &Row) -> Option<Ink> {
-    let mostly_good = row.ok * 100 >= row.attempts * MOSTLY_GOOD_PERCENT;
-    (row.ok < row.attempts).then_some(if mostly_good { Ink::Doubtful } else { Ink::Bad })
+    let mostly_good = row.runs_ok * 100 >= row.runs * MOSTLY_GOOD_PERCENT;
+    (row.runs_ok < row.runs).then_some(if mostly_good { Ink::Doubtful } else { Ink::Bad })
 }
 
 fn ttfb_ink(row: &Row) -> Option<Ink> {
@@ -113,11 +114,7 @@ fn goodput_ink(row: &Row) -> Option<Ink> {
 }
 
 fn hits_ink(row: &Row) -> Option<Ink> {
-    (row.checks > 0 && !hits_are_met(row)).then_some(Ink::Doubtful)
-}
-
-const fn hits_are_met(row: &Row) -> bool {
-    row.hits * 100 > row.checks * HIT_TARGET_PERCENT
+    (row.checks > 0 && !Measure::Hits.is_met(row)).then_some(Ink::Doubtful)
 }
 
 fn notes(text: &mut String, row: &Row, look: Look) {
@@ -131,6 +128,10 @@ fn notes(text: &mut String, row: &Row, look: Look) {
     note(
         "stalled and went on",
         (row.stalled > 0).then(|| format!("{} of {} good", row.stalled, row.ok)).into_iter().collect(),
+    );
+    note(
+        "too slow for a viewer",
+        (row.too_slow > 0).then(|| format!("{} of {} good", row.too_slow, row.ok)).into_iter().collect(),
     );
     let counts =
         |flags: &[(Flag, u64)]| flags.iter().map(|(flag, count)| format!("{count} {}", flag.label())).collect();
@@ -149,47 +150,31 @@ fn remedies(text: &mut String, rows: &[Row], look: Look) {
 }
 
 fn verdicts(text: &mut String, rows: &[Row], look: Look) {
-    let ttfb = rows
-        .iter()
-        .filter_map(|row| Some((row.ttfb.p50?, row)))
-        .min_by_key(|(median, row)| (row.ttfb.count < FEW, *median));
-    let figure = ttfb.map(|(median, row)| Best::new(median < TTFB_TARGET, median, row, row.ttfb.count));
-    verdict(text, look, "best median TTFB", &format!("< {TTFB_TARGET}"), figure);
-
-    let goodput = rows
-        .iter()
-        .filter_map(|row| Some((row.goodput.p50?, row)))
-        .max_by_key(|(median, row)| (row.goodput.count >= FEW, *median));
-    let figure = goodput.map(|(median, row)| Best::new(median > GOODPUT_TARGET, median, row, row.goodput.count));
-    verdict(text, look, "best median goodput", &format!("> {GOODPUT_TARGET}"), figure);
-
-    let hits = rows.iter().filter_map(|row| Some((row.hit_ratio()?, row))).min_by(|(a, _), (b, _)| a.total_cmp(b));
-    let figure = hits.map(|(ratio, row)| Best::new(hits_are_met(row), percent(Some(ratio)), row, row.checks));
-    verdict(text, look, "lowest hit ratio", &format!("> {HIT_TARGET_PERCENT} %"), figure);
-}
-
-/// The figure that a verdict is about.
-struct Best {
-    met: bool,
-    /// With whose it is, and of how many values.
-    figure: String,
-}
-
-impl Best {
-    fn new(met: bool, figure: impl fmt::Display, row: &Row, count: u64) -> Self {
-        Self { met, figure: format!("{figure} ({}, n={count}):", row.node) }
+    for measure in Measure::ALL {
+        let (what, target) = match measure {
+            Measure::Ttfb => ("best median TTFB", format!("< {TTFB_TARGET}")),
+            Measure::Goodput => ("best median goodput", format!("> {GOODPUT_TARGET}")),
+            Measure::Hits => ("lowest hit ratio", format!("> {HIT_TARGET_PERCENT} %")),
+        };
+        let pieces = match measure.best(rows) {
+            Best::NotMeasured => vec![format!("{what}:"), format!("not measured (target {target})")],
+            Best::NotEnough => vec![format!("{what}:"), format!("not enough data (target {target})")],
+            Best::Node { row, met } => {
+                let value = match measure {
+                    Measure::Ttfb => figure(row.ttfb.p50),
+                    Measure::Goodput => figure(row.goodput.p50),
+                    Measure::Hits => percent(row.hit_ratio()),
+                };
+                let (word, ink) = if met { ("met", Ink::Good) } else { ("missed", Ink::Bad) };
+                vec![
+                    format!("{what}:"),
+                    format!("{value} ({}, n={}):", row.node, measure.count(row)),
+                    format!("{} (target {target})", ink.on(word, look.colour)),
+                ]
+            }
+        };
+        line(text, format_args!("{}", indented(&pieces, look)));
     }
-}
-
-fn verdict(text: &mut String, look: Look, what: &str, target: &str, best: Option<Best>) {
-    let pieces = match best {
-        None => vec![format!("{what}:"), format!("not measured (target {target})")],
-        Some(Best { met, figure }) => {
-            let (word, ink) = if met { ("met", Ink::Good) } else { ("missed", Ink::Bad) };
-            vec![format!("{what}:"), figure, format!("{} (target {target})", ink.on(word, look.colour))]
-        }
-    };
-    line(text, format_args!("{}", indented(&pieces, look)));
 }
 
 fn figure(value: Option<impl fmt::Display>) -> String {
@@ -213,14 +198,11 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
     text.push('\n');
 }
 
-/// With fewer values than this a median is best only when nobody has more: the one good answer of a failing node is none.
-const FEW: u64 = 3;
-
 /// A success share below this is bad; from it up to all of them it is worth a look.
 const MOSTLY_GOOD_PERCENT: u64 = 90;
 
 const NODE: Column = Column::words("node", 0);
-const DOWNLOADS: Column = Column::figures("downloads", 1);
+const RUNS: Column = Column::figures("runs", 1);
 const OK: Column = Column::figures("ok", 2);
 const TTFB: Column = Column::figures("TTFB p50", 3);
 const TTFB_P90: Column = Column::figures("p90", 4);
@@ -232,7 +214,7 @@ const HITS: Column = Column::figures("hits", 9);
 const CHECKS: Column = Column::figures("n", 10);
 const INVALID: Column = Column::figures("invalid", 11);
 const ALL: &[Column] =
-    &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS, INVALID];
+    &[NODE, RUNS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS, INVALID];
 
 /// The roomiest first.
 const LAYOUTS: [Layout; 7] = [
@@ -240,22 +222,23 @@ const LAYOUTS: [Layout; 7] = [
     Layout { padding: 0, columns: ALL },
     Layout {
         padding: 0,
-        columns: &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS],
+        columns: &[NODE, RUNS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS],
     },
-    Layout { padding: 0, columns: &[NODE, DOWNLOADS, OK, TTFB, TTFB_P90, GOODPUT, GOODPUT_P10, HITS] },
+    Layout { padding: 0, columns: &[NODE, RUNS, OK, TTFB, TTFB_P90, GOODPUT, GOODPUT_P10, HITS] },
     Layout { padding: 0, columns: &[NODE, OK, TTFB, TTFB_P90, GOODPUT, GOODPUT_P10, HITS] },
     Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT, HITS] },
     Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT] },
 ];
 
 /// What columns mean; `n` stands in the verdicts too, so it is always told.
-const LEGEND: [(Column, &str); 6] = [
-    (OK, "ok: share of downloads, failed checks count against"),
+const LEGEND: [(Column, &str); 7] = [
+    (OK, "ok: share of runs in which nothing failed"),
     (TTFB, "TTFB: cold images, with DNS, TCP and TLS"),
     (GOODPUT, "goodput: video starts with a valid rate, p10 is the slow end"),
     (HITS, "hits: share of the checks that told"),
     (NODE, "n: how many values"),
     (INVALID, "invalid: good downloads whose rate is left out"),
+    (NODE, "best: of the distributors that are not dead, with 3 or more values, the last 3 within a day"),
 ];
 
 pub(super) const SEPARATOR: &str = " · ";

@@ -45,6 +45,8 @@ pub struct TransferPoint {
     pub valid: bool,
     /// Did the node hold the object, where it told?
     pub hit: Option<bool>,
+    /// Was the whole run good? On the transfer that decides its run, and on no other.
+    pub run_ok: Option<bool>,
     /// t0 → first response byte.
     pub ttfb: Option<Micros>,
     /// Rate of the body.
@@ -64,7 +66,8 @@ pub const TAGS: [Tag; 7] =
     [schema::VANTAGE, schema::NODE, schema::KIND, schema::PART, schema::CONN, schema::CACHE, schema::OUTCOME];
 
 /// The fields that [`TransferPoint`] is read from.
-pub const FIELDS: [Field; 5] = [schema::VALID, schema::HIT, schema::TTFB, schema::GOODPUT, schema::FLAGS];
+pub const FIELDS: [Field; 6] =
+    [schema::VALID, schema::HIT, schema::RUN_OK, schema::TTFB, schema::GOODPUT, schema::FLAGS];
 
 /// What tells one transfer from the others of its kind: asked for where single ones are shown.
 pub const IDS: [Field; 2] = [schema::TRACE_ID, schema::REQUEST_ID];
@@ -89,6 +92,7 @@ impl TransferPoint {
             outcome: outcome(&columns.tag(schema::OUTCOME)?).ok_or(Misfit::Unknown(schema::OUTCOME.0))?,
             valid: columns.yes_or_no(schema::VALID)?.ok_or(Misfit::Missing(schema::VALID.name))?,
             hit: columns.yes_or_no(schema::HIT)?,
+            run_ok: columns.yes_or_no(schema::RUN_OK)?,
             ttfb: columns.amount(schema::TTFB)?.map(Micros),
             goodput: columns.amount(schema::GOODPUT)?.map(BitRate),
             flags: columns.flags(schema::FLAGS)?,

@@ -2,14 +2,19 @@
 //!
 //! A run is admitted only when all that it may download fits what is left, so that a limit is kept and not overrun by
 //! the last run. Counted are the bytes of assets: not heads, nor the first 64 KiB of an error's page, nor what a node sends
-//! beyond what it was asked for until the connection is closed. What has been spent survives a restart: it can be written
-//! and read.
+//! beyond what it was asked for until the connection is closed.
+//!
+//! What is spent counts at once in memory. The caller writes it to disk when it likes ([`Budget::save`], [`Budget::saved`]), on
+//! top of what other processes wrote there, and nothing is counted twice or lost in between.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, mem, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::cold::ColdFetches;
+pub use self::{
+    cold::ColdFetches,
+    days::{Counts, Day, Days, day_of},
+};
 use crate::model::{
     probe::Probe,
     target::{Asset, AssetKind, Node},
@@ -17,6 +22,7 @@ use crate::model::{
 };
 
 mod cold;
+mod days;
 
 /// What an image of unknown size is taken to have where costs are estimated: thumbnails have 6 to 46 kB.
 pub const ASSUMED_IMAGE: Bytes = Bytes(32_000);
@@ -25,24 +31,27 @@ pub const MAX_WHOLE: Bytes = Bytes(16 << 20);
 /// The same for assets whose size nobody told: each run has to find room for so much.
 pub const MAX_UNSIZED: Bytes = Bytes(1 << 20);
 
-/// The bytes of one UTC day.
+/// The bytes of the UTC day: what is on disk, what is not yet, and what runs under way may still take.
 #[derive(Clone, Debug)]
 pub struct Budget {
     per_day: Bytes,
     per_node: Bytes,
-    spent: Spent,
-    /// Admitted and not yet settled: all, and by node.
-    reserved: Tally,
+    /// What is on disk, by all processes.
+    kept: Days<Spent>,
+    /// Spent by this process and being written.
+    saving: Arc<Vec<Day<Spent>>>,
+    /// Spent by this process since then, a day each, the last one last.
+    unsaved: Vec<Day<Spent>>,
+    /// Admitted and not settled yet.
+    reserved: Spent,
 }
 
-/// What was downloaded on one UTC day: the state to keep over restarts.
+/// What was downloaded: in all, and from each node by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
-    /// Days since 1970-01-01.
-    pub day: u64,
-    /// By this worker.
+    /// In all.
     pub total: u64,
-    /// By this worker from each node, by its id.
+    /// From each node.
     pub by_node: BTreeMap<String, u64>,
 }
 
@@ -62,29 +71,22 @@ pub enum Admission {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Reservation {
-    day: u64,
     node: String,
     planned: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Tally {
-    total: u64,
-    by_node: BTreeMap<String, u64>,
 }
 
 /// What a run of this probe on this asset is estimated to download: the sum over its parts.
 #[must_use]
 pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
-    sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.0))
+    sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.stated().0))
 }
 
 /// What a run of this probe on this asset may download at the most.
 #[must_use]
 pub fn most_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     let whole = match asset.size {
-        Some(size) if size > MAX_WHOLE => 0,
-        Some(size) => size.0,
+        Some(size) if size.least() > MAX_WHOLE => 0,
+        Some(size) => size.most().0,
         // One byte beyond the limit shows that a body goes on.
         None => MAX_UNSIZED.0 + 1,
     };
@@ -105,76 +107,116 @@ pub fn most_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
 }
 
 fn sum(probe: &Probe, asset: &Asset, whole: u64) -> Bytes {
-    let most = asset.size.map_or(u64::MAX, |size| size.0);
+    let most = asset.size.map_or(u64::MAX, |size| size.most().0);
     let parts = probe.parts.iter().map(|part| part.extent.bytes().map_or(whole, |bytes| bytes.0.min(most)));
     Bytes(parts.fold(0, u64::saturating_add))
 }
 
 impl Budget {
-    /// With what was spent so far, of whichever day.
+    /// With what was spent so far, on whichever days.
     #[must_use]
-    pub fn new(per_day: Bytes, per_node: Bytes, spent: Spent) -> Self {
-        Self { per_day, per_node, spent, reserved: Tally::default() }
+    pub fn new(per_day: Bytes, per_node: Bytes, kept: Days<Spent>) -> Self {
+        Self { per_day, per_node, kept, saving: Arc::default(), unsaved: Vec::new(), reserved: Spent::default() }
     }
 
-    /// May a run that downloads up to `planned` from `node` start on this day (since 1970-01-01, UTC)?
-    pub fn admit(&mut self, day: u64, node: &str, planned: Bytes) -> Admission {
-        self.turn(day);
-        let fits = |spent: u64, reserved: u64, limit: Bytes| {
-            spent.saturating_add(reserved).checked_add(planned.0).is_some_and(|sum| sum <= limit.0)
-        };
-        let of = |tally: &BTreeMap<String, u64>| tally.get(node).copied().unwrap_or(0);
-        if !fits(self.spent.total, self.reserved.total, self.per_day) {
+    /// May a run that downloads up to `planned` from `node` start now, in seconds since 1970?
+    pub fn admit(&mut self, now: i64, node: &str, planned: Bytes) -> Admission {
+        let (total, of_node) = self.spent(now, node);
+        let fits = |spent: u64, limit: Bytes| spent.checked_add(planned.0).is_some_and(|sum| sum <= limit.0);
+        if !fits(total.saturating_add(self.reserved.total), self.per_day) {
             return Admission::SkipDay;
         }
-        if !fits(of(&self.spent.by_node), of(&self.reserved.by_node), self.per_node) {
+        if !fits(of_node.saturating_add(self.reserved.of(node)), self.per_node) {
             return Admission::SkipNode;
         }
-        self.reserved.total += planned.0;
-        *self.reserved.by_node.entry(node.to_owned()).or_default() += planned.0;
-        Admission::Go(Reservation { day: self.spent.day, node: node.to_owned(), planned: planned.0 })
+        self.reserved.count(node, planned.0);
+        Admission::Go(Reservation { node: node.to_owned(), planned: planned.0 })
     }
 
     /// Settles a run: what it really downloaded counts for the day on which it ended.
-    pub fn spend(&mut self, day: u64, reservation: Reservation, downloaded: Bytes) {
-        self.turn(day);
-        let Reservation { day: admitted, node, planned } = reservation;
-        // What was reserved on another day went with that day.
-        if admitted == self.spent.day {
-            self.reserved.total = self.reserved.total.saturating_sub(planned);
-            if let Some(reserved) = self.reserved.by_node.get_mut(&node) {
-                *reserved = reserved.saturating_sub(planned);
+    pub fn spend(&mut self, now: i64, reservation: Reservation, downloaded: Bytes) {
+        let Reservation { node, planned } = reservation;
+        self.reserved.release(&node, planned);
+        let day = day_of(now);
+        let known = self.unsaved.iter().position(|known| known.day == day);
+        let mut today = known.map(|index| self.unsaved.remove(index)).unwrap_or_default();
+        (today.day, today.used) = (day, now);
+        today.counts.count(&node, downloaded.0);
+        self.unsaved.push(today);
+    }
+
+    /// What was spent today: in all, and from this node.
+    pub fn spent(&mut self, now: i64, node: &str) -> (u64, u64) {
+        let kept = self.kept.at(now);
+        let (mut total, mut of_node) = (kept.total, kept.of(node));
+        let day = day_of(now);
+        for spent in self.saving.iter().chain(&self.unsaved).filter(|spent| spent.day == day) {
+            total = total.saturating_add(spent.counts.total);
+            of_node = of_node.saturating_add(spent.counts.of(node));
+        }
+        (total, of_node)
+    }
+
+    /// What was spent since this was last called, to be written. It counts as being written until [`Self::saved`] or
+    /// [`Self::not_saved`] is called.
+    pub fn save(&mut self) -> Arc<Vec<Day<Spent>>> {
+        self.saving = Arc::new(mem::take(&mut self.unsaved));
+        self.saving.clone()
+    }
+
+    /// What is on disk now, with what was being written. Returns what was known of the disk before.
+    pub fn saved(&mut self, kept: Days<Spent>) -> Days<Spent> {
+        self.saving = Arc::default();
+        mem::replace(&mut self.kept, kept)
+    }
+
+    /// What was being written is not on disk; it is tried again with the next [`Self::save`].
+    pub fn not_saved(&mut self) {
+        let mut unsaved = Arc::unwrap_or_clone(mem::take(&mut self.saving));
+        for day in mem::take(&mut self.unsaved) {
+            match unsaved.iter_mut().find(|known| known.day == day.day) {
+                Some(known) => {
+                    known.used = day.used;
+                    known.counts.add(&day.counts);
+                }
+                None => unsaved.push(day),
             }
         }
-        self.spent.total = self.spent.total.saturating_add(downloaded.0);
-        let of_node = self.spent.by_node.entry(node).or_default();
-        *of_node = of_node.saturating_add(downloaded.0);
+        self.unsaved = unsaved;
+    }
+}
+
+impl Spent {
+    fn of(&self, node: &str) -> u64 {
+        self.by_node.get(node).copied().unwrap_or(0)
     }
 
-    /// Takes over what others have spent on the same day, as they wrote it on top of what they knew of ours.
-    pub fn learn(&mut self, day: u64, known: Spent) {
-        self.turn(day);
-        if known.day != self.spent.day {
-            return;
+    fn count(&mut self, node: &str, bytes: u64) {
+        self.total = self.total.saturating_add(bytes);
+        match self.by_node.get_mut(node) {
+            Some(of_node) => *of_node = of_node.saturating_add(bytes),
+            None => _ = self.by_node.insert(node.to_owned(), bytes),
         }
-        self.spent.total = self.spent.total.max(known.total);
-        for (node, bytes) in known.by_node {
-            let of_node = self.spent.by_node.entry(node).or_default();
-            *of_node = bytes.max(*of_node);
+    }
+
+    /// Takes back what was counted.
+    fn release(&mut self, node: &str, bytes: u64) {
+        self.total = self.total.saturating_sub(bytes);
+        if let Some(of_node) = self.by_node.get_mut(node) {
+            *of_node = of_node.saturating_sub(bytes);
+            if *of_node == 0 {
+                self.by_node.remove(node);
+            }
         }
     }
+}
 
-    /// The state to keep.
-    #[must_use]
-    pub const fn spent(&self) -> &Spent {
-        &self.spent
-    }
-
-    /// A new day starts from nothing. A clock that steps back does not: that would give the day's bytes twice.
-    fn turn(&mut self, day: u64) {
-        if day > self.spent.day {
-            self.spent = Spent { day, ..Spent::default() };
-            self.reserved = Tally::default();
+impl Counts for Spent {
+    fn add(&mut self, other: &Self) {
+        self.total = self.total.saturating_add(other.total);
+        for (node, bytes) in &other.by_node {
+            let of_node = self.by_node.entry(node.clone()).or_default();
+            *of_node = of_node.saturating_add(*bytes);
         }
     }
 }

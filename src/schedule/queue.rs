@@ -45,8 +45,7 @@ enum State {
 }
 
 impl<K: Copy + Ord> Queue<K> {
-    /// A queue of these entries, each with its spacing and `every`, which is more than zero. First slots are spread
-    /// uniformly over `every`.
+    /// A queue of these entries, each with its spacing and `every`, which is more than zero.
     pub fn new(entries: impl IntoIterator<Item = (K, Spacing, Duration)>, now: Micros, rng: &mut impl Rng) -> Self {
         let mut queue = Self { entries: BTreeMap::new(), due: BinaryHeap::new(), missed: 0 };
         for (key, spacing, every) in entries {
@@ -55,10 +54,11 @@ impl<K: Copy + Ord> Queue<K> {
         queue
     }
 
-    /// Adds an entry; one with the same key is replaced. Its first slot lies anywhere within `every`.
+    /// Adds an entry; one with the same key is replaced. From now on it makes one run per `every` on average, as if it had
+    /// always been there.
     pub fn insert(&mut self, key: K, spacing: Spacing, every: Duration, now: Micros, rng: &mut impl Rng) {
         self.remove(key);
-        let next = spacing::first(every, now, rng);
+        let next = spacing::first(spacing, every, now, rng);
         self.due.push(Reverse((next.due, key)));
         self.entries.insert(key, Entry { spacing, every, next, state: State::Idle, last_start: None });
     }
@@ -156,9 +156,8 @@ impl Entry {
         match self.spacing {
             Spacing::Memoryless => spacing::next(self.spacing, self.every, now, rng),
             Spacing::Fixed { .. } => {
-                let every = Micros::from(self.every).0.max(1);
-                let gone = now.saturating_sub(self.next.base).0 / every * every;
-                spacing::next(self.spacing, self.every, Micros(self.next.base.0.saturating_add(gone)), rng)
+                let place = spacing::on_grid(self.every, self.next.base, now);
+                spacing::next(self.spacing, self.every, place, rng)
             }
         }
     }

@@ -4,7 +4,11 @@
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::{
@@ -15,11 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    archive::state,
-    measure::{
-        availability::{Judgement, blocked, judge},
-        restarts::Starts,
-    },
+    measure::availability::{Judgement, blocked, judge},
     model::{
         availability::{Answer, Checked, Said, State},
         outcome::Outcome,
@@ -48,6 +48,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
             let round = round(pipeline, &now, probe).await;
             tell_changes(&mut known, &round);
         },
+        |took, missed| pipeline.tally().count_round(took, missed),
     )
     .await;
 }
@@ -57,16 +58,25 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
     let began = Timestamp::now();
     let prober = pipeline.prober();
-    let questions = targets.nodes.iter().map(|node| {
-        let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
-        async move { status::ask(&node, &probe, &prober).await }
-    });
-    let answers = ask_all(pipeline.measuring().handle(), &prober.gate, questions, || bug(began)).await;
+    let questions = || {
+        targets.nodes.iter().map(|node| {
+            let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
+            async move { status::ask(&node, &probe, &prober).await }
+        })
+    };
+    let ask = async || ask_all(pipeline.measuring().handle(), &prober.gate, questions(), || bug(began)).await;
+    let start = Instant::now();
+    let mut answers = ask().await;
+    if is_torn(&answers, pipeline.measuring().clock().away_since(start)) {
+        answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
+    }
     let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
-    pipeline.tally().note_vantage(vantage_ok);
-    prober.suspicion.note(vantage_ok == Some(false));
+    if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
+        pipeline.tally().note_vantage(vantage_ok);
+        prober.suspicion.note(vantage_ok == Some(false));
+    }
 
-    let restarts = restarts(pipeline, targets, &answers);
+    let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
     let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
         if node.listing.distributing == Some(false) {
@@ -89,8 +99,13 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 }
 
 /// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
-/// `doubt` ends, but not soon after the round before.
-async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl AsyncFnMut()) {
+/// `doubt` ends, but not soon after the round before. `note` gets how long each round took, and how many slots passed.
+async fn at_slots(
+    every: Duration,
+    mut doubt: impl AsyncFnMut(),
+    mut round: impl AsyncFnMut(),
+    note: impl Fn(Duration, u64),
+) {
     let start = Instant::now();
     let mut slot: u32 = 0;
     let mut last = start;
@@ -104,10 +119,13 @@ async fn at_slots(every: Duration, mut doubt: impl AsyncFnMut(), mut round: impl
             () = sleep_until(start + every.saturating_mul(slot)) => slot = slot.saturating_add(1),
             () = doubted => {}
         }
+        let began = Instant::now();
         round().await;
         last = Instant::now();
         let next = start.elapsed().as_nanos().div_ceil(every.as_nanos());
-        slot = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        let next = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
+        note(last - began, (next - slot).into());
+        slot = next;
     }
 }
 
@@ -170,24 +188,15 @@ fn bug(at: Timestamp) -> Answer {
     Answer { at, latency: None, status: None, said: Said::Nothing { outcome: Outcome::LocalFailed, error } }
 }
 
-/// Which nodes started anew, by what is remembered of the rounds before; and remembers this one.
-fn restarts(pipeline: &Pipeline, targets: &Targets, answers: &[Answer]) -> Vec<Option<bool>> {
-    let dir = &pipeline.config().archive.dir;
-    let loaded: state::Loaded<Starts> = state::load(dir, STATE);
-    if let Some(problem) = loaded.problem {
-        tracing::warn!("{problem}");
-    }
-    let mut starts = loaded.value;
-    let note = |(node, answer): (&Arc<crate::model::target::Node>, &Answer)| match &answer.said {
-        Said::Report(report) => starts.note(&node.id, answer.at, report.uptime_s?),
-        _ => None,
-    };
-    let restarts = targets.nodes.iter().zip(answers).map(note).collect();
-    starts.forget(Timestamp::now());
-    if let Err(error) = state::store(dir, STATE, &starts) {
-        tracing::debug!("when nodes started is not kept: {error}");
-    }
-    restarts
+/// Did this process not run for part of the round? Then some nodes were not heard, or the answers are of different times: those
+/// from before the freeze lag behind the others by as many blocks as the chain grew meanwhile.
+fn is_torn(answers: &[Answer], away: Duration) -> bool {
+    away >= BLOCK || answers.iter().any(Answer::is_frozen)
+}
+
+/// The answer of the later round, unless that was frozen as well and the first one says more.
+fn better(first: Answer, again: Answer) -> Answer {
+    if again.is_frozen() { first } else { again }
 }
 
 /// What was told of the rounds so far.
@@ -200,8 +209,12 @@ struct Known {
 
 /// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
 /// then.
-fn tell_changes(known: &mut Known, round: &[Checked]) {
-    let mut contacted = round.iter().filter(|checked| checked.answer.is_some()).peekable();
+fn tell_changes(known: &mut Known, all: &[Checked]) {
+    let round = || all.iter().filter(|checked| !was_frozen(checked));
+    let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
+    if contacted.peek().is_none() && all.iter().any(was_frozen) {
+        return;
+    }
     let number = contacted.clone().count();
     let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
     match (known.is_silent, is_silent) {
@@ -213,7 +226,7 @@ fn tell_changes(known: &mut Known, round: &[Checked]) {
     if is_silent {
         return;
     }
-    for Checked { node, verdict, .. } in round {
+    for Checked { node, verdict, .. } in round() {
         let state = verdict.state;
         let before = known.states.get(node).copied().unwrap_or(State::Ok);
         match state {
@@ -222,7 +235,14 @@ fn tell_changes(known: &mut Known, round: &[Checked]) {
             _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
         }
     }
-    known.states = round.iter().map(|checked| (checked.node.clone(), checked.verdict.state)).collect();
+    let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
+    known.states.retain(|node, _| heard.contains(node));
+    known.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
+}
+
+/// Were we away? Then nothing was learned of the node, and it is what it was.
+fn was_frozen(checked: &Checked) -> bool {
+    checked.answer.as_ref().is_some_and(Answer::is_frozen)
 }
 
 /// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
@@ -231,7 +251,8 @@ const AT_ONCE: usize = 64;
 const APART: Duration = Duration::from_secs(30);
 /// A node that answers does so in this time.
 const PERMIT: Duration = Duration::from_secs(2);
-const STATE: &str = "starts";
+/// The chain grows by a block in this time.
+const BLOCK: Duration = Duration::from_secs(6);
 
 #[cfg(test)]
 mod tests;

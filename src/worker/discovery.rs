@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -31,7 +31,7 @@ use crate::{
 
 pub use self::source::Asked;
 use self::{merge::merge, source::Source};
-use super::tally::Tally;
+use super::{keeper::Keeper, tally::Tally};
 
 mod merge;
 mod source;
@@ -100,19 +100,22 @@ impl Discovery {
 
     /// Keeps the lists for the next process. They are hints: it can be without them.
     pub fn keep(&self) {
+        if let Some(lists) = self.encoded() {
+            store(&self.dir, &lists);
+        }
+    }
+
+    /// The lists as they are stored, where there are any.
+    fn encoded(&self) -> Option<Vec<u8>> {
         let lists: BTreeMap<&str, &Known> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
-        if lists.is_empty() {
-            return;
-        }
-        if let Err(error) = state::store(&self.dir, STATE, &lists) {
-            tracing::warn!("the list of nodes is not kept for the next start: {error}");
-        }
+        let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
+        encoded.inspect_err(|error| tracing::warn!("the list of nodes is not kept for the next start: {error}")).ok()
     }
 
     /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
     /// while there are registries.
-    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
+    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
         while !self.sources.is_empty() {
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
@@ -131,7 +134,10 @@ impl Discovery {
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
             asked.tell(&tally);
-            self.keep();
+            if let Some(lists) = self.encoded() {
+                let dir = self.dir.clone();
+                keeper.run(move || store(&dir, &lists));
+            }
             self.publish(&publish);
         }
     }
@@ -167,6 +173,12 @@ impl Discovery {
             Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
         };
         Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
+    }
+}
+
+fn store(dir: &Path, lists: &[u8]) {
+    if let Err(error) = state::store_json(dir, STATE, lists) {
+        tracing::warn!("the list of nodes is not kept for the next start: {error}");
     }
 }
 

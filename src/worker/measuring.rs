@@ -2,14 +2,18 @@
 //!
 //! Compressing a batch for the database, or writing a report, must never look like a slow node. So everything but
 //! transfers runs on another runtime, in other threads.
+//!
+//! The thread also keeps the clock of all deadlines: see [`RunClock`].
 
-use std::{io, thread};
+use std::{io, thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
     task::JoinSet,
 };
+
+use crate::net::run_clock::RunClock;
 
 /// The measuring thread. Dropping it ends the thread; transfers still running there are gone then.
 #[derive(Debug)]
@@ -18,28 +22,42 @@ pub struct Measuring {
     /// Dropped first, which ends the runtime.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
+    clock: RunClock,
 }
 
 impl Measuring {
-    /// Starts the thread.
+    /// Starts the thread. Each time in which the process did not run is passed to `on_freeze`, on that thread.
     ///
     /// # Errors
     /// When the system refuses a thread or an event queue.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(on_freeze: impl FnMut(Duration) + Send + 'static) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
+        let clock = RunClock::default();
+        let ticking = clock.clone();
         let thread = thread::Builder::new().name("measuring".to_owned()).spawn(move || {
-            // An error here only means that the sender is gone: the same as a stop.
-            let _ = runtime.block_on(stopped);
+            runtime.block_on(async {
+                tokio::select! {
+                    // An error here only means that the sender is gone: the same as a stop.
+                    _ = stopped => {}
+                    () = ticking.tick(on_freeze) => {}
+                }
+            });
         })?;
-        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread), clock })
     }
 
     /// Where transfers are to be spawned.
     #[must_use]
     pub const fn handle(&self) -> &Handle {
         &self.handle
+    }
+
+    /// What the deadlines of transfers go by that run here.
+    #[must_use]
+    pub const fn clock(&self) -> &RunClock {
+        &self.clock
     }
 
     /// Begins to run transfers here; dropping what is returned ends them.

@@ -7,10 +7,10 @@
 use std::{io, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use crate::{
-    archive::{self, log::Writer, status::status},
+    archive::{self, log::Writer},
     config::Config,
     deliver::{event::Drained, influx},
     model::{sample::Sample, target::Targets},
@@ -21,22 +21,25 @@ use crate::{
 
 use super::{
     discovery::Discovery,
+    keeper::Keeper,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
-    shipping::{Reread, Shipping, take_over},
+    restarts::Restarts,
+    service::on_own_thread,
+    shipping::{Reread, Shipment, Shipping, ShippingThread},
     tally::Tally,
 };
 
 /// The running pipeline.
 pub struct Pipeline {
-    config: Config,
     prober: Prober,
     targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
     inbox: Inbox,
+    keeper: Keeper,
+    restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
-    shipping: tokio::sync::oneshot::Receiver<Shipping>,
-    stop_shipping: Option<tokio::sync::oneshot::Sender<()>>,
+    shipping: ShippingThread,
     measuring: Measuring,
 }
 
@@ -62,10 +65,12 @@ pub enum StartError {
 pub struct Stopped {
     /// What was delivered since the start, and why the rest waits.
     pub drained: Drained,
-    /// Points lost to a disk that refused.
+    /// Points lost to a disk that refused, or was too slow.
     pub lost: u64,
-    /// Points that wait in the archive.
+    /// Points that wait in the archive; 0 when it is not known.
     pub waiting: u64,
+    /// The disk did not answer in time, so it is not known what waits.
+    pub is_cut_short: bool,
 }
 
 impl Pipeline {
@@ -85,46 +90,28 @@ impl Pipeline {
         let dir = &config.archive.dir;
         let writer = Writer::open(dir)?;
         let tally = Tally::default();
-        take_over(dir, &tally);
         let gate = Gate::new(&config.limits);
-        let mut shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
+        let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
-        let measuring = Measuring::start()?;
+        let measuring = Measuring::start(tally.on_freeze())?;
+        let keeper = Keeper::start()?;
+        let restarts = Arc::new(Restarts::load(dir));
+        keeper.register(restarts.clone());
 
-        let mut tasks = JoinSet::new();
         let (inbox, recording) = recorder.start();
-        tasks.spawn(recording);
+        on_own_thread("recorder", recording)?;
+        let shipping = ShippingThread::start(shipping, config.archive.clone(), inbox.clone(), tally.clone())?;
+        let mut tasks = JoinSet::new();
         let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
-        tasks.spawn(discovery.keep_current(publish, tally.clone()));
-        let (stop_shipping, stopped) = tokio::sync::oneshot::channel();
-        let (give_back, shipping_back) = tokio::sync::oneshot::channel();
-        let at_work = (config.archive.clone(), inbox.clone(), tally.clone());
-        tasks.spawn(async move {
-            let (archive, inbox, tally) = at_work;
-            tokio::select! {
-                () = shipping.work(&archive, &inbox, &tally) => {}
-                _ = stopped => {}
-            }
-            let _ = give_back.send(shipping);
-        });
+        tasks.spawn(discovery.keep_current(publish, tally.clone(), keeper.clone()));
         let prober = Prober {
-            dialer,
+            dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        Ok(Self {
-            config: config.clone(),
-            prober,
-            targets,
-            tally,
-            inbox,
-            tasks,
-            shipping: shipping_back,
-            stop_shipping: Some(stop_shipping),
-            measuring,
-        })
+        Ok(Self { prober, targets, tally, inbox, keeper, restarts, tasks, shipping, measuring })
     }
 
     /// What transfers need.
@@ -157,9 +144,14 @@ impl Pipeline {
         move |sample| inbox.record(sample)
     }
 
-    /// What it was started with.
-    pub(super) const fn config(&self) -> &Config {
-        &self.config
+    /// The thread that writes the state.
+    pub(super) const fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// When nodes started.
+    pub(super) fn restarts(&self) -> &Restarts {
+        &self.restarts
     }
 
     /// Hands over a point that is no sample's.
@@ -168,23 +160,24 @@ impl Pipeline {
     }
 
     /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then
-    /// waits for the next start.
+    /// waits for the next start. It waits for the disk [`RECORDING`] before the delivery and [`GRACE`] after it, at most.
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
-        drop(self.stop_shipping.take());
-        let shipping = (&mut self.shipping).await.ok();
-        let mut shipping = shipping;
-        if let Some(shipping) = shipping.as_mut().filter(|_| self.tally.is_full()) {
-            // The last chance of what waits in memory.
-            shipping.make_room();
-        }
-        let lost = self.inbox.finish().await;
-        let drained = match shipping {
-            Some(shipping) => shipping.finish(patience, hurry, &self.config.archive, &self.tally).await,
-            None => Drained::default(),
-        };
         self.tasks.abort_all();
-        let waiting = status(&self.config.archive.dir).map_or(0, |status| status.spool.points + status.open.points);
-        Stopped { drained, lost, waiting }
+        let recorded_by = Instant::now() + RECORDING;
+        let keeper = self.keeper.clone();
+        let recording = async {
+            if self.tally.is_full() {
+                // The last chance of what waits in memory.
+                self.shipping.make_room(recorded_by).await;
+            }
+            let lost = self.inbox.finish(recorded_by).await;
+            (lost, self.shipping.finish(patience, hurry, GRACE).await)
+        };
+        let ((lost, Shipment { drained, waiting }), kept) = tokio::join!(recording, keeper.stop(recorded_by + GRACE));
+        if !kept {
+            tracing::warn!("the disk is too slow: the state of the budgets may not be written");
+        }
+        Stopped { drained, lost, waiting: waiting.unwrap_or_default(), is_cut_short: waiting.is_none() }
     }
 }
 
@@ -192,3 +185,8 @@ impl Pipeline {
 fn hash(config: &Config) -> String {
     blake3::hash(format!("{config:?}").as_bytes()).to_hex()[..8].to_owned()
 }
+
+/// How long the last points, and the state, may take to be written.
+const RECORDING: Duration = Duration::from_secs(12);
+/// How long the disk may take beyond the time for delivery.
+const GRACE: Duration = Duration::from_secs(5);

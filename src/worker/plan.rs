@@ -10,6 +10,7 @@ use crate::{
     config::Config,
     model::{
         probe::{CachePolicy, PartName, Probe, Weight},
+        size::Size,
         target::{Asset, Node, Profile},
         units::{BitRate, Bytes},
     },
@@ -239,7 +240,7 @@ fn cold_fetches(config: &Config) -> Option<f64> {
 /// The sets of tags that the transfers of a run have: part, whether the connection is warm, number of window metrics.
 fn labels(probe: &Probe, asset: &Asset) -> BTreeSet<(PartName, bool, u64)> {
     let labels = probe.parts.iter().enumerate().map(|(index, part)| {
-        let is_rated = part.extent.bytes().or(asset.size) >= Some(RATED_FROM);
+        let is_rated = part.extent.bytes().or(asset.size.map(Size::stated)) >= Some(RATED_FROM);
         (part.name, index > 0, if is_rated { RATED_METRICS } else { BODY_METRICS })
     });
     labels.collect()

@@ -4,15 +4,14 @@
 //! refuses, lines wait in memory ([`outlet`]), windows are filled and end as ever, and the worker's own points are put off:
 //! their counts go into the next one.
 //!
-//! Appends and syncs block this task, and so one thread of the runtime that serves it; deliveries have another, and
-//! transfers run on a thread of their own, so a slow disk is never taken for a slow node.
+//! Appends and syncs block this task, which therefore has a thread of its own: nothing else waits for the disk with it.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 
 use crate::{
@@ -39,8 +38,16 @@ pub(super) enum Entry {
     Point(Box<Point>),
     /// Seal the open file, so that it can be delivered.
     Seal,
-    /// End the windows, write the last points, seal, and answer with the count of points that are lost.
-    Finish(oneshot::Sender<u64>),
+    /// End the windows, write the last points, and seal.
+    Finish(Finish),
+}
+
+/// Who waits for the end.
+pub(super) struct Finish {
+    /// Everything is written, but for so many points that are lost.
+    written: oneshot::Sender<u64>,
+    /// It can be delivered.
+    sealed: oneshot::Sender<()>,
 }
 
 /// Where samples go. Clones share it.
@@ -88,13 +95,25 @@ impl Inbox {
         let _ = self.entries.try_send(Entry::Seal);
     }
 
-    /// Everything handed over so far, and the open windows, are written and sealed. Returns how many points were lost.
-    pub(super) async fn finish(&self) -> u64 {
-        let (done, finished) = oneshot::channel();
-        match self.entries.send(Entry::Finish(done)).await {
-            Ok(()) => finished.await.unwrap_or_default(),
-            Err(_) => 0,
-        }
+    /// Everything handed over so far, and the open windows, are written and sealed, by `deadline` at the latest. Returns how
+    /// many points were lost, or may be: a disk that is too slow has not written them yet.
+    pub(super) async fn finish(&self, deadline: Instant) -> u64 {
+        let (written, lost) = oneshot::channel();
+        let (sealed, done) = oneshot::channel();
+        let finish = Entry::Finish(Finish { written, sealed });
+        let lost = timeout_at(deadline, async {
+            match self.entries.send(finish).await {
+                Ok(()) => lost.await.unwrap_or_default(),
+                Err(_) => 0,
+            }
+        });
+        let Ok(lost) = lost.await else {
+            let queued = self.entries.max_capacity() - self.entries.capacity();
+            return self.losses.ever() + self.losses.waiting() + queued as u64;
+        };
+        // What is not sealed yet is in the file, and taken over by the next start.
+        let _ = timeout_at(deadline, done).await;
+        lost
     }
 }
 
@@ -149,6 +168,7 @@ impl Recorder {
 
     fn take(&mut self, batch: &mut Vec<Entry>) {
         let mut after = Vec::new();
+        self.losses.note_waiting(self.outlet.backlog.len() + batch.len() as u64);
         for entry in batch.drain(..) {
             match entry {
                 Entry::Sample(sample) => {
@@ -161,12 +181,15 @@ impl Recorder {
             }
         }
         self.outlet.flush();
+        self.losses.note_waiting(self.outlet.backlog.len());
         for entry in after {
             match entry {
-                Entry::Finish(done) => {
+                Entry::Finish(Finish { written, sealed }) => {
                     self.finish();
-                    // Nobody who waits any more needs no answer.
-                    let _ = done.send(self.losses.ever());
+                    // Nobody may be waiting any more.
+                    let _ = written.send(self.losses.ever());
+                    self.outlet.seal();
+                    let _ = sealed.send(());
                 }
                 Entry::Seal | Entry::Sample(_) | Entry::Point(_) => self.outlet.seal(),
             }
@@ -205,7 +228,6 @@ impl Recorder {
             self.losses.count(1);
         }
         self.outlet.give_up();
-        self.outlet.seal();
     }
 }
 

@@ -1,6 +1,6 @@
 //! When runs are made: on the schedule until told to stop, or one full round now ([`once`]).
 //!
-//! Nodes come and go while a schedule runs: an entry begins when its node comes, anywhere in the probe's first `every`, and
+//! Nodes come and go while a schedule runs: an entry begins when its node comes, at the pace that it keeps from then on, and
 //! ends when it goes. A run of it that is under way then ends by itself.
 
 use std::{
@@ -23,7 +23,7 @@ use crate::{
 };
 
 use self::runs::Runs;
-use super::{availability, pipeline::Pipeline};
+use super::{availability, overload, pipeline::Pipeline};
 
 mod once;
 mod runs;
@@ -59,6 +59,7 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
     tokio::select! {
         () = runs(pipeline, config, stop) => {}
         () = states => {}
+        () = overload::watch(pipeline.tally()) => {}
     }
 }
 
@@ -72,7 +73,7 @@ async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = (
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(key) = rounds.runs.next_ended() => rounds.queue.finish(key),
+            Some(finished) = rounds.runs.next_ended() => rounds.queue.finish(finished.key),
             Ok(()) = targets.changed() => rounds.follow(&targets.borrow_and_update().clone()),
             () = sleep_until(rounds.start + due) => rounds.begin_due(),
         }
@@ -118,12 +119,13 @@ impl<'a> Rounds<'a> {
 
     fn begin_due(&mut self) {
         let now = Micros::from(self.start.elapsed());
+        let tally = self.runs.pipeline.tally().clone();
+        tally.note_schedule_delay(self.queue.next_due().map_or(Micros::ZERO, |due| now.saturating_sub(due)));
         let due = self.queue.pop(now, &mut rand::rng());
         for key in due {
             self.begin(key, now);
         }
-        let missed = self.queue.take_missed();
-        self.runs.pipeline.tally().count(|counters| counters.runs_missed += missed);
+        tally.count_runs_missed(self.queue.take_missed());
     }
 
     fn begin(&mut self, key: u64, now: Micros) {

@@ -1,8 +1,12 @@
-//! The runtime of everything but measuring: recording, delivery, discovery, reports, the demo's nodes.
+//! The runtime of the schedule, status rounds, discovery, reports and the demo's nodes, and the threads next to it that may
+//! wait for the disk: nothing in the runtime does.
 
-use std::io;
+use std::{io, thread};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
 
 /// Starts its threads, which give way to the measuring one where both want a CPU (Linux). A pipeline that is started in it has its transfers on another runtime
 /// ([`Measuring`](super::measuring::Measuring)), so none of them waits for what is done here.
@@ -16,6 +20,28 @@ pub fn start() -> io::Result<Runtime> {
         .on_thread_start(give_way)
         .enable_all()
         .build()
+}
+
+/// Starts a thread that does this and nothing else, and may wait for the disk. What is returned ends when it has ended; it
+/// ends with the process, wherever it is then.
+///
+/// # Errors
+/// When the system refuses a thread or an event queue.
+pub(super) fn on_own_thread(
+    name: &str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<oneshot::Receiver<()>> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let (done, ended) = oneshot::channel();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        give_way();
+        runtime.block_on(work);
+        // A name lookup under way must not hold this up.
+        runtime.shutdown_background();
+        // Nobody may be waiting.
+        let _ = done.send(());
+    })?;
+    Ok(ended)
 }
 
 /// Lowers the priority of the calling thread. Where that is refused, delivery and measuring share as equals.
@@ -32,5 +58,5 @@ const fn give_way() {}
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// One that may wait for the disk, and one beside it.
+/// One for each of two cores.
 const THREADS: usize = 2;

@@ -1,32 +1,53 @@
 //! Which asset each probe has settled on at each node, so that the next run comes back to it, over restarts too.
 //!
-//! A hint: without it a run begins with the first asset of the list. Of two processes on one archive, the one that writes
-//! last is remembered.
+//! A hint: without it a run begins with the first asset of the list. It changes in memory; the [keeper](super::keeper) writes
+//! the changes, so that of two processes on one archive each keeps what the other wrote.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    archive::state,
+    archive::{self, state},
     model::{
         multihash,
         probe::Probe,
+        size::Size,
         target::{Asset, AssetKind, Node, Profile, is_object_id},
         units::Bytes,
     },
     probe::run::Settled,
 };
 
-/// The assets by node and probe. Written once a minute at the most, and when it is dropped.
+use super::keeper::{Keep, Keeper};
+
+/// The assets by node and probe.
 pub(super) struct SettledAssets {
-    dir: PathBuf,
     kept: Kept,
     count: usize,
-    /// Since when there is something to write.
-    changed: Option<Instant>,
+    changes: Arc<Changes>,
+}
+
+/// What is not on disk yet. Written once a minute at most, and at the end.
+struct Changes {
+    dir: PathBuf,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// By node id and probe; nothing where its asset is forgotten.
+    changed: BTreeMap<(String, String), Option<Memory>>,
+    /// When the first of them came.
+    since: Option<Instant>,
 }
 
 /// By node id, then by the probe's name.
@@ -48,14 +69,21 @@ struct Memory {
 }
 
 impl SettledAssets {
-    /// As the last process left it.
-    pub(super) fn load(dir: &std::path::Path) -> Self {
+    /// As the last process left it; kept by `keeper` from now on.
+    pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
+        let settled = Self::read(dir);
+        keeper.register(settled.changes.clone());
+        settled
+    }
+
+    fn read(dir: &Path) -> Self {
         let state::Loaded { value: mut kept, problem } = state::load::<Kept>(dir, STATE);
         if let Some(problem) = problem {
             tracing::warn!("{problem}");
         }
         forget_old(&mut kept, today());
-        Self { dir: dir.to_owned(), count: kept.values().map(BTreeMap::len).sum(), kept, changed: None }
+        let changes = Arc::new(Changes { dir: dir.to_owned(), waiting: Mutex::default() });
+        Self { count: count(&kept), kept, changes }
     }
 
     /// The asset to come back to.
@@ -71,9 +99,6 @@ impl SettledAssets {
             Settled::On(asset) => self.keep(node, probe, Memory::of(&asset)),
             Settled::Forgotten => self.forget(node, probe),
         }
-        if self.changed.is_some_and(|since| since.elapsed() >= WRITTEN_AFTER) {
-            self.write();
-        }
     }
 
     fn keep(&mut self, node: &Node, probe: &Probe, memory: Memory) {
@@ -83,8 +108,8 @@ impl SettledAssets {
         }
         if old.is_none() {
             if self.count >= MAX_ENTRIES {
-                forget_old(&mut self.kept, memory.day);
-                self.count = self.kept.values().map(BTreeMap::len).sum();
+                make_room(&mut self.kept, memory.day);
+                self.count = count(&self.kept);
             }
             if self.count >= MAX_ENTRIES {
                 tracing::debug!(node = %node.id, "no room to remember its asset");
@@ -92,32 +117,60 @@ impl SettledAssets {
             }
             self.count += 1;
         }
-        self.kept.entry(node.id.to_string()).or_default().insert(probe.name.to_string(), memory);
-        self.changed.get_or_insert_with(Instant::now);
+        self.kept.entry(node.id.to_string()).or_default().insert(probe.name.to_string(), memory.clone());
+        self.changes.note(node, probe, Some(memory));
     }
 
     fn forget(&mut self, node: &Node, probe: &Probe) {
         let Some(of_node) = self.kept.get_mut(&*node.id) else { return };
         if of_node.remove(&*probe.name).is_some() {
             self.count -= 1;
-            self.changed.get_or_insert_with(Instant::now);
-        }
-    }
-
-    fn write(&mut self) {
-        self.changed = None;
-        forget_old(&mut self.kept, today());
-        self.count = self.kept.values().map(BTreeMap::len).sum();
-        if let Err(error) = state::store(&self.dir, STATE, &self.kept) {
-            tracing::debug!("the assets to come back to are not kept: {error}");
+            self.changes.note(node, probe, None);
         }
     }
 }
 
-impl Drop for SettledAssets {
-    fn drop(&mut self) {
-        if self.changed.is_some() {
-            self.write();
+impl Changes {
+    fn note(&self, node: &Node, probe: &Probe, memory: Option<Memory>) {
+        let mut waiting = self.waiting();
+        waiting.changed.insert((node.id.to_string(), probe.name.to_string()), memory);
+        waiting.since.get_or_insert_with(Instant::now);
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, changed: BTreeMap<(String, String), Option<Memory>>) -> Result<(), archive::Error> {
+        let _held = state::hold(&self.dir, STATE)?;
+        let mut kept = state::load::<Kept>(&self.dir, STATE).value;
+        for ((node, probe), memory) in changed {
+            match memory {
+                Some(memory) => _ = kept.entry(node).or_default().insert(probe, memory),
+                None => _ = kept.get_mut(&node).map(|of_node| of_node.remove(&probe)),
+            }
+        }
+        forget_old(&mut kept, today());
+        if count(&kept) > MAX_ENTRIES {
+            make_room(&mut kept, today());
+        }
+        state::store_often(&self.dir, STATE, &kept)
+    }
+}
+
+impl Keep for Changes {
+    fn keep(&self, last: bool) {
+        let changed = {
+            let mut waiting = self.waiting();
+            let is_due = waiting.since.is_some_and(|since| last || since.elapsed() >= WRITTEN_AFTER);
+            if !is_due {
+                return;
+            }
+            waiting.since = None;
+            mem::take(&mut waiting.changed)
+        };
+        if let Err(error) = self.write(changed) {
+            tracing::debug!("the assets to come back to are not kept: {error}");
         }
     }
 }
@@ -128,7 +181,7 @@ impl Memory {
             day: today(),
             kind: asset.kind.label().to_owned(),
             id: asset.id.to_string(),
-            size: asset.size.map(|size| size.0),
+            size: asset.size.and_then(Size::exact).map(|size| size.0),
             hash: asset.hash.as_deref().map(str::to_owned),
             fixed: asset.fixed,
         }
@@ -137,24 +190,39 @@ impl Memory {
     /// The asset, where it can be one of this node's: other nodes than those of Joystream have what they were given.
     fn asset(&self, node: &Node) -> Option<Asset> {
         let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
+        // What is listed is fresher than what was kept, and holds a rounded size, which is not kept.
+        let listed = node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id);
         match node.listing.profile {
-            Profile::Http => node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id).cloned(),
+            Profile::Http => listed.cloned(),
             Profile::Argus | Profile::Colossus => {
                 let hash = self.hash.as_deref().filter(|hash| multihash::is_blake3(hash)).map(Into::into);
-                let size = self.size.filter(|size| *size > 0).map(Bytes);
+                let size = self.size.filter(|size| *size > 0).map(|size| Bytes(size).into());
                 let asset = Asset { kind, id: self.id.as_str().into(), size, hash, fixed: self.fixed };
-                is_object_id(&asset.id).then_some(asset)
+                is_object_id(&asset.id).then(|| listed.cloned().unwrap_or(asset))
             }
         }
     }
 }
 
-/// Lets go of nodes that have not been measured for long, and of days that are yet to come.
+/// Lets go of nodes that have not been measured for long. Days that are yet to come stay: it may be today that is wrong.
 fn forget_old(kept: &mut Kept, today: i64) {
+    retain(kept, |day| day >= today - FORGOTTEN_AFTER_DAYS);
+}
+
+/// Lets go of all that may be wrong.
+fn make_room(kept: &mut Kept, today: i64) {
+    retain(kept, |day| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&day));
+}
+
+fn retain(kept: &mut Kept, stays: impl Fn(i64) -> bool) {
     for of_node in kept.values_mut() {
-        of_node.retain(|_, memory| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&memory.day));
+        of_node.retain(|_, memory| stays(memory.day));
     }
     kept.retain(|_, of_node| !of_node.is_empty());
+}
+
+fn count(kept: &Kept) -> usize {
+    kept.values().map(BTreeMap::len).sum()
 }
 
 /// Days since 1970-01-01, UTC.
@@ -181,7 +249,7 @@ mod tests {
 
     fn asset(id: &str) -> Asset {
         let hash = Some("gW9TTQpRG9BRQhnhRCodv6JnTFFQbPtLkct2MnzsPVQD5G".into());
-        Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash, fixed: false }
+        Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136).into()), hash, fixed: false }
     }
 
     fn node(id: &str) -> Node {
@@ -197,7 +265,7 @@ mod tests {
     fn an_asset_is_remembered_as_it_is_over_restarts_and_forgotten() {
         let dir = tempfile::tempdir().unwrap();
         let (image, video) = (shipped("image").unwrap(), shipped("video").unwrap());
-        let mut settled = SettledAssets::load(dir.path());
+        let mut settled = SettledAssets::read(dir.path());
         assert_eq!(settled.get(&node("a"), &image), None);
         settled.note(&node("a"), &image, Settled::On(asset("1")));
         settled.note(&node("a"), &video, Settled::On(asset("2")));
@@ -206,8 +274,8 @@ mod tests {
         settled.note(&node("a"), &video, Settled::Forgotten);
         settled.note(&node("c"), &video, Settled::Forgotten);
         settled.note(&node("a"), &image, Settled::Kept);
-        drop(settled);
-        let settled = SettledAssets::load(dir.path());
+        settled.changes.keep(true);
+        let settled = SettledAssets::read(dir.path());
         assert_eq!((settled.get(&node("a"), &image), settled.get(&node("a"), &video)), (Some(asset("1")), None));
         assert_eq!((settled.get(&node("b"), &image), settled.count), (Some(asset("4")), 2));
         let rotating = Probe { pick: Pick::Rotate, ..image };
@@ -252,21 +320,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_written_once_a_minute_at_the_most_and_only_when_it_changed() {
+    async fn it_is_written_once_a_minute_at_most_and_only_when_it_changed() {
         let dir = tempfile::tempdir().unwrap();
         let image = shipped("image").unwrap();
-        let mut settled = SettledAssets::load(dir.path());
-        let written = || SettledAssets::load(dir.path()).get(&node("a"), &image);
+        let mut settled = SettledAssets::read(dir.path());
+        let written = || SettledAssets::read(dir.path()).get(&node("a"), &image);
         for (id, passes, on_disk) in
-            [("1", 0, None), ("2", 59, None), ("3", 1, Some("3")), ("3", 600, Some("3")), ("4", 600, Some("3"))]
+            [("1", 0, None), ("2", 59, None), ("3", 1, Some("3")), ("3", 600, Some("3")), ("4", 59, Some("3"))]
         {
             tokio::time::advance(Duration::from_secs(passes)).await;
             settled.note(&node("a"), &image, Settled::On(asset(id)));
+            settled.changes.keep(false);
             assert_eq!(written(), on_disk.map(asset), "{id}");
         }
         let unchanged = tempfile::tempdir().unwrap();
-        SettledAssets::load(unchanged.path()).note(&node("a"), &image, Settled::Forgotten);
+        let mut settled = SettledAssets::read(unchanged.path());
+        settled.note(&node("a"), &image, Settled::Forgotten);
+        settled.changes.keep(true);
         assert!(!unchanged.path().join("state").exists());
+    }
+
+    #[test]
+    fn two_processes_keep_what_the_other_one_wrote() {
+        let dir = tempfile::tempdir().unwrap();
+        let image = shipped("image").unwrap();
+        let [mut one, mut other] = [SettledAssets::read(dir.path()), SettledAssets::read(dir.path())];
+        one.note(&node("a"), &image, Settled::On(asset("1")));
+        other.note(&node("b"), &image, Settled::On(asset("2")));
+        one.changes.keep(true);
+        other.changes.keep(true);
+        one.note(&node("a"), &image, Settled::Forgotten);
+        one.changes.keep(true);
+        let both = SettledAssets::read(dir.path());
+        assert_eq!((both.get(&node("a"), &image), both.get(&node("b"), &image)), (None, Some(asset("2"))));
     }
 
     #[test]
@@ -276,9 +362,11 @@ mod tests {
         let mut kept: Kept =
             [("old", 85), ("kept", 86), ("new", 101), ("ahead", 102)].map(|(id, day)| (id.to_owned(), of(day))).into();
         forget_old(&mut kept, 100);
+        assert_eq!(kept.keys().collect::<Vec<_>>(), ["ahead", "kept", "new"]);
+        make_room(&mut kept, 100);
         assert_eq!(kept.keys().collect::<Vec<_>>(), ["kept", "new"]);
         let dir = tempfile::tempdir().unwrap();
-        let (mut settled, image) = (SettledAssets::load(dir.path()), shipped("image").unwrap());
+        let (mut settled, image) = (SettledAssets::read(dir.path()), shipped("image").unwrap());
         let fresh = |id: usize| (format!("n{id}"), of(today()));
         settled.kept = (0..MAX_ENTRIES).map(fresh).collect();
         settled.count = MAX_ENTRIES;

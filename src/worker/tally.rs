@@ -3,7 +3,7 @@
 use std::{
     fs,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use crate::{
     archive::status,
     config::Config,
     model::{
+        flag::Flag,
         sample::Sample,
         units::{Bytes, Micros},
     },
@@ -26,6 +27,8 @@ use crate::{
     },
 };
 
+use super::overload::Strain;
+
 /// The counters since the last point. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Shared>);
@@ -33,6 +36,8 @@ pub struct Tally(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     counts: Mutex<Counts>,
+    /// Tells how many lines of the log were dropped since the start.
+    log: OnceLock<fn() -> u64>,
     /// Points lost that are in no note yet.
     dropped: AtomicU64,
     /// Is the disk full?
@@ -45,7 +50,11 @@ pub(super) struct Counts {
     counters: WorkerCounters,
     /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
+    /// How late the schedule itself was at the most.
+    schedule_delay: Micros,
     now: Now,
+    /// What could not be kept up with since that was last logged.
+    strain: Strain,
 }
 
 /// What holds until it is noted anew, whatever was counted.
@@ -55,6 +64,10 @@ struct Now {
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
     vantage_ok: Option<bool>,
+    /// How long the last status round took.
+    round: Option<Micros>,
+    /// Lines of the log dropped since the start, as far as they are counted.
+    log_lines_dropped: u64,
 }
 
 /// The list of nodes as last noted.
@@ -103,6 +116,25 @@ impl Tally {
         }
     }
 
+    /// Counts the times in which the process did not run, and logs them, at most once a minute.
+    pub fn on_freeze(&self) -> impl FnMut(Duration) + Send + 'static {
+        let tally = self.clone();
+        let (mut untold, mut told) = (Duration::ZERO, None::<Instant>);
+        move |frozen| {
+            tally.count(|counters| counters.frozen = Micros(counters.frozen.0 + Micros::from(frozen).0));
+            untold += frozen;
+            if told.is_none_or(|told| told.elapsed() >= FREEZES_LOGGED_EVERY) {
+                told = Some(Instant::now());
+                let frozen = Micros::from(std::mem::take(&mut untold));
+                tracing::warn!(
+                    "bandprobe did not run for {frozen}: it was stopped, suspended or kept from the CPU; transfers under way \
+                     then are flagged `{}` and not charged to their nodes",
+                    Flag::Frozen.label()
+                );
+            }
+        }
+    }
+
     /// Notes how far the database's clock is ahead of ours, in ms; nothing when it did not say.
     pub fn note_clock_offset(&self, ms: Option<i64>) {
         self.lock().now.clock_offset_ms = ms;
@@ -120,17 +152,75 @@ impl Tally {
         self.lock().now.vantage_ok = is_ok;
     }
 
+    /// Counts a run that begins.
+    pub fn count_run_started(&self) {
+        let mut counts = self.lock();
+        counts.counters.runs_started += 1;
+        counts.strain.started += 1;
+    }
+
+    /// Counts runs that could not begin before their next slot.
+    pub fn count_runs_missed(&self, missed: u64) {
+        let mut counts = self.lock();
+        counts.counters.runs_missed += missed;
+        counts.strain.missed += missed;
+    }
+
+    /// Counts a run that began much later than its slot.
+    pub fn count_run_late(&self) {
+        let mut counts = self.lock();
+        counts.counters.runs_late += 1;
+        counts.strain.late += 1;
+    }
+
+    /// Notes how long a status round took, and counts the slots that passed meanwhile.
+    pub fn count_round(&self, took: Duration, missed: u64) {
+        let mut counts = self.lock();
+        counts.now.round = Some(took.into());
+        counts.counters.rounds_missed += missed;
+        if missed > 0 {
+            counts.strain.rounds_missed += missed;
+            counts.strain.round = took.into();
+        }
+    }
+
+    /// Notes how late the schedule itself was.
+    pub fn note_schedule_delay(&self, delay: Micros) {
+        let mut counts = self.lock();
+        counts.schedule_delay = counts.schedule_delay.max(delay);
+        counts.strain.schedule_delay = counts.strain.schedule_delay.max(delay);
+    }
+
+    /// What could not be kept up with since [`Self::take_strain`].
+    pub(super) fn strain(&self) -> Strain {
+        self.lock().strain
+    }
+
+    /// It is logged: counting starts again.
+    pub(super) fn take_strain(&self) -> Strain {
+        std::mem::take(&mut self.lock().strain)
+    }
+
+    /// Counts the lines that the log drops from now on; `dropped` tells how many it has dropped since the start.
+    pub fn watch_log(&self, dropped: fn() -> u64) {
+        let _ = self.0.log.set(dropped);
+    }
+
     /// What was counted since it was last taken.
     pub(super) fn take(&self) -> Counts {
+        let dropped = self.0.log.get().map_or(0, |dropped| dropped());
         let mut counts = self.lock();
-        let now = counts.now;
-        std::mem::replace(&mut *counts, Counts { now, ..Counts::default() })
+        counts.counters.log_lines_dropped += dropped.saturating_sub(counts.now.log_lines_dropped);
+        counts.now.log_lines_dropped = dropped;
+        let (now, strain) = (counts.now, counts.strain);
+        std::mem::replace(&mut *counts, Counts { now, strain, ..Counts::default() })
     }
 
     /// Counts what could not be told once more, for the next time.
     pub(super) fn put_back(&self, untold: Counts) {
         let mut counts = self.lock();
         counts.counters = sum(&counts.counters, &untold.counters);
+        counts.schedule_delay = counts.schedule_delay.max(untold.schedule_delay);
         let room = MAX_LATENESS - counts.lateness.len().min(MAX_LATENESS);
         counts.lateness.extend(untold.lateness.into_iter().take(room));
     }
@@ -150,6 +240,8 @@ impl Counts {
         let (waiting, oldest) = status::backlog(&config.archive.dir).ok().unzip();
         let gauges = WorkerGauges {
             lateness_p99,
+            schedule_delay: self.schedule_delay,
+            round: self.now.round,
             spool: waiting,
             spool_age: oldest.map(|oldest| oldest.map_or(Duration::ZERO, |oldest| age(oldest, now))),
             cpu: cpu_time(),
@@ -169,6 +261,7 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
     WorkerCounters {
         runs_started: a.runs_started + b.runs_started,
         runs_missed: a.runs_missed + b.runs_missed,
+        runs_late: a.runs_late + b.runs_late,
         runs_skipped_budget: a.runs_skipped_budget + b.runs_skipped_budget,
         transfers: a.transfers + b.transfers,
         failed: a.failed + b.failed,
@@ -181,6 +274,9 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
         targets_added: a.targets_added + b.targets_added,
         targets_removed: a.targets_removed + b.targets_removed,
+        rounds_missed: a.rounds_missed + b.rounds_missed,
+        log_lines_dropped: a.log_lines_dropped + b.log_lines_dropped,
+        frozen: Micros(a.frozen.0 + b.frozen.0),
     }
 }
 
@@ -204,6 +300,9 @@ fn resident() -> Option<Bytes> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes(kib * 1024))
 }
+
+/// A process that gets too little of the CPU has a freeze every second.
+const FREEZES_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
 const MAX_LATENESS: usize = 100_000;
@@ -229,6 +328,8 @@ mod tests {
         (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
         (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
+        (one.runs_late, one.rounds_missed, one.log_lines_dropped) = (15, 16, 17);
+        one.frozen = Micros(18);
         assert_eq!(sum(&one, &WorkerCounters::default()), one);
         assert_eq!(sum(&one, &one), sum(&sum(&one, &WorkerCounters::default()), &one));
         assert_eq!(sum(&one, &one).bytes_downloaded, 24);
@@ -239,10 +340,24 @@ mod tests {
         let tally = Tally::default();
         tally.note_targets(7, Some(Duration::from_secs(90)));
         tally.note_vantage(Some(false));
-        drop(tally.take());
-        let now = tally.take().now;
+        tally.count_round(Duration::from_secs(3), 0);
+        tally.note_schedule_delay(Micros(9));
+        tally.note_schedule_delay(Micros(7));
+        assert_eq!(tally.take().schedule_delay, Micros(9));
+        let Counts { now, schedule_delay, .. } = tally.take();
+        assert_eq!((now.round, schedule_delay), (Some(Micros(3_000_000)), Micros(0)));
         assert_eq!((now.targets.unwrap().nodes, now.vantage_ok), (7, Some(false)));
         assert_eq!(now.targets.unwrap().age.unwrap().0, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_line_that_the_log_dropped_is_counted_once() {
+        let tally = Tally::default();
+        tally.watch_log(|| 5);
+        let untold = tally.take();
+        assert_eq!((untold.counters.log_lines_dropped, tally.take().counters.log_lines_dropped), (5, 0));
+        tally.put_back(untold);
+        assert_eq!(tally.take().counters.log_lines_dropped, 5);
     }
 
     #[cfg(target_os = "linux")]

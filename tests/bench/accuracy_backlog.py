@@ -40,7 +40,7 @@ def point(number):
     # Digits that do not repeat, or it would compress as no measurement does.
     mixed = number * 2654435761 % 2**32
     return (f"bandprobe_transfer,vantage=backlog,node=node-{number % 200},region=none,probe=image,kind=image,part=full,"
-            f"conn=cold,http=1.1,family=4,cache=hit,outcome=ok ok=1i,valid=1i,lateness_us={mixed % 999}i,method=1i,"
+            f"conn=cold,http=1.1,family=4,cache=hit,outcome=ok ok=1i,valid=1i,lateness_us={mixed % 999}i,method=2i,"
             f"dns_us={mixed % 4999}i,connect_us={mixed % 19997}i,tls_us={mixed % 39989}i,send_us={mixed % 97}i,"
             f"wait_us={mixed % 49999}i,receive_us={mixed % 59999}i,total_us={mixed % 99991}i,bytes=20000i,status=200i,"
             f'effective_bps={mixed}i,trace_id="{mixed * mixed * 7919 % 2**128:032x}",asset_id="{number}" '

@@ -28,6 +28,7 @@ use bandprobe::{
         http::{Appetite, Connection},
         meter::{Meter, Metered},
         records::buffered,
+        run_clock::RunClock,
         tcp_info::Kernel,
         timing::Timing,
     },
@@ -150,7 +151,7 @@ async fn connect(node: Node, http: HttpVersion, is_tls: bool) -> Connection {
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {

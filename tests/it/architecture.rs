@@ -48,8 +48,8 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     (&["unsafe"], &["net/meter/socket", "net/tcp_info"], "unsafe code lives in these two files, with its reason"),
     (
         &["tokio::spawn", ".spawn(", ".spawn_on(", "spawn_local", "spawn_blocking", "thread::spawn", "thread::Builder"],
-        &["worker", "demo"],
-        "only `worker` and `demo` own tasks and threads: return a future and let them run it",
+        &["worker", "demo", "telemetry/queue"],
+        "only `worker` and `demo` own tasks and threads, and the log has one: return a future and let them run it",
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],

@@ -13,6 +13,7 @@ use bandprobe::{
     config::{
         AllowPrivate, Config, FamilyChoice, HttpChoice, Resolver,
         check::{Input, load, shipped, shipped_status},
+        file::MAX_CONFIG_BYTES,
         problem::Problems,
     },
     model::{
@@ -21,6 +22,8 @@ use bandprobe::{
         units::Bytes,
     },
 };
+
+mod outside;
 
 const SMALLEST: &str = r#"
 vantage = { id = "here" }
@@ -179,15 +182,6 @@ fn the_guard_is_lifted_everywhere_nowhere_or_from_networks() {
 }
 
 #[test]
-fn an_unknown_variable_of_a_known_section_is_refused() {
-    for section in ["VANTAGE", "SCHEDULE", "LIMITS", "NETWORK", "DEADLINE", "INFLUXDB", "RECORD", "ARCHIVE"] {
-        let name = format!("BANDPROBE_{section}_SERVICE_HOST");
-        let problems = read("b.toml", &[("b.toml", SMALLEST.as_bytes())], &[(&name, "1")]).unwrap_err().to_string();
-        assert!(problems.contains(&format!("{name}: no such environment variable")), "{problems}");
-    }
-}
-
-#[test]
 fn an_own_probe_inherits_and_overrides() {
     let text = format!(
         "{SMALLEST}\nschedule = {{ every = \"10m\", spacing = \"fixed\", probes = [\"./p/mine.toml\", \"image\"] }}\n\
@@ -263,15 +257,40 @@ fn counts_and_sizes_are_limited() {
     let refused = |text: &str| read("b.toml", &[("b.toml", text.as_bytes())], &[]).unwrap_err().to_string();
     assert_eq!(read("b.toml", &[("b.toml", nodes(10_000).as_bytes())], &[]).unwrap().nodes.len(), 10_000);
     assert_eq!(refused(&nodes(10_001)), "b.toml:4: source[0].nodes: 10001 entries are too many: 10000 at the most");
-    assert_eq!(refused(&" ".repeat((1 << 20) + 1)), "b.toml: is larger than 1 MiB: is it the right file?");
+    let ordinary = ordinary_nodes(10_000);
+    assert!(ordinary.len() > 1_900_000);
+    assert_eq!(read("b.toml", &[("b.toml", ordinary.as_bytes())], &[]).unwrap().nodes.len(), 10_000);
+    let much = " ".repeat(MAX_CONFIG_BYTES);
+    assert!(refused(&much).contains("there is no node to probe"), "read to its end");
+    assert_eq!(
+        refused(&format!("{much} ")),
+        "b.toml: is larger than 40 MiB: is it the right file? This is room for 10000 nodes, the most that one worker probes: \
+         divide more among several workers"
+    );
     let probes = format!("{SMALLEST}\nschedule.probes = [{}]", "'image',".repeat(101));
     assert!(refused(&probes).contains("schedule.probes: 101 probes are too many: 100 at the most"));
     let own = format!("kind = 'image'\nparts = [{}]", "{name='full'},".repeat(11));
     let text = format!("{SMALLEST}\nschedule.probes = ['./mine.toml']");
     let problems = read("b.toml", &[("b.toml", text.as_bytes()), ("mine.toml", own.as_bytes())], &[]).unwrap_err();
     assert_eq!(problems.to_string(), "./mine.toml:2: parts: 11 entries are too many: 10 at the most");
+    let large = [("b.toml", text.as_bytes()), ("mine.toml", much.as_bytes())];
+    let problems = read("b.toml", &large, &[]).unwrap_err();
+    assert_eq!(problems.to_string(), "./mine.toml: is larger than 1 MiB: is it the right file?");
     let missing = read("b.toml", &[], &[]).unwrap_err().to_string();
     assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
+}
+
+/// A config as people write it, with two assets a node.
+fn ordinary_nodes(count: usize) -> String {
+    let mut text = "[vantage]\nid = \"here\"\n\n[[source]]\nkind = \"static\"\n".to_owned();
+    for n in 0..count {
+        text += &format!(
+            "\n[[source.nodes]]\nid = \"node-{n}\"\nendpoint = \"https://node-{n}.example.net/\"\nassets = [\n    \
+             {{ kind = \"image\", path = \"/img/thumbnail.webp\" }},\n    \
+             {{ kind = \"video\", path = \"/video/sample.mp4\", size = \"148 MB\" }},\n]\n"
+        );
+    }
+    text
 }
 
 proptest! {

@@ -6,6 +6,7 @@ mod backlog;
 mod bucket;
 mod compat;
 mod database;
+mod prefix;
 mod server;
 mod storm;
 

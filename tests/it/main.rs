@@ -13,6 +13,7 @@ mod fuzz;
 mod influxd;
 mod measure;
 mod net;
+mod nginx;
 mod pipeline;
 mod probe;
 mod process;

@@ -38,6 +38,7 @@ pub(crate) mod request;
 mod serve;
 mod served_fleet;
 pub(crate) mod spool;
+mod stderr;
 mod targets;
 
 /// How long anything may take that a test waits for.

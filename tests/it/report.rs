@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
 mod availability;
+mod best;
 mod database;
 mod query;
 mod scan;
@@ -45,7 +46,7 @@ fn day() -> Vec<Sample> {
     starved.flags.raise(Flag::CpuBound);
     starved.flags.raise(Flag::Concurrent);
     samples.push(starved);
-    // A failed check counts as a failed download would.
+    // A check that failed ended its run, as a failed download does.
     samples.push(failed(check("syd1", 103, CacheState::Unknown), Outcome::ConnectRefused));
     samples.push(failed(image("syd1", 104, 1), Outcome::HeadersTimeout));
     samples.push(failed(image("syd1", 105, 1), Outcome::HeadersTimeout));
@@ -53,6 +54,7 @@ fn day() -> Vec<Sample> {
     samples.push(failed(image("syd1", 106, 1), Outcome::LocalFailed));
     samples.push(failed(start("syd1", 107, 1), Outcome::NotCached));
     let mut suspect = failed(image("syd1", 108, 1), Outcome::DnsTimeout);
+    suspect.run_ok = None;
     suspect.flags.raise(Flag::VantageSuspect);
     samples.push(suspect);
     // From elsewhere the same node has but one image.
@@ -67,7 +69,7 @@ fn check(node: &str, nanoseconds: i64, cache: CacheState) -> Sample {
         labels.part = Some(PartName::Check);
         labels.cache = cache;
     });
-    let mut check = Sample { labels, bytes: None, rates: Rates::default(), ..sample };
+    let mut check = Sample { labels, bytes: None, rates: Rates::default(), run_ok: None, ..sample };
     check.count_hit();
     check
 }

@@ -10,7 +10,7 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     schedule::{
-        budget::{Admission, Budget, Spent, most_bytes, planned_bytes},
+        budget::{Admission, Budget, Counts as _, Days, Spent, most_bytes, planned_bytes},
         queue::Queue,
     },
 };
@@ -104,18 +104,32 @@ proptest! {
     }
 }
 
+/// In equilibrium from the first moment on, for entries that are there at the start and for those that come later.
 #[test]
-fn first_slots_are_spread_over_one_interval() {
-    let mut rng = StdRng::seed_from_u64(1);
-    let mut queue = Queue::new((0..1_000_u16).map(|key| (key, Spacing::Memoryless, EVERY)), Micros(5), &mut rng);
-    let mut told = Vec::new();
-    for second in 1..=60 {
-        let before = queue.pop(Micros(5 + second * 1_000_000), &mut rng);
-        // Those that were told already are waiting, and are not told again.
-        told.push(before.len());
+fn every_interval_has_the_planned_runs_from_the_first_on() {
+    const ENTRIES: u16 = 20_000;
+    let quarter = Micros::from(EVERY).0 / 4;
+    for spacing in SPACINGS {
+        for start in [Micros::ZERO, Micros(7_000_000_000)] {
+            let mut rng = StdRng::seed_from_u64(1);
+            let mut queue = Queue::new((0..ENTRIES).map(|key| (key, spacing, EVERY)), start, &mut rng);
+            let mut runs = [0_u32; 16];
+            for (at, runs) in (0..).zip(&mut runs) {
+                let end = Micros(start.0 + (at + 1) * quarter - 1);
+                while let Some(due) = queue.next_due().filter(|due| *due <= end) {
+                    assert!(due >= start, "{spacing:?}: {due}");
+                    for key in queue.pop(due, &mut rng) {
+                        assert!(queue.start(key, due).is_some());
+                        queue.finish(key);
+                        *runs += 1;
+                    }
+                }
+            }
+            // 5,000 are planned. Were they independent, the standard deviation would be 71.
+            assert!(runs.iter().all(|runs| (4_600..=5_400).contains(runs)), "{spacing:?} from {start}: {runs:?}");
+            assert!(queue.take_missed() < 1_000, "{spacing:?}: bursts are rare");
+        }
     }
-    assert_eq!(told.iter().sum::<usize>(), 1_000);
-    assert!(told.iter().all(|count| (4..40).contains(count)), "{told:?}");
 }
 
 #[test]
@@ -154,35 +168,55 @@ fn go(admission: Admission) -> bandprobe::schedule::budget::Reservation {
     }
 }
 
-#[test]
-fn a_budget_admits_what_fits_with_all_that_runs() {
-    let mut budget = Budget::new(Bytes(100), Bytes(60), Spent::default());
-    let first = go(budget.admit(1, "a", Bytes(40)));
-    assert_eq!(budget.admit(1, "a", Bytes(21)), Admission::SkipNode, "40 are reserved");
-    let second = go(budget.admit(1, "b", Bytes(60)));
-    assert_eq!(budget.admit(1, "c", Bytes(1)), Admission::SkipDay);
-    budget.spend(1, first, Bytes(10));
-    budget.spend(1, second, Bytes(0));
-    assert_eq!((budget.spent().total, budget.spent().by_node["a"]), (10, 10), "what was downloaded counts");
-    let third = go(budget.admit(1, "a", Bytes(50)));
-    assert_eq!(budget.admit(1, "a", Bytes(u64::MAX)), Admission::SkipDay);
-    // It ends on the next day, and counts there.
-    budget.spend(2, third, Bytes(50));
-    assert_eq!(budget.spent(), &Spent { day: 2, total: 50, by_node: [("a".to_owned(), 50)].into() });
+const DAY: i64 = 86_400;
+
+/// What was spent on one day.
+fn spent(total: u64, a: u64) -> Spent {
+    Spent { total, by_node: [("a".to_owned(), a)].into() }
 }
 
 #[test]
-fn a_budget_learns_of_what_others_spent_on_the_same_day() {
-    let spent = |day, total, a, b| Spent { day, total, by_node: [("a".to_owned(), a), ("b".to_owned(), b)].into() };
-    let mut budget = Budget::new(Bytes(100), Bytes(60), spent(7, 30, 10, 20));
-    budget.learn(7, spent(7, 45, 5, 40));
-    assert_eq!(budget.spent(), &spent(7, 45, 10, 40));
-    assert_eq!(budget.admit(7, "b", Bytes(21)), Admission::SkipNode);
-    budget.learn(7, spent(6, 99, 99, 99));
-    budget.learn(7, spent(9, 99, 99, 99));
-    assert_eq!(budget.spent(), &spent(7, 45, 10, 40), "another day's");
-    budget.learn(8, spent(8, 3, 1, 2));
-    assert_eq!(budget.spent(), &spent(8, 3, 1, 2), "a new day");
+fn a_budget_admits_what_fits_with_all_that_runs() {
+    let mut budget = Budget::new(Bytes(100), Bytes(60), Days::default());
+    let first = go(budget.admit(DAY, "a", Bytes(40)));
+    assert_eq!(budget.admit(DAY, "a", Bytes(21)), Admission::SkipNode, "40 are reserved");
+    let second = go(budget.admit(DAY, "b", Bytes(60)));
+    assert_eq!(budget.admit(DAY, "c", Bytes(1)), Admission::SkipDay);
+    budget.spend(DAY, first, Bytes(10));
+    budget.spend(DAY, second, Bytes(0));
+    assert_eq!(budget.spent(DAY, "a"), (10, 10), "what was downloaded counts");
+    let third = go(budget.admit(DAY, "a", Bytes(50)));
+    assert_eq!(budget.admit(DAY, "a", Bytes(u64::MAX)), Admission::SkipDay);
+    assert_eq!(budget.admit(2 * DAY, "a", Bytes(11)), Admission::SkipNode, "50 may still come on the new day");
+    // It ends on the next day, and counts there.
+    budget.spend(2 * DAY, third, Bytes(50));
+    assert_eq!((budget.spent(2 * DAY, "a"), budget.spent(2 * DAY, "b")), ((50, 50), (50, 0)));
+}
+
+#[test]
+fn spending_counts_once_while_it_is_written_and_when_that_fails() {
+    let mut budget = Budget::new(Bytes(100), Bytes(100), Days::default());
+    let spend = |budget: &mut Budget, now, bytes| {
+        let run = go(budget.admit(now, "a", Bytes(bytes)));
+        budget.spend(now, run, Bytes(bytes));
+    };
+    spend(&mut budget, DAY, 10);
+    let saving = budget.save();
+    assert_eq!(saving.iter().map(|day| day.counts.total).sum::<u64>(), 10);
+    spend(&mut budget, DAY, 5);
+    spend(&mut budget, 2 * DAY, 1);
+    assert_eq!((budget.spent(DAY, "a"), budget.spent(2 * DAY, "a")), ((15, 15), (1, 1)));
+    budget.not_saved();
+    assert_eq!((budget.spent(DAY, "a"), budget.spent(2 * DAY, "a")), ((15, 15), (1, 1)));
+    // The next time it is all written, on top of what another process spent.
+    let mut kept = Days::<Spent>::default();
+    *kept.at(DAY) = spent(30, 20);
+    for day in budget.save().iter() {
+        kept.at(day.used).add(&day.counts);
+    }
+    budget.saved(kept);
+    assert_eq!((budget.spent(DAY, "a"), budget.spent(2 * DAY, "a")), ((46, 36), (1, 1)));
+    assert!(budget.save().is_empty(), "nothing is left to write");
 }
 
 #[test]
@@ -198,7 +232,13 @@ fn what_a_run_may_take_at_the_most_is_known_before_it() {
         // Nothing of it is downloaded whole.
         (Some((16 << 20) + 1), (32 << 20) + 1_002, 1_000),
     ] {
-        let asset = Asset { kind: AssetKind::Image, id: "1".into(), size: size.map(Bytes), hash: None, fixed: false };
+        let asset = Asset {
+            kind: AssetKind::Image,
+            id: "1".into(),
+            size: size.map(|size| Bytes(size).into()),
+            hash: None,
+            fixed: false,
+        };
         assert_eq!(
             (planned_bytes(&probe, &asset), most_bytes(&probe, &asset)),
             (Bytes(planned), Bytes(most)),
@@ -208,16 +248,24 @@ fn what_a_run_may_take_at_the_most_is_known_before_it() {
 }
 
 #[test]
-fn a_budget_survives_a_restart_and_a_clock_that_steps_back() {
-    let mut budget = Budget::new(Bytes(100), Bytes(100), Spent::default());
-    let run = go(budget.admit(20_000, "a", Bytes(90)));
-    budget.spend(20_000, run, Bytes(90));
-    let kept = serde_json::to_string(budget.spent()).unwrap();
-    assert_eq!(kept, r#"{"day":20000,"total":90,"by_node":{"a":90}}"#);
-    let mut budget = Budget::new(Bytes(100), Bytes(100), serde_json::from_str(&kept).unwrap());
-    assert_eq!(budget.admit(20_000, "a", Bytes(11)), Admission::SkipDay);
-    assert_eq!(budget.admit(19_999, "a", Bytes(11)), Admission::SkipDay, "yesterday is no new day");
-    let _tomorrow = go(budget.admit(20_001, "a", Bytes(100)));
+fn a_budget_survives_a_restart_and_a_wrong_clock() {
+    let now = 20_000 * DAY;
+    let mut kept = Days::<Spent>::default();
+    *kept.at(now) = spent(90, 90);
+    let text = serde_json::to_string(&kept).unwrap();
+    assert_eq!(text, r#"{"day":20000,"used":1728000000,"total":90,"by_node":{"a":90}}"#);
+    let mut budget = Budget::new(Bytes(100), Bytes(100), serde_json::from_str(&text).unwrap());
+    assert_eq!(budget.admit(now + 1, "a", Bytes(11)), Admission::SkipDay);
+    assert_eq!(budget.admit(now - DAY, "a", Bytes(11)), Admission::SkipDay, "yesterday is no new day");
+    for ahead in [1, 3, 400] {
+        let run = go(budget.admit(now + ahead * DAY, "a", Bytes(100)));
+        budget.spend(now + ahead * DAY + 6, run, Bytes(3));
+        assert_eq!(budget.admit(now + 10 + ahead, "a", Bytes(11)), Admission::SkipDay, "{ahead} days ahead and back");
+    }
+    for day in 1..=3 {
+        let run = go(budget.admit(now + day * DAY, "a", Bytes(97)));
+        budget.spend(now + day * DAY, run, Bytes(97));
+    }
 }
 
 #[test]
@@ -231,7 +279,7 @@ fn entries_come_and_go_without_disturbing_the_others() {
     assert_eq!(queue.start('a', due_of_a), Some(due_of_a));
     queue.finish('a');
     let end = Micros(due_of_a.0 + Micros::from(EVERY).0 - 1);
-    assert_eq!(queue.pop(end, &mut rng), ['b'], "its first slot lies within one `every` of its coming");
+    assert_eq!(queue.pop(end, &mut rng), ['b'], "on a grid the first slot lies within one `every`");
     assert!(queue.start('b', end).is_some());
     queue.remove('b');
     queue.finish('b');

@@ -1,11 +1,6 @@
 //! `bandprobe demo --serve`: the nodes alone, for whoever wants to try the other commands on them.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, io, path::Path, time::Duration};
 
 use anyhow::Context;
 use tokio::time::sleep;
@@ -13,6 +8,7 @@ use tokio::time::sleep;
 use crate::{
     demo::{Fleet, UNCACHED_IMAGE_ID, VIDEO_ID, world::World},
     model::target::Node,
+    telemetry,
 };
 
 use super::{
@@ -37,8 +33,7 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
         None => {
             print_data(config.as_bytes())?;
             let hints = hints(&scene, args, Path::new("demo.toml"));
-            // Whoever closed stderr does not want them.
-            let _ = io::stderr().write_all(screen::fit(&hints, &io::stderr()).as_bytes());
+            telemetry::print(&screen::fit(&hints, &io::stderr()));
         }
     }
     let end = async {

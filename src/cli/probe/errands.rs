@@ -10,8 +10,8 @@ use crate::{
     model::{
         probe::{Deadlines, Extent, MIN_RATE, PartName, Weight},
         sample::{CacheState, Sample},
+        size::Size,
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
-        units::Bytes,
     },
     probe::{Prober, errand::Errand, wanted::Wanted},
 };
@@ -75,7 +75,7 @@ impl Errands {
         &self,
         prober: &Prober,
         results: &Sender<Sample>,
-        size: &mut Option<Bytes>,
+        size: &mut Option<Size>,
     ) -> Result<(), SendError<()>> {
         let name = "probe".into();
         let received = AtomicU64::new(0);
@@ -90,6 +90,7 @@ impl Errands {
                 asset: &self.asset,
                 url: &self.url,
                 wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
+                types: &[],
                 size: *size,
                 checked: CacheState::Unknown,
                 weight: Weight::Light,

@@ -8,7 +8,7 @@ use crate::{
         probe::PartName,
         sample::{Conn, Sample},
     },
-    report::{ink::Ink, standard::is_charged},
+    report::ink::Ink,
 };
 
 /// How lines may look.
@@ -104,7 +104,7 @@ impl Standing {
 
 /// Is it one that the report charges the node with?
 fn is_failure(sample: &Sample) -> bool {
-    !sample.outcome.is_ok() && is_charged(sample.outcome)
+    !sample.outcome.is_ok() && sample.outcome.is_charged()
 }
 
 /// A result in some words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.
@@ -197,6 +197,7 @@ mod tests {
             intervals: vec![],
             curve: None,
             hit: None,
+            run_ok: None,
             flags: Flags::NONE,
             distance_km: None,
             path: Path::default(),

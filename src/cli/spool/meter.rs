@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar};
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
     super::{
         complain,
-        progress::{REDRAWS, ROOM_FOR_BAR, show, style},
+        progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
         screen,
     },
     count,
@@ -38,7 +38,7 @@ impl Meter {
     /// Over so many points.
     pub(super) fn over(points: u64) -> Self {
         let drawn = screen::size_of_stderr().map(|(width, _)| {
-            let lines = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(REDRAWS));
+            let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(points).with_style(style(template)));
             keep_clear_of(Some(lines));

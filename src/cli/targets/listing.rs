@@ -99,7 +99,7 @@ fn samples(node: &Node) -> Vec<Sample<'_>> {
         kind: asset.kind.label(),
         path: is_path.then_some(&*asset.id),
         id: (!is_path).then_some(&*asset.id),
-        size: asset.size.map(|size| size.0),
+        size: asset.size.map(|size| size.stated().0),
         hash: asset.hash.as_deref(),
     });
     samples.collect()

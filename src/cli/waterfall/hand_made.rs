@@ -47,6 +47,7 @@ pub(in crate::cli) fn sample() -> Sample {
         intervals: vec![],
         curve: None,
         hit: None,
+        run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path {
@@ -59,6 +60,7 @@ pub(in crate::cli) fn sample() -> Sample {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.12),
             run_delay: Some(Micros(1_200)),
+            frozen: None,
             span: Some(Micros(1_830_000)),
         },
         tls: Tls { version: Some("1.3"), cert_expires: Some(60 * 86_400) },

@@ -10,9 +10,9 @@ use crate::{
     },
 };
 
-/// The sentence; none of a failed transfer: there the outcome says it.
+/// The sentence; none of a failed transfer, where the outcome says it, and none of one that was frozen.
 pub(super) fn reading(sample: &Sample) -> Option<String> {
-    if !sample.outcome.is_ok() {
+    if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
         return None;
     }
     let stages = Stages::of(sample);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    model::sample::Sample,
+    model::{flag::Flag, sample::Sample},
     report::{ink::Ink, wrap::wrap},
 };
 
@@ -15,6 +15,9 @@ pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
     for flag in sample.flags.iter() {
         let ink = if flag.invalidates() { Ink::Bad } else { Ink::Doubtful };
         text += &remark(flag.label(), ink, flag.meaning(), canvas);
+        if let Some(frozen) = sample.reader.frozen.filter(|_| flag == Flag::Frozen) {
+            text += &wrap(&format!("    it did not run for {frozen}\n"), canvas.width);
+        }
         text += &remedy(Some(flag.remedy()), canvas);
     }
     if let Some(until) = Expiry::of(sample).filter(|until| until.is_soon()) {
@@ -84,7 +87,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::waterfall::hand_made::sample,
-        model::{flag::Flag, outcome::Outcome},
+        model::{outcome::Outcome, units::Micros},
     };
 
     fn canvas(width: u16) -> Canvas {
@@ -100,6 +103,18 @@ mod tests {
             remarks(&sample, canvas(80)),
             "  too_small: planned under 1 MiB: no rate is given\n    \
              → ask for 1 MiB or more (--range 0-1048575); of less, judge the ttfb and the\n      effective rate\n"
+        );
+    }
+
+    #[test]
+    fn a_freeze_comes_with_its_length() {
+        let mut sample = sample();
+        sample.flags.raise(Flag::Frozen);
+        sample.reader.frozen = Some(Micros(8_031_000));
+        let text = remarks(&sample, canvas(200));
+        assert!(
+            text.contains("frozen: this program did not run") && text.contains("\n    it did not run for 8.03 s\n"),
+            "{text}"
         );
     }
 

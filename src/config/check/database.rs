@@ -19,6 +19,9 @@ const MAX_CA_BYTES: usize = 1 << 20;
 /// Slower delivery falls behind any schedule: a batch of results would take longer than the request may.
 const LEAST_RATE: BitRate = BitRate(100_000);
 const ORDERS: [(&str, Order); 2] = [("oldest-first", Order::OldestFirst), ("recent-first", Order::RecentFirst)];
+const TOKEN_VARIABLE: &str = "BANDPROBE_INFLUXDB_TOKEN";
+/// What a header starts with that was copied as a whole.
+const SCHEMES: [&str; 3] = ["Token ", "Bearer ", "Basic "];
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Reads the section; `None` when it is left out, and when it was refused.
@@ -36,8 +39,9 @@ pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb
     let order = section.choice("order", &ORDERS).unwrap_or_default();
     let rate = section.parse("rate", rate);
     section.done();
-    let database = InfluxDb::new(url?, &org?, &bucket?, token?);
-    Some(InfluxDb { extra_ca, create_bucket, order, rate: rate.unwrap_or(database.rate), ..database })
+    let (token, token_from) = token?;
+    let database = InfluxDb::new(url?, &org?, &bucket?, token);
+    Some(InfluxDb { token_from, extra_ca, create_bucket, order, rate: rate.unwrap_or(database.rate), ..database })
 }
 
 /// The PEM text behind a key that names a file of certificates.
@@ -62,40 +66,54 @@ pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> O
     })
 }
 
-/// The token: from `BANDPROBE_INFLUXDB_TOKEN`, else from the file. Never from a key, because configs are shared.
-fn token(section: &Section<'_>, input: &Input<'_>) -> Option<Secret> {
+/// The token, and where it came from: `BANDPROBE_INFLUXDB_TOKEN`, else the file. Never a key, because configs are shared.
+fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, String)> {
     // Both are keys, whichever of them is used.
     let (is_given, _) = (section.has("token"), section.has("token-file"));
     if section.is_written("token") {
         section.refuse_with(
             "token",
             "a secret does not belong into this file",
-            "name a file with `token-file`, or set BANDPROBE_INFLUXDB_TOKEN",
+            format!("name a file with `token-file`, or set {TOKEN_VARIABLE}"),
         );
         return None;
     }
     if is_given {
-        return section.parse("token", |text| secret(text, "the token"));
+        let token = section.parse("token", |text| secret(text, "the token"))?;
+        return Some((token, TOKEN_VARIABLE.to_owned()));
     }
     let token = section.parse("token-file", |file| {
-        let bytes = read(file, input, MAX_TOKEN_BYTES)?;
-        let text =
-            String::from_utf8(bytes).map_err(|_| format!("`{file}` is not text: it should hold the token alone"))?;
-        secret(&text, &format!("`{file}`"))
+        let text = text(file, read(file, input, MAX_TOKEN_BYTES)?)?;
+        Ok::<_, String>((secret(&text, &format!("`{file}`"))?, resolve(input.path, file).display().to_string()))
     });
     section.required("token-file", token, "name the file that holds the API token, or set BANDPROBE_INFLUXDB_TOKEN")
 }
 
-/// One line of visible characters; an editor's newline at the end is fine.
+/// The text of a token file, as editors on any system leave it.
+fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
+        return Err(format!("`{file}` is UTF-16 or binary: save it as plain text in UTF-8"));
+    }
+    String::from_utf8(bytes).map_err(|_| format!("`{file}` is not text in UTF-8: it should hold the token alone"))
+}
+
+/// One line, without the byte order mark, spaces and line ends around it. A token has visible ASCII characters only; so have
+/// the credentials of InfluxDB 1.8, `user:password`, not necessarily.
 fn secret(text: &str, whence: &str) -> Result<Secret, String> {
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    if line.trim().is_empty() {
+    let line = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_ascii_whitespace());
+    if line.is_empty() {
         Err(format!("{whence} is empty: it should hold the token"))
-    } else if line.contains('\n') {
-        Err(format!("{whence} has {} lines: it should hold the token alone", text.lines().count()))
-    } else if line.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
-        Err(format!("{whence} has a space, a control or a non-ASCII character in it: no token has"))
+    } else if line.contains(['\n', '\r']) {
+        Err(format!("{whence} has {} lines: it should hold the token alone", line.lines().count()))
+    } else if line.chars().any(char::is_control) {
+        Err(format!("{whence} has a control character in it: no token has"))
+    } else if SCHEMES.iter().any(|scheme| line.starts_with(scheme)) {
+        Err(format!("{whence} starts like a whole `authorization` header: it should hold the token alone"))
+    } else if !line.contains(':') && line.chars().any(|c| c.is_whitespace() || !c.is_ascii()) {
+        Err(format!(
+            "{whence} has a space or a non-ASCII character in it: no token has (credentials of InfluxDB 1.8 are written \
+             `user:password`)"
+        ))
     } else {
         Ok(Secret::new(line))
     }
@@ -121,11 +139,7 @@ fn url(text: &str) -> Result<Url, String> {
         EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: the root of the API and nothing else"),
         EndpointError::NoHost(_) => error.to_string(),
     })?;
-    // The client puts its own paths in the place of one that is there.
-    match endpoint.as_url().path() {
-        "/" => Ok(endpoint.as_url().clone()),
-        path => Err(format!("`{text}` has the path `{path}`: it has to be the root of a server")),
-    }
+    Ok(endpoint.as_url().clone())
 }
 
 fn rate(text: &str) -> Result<BitRate, String> {

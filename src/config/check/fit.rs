@@ -60,9 +60,11 @@ fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(
             (message, "state its `size`, or download a range")
         });
     };
-    let last = beyond(part.extent, size)?;
-    let message =
-        format!("`{id}` on `{node}` is {size}, but part `{name}` of probe `{probe}` asks for bytes up to {last}");
+    let last = beyond(part.extent, size.most())?;
+    let message = format!(
+        "`{id}` on `{node}` is {}, but part `{name}` of probe `{probe}` asks for bytes up to {last}",
+        size.stated()
+    );
     Some((message, "name a larger asset, correct `size`, or use a probe of your own with fewer `bytes`"))
 }
 

@@ -12,6 +12,7 @@ use super::{
     word,
 };
 use crate::model::{
+    media_type::{MediaRange, MediaRangeError},
     probe::{CachePolicy, Deadlines, Extent, MIN_RATE, Part, PartName, Pick, Probe, Spacing, StatusProbe, Weight},
     target::AssetKind,
     units::{BitRate, Bytes},
@@ -28,6 +29,7 @@ const SHIPPED: [(&str, &str); 4] = [
 const ONLY_BY_NAME: [&str; 1] = ["cold-cache"];
 pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
+const MAX_TYPES: usize = 20;
 /// Why `jitter` is at most `every`.
 pub(super) const CHANGE_PLACES: &str = "two runs of one node would change places";
 /// The kinds of probes: those of what they download, and `status`, which downloads nothing.
@@ -115,7 +117,8 @@ pub(super) fn load(
     let bytes =
         (input.read)(&path).map_err(|error| refuse(format!("cannot read `{}`: {error}", path.display()), None))?;
     let shown = display_name(Path::new(entry));
-    let text = file::utf8(&shown, &bytes).map_err(|problem| vec![problem])?;
+    let text =
+        file::utf8(&shown, &bytes, file::MAX_PROBE_BYTES, "is it the right file?").map_err(|problem| vec![problem])?;
     read(&shown, &name, text, inherited)
 }
 
@@ -151,7 +154,7 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
     let weight = root.choice("weight", &[("light", Weight::Light), ("heavy", Weight::Heavy)]).unwrap_or(default_weight);
     let cache = root.choice("cache", &[("hit", CachePolicy::Hit), ("miss", CachePolicy::Miss)]);
     let cache = cache.unwrap_or(CachePolicy::Hit);
-    let pick = pick(&root, kind, cache);
+    let (pick, types) = asset(&root, kind, cache);
     let parts = parts(&root);
     if cache == CachePolicy::Miss && kind == Some(AssetKind::Video) {
         let message = "a node fetches the whole of what it misses, so misses are measured with images alone";
@@ -164,7 +167,19 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
         root.refuse_with("weight", message, "say `weight = \"heavy\"`, or make the parts smaller");
     }
     root.done();
-    Some(Probe { name: Arc::from(name), kind: kind?, every, spacing, weight, pick, parts, cache, min_rate, deadlines })
+    Some(Probe {
+        name: Arc::from(name),
+        kind: kind?,
+        every,
+        spacing,
+        weight,
+        pick,
+        types,
+        parts,
+        cache,
+        min_rate,
+        deadlines,
+    })
 }
 
 fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacing {
@@ -193,7 +208,8 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
     Spacing::Fixed { jitter }
 }
 
-fn pick(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> Pick {
+/// What the section `asset` says: which one to take, and the types that it may have.
+fn asset(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> (Pick, Vec<MediaRange>) {
     const PICKS: [(&str, Pick); 4] =
         [("sticky", Pick::Sticky), ("rotate", Pick::Rotate), ("random", Pick::Random), ("fixed", Pick::Fixed)];
     let asset = root.section("asset");
@@ -211,8 +227,26 @@ fn pick(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> Pick
         let message = "what was fetched because it was missing is not missing again";
         asset.refuse_with("pick", message, "say `pick = \"random\"`, or `rotate`");
     }
+    let types = types(&asset);
     asset.done();
-    pick.unwrap_or(if cache == CachePolicy::Miss { Pick::Random } else { Pick::Sticky })
+    (pick.unwrap_or(if cache == CachePolicy::Miss { Pick::Random } else { Pick::Sticky }), types)
+}
+
+fn types(asset: &Section<'_>) -> Vec<MediaRange> {
+    let named = asset.texts("types").unwrap_or_default();
+    if named.len() > MAX_TYPES {
+        asset.refuse("types", format!("{} types are too many: {MAX_TYPES} at most", named.len()));
+    } else if named.is_empty() && asset.has("types") && asset.is_empty_list("types") {
+        asset.refuse_with("types", "is empty: no answer would do", "leave it out, or name the types that you accept");
+    }
+    let read = named.into_iter().filter_map(|(text, place)| match text.parse() {
+        Ok(range) => Some(range),
+        Err(error) => {
+            asset.refuse_at(place, MediaRangeError::to_string(&error), "a type, or all of a kind with `*`");
+            None
+        }
+    });
+    read.collect()
 }
 
 fn parts(root: &Section<'_>) -> Vec<Part> {

@@ -1,6 +1,10 @@
 //! `[[source]]`: the nodes and their assets, and the registries that know further ones.
 
-use super::super::{Registry, file::Section, problem::Place};
+use super::super::{
+    Registry,
+    file::{MAX_NODES, Section},
+    problem::Place,
+};
 use crate::model::target::{AssetKind, Node};
 
 use self::{
@@ -12,8 +16,6 @@ mod node;
 mod registry;
 
 const MAX_SOURCES: usize = 100;
-/// Over all static sources.
-const MAX_NODES: usize = 10_000;
 
 /// What all sources say, and whether it is all that the user meant.
 pub(super) struct Sources {

@@ -42,16 +42,17 @@ impl<'a> Environment<'a> {
     /// Is any variable for this section set?
     pub(super) fn reaches(&self, section: &str) -> bool {
         let prefix = prefix(section);
-        self.variables.is_some_and(|variables| variables.keys().any(|name| name.starts_with(&prefix)))
+        let is_ours = |name: &String| name.starts_with(&prefix) && !is_of_a_service(name);
+        self.variables.is_some_and(|variables| variables.keys().any(is_ours))
     }
 
     /// A problem for each variable of a known section that is no key. Others may be anybody's: the log filter, the tests'
-    /// server, or what Kubernetes sets for a Service named bandprobe (`BANDPROBE_SERVICE_HOST`, `BANDPROBE_PORT_80_TCP`).
+    /// server, or what Kubernetes sets for a Service named `bandprobe` or `bandprobe-influxdb`.
     pub(super) fn unused(&self, problems: &RefCell<Vec<Problem>>) {
         let (asked, sections) = (self.asked.borrow(), self.sections.borrow());
         let is_ours = |name: &str| sections.iter().any(|prefix| name.starts_with(prefix));
         let names = self.variables.into_iter().flat_map(BTreeMap::keys);
-        for name in names.filter(|name| is_ours(name) && !asked.contains(*name)) {
+        for name in names.filter(|name| is_ours(name) && !asked.contains(*name) && !is_of_a_service(name)) {
             let hint = super::section::nearest(name, asked.iter().map(String::as_str));
             problems.borrow_mut().push(Problem {
                 place: Place { origin: name.clone(), line: None, key: String::new() },
@@ -62,7 +63,54 @@ impl<'a> Environment<'a> {
     }
 }
 
+/// Does the name end as one of those that Kubernetes sets for each Service of the namespace: `*_SERVICE_HOST`,
+/// `*_SERVICE_PORT`, `*_SERVICE_PORT_<name>`, `*_PORT`, `*_PORT_<n>_TCP` and what follows that, UDP and SCTP likewise? A key
+/// whose variable ends so is a key nevertheless: it is asked for first.
+fn is_of_a_service(name: &str) -> bool {
+    if name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
+        return true;
+    }
+    let is_of_a_port = |rest: &str| {
+        let mut words = rest.split('_');
+        let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        words.next().is_some_and(is_number)
+            && matches!(words.next(), Some("TCP" | "UDP" | "SCTP"))
+            && matches!((words.next(), words.next()), (None, _) | (Some("PROTO" | "PORT" | "ADDR"), None))
+    };
+    name.ends_with("_PORT") || name.match_indices("_PORT_").any(|(at, word)| is_of_a_port(&name[at + word.len()..]))
+}
+
 /// What the variables of a section start with.
 fn prefix(section: &str) -> String {
     format!("{PREFIX}{section}_").to_uppercase().replace('-', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_of_services_are_told_by_their_ends() {
+        for (name, expected) in [
+            ("BANDPROBE_INFLUXDB_SERVICE_HOST", true),
+            ("BANDPROBE_INFLUXDB_SERVICE_PORT", true),
+            ("BANDPROBE_INFLUXDB_SERVICE_PORT_HTTP_API", true),
+            ("BANDPROBE_NETWORK_PORT", true),
+            ("BANDPROBE_ARCHIVE_V2_PORT_8086_TCP", true),
+            ("BANDPROBE_LIMITS_PORT_53_UDP_ADDR", true),
+            ("BANDPROBE_RECORD_PORT_9_SCTP_PROTO", true),
+            ("BANDPROBE_INFLUXDB_PORT_8086_TCP_PORT", true),
+            ("BANDPROBE_PORT_SERVICE_PORT_80_TCP", true),
+            ("BANDPROBE_INFLUXDB_URL", false),
+            ("BANDPROBE_INFLUXDB_PORT_X_TCP", false),
+            ("BANDPROBE_INFLUXDB_PORT_80", false),
+            ("BANDPROBE_INFLUXDB_PORT_80_TCP_X", false),
+            ("BANDPROBE_INFLUXDB_PORT_80_TCP_ADDR_X", false),
+            ("BANDPROBE_INFLUXDB_SERVICE", false),
+            ("BANDPROBE_INFLUXDB_PORTS", false),
+            ("BANDPROBE_NETWORK_SUPPORT", false),
+        ] {
+            assert_eq!(is_of_a_service(name), expected, "{name}");
+        }
+    }
 }

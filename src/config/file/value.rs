@@ -8,7 +8,10 @@ use super::{
     super::problem::Place,
     section::{Section, name_of},
 };
-use crate::model::units::{Bytes, parse_duration};
+use crate::model::{
+    size::Size,
+    units::{Bytes, parse_duration},
+};
 
 /// A value as it was found.
 pub(super) enum Found<'d> {
@@ -64,6 +67,22 @@ impl<'d> Section<'d> {
             Ok(bytes) => Ok(bytes),
             Err(error) => Err(error.to_string()),
         })
+    }
+
+    /// The size of an asset as it is stated: a whole number of bytes, or a text with a unit, which may be rounded.
+    pub(in super::super) fn stated_size(&self, key: &'static str) -> Option<Size> {
+        let read = |text: &str| match text.parse::<Size>() {
+            Ok(size) if size.stated() == Bytes(0) => Err(format!("`{text}` is nothing: it has to be more than zero")),
+            Ok(size) => Ok(size),
+            Err(error) => Err(error.to_string()),
+        };
+        match self.find(key)? {
+            Found::Written(DeValue::Integer(_)) => {
+                self.whole(key, 1..=i64::MAX.unsigned_abs()).map(|bytes| Bytes(bytes).into())
+            }
+            Found::Written(DeValue::String(_)) | Found::Variable(_) => self.parse(key, read),
+            Found::Written(other) => self.wrong_type(key, "a whole number of bytes, or a text in quotes", other),
+        }
     }
 
     /// A whole number within bounds.

@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::{Known, doubt::Doubt};
 use crate::model::{
-    multihash, tag,
+    multihash,
+    size::Size,
+    tag,
     target::{Asset, AssetKind, Blocked, Coordinates, Listing, Node, Origin, Profile, is_object_id},
     units::Bytes,
 };
@@ -171,7 +173,7 @@ impl Default for Saved {
 
 impl From<Asset> for SavedAsset {
     fn from(asset: Asset) -> Self {
-        let size = asset.size.map(|size| size.0);
+        let size = asset.size.and_then(Size::exact).map(|size| size.0);
         Self { kind: asset.kind.label().to_owned(), id: asset.id, size, hash: asset.hash, fixed: asset.fixed }
     }
 }
@@ -180,7 +182,13 @@ impl SavedAsset {
     fn asset(&self) -> Option<Asset> {
         let kind = kind(&self.kind)?;
         let hash = self.hash.clone().filter(|hash| multihash::is_blake3(hash));
-        let asset = Asset { kind, id: Arc::clone(&self.id), size: self.size.map(Bytes), hash, fixed: self.fixed };
+        let asset = Asset {
+            kind,
+            id: Arc::clone(&self.id),
+            size: self.size.map(|size| Bytes(size).into()),
+            hash,
+            fixed: self.fixed,
+        };
         is_object_id(&asset.id).then_some(asset)
     }
 }

@@ -24,7 +24,7 @@ fn node(number: usize, profile: Profile) -> Node {
 }
 
 fn asset(id: &str) -> Asset {
-    Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136)), hash: None, fixed: false }
+    Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136).into()), hash: None, fixed: false }
 }
 
 fn found(nodes: Vec<Node>) -> Found {

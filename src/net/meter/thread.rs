@@ -58,6 +58,7 @@ impl ThreadClock {
         let busy = on_cpu.map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
         Reader {
             lag_p90: None,
+            frozen: None,
             cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| rounded(busy.div_duration_f64(wall))),
             run_delay: run_delay.map(Micros::from),
             span: Some(wall.into()),

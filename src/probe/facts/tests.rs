@@ -6,6 +6,7 @@ use super::*;
 use crate::model::{
     probe::{Deadlines, MIN_RATE, Weight},
     target::{Asset, AssetKind, Listing, Node, Origin, Profile},
+    units::Bytes,
 };
 
 /// A good transfer that nothing speaks against: 2 MB at 80 Mbit/s on a path of 100 ms, after a second of waiting.
@@ -24,6 +25,7 @@ fn facts() -> Facts {
         asset: &node.assets[0],
         url: &"http://127.0.0.1/1".parse().unwrap(),
         wanted: Wanted::Range { first: 0, last: 1_999_999 },
+        types: &[],
         size: None,
         checked: CacheState::Unknown,
         weight: Weight::Heavy,
@@ -42,6 +44,7 @@ fn facts() -> Facts {
         lag_p90: Some(Micros(20)),
         cpu_share: Some(0.2),
         run_delay: Some(Micros(100)),
+        frozen: None,
         span: Some(Micros(200_000)),
     });
     facts.path =

@@ -81,8 +81,9 @@ async fn a_hanging_transfer_lends_its_share() {
     let [a, b] = ["a", "b"].map(Arc::from);
     let hanging = gate.acquire(Weight::Heavy, &a).await;
     let started = Instant::now();
+    let clock = RunClock::default();
     let other = tokio::select! {
-        () = hanging.lend_when_idle(|| started) => unreachable!("never returns"),
+        () = hanging.lend_when_idle(&clock, || started) => unreachable!("never returns"),
         other = gate.acquire(Weight::Heavy, &b) => other,
     };
     assert_eq!(started.elapsed(), IDLE);
@@ -101,13 +102,14 @@ async fn a_transfer_that_flows_again_beside_another_marks_both() {
     let [a, b] = ["a", "b"].map(Arc::from);
     let hanging = gate.acquire(Weight::Heavy, &a).await;
     let last_byte = std::cell::Cell::new(Instant::now());
+    let clock = RunClock::default();
     let other = tokio::select! {
-        () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+        () = hanging.lend_when_idle(&clock, || last_byte.get()) => unreachable!("never returns"),
         other = gate.acquire(Weight::Heavy, &b) => other,
     };
     let half_a_second = sleep(Duration::from_millis(500));
     tokio::select! {
-        () = hanging.lend_when_idle(|| last_byte.get()) => unreachable!("never returns"),
+        () = hanging.lend_when_idle(&clock, || last_byte.get()) => unreachable!("never returns"),
         () = half_a_second => last_byte.set(Instant::now()),
     }
     assert!(hanging.was_concurrent(last_byte.get()) && other.was_concurrent(Instant::now()));

@@ -1,96 +1,215 @@
-//! Is the answer of the type that its asset has?
+//! Is the answer of a type that its asset can have?
+//!
+//! A browser takes an image or a video under nearly any label, since it looks at the bytes. So a label is a fault only where it
+//! says that the body is something else: a page, JSON, text, or the other kind. An operator who knows better names the types that
+//! count (`asset.types` of a probe).
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-use super::{Mismatch, cut, mismatch};
-use crate::model::{outcome::Outcome, target::AssetKind};
+use super::{
+    Mismatch,
+    fields::{cut, split},
+    mismatch,
+};
+use crate::model::{
+    media_type::{MediaRange, MediaType},
+    outcome::Outcome,
+    target::AssetKind,
+};
 
 /// What is expected of a `content-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct Expected<'a> {
     /// What the asset is.
     pub kind: AssetKind,
-    /// The answer may tell no type at all.
+    /// The types that alone are accepted; with none named, all that an asset of this kind can have.
+    pub types: &'a [MediaRange],
+    /// The answer may name no type at all, though some are named here.
     pub may_lack: bool,
 }
 
-impl Expected {
-    /// An image has any `image/*`, a video is `video/mp4`: what its bytes mean is taken from MP4. A node that does not know says
-    /// `application/octet-stream`. Each type that is said must fit: with two of them, who knows which is meant?
+impl Expected<'_> {
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Mismatch> {
         let kind = self.kind.label();
-        let mut is_told = false;
-        for given in headers.get_all(&CONTENT_TYPE) {
-            let given = String::from_utf8_lossy(given.as_bytes());
-            let essence = essence(&given);
-            if !self.fits(&essence) {
-                let detail = format!("content-type `{}` for an asset of kind {kind}", cut(&essence));
-                return mismatch(Outcome::WrongType, detail);
-            }
-            is_told = true;
-        }
-        if is_told || self.may_lack {
+        let Some(given) = given(headers) else {
+            return match self.types {
+                [first, ..] if !self.may_lack => {
+                    mismatch(Outcome::WrongType, format!("no content-type, where the probe accepts `{first}`"))
+                }
+                _ => Ok(()),
+            };
+        };
+        let fits = match self.types {
+            [] => can_be(self.kind, &given),
+            types => types.iter().any(|range| range.contains(&given)),
+        };
+        if fits {
             return Ok(());
         }
-        mismatch(Outcome::WrongType, format!("no content-type for an asset of kind {kind}"))
-    }
-
-    fn fits(self, essence: &str) -> bool {
-        let is_kind = match self.kind {
-            AssetKind::Image => essence.strip_prefix("image/").is_some_and(|subtype| !subtype.is_empty()),
-            AssetKind::Video => essence == "video/mp4",
-        };
-        is_kind || essence == "application/octet-stream"
+        let why = if self.types.is_empty() { "" } else { ", which the probe does not accept" };
+        let given = cut(&given.to_string());
+        mismatch(Outcome::WrongType, format!("content-type `{given}` for an asset of kind {kind}{why}"))
     }
 }
 
-/// Type and subtype, without parameters, in lower case: neither's case means anything (RFC 9110 §8.3.1).
-fn essence(given: &str) -> String {
-    given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+/// The type that a browser takes the answer for: the last one that can be read (WHATWG Fetch, "extract a MIME type"). `None` when
+/// none can, or when it says that it does not know.
+fn given(headers: &HeaderMap) -> Option<MediaType> {
+    let lines = headers.get_all(CONTENT_TYPE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let types = lines.flat_map(|line| split(&line, ',').into_iter().filter_map(MediaType::parse).collect::<Vec<_>>());
+    types.filter(|given| given.kind != "*").last()
 }
+
+/// Can an asset of this kind have this type?
+fn can_be(kind: AssetKind, given: &MediaType) -> bool {
+    let (given_kind, subtype) = (&*given.kind, &*given.subtype);
+    let is_generic = GENERIC_KINDS.contains(&given_kind) && GENERIC.contains(&subtype);
+    let is_own = match kind {
+        AssetKind::Image => given_kind == "image",
+        AssetKind::Video => given_kind == "video" || VIDEO_CONTAINERS.contains(&(given_kind, subtype)),
+    };
+    is_own || is_generic
+}
+
+/// The types under which object stores and upload forms keep what they know nothing of.
+const GENERIC_KINDS: &[&str] = &["application", "binary", "content", "unknown"];
+const GENERIC: &[&str] = &[
+    "octet-stream",
+    "x-octet-stream",
+    "octetstream",
+    "binary",
+    "x-binary",
+    "unknown",
+    "x-unknown",
+    "download",
+    "x-download",
+    "force-download",
+    "x-force-download",
+    "x-forcedownload",
+];
+/// Containers of video that go by another type as well: MP4 (RFC 4337), Ogg (RFC 5334) and WebM, which can hold sound alone, and
+/// Matroska, MXF (RFC 4539) and ASF. A playlist (HLS, DASH) is none: it is text that names the video.
+const VIDEO_CONTAINERS: &[(&str, &str)] = &[
+    ("application", "mp4"),
+    ("application", "x-mp4"),
+    ("application", "ogg"),
+    ("application", "x-matroska"),
+    ("application", "mxf"),
+    ("application", "vnd.ms-asf"),
+    ("audio", "mp4"),
+    ("audio", "ogg"),
+    ("audio", "webm"),
+];
 
 #[cfg(test)]
 mod tests {
+    use AssetKind::{Image, Video};
+
     use super::*;
 
+    fn headers(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (CONTENT_TYPE, line.parse().unwrap())).collect()
+    }
+
+    fn check(kind: AssetKind, types: &[MediaRange], lines: &[&str], may_lack: bool, fits: bool) {
+        let outcome = Expected { kind, types, may_lack }.check(&headers(lines)).map_err(|mismatch| mismatch.outcome);
+        assert_eq!(outcome, if fits { Ok(()) } else { Err(Outcome::WrongType) }, "{kind:?} {types:?} {lines:?}");
+    }
+
     #[test]
-    fn a_type_is_that_of_the_kind() {
-        use AssetKind::{Image, Video};
-        for (kind, given, fits) in [
-            (Image, &["image/webp"][..], true),
-            (Image, &["IMAGE/PNG; x=y"], true),
-            (Image, &["image/"], false),
-            (Image, &["image/ ;x=y"], false),
-            (Image, &["image"], false),
-            (Image, &["video/mp4"], false),
-            (Video, &["video/mp4"], true),
-            (Video, &["Video/MP4;codecs=\"avc1.64001f, mp4a.40.2\""], true),
-            (Video, &["video/mp4 ; codecs=avc1"], true),
-            (Video, &["video/webm"], false),
-            (Video, &["video/mp42"], false),
-            (Video, &["video/"], false),
-            (Video, &["image/webp"], false),
-            (Video, &["text/html"], false),
-            (Video, &[""], false),
-            (Video, &["application/octet-stream"], true),
-            (Image, &["application/octet-stream"], true),
-            (Image, &["application/json"], false),
-            (Image, &["image/webp", "image/webp"], true),
-            (Image, &["image/webp", "text/html"], false),
+    fn a_type_is_wrong_only_where_it_says_something_else() {
+        let both =
+            |lines: &[&str], fits| [Image, Video].into_iter().for_each(|kind| check(kind, &[], lines, false, fits));
+        for generic in [
+            "application/octet-stream",
+            "binary/octet-stream",
+            "Application/Octet-Stream; charset=binary",
+            "application/x-download",
+            "application/force-download",
+            "unknown/unknown",
+            "*/*",
+            "",
+            "video",
+            "image/",
+            "mp4; charset=utf-8",
         ] {
-            let headers: HeaderMap = given.iter().map(|given| (CONTENT_TYPE, given.parse().unwrap())).collect();
-            for may_lack in [true, false] {
-                let outcome = Expected { kind, may_lack }.check(&headers).map_err(|mismatch| mismatch.outcome);
-                assert_eq!(outcome, if fits { Ok(()) } else { Err(Outcome::WrongType) }, "{kind:?} {given:?}");
-            }
+            both(&[generic], true);
+        }
+        both(&[], true);
+        for other in [
+            "text/html",
+            "text/html; charset=utf-8",
+            "TEXT/HTML",
+            "text/plain",
+            "text/xml",
+            "application/json",
+            "application/problem+json",
+            "application/xml",
+            "application/xhtml+xml",
+            "application/javascript",
+            "application/vnd.apple.mpegurl",
+            "application/dash+xml",
+            "application/pdf",
+            "audio/mpeg",
+            "font/woff2",
+            "multipart/byteranges; boundary=x",
+        ] {
+            both(&[other], false);
+        }
+        for (given, is_image, is_video) in [
+            ("image/webp", true, false),
+            ("IMAGE/PNG; x=y", true, false),
+            ("image/svg+xml", true, false),
+            ("image/x-icon", true, false),
+            ("video/mp4", false, true),
+            ("Video/MP4;codecs=\"avc1.64001f, mp4a.40.2\"", false, true),
+            ("video/webm", false, true),
+            ("video/quicktime", false, true),
+            ("video/x-m4v", false, true),
+            ("video/mp2t", false, true),
+            ("video/x-matroska", false, true),
+            ("application/mp4", false, true),
+            ("application/ogg", false, true),
+            ("audio/mp4", false, true),
+        ] {
+            check(Image, &[], &[given], false, is_image);
+            check(Video, &[], &[given], false, is_video);
         }
     }
 
     #[test]
-    fn only_a_check_may_lack_it() {
-        for (may_lack, outcome) in [(true, Ok(())), (false, Err(Outcome::WrongType))] {
-            let checked = Expected { kind: AssetKind::Video, may_lack }.check(&HeaderMap::new());
-            assert_eq!(checked.map_err(|mismatch| mismatch.outcome), outcome);
+    fn of_several_types_the_last_that_can_be_read_counts() {
+        for (lines, fits) in [
+            (&["video/mp4", "video/mp4"][..], true),
+            (&["video/mp4, video/mp4"], true),
+            (&["video/mp4; codecs=avc1, mp4a"], true),
+            (&["text/html", "video/mp4"], true),
+            (&["text/html, video/mp4"], true),
+            (&["video/mp4", "text/html"], false),
+            (&["video/mp4, text/html"], false),
+            (&["video/mp4", "*/*"], true),
+            (&["text/html", "no type"], false),
+            (&["video/mp4; x=\"a, text/html\""], true),
+        ] {
+            check(Video, &[], lines, false, fits);
         }
+    }
+
+    #[test]
+    fn a_probe_may_accept_less() {
+        let types = ["video/mp4".parse().unwrap(), "application/*".parse().unwrap()];
+        for (lines, fits) in [
+            (&["video/mp4"][..], true),
+            (&["VIDEO/MP4; codecs=x"], true),
+            (&["application/octet-stream"], true),
+            (&["video/webm"], false),
+            (&["binary/octet-stream"], false),
+            (&[], false),
+            (&["no type"], false),
+        ] {
+            check(Video, &types, lines, false, fits);
+        }
+        check(Video, &types, &[], true, true);
+        check(Video, &types, &["text/html"], true, false);
     }
 }

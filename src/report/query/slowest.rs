@@ -6,10 +6,7 @@ use super::{columns, identifier, within};
 use crate::{
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState},
     record::schema::{Field, Tag, transfer as schema},
-    report::{
-        standard::is_charged,
-        transfer_point::{FIELDS, IDS, TAGS},
-    },
+    report::transfer_point::{FIELDS, IDS, TAGS},
 };
 
 /// The statements. What they answer reads like a page of transfers: [`parse`](super::parse).
@@ -24,14 +21,15 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
         PartName::Check.label(),
         held.join(" OR "),
     );
-    let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !is_charged(**outcome));
+    let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !outcome.is_charged());
     let others: Vec<_> = others.map(|outcome| outcome.label()).collect();
-    // A point without flags is none of those with this one.
+    let excuses: Vec<_> = Flag::ALL.iter().filter(|flag| flag.excuses()).map(|flag| flag.label()).collect();
+    // A point without flags is none of those with one of these.
     let failed = format!(
-        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,){}(,|$)/) = false",
+        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,)({})(,|$)/) = false",
         others.join("|"),
         identifier(schema::FLAGS.name),
-        Flag::VantageSuspect.label(),
+        excuses.join("|"),
     );
     let time = within(since, until);
     format!("{}; {}", statement("max", schema::TTFB, &good, &time), statement("last", schema::OK, &failed, &time))

@@ -1,48 +1,136 @@
 //! The objects that nodes are made to fetch, booked on disk before each run.
+//!
+//! A run waits for its booking itself; nothing else does. Bookings that come while the disk is busy are made together.
 
-use std::path::Path;
-
-use crate::{
-    archive::state::{self, Loaded},
-    schedule::budget::ColdFetches,
+use std::{
+    mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-/// Books that a node is made to fetch an object, and says on which day; `None` when it was as often as it may be, or when
-/// the booking cannot be kept: it might be booked again and again.
-pub(super) fn book(dir: &Path, today: u64, node: &str, limit: u64) -> Option<u64> {
-    let booked = state::hold(dir, STATE).and_then(|_held| {
-        let Loaded { value: mut cold, problem } = state::load::<ColdFetches>(dir, STATE);
-        if let Some(problem) = problem {
-            tracing::warn!(
-                "{problem}: no cold-cache run before tomorrow, because nobody knows how many there were today"
-            );
-            cold = ColdFetches::closed(today);
-        } else if !cold.admit(today, node, limit) {
-            return Ok(None);
-        }
-        let day = (!cold.is_closed()).then_some(cold.day());
-        state::store(dir, STATE, &cold).map(|()| day)
-    });
-    booked.unwrap_or_else(|error| {
-        tracing::warn!("no cold-cache run, because it cannot be booked: {error}");
-        None
-    })
+use tokio::sync::oneshot;
+
+use super::now;
+use crate::{
+    archive::{
+        self,
+        state::{self, Loaded},
+    },
+    schedule::budget::{ColdFetches, Days, day_of},
+    worker::keeper::{Keep, Keeper},
+};
+
+/// Where bookings are made.
+#[derive(Clone)]
+pub(in crate::worker) struct ColdBookings {
+    keeper: Keeper,
+    desk: Arc<Desk>,
 }
 
-/// The run that was booked made its node fetch nothing.
-pub(super) fn take_back(dir: &Path, day: u64, node: &str) {
-    let taken = state::hold(dir, STATE).and_then(|_held| {
-        let Loaded { value: mut cold, problem } = state::load::<ColdFetches>(dir, STATE);
-        if problem.is_some() {
-            // Whoever books next says so.
-            return Ok(());
-        }
-        cold.take_back(day, node);
-        state::store(dir, STATE, &cold)
-    });
-    if let Err(error) = taken {
-        tracing::debug!("a cold fetch that was not made stays booked: {error}");
+/// What became of a request for a booking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::worker) enum Booking {
+    /// It is booked, on this day.
+    On(u64),
+    /// The node has fetched as often as it may today.
+    Exhausted,
+    /// It cannot be kept on disk, so it might be booked again and again.
+    Impossible,
+}
+
+/// What waits to be written.
+struct Desk {
+    dir: PathBuf,
+    waiting: Mutex<Vec<Request>>,
+}
+
+enum Request {
+    Book { node: String, limit: u64, answer: oneshot::Sender<Booking> },
+    TakeBack { day: u64, node: String },
+}
+
+impl ColdBookings {
+    pub(super) fn new(dir: &Path, keeper: &Keeper) -> Self {
+        let desk = Arc::new(Desk { dir: dir.to_owned(), waiting: Mutex::default() });
+        keeper.register(desk.clone());
+        Self { keeper: keeper.clone(), desk }
     }
+
+    /// Books that a node is made to fetch an object.
+    pub(super) async fn book(&self, node: &str, limit: u64) -> Booking {
+        let (answer, booked) = oneshot::channel();
+        self.desk.put(Request::Book { node: node.to_owned(), limit, answer });
+        let desk = self.desk.clone();
+        self.keeper.run(move || desk.serve());
+        booked.await.unwrap_or(Booking::Impossible)
+    }
+
+    /// The run that was booked made its node fetch nothing. Written within a second.
+    pub(super) fn take_back(&self, day: u64, node: &str) {
+        self.desk.put(Request::TakeBack { day, node: node.to_owned() });
+    }
+}
+
+impl Desk {
+    fn put(&self, request: Request) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    }
+
+    /// Makes all bookings that wait in one write.
+    fn serve(&self) {
+        let mut requests = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        // A run that was cut off needs no booking.
+        requests.retain(|request| !matches!(request, Request::Book { answer, .. } if answer.is_closed()));
+        if requests.is_empty() {
+            return;
+        }
+        let made = make(&self.dir, &requests);
+        if let Err(error) = &made {
+            tracing::warn!("no cold-cache run, because it cannot be booked: {error}");
+        }
+        let made = made.unwrap_or_else(|_| vec![Booking::Impossible; requests.len()]);
+        for (request, booking) in requests.into_iter().zip(made) {
+            let Request::Book { node, answer, .. } = request else { continue };
+            if let Err(Booking::On(day)) = answer.send(booking) {
+                self.put(Request::TakeBack { day, node });
+            }
+        }
+    }
+}
+
+impl Keep for Desk {
+    fn keep(&self, _: bool) {
+        self.serve();
+    }
+}
+
+/// Answers all requests, and stores what came of them. A request to take back has no use for its answer.
+fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error> {
+    let _held = state::hold(dir, STATE)?;
+    let Loaded { value: mut days, problem } = state::load::<Days<ColdFetches>>(dir, STATE);
+    let now = now();
+    if let Some(problem) = &problem {
+        tracing::warn!("{problem}: no cold-cache run before tomorrow, because nobody knows how many there were today");
+        days.at(now).close();
+    }
+    let made = requests.iter().map(|request| match request {
+        Request::Book { node, limit, .. } if days.at(now).admit(node, *limit) => Booking::On(day_of(now)),
+        Request::Book { .. } => Booking::Exhausted,
+        Request::TakeBack { day, node } => {
+            if let Some(fetches) = days.of(*day) {
+                fetches.take_back(node);
+            }
+            Booking::Exhausted
+        }
+    });
+    let made: Vec<_> = made.collect();
+    let is_refused = |(request, booking): (&Request, &Booking)| {
+        matches!((request, booking), (Request::Book { .. }, Booking::Exhausted))
+    };
+    if problem.is_some() || !requests.iter().zip(&made).all(is_refused) {
+        state::store(dir, STATE, &days)?;
+    }
+    Ok(made)
 }
 
 const STATE: &str = "cold-fetches";
@@ -53,27 +141,46 @@ mod tests {
 
     use super::*;
 
+    fn book(dir: &Path, node: &str, limit: u64) -> Booking {
+        let (answer, _waits) = oneshot::channel();
+        make(dir, &[Request::Book { node: node.to_owned(), limit, answer }]).unwrap()[0]
+    }
+
     #[test]
     fn bookings_that_cannot_be_read_close_the_day() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(book(dir.path(), 20_000, "a", 2), Some(20_000));
+        assert!(matches!(book(dir.path(), "a", 2), Booking::On(_)));
         let file = dir.path().join("state/cold-fetches.json");
         fs::write(&file, &fs::read(&file).unwrap()[..9]).unwrap();
-        take_back(dir.path(), 20_000, "a");
         for node in ["a", "b", "a"] {
-            assert_eq!(book(dir.path(), 20_000, node, 2), None, "{node}");
+            assert_eq!(book(dir.path(), node, 2), Booking::Exhausted, "{node}");
         }
-        assert_eq!(book(dir.path(), 20_001, "a", 2), Some(20_001), "the next day begins anew");
     }
 
     #[test]
     fn those_who_book_at_the_same_time_get_no_more_than_the_limit() {
         let dir = tempfile::tempdir().unwrap();
         let booked: usize = std::thread::scope(|scope| {
-            let book = || (0..20).filter_map(|_| book(dir.path(), 1, "a", 30)).count();
+            let book = || (0..20).filter(|_| book(dir.path(), "a", 30) != Booking::Exhausted).count();
             let all: Vec<_> = (0..4).map(|_| scope.spawn(book)).collect();
             all.into_iter().map(|one| one.join().unwrap()).sum()
         });
         assert_eq!(booked, 30);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_cut_off_while_it_waited_books_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start().unwrap();
+        let bookings = ColdBookings::new(dir.path(), &keeper);
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        keeper.run(move || _ = held.recv());
+        let cut = tokio::time::timeout(std::time::Duration::from_millis(20), bookings.book("a", 1)).await;
+        assert!(cut.is_err(), "the disk is busy");
+        drop(hold);
+        let Booking::On(day) = bookings.book("a", 1).await else { panic!("it is free") };
+        assert_eq!(bookings.book("a", 1).await, Booking::Exhausted);
+        bookings.take_back(day, "a");
+        assert!(matches!(bookings.book("a", 1).await, Booking::On(_)), "what was taken back is free at once");
     }
 }

@@ -116,6 +116,7 @@ async fn rounds_keep_their_slots_and_make_up_for_none() {
     let begin = Instant::now();
     let minutes = |count: u64| Duration::from_secs(60 * count);
     let mut began = Vec::new();
+    let noted = Mutex::new(Vec::new());
     let mut took = [1, 1, 12, 5, 1, 1].into_iter();
     let rounds = at_slots(
         minutes(5),
@@ -124,9 +125,11 @@ async fn rounds_keep_their_slots_and_make_up_for_none() {
             began.push(begin.elapsed().as_secs() / 60);
             sleep(minutes(took.next().unwrap_or(1))).await;
         },
+        |took, missed| noted.lock().unwrap().push((took.as_secs() / 60, missed)),
     );
-    assert!(timeout(minutes(36), rounds).await.is_err());
+    assert!(timeout(minutes(37), rounds).await.is_err());
     assert_eq!(began, [0, 5, 10, 25, 30, 35]);
+    assert_eq!(*noted.lock().unwrap(), [(1, 0), (1, 0), (12, 2), (5, 0), (1, 0), (1, 0)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +139,7 @@ async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() 
     let mut began = Vec::new();
     let mut doubts = [10, 65, 1, 130].into_iter();
     let doubt = async || sleep(seconds(doubts.next().unwrap_or(9_999))).await;
-    let rounds = at_slots(seconds(300), doubt, async || began.push(begin.elapsed().as_secs()));
+    let rounds = at_slots(seconds(300), doubt, async || began.push(begin.elapsed().as_secs()), |_, _| {});
     assert!(timeout(seconds(601), rounds).await.is_err());
     // A doubt that comes within 30 s of a round waits for these.
     assert_eq!(began, [0, 30, 95, 125, 255, 300, 600]);

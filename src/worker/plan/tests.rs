@@ -105,6 +105,7 @@ uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
 database: up to 4,560 points a day in 54 series while all is well
 archive: about 2.96 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 674 days in 2.00 GB
 assumed: 32.0 kB for images whose size is not given (1 node)
+sizes: 2 assets with a rounded size: `/1.mp4` of n1 may have 99500000 to 100500000 bytes; written in bytes it is compared exactly
 
 The plan fits its limits.
 ";

@@ -153,13 +153,27 @@ impl Text<'_> {
             counted(usize::try_from(days).unwrap_or(usize::MAX), "day"),
             archive.max_size
         )?;
-        match plan.assumed_images {
-            0 => Ok(()),
-            nodes => {
-                let nodes = counted(nodes, "node");
-                writeln!(f, "assumed: {ASSUMED_IMAGE} for images whose size is not given ({nodes})")
-            }
+        if plan.assumed_images > 0 {
+            let nodes = counted(plan.assumed_images, "node");
+            writeln!(f, "assumed: {ASSUMED_IMAGE} for images whose size is not given ({nodes})")?;
         }
+        self.rounded_sizes(f)
+    }
+
+    /// Which sizes are compared only roughly, by the first of them.
+    fn rounded_sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let assets = self.config.nodes.iter().flat_map(|node| node.assets.iter().map(move |asset| (node, asset)));
+        let rounded =
+            assets.filter_map(|(node, asset)| Some((node, asset, asset.size.filter(|s| s.exact().is_none())?)));
+        let rounded: Vec<_> = rounded.collect();
+        let [(node, asset, size), ..] = rounded[..] else { return Ok(()) };
+        writeln!(
+            f,
+            "sizes: {} with a rounded size: `{}` of {} may have {size} bytes; written in bytes it is compared exactly",
+            counted(rounded.len(), "asset"),
+            asset.id,
+            node.id
+        )
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Outlet {
 #[derive(Clone)]
 pub(super) struct Losses {
     ever: Arc<AtomicU64>,
+    /// Points that are with the recorder and not written yet.
+    waiting: Arc<AtomicU64>,
     tally: Tally,
 }
 
@@ -222,7 +224,7 @@ impl Outlet {
 
 impl Losses {
     pub(super) fn new(tally: Tally) -> Self {
-        Self { ever: Arc::default(), tally }
+        Self { ever: Arc::default(), waiting: Arc::default(), tally }
     }
 
     /// So many points are lost.
@@ -231,6 +233,16 @@ impl Losses {
             self.ever.fetch_add(points, Ordering::Relaxed);
             self.tally.count_dropped(points);
         }
+    }
+
+    /// So many points wait to be written.
+    pub(super) fn note_waiting(&self, points: u64) {
+        self.waiting.store(points, Ordering::Relaxed);
+    }
+
+    /// How many points waited when that was last noted.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
     }
 
     /// How many points were ever lost.

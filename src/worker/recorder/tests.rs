@@ -72,6 +72,7 @@ pub(super) fn sample(number: u64) -> Sample {
         intervals: vec![],
         curve: None,
         hit: None,
+        run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
         path: Path::default(),
@@ -113,7 +114,7 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     // More than one batch.
     let count = BATCH as u64 + 44;
     (0..count).for_each(|number| inbox.record(sample(number)));
-    assert_eq!(inbox.finish().await, 0);
+    assert_eq!(inbox.finish(Instant::now() + Duration::from_secs(600)).await, 0);
     assert_eq!(*told.lock().unwrap(), (0..count).collect::<Vec<_>>());
     assert_eq!(lines(&dir, "bandprobe_transfer").len() as u64, count);
     // A window may end meanwhile.
@@ -333,7 +334,7 @@ async fn a_full_inbox_drops_and_counts_and_never_waits() {
     assert_eq!(dropped, 3);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(task);
-    assert_eq!(inbox.finish().await, 3);
+    assert_eq!(inbox.finish(Instant::now() + Duration::from_secs(600)).await, 3);
     assert_eq!(lines(root.path(), "bandprobe_transfer").len(), INBOX);
 }
 

@@ -4,7 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use rand::RngExt;
 
-use super::{super::pipeline::Pipeline, pairs, runs::Runs};
+use super::{
+    super::pipeline::Pipeline,
+    pairs,
+    runs::{Finished, Runs},
+};
 use crate::{
     config::Config,
     model::{
@@ -83,8 +87,11 @@ pub async fn once(
             biased;
             () = &mut stop => break,
             ended = runs.next_ended() => match ended {
-                Some(key) => {
-                    round.ended += 1;
+                Some(Finished { key, was_skipped }) => {
+                    match was_skipped {
+                        true => (round.begun, round.skipped) = (round.begun - 1, round.skipped + 1),
+                        false => round.ended += 1,
+                    }
                     let share = shares.end(key);
                     progress(&share.node, share.done, share.all);
                 }

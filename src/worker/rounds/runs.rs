@@ -8,26 +8,37 @@ use tokio::{
 };
 
 use super::super::{
-    allowance::{Allowance, Ticket},
+    allowance::{Allowance, Made, Ticket, cold::Booking},
+    overload,
     pipeline::Pipeline,
 };
-use crate::{
-    config::Config,
-    probe::run::{Ended, Run},
-};
+use crate::{config::Config, probe::run::Run};
 
 /// The runs under way, each with what it was admitted for.
 pub(super) struct Runs<'a> {
     pub(super) pipeline: &'a Pipeline,
     allowance: Allowance,
-    running: JoinSet<Ended>,
+    running: JoinSet<Result<Made, Booking>>,
     /// By task: which entry, and its ticket.
     tickets: HashMap<task::Id, (u64, Ticket)>,
 }
 
+/// A run that has come to its end.
+pub(super) struct Finished {
+    /// Which entry's it was.
+    pub(super) key: u64,
+    /// Its node has fetched as often as it may today, so it was not made.
+    pub(super) was_skipped: bool,
+}
+
 impl<'a> Runs<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
-        Self { pipeline, allowance: Allowance::load(config), running: JoinSet::new(), tickets: HashMap::new() }
+        Self {
+            pipeline,
+            allowance: Allowance::load(config, pipeline.keeper()),
+            running: JoinSet::new(),
+            tickets: HashMap::new(),
+        }
     }
 
     /// Begins a run after some time, if the budgets and the node's own wish allow it.
@@ -37,23 +48,35 @@ impl<'a> Runs<'a> {
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
         };
-        self.pipeline.tally().count(|counters| counters.runs_started += 1);
         let (prober, sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
+        let (booking, tally) = (self.allowance.booking(&run), self.pipeline.tally().clone());
         let making = async move {
             sleep(after).await;
-            run.make(&prober, sink).await
+            let cold = match booking {
+                None => None,
+                Some(booking) => match booking.await {
+                    Booking::On(day) => Some(day),
+                    refused => return Err(refused),
+                },
+            };
+            tally.count_run_started();
+            let ended = run.make(&prober, sink).await;
+            if ended.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
+                tally.count_run_late();
+            }
+            Ok(Made { ended, cold })
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
         self.tickets.insert(task.id(), (key, ticket));
         true
     }
 
-    /// Waits for a run to end, books it, and says which entry's it was; `None` when none is under way.
-    pub(super) async fn next_ended(&mut self) -> Option<u64> {
+    /// Waits for a run to end, and books it; `None` when none is under way.
+    pub(super) async fn next_ended(&mut self) -> Option<Finished> {
         loop {
             let joined = self.running.join_next_with_id().await?;
-            if let Some(key) = self.settle(joined) {
-                return Some(key);
+            if let Some(finished) = self.settle(joined) {
+                return Some(finished);
             }
         }
     }
@@ -64,13 +87,20 @@ impl<'a> Runs<'a> {
         while self.next_ended().await.is_some() {}
     }
 
-    fn settle(&mut self, joined: Result<(task::Id, Ended), JoinError>) -> Option<u64> {
+    fn settle(&mut self, joined: Result<(task::Id, Result<Made, Booking>), JoinError>) -> Option<Finished> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let (key, ticket) = self.tickets.remove(&id)?;
-        let ended = match joined {
-            Ok((_, ended)) => {
-                self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(ended.was_left_alone));
-                Some(ended)
+        let skipped =
+            |count: bool| self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(count));
+        let made = match joined {
+            Ok((_, Ok(made))) => {
+                skipped(made.ended.was_left_alone);
+                Some(made)
+            }
+            Ok((_, Err(booking))) => {
+                skipped(true);
+                self.allowance.give_back(ticket, booking);
+                return Some(Finished { key, was_skipped: true });
             }
             Err(error) => {
                 if !error.is_cancelled() {
@@ -79,7 +109,7 @@ impl<'a> Runs<'a> {
                 None
             }
         };
-        self.allowance.settle(ticket, ended);
-        Some(key)
+        self.allowance.settle(ticket, made);
+        Some(Finished { key, was_skipped: false })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
@@ -18,9 +18,12 @@ use crate::{
 };
 
 /// Keeps size and age within the limits, merges delivered files, takes over what a killed process left.
-pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, tally: &Tally) {
+///
+/// While the clock is not steady nothing is deleted for its age: a clock that is years ahead for a minute would cost all of it.
+pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, is_steady: bool, tally: &Tally) {
     let now = Timestamp::now();
-    let (removed, refused) = retain::enforce(spool, archive.max_size, archive.keep, now);
+    let keep = if is_steady { archive.keep } else { Duration::MAX };
+    let (removed, refused) = retain::enforce(spool, archive.max_size, keep, now);
     tell(&removed, delivering, tally);
     if let Some(error) = refused {
         tracing::error!("the archive's limits cannot be kept: {error}");
@@ -32,7 +35,7 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, tally: &T
 }
 
 /// Takes over what killed processes left. What the disk refuses to seal is tried again later.
-pub(in super::super) fn take_over(dir: &Path, tally: &Tally) {
+pub(super) fn take_over(dir: &Path, tally: &Tally) {
     let (recovered, problems) = recover_each(dir);
     if recovered.files > 0 {
         let Recovered { files, points, cut_bytes, .. } = recovered;
@@ -67,6 +70,31 @@ fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
         );
     } else if files > 0 {
         tracing::info!(files, points, "archive.max-size is reached: the oldest results went");
+    }
+}
+
+/// Whether the wall clock goes as the monotonic one does, and has for a while.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SteadyClock {
+    seen: (Instant, Timestamp),
+    /// When it was last set, if that was seen.
+    stepped: Option<Instant>,
+}
+
+impl SteadyClock {
+    /// A clock that nothing is known of is trusted.
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { seen: (Instant::now(), now), stepped: None }
+    }
+
+    /// Looks at both clocks, and says whether the wall clock was set in the last [`STEADY_AFTER`].
+    pub(super) fn is_steady(&mut self, at: Instant, now: Timestamp) -> bool {
+        let (seen_at, seen) = std::mem::replace(&mut self.seen, (at, now));
+        let passed = SignedDuration::try_from(at - seen_at).unwrap_or(SignedDuration::MAX);
+        if now.duration_since(seen).saturating_sub(passed).abs() >= STEP {
+            self.stepped = Some(at);
+        }
+        self.stepped.is_none_or(|stepped| at - stepped >= STEADY_AFTER)
     }
 }
 
@@ -106,5 +134,36 @@ pub(super) fn note_losses(dir: &Path, tally: &Tally) {
     }
 }
 
+/// A clock that moved by this much against the other one was set.
+const STEP: SignedDuration = SignedDuration::from_mins(5);
+/// A machine that slept looks like that too; it loses an hour of deleting.
+const STEADY_AFTER: Duration = Duration::from_secs(3_600);
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_is_not_trusted_for_an_hour() {
+        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut clock = SteadyClock::new(wall);
+        let day = 86_400;
+        // After so many minutes, off by so many seconds.
+        for (minute, off, steady) in [
+            (1, 0, true),
+            (2, 200, true),
+            (3, 3 * day, false),
+            (4, 0, false),
+            (60, 10, false),
+            (65, 10, true),
+            (66, -day, false),
+            (127, -day, true),
+        ] {
+            let passed = Duration::from_secs(60 * minute);
+            let now = wall + passed + SignedDuration::from_secs(off);
+            assert_eq!(clock.is_steady(start + passed, now), steady, "after {minute} minutes, {off} s off");
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub(super) struct Expectation {
     pub(super) time: Time,
     /// From so many minutes before the end of the time chosen on: that is now for the queries that say so.
     pub(super) since: Option<i64>,
+    /// With `since`: to whatever comes after that end, too.
+    pub(super) is_open: bool,
     pub(super) columns: &'static [(&'static str, Figure)],
     /// What is asked of the rows, in turn.
     pub(super) outer: Option<Outer>,
@@ -105,7 +107,7 @@ impl Expectation {
             None if back => choice.from - (choice.to - choice.from),
             None => choice.from,
         };
-        let to = if self.since.is_some() { i64::MAX / NS_PER_MS } else { choice.to };
+        let to = if self.since.is_some() && self.is_open { i64::MAX / NS_PER_MS } else { choice.to };
         let asked = Choice { from, to, ..choice.clone() };
         let chosen = |point: &&Point| point.measurement == self.measurement && asked.takes(point) && (self.keep)(point);
         for point in points.iter().filter(chosen) {

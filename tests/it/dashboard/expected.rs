@@ -28,18 +28,20 @@ pub(super) fn expectations() -> Vec<Expectation> {
 /// The panels at the top.
 fn targets() -> Vec<Expectation> {
     let one = |column, pick| Outer { column, pick, by: &[], named: None };
-    let lowest = Outer { column: "share", pick: f64::min, by: &["vantage"], named: Some("node") };
     let silent = since(MONTH, worker("Silent workers/A", WORKER, &[("silent", Silent(5))]));
     let waiting = worker("Waiting and lost/A", WORKER, &[("age", Last("spool_age_s"))]);
     vec![
-        of("Success share/A", charged, &[], &[("share", Mean("ok"))]),
+        of("Success share/A", any, &[], &[("share", Mean("run_ok"))]),
         of("Valid share/A", good, &[], &[("share", Mean("valid"))]),
         of("Best node by TTFB/A", cold_image, BY_NODE, &[("median", TTFB), ("n", Count("ttfb_us"))]),
         of("Best node by goodput/A", video_start, BY_NODE, &[("median", GOODPUT), ("n", Count("goodput_bps"))]),
-        Expectation {
-            outer: Some(lowest),
-            ..of("Node with the lowest hit ratio/A", drawn, BY_NODE, &[("share", Mean("hit"))])
-        },
+        of("Node with the lowest hit ratio/A", drawn, BY_NODE, &[("share", Mean("hit")), ("n", Count("hit"))]),
+        recent(of("Best node by TTFB/B", cold_image, BY_NODE, &[("recent", Count("ttfb_us"))])),
+        recent(of("Best node by goodput/B", video_start, BY_NODE, &[("recent", Count("goodput_bps"))])),
+        recent(of("Node with the lowest hit ratio/B", drawn, BY_NODE, &[("recent", Count("hit"))])),
+        recent(states::now("Best node by TTFB/C")),
+        recent(states::now("Best node by goodput/C")),
+        recent(states::now("Node with the lowest hit ratio/C")),
         Expectation { outer: Some(one("silent", |a, b| a + b)), ..silent },
         Expectation { outer: Some(one("max", f64::max)), ..waiting },
         worker("Waiting and lost/B", &[], &[("lost", Both("points_dropped", "points_rejected"))]),
@@ -50,7 +52,7 @@ fn nodes() -> Vec<Expectation> {
     vec![
         of("TTFB p50 by node and vantage/A", cold_image, BY_NODE, &[("median", TTFB)]),
         of("Goodput p50 by node and vantage/A", video_start, BY_NODE, &[("median", GOODPUT)]),
-        of("Nodes/A", charged, BY_NODE, &[("ok", Mean("ok")), ("attempts", Count("ok"))]),
+        of("Nodes/A", any, BY_NODE, &[("ok", Mean("run_ok")), ("runs", Count("run_ok"))]),
         of(
             "Nodes/B",
             cold_image,
@@ -72,7 +74,7 @@ fn nodes() -> Vec<Expectation> {
 }
 
 fn worse() -> Vec<Expectation> {
-    const OK: Figure = Mean("ok");
+    const OK: Figure = Mean("run_ok");
     vec![
         of(
             "This period and the one before/A",
@@ -98,9 +100,9 @@ fn worse() -> Vec<Expectation> {
         ),
         of(
             "This period and the one before/C",
-            charged,
+            any,
             BY_NODE,
-            &[("ok", OK), ("ok_before", Before(&OK)), ("ok_change", Difference(&OK)), ("ok_n", Count("ok"))],
+            &[("ok", OK), ("ok_before", Before(&OK)), ("ok_change", Difference(&OK)), ("ok_n", Count("run_ok"))],
         ),
         timed(of("TTFB p50/A", cold_image, BY_NODE, &[("percentile", TTFB)])),
         timed(of("Goodput p50/A", video_start, BY_NODE, &[("percentile", GOODPUT)])),
@@ -189,6 +191,7 @@ pub(super) fn of(
         by,
         time: Time::Nothing,
         since: None,
+        is_open: true,
         columns,
         outer: None,
         chosen: Chosen::Last,
@@ -209,6 +212,15 @@ pub(super) fn timed(expectation: Expectation) -> Expectation {
 
 pub(super) fn since(minutes: i64, expectation: Expectation) -> Expectation {
     Expectation { since: Some(minutes), ..expectation }
+}
+
+/// In the day before the end of the time chosen.
+fn recent(expectation: Expectation) -> Expectation {
+    Expectation { is_open: false, ..since(24 * 60, expectation) }
+}
+
+fn any(_: &Point) -> bool {
+    true
 }
 
 fn failed(point: &Point) -> bool {
@@ -232,10 +244,6 @@ fn failure(point: &Point) -> bool {
 /// Good downloads.
 pub(super) fn good(point: &Point) -> bool {
     !failed(point) && point.tag("part") != "check"
-}
-
-fn charged(point: &Point) -> bool {
-    good(point) || failure(point)
 }
 
 fn drawn(point: &Point) -> bool {

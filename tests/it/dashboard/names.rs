@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use bandprobe::{
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::Conn, target::AssetKind},
     record::schema,
-    report::standard::is_charged,
 };
 
 use super::file::{dashboard, queries};
@@ -73,7 +72,7 @@ fn names_are_those_of_the_schema() {
 
 #[test]
 fn what_is_not_charged_is_what_the_report_does_not_charge() {
-    let labels: Vec<_> = Outcome::ALL.iter().filter(|outcome| !is_charged(**outcome)).map(|o| o.label()).collect();
+    let labels: Vec<_> = Outcome::ALL.iter().filter(|outcome| !outcome.is_charged()).map(|o| o.label()).collect();
     let ours = format!("^({})$", labels.join("|"));
     let flagged = |flag: &Flag| format!("(^|,){}(,|$)", flag.label());
     let suspect = flagged(&Flag::VantageSuspect);

@@ -201,6 +201,7 @@ fn check(node: &str, cache: CacheState) -> Sample {
         sample.labels.part = Some(PartName::Check);
         sample.labels.cache = cache;
         sample.count_hit();
+        sample.run_ok = None;
         sample.bytes = None;
         sample.rates = Rates::default();
     })

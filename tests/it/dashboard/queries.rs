@@ -177,7 +177,7 @@ fn the_table_of_nodes_is_that_of_the_report() {
             (shown, share) => shown == share,
         };
         assert!(equal(number("ok"), row.success_share()), "{who}: {shown:?} {row:?}");
-        assert_eq!(number("attempts"), count(row.attempts), "{who}");
+        assert_eq!(number("runs"), count(row.runs), "{who}");
         assert!(equal(number("hits"), row.hit_ratio()), "{who}: {shown:?} {row:?}");
         assert_eq!(number("checks"), count(row.checks), "{who}");
         assert_eq!(number("ttfb_n"), count(row.ttfb.count), "{who}");

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     expectation::{
         Expectation,
-        Figure::{At, Count, Days, Max, Mean, Ratio, Sum},
+        Figure::{At, Count, Days, Last, Max, Mean, Ratio, Sum},
         Time,
     },
     expected::{BY_NODE, of, timed},
@@ -51,6 +51,12 @@ pub(super) fn expectations() -> Vec<Expectation> {
         },
         of("Certificates/A", |_| true, &["node"], &[("days", Days("cert_expires_s"))]),
     ]
+}
+
+/// What its last round said of each node; a round that says nothing of nodes is none.
+pub(super) fn now(name: &'static str) -> Expectation {
+    let judged = |point: &Point| point.number("state_code") < 5.0;
+    Expectation { keep: judged, ..node(name, BY_ROLE, &[("state", Last("state_code"))]) }
 }
 
 fn node(

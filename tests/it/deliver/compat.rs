@@ -71,6 +71,25 @@ async fn version_1_says_what_is_missing_and_takes_everything_once_it_is_there() 
     assert_eq!(drain.drain_once(soon()).await.unwrap(), all(100));
 }
 
+/// Spaces, non-ASCII characters and colons, which `Token` cannot carry to 1.8; a byte order mark before them in the file.
+#[test]
+fn version_1_takes_credentials_of_any_characters() {
+    let Some(server) = old::shared() else { return };
+    for (user, password) in [("two words", "päss wörd"), ("jürgen", "geheim"), ("plain", "a:b c"), ("日本", "ключ")]
+    {
+        server.run(&format!("CREATE USER \"{user}\" WITH PASSWORD '{password}' WITH ALL PRIVILEGES"));
+        let world = World::new(vec![sound("a")]);
+        let database = server.database();
+        let marked = config::InfluxDb { token: Secret::new(&format!("\u{feff}{user}:{password}\r\n")), ..database };
+        let config = world.config("config.toml", Some(&marked), "");
+        let once = bandprobe(&["once", "-c", config.to_str().unwrap()]);
+        assert!(once.code == Some(0) && once.stderr.contains("delivered to"), "{user}: {}", once.stderr);
+        assert!(server.count(&marked.bucket, "bandprobe_transfer", "ok") > 0, "{user}: {}", once.stderr);
+        let report = bandprobe(&["report", "-c", config.to_str().unwrap()]);
+        assert_eq!(report.code, Some(0), "{user}: {}", report.stderr);
+    }
+}
+
 #[test]
 fn version_1_is_reported_on_like_the_archive() {
     let Some(server) = old::shared() else { return };

@@ -79,7 +79,7 @@ fn read_request(stream: &TcpStream) -> Request {
     let mut packed = vec![0; length];
     reader.read_exact(&mut packed).unwrap();
     let mut body = String::new();
-    if head.starts_with("POST /api/v2/write") {
+    if head.lines().next().unwrap().contains("/api/v2/write?") {
         assert!(head.contains("content-encoding: gzip"), "{head}");
         GzDecoder::new(&packed[..]).read_to_string(&mut body).unwrap();
     } else {

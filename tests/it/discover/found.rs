@@ -40,7 +40,7 @@ async fn every_dialect_yields_the_same_fleet() {
         let of = |kind, id: &str, size: Option<u64>, fixed| Asset {
             kind,
             id: id.into(),
-            size: size.map(Bytes),
+            size: size.map(|size| Bytes(size).into()),
             hash: Some(hash().into()),
             fixed,
         };

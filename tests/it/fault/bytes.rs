@@ -34,6 +34,12 @@ pub(super) fn half() -> Vec<u8> {
     part()[..512].to_vec()
 }
 
+/// The part as S3's uploads frame it, each chunk signed.
+pub(super) fn signed_chunk() -> Vec<u8> {
+    let head = |length: usize| format!("{length:x};chunk-signature={}\r\n", "ad80".repeat(16)).into_bytes();
+    [head(part().len()), part(), b"\r\n".to_vec(), head(0), b"\r\n".to_vec()].concat()
+}
+
 /// The head of the right answer to the range.
 pub(super) fn right() -> Vec<u8> {
     head("206 Partial Content", &[IMAGE, RIGHT_RANGE, LENGTH])

@@ -89,6 +89,9 @@ pub(crate) const CASES: &[Case] = &[
     row("head_with_bare_line_feeds", Ask::Range, PLAIN, |_| vec![Request, Send(String::from_utf8(right()).unwrap().replace("\r\n", "\n").into()), Send(part())], Outcome::Ok),
     row("empty_lines_first", Ask::Range, PLAIN, |_| vec![Request, Send([b"\r\n\r\n".to_vec(), right(), part()].concat())], Outcome::Ok),
     row("two_equal_content_lengths", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, LENGTH], &part()), Outcome::Ok),
+    row("content_lengths_joined", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 1024, 1024"], &part()), Outcome::Ok),
+    row("content_lengths_joined_and_repeated", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 1024 ,1024", LENGTH], &part()), Outcome::Ok),
+    row("head_with_joined_lengths", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 65536, 65536", "x-cache: hit"], b""), Outcome::Ok),
     // RFC 9112 §6.3: the chunks overrule the length.
     row("length_beside_chunks", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
     row("chunks_in_http_1_0", Ask::Range, PLAIN, |_| vec![Request, Send(in_1_0(head("206 Partial Content", &[IMAGE, RIGHT_RANGE, "transfer-encoding: chunked"]))), Send(chunks(&part())), Close], Outcome::HeadersInvalid),
@@ -107,6 +110,8 @@ pub(crate) const CASES: &[Case] = &[
     row("endless_head", Ask::Range, PLAIN, |_| vec![Request, Send(open_ended(right())), Endless(format!("x-endless: {}\r\n", "y".repeat(4_000)).into())], Outcome::HeadersTooLarge),
     row("garbage", Ask::Range, PLAIN, |_| vec![Request, Send(b"\x16SSH-2.0-OpenSSH_9.6\r\n\0\x01\x02\xff\r\n\r\n".to_vec()), Close], Outcome::HeadersInvalid),
     row("two_content_lengths", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-length: 7"], &part()), Outcome::HeadersInvalid),
+    row("two_content_lengths_joined", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 1024, 7"], &part()), Outcome::HeadersInvalid),
+    row("head_with_two_lengths", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 65536, 7", "x-cache: hit"], b""), Outcome::HeadersInvalid).answered(),
     row("negative_content_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: -1"], &part()), Outcome::HeadersInvalid),
     row("content_length_over_u64", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 99999999999999999999999"], &part()), Outcome::HeadersInvalid),
 
@@ -136,6 +141,9 @@ pub(crate) const CASES: &[Case] = &[
         Send([chunks(b"x"), LAST_CHUNK.to_vec()].concat()),
     ], Outcome::WrongSize),
     row("whole_in_chunks", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("whole_in_chunks_beside_a_length", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("whole_in_chunks_beside_no_number", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: x", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("head_with_chunks_beside_a_length", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked", "x-cache: hit"], b""), Outcome::Ok),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("unsized_to_the_close", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Ok),
@@ -160,6 +168,12 @@ pub(crate) const CASES: &[Case] = &[
     row("gzip_unasked", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
     row("gzip_unasked_in_a_second_line", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: identity", "content-encoding: gzip"], &part()), Outcome::BodyInvalid).answered(),
     row("identity_said_twice", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: identity,, Identity"], &part()), Outcome::Ok),
+    row("encodings_that_are_none", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, LENGTH, "content-encoding: UTF-8, none", "content-encoding: binary"], &part()), Outcome::Ok),
+    row("aws_chunked_in_name_alone", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH, "content-encoding: aws-chunked"], &asset()), Outcome::Ok),
+    row("aws_chunked_and_signed", Ask::Unsized, PLAIN, |_| {
+        let body = signed_chunk();
+        answer("200 OK", &[IMAGE, &format!("content-length: {}", body.len()), "content-encoding: aws-chunked"], &body)
+    }, Outcome::BodyInvalid).answered(),
     row("gzip_under_chunks", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "transfer-encoding: gzip, chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::BodyInvalid).answered(),
     row("gzip_to_the_close", Ask::Range, PLAIN, |_| and(partial(&[RIGHT_RANGE, "transfer-encoding: gzip"], &part()), Close), Outcome::BodyInvalid).answered(),
     row("chunks_not_the_last_coding", Ask::Range, PLAIN, |_| and(partial(&[RIGHT_RANGE, "transfer-encoding: chunked, identity"], &part()), Close), Outcome::BodyInvalid).answered(),
@@ -187,11 +201,19 @@ pub(crate) const CASES: &[Case] = &[
     row("html_after_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-type: text/html", FULL_LENGTH], &asset()), Outcome::WrongType),
     row("html_with_200", Ask::Full, PLAIN, |_| error("200 OK", "content-type: text/html", HTML), Outcome::WrongType),
     row("range_of_other_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: text/plain", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
-    row("range_without_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
-    row("full_without_type", Ask::Full, PLAIN, |_| answer("200 OK", &[FULL_LENGTH], &asset()), Outcome::WrongType),
-    row("type_without_subtype", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: image/", FULL_LENGTH], &asset()), Outcome::WrongType),
+    row("range_without_type", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[RIGHT_RANGE, LENGTH], &part()), Outcome::Ok),
+    row("full_without_type", Ask::Full, PLAIN, |_| answer("200 OK", &[FULL_LENGTH], &asset()), Outcome::Ok),
+    row("type_without_subtype", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: image/", FULL_LENGTH], &asset()), Outcome::Ok),
+    row("type_listed_twice", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: Image/WebP, image/webp; q=1", IMAGE, FULL_LENGTH], &asset()), Outcome::Ok),
+    row("type_of_an_object_store", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: binary/octet-stream", FULL_LENGTH], &asset()), Outcome::Ok),
+    row("video_for_an_image", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: video/mp4", FULL_LENGTH], &asset()), Outcome::WrongType),
+    row("json_with_200", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: application/problem+json", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
     row("several_ranges", Ask::Range, PLAIN, |_| answer("206 Partial Content", &["content-type: multipart/byteranges; boundary=x", RIGHT_RANGE, LENGTH], &part()), Outcome::WrongType),
     row("full_but_empty", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
+    row("range_of_an_empty_object", Ask::Range, PLAIN, |_| answer("416 Range Not Satisfiable", &["content-range: bytes */0", "content-length: 0"], b""), Outcome::WrongSize),
+    row("range_of_an_empty_object_with_200", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
+    row("range_of_an_empty_object_in_chunks", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], LAST_CHUNK), Outcome::WrongSize),
+    row("range_of_an_empty_object_with_206", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[IMAGE, "content-range: bytes 0--1/0", "content-length: 0"], b""), Outcome::WrongSize),
 
     // Refusals, with the bodies of Argus where it has one.
     row("object_not_found", Ask::Range, PLAIN, |_| error("404 Not Found", JSON, r#"{"message":"Data object does not exist"}"#), Outcome::ObjectNotFound),

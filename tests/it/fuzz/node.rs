@@ -26,6 +26,7 @@ use bandprobe::{
         dial::{About, Dialer, Line},
         http::Connection,
         meter::{Meter, Metered},
+        run_clock::RunClock,
         tcp_info::Kernel,
     },
     probe::{Prober, errand::Errand, gate::Gate, suspicion::Suspicion, transfer::Done, wanted::Wanted},
@@ -152,7 +153,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         pause: None,
     };
     let stream = Box::new(Metered::new(wire, meter.clone()));
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn run(ask: Ask, kept: Option<Connection>) -> Done {
@@ -169,7 +170,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
     let endpoint = "http://127.0.0.1:1/".parse().unwrap();
     // Whoever closes a kept connection unheard is dialled again: the guard keeps that from the network.
     let listing = Listing::bare(Origin::Joystream, Profile::Http);
-    let size = Some(Bytes(SIZE)).filter(|_| ask != Ask::Unsized);
+    let size = Some(Bytes(SIZE).into()).filter(|_| ask != Ask::Unsized);
     let asset = Asset { kind: AssetKind::Image, id: "/x".into(), size, hash: None, fixed: true };
     let node = Node { id: "node".into(), endpoint, listing, assets: vec![asset] };
     let errand = Errand {
@@ -180,6 +181,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
         asset: &node.assets[0],
         url: &"http://127.0.0.1:1/x".parse().unwrap(),
         wanted: ask.wanted(),
+        types: &[],
         size,
         checked: CacheState::Unknown,
         weight: Weight::Light,

@@ -46,7 +46,9 @@ impl Head<'_> {
             return last.eq_ignore_ascii_case("chunked").then(|| chunked(self.rest));
         }
         let here = self.rest.len() as u64;
-        let mut lengths = self.values("content-length").map(number);
+        // A list of equal numbers is one number (RFC 9110 §8.6).
+        let mut lengths =
+            self.values("content-length").flat_map(|value| value.split(',')).map(|one| number(one.trim()));
         let Some(length) = lengths.next() else {
             return Some(Content { bytes: here, is_whole: is_closed, is_strict: true });
         };

@@ -20,6 +20,7 @@ use bandprobe::{
         failure::Failure,
         http::{Answer, Appetite, Connection, End, Received},
         meter::{Meter, Metered},
+        run_clock::RunClock,
         tcp_info::Kernel,
         timing::Timing,
     },
@@ -281,7 +282,7 @@ pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<M
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
-    Connection::start(Line { stream, meter, about }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
 /// Asks for the one thing there is.

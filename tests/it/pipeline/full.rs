@@ -134,6 +134,19 @@ fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_th
 }
 
 #[test]
+fn a_worker_that_lost_points_exits_1() {
+    let (server, _world, config) = world();
+    let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
+    child.wait_for("the archive cannot be written, probing goes on");
+    let before = server.heads().len();
+    until("probing goes on", || server.heads().len() > before + NODES);
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("points are lost: the archive could not be written"), "{}", ended.stderr);
+}
+
+#[test]
 fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
     let (server, world, config) = world();
     let mut dead = Writer::open(&world.archive()).unwrap();

@@ -37,7 +37,7 @@ async fn flags_are_those_of_the_evidence_in_the_sample() {
         let prober = prober(&network(None));
         let prober = Prober { vantage: Arc::new(Vantage { uplink, ..(*prober.vantage).clone() }), ..prober };
         let plan = Plan::new(&server.url(), PartName::Full, Wanted::Whole);
-        let plan = Plan { size: Some(Bytes(SIZE)), weight: Weight::Heavy, ..plan };
+        let plan = Plan { size: Some(Bytes(SIZE).into()), weight: Weight::Heavy, ..plan };
         let sample = plan.run(&prober, None).await.sample;
         assert_consistent("evidence", &sample);
         assert_eq!(sample.outcome, Outcome::Ok);

@@ -122,7 +122,7 @@ async fn ask(case: &Case, prober: &Prober) -> Asked {
         Ask::Head => (PartName::Check, Wanted::Whole),
     };
     let plan = Plan {
-        size: (case.ask != Ask::Unsized).then_some(Bytes(SIZE)),
+        size: (case.ask != Ask::Unsized).then_some(Bytes(SIZE).into()),
         deadlines: DEADLINES,
         ..Plan::new(&server.url(), part, wanted)
     };

@@ -27,6 +27,7 @@ use tokio::{
 use super::{network, prober_within};
 
 mod cold;
+mod decided;
 mod hostile;
 mod limited;
 

@@ -55,7 +55,7 @@ async fn a_request_is_that_of_a_viewer_with_a_name() {
         assert_eq!(span.len(), 16);
         let (host, traceparent) = (server.address().to_string(), format!("00-{trace_id}-{span}-01"));
         let agent = concat!("bandprobe/", env!("CARGO_PKG_VERSION"));
-        let mut expected = vec![("accept-encoding", "identity"), ("host", host.as_str())];
+        let mut expected = vec![("accept", "*/*"), ("accept-encoding", "identity"), ("host", host.as_str())];
         expected.extend(range.map(|range| ("range", range)));
         expected.extend([("traceparent", traceparent.as_str()), ("user-agent", agent), ("x-request-id", &request_id)]);
         assert_eq!(headers, expected, "nothing else: no cache-control, nothing conditional");

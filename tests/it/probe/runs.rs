@@ -32,6 +32,7 @@ fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
         spacing: Spacing::Memoryless,
         weight: Weight::Heavy,
         pick: Pick::Sticky,
+        types: vec![],
         parts: parts.to_vec(),
         cache: CachePolicy::Hit,
         min_rate: MIN_RATE,

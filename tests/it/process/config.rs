@@ -1,8 +1,8 @@
 //! Bad input: what is wrong, where, and what to do, with the right exit code.
 
-use std::fs;
+use std::{fs, process::Stdio};
 
-use super::{Ended, World, bandprobe, sound};
+use super::{Child, Ended, World, bandprobe, command, sound, until};
 
 #[test]
 fn a_bad_config_is_78_from_every_command_and_named_by_file_key_and_hint() {
@@ -149,4 +149,56 @@ fn a_good_config_is_checked_without_a_trace() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     assert!(ended.stdout.contains("node a: "), "{}", ended.stdout);
     assert!(!world.archive().exists());
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named_without_its_value() {
+    let world = World::new(vec![sound("a")]);
+    let config = world.config("config.toml", None, "");
+    let odd = |bytes: &[u8]| std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
+    let cases: [(std::ffi::OsString, std::ffi::OsString, &str); 4] = [
+        (
+            "BANDPROBE_INFLUXDB_TOKEN".into(),
+            odd(b"s3cret\xff"),
+            "BANDPROBE_INFLUXDB_TOKEN: its value is not text in UTF-8",
+        ),
+        ("BANDPROBE_LOG".into(), odd(b"\xff"), "BANDPROBE_LOG: its value is not text in UTF-8"),
+        (odd(b"BANDPROBE_VANTAGE_\xfe"), "x".into(), "BANDPROBE_VANTAGE_\u{fffd}: its name is not text in UTF-8"),
+        ("BANDPROBE_X".into(), odd(b"\x1b\xc0"), "BANDPROBE_X: its value is not text in UTF-8"),
+    ];
+    for (name, value, expected) in cases {
+        for command_name in ["check", "run"] {
+            let ended = Child::spawn(command(&[command_name, "-c", config.to_str().unwrap()]).env(&name, &value)).end();
+            assert_eq!(ended.code, Some(78), "{}", ended.stderr);
+            assert!(ended.stderr.contains(expected) && !ended.stderr.contains("s3cret"), "{}", ended.stderr);
+        }
+    }
+    let foreign = Child::spawn(command(&["check", "-c", config.to_str().unwrap()]).env("OTHER", odd(b"\xff"))).end();
+    assert_eq!(foreign.code, Some(0), "{}", foreign.stderr);
+}
+
+/// Not what SIGHUP does to a worker that has not been told to ignore it: that may change.
+#[test]
+fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
+    let world = World::new(vec![sound("a")]);
+    let config = world.config("config.toml", None, "");
+    let binary = command(&[]).get_program().to_owned();
+    for args in [&["run", "-c", config.to_str().unwrap()][..], &["demo", "--serve"]] {
+        // What nohup does, without its redirections.
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(&binary).args(args);
+        let worker = Child::spawn(shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+        until("it listens for signals", || worker.catches_signals());
+        worker.signal("HUP");
+        // A signal that were taken would have been taken before the one that follows it.
+        worker.signal("HUP");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
+        let mask = |name: &str| {
+            let mask = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            u64::from_str_radix(mask.trim(), 16).unwrap()
+        };
+        assert_eq!((mask("SigIgn:") & 1, mask("SigCgt:") & 1), (1, 0), "{args:?}: nothing may be installed for it");
+        worker.signal("TERM");
+        assert_eq!(worker.end().code, Some(0), "{args:?}");
+    }
 }

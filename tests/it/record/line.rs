@@ -43,7 +43,7 @@ fn samples_have_exact_lines() {
     check(
         &Sample { hit: Some(true), ..video() },
         "bandprobe_transfer,vantage=eu-central,node=fra1,region=eu\\ west,probe=video,kind=video,part=start,conn=cold,\
-         http=2,family=6,cache=hit,outcome=ok ok=1i,valid=1i,lateness_us=77i,method=1i,hit=1i,dns_us=1200i,\
+         http=2,family=6,cache=hit,outcome=ok ok=1i,valid=1i,lateness_us=77i,method=2i,hit=1i,run_ok=1i,dns_us=1200i,\
          connect_us=30007i,tls_us=30794i,send_us=39i,wait_us=37959i,receive_us=2500000i,ttfb_us=99999i,server_us=8059i,\
          total_us=2599999i,bytes=6291456i,expected_bytes=6291456i,status=206i,effective_bps=19358300i,\
          goodput_bps=20093810i,steady_bps=20100000i,min_interval_bps=19000000i,ramp_us=350000i,longest_gap_us=12000i,\
@@ -54,11 +54,12 @@ fn samples_have_exact_lines() {
     );
     let mut refused = failed(image("a=b,c", 1, 90_000), Outcome::ConnectTimeout);
     refused.labels.cache = CacheState::Unknown;
+    refused.run_ok = None;
     refused.flags.raise(Flag::VantageSuspect);
     check(
         &refused,
         "bandprobe_transfer,vantage=eu-central,node=a\\=b\\,c,region=none,probe=image,kind=image,part=full,conn=cold,\
-         http=2,family=6,cache=unknown,outcome=connect_timeout ok=0i,valid=0i,lateness_us=0i,method=1i,\
+         http=2,family=6,cache=unknown,outcome=connect_timeout ok=0i,valid=0i,lateness_us=0i,method=2i,\
          connect_us=5000000i,total_us=5000000i,flags=\"vantage_suspect\",failed_phase=\"connect\",\
          error=\"connect_timeout: as the test wants\" 1795341600123456790",
     );
@@ -72,7 +73,7 @@ fn a_run_without_transfer_has_no_times() {
     skipped.labels.cache = CacheState::Miss;
     let line = encoded(&transfer(&skipped));
     assert!(line.contains("part=none,conn=none") && line.contains("outcome=not_cached"), "{line}");
-    assert!(line.contains(" ok=0i,valid=0i,lateness_us=0i,method=1i 1795341600123456789"), "{line}");
+    assert!(line.contains(" ok=0i,valid=0i,lateness_us=0i,method=2i 1795341600123456789"), "{line}");
 }
 
 #[test]
@@ -116,9 +117,10 @@ fn the_worker_has_a_point_too() {
     let line = encoded(&worker_point(&vantage, video().at, &counters, &gauges));
     assert_eq!(
         line,
-        "bandprobe_worker,vantage=eu,worker=eu-1 runs_started=0i,runs_missed=0i,runs_skipped_budget=0i,transfers=12i,\
+        "bandprobe_worker,vantage=eu,worker=eu-1 runs_started=0i,runs_missed=0i,runs_late=0i,runs_skipped_budget=0i,transfers=12i,\
          failed=1i,points_written=0i,points_rejected=0i,points_dropped=0i,values_clamped=0i,values_dropped=0i,\
-         retries=0i,bytes_downloaded=0i,targets_added=0i,targets_removed=0i,nodes=3i,version=\"0.1.0\" 1795341600123456789\n"
+         retries=0i,bytes_downloaded=0i,targets_added=0i,targets_removed=0i,rounds_missed=0i,log_lines_dropped=0i,\
+         frozen_us=0i,schedule_delay_us=0i,nodes=3i,version=\"0.1.0\" 1795341600123456789\n"
     );
 }
 

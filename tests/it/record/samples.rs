@@ -48,6 +48,7 @@ pub(crate) fn video() -> Sample {
         intervals: vec![BitRate(20_000_000), BitRate(20_100_000), BitRate(18_000_000)],
         curve: None,
         hit: None,
+        run_ok: Some(true),
         flags: Flags::NONE,
         distance_km: Some(12.5),
         path: Path {
@@ -60,6 +61,7 @@ pub(crate) fn video() -> Sample {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.0625),
             run_delay: Some(Micros(140)),
+            frozen: None,
             span: Some(Micros(2_000_000)),
         },
         tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
@@ -119,6 +121,7 @@ pub(crate) fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
         intervals: vec![],
         curve: None,
         hit: None,
+        run_ok: Some(true),
         flags: Flags::NONE,
         path: Path { rtt: Some(Micros(ttfb / 2)), ..Path::default() },
         reader: Reader::default(),
@@ -136,6 +139,7 @@ pub(crate) fn failed(sample: Sample, outcome: Outcome) -> Sample {
     phases.end(Phase::Connect, Micros(5_000_000));
     Sample {
         outcome,
+        run_ok: outcome.is_charged().then_some(false),
         failed_phase: Some(Phase::Connect),
         error: Some(format!("{outcome}: as the test wants")),
         phases,

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{day, points};
 
-const QUERY: &str = "SELECT \"valid\"::field, \"hit\"::field, \"ttfb_us\"::field, \"goodput_bps\"::field, \
-                     \"flags\"::field, \"vantage\"::tag, \"node\"::tag, \"kind\"::tag, \"part\"::tag, \"conn\"::tag, \
+const QUERY: &str = "SELECT \"valid\"::field, \"hit\"::field, \"run_ok\"::field, \"ttfb_us\"::field, \
+                     \"goodput_bps\"::field, \"flags\"::field, \"vantage\"::tag, \"node\"::tag, \"kind\"::tag, \"part\"::tag, \"conn\"::tag, \
                      \"cache\"::tag, \"outcome\"::tag FROM \"bandprobe_transfer\" WHERE time >= 1795341600000000000 \
                      AND time < 1795345200000000000 LIMIT 20000 OFFSET 0";
 

@@ -1,16 +1,21 @@
 //! Exact texts of the hand-made day.
 
 use bandprobe::{
-    model::{flag::Flag, outcome::Outcome, units::Micros},
+    model::{
+        flag::Flag,
+        outcome::Outcome,
+        sample::{CacheState, Sample},
+        units::Micros,
+    },
     report::{
         Analysis, json,
-        standard::{MAX_GROUPS, Standard, is_charged},
+        standard::{MAX_GROUPS, Standard},
         summary,
         table::Look,
     },
 };
 
-use super::{day, points, start};
+use super::{check, day, points, start};
 use crate::record::samples::{failed, image};
 
 #[test]
@@ -44,7 +49,7 @@ fn a_terminal_too_narrow_for_columns_gets_paragraphs() {
     let text = summary(points(&samples), Look { width: Some(40), colour: false });
     assert!(
         text.starts_with(
-            "from eu-central\ndistributor.a-long-name.example.org\n  ok 100 % of 1 downloads, 0 invalid\n  \
+            "from eu-central\ndistributor.a-long-name.example.org\n  ok 100 % of 1 runs, 0 invalid\n  \
              TTFB p50 90.0 ms, p90 90.0 ms (n=1)\n  goodput p50 –, p10 – (n=0)\n  hits – (n=0)\n"
         ),
         "{text}"
@@ -66,7 +71,7 @@ fn figures_outside_the_standard_are_marked() {
         let before = text.split(figure).next().unwrap();
         before.rsplit("\u{1b}[").next().unwrap().starts_with(code)
     };
-    // 77 % of its downloads came, its median is 440 ms, and one check in five hit.
+    // 77 % of its runs were good, its median is 440 ms, and one check in five hit.
     let (red, yellow) = ("38;5;1m", "38;5;3m");
     for (code, figure) in [(red, "77 %"), (yellow, "440 ms"), (yellow, "20 %")] {
         assert!(painted(code, figure), "{figure}: {text:?}");
@@ -79,7 +84,7 @@ fn figures_outside_the_standard_are_marked() {
 fn nothing_is_said_of_nothing() {
     assert_eq!(summary([], Look::default()), "no transfer was recorded in this time\n");
     let text = summary(points(&[failed(image("n", 0, 1), Outcome::LocalFailed)]), Look::default());
-    assert!(text.contains("\n n             0   –         –") && text.contains("not measured"), "{text}");
+    assert!(text.contains("\n n        0   –         –") && text.contains("not measured"), "{text}");
 }
 
 #[test]
@@ -119,7 +124,7 @@ fn nodes_beyond_the_limit_are_counted() {
 
 #[test]
 fn what_is_ours_is_not_charged() {
-    let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !is_charged(**outcome)).map(|o| o.label()).collect();
+    let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !outcome.is_charged()).map(|o| o.label()).collect();
     assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled"]);
 }
 
@@ -134,7 +139,8 @@ fn one_good_answer_makes_no_best_node() {
     assert!(text.contains("best median TTFB: 80.0 ms (often, n=3)"), "{text}");
     assert!(text.contains("best median goodput: 50.0 Mbit/s (often, n=3)"), "{text}");
     let text = summary(points(&samples[..2]), Look::default());
-    assert!(text.contains("(once, n=1)"), "{text}");
+    assert!(text.contains("best median TTFB: not enough data (target < 350 ms)\n"), "{text}");
+    assert!(text.contains("best median goodput: not enough data (target > 20.0 Mbit/s)\n"), "{text}");
 }
 
 #[test]
@@ -169,5 +175,44 @@ fn a_rate_that_is_a_lower_bound_counts_and_is_told() {
         (&*row.lower_bounds, row.goodput.count),
         (&[(Flag::ReceiverLimited, 1)][..], 2),
         "what is left out is no bound"
+    );
+}
+
+#[test]
+fn the_success_share_counts_runs_and_not_transfers() {
+    // Four good runs and four failed ones, whose checks were refused one to five times each.
+    for checks in 1..=5 {
+        for downloads in 1..=3 {
+            let mut samples = vec![];
+            for n in 0..4 {
+                samples.extend(
+                    (1..=downloads)
+                        .map(|part| Sample { run_ok: (part == downloads).then_some(true), ..image("fra1", n, 80_000) }),
+                );
+                samples.extend((1..=checks).map(|check_of_run| Sample {
+                    run_ok: (check_of_run == checks).then_some(false),
+                    ..failed(check("fra1", 100 + n, CacheState::Unknown), Outcome::Http5xx)
+                }));
+            }
+            let mut standard = Standard::default();
+            points(&samples).iter().for_each(|point| standard.add(point));
+            let row = &standard.summary().rows[0];
+            assert_eq!((row.runs, row.runs_ok, row.success_share()), (8, 4, Some(0.5)), "{checks} {downloads}");
+            let text = summary(points(&samples), Look::default());
+            assert!(text.contains("\n fra1     8  50 %"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_too_slow_fails_its_run_and_is_told() {
+    let mut crawling = image("fra1", 0, 80_000);
+    crawling.flags.raise(Flag::TooSlow);
+    crawling.run_ok = Some(false);
+    let all = points(&[crawling, image("fra1", 1, 90_000)]);
+    let text = summary(all, Look::default());
+    assert!(
+        text.contains("\n fra1     2  50 %") && text.contains("fra1: too slow for a viewer: 1 of 2 good\n"),
+        "{text}"
     );
 }

@@ -90,7 +90,7 @@ fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, Place)> {
     }
     let id = if profile == Profile::Http { path } else { object_id };
     let id = if section.has(other) { id } else { section.required(key, id, hint) };
-    let size = section.size("size");
+    let size = section.stated_size("size");
     let hash = section.parse("hash", word::hash).map(Arc::from);
     let place = section.place(if section.has("size") { "size" } else { key });
     let failed = section.has(other);

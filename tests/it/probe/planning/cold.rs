@@ -36,7 +36,7 @@ async fn nothing_large_is_fetched_and_nothing_whose_size_nobody_told() {
         assert_eq!((ended, world.take_asked()), (Ended::default(), ["HEAD m1"].map_to_strings()));
     }
     let mut world = World::start(Profile::Argus, &["m1"], by_name).await;
-    world.node.assets[0].size = Some(Bytes((1 << 20) + 1));
+    world.node.assets[0].size = Some(Bytes((1 << 20) + 1).into());
     assert_eq!(world.run(&cold(), 0, None).await.0, []);
     for profile in [Profile::Http, Profile::Colossus] {
         let world = World::start(profile, &["m1"], by_name).await;

@@ -40,7 +40,7 @@ async fn an_object_without_bytes_is_of_the_wrong_size() {
     assert_eq!(rows(&samples), [("e", FULL, HIT, Outcome::WrongSize, None)]);
     // A registry that knows of no byte either.
     let mut nothing = World::start(Profile::Argus, &["e"], empty).await;
-    nothing.node.assets[0].size = Some(Bytes(0));
+    nothing.node.assets[0].size = Some(Bytes(0).into());
     let (samples, _) = nothing.run(&image(), 0, None).await;
     assert_eq!(rows(&samples), [wrong]);
 }
@@ -53,7 +53,7 @@ async fn discovered_assets_have_the_size_and_the_content_of_the_registry() {
     });
     let check = async |size: u64, hash: &str, remembered: bool, outcomes: &[Outcome]| {
         let mut world = World::start(Profile::Argus, &["h1"], by_name).await;
-        let stated = Asset { size: Some(Bytes(size)), hash: Some(hash.into()), ..asset("h1") };
+        let stated = Asset { size: Some(Bytes(size).into()), hash: Some(hash.into()), ..asset("h1") };
         // As well when the registry lists it no more.
         let remembered = remembered.then(|| Asset { id: "h-old".into(), ..stated.clone() });
         world.node.assets = vec![stated];
@@ -86,7 +86,7 @@ fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn what_is_too_large_is_not_downloaded_beyond_what_the_budget_was_asked_for() {
-    let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1)), ..asset(id) };
+    let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
     for (profile, asset, asked, part, bytes) in [
         // The check tells, so there is no download.
         (Profile::Argus, asset("u"), "HEAD u", CHECK, None),

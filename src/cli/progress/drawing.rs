@@ -1,0 +1,87 @@
+//! The terminal that progress is drawn on: stderr by way of the queue of all that goes there, so that a terminal which is
+//! stopped, or slow, holds nobody up.
+
+use std::{
+    fmt::Write,
+    io,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use indicatif::{ProgressDrawTarget, TermLike};
+
+use super::{super::screen, REDRAWS};
+use crate::telemetry;
+
+/// Where bars are to be drawn.
+pub(in super::super) fn target() -> ProgressDrawTarget {
+    ProgressDrawTarget::term_like_with_hz(Box::new(Stderr::default()), REDRAWS)
+}
+
+/// One picture, until it is whole. Control sequences are those of ECMA-48 § 8.3.
+#[derive(Debug, Default)]
+struct Stderr(Mutex<String>);
+
+impl Stderr {
+    fn picture(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn move_cursor(&self, n: usize, to: char) -> io::Result<()> {
+        if n > 0 {
+            // Text grows in memory, which does not fail.
+            let _ = write!(self.picture(), "\u{1b}[{n}{to}");
+        }
+        Ok(())
+    }
+}
+
+impl TermLike for Stderr {
+    fn width(&self) -> u16 {
+        screen::size_of_stderr().map_or(WIDTH, |(width, _)| width)
+    }
+
+    fn height(&self) -> u16 {
+        screen::size_of_stderr().map_or(HEIGHT, |(_, height)| height)
+    }
+
+    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'A')
+    }
+
+    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'B')
+    }
+
+    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'C')
+    }
+
+    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
+        self.move_cursor(n, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        let mut picture = self.picture();
+        picture.push_str(text);
+        picture.push('\n');
+        Ok(())
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.picture().push_str(text);
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.write_str("\r\u{1b}[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        telemetry::draw(std::mem::take(&mut *self.picture()));
+        Ok(())
+    }
+}
+
+/// A terminal that no longer says how large it is.
+const WIDTH: u16 = 80;
+const HEIGHT: u16 = 24;

@@ -1,0 +1,151 @@
+//! The requests that delivery makes of the API of InfluxDB 2. Of a server's root `influxdb2` makes them; below a path, where a
+//! proxy stands in front, they are made here over the same client, in the same form.
+
+use std::net::IpAddr;
+
+use influxdb2::{
+    BuildError, Client, ClientBuilder, RequestError, api::organization::ListOrganizationRequest,
+    models::PostBucketRequest,
+};
+use reqwest::{
+    RequestBuilder, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
+};
+use serde::Deserialize;
+
+use super::{Error, Timeouts};
+use crate::config;
+
+/// The API, at the root of a server or below a path of it.
+#[derive(Debug)]
+pub(super) enum Api {
+    Root(Client),
+    Below { http: reqwest::Client, config: Box<config::InfluxDb> },
+}
+
+#[derive(Deserialize)]
+struct Organizations {
+    orgs: Vec<Organization>,
+}
+
+#[derive(Deserialize)]
+struct Organization {
+    id: Option<String>,
+    name: String,
+}
+
+impl Api {
+    /// With these headers in each of its requests, and the credentials.
+    pub(super) fn new(config: &config::InfluxDb, timeouts: Timeouts, mut headers: HeaderMap) -> Result<Self, Error> {
+        let mut authorization = match HeaderValue::from_str(config.authorization().reveal()) {
+            Ok(authorization) if !config.token.reveal().is_empty() => authorization,
+            _ => return Err(Error::Token),
+        };
+        authorization.set_sensitive(true);
+        headers.insert(AUTHORIZATION, authorization);
+        let http = http(config, timeouts, headers)?;
+        // The certificates are only looked into here.
+        let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
+        if config.url.path() == "/" {
+            let origin = config.url.origin().ascii_serialization();
+            // Without a token it adds no credentials of its own: ours may be of another scheme.
+            let client = ClientBuilder::with_builder(http, &origin, &config.org, "").build();
+            return client.map(Self::Root).map_err(error);
+        }
+        let http = http.build().map_err(|source| error(BuildError::ReqwestClientError { source }))?;
+        Ok(Self::Below { http, config: Box::new(config.clone()) })
+    }
+
+    /// Writes lines, each ending in a newline, encoded as the headers say.
+    pub(super) async fn write(&self, org: &str, bucket: &str, body: Vec<u8>) -> Result<(), RequestError> {
+        match self {
+            Self::Root(client) => client.write_line_protocol(org, bucket, body).await,
+            Self::Below { http, config } => {
+                let query = [("bucket", bucket), ("org", org), ("precision", "ns")];
+                let request = http.post(config.at("/api/v2/write")).query(&query).body(body);
+                ask(request, StatusCode::NO_CONTENT).await.map(drop)
+            }
+        }
+    }
+
+    /// The id of an organisation; `None` when there is none of this name, or the token does not see it.
+    pub(super) async fn organization_id(&self, org: &str) -> Result<Option<String>, RequestError> {
+        match self {
+            Self::Root(client) => {
+                let wanted =
+                    ListOrganizationRequest { org: Some(org.to_owned()), ..ListOrganizationRequest::default() };
+                let found = client.list_organizations(wanted).await?;
+                Ok(found.orgs.into_iter().find(|found| found.name == *org).and_then(|found| found.id))
+            }
+            Self::Below { http, config } => {
+                let request = http.get(config.at("/api/v2/orgs")).query(&[("org", org)]);
+                let text = ask(request, StatusCode::OK).await?;
+                let found: Organizations = serde_json::from_str(&text)
+                    .map_err(|error| RequestError::Deserializing { text: error.to_string() })?;
+                Ok(found.orgs.into_iter().find(|found| found.name == *org).and_then(|found| found.id))
+            }
+        }
+    }
+
+    /// Makes a bucket, which keeps points for ever.
+    pub(super) async fn create_bucket(&self, org_id: &str, bucket: &str) -> Result<(), RequestError> {
+        let wanted = PostBucketRequest::new(org_id.to_owned(), bucket.to_owned());
+        match self {
+            Self::Root(client) => client.create_bucket(Some(wanted)).await,
+            Self::Below { http, config } => {
+                let body = serde_json::to_vec(&wanted).map_err(|source| RequestError::Serializing { source })?;
+                let json = HeaderValue::from_static("application/json");
+                let request = http.post(config.at("/api/v2/buckets")).header(CONTENT_TYPE, json).body(body);
+                ask(request, StatusCode::CREATED).await.map(drop)
+            }
+        }
+    }
+}
+
+/// The body of an answer with the expected status; any other status is an error with its text.
+async fn ask(request: RequestBuilder, expected: StatusCode) -> Result<String, RequestError> {
+    let failed = |source| RequestError::ReqwestProcessing { source };
+    let answer = request.send().await.map_err(failed)?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(failed)?;
+    if status == expected { Ok(text) } else { Err(RequestError::Http { status, text }) }
+}
+
+/// How connections to the database are made.
+pub(super) fn http(
+    config: &config::InfluxDb,
+    timeouts: Timeouts,
+    headers: HeaderMap,
+) -> Result<reqwest::ClientBuilder, Error> {
+    let mut http = reqwest::ClientBuilder::new()
+        .default_headers(headers)
+        .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.total);
+    if is_loopback(&config.url) {
+        // The proxy of the environment is for the outside world.
+        http = http.no_proxy();
+    }
+    for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
+        let source = |source| Error::Ca(BuildError::ReqwestClientError { source });
+        http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
+    }
+    Ok(http)
+}
+
+/// The single certificates of a PEM text: the client takes one at a time.
+fn certificates(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive(PEM_END).filter(|pem| pem.contains(PEM_END))
+}
+
+fn is_loopback(url: &url::Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(url::Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+const PEM_END: &str = "-----END CERTIFICATE-----";

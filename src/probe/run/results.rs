@@ -1,0 +1,41 @@
+//! The results of a run while they come, and whether the run as a whole was good.
+//!
+//! Exactly one sample of a run says so (`run_ok`): the one after which nothing follows. It is known as the last one before it
+//! goes out, so that no result is held back, where a kill would lose it. A run that is not brought to its end has none, and
+//! neither has one with a transfer that says nothing about the node.
+
+use crate::{model::sample::Sample, net::http::Connection};
+
+use super::{super::transfer::Done, Ended};
+
+/// Takes the transfers of one run in order, and hands them on.
+pub(super) struct Results<E> {
+    emit: E,
+    /// What those who plan the next run need to know.
+    pub(super) ended: Ended,
+    /// All of them so far.
+    are_good: bool,
+    are_charged: bool,
+}
+
+impl<E: FnMut(Sample)> Results<E> {
+    pub(super) fn new(emit: E) -> Self {
+        Self { emit, ended: Ended::default(), are_good: true, are_charged: true }
+    }
+
+    /// Sends the sample out, and hands the connection on. After one that `decides` nothing is asked of the node any more.
+    pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Connection> {
+        self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
+        self.ended.lateness.get_or_insert(done.sample.lateness);
+        self.are_good &= done.sample.is_good();
+        self.are_charged &= done.sample.is_charged();
+        done.sample.run_ok = (decides && self.are_charged).then_some(self.are_good);
+        (self.emit)(done.sample);
+        done.connection
+    }
+
+    /// Sends out what is no transfer's.
+    pub(super) fn emit(&mut self, sample: Sample) {
+        (self.emit)(sample);
+    }
+}

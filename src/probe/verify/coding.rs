@@ -1,0 +1,170 @@
+//! Is the body coded? We ask for none (`accept-encoding: identity`).
+
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, TRANSFER_ENCODING},
+};
+
+use super::{Mismatch, fields::tokens, mismatch};
+use crate::model::outcome::Outcome;
+
+/// The codings that change a body: those of IANA's registry, older names of theirs, and compressors that servers name in the same way.
+/// Servers write other words into content-encoding too (`utf-8`, `none`, `binary`), which browsers ignore, and so do we.
+const CONTENT_CODINGS: [&str; 16] = [
+    "aes128gcm",
+    "bzip2",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "exi",
+    "gzip",
+    "lzma",
+    "pack200-gzip",
+    "x-bzip2",
+    "x-compress",
+    "x-gzip",
+    "xz",
+    "zstd",
+];
+
+/// S3's coding of uploads. Stores keep the word with an object whose body they have decoded, and some keep the coded body too.
+const AWS_CHUNKED: &str = "aws-chunked";
+
+/// No coding may be in the way but chunks, which have to be the outermost (RFC 9112 §6.1).
+pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
+    let content = tokens(headers, &CONTENT_ENCODING).into_iter().find(|coding| CONTENT_CODINGS.contains(&&**coding));
+    if let Some(coding) = content {
+        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
+    }
+    let mut transfer = tokens(headers, &TRANSFER_ENCODING);
+    // An empty element is nothing (RFC 9110 §5.6.1.2), but hyper, which reads the body, takes it for a coding that is not chunks.
+    let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().map(|line| line.as_bytes());
+    if last.is_some_and(|line| matches!(line.trim_ascii_end(), [] | [.., b','])) {
+        return mismatch(Outcome::BodyInvalid, "transfer-encoding ends with an empty element");
+    }
+    transfer.pop_if(|last| last == "chunked");
+    match transfer.into_iter().find(|coding| coding != "identity") {
+        Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),
+        None => Ok(()),
+    }
+}
+
+/// Looks whether a body that is said to be `aws-chunked` really is: then it begins with the length and the signature of its first
+/// chunk, in text (Amazon S3, "Signature Version 4: streaming upload").
+#[derive(Debug)]
+pub struct Signed {
+    begin: Vec<u8>,
+}
+
+impl Signed {
+    /// Of a body that starts at the object's first byte; `None` where nothing says `aws-chunked`.
+    #[must_use]
+    pub fn watch(headers: &HeaderMap, first: u64) -> Option<Self> {
+        let is_said = tokens(headers, &CONTENT_ENCODING).iter().any(|coding| coding == AWS_CHUNKED);
+        (is_said && first == 0).then(|| Self { begin: Vec::new() })
+    }
+
+    /// Takes the next bytes of the body.
+    pub fn take(&mut self, bytes: &[u8]) {
+        let room = LONGEST_CHUNK_HEAD - self.begin.len();
+        self.begin.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Is it chunk-signed?
+    ///
+    /// # Errors
+    /// When it is: a viewer gets these lines in the midst of the content.
+    pub fn verdict(&self) -> Result<(), Mismatch> {
+        if !is_chunk_head(&self.begin) {
+            return Ok(());
+        }
+        mismatch(Outcome::BodyInvalid, "the body is still `aws-chunked`: its store kept the upload's own framing")
+    }
+}
+
+/// `HEX;chunk-signature=…`, or with a checksum in the trailer `HEX` alone, up to the end of the line.
+fn is_chunk_head(begin: &[u8]) -> bool {
+    let Some(end) = begin.windows(2).position(|pair| pair == b"\r\n") else { return false };
+    let mut parts = begin[..end].splitn(2, |byte| *byte == b';');
+    let length = parts.next().unwrap_or_default();
+    let extension = parts.next();
+    let is_length = (1..=16).contains(&length.len()) && length.iter().all(u8::is_ascii_hexdigit);
+    is_length && extension.is_none_or(|extension| extension.starts_with(b"chunk-signature="))
+}
+
+/// A length of 16 digits, `;chunk-signature=`, a signature of 64 digits, the end of the line.
+const LONGEST_CHUNK_HEAD: usize = 16 + 17 + 64 + 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (CONTENT_ENCODING, line.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_a_coding_changes_a_body() {
+        for lines in [
+            &["utf-8"][..],
+            &["UTF-8"],
+            &["none"],
+            &["binary"],
+            &["identity"],
+            &["Identity, none"],
+            &[""],
+            &[",, ,"],
+            &["aws-chunked"],
+            &["aws-chunked, utf-8"],
+            &["8bit"],
+            &["base64"],
+            &["video/mp4"],
+            &["none", "utf-8"],
+        ] {
+            assert_eq!(check(&headers(lines)), Ok(()), "{lines:?}");
+        }
+        for lines in [
+            &["gzip"][..],
+            &["GZIP"],
+            &["x-gzip"],
+            &["deflate"],
+            &["br"],
+            &["zstd"],
+            &["compress"],
+            &["dcb"],
+            &["dcz"],
+            &["aws-chunked,gzip"],
+            &["none, br"],
+            &["identity", "gzip"],
+            &["gzip;q=1"],
+        ] {
+            let outcome = check(&headers(lines)).map_err(|mismatch| mismatch.outcome);
+            assert_eq!(outcome, Err(Outcome::BodyInvalid), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_chunk_signed_body_is_told_by_its_beginning() {
+        let signature = "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497";
+        let signed = format!("10000;chunk-signature={signature}\r\nRIFF");
+        for (begin, coded) in [
+            (signed.as_bytes(), true),
+            (b"1F40\r\nRIFF", true),
+            (b"RIFF\x10\0\0\0WEBP", false),
+            (b"\0\0\0\x20ftypisom", false),
+            (b"\xff\xd8\xff\xe0", false),
+            (b"10000;other=1\r\n", false),
+            (b"", false),
+        ] {
+            for step in [1, 7, 200] {
+                let mut watch = Signed::watch(&headers(&["AWS-Chunked"]), 0).unwrap();
+                begin.chunks(step).for_each(|bytes| watch.take(bytes));
+                assert_eq!(watch.verdict().is_err(), coded, "{}", String::from_utf8_lossy(begin));
+            }
+        }
+        assert!(Signed::watch(&headers(&["aws-chunked"]), 5).is_none(), "the beginning is not there");
+        assert!(Signed::watch(&headers(&["none"]), 0).is_none());
+    }
+}

@@ -1,0 +1,127 @@
+//! The best node from a vantage, against the targets of the working group's standard.
+//!
+//! Who competes: distributors. Where no node of a vantage is known as one (plain web servers, or no status probe), every node
+//! that is no storage node. A node whose last status round found it dead, or that our own policy blocks, does not.
+//!
+//! What counts: a median of at least [`ENOUGH`] values, the last [`ENOUGH`] of them from within [`RECENT`] before the vantage's
+//! last transfer, and not `too_slow`. One good answer, or a good week that is over, makes no best node.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, TTFB_TARGET};
+use crate::{
+    model::{availability::State, target::Profile},
+    record::availability::role,
+};
+
+/// Values that a figure needs before its node can be the best.
+pub const ENOUGH: usize = 3;
+
+/// How old the last of these values may be, against the vantage's last transfer.
+pub const RECENT: SignedDuration = SignedDuration::from_hours(24);
+
+/// What nodes are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Median time to first byte, the lowest.
+    Ttfb,
+    /// Median goodput, the highest.
+    Goodput,
+    /// Hit ratio, the lowest: the standard is about the worst one.
+    Hits,
+}
+
+/// What a comparison found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Best<'a> {
+    /// No node that competes has a value.
+    NotMeasured,
+    /// None has enough recent values, or those that have are dead.
+    NotEnough,
+    /// This node.
+    Node {
+        /// Whose figure it is.
+        row: &'a Row,
+        /// Is it within the target?
+        met: bool,
+    },
+}
+
+/// When the last few values were measured.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Newest(VecDeque<Timestamp>);
+
+impl Measure {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Ttfb, Self::Goodput, Self::Hits];
+
+    /// Compares the rows of one vantage.
+    #[must_use]
+    pub fn best(self, rows: &[Row]) -> Best<'_> {
+        let is_distributor = |row: &Row| row.role.as_deref() == Some(role(Profile::Argus));
+        let is_storage = |row: &Row| row.role.as_deref() == Some(role(Profile::Colossus));
+        let any_distributor = rows.iter().any(is_distributor);
+        let competes = |row: &&Row| if any_distributor { is_distributor(row) } else { !is_storage(row) };
+        let measured: Vec<_> = rows.iter().filter(competes).filter(|row| self.count(row) > 0).collect();
+        if measured.is_empty() {
+            return Best::NotMeasured;
+        }
+        let is_up = |row: &Row| !matches!(row.state, Some(State::Dead | State::Blocked));
+        let able = measured.into_iter().filter(|row| self.is_current(row) && is_up(row));
+        let best = match self {
+            Self::Ttfb => able.min_by_key(|row| row.ttfb.p50),
+            Self::Goodput => able.max_by_key(|row| row.goodput.p50),
+            Self::Hits => {
+                able.min_by(|a, b| a.hit_ratio().partial_cmp(&b.hit_ratio()).unwrap_or(std::cmp::Ordering::Equal))
+            }
+        };
+        best.map_or(Best::NotEnough, |row| Best::Node { row, met: self.is_met(row) })
+    }
+
+    /// Of how many values a row's figure is.
+    #[must_use]
+    pub const fn count(self, row: &Row) -> u64 {
+        match self {
+            Self::Ttfb => row.ttfb.count,
+            Self::Goodput => row.goodput.count,
+            Self::Hits => row.checks,
+        }
+    }
+
+    /// Is a row's figure within the target? Not when there is none.
+    #[must_use]
+    pub fn is_met(self, row: &Row) -> bool {
+        match self {
+            Self::Ttfb => row.ttfb.p50.is_some_and(|median| median < TTFB_TARGET),
+            Self::Goodput => row.goodput.p50.is_some_and(|median| median > GOODPUT_TARGET),
+            Self::Hits => row.hits * 100 > row.checks * HIT_TARGET_PERCENT,
+        }
+    }
+
+    const fn is_current(self, row: &Row) -> bool {
+        match self {
+            Self::Ttfb => row.ttfb.is_current,
+            Self::Goodput => row.goodput.is_current,
+            Self::Hits => row.hits_are_current,
+        }
+    }
+}
+
+impl Newest {
+    pub(super) fn extend(&mut self, times: impl IntoIterator<Item = Timestamp>) {
+        for at in times {
+            let place = self.0.partition_point(|earlier| *earlier <= at);
+            self.0.insert(place, at);
+            if self.0.len() > ENOUGH {
+                self.0.pop_front();
+            }
+        }
+    }
+
+    /// Are there enough, and all of them recent, when the last transfer was then?
+    pub(super) fn are_current(&self, last: Timestamp) -> bool {
+        self.0.len() == ENOUGH && last.duration_since(self.0[0]) <= RECENT
+    }
+}

@@ -1,0 +1,181 @@
+//! What was counted on a UTC day, for the days that the clock showed lately.
+//!
+//! A wall clock can be wrong for a while. Each day therefore has its own record, and the clock alone says which one counts:
+//!
+//! - A jump forward and back again finds the record of the right day as it was. What was counted meanwhile is added to it,
+//!   because it really happened on that day.
+//! - When the day that the clock had jumped to comes, its record is dropped: it was last used at a time that had not come yet.
+//! - A clock that stands on an earlier day for a while, as after a boot without a battery, gives no second budget to the right day.
+
+use std::mem;
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of one kind by day: the state to keep over restarts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Days<T> {
+    #[serde(flatten)]
+    current: Day<T>,
+    /// Days that the clock showed before, the last one first.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Day<T>>,
+}
+
+/// The counts of one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day<T> {
+    /// Days since 1970-01-01.
+    pub day: u64,
+    /// When it was last used, in seconds since 1970.
+    #[serde(default)]
+    pub used: i64,
+    /// What was counted.
+    #[serde(flatten)]
+    pub counts: T,
+}
+
+/// Something that is counted by day.
+pub trait Counts: Default {
+    /// Adds what was counted elsewhere.
+    fn add(&mut self, other: &Self);
+}
+
+/// The UTC day of a time in seconds since 1970; a clock before that shows its first day.
+#[must_use]
+pub fn day_of(now: i64) -> u64 {
+    u64::try_from(now.div_euclid(86_400)).unwrap_or(0)
+}
+
+impl<T: Counts> Days<T> {
+    /// The counts of the day that the clock shows now, in seconds since 1970.
+    pub fn at(&mut self, now: i64) -> &mut T {
+        let day = day_of(now);
+        if day != self.current.day {
+            self.turn(day, now);
+        }
+        self.current.used = now;
+        &mut self.current.counts
+    }
+
+    /// The day that was last used.
+    #[must_use]
+    pub const fn current(&self) -> &Day<T> {
+        &self.current
+    }
+
+    /// The counts of a day, if they are still known.
+    pub fn of(&mut self, day: u64) -> Option<&mut T> {
+        let mut all = std::iter::once(&mut self.current).chain(&mut self.others);
+        all.find(|known| known.day == day).map(|known| &mut known.counts)
+    }
+
+    /// Puts the days that the clock showed before aside, so that they can be stored apart.
+    pub fn take_others(&mut self) -> Vec<Day<T>> {
+        mem::take(&mut self.others)
+    }
+
+    /// Puts them back.
+    pub fn set_others(&mut self, others: Vec<Day<T>>) {
+        self.others = others;
+    }
+
+    fn turn(&mut self, day: u64, now: i64) {
+        let known = self.others.iter().position(|other| other.day == day).map(|index| self.others.remove(index));
+        let is_back = day < self.current.day;
+        let mut entered = known.filter(|known| is_back || known.used <= now).unwrap_or_default();
+        entered.day = day;
+        if is_back {
+            entered.counts.add(&self.current.counts);
+        }
+        let left = mem::replace(&mut self.current, entered);
+        if left.used != 0 {
+            self.others.insert(0, left);
+            self.others.truncate(MAX_OTHERS);
+        }
+    }
+}
+
+/// Days that are kept next to the current one.
+const MAX_OTHERS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    struct Sum {
+        sum: u64,
+    }
+
+    impl Counts for Sum {
+        fn add(&mut self, other: &Self) {
+            self.sum += other.sum;
+        }
+    }
+
+    const HOUR: i64 = 3_600;
+    const DAY: i64 = 86_400;
+
+    /// Counts one at each time, and says what the day then has.
+    fn check(case: &str, steps: &[(i64, u64)]) {
+        let mut days = Days::<Sum>::default();
+        for (now, expected) in steps {
+            // A restart changes nothing.
+            days = serde_json::from_str(&serde_json::to_string(&days).unwrap()).unwrap();
+            let counts = days.at(1_000 * DAY + now);
+            counts.sum += 1;
+            assert_eq!(counts.sum, *expected, "{case}: at {now}");
+        }
+        assert!(days.others.len() <= MAX_OTHERS, "{case}");
+    }
+
+    #[test]
+    fn each_day_counts_from_zero_and_a_wrong_clock_changes_that_little() {
+        let noon = 12 * HOUR;
+        check("days pass", &[(noon, 1), (noon + 1, 2), (noon + DAY, 1), (noon + 2 * DAY, 1)]);
+        check(
+            "3 days ahead for 6 s, and each of them comes",
+            &[
+                (noon, 1),
+                (noon + 1, 2),
+                (noon + 3 * DAY, 1),
+                (noon + 3 * DAY + 6, 2),
+                (noon + 8, 5),
+                (DAY, 1),
+                (2 * DAY, 1),
+                (3 * DAY, 1),
+                (3 * DAY + noon + 9, 2),
+                (4 * DAY, 1),
+            ],
+        );
+        check("ahead for years from the first start on", &[(9_000 * DAY, 1), (noon, 2), (DAY, 1)]);
+        check("a boot in 1970", &[(noon, 1), (-1_000 * DAY, 2), (-1_000 * DAY + 5, 3), (noon + 60, 2)]);
+        check("before 1970", &[(-2_000 * DAY, 1), (noon, 1), (-2_000 * DAY, 3), (noon + 1, 2)]);
+        check("set back over midnight", &[(noon, 1), (DAY - 1, 2), (DAY + 5, 1), (DAY - 3, 4), (DAY, 1)]);
+        check(
+            "to and fro gives no third budget",
+            &[
+                (noon, 1),
+                (noon + 3 * DAY, 1),
+                (noon + 10, 3),
+                (noon + 3 * DAY + 10, 2),
+                (noon + 20, 6),
+                (noon + 3 * DAY + 20, 3),
+            ],
+        );
+    }
+
+    #[test]
+    fn counts_of_a_day_that_has_passed_are_found() {
+        let mut days = Days::<Sum>::default();
+        for day in 1..=9 {
+            days.at(day * DAY).sum = u64::try_from(day).unwrap();
+        }
+        let known: Vec<_> = (1..=10).map(|day| days.of(day).map(|counts| counts.sum)).collect();
+        assert_eq!(known, [None, None, None, None, None, Some(6), Some(7), Some(8), Some(9), None]);
+        let others = days.take_others();
+        assert!(days.of(8).is_none() && days.current().day == 9);
+        days.set_others(others);
+        assert!(days.of(8).is_some());
+    }
+}

@@ -1,0 +1,123 @@
+//! Says in the log that a budget of the day is used up: once a day, in words that say what to do.
+
+use std::collections::HashSet;
+
+use crate::{config::Limits, model::units::Bytes, schedule::budget::day_of};
+
+/// What was said today.
+pub(super) struct Exhausted {
+    per_day: Bytes,
+    per_node: Bytes,
+    cold_fetches: u64,
+    day: u64,
+    /// Lines that were logged, or left out: which limit of which node.
+    said: HashSet<(Limit, String)>,
+}
+
+/// A limit that leaves runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Limit {
+    /// The bytes of this worker.
+    Worker,
+    /// The bytes of one node.
+    Node,
+    /// The objects that one node is made to fetch.
+    ColdFetches,
+}
+
+impl Exhausted {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            per_day: limits.bytes_per_day,
+            per_node: limits.bytes_per_node_per_day,
+            cold_fetches: limits.cold_fetches_per_node_per_day,
+            day: 0,
+            said: HashSet::new(),
+        }
+    }
+
+    /// A run of this node was left out because of this limit.
+    pub(super) fn note(&mut self, now: i64, limit: Limit, node: &str) {
+        if let Some(line) = self.line(now, limit, node) {
+            tracing::warn!("{line}");
+        }
+    }
+
+    fn line(&mut self, now: i64, limit: Limit, node: &str) -> Option<String> {
+        if day_of(now) != self.day {
+            self.day = day_of(now);
+            self.said.clear();
+        }
+        let node = if limit == Limit::Worker { "" } else { node };
+        if self.said.len() > MAX_LINES || self.said.contains(&(limit, node.to_owned())) {
+            return None;
+        }
+        self.said.insert((limit, node.to_owned()));
+        if self.said.len() > MAX_LINES {
+            return Some("the budgets of more nodes are used up; no more of them are logged today".to_owned());
+        }
+        let advice = "runs that do not fit are skipped until 00:00 UTC (runs_skipped_budget). Raise the limit, or probe less often: \
+                      `bandprobe check` says what the plan needs";
+        Some(match limit {
+            Limit::Worker => {
+                format!("the download budget of the day is used up (limits.bytes-per-day = {}); {advice}", self.per_day)
+            }
+            Limit::Node => format!(
+                "node {node}: its download budget of the day is used up (limits.bytes-per-node-per-day = {}); {advice}",
+                self.per_node
+            ),
+            Limit::ColdFetches => format!(
+                "node {node}: it was made to fetch as many objects as it may today \
+                 (limits.cold-fetches-per-node-per-day = {}); {advice}",
+                self.cold_fetches
+            ),
+        })
+    }
+}
+
+/// Lines a day.
+const MAX_LINES: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn exhausted() -> Exhausted {
+        Exhausted::new(&Limits {
+            vantages: 1,
+            bytes_per_day: Bytes(2_000_000_000),
+            bytes_per_node_per_day: Bytes(1_000_000),
+            cold_fetches_per_node_per_day: 4,
+            heavy_transfers: 1,
+            light_transfers: 1,
+            transfers_per_node: 1,
+        })
+    }
+
+    #[test]
+    fn each_budget_is_logged_once_a_day_and_says_what_to_do() {
+        let mut exhausted = exhausted();
+        for (now, limit, node, said) in [
+            (9_000_000, Limit::Worker, "a", Some("limits.bytes-per-day = 2.00 GB")),
+            (9_000_001, Limit::Worker, "b", None),
+            (9_000_002, Limit::Node, "a", Some("node a: its download budget")),
+            (9_000_003, Limit::Node, "a", None),
+            (9_000_004, Limit::ColdFetches, "a", Some("limits.cold-fetches-per-node-per-day = 4")),
+            (9_100_000, Limit::Node, "a", Some("limits.bytes-per-node-per-day = 1.00 MB")),
+        ] {
+            let line = exhausted.line(now, limit, node);
+            assert_eq!(line.is_some(), said.is_some(), "{now}: {line:?}");
+            if let Some((line, said)) = line.zip(said) {
+                assert!(line.contains(said) && line.contains("`bandprobe check`"), "{now}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_fleet_does_not_fill_the_log() {
+        let mut exhausted = exhausted();
+        let lines: Vec<_> = (0..1_000).filter_map(|n| exhausted.line(1, Limit::Node, &format!("n{n}"))).collect();
+        assert_eq!(lines.len(), MAX_LINES + 1);
+        assert!(lines[MAX_LINES].contains("more nodes"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Too much to do: what a worker could not keep up with, in words, now and then.
+//!
+//! The counts themselves are in the worker's point. A schedule that is a little too tight misses runs for days, so the log
+//! has one line in [`APART`] at most, with the sums since the line before.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::tally::Tally;
+use crate::model::{probe::Probe, units::Micros};
+
+/// What could not be kept up with in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Strain {
+    /// Runs that began.
+    pub(super) started: u64,
+    /// Runs that could not begin before their next slot.
+    pub(super) missed: u64,
+    /// Runs that began much later than their slot.
+    pub(super) late: u64,
+    /// Slots of status rounds that passed while the round before still went on.
+    pub(super) rounds_missed: u64,
+    /// How long the last of the rounds took that went on beyond their slot.
+    pub(super) round: Micros,
+    /// How late the schedule itself was at the most.
+    pub(super) schedule_delay: Micros,
+}
+
+/// From this lateness on a run counts as late: a tenth of its `every`, and a second where that is more. Light transfers wait
+/// for a heavy one, so some lateness is ordinary.
+pub(super) fn late_from(probe: &Probe) -> Micros {
+    Micros::from(probe.every / 10).max(LATE)
+}
+
+/// Logs what `tally` says could not be kept up with; never returns.
+pub(super) async fn watch(tally: &Tally) {
+    let mut since = Instant::now();
+    loop {
+        sleep(LOOK).await;
+        if let Some(words) = words(&tally.strain(), since.elapsed()) {
+            tally.take_strain();
+            tracing::warn!("{words}");
+            since = Instant::now();
+            sleep(APART.saturating_sub(LOOK)).await;
+        }
+    }
+}
+
+/// What there is to say, and what to do about it.
+fn words(strain: &Strain, over: Duration) -> Option<String> {
+    let Strain { started, missed, late, rounds_missed, round, schedule_delay } = *strain;
+    let mut said = Vec::new();
+    if missed > 0 {
+        let all = started.saturating_add(missed);
+        said.push(format!("{missed} of {all} runs were left out, because the run before still went on or waited"));
+    }
+    if late > 0 {
+        said.push(format!("{late} runs began late by more than a tenth of their `every`"));
+    }
+    if !said.is_empty() {
+        said.push(
+            "run the probes less often (`every`), or on fewer nodes, or allow more transfers at once (`limits`)"
+                .to_owned(),
+        );
+    }
+    if rounds_missed > 0 {
+        said.push(format!(
+            "{rounds_missed} status rounds were left out, because the one before took {round}: run the status probe less often \
+             (`every`), shorten its `deadline`, or raise the limit of open files (`ulimit -n`)"
+        ));
+    }
+    if schedule_delay >= LATE {
+        said.push(format!(
+            "the schedule itself was late by up to {schedule_delay}: this machine is too busy, or it was suspended"
+        ));
+    }
+    let minutes = over.as_secs().div_ceil(60).max(1);
+    let time = if minutes == 1 { "minute".to_owned() } else { format!("{minutes} minutes") };
+    (!said.is_empty()).then(|| format!("this worker does not keep up; in the last {time}: {}", said.join("; ")))
+}
+
+const LATE: Micros = Micros(1_000_000);
+const LOOK: Duration = Duration::from_secs(60);
+const APART: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_say_what_is_too_much_and_what_to_do() {
+        let minute = Duration::from_secs(60);
+        let none = Strain { started: 1_000, schedule_delay: Micros(999_999), ..Strain::default() };
+        assert_eq!(words(&none, minute), None);
+        let missed = Strain { started: 80, missed: 20, ..none };
+        let expected = "this worker does not keep up; in the last minute: 20 of 100 runs were left out, because the run before \
+            still went on or waited; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
+            (`limits`)";
+        assert_eq!(words(&missed, minute).as_deref(), Some(expected));
+        for (strain, said) in [
+            (Strain { late: 3, ..none }, "3 runs began late by more than a tenth"),
+            (
+                Strain { rounds_missed: 2, round: Micros(95_000_000), ..none },
+                "2 status rounds were left out, because the one before took 95.0 s",
+            ),
+            (Strain { schedule_delay: Micros(3_200_000), ..none }, "late by up to 3.20 s"),
+        ] {
+            let words = words(&strain, 10 * minute).unwrap();
+            assert!(words.contains("in the last 10 minutes: ") && words.contains(said), "{words}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_comes_at_most_every_ten_minutes() {
+        let tally = Tally::default();
+        let began = Instant::now();
+        let mut taken = Vec::new();
+        let look = async {
+            loop {
+                tally.count_runs_missed(1);
+                sleep(Duration::from_secs(1)).await;
+                if tally.strain().missed == 0 {
+                    taken.push(began.elapsed().as_secs());
+                }
+            }
+        };
+        tokio::select! {
+            () = watch(&tally) => {}
+            () = look => {}
+            () = sleep(Duration::from_secs(1_300)) => {}
+        }
+        assert_eq!(taken, [60, 660, 1_260]);
+    }
+}

@@ -1,0 +1,84 @@
+//! When nodes started, as status rounds were told, so that a restart of a node is seen over restarts of ours too.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    archive::{self, state},
+    measure::restarts::Starts,
+    model::{
+        availability::{Answer, Said},
+        target::Node,
+    },
+};
+
+use super::keeper::Keep;
+
+/// The starts of all nodes: noted in memory, written by the keeper.
+pub(super) struct Restarts {
+    dir: PathBuf,
+    known: Mutex<Known>,
+}
+
+struct Known {
+    starts: Starts,
+    is_changed: bool,
+}
+
+impl Restarts {
+    /// As the last process left it.
+    pub(super) fn load(dir: &Path) -> Self {
+        let loaded: state::Loaded<Starts> = state::load(dir, STATE);
+        if let Some(problem) = loaded.problem {
+            tracing::warn!("{problem}");
+        }
+        Self { dir: dir.to_owned(), known: Mutex::new(Known { starts: loaded.value, is_changed: false }) }
+    }
+
+    /// Which nodes have restarted, by what was known before this round.
+    pub(super) fn note<'a>(&self, round: impl Iterator<Item = (&'a Node, &'a Answer)>) -> Vec<Option<bool>> {
+        let mut known = self.known();
+        let note = |(node, answer): (&Node, &Answer)| match &answer.said {
+            Said::Report(report) => {
+                known.is_changed = true;
+                known.starts.note(&node.id, answer.at, report.uptime_s?)
+            }
+            _ => None,
+        };
+        let restarts = round.map(note).collect();
+        known.starts.forget(Timestamp::now());
+        restarts
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, mut starts: Starts) -> Result<(), archive::Error> {
+        let _held = state::hold(&self.dir, STATE)?;
+        starts.learn(state::load::<Starts>(&self.dir, STATE).value);
+        starts.forget(Timestamp::now());
+        state::store_often(&self.dir, STATE, &starts)
+    }
+}
+
+impl Keep for Restarts {
+    fn keep(&self, _: bool) {
+        let starts = {
+            let mut known = self.known();
+            if !std::mem::take(&mut known.is_changed) {
+                return;
+            }
+            known.starts.clone()
+        };
+        if let Err(error) = self.write(starts) {
+            tracing::debug!("when nodes started is not kept: {error}");
+        }
+    }
+}
+
+const STATE: &str = "starts";

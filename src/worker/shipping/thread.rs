@@ -1,0 +1,153 @@
+//! The thread on which [`Shipping`] works. It waits for the disk as often as it likes, and nobody waits for it without a limit.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::{Shipping, house::take_over};
+use crate::{
+    archive::status::status,
+    config::Archive,
+    deliver::event::{Counters, Drained},
+    worker::{recorder::Inbox, service::on_own_thread, tally::Tally},
+};
+
+/// The handle of the thread, which ends when this is dropped.
+pub(in crate::worker) struct ShippingThread {
+    orders: mpsc::UnboundedSender<Order>,
+    shipped: Shipped,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What was delivered since the start. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Shipped(Arc<Mutex<Counters>>);
+
+/// What became of the results at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::worker) struct Shipment {
+    pub(in crate::worker) drained: Drained,
+    /// Points that wait in the archive; nothing when the disk did not answer in time.
+    pub(in crate::worker) waiting: Option<u64>,
+}
+
+enum Order {
+    /// Make room on the full disk, now.
+    MakeRoom(oneshot::Sender<()>),
+    Finish(Finish),
+}
+
+struct Finish {
+    patience: Duration,
+    /// Answers, or is dropped, when there is no patience left.
+    hurry: oneshot::Receiver<()>,
+    answer: oneshot::Sender<Shipment>,
+}
+
+impl ShippingThread {
+    /// Starts it: takes over what killed processes left, then delivers and keeps house.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(in crate::worker) fn start(
+        shipping: Shipping,
+        archive: Archive,
+        inbox: Inbox,
+        tally: Tally,
+    ) -> io::Result<Self> {
+        let (orders, received) = mpsc::unbounded_channel();
+        let shipped = shipping.shipped.clone();
+        let ended = on_own_thread("delivery", async move { work(shipping, &archive, inbox, &tally, received).await })?;
+        Ok(Self { orders, shipped, ended })
+    }
+
+    /// Deletes delivered files from a full disk, and waits for that until `deadline` at most.
+    pub(in crate::worker) async fn make_room(&self, deadline: Instant) {
+        let (done, made) = oneshot::channel();
+        if self.orders.send(Order::MakeRoom(done)).is_ok() {
+            let _ = timeout_at(deadline, made).await;
+        }
+    }
+
+    /// Delivers for at most `patience` or until `hurry`, and waits for the disk no longer than `grace` beyond that.
+    pub(in crate::worker) async fn finish(
+        self,
+        patience: Duration,
+        hurry: impl Future<Output = ()>,
+        grace: Duration,
+    ) -> Shipment {
+        let (stop, hurried) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
+        let _ = self.orders.send(Order::Finish(Finish { patience, hurry: hurried, answer }));
+        let mut deadline = Instant::now() + patience + grace;
+        let mut shipment = tokio::select! {
+            shipment = timeout_at(deadline, &mut answered) => shipment.ok().and_then(Result::ok),
+            () = hurry => {
+                drop(stop);
+                deadline = Instant::now() + grace;
+                timeout_at(deadline, answered).await.ok().and_then(Result::ok)
+            }
+        };
+        if shipment.is_some() {
+            // It keeps house once more; what it has not done then is done by the next start.
+            let _ = timeout_at((Instant::now() + grace).min(deadline), self.ended).await;
+        }
+        let shipment = shipment.get_or_insert_with(|| {
+            let Counters { points_written: delivered, points_rejected: rejected, .. } = self.shipped.so_far();
+            let reason = Some("the disk is too slow".to_owned());
+            Shipment { drained: Drained { delivered, rejected, reason, ..Drained::default() }, waiting: None }
+        });
+        std::mem::take(shipment)
+    }
+}
+
+impl Shipped {
+    pub(super) fn add(&self, counters: Counters) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counters;
+    }
+
+    pub(super) fn so_far(&self) -> Counters {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn work(
+    mut shipping: Shipping,
+    archive: &Archive,
+    inbox: Inbox,
+    tally: &Tally,
+    mut orders: mpsc::UnboundedReceiver<Order>,
+) {
+    take_over(&archive.dir, tally);
+    let finish = loop {
+        let order = tokio::select! {
+            () = shipping.work(archive, &inbox, tally) => continue,
+            order = orders.recv() => order,
+        };
+        match order {
+            None => return,
+            Some(Order::MakeRoom(done)) => {
+                shipping.make_room();
+                // Nobody may be waiting any more.
+                let _ = done.send(());
+            }
+            Some(Order::Finish(finish)) => break finish,
+        }
+    };
+    // The recorder ends when the last inbox is gone.
+    drop(inbox);
+    let hurry = async {
+        let _ = finish.hurry.await;
+    };
+    let drained = shipping.finish(finish.patience, hurry, tally).await;
+    let waiting = status(&archive.dir).map_or(0, |status| status.spool.points + status.open.points);
+    let _ = finish.answer.send(Shipment { drained, waiting: Some(waiting) });
+    shipping.keep_house(archive, tally);
+}
