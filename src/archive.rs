@@ -93,6 +93,7 @@ pub mod spool;
 pub mod state;
 pub mod status;
 mod sums;
+pub mod trial;
 mod whole;
 
 /// Why the data directory could not be used.

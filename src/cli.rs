@@ -7,7 +7,12 @@ use std::{
 
 use clap::Parser;
 
-use crate::{config::problem::Problems, report::wrap::wrap, telemetry, worker::service};
+use crate::{
+    config::problem::Problems,
+    report::wrap::wrap,
+    telemetry,
+    worker::{descriptors, service},
+};
 
 mod args;
 mod check;
@@ -63,6 +68,7 @@ pub fn main() -> ExitCode {
             return Exit::Failed.into();
         }
     };
+    descriptors::raise_limit();
     let done = service::start().map_err(Into::into).and_then(|runtime| runtime.block_on(dispatch(args.command)));
     let exit = match done {
         Ok(exit) => exit,

@@ -192,8 +192,8 @@ pub struct InfluxDb {
     pub bucket: String,
     /// API token, or `user:password` of 1.8.
     pub token: Secret,
-    /// Where the token came from, for a person: a file or an environment variable.
-    pub token_from: String,
+    /// Where the token came from.
+    pub token_from: TokenSource,
     /// PEM text of further trusted certificates, beside the system's.
     pub extra_ca: Option<Arc<str>>,
     /// Makes the bucket where it is missing, which the token must be allowed to.
@@ -213,7 +213,7 @@ impl InfluxDb {
             org: org.to_owned(),
             bucket: bucket.to_owned(),
             token,
-            token_from: "[influxdb] token-file".to_owned(),
+            token_from: TokenSource::Variable("BANDPROBE_INFLUXDB_TOKEN"),
             extra_ca: None,
             create_bucket: false,
             order: Order::default(),
@@ -253,6 +253,24 @@ impl InfluxDb {
         } else {
             format!("Basic {}", STANDARD.encode(token))
         })
+    }
+}
+
+/// Where a token came from; its `Display` names that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenSource {
+    /// This file.
+    File(PathBuf),
+    /// This environment variable.
+    Variable(&'static str),
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Variable(name) => f.write_str(name),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod allowance;
 pub mod availability;
+pub mod descriptors;
 pub mod discovery;
 mod keeper;
 pub mod measuring;

@@ -21,7 +21,8 @@ pub(super) use self::spool::{Export, Flush, Lines, Spool, SpoolCommand, Which};
 #[derive(Debug, Parser)]
 #[command(name = "bandprobe", version, about, propagate_version = true)]
 #[command(after_help = "Start with `bandprobe demo`: it needs no config and no network.\n\
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 what was probed failed (probe, once --strict), 78 bad config.")]
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 what was probed or checked is not good (probe, once and check \
+    with --strict), 78 bad config.")]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -53,8 +54,9 @@ pub(super) enum Command {
         bandprobe targets -c bandprobe.toml --json | jq -r .endpoint")]
     Targets(Targets),
     /// Show every problem of a config at once, or what it costs nodes and database
-    #[command(after_help = "Example:\n  bandprobe check -c bandprobe.toml")]
-    Check(WithConfig),
+    #[command(after_help = "Examples:\n  bandprobe check -c bandprobe.toml\n  \
+        bandprobe check -c bandprobe.toml --strict && systemctl restart bandprobe")]
+    Check(Check),
     /// Print latency, goodput and success by vantage and node
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
@@ -78,6 +80,16 @@ pub(super) struct WithConfig {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) config: PathBuf,
+    /// Exit with 3 when the plan does not fit its limits, or when anything else should be put right
+    #[arg(long)]
+    pub(super) strict: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,14 +3,20 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    config::Registry,
+    config::{Config, Registry},
     discover::known::Known,
-    worker::{discovery::Discovery, plan::check_text},
+    worker::{
+        discovery::Discovery,
+        plan::{Plan, check_text},
+    },
 };
 
-use super::{Exit, args::WithConfig, input, refuse, registries, spool::ago, tell};
+use self::findings::findings;
+use super::{Exit, args::Check, input, refuse, registries, spool::ago, tell};
 
-pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
+mod findings;
+
+pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
         Err(problems) => return Ok(refuse(&problems)),
@@ -20,16 +26,27 @@ pub(super) async fn check(args: &WithConfig) -> anyhow::Result<Exit> {
         // Without its nodes there is no plan; what is known already is planned with as it is.
         registries::ask(&mut discovery).await;
     }
+    let (text, fits) = plan(args, &config, &discovery);
+    let (mut text, found) = (text + &sources(&discovery), findings(&config));
+    if !found.is_empty() {
+        text.push_str("\nTo be put right:\n");
+        text.extend(found.iter().map(|finding| format!("- {finding}\n")));
+    }
+    tell(&text)?;
+    let is_whole = discovery.lists().all(|(_, known)| known.age(Timestamp::now()).is_some());
+    let is_good = fits && is_whole && found.is_empty();
+    Ok(if args.strict && !is_good { Exit::ProbeFailed } else { Exit::Done })
+}
+
+/// The plan as text, and whether it fits its limits. One of nothing would look like one that fits.
+fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) {
     let targets = discovery.targets();
     if targets.nodes.is_empty() {
-        // A plan of nothing would look like one that fits.
-        let text =
-            format!("{} has no problems.\n\nNothing would be probed: no node is left to ask.\n", args.config.display());
-        tell(&(text + &sources(&discovery)))?;
-        return Ok(Exit::Done);
+        let name = args.config.display();
+        return (format!("{name} has no problems.\n\nNothing would be probed: no node is left to ask.\n"), false);
     }
-    tell(&(check_text(&args.config, &config.with_nodes(&targets)) + &sources(&discovery)))?;
-    Ok(Exit::Done)
+    let config = config.with_nodes(&targets);
+    (check_text(&args.config, &config), Plan::of(&config).fits())
 }
 
 /// Where the nodes of the plan come from, unless the config names them all.

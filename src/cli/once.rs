@@ -69,6 +69,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     // First of all: what fails afterwards is to be judged by it.
     let states = tokio::select! {
         states = states(&pipeline, &config, &targets, args) => states,
+        never = progress.follow(pipeline.checked().subscribe()) => match never {},
         () = signals.next() => {
             interrupted = true;
             Vec::new()

@@ -6,12 +6,17 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    future::pending,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 
 use crate::{
     model::{sample::Sample, target::Node},
@@ -94,6 +99,17 @@ impl Progress {
         shown.total.set_length(all as u64);
         shown.total.set_position(done as u64);
         shown.total.set_prefix(format!("{done}/{all} runs"));
+    }
+
+    /// Shows how many nodes a status round has heard, of how many, as that changes.
+    pub(super) async fn follow(&self, mut checked: watch::Receiver<(usize, usize)>) -> Infallible {
+        while let (Some(shown), Ok(())) = (&self.0, checked.changed().await) {
+            let (done, all) = *checked.borrow_and_update();
+            shown.total.set_length(all as u64);
+            shown.total.set_position(done as u64);
+            shown.total.set_prefix(format!("{done}/{all} nodes asked"));
+        }
+        pending().await
     }
 
     /// A transfer ended.

@@ -18,6 +18,7 @@ use self::api::Api;
 use super::{
     clock,
     policy::{Answer, said},
+    tls_words,
 };
 use crate::{
     config::{self, Order},
@@ -113,7 +114,7 @@ impl Influx {
             root: config.root(),
             org: config.org.clone(),
             bucket: config.bucket.clone(),
-            token_from: config.token_from.clone(),
+            token_from: config.token_from.to_string(),
         };
         Ok(Self { client, config: config.clone(), timeouts, place })
     }
@@ -215,7 +216,7 @@ fn chain(error: reqwest::Error) -> String {
         }
         cause = inner.source();
     }
-    text
+    tls_words::plain(&text)
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };

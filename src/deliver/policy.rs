@@ -127,9 +127,9 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
 /// What to do about a connection that failed, where its words tell: those of rustls, hyper and the resolver.
 fn advice(problem: &str) -> &'static str {
     let says = |words: &str| problem.contains(words);
-    if says("invalid peer certificate") {
+    if says("the server's certificate") {
         "; is it that server? Then name its authority with [influxdb] ca-file"
-    } else if says("corrupt message") {
+    } else if says("is not TLS") {
         "; it does not speak TLS: should [influxdb] url start with http:// ?"
     } else if says("dns error") {
         "; is the name in [influxdb] url right?"

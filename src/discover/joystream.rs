@@ -21,7 +21,10 @@ use super::{
 use crate::{
     config::{Dialect, Registry},
     model::target::{Blocked, Node},
-    net::{fetch::Fetcher, guard::Guard},
+    net::{
+        fetch::{FetchError, Fetcher},
+        guard::Guard,
+    },
 };
 
 /// What a registry lists.
@@ -224,6 +227,12 @@ async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, Disco
         // A registry that is busy or down says nothing about introspection.
         Err(DiscoverError::Refused { said, status })
             if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() =>
+        {
+            Err(DiscoverError::NoIntrospection(said))
+        }
+        // Gateways refuse it in words of their own.
+        Err(DiscoverError::Fetch(FetchError::Status { said, .. }))
+            if said.to_ascii_lowercase().contains("introspection") =>
         {
             Err(DiscoverError::NoIntrospection(said))
         }

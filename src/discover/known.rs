@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::Registry,
-    model::target::{AssetKind, Blocked, Endpoint, Node, Profile},
+    model::target::{AssetKind, Blocked, Endpoint, Listing, Node, Profile},
     net::guard::Guard,
 };
 
@@ -97,6 +97,12 @@ impl Known {
     #[must_use]
     pub fn blocked(&self) -> &[Blocked] {
         &self.blocked
+    }
+
+    /// What is said of both.
+    pub fn listings_mut(&mut self) -> impl Iterator<Item = &mut Listing> {
+        let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.listing);
+        self.nodes.iter_mut().map(|node| &mut node.listing).chain(blocked)
     }
 
     /// How old it is; `None` when there never was one.

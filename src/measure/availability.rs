@@ -171,6 +171,7 @@ fn silent(status: Option<u16>, outcome: Outcome, error: &str) -> Finding {
     match (outcome, status) {
         (Outcome::Blocked, _) => (State::Blocked, format!("never contacted: {error}")),
         (Outcome::LocalFailed, _) => (State::Unknown, format!("this vantage itself is at fault: {error}")),
+        (Outcome::TlsUnsupported, _) => (State::Unknown, format!("cannot be judged from here: {error}")),
         (_, None) => (State::Dead, format!("cannot be reached: {meaning} ({error})")),
         (_, Some(status)) => (State::Dead, format!("answers {status} and breaks off: {meaning} ({error})")),
     }

@@ -161,7 +161,8 @@ impl Answer {
     /// Did anything that speaks HTTP answer?
     #[must_use]
     pub const fn is_heard(&self) -> bool {
-        self.status.is_some()
+        let is_refused = matches!(self.said, Said::Nothing { outcome: Outcome::TlsUnsupported, .. });
+        self.status.is_some() || is_refused
     }
 
     /// Were we ourselves away, and nothing was heard? Then it says nothing, neither of the node nor of our network.

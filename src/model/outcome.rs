@@ -46,6 +46,7 @@ outcomes! {
     TlsUntrusted "tls_untrusted" "the certificate is of an issuer that we do not trust"
     TlsExpired "tls_expired" "the certificate is expired or not valid yet"
     TlsWrongName "tls_wrong_name" "the certificate is for another name"
+    TlsUnsupported "tls_unsupported" "our TLS client lacks what the node asks for: a limit of ours, not charged to the node"
     TlsFailed "tls_failed" "the TLS handshake failed for another reason"
     TlsTimeout "tls_timeout" "the TLS handshake did not end in time"
     HeadersTimeout "headers_timeout" "no complete response head in time"
@@ -81,7 +82,7 @@ impl Outcome {
     /// Is it the node's doing, or that of the path to it? The other outcomes are our own, or nobody's.
     #[must_use]
     pub const fn is_charged(self) -> bool {
-        !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled)
+        !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled | Self::TlsUnsupported)
     }
 
     /// Did nothing come in time?
@@ -112,7 +113,12 @@ impl Outcome {
             Self::ConnectRefused => "look at the port, and whether the node is up",
             Self::ConnectTimeout => "look for a firewall on the way, and ask from another network",
             Self::ConnectFailed => "look at the routes of this host, those of IPv6 above all",
-            Self::TlsUntrusted => "trust its authority: --ca-file FILE, or `network.ca-file`",
+            Self::TlsUntrusted => {
+                "if its authority is yours, trust it: --ca-file FILE, or `network.ca-file`; else its operator has to put it right"
+            }
+            Self::TlsUnsupported => {
+                "measure this node with another client; what ours supports is under Limits in the README"
+            }
             Self::TlsExpired => "if this machine's clock is right, the operator has to renew the certificate",
             Self::TlsWrongName => "ask by a name that the certificate holds",
             Self::Redirected => "ask the URL that it leads to",

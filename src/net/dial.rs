@@ -79,6 +79,8 @@ pub struct About {
     /// When the peer's own certificate expires, in seconds since the epoch. Those above it in the chain are not looked at:
     /// servers send old ones along that no client needs.
     pub cert_expires: Option<i64>,
+    /// The node asked for a certificate of ours, and got none: it may refuse us for that.
+    pub wants_ours: bool,
     /// How long the TCP handshake took: an upper bound of the path's round-trip time.
     pub handshake: Micros,
     /// The kernel's view of it.
@@ -183,23 +185,31 @@ impl Dialer {
         let socket = Socket::new(socket, meter.clone());
 
         let http = HttpVersion::Http1;
-        let about = About { http, remote: address, tls_version: None, cert_expires: None, handshake, kernel };
+        let about = About {
+            http,
+            remote: address,
+            tls_version: None,
+            cert_expires: None,
+            wants_ours: false,
+            handshake,
+            kernel,
+        };
         if url.scheme() != "https" {
             return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about, clock });
         }
         let name = server_name(&host(url));
         let began = timing.last();
-        let stream = within(&clock, deadlines.tls, began, Phase::Tls, async {
-            let stream = self.tls.handshake(name?, buffered(socket, meter.clone())).await.map_err(Cause::Io)?;
+        let (stream, wants_ours) = within(&clock, deadlines.tls, began, Phase::Tls, async {
+            let (stream, wants_ours) = self.tls.handshake(name?, buffered(socket, meter.clone())).await?;
             match (self.http, chose_http2(&stream)) {
                 (HttpChoice::Http2, false) => Err(Cause::NoHttp2),
-                _ => Ok(stream),
+                _ => Ok((stream, wants_ours)),
             }
         })
         .await?;
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
-        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), ..about };
+        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), wants_ours, ..about };
         Ok(Line { stream: Box::new(stream), meter, about, clock })
     }
 

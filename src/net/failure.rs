@@ -5,6 +5,7 @@ use std::{io, net::IpAddr};
 use hickory_resolver::net::NetError;
 use thiserror::Error;
 
+use super::tls::{self, Fault, fault::WANTS_OURS};
 use crate::model::{phase::Phase, units::Micros};
 
 /// A transfer that ended early. Not an error of ours: it becomes a sample.
@@ -50,9 +51,16 @@ pub enum Cause {
     /// The resolver's answer.
     #[error("{}", answer(.0))]
     Dns(#[source] NetError),
-    /// The operating system's answer; a TLS error of rustls travels in it too.
-    #[error("{0}")]
+    /// The operating system's answer.
+    #[error("{}", of_socket(.0))]
     Io(#[source] io::Error),
+    /// The TLS handshake failed.
+    #[error("{}", .0.words)]
+    Tls(Fault),
+    /// The node asked for a certificate of ours in the handshake, and gave us up when there was none. In TLS 1.3 that shows only with
+    /// the request.
+    #[error("{}", WANTS_OURS)]
+    CertificateWanted,
     /// The peer ended its HTTP/2 stream by a reset without an error (RFC 9113 §8.1), before the end of the body.
     #[error("the stream was reset before the end of the body")]
     EndedByReset,
@@ -78,13 +86,45 @@ fn answer(error: &NetError) -> String {
     }
 }
 
+/// Is it the alert of a node that insists on a certificate of ours?
+#[must_use]
+pub fn wants_ours(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let io = error.downcast_ref::<h2::Error>().map_or_else(|| error.downcast_ref(), h2::Error::get_io);
+        if io.and_then(tls::inner).is_some_and(tls::fault::wants_ours) {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// What rustls reports travels in an error of the socket, and goes by words of ours.
+fn of_socket(error: &io::Error) -> String {
+    tls::inner(error).map_or_else(|| error.to_string(), tls::fault::words)
+}
+
 /// hyper's own text names only its outer kind; the reason is in its sources.
 fn chain(error: &hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
-        text = format!("{text}: {error}");
+        text = format!("{text}: {}", reason(error));
         source = error.source();
     }
     text
+}
+
+/// One of the sources. Those of TLS and HTTP/2 hold Rust's debug output.
+fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+    match (error.downcast_ref::<io::Error>(), error.downcast_ref::<h2::Error>()) {
+        (Some(error), _) => of_socket(error),
+        (_, Some(error)) => error.get_io().map_or_else(
+            // What a GOAWAY carries beside its reason stands in brackets.
+            || error.to_string().split(" (").next().unwrap_or_default().to_owned(),
+            of_socket,
+        ),
+        _ => error.to_string(),
+    }
 }

@@ -24,7 +24,7 @@ use super::{
     boundary::{Boundaries, Watched},
     dial::{About, Line},
     drive::Protocol,
-    failure::{Cause, Failure},
+    failure::{self, Cause, Failure},
     meter::Meter,
     run_clock::RunClock,
     tcp_info::Kernel,
@@ -196,7 +196,7 @@ impl Connection {
         let Some(sent) = self.boundaries.sent() else {
             let cause = match answered {
                 Some(Ok(answer)) => return self.answered_early(answer, timing),
-                Some(Err(error)) => Cause::Http(error),
+                Some(Err(error)) => self.given_up(error),
                 None => Cause::Deadline(deadlines.headers),
             };
             return Err(cause.during(Phase::Send));
@@ -204,11 +204,18 @@ impl Connection {
         timing.end(Phase::Send, sent);
         let answer = match answered {
             Some(Ok(answer)) => answer,
-            Some(Err(error)) => return Err(Cause::Http(error).during(Phase::Wait)),
+            Some(Err(error)) => return Err(self.given_up(error).during(Phase::Wait)),
             None => return Err(Cause::Deadline(deadlines.headers).during(Phase::Wait)),
         };
         timing.end(Phase::Wait, self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read()));
         Ok(Answer::from(answer))
+    }
+
+    /// Why there is no answer. A node that asked for our certificate and then ends the connection unheard does so for the lack of one;
+    /// whether its alert arrives before the reset that follows is chance.
+    fn given_up(&self, error: hyper::Error) -> Cause {
+        let is_refusal = self.about.wants_ours && !self.has_heard();
+        if is_refusal || failure::wants_ours(&error) { Cause::CertificateWanted } else { Cause::Http(error) }
     }
 
     /// A node may answer (an error, mostly) before our last write was flushed: then both boundaries are that answer's.

@@ -2,9 +2,11 @@
 
 use std::{io, sync::Arc};
 
+pub use self::fault::{Fault, Kind};
+
 use rustls::{
     ClientConfig, ProtocolVersion, RootCertStore,
-    client::Resumption,
+    client::{Resumption, VerifierBuilderError, WebPkiServerVerifier},
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use thiserror::Error;
@@ -13,7 +15,12 @@ use x509_cert::{Certificate, der::Decode};
 
 use crate::config::HttpChoice;
 
-use super::{meter::socket::Socket, records::Buffered};
+use self::witness::{Watched, Witness};
+use super::{failure::Cause, meter::socket::Socket, records::Buffered};
+
+mod certificates;
+pub mod fault;
+mod witness;
 
 /// An open TLS connection.
 pub(super) type Secured = TlsStream<Buffered<Socket>>;
@@ -21,7 +28,10 @@ pub(super) type Secured = TlsStream<Buffered<Socket>>;
 /// The trust and the protocols of our handshakes.
 #[derive(Clone)]
 pub struct Tls {
-    connector: TlsConnector,
+    config: Arc<ClientConfig>,
+    /// None where nobody is trusted at all.
+    verifier: Option<Arc<WebPkiServerVerifier>>,
+    roots: Arc<RootCertStore>,
 }
 
 /// Why no trust store could be made.
@@ -31,14 +41,17 @@ pub enum TrustError {
     #[error("among the further trusted certificates is none in PEM")]
     NoCertificate,
     /// A certificate of it cannot be used.
-    #[error("the further trusted certificates: {0}")]
+    #[error("the further trusted certificates: one of them is none of an authority, or cannot be read")]
     Unusable(#[source] rustls::Error),
     /// It is not PEM.
-    #[error("the further trusted certificates: {0}")]
+    #[error("the further trusted certificates are not PEM")]
     NotPem(#[source] rustls::pki_types::pem::Error),
     /// rustls refuses its own defaults.
-    #[error("TLS set-up: {0}")]
+    #[error("TLS set-up: {}", fault::words(.0))]
     Setup(#[source] rustls::Error),
+    /// rustls refuses its own defaults.
+    #[error("TLS set-up: the trusted certificates cannot be used")]
+    Verifier(#[source] VerifierBuilderError),
 }
 
 impl Tls {
@@ -51,16 +64,19 @@ impl Tls {
         let system = rustls_native_certs::load_native_certs();
         let (_, ignored) = roots.add_parsable_certificates(system.certs);
         if ignored > 0 || !system.errors.is_empty() {
-            tracing::warn!(ignored, errors = ?system.errors, "some certificates of the system's trust store are unusable");
+            let errors: Vec<_> = system.errors.iter().map(ToString::to_string).collect();
+            let errors = errors.join("; ");
+            tracing::warn!(ignored, errors, "some certificates of the system's trust store are unusable");
         }
         if let Some(pem) = extra_ca {
             add_pem(&mut roots, pem)?;
         }
+        let roots = Arc::new(roots);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(TrustError::Setup)?
-            .with_root_certificates(roots)
+            .with_root_certificates(roots.clone())
             .with_no_client_auth();
         config.alpn_protocols = match http {
             HttpChoice::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
@@ -70,12 +86,41 @@ impl Tls {
         // A resumed handshake is shorter: cold would no longer mean cold.
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        let verifier = (!roots.is_empty())
+            .then(|| WebPkiServerVerifier::builder_with_provider(roots.clone(), provider).build())
+            .transpose()
+            .map_err(TrustError::Verifier)?;
+        Ok(Self { config: Arc::new(config), verifier, roots })
     }
 
-    pub(super) async fn handshake(&self, name: ServerName<'static>, socket: Buffered<Socket>) -> io::Result<Secured> {
-        self.connector.connect(name, socket).await
+    /// Shakes hands with the node of this name; tells too whether it asked for a certificate of ours.
+    pub(super) async fn handshake(
+        &self,
+        name: ServerName<'static>,
+        socket: Buffered<Socket>,
+    ) -> Result<(Secured, bool), Cause> {
+        let witness = Witness::default();
+        let mut config = ClientConfig::clone(&self.config);
+        config.client_auth_cert_resolver = Arc::new(witness.clone());
+        let watched = Watched { verifier: self.verifier.clone(), witness: witness.clone() };
+        config.dangerous().set_certificate_verifier(Arc::new(watched));
+        let shaken = TlsConnector::from(Arc::new(config)).connect(name.clone(), socket).await;
+        let seen = witness.seen();
+        match shaken {
+            Ok(stream) => Ok((stream, seen.asked_for_ours)),
+            Err(error) => Err(match inner(&error) {
+                Some(error) => Cause::Tls(fault::fault(error, &seen, &name, &self.roots)),
+                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::Tls(Fault::closed()),
+                None => Cause::Io(error),
+            }),
+        }
     }
+}
+
+/// The error of rustls that travels in one of a socket.
+#[must_use]
+pub fn inner(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// `1.2` or `1.3`.

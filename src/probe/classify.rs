@@ -2,11 +2,12 @@
 
 use std::{error::Error, io};
 
-use rustls::CertificateError;
-
 use crate::{
     model::{outcome::Outcome, phase::Phase},
-    net::failure::{Cause, Failure},
+    net::{
+        failure::{Cause, Failure},
+        tls,
+    },
 };
 
 /// The outcome of a transfer that ended in this failure.
@@ -18,7 +19,8 @@ pub fn outcome(failure: &Failure) -> Outcome {
         Cause::Blocked { .. } | Cause::BlockedPort(_) => Outcome::Blocked,
         Cause::NoAddress(_) => Outcome::DnsNotFound,
         Cause::NoRoute(_) => Outcome::LocalFailed,
-        Cause::NoHttp2 => Outcome::TlsFailed,
+        Cause::NoHttp2 | Cause::CertificateWanted => Outcome::TlsFailed,
+        Cause::Tls(fault) => tls(fault.kind),
         Cause::Dns(error) if error.is_nx_domain() || error.is_no_records_found() => Outcome::DnsNotFound,
         Cause::Dns(hickory_resolver::net::NetError::Timeout) => Outcome::DnsTimeout,
         Cause::Dns(_) => Outcome::DnsFailed,
@@ -98,7 +100,7 @@ fn socket(phase: Phase, error: &io::Error) -> Outcome {
             io::ErrorKind::TimedOut => Outcome::ConnectTimeout,
             _ => Outcome::ConnectFailed,
         },
-        Phase::Tls => tls(error),
+        Phase::Tls => Outcome::TlsFailed,
         Phase::Send | Phase::Wait | Phase::Receive => Outcome::Reset,
     }
 }
@@ -118,21 +120,13 @@ fn is_local(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
-fn tls(error: &io::Error) -> Outcome {
-    let Some(rustls::Error::InvalidCertificate(reason)) = error.get_ref().and_then(|error| error.downcast_ref()) else {
-        return Outcome::TlsFailed;
-    };
-    match reason {
-        CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Outcome::TlsExpired,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Outcome::TlsWrongName,
-        CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Revoked => {
-            Outcome::TlsUntrusted
-        }
-        CertificateError::Other(_) | CertificateError::ApplicationVerificationFailure => Outcome::TlsUntrusted,
-        _ => Outcome::TlsFailed,
+const fn tls(kind: tls::Kind) -> Outcome {
+    match kind {
+        tls::Kind::Untrusted => Outcome::TlsUntrusted,
+        tls::Kind::Expired => Outcome::TlsExpired,
+        tls::Kind::WrongName => Outcome::TlsWrongName,
+        tls::Kind::Unsupported => Outcome::TlsUnsupported,
+        tls::Kind::Failed => Outcome::TlsFailed,
     }
 }
 

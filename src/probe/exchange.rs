@@ -163,7 +163,13 @@ async fn explain(
     if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
         return mismatch.into();
     }
-    verify::refused(status, &answer.head.headers, Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice)).into()
+    let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);
+    let mut failed = Failed::from(verify::refused(status, &answer.head.headers, body));
+    // nginx lets the handshake pass, and answers 400 to whoever has no certificate.
+    if connection.about().wants_ours && status.is_client_error() {
+        failed.detail.push_str("; the node asked for a client certificate, and bandprobe has none");
+    }
+    failed
 }
 
 /// Is a body of unannounced length empty? A server that ignores the range of an empty object sends such a 200.

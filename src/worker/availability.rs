@@ -1,5 +1,5 @@
-//! Status rounds: every node is asked at once how it fares, judged when the last one answered or ran out of time, and
-//! written down.
+//! Status rounds: every node is asked at once how it fares, as far as there is room ([`asking`]), reported in the log as it
+//! answers, judged when the last one answered or ran out of time, and written down.
 //!
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
@@ -12,10 +12,8 @@ use std::{
 
 use jiff::Timestamp;
 use tokio::{
-    runtime::Handle,
     sync::watch,
-    task::{self, JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -23,14 +21,17 @@ use crate::{
     model::{
         availability::{Answer, Checked, Said, State},
         outcome::Outcome,
-        probe::{StatusProbe, Weight},
-        target::Targets,
+        probe::StatusProbe,
+        target::{Node, Targets},
     },
-    probe::{gate::Gate, status},
+    probe::status,
     record::availability::node_point,
 };
 
-use super::pipeline::Pipeline;
+use self::asking::Asking;
+use super::{descriptors, pipeline::Pipeline};
+
+mod asking;
 
 /// Makes rounds over whatever targets there are at the time. The first one comes as soon as there are any; never returns.
 pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
@@ -57,17 +58,27 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
 /// blocked ones last.
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
     let began = Timestamp::now();
-    let prober = pipeline.prober();
+    let prober = pipeline.checker();
     let questions = || {
-        targets.nodes.iter().map(|node| {
-            let (node, probe, prober) = (node.clone(), probe.clone(), prober.clone());
+        let (probe, prober) = (Arc::new(probe.clone()), Arc::new(prober.clone()));
+        targets.nodes.clone().into_iter().map(move |node| {
+            let (probe, prober) = (probe.clone(), prober.clone());
             async move { status::ask(&node, &probe, &prober).await }
         })
     };
-    let ask = async || ask_all(pipeline.measuring().handle(), &prober.gate, questions(), || bug(began)).await;
+    let asking = Asking {
+        handle: pipeline.checks().handle().clone(),
+        gate: prober.gate.clone(),
+        clock: pipeline.checks().clock().clone(),
+        at_once: descriptors::checks_at_once(pipeline.transfers()),
+    };
+    let ask = async || {
+        let mut course = Course::of(pipeline, &targets.nodes);
+        asking.clone().all(questions(), || bug(began), |place, answer| course.note(place, answer)).await
+    };
     let start = Instant::now();
     let mut answers = ask().await;
-    if is_torn(&answers, pipeline.measuring().clock().away_since(start)) {
+    if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
         answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
     }
     let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
@@ -98,6 +109,38 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
     checked
 }
 
+/// How far a round is.
+struct Course<'a> {
+    pipeline: &'a Pipeline,
+    nodes: &'a [Arc<Node>],
+    done: usize,
+    reported: Instant,
+}
+
+impl<'a> Course<'a> {
+    fn of(pipeline: &'a Pipeline, nodes: &'a [Arc<Node>]) -> Self {
+        pipeline.checked().send_replace((0, nodes.len()));
+        Self { pipeline, nodes, done: 0, reported: Instant::now() }
+    }
+
+    /// A node has answered, or will not.
+    fn note(&mut self, place: usize, answer: &Answer) {
+        self.done += 1;
+        let (done, all) = (self.done, self.nodes.len());
+        self.pipeline.checked().send_replace((done, all));
+        let said = match &answer.said {
+            Said::Nothing { outcome, .. } => outcome.label(),
+            Said::Frozen(_) => "frozen",
+            Said::Report(_) | Said::Present | Said::Other(_) => "answered",
+        };
+        tracing::debug!(node = %self.nodes[place].id, said, done, all, "status");
+        if self.reported.elapsed() >= NOW_AND_THEN && done < all {
+            self.reported = Instant::now();
+            tracing::info!("status round under way: {done} of {all} nodes have answered or run out of time");
+        }
+    }
+}
+
 /// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
 /// `doubt` ends, but not soon after the round before. `note` gets how long each round took, and how many slots passed.
 async fn at_slots(
@@ -126,59 +169,6 @@ async fn at_slots(
         let next = u32::try_from(next).unwrap_or(u32::MAX).max(slot);
         note(last - began, (next - slot).into());
         slot = next;
-    }
-}
-
-/// The answers to all questions, in their order; of one that ended in a bug of ours it is `bug`'s.
-///
-/// All of them share one light permit, and give it back soon: nodes that hang move no byte and disturb nobody.
-async fn ask_all<Q>(
-    handle: &Handle,
-    gate: &Gate,
-    questions: impl ExactSizeIterator<Item = Q>,
-    bug: impl Fn() -> Answer,
-) -> Vec<Answer>
-where
-    Q: Future<Output = Answer> + Send + 'static,
-{
-    let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
-    if answers.is_empty() {
-        return Vec::new();
-    }
-    // The round is nobody's transfer: no node has this name.
-    let mut permit = Some(gate.acquire(Weight::Light, &Arc::from("")).await);
-    let mut patience = std::pin::pin!(sleep(PERMIT));
-    let mut waiting = questions.enumerate();
-    let mut running = JoinSet::new();
-    let mut of = HashMap::new();
-    loop {
-        for (index, question) in waiting.by_ref().take(AT_ONCE - running.len()) {
-            of.insert(running.spawn_on(question, handle).id(), index);
-        }
-        tokio::select! {
-            joined = running.join_next_with_id() => match joined {
-                Some(joined) => settle(joined, &of, &mut answers),
-                None => break,
-            },
-            () = &mut patience, if permit.is_some() => drop(permit.take()),
-        }
-    }
-    answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
-}
-
-fn settle(
-    joined: Result<(task::Id, Answer), JoinError>,
-    of: &HashMap<task::Id, usize>,
-    answers: &mut [Option<Answer>],
-) {
-    match joined {
-        Ok((id, answer)) => {
-            if let Some(index) = of.get(&id) {
-                answers[*index] = Some(answer);
-            }
-        }
-        Err(error) if error.is_cancelled() => {}
-        Err(error) => tracing::error!("a node's check ended in a bug of ours, please report it: {error}"),
     }
 }
 
@@ -245,12 +235,10 @@ fn was_frozen(checked: &Checked) -> bool {
     checked.answer.as_ref().is_some_and(Answer::is_frozen)
 }
 
-/// Nodes asked at the same time: a hostile list of thousands must not take all descriptors.
-const AT_ONCE: usize = 64;
 /// A round that was not due comes no sooner after the one before: nodes that are really dead raise doubts for ever.
 const APART: Duration = Duration::from_secs(30);
-/// A node that answers does so in this time.
-const PERMIT: Duration = Duration::from_secs(2);
+/// How often a round says how far it is.
+const NOW_AND_THEN: Duration = Duration::from_secs(10);
 /// The chain grows by a block in this time.
 const BLOCK: Duration = Duration::from_secs(6);
 

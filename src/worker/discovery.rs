@@ -30,9 +30,10 @@ use crate::{
 };
 
 pub use self::source::Asked;
-use self::{merge::merge, source::Source};
+use self::{labels::Regions, merge::merge, source::Source};
 use super::{keeper::Keeper, tally::Tally};
 
+mod labels;
 mod merge;
 mod source;
 
@@ -40,6 +41,7 @@ mod source;
 pub struct Discovery {
     named: Vec<Arc<Node>>,
     sources: Vec<Source>,
+    regions: Regions,
     /// None is needed without registries.
     fetcher: Option<Fetcher>,
     guard: Guard,
@@ -58,15 +60,18 @@ impl Discovery {
         let mut kept = kept(config);
         let now = Instant::now();
         let guard = Guard::new(config.network.allow_private.clone());
+        let mut regions = Regions::default();
         let sources = config.registries.iter().map(|registry| {
             // Who is excluded, and what the guard refuses, may have changed since.
-            let known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            let mut known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            // The next list says so, if there are too many.
+            let _ = regions.bound(known.listings_mut());
             Source::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network)?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, fetcher, guard, dir: config.archive.dir.clone() })
+        Ok(Self { named, sources, regions, fetcher, guard, dir: config.archive.dir.clone() })
     }
 
     /// Asks every registry once, all at the same time.
@@ -168,10 +173,15 @@ impl Discovery {
     }
 
     fn take(&mut self, answered: Result<Answered, JoinError>) -> Option<(usize, Asked)> {
-        let (index, found) = match answered {
+        let (index, mut found) = match answered {
             Ok(answered) => answered,
             Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
         };
+        if let Ok(found) = &mut found {
+            let listings = found.nodes.iter_mut().map(|node| &mut node.listing);
+            let blocked = found.blocked.iter_mut().map(|blocked| &mut blocked.listing);
+            found.problems.extend(self.regions.bound(listings.chain(blocked)));
+        }
         Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
     }
 }

@@ -1,4 +1,5 @@
-//! The runtime that only measures: one thread, on which transfers run and nothing else does.
+//! The runtime that only measures: one thread, on which transfers run and nothing else does. Status checks have another one of
+//! the kind, which gives way to it.
 //!
 //! Compressing a batch for the database, or writing a report, must never look like a slow node. So everything but
 //! transfers runs on another runtime, in other threads.
@@ -13,6 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
+use super::service::give_way;
 use crate::net::run_clock::RunClock;
 
 /// The measuring thread. Dropping it ends the thread; transfers still running there are gone then.
@@ -26,17 +28,34 @@ pub struct Measuring {
 }
 
 impl Measuring {
-    /// Starts the thread. Each time in which the process did not run is passed to `on_freeze`, on that thread.
+    /// Starts the thread of transfers. Each time in which the process did not run is passed to `on_freeze`, on that thread.
     ///
     /// # Errors
     /// When the system refuses a thread or an event queue.
     pub fn start(on_freeze: impl FnMut(Duration) + Send + 'static) -> io::Result<Self> {
+        Self::start_on("measuring", || {}, on_freeze)
+    }
+
+    /// Starts a thread of status checks. A round of a thousand takes a second of a CPU, which transfers must not lose.
+    ///
+    /// # Errors
+    /// When the system refuses a thread or an event queue.
+    pub(super) fn start_for_checks() -> io::Result<Self> {
+        Self::start_on("checks", give_way, |_| {})
+    }
+
+    fn start_on(
+        name: &str,
+        prepare: impl FnOnce() + Send + 'static,
+        on_freeze: impl FnMut(Duration) + Send + 'static,
+    ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let clock = RunClock::default();
         let ticking = clock.clone();
-        let thread = thread::Builder::new().name("measuring".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            prepare();
             runtime.block_on(async {
                 tokio::select! {
                     // An error here only means that the sender is gone: the same as a stop.

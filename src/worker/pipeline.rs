@@ -41,6 +41,13 @@ pub struct Pipeline {
     tasks: JoinSet<()>,
     shipping: ShippingThread,
     measuring: Measuring,
+    checks: Measuring,
+    /// The prober with the clock of the checks' thread.
+    checker: Prober,
+    /// How many transfers may run at the same time.
+    transfers: usize,
+    /// Nodes that the status round under way has heard, of how many.
+    checked: watch::Sender<(usize, usize)>,
 }
 
 /// Why a worker cannot start.
@@ -94,6 +101,7 @@ impl Pipeline {
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
         let measuring = Measuring::start(tally.on_freeze())?;
+        let checks = Measuring::start_for_checks()?;
         let keeper = Keeper::start()?;
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
@@ -111,7 +119,24 @@ impl Pipeline {
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        Ok(Self { prober, targets, tally, inbox, keeper, restarts, tasks, shipping, measuring })
+        let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
+        let checker = Prober { dialer, ..prober.clone() };
+        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
+        Ok(Self {
+            prober,
+            targets,
+            tally,
+            inbox,
+            keeper,
+            restarts,
+            tasks,
+            shipping,
+            measuring,
+            checks,
+            checker,
+            transfers,
+            checked: watch::Sender::new((0, 0)),
+        })
     }
 
     /// What transfers need.
@@ -130,6 +155,26 @@ impl Pipeline {
     #[must_use]
     pub const fn measuring(&self) -> &Measuring {
         &self.measuring
+    }
+
+    /// Where status checks run.
+    pub(super) const fn checks(&self) -> &Measuring {
+        &self.checks
+    }
+
+    /// What status checks need.
+    pub(super) const fn checker(&self) -> &Prober {
+        &self.checker
+    }
+
+    /// How many transfers may run at the same time.
+    pub(super) const fn transfers(&self) -> usize {
+        self.transfers
+    }
+
+    /// How many nodes the status round under way has heard or given up, of how many.
+    pub const fn checked(&self) -> &watch::Sender<(usize, usize)> {
+        &self.checked
     }
 
     /// The worker's counters.

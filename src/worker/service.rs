@@ -46,13 +46,13 @@ pub(super) fn on_own_thread(
 
 /// Lowers the priority of the calling thread. Where that is refused, delivery and measuring share as equals.
 #[cfg(target_os = "linux")]
-fn give_way() {
+pub(super) fn give_way() {
     // PRIO_PROCESS with 0 is this thread alone on Linux (setpriority(2)); elsewhere it would be the whole process.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 #[cfg(not(target_os = "linux"))]
-const fn give_way() {}
+pub(super) const fn give_way() {}
 
 /// A tenth of the weight of a thread that is not nice (sched(7)).
 #[cfg(target_os = "linux")]

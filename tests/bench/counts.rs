@@ -148,6 +148,7 @@ async fn connect(node: Node, http: HttpVersion, is_tls: bool) -> Connection {
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
+        wants_ours: false,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };

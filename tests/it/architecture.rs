@@ -53,9 +53,9 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],
-        &["archive", "cli", "worker/tally", "net/meter/thread"],
-        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally` and \
-         `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
+        &["archive", "cli", "worker/tally", "net/meter/thread", "worker/descriptors"],
+        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally`, \
+         `worker/descriptors` and `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
     ),
     (
         &["process::exit", "process::abort"],

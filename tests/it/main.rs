@@ -23,6 +23,7 @@ mod report;
 mod schedule;
 mod status;
 mod terminal;
+mod tls;
 
 /// How many rounds a test of chance makes: few, or with `BANDPROBE_LONG_TESTS=1` as many as settle the matter.
 fn rounds<T>(few: T, many: T) -> T {

@@ -1,12 +1,14 @@
 //! The main job, end to end: demo nodes, the binary, a real InfluxDB.
 
 mod budget;
+mod clock;
 mod delivery;
 mod full;
 mod isolated;
 mod killed;
 mod outage;
 mod proxy;
+mod slow_disk;
 mod stopped;
 mod strangers;
 mod vanished;

@@ -253,7 +253,7 @@ fn a_budget_survives_a_restart_and_a_wrong_clock() {
     let mut kept = Days::<Spent>::default();
     *kept.at(now) = spent(90, 90);
     let text = serde_json::to_string(&kept).unwrap();
-    assert_eq!(text, r#"{"day":20000,"used":1728000000,"total":90,"by_node":{"a":90}}"#);
+    assert_eq!(text, r#"{"day":20000,"used":1728000000,"forward":true,"total":90,"by_node":{"a":90}}"#);
     let mut budget = Budget::new(Bytes(100), Bytes(100), serde_json::from_str(&text).unwrap());
     assert_eq!(budget.admit(now + 1, "a", Bytes(11)), Admission::SkipDay);
     assert_eq!(budget.admit(now - DAY, "a", Bytes(11)), Admission::SkipDay, "yesterday is no new day");

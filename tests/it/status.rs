@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod answers;
+mod crowd;
 mod rounds;
 
 pub(crate) fn probe() -> StatusProbe {

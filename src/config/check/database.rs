@@ -5,7 +5,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::{
-    super::{InfluxDb, Order, Secret, file::Section},
+    super::{InfluxDb, Order, Secret, TokenSource, file::Section},
     Input, resolve,
 };
 use crate::model::{
@@ -67,7 +67,7 @@ pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> O
 }
 
 /// The token, and where it came from: `BANDPROBE_INFLUXDB_TOKEN`, else the file. Never a key, because configs are shared.
-fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, String)> {
+fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, TokenSource)> {
     // Both are keys, whichever of them is used.
     let (is_given, _) = (section.has("token"), section.has("token-file"));
     if section.is_written("token") {
@@ -80,11 +80,11 @@ fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, String)> {
     }
     if is_given {
         let token = section.parse("token", |text| secret(text, "the token"))?;
-        return Some((token, TOKEN_VARIABLE.to_owned()));
+        return Some((token, TokenSource::Variable(TOKEN_VARIABLE)));
     }
     let token = section.parse("token-file", |file| {
         let text = text(file, read(file, input, MAX_TOKEN_BYTES)?)?;
-        Ok::<_, String>((secret(&text, &format!("`{file}`"))?, resolve(input.path, file).display().to_string()))
+        Ok::<_, String>((secret(&text, &format!("`{file}`"))?, TokenSource::File(resolve(input.path, file))))
     });
     section.required("token-file", token, "name the file that holds the API token, or set BANDPROBE_INFLUXDB_TOKEN")
 }

@@ -266,6 +266,7 @@ fn silence_has_its_reasons() {
         (broken, Dead, Some(false), "answers 200 and breaks off: the body stopped flowing (receive: no byte)"),
         (nothing(Outcome::Blocked), Blocked, Some(false), "never contacted: connect: no luck"),
         (nothing(Outcome::LocalFailed), Unknown, None, "this vantage itself is at fault: connect: no luck"),
+        (nothing(Outcome::TlsUnsupported), Unknown, None, "cannot be judged from here: connect: no luck"),
     ] {
         let verdict = judged(&node, USUAL);
         assert_eq!((verdict.state, verdict.up, &*verdict.reason), (state, up, reason));

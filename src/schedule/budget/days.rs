@@ -4,7 +4,8 @@
 //!
 //! - A jump forward and back again finds the record of the right day as it was. What was counted meanwhile is added to it,
 //!   because it really happened on that day.
-//! - When the day that the clock had jumped to comes, its record is dropped: it was last used at a time that had not come yet.
+//! - When the day that the clock had jumped to really comes, its record is dropped: it was last used at a time that had not come
+//!   yet, or before the day that the clock comes from had begun.
 //! - A clock that stands on an earlier day for a while, as after a boot without a battery, gives no second budget to the right day.
 
 use std::mem;
@@ -29,6 +30,9 @@ pub struct Day<T> {
     /// When it was last used, in seconds since 1970.
     #[serde(default)]
     pub used: i64,
+    /// Did it begin when the clock went forward to it for the first time?
+    #[serde(default)]
+    forward: bool,
     /// What was counted.
     #[serde(flatten)]
     pub counts: T,
@@ -82,8 +86,12 @@ impl<T: Counts> Days<T> {
     fn turn(&mut self, day: u64, now: i64) {
         let known = self.others.iter().position(|other| other.day == day).map(|index| self.others.remove(index));
         let is_back = day < self.current.day;
-        let mut entered = known.filter(|known| is_back || known.used <= now).unwrap_or_default();
-        entered.day = day;
+        // Days have passed since, or the record is from the future: the clock was ahead when it was written.
+        let is_stale = |known: &Day<T>| !is_back && (self.current.forward || known.used > now);
+        let is_known = known.is_some();
+        let known = known.filter(|known| !is_stale(known));
+        let mut entered = known.unwrap_or_default();
+        (entered.day, entered.forward) = (day, !is_back && !is_known);
         if is_back {
             entered.counts.add(&self.current.counts);
         }
@@ -146,6 +154,18 @@ mod tests {
                 (3 * DAY, 1),
                 (3 * DAY + noon + 9, 2),
                 (4 * DAY, 1),
+            ],
+        );
+        check(
+            "3 days ahead for 6 s, and each of them is first seen at noon",
+            &[
+                (noon, 1),
+                (noon + 3 * DAY, 1),
+                (noon + 6, 3),
+                (noon + 7 + DAY, 1),
+                (noon + 7 + 2 * DAY, 1),
+                (noon + 7 + 3 * DAY, 1),
+                (noon + 8 + 3 * DAY, 2),
             ],
         );
         check("ahead for years from the first start on", &[(9_000 * DAY, 1), (noon, 2), (DAY, 1)]);

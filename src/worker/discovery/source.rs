@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::labels::Seen;
 use crate::{
     config::Registry,
     discover::{
@@ -26,6 +27,7 @@ pub(super) struct Source {
     odd: Vec<String>,
     /// What was odd about the samples when they were last asked for.
     odd_samples: Vec<String>,
+    seen: Seen,
 }
 
 /// What came of asking a registry.
@@ -44,8 +46,8 @@ pub struct Asked {
 }
 
 impl Source {
-    pub(super) const fn new(registry: Registry, known: Known, due: Instant) -> Self {
-        Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![] }
+    pub(super) fn new(registry: Registry, known: Known, due: Instant) -> Self {
+        Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![], seen: Seen::default() }
     }
 
     /// Takes what it was found to list. A list that is held back is an answer: nothing is gained by asking again at once.
@@ -61,6 +63,7 @@ impl Source {
                 problems.extend(self.odd_samples.iter().cloned());
                 let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
                 self.known = known;
+                problems.extend(self.seen.note(&self.known));
                 problems.extend(doubted(change.assets, "nodes have nothing to serve any more by its new list"));
                 match doubted(change.verdict, "nodes are missing from its new list") {
                     None => (Ok(change), problems),

@@ -33,7 +33,7 @@ fn token_files_are_read_as_editors_leave_them() {
         match (read("etc/b.toml", &[("etc/b.toml", text.as_bytes()), ("etc/token", bytes)], &[]), expected) {
             (Ok(config), Ok(token)) => {
                 let database = config.influxdb.unwrap();
-                assert_eq!((database.token.reveal(), &*database.token_from), (token, "etc/token"));
+                assert_eq!((database.token.reveal(), &*database.token_from.to_string()), (token, "etc/token"));
                 assert_eq!(database.url.as_str(), "http://a/influx/");
             }
             (Err(problems), Err(said)) => assert!(problems.to_string().contains(said), "{said}: {problems}"),
@@ -42,7 +42,10 @@ fn token_files_are_read_as_editors_leave_them() {
     }
     let by_variable = [("BANDPROBE_INFLUXDB_TOKEN", "from-outside\n")];
     let database = read("b.toml", &[("b.toml", text.as_bytes())], &by_variable).unwrap().influxdb.unwrap();
-    assert_eq!((database.token.reveal(), &*database.token_from), ("from-outside", "BANDPROBE_INFLUXDB_TOKEN"));
+    assert_eq!(
+        (database.token.reveal(), &*database.token_from.to_string()),
+        ("from-outside", "BANDPROBE_INFLUXDB_TOKEN")
+    );
 }
 
 #[test]

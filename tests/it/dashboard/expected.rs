@@ -233,7 +233,7 @@ fn suspect(point: &Point) -> bool {
 
 /// Outcomes that are our doing, or nobody's.
 fn ours(point: &Point) -> bool {
-    ["blocked", "not_cached", "local_failed", "cancelled"].contains(&point.tag("outcome"))
+    ["blocked", "not_cached", "local_failed", "cancelled", "tls_unsupported"].contains(&point.tag("outcome"))
 }
 
 /// The node's failures.

@@ -66,6 +66,8 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
         check("Detect", &refused, "(GraphQL introspection is not allowed by Apollo Server, ").await;
         check("Detect", &refused, "): set `dialect` to `hydra`, `orion` or `storage-squid`").await;
     }
+    let gateway = answer("403 Forbidden", "", r#"{"message":"Introspection is disabled"}"#);
+    check("Detect", &gateway, "Introspection is disabled\"}): set `dialect`").await;
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let busy = answer(status, "", r#"{"errors":[{"message":"come back later"}]}"#);
         check("Detect", &busy, &format!("with errors alone: come back later (status {status})")).await;

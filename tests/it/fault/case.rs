@@ -95,6 +95,7 @@ const fn usual_phase(outcome: Outcome) -> Option<Phase> {
         Outcome::TlsUntrusted
         | Outcome::TlsExpired
         | Outcome::TlsWrongName
+        | Outcome::TlsUnsupported
         | Outcome::TlsFailed
         | Outcome::TlsTimeout => Phase::Tls,
         Outcome::HeadersTimeout | Outcome::HeadersInvalid | Outcome::HeadersTooLarge | Outcome::Reset => Phase::Wait,

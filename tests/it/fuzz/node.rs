@@ -138,6 +138,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
+        wants_ours: false,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };

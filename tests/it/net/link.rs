@@ -279,6 +279,7 @@ pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<M
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
+        wants_ours: false,
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };

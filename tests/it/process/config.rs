@@ -151,6 +151,40 @@ fn a_good_config_is_checked_without_a_trace() {
     assert!(!world.archive().exists());
 }
 
+/// What `check` finds about a config without problems, and its exit codes without and with --strict.
+#[test]
+fn check_names_what_should_be_put_right() {
+    let world = World::new(vec![sound("a")]);
+    let strict = |config: &std::path::Path| {
+        let config = config.to_str().unwrap();
+        let (plain, strict) = (bandprobe(&["check", "-c", config]), bandprobe(&["check", "-c", config, "--strict"]));
+        assert_eq!((plain.code, &plain.stdout), (Some(0), &strict.stdout), "{}", plain.stderr);
+        (strict.code, strict.stdout)
+    };
+    let wide = "[limits]\nbytes-per-day = \"1 TB\"\nbytes-per-node-per-day = \"1 TB\"\n";
+    let good = world.config("good.toml", None, wide);
+    let (code, said) = strict(&good);
+    assert!(code == Some(0) && !said.contains("put right"), "{said}");
+
+    let text = fs::read_to_string(&good).unwrap();
+    let blocked = world.write("blocked.toml", &text.replace("dir = \"archive\"", "dir = \"ca.pem/data\""));
+    let (code, said) = strict(&blocked);
+    assert_eq!(code, Some(3));
+    assert!(said.contains("- the data directory cannot be written: cannot make a folder in "), "{said}");
+
+    let too_much = world.config("much.toml", None, "[limits]\nbytes-per-day = \"1 kB\"\n");
+    let (code, said) = strict(&too_much);
+    assert!(code == Some(3) && said.contains("does not fit its limits"), "{said}");
+
+    let url = "http://db.example:8086/".parse().unwrap();
+    let database = bandprobe::config::InfluxDb::new(url, "o", "b", bandprobe::config::Secret::new("t0ken"));
+    let abroad = world.config("abroad.toml", Some(&database), wide);
+    let (code, said) = strict(&abroad);
+    assert_eq!(code, Some(3));
+    assert!(said.contains("- the token and all results go to http://db.example:8086 unencrypted"), "{said}");
+    assert!(!said.contains("t0ken") && !world.archive().exists(), "{said}");
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_named_without_its_value() {
     let world = World::new(vec![sound("a")]);

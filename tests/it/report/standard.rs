@@ -125,7 +125,7 @@ fn nodes_beyond_the_limit_are_counted() {
 #[test]
 fn what_is_ours_is_not_charged() {
     let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !outcome.is_charged()).map(|o| o.label()).collect();
-    assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled"]);
+    assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled", "tls_unsupported"]);
 }
 
 #[test]

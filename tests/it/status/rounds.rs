@@ -50,7 +50,7 @@ fn config(dir: &Path) -> Config {
     load(&Input { path: &dir.join("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
 }
 
-fn start(dir: &TempDir) -> Pipeline {
+pub(super) fn start(dir: &TempDir) -> Pipeline {
     let config = config(dir.path());
     let discovery = Discovery::load(&config).unwrap();
     Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()

@@ -1,0 +1,371 @@
+//! Why a TLS handshake failed, in words that lead to the cause.
+//!
+//! Every error of rustls that a person gets to read goes through here: its own texts hold Rust's debug output.
+
+use rustls::{
+    AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, RootCertStore,
+    pki_types::{CertificateDer, ServerName},
+};
+
+use super::certificates::{
+    Chain, Top, Unfit, called, has_trusted_root_of, is_authority, is_trusted, names, names_its_issuer, validity,
+};
+
+/// What is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Nobody whom we trust vouches for the certificate.
+    Untrusted,
+    /// It is out of date.
+    Expired,
+    /// It is another host's.
+    WrongName,
+    /// Our own client lacks what the node asks for.
+    Unsupported,
+    /// Anything else.
+    Failed,
+}
+
+/// A failed handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is to blame.
+    pub kind: Kind,
+    /// One sentence for a person, without a full stop.
+    pub words: String,
+}
+
+/// What a handshake showed before it failed.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// The certificates that did not pass.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// When they were looked at, in seconds since the epoch.
+    pub(super) now: u64,
+    /// The node asked for a certificate of ours.
+    pub(super) asked_for_ours: bool,
+    /// The chain passed; what did not is the node's proof that it holds the key.
+    pub(super) is_unsigned: bool,
+}
+
+impl Fault {
+    /// The connection ended before the handshake did.
+    pub(super) fn closed() -> Self {
+        Self { kind: Kind::Failed, words: "the node closed the connection during the TLS handshake".to_owned() }
+    }
+}
+
+impl From<Unfit> for Fault {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Weak(words) => Self { kind: Kind::Failed, words },
+            Unfit::Unsupported(words) => Self { kind: Kind::Unsupported, words },
+        }
+    }
+}
+
+/// What an error of rustls means, when nothing else is known of the connection.
+#[must_use]
+pub fn words(error: &Error) -> String {
+    let nobody = ServerName::try_from("node").expect("invariant: a host name");
+    fault(error, &Seen::default(), &nobody, &RootCertStore::empty()).words
+}
+
+/// Does the error say that the node insists on a certificate of ours? In TLS 1.3 it does so after the handshake.
+#[must_use]
+pub const fn wants_ours(error: &Error) -> bool {
+    matches!(error, Error::AlertReceived(AlertDescription::CertificateRequired))
+}
+
+/// What an error means of this handshake with a node called `name`.
+pub(super) fn fault(error: &Error, seen: &Seen, name: &ServerName<'_>, roots: &RootCertStore) -> Fault {
+    let failed = |words: &str| Fault { kind: Kind::Failed, words: words.to_owned() };
+    match error {
+        Error::InvalidCertificate(error) => certificate(error, seen, name, roots),
+        Error::AlertReceived(alert) => alerted(*alert, seen),
+        Error::PeerIncompatible(lack) => Fault { kind: Kind::Unsupported, words: lacking(lack).to_owned() },
+        Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
+            failed("what the node sends is not TLS: it may speak plain HTTP on this port")
+        }
+        Error::InvalidMessage(_) => failed("the node sent a TLS message that cannot be read"),
+        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
+            failed("the node sent a TLS message that has no place at this point")
+        }
+        Error::PeerMisbehaved(_) => failed("the node broke the rules of TLS"),
+        Error::DecryptError => {
+            failed("a TLS record of the node cannot be decrypted: it was damaged or made up on the way")
+        }
+        Error::PeerSentOversizedRecord => failed("the node sent a TLS record that is too large"),
+        Error::NoCertificatesPresented => failed("the node sent no certificate"),
+        Error::NoApplicationProtocol => failed("the node speaks none of the protocols that we offered"),
+        Error::UnsupportedNameType => failed("no certificate can be checked against this kind of name"),
+        Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => {
+            failed("this machine gave our TLS client no time or no random numbers")
+        }
+        _ => failed("our TLS client gave up for a reason that it does not name"),
+    }
+}
+
+fn certificate(error: &CertificateError, seen: &Seen, name: &ServerName<'_>, roots: &RootCertStore) -> Fault {
+    let chain = Chain::read(&seen.chain);
+    let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
+    match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            Fault { kind: Kind::Expired, words: out_of_date(&chain, seen.now) }
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Fault { kind: Kind::WrongName, words: wrong_name(&chain, name) }
+        }
+        CertificateError::Revoked => fault(Kind::Untrusted, "the node's certificate was revoked by its authority"),
+        CertificateError::BadEncoding => fault(Kind::Failed, "the node's certificate cannot be read"),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            fault(Kind::Failed, "the node's certificate is not meant for servers")
+        }
+        CertificateError::UnhandledCriticalExtension => {
+            fault(Kind::Unsupported, "the node's certificate has a critical extension that our client does not know")
+        }
+        _ if seen.is_unsigned => match chain.unfit() {
+            Some(unfit) => unfit.into(),
+            None => fault(Kind::Untrusted, "the node cannot prove that it holds the key of its certificate"),
+        },
+        _ => unproven(&chain, error, roots),
+    }
+}
+
+/// No path to a trusted authority could be verified. Why is in the certificates themselves: the error names the last attempt.
+fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> Fault {
+    let untrusted = |words: String| Fault { kind: Kind::Untrusted, words };
+    let (path, top) = chain.path();
+    let Some(top) = top else { return untrusted("the node's certificate is not trusted".to_owned()) };
+    if roots.is_empty() {
+        return untrusted(NO_ROOTS.to_owned());
+    }
+    if matches!(top, Top::SelfSigned) {
+        let words = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
+        return untrusted(words.to_owned());
+    }
+    if let Some(unfit) = chain.unfit() {
+        return unfit.into();
+    }
+    if is_unknown_algorithm(error) {
+        let words = "a certificate of the node is signed in a way that our client does not support".to_owned();
+        return Fault { kind: Kind::Unsupported, words };
+    }
+    if chain.own().is_some_and(is_authority) {
+        return untrusted(
+            "the node uses the certificate of an authority as its own, which no client accepts".to_owned(),
+        );
+    }
+    if let Some(other) = path.iter().skip(1).find(|certificate| !is_authority(certificate)) {
+        let name = called(other.tbs_certificate().subject());
+        return untrusted(format!(
+            "the node's certificate is signed by `{name}`, whose own is not that of an authority"
+        ));
+    }
+    untrusted(match top {
+        Top::SelfSigned => String::new(), // answered above
+        Top::Root(root) if is_trusted(root, roots) => unproven_by(&called(root), error),
+        Top::Root(root) => {
+            format!("the root `{}` of the node's certificate is not a trusted authority here", called(root))
+        }
+        Top::Open { last, is_alone } => {
+            let issuer = last.tbs_certificate().issuer();
+            if is_trusted(issuer, roots) || matches!(error, CertificateError::BadSignature) {
+                unproven_by(&called(issuer), error)
+            } else {
+                let is_known = names_its_issuer(last) || has_trusted_root_of(issuer, roots);
+                unsent(&called(issuer), is_known, is_alone)
+            }
+        }
+    })
+}
+
+const fn is_unknown_algorithm(error: &CertificateError) -> bool {
+    matches!(
+        error,
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+    )
+}
+
+/// The path leads to a trusted authority, which all the same does not stand for the node.
+fn unproven_by(issuer: &str, error: &CertificateError) -> String {
+    match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            format!("the signature on a certificate of the node is not by `{issuer}`, which it names as its issuer")
+        }
+        _ => format!(
+            "a certificate of the node breaks a rule of its authority `{issuer}`: for which names, or how far, it may be used"
+        ),
+    }
+}
+
+/// The issuer was not sent along and is no trusted root. `is_known` when its own issuer is a public authority, or one that is trusted:
+/// then it can only be an intermediate.
+fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
+    const SERVE: &str = "its operator should serve the whole chain (fullchain.pem)";
+    match (is_known, is_alone) {
+        (true, _) => {
+            format!("the node does not send its intermediate certificate, that of `{issuer}`: {SERVE}")
+        }
+        (false, true) => format!(
+            "the node does not send its intermediate certificate, or has one of an unknown authority: `{issuer}`, which issued it, is \
+             neither sent along nor trusted here; {SERVE}, or you trust that authority"
+        ),
+        (false, false) => {
+            format!("the authority `{issuer}`, which the chain of the node's certificate ends at, is not trusted here")
+        }
+    }
+}
+
+fn out_of_date(chain: &Chain, now: u64) -> String {
+    let Some((certificate, authority)) = chain.outdated(now) else {
+        return "the node's certificate is out of date".to_owned();
+    };
+    let whose = authority.map_or_else(
+        || "the node's certificate".to_owned(),
+        |name| format!("the certificate of `{name}`, which the node sends along,"),
+    );
+    match validity(certificate) {
+        (begin, _) if now < begin => {
+            format!("{whose} is not valid before {}; or this machine's clock is wrong", day(begin))
+        }
+        (_, end) => format!("{whose} expired on {}", day(end)),
+    }
+}
+
+/// A day of UTC.
+fn day(seconds: u64) -> String {
+    let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    at.map_or_else(|| "a day beyond the calendar".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
+fn wrong_name(chain: &Chain, name: &ServerName<'_>) -> String {
+    let name = name.to_str();
+    let names = chain.own().map(names).unwrap_or_default();
+    if names.is_empty() {
+        return format!("the node's certificate is for no name at all, not for {name}: it has no subjectAltName");
+    }
+    let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(SHOWN_NAMES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("the node's certificate is for {shown}{more}, not for {name}")
+}
+
+fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
+    use AlertDescription as Alert;
+    let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
+    let about_ours = matches!(
+        alert,
+        Alert::HandshakeFailure
+            | Alert::NoCertificate
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+    );
+    match alert {
+        Alert::CertificateRequired => fault(Kind::Failed, WANTS_OURS),
+        _ if seen.asked_for_ours && about_ours => fault(Kind::Failed, WANTS_OURS),
+        Alert::HandshakeFailure => fault(
+            Kind::Unsupported,
+            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with our \
+             client, or no certificate for this name",
+        ),
+        Alert::InsufficientSecurity => fault(
+            Kind::Unsupported,
+            "the node wants stronger cipher suites or keys than our client has (insufficient_security)",
+        ),
+        Alert::ProtocolVersion => fault(Kind::Unsupported, NO_VERSION),
+        Alert::UnrecognisedName => fault(Kind::Failed, "the node serves no host of this name (unrecognized_name)"),
+        Alert::NoApplicationProtocol => {
+            fault(Kind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")
+        }
+        other => Fault {
+            kind: Kind::Failed,
+            words: format!("the node ended the TLS connection with the alert {}", label(other)),
+        },
+    }
+}
+
+/// The names of RFC 8446 §6, and the number of any other alert.
+fn label(alert: AlertDescription) -> String {
+    let number = u8::from(alert);
+    let name = ALERTS.iter().find(|(known, _)| *known == number);
+    name.map_or_else(|| format!("number {number}"), |(_, name)| (*name).to_owned())
+}
+
+const fn lacking(lack: &PeerIncompatible) -> &'static str {
+    match lack {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled
+        | PeerIncompatible::SupportedVersionsExtensionRequired => NO_VERSION,
+        PeerIncompatible::NoCipherSuitesInCommon => "the node and our client have no cipher suite in common",
+        PeerIncompatible::NoKxGroupsInCommon
+        | PeerIncompatible::NamedGroupsExtensionRequired
+        | PeerIncompatible::NoEcPointFormatsInCommon
+        | PeerIncompatible::EcPointsExtensionRequired
+        | PeerIncompatible::UncompressedEcPointsRequired => "the node and our client have no curve in common",
+        PeerIncompatible::NoSignatureSchemesInCommon
+        | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
+            "the node and our client have no signature algorithm in common"
+        }
+        _ => "the node insists on a part of TLS that our client does not have",
+    }
+}
+
+/// What is said of a node that wants to know who we are.
+pub const WANTS_OURS: &str = "the node requires a client certificate, and bandprobe has none";
+const NO_ROOTS: &str =
+    "this machine trusts no authority at all: install its CA certificates, or name some (`network.ca-file`)";
+const NO_VERSION: &str = "the node speaks no version of TLS that our client does (1.2 and 1.3)";
+const SHOWN_NAMES: usize = 5;
+const ALERTS: &[(u8, &str)] = &[
+    (0, "close_notify"),
+    (10, "unexpected_message"),
+    (20, "bad_record_mac"),
+    (21, "decryption_failed"),
+    (22, "record_overflow"),
+    (30, "decompression_failure"),
+    (40, "handshake_failure"),
+    (41, "no_certificate"),
+    (42, "bad_certificate"),
+    (43, "unsupported_certificate"),
+    (44, "certificate_revoked"),
+    (45, "certificate_expired"),
+    (46, "certificate_unknown"),
+    (47, "illegal_parameter"),
+    (48, "unknown_ca"),
+    (49, "access_denied"),
+    (50, "decode_error"),
+    (51, "decrypt_error"),
+    (60, "export_restriction"),
+    (70, "protocol_version"),
+    (71, "insufficient_security"),
+    (80, "internal_error"),
+    (86, "inappropriate_fallback"),
+    (90, "user_canceled"),
+    (100, "no_renegotiation"),
+    (109, "missing_extension"),
+    (110, "unsupported_extension"),
+    (111, "certificate_unobtainable"),
+    (112, "unrecognized_name"),
+    (113, "bad_certificate_status_response"),
+    (114, "bad_certificate_hash_value"),
+    (115, "unknown_psk_identity"),
+    (116, "certificate_required"),
+    (120, "no_application_protocol"),
+    (121, "ech_required"),
+];
+
+#[cfg(test)]
+mod tests;

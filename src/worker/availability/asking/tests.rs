@@ -1,0 +1,162 @@
+use std::{future::pending, sync::Mutex};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+
+use super::*;
+use crate::{
+    config::Limits,
+    model::{availability::Said, units::Bytes},
+};
+
+fn gate() -> Gate {
+    Gate::new(&Limits {
+        vantages: 1,
+        bytes_per_day: Bytes(0),
+        bytes_per_node_per_day: Bytes(0),
+        cold_fetches_per_node_per_day: 0,
+        heavy_transfers: 1,
+        light_transfers: 1,
+        transfers_per_node: 1,
+    })
+}
+
+fn present() -> Answer {
+    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present }
+}
+
+fn ours() -> Answer {
+    Answer { status: None, ..present() }
+}
+
+async fn ask_all<Q>(gate: &Gate, questions: impl ExactSizeIterator<Item = Q> + Send + 'static) -> Vec<Answer>
+where
+    Q: Future<Output = Answer> + Send + 'static,
+{
+    asking(gate, AT_ONCE).all(questions, ours, |_, _| {}).await
+}
+
+fn asking(gate: &Gate, at_once: usize) -> Asking {
+    Asking { handle: Handle::current(), gate: gate.clone(), clock: RunClock::default(), at_once }
+}
+
+const AT_ONCE: usize = 64;
+
+#[tokio::test(start_paused = true)]
+async fn hanging_nodes_hold_back_no_heavy_transfer() {
+    let gate = gate();
+    let begin = Instant::now();
+    // A node that moves no byte for a second disturbs nobody.
+    for (asked, free_after) in [(30_000, 1_000), (500, 500)] {
+        let (asked, free_after) = (Duration::from_millis(asked), Duration::from_millis(free_after));
+        let question = async move {
+            sleep(asked).await;
+            present()
+        };
+        let round = ask_all(&gate, [question].into_iter());
+        let began = begin.elapsed();
+        let heavy = async {
+            // After the round, which has its permit by then.
+            sleep(Duration::from_millis(1)).await;
+            drop(gate.acquire(Weight::Heavy, &Arc::from("n")).await);
+            begin.elapsed() - began
+        };
+        let (answers, waited) = tokio::join!(round, heavy);
+        assert_eq!((answers, waited), (vec![present()], free_after));
+        assert_eq!(begin.elapsed() - began, asked, "the round goes on until the last node");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_waits_for_a_heavy_transfer() {
+    let gate = gate();
+    let heavy = gate.acquire(Weight::Heavy, &Arc::from("n")).await;
+    let questions = || [async { present() }].into_iter();
+    let early = timeout(Duration::from_secs(59), ask_all(&gate, questions())).await;
+    assert!(early.is_err(), "a node was asked next to it");
+    let late = timeout(Duration::from_secs(61), ask_all(&gate, questions())).await;
+    assert_eq!(late.unwrap(), [present()], "a queue of transfers keeps no round from its nodes for ever");
+    drop(heavy);
+    let now = timeout(Duration::from_secs(1), ask_all(&gate, questions())).await;
+    assert_eq!(now.unwrap(), [present()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_hanging_nodes_take_one_deadline() {
+    let deadline = Duration::from_secs(5);
+    let hanging = |_| async move {
+        sleep(deadline).await;
+        ours()
+    };
+    for (nodes, at_once, deadlines) in [(995, 1_024, 1), (995, 100, 10), (1_025, 1_024, 2), (64, 64, 1)] {
+        let begin = Instant::now();
+        let questions: Vec<_> = (0..nodes).map(hanging).collect();
+        asking(&gate(), at_once).all(questions.into_iter(), ours, |_, _| {}).await;
+        let took = begin.elapsed();
+        assert!(took < deadline * deadlines + Duration::from_millis(400), "{nodes} nodes, {at_once} at once: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_are_noted_as_they_come() {
+    let begin = Instant::now();
+    let questions = [3, 1, 2].map(|seconds| async move {
+        sleep(Duration::from_secs(seconds)).await;
+        present()
+    });
+    let mut noted = Vec::new();
+    let note = |place, _: &Answer| noted.push((place, begin.elapsed().as_secs()));
+    asking(&gate(), 9).all(questions.into_iter(), ours, note).await;
+    assert_eq!(noted, [(1, 1), (2, 2), (0, 3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_at_once_and_answers_in_the_order_of_the_nodes() {
+    let now = Arc::new(Mutex::new((0, 0)));
+    let questions = (0..200_u64).map(|n| {
+        let now = now.clone();
+        async move {
+            let count = |change: i32| {
+                let mut now = now.lock().unwrap();
+                now.0 += change;
+                now.1 = now.0.max(now.1);
+            };
+            count(1);
+            sleep(Duration::from_secs(200 - n)).await;
+            count(-1);
+            Answer { latency: Some(crate::model::units::Micros(n)), ..present() }
+        }
+    });
+    let answers = ask_all(&gate(), questions.collect::<Vec<_>>().into_iter()).await;
+    let order: Vec<u64> = answers.iter().map(|answer| answer.latency.unwrap().0).collect();
+    assert_eq!(order, (0..200).collect::<Vec<_>>());
+    assert_eq!(now.lock().unwrap().1, i32::try_from(AT_ONCE).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bug_of_ours_costs_its_own_answer_alone() {
+    let questions = (0..3).map(|n| async move {
+        assert!(n != 1, "the bug");
+        present()
+    });
+    let answers = ask_all(&gate(), questions).await;
+    assert_eq!(answers, [present(), ours(), present()]);
+    let none: [std::future::Pending<Answer>; 0] = [];
+    assert_eq!(ask_all(&gate(), none.into_iter()).await, [], "no node, no permit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_is_cut_off_ends_its_questions() {
+    let alive = Arc::new(Semaphore::new(1));
+    let held = alive.clone();
+    let question = async move {
+        let _held = held.acquire().await;
+        pending::<Answer>().await
+    };
+    let cut = timeout(Duration::from_secs(9), ask_all(&gate(), [question].into_iter())).await;
+    assert!(cut.is_err());
+    drop(alive.acquire().await.unwrap());
+}

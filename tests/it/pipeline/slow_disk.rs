@@ -1,0 +1,169 @@
+//! A disk whose syncs take 3 s: fsync(2) is delayed in the binary (slow_disk.c), next to the same run on a quick one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use bandprobe::record::schema::{node, transfer, worker};
+use serde_json::Value;
+
+use crate::{
+    fault::{
+        FaultServer,
+        server::{Behaviour, Port, Step},
+    },
+    process::{Child, Line, World, command, points, until},
+};
+
+/// How many nodes are probed, each once a second.
+const NODES: usize = 11;
+/// How long, in slots of each node.
+const SLOTS: usize = 8;
+/// What a sync takes.
+const DELAY: Duration = Duration::from_secs(3);
+
+/// The shim that delays syncs; nothing without a C compiler.
+fn shim(dir: &Path) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/slow_disk.c");
+    let library = dir.join("slow_disk.so");
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    if built.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        return Some(library);
+    }
+    assert!(env::var_os("CI").is_none(), "a C compiler is required: {built:?}");
+    io::stderr().write_all(b"SKIPPED the tests with a slow disk: no C compiler\n").unwrap();
+    None
+}
+
+/// Sends one small image.
+fn images(_: usize) -> Vec<Step> {
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\ncontent-length: 1000\r\n\r\n".to_owned();
+    vec![Step::Request, Step::Send((answer + &"x".repeat(1_000)).into())]
+}
+
+fn server() -> FaultServer {
+    FaultServer::start(Behaviour { port: Port::Http, script: images })
+}
+
+/// A configuration that has each of so many nodes on `server` probed once a second.
+fn config(world: &World, server: &str, nodes: usize) -> PathBuf {
+    let mut text = "vantage.id = \"here\"\narchive = { dir = \"archive\", sync = \"1s\" }\nrecord.window = \"1s\"\n\
+         [schedule]\nprobes = [\"./one.toml\", { probe = \"status\", every = \"1s\" }]\n\
+         [limits]\nlight-transfers = 64\n[[source]]\nkind = \"static\"\n"
+        .to_owned();
+    for node in 0..nodes {
+        text += &format!(
+            "[[source.nodes]]\nid = \"n{node}\"\nendpoint = \"http://{server}/{node}/\"\n\
+             assets = [{{ kind = \"image\", path = \"x\", size = \"1 kB\" }}]\n"
+        );
+    }
+    world.write(
+        "one.toml",
+        "# One image.\nkind = \"image\"\nevery = \"1s\"\nspacing = \"fixed\"\njitter = \"0s\"\nparts = [{ name = \"full\" }]\n",
+    );
+    world.write("config.toml", &text)
+}
+
+/// One worker with the shim.
+struct Slow {
+    world: World,
+    child: Child,
+}
+
+impl Slow {
+    fn start(server: &str, nodes: usize, delay: Duration) -> Option<Self> {
+        let world = World::new(vec![]);
+        let shim = shim(world.dir.path())?;
+        let config = config(&world, server, nodes);
+        let mut run = command(&["run", "-c", config.to_str().unwrap()]);
+        run.env("LD_PRELOAD", shim).env("SLOW_DISK_MS", delay.as_millis().to_string());
+        run.env("SLOW_DISK_LOG", world.path("calls"));
+        let child = Child::spawn(&mut run);
+        Some(Self { world, child })
+    }
+
+    /// Waits for its end after SIGTERM, and says how long that took and what it left.
+    fn end(self) -> (Duration, World) {
+        let Self { world, child } = self;
+        let began = Instant::now();
+        let ended = child.end();
+        let took = began.elapsed();
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        (took, world)
+    }
+}
+
+/// How many points of a measurement there are.
+fn count(points: &[Line], measurement: &str) -> usize {
+    points.iter().filter(|point| point.0 == measurement).count()
+}
+
+/// The sum of a counter over the worker's points.
+fn sum(points: &[Line], field: &str) -> u64 {
+    let of = points.iter().filter(|point| point.0 == worker::MEASUREMENT.name);
+    of.map(|point| point.2[field].trim_end_matches('i').parse::<u64>().unwrap()).sum()
+}
+
+fn calls(world: &World, what: &str) -> usize {
+    let calls = fs::read_to_string(world.path("calls")).unwrap_or_default();
+    calls.lines().filter(|call| call.contains(what)).count()
+}
+
+#[test]
+fn a_disk_that_takes_3_s_a_sync_costs_no_run_and_no_round() {
+    let (quick_server, slow_server) = (server(), server());
+    let start = |server: &FaultServer, delay| Slow::start(&server.address().to_string(), NODES, delay);
+    let Some(slow) = start(&slow_server, DELAY) else { return };
+    // Making the data directory is synced before the first run.
+    until("the slow one probes", || slow_server.heads().len() > NODES);
+    let quick = start(&quick_server, Duration::ZERO).unwrap();
+    until("the quick one probes", || quick_server.heads().len() > NODES);
+    let before = slow_server.heads().len();
+    let began = quick_server.heads().len();
+    // An image and a status check a slot.
+    until("so many slots have passed", || quick_server.heads().len() >= began + 2 * NODES * SLOTS);
+    let (made, expected) = (slow_server.heads().len() - before, quick_server.heads().len() - began);
+    assert!(made * 10 >= expected * 8, "{made} requests where a quick disk has {expected}");
+    [&slow, &quick].iter().for_each(|worker| worker.child.signal("TERM"));
+    let (_, quick) = quick.end();
+    let (took, world) = slow.end();
+    assert!(took < Duration::from_secs(45), "stopped after {took:?}");
+
+    assert!(calls(&world, "sync") > 5, "the shim is at work");
+    let (slow, quick) = (points(&world.archive()), points(&quick.archive()));
+    let runs = count(&slow, transfer::MEASUREMENT.name);
+    let rounds = [&slow, &quick].map(|points| count(points, node::MEASUREMENT.name) / NODES);
+    assert!(rounds[0] * 10 >= rounds[1] * 6, "status rounds, slow and quick: {rounds:?}");
+    assert_eq!(sum(&slow, "points_dropped"), 0, "nothing is lost");
+    let [missed, usual] = [&slow, &quick].map(|points| sum(points, "runs_missed"));
+    assert!(missed <= usual + runs as u64 / 5, "{missed} runs missed, {usual} with a quick disk");
+    let kept = fs::read_to_string(world.path("archive/state/budget.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let transferred = 1_000 * runs as u64;
+    // A run that was cut off at the end may have received its image.
+    let spent = kept["total"].as_u64().unwrap();
+    assert!((transferred..=transferred + 1_000 * NODES as u64).contains(&spent), "{spent} of {transferred} bytes");
+}
+
+#[test]
+fn a_thousand_runs_a_second_write_the_budget_once_a_second() {
+    let (nodes, began) = (1_000, Instant::now());
+    // Nobody listens there, so a run costs us little and the node nothing.
+    let Some(busy) = Slow::start("127.0.0.1:1", nodes, Duration::ZERO) else { return };
+    until("it has probed for a while", || calls(&busy.world, "budget.json") >= 5);
+    busy.child.signal("TERM");
+    let (_, world) = busy.end();
+    let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
+    let points = points(&world.archive());
+    let (started, rounds) = (sum(&points, "runs_started"), count(&points, node::MEASUREMENT.name) / nodes);
+    let writes = calls(&world, "budget.json");
+    assert!(writes <= seconds + 1, "{writes} writes in {seconds} s");
+    assert!(started > nodes as u64 / 2 && rounds > 0, "{started} runs and {rounds} status rounds in {seconds} s");
+}

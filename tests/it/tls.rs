@@ -1,0 +1,218 @@
+//! TLS failures with real servers (openssl, nginx): each has its outcome, and words that lead to its cause.
+//!
+//! Without these programs the tests say so in a line and pass, unless `BANDPROBE_REQUIRE_SERVERS=1`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use bandprobe::{
+    model::{outcome::Outcome, phase::Phase, probe::PartName, sample::Sample},
+    probe::wanted::Wanted,
+};
+
+use self::{
+    certificates::{Authority, Leaf, Made},
+    server::{Nginx, OpensslServer, has},
+};
+use crate::probe::{Plan, assert_consistent, network, prober};
+
+mod certificates;
+mod server;
+
+/// What is said of a server at this address by a prober that trusts these authorities.
+async fn probe(port: u16, ca: Option<&str>) -> Sample {
+    let plan = Plan::new(&format!("https://127.0.0.1:{port}/index.html"), PartName::Full, Wanted::Whole);
+    let sample = plan.run(&prober(&network(ca)), None).await.sample;
+    assert_consistent("tls", &sample);
+    sample
+}
+
+/// Asks an `openssl s_server` with these certificates and options.
+async fn ask(made: &Made, options: &[&str], ca: Option<&str>) -> Sample {
+    let server = OpensslServer::start(made, options);
+    probe(server.port(), ca).await
+}
+
+fn check(name: &str, sample: &Sample, outcome: Outcome, words: &[&str]) {
+    let error = sample.error.clone().unwrap_or_default();
+    assert_eq!(sample.outcome, outcome, "{name}: {error}");
+    for wanted in words {
+        assert!(error.contains(wanted), "{name}: `{wanted}` is not in: {error}");
+    }
+    for debug in ["(Other", "Error(", "Context {", "AlertReceived", "UnknownIssuer", "BadSignature", "HandshakeFailure"]
+    {
+        assert!(!error.contains(debug), "{name}: debug output in: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_of_certificate_has_its_words() {
+    if !has("openssl") {
+        return;
+    }
+    let root = Authority::root("Test Root", "Lab");
+    let trusted = Some(root.pem());
+    let inter = root.intermediate("Issuing CA", "Lab");
+    let quiet = root.intermediate("quiet", "");
+    let stranger = Authority::root("Strange Root", "Elsewhere");
+    let below = stranger.intermediate("Strange Issuing CA", "Elsewhere");
+    let missing = "the node does not send its intermediate certificate";
+    for (name, made, ca, outcome, words) in [
+        ("sound", root.sign(Leaf::default(), &[]), trusted, Outcome::WrongType, &[][..]),
+        ("with its intermediate", inter.sign(Leaf::default(), &[inter.pem()]), trusted, Outcome::WrongType, &[]),
+        (
+            "missing intermediate of a known organisation",
+            inter.sign(Leaf::default(), &[]),
+            trusted,
+            Outcome::TlsUntrusted,
+            &[missing, "`Issuing CA`", "whole chain"],
+        ),
+        (
+            "missing intermediate of a public authority",
+            quiet.sign(Leaf { has_issuer_url: true, ..Leaf::default() }, &[]),
+            trusted,
+            Outcome::TlsUntrusted,
+            &[missing, "`quiet`", "whole chain"],
+        ),
+        (
+            "missing intermediate without any trace",
+            quiet.sign(Leaf::default(), &[]),
+            trusted,
+            Outcome::TlsUntrusted,
+            &[missing, "unknown authority", "`quiet`"],
+        ),
+        (
+            "unknown root that is sent along",
+            below.sign(Leaf::default(), &[below.pem(), stranger.pem()]),
+            trusted,
+            Outcome::TlsUntrusted,
+            &["the root `Strange Root`", "not a trusted authority"],
+        ),
+        (
+            "unknown root that is not",
+            below.sign(Leaf::default(), &[below.pem()]),
+            trusted,
+            Outcome::TlsUntrusted,
+            &["`Strange Root`", "not trusted here"],
+        ),
+        ("self-signed", Made::self_signed(), trusted, Outcome::TlsUntrusted, &["self-signed"]),
+        (
+            "expired",
+            root.sign(Leaf { years: (2019, 2020), ..Leaf::default() }, &[]),
+            trusted,
+            Outcome::TlsExpired,
+            &["the node's certificate expired on 2020-01-01"],
+        ),
+        (
+            "not yet valid",
+            root.sign(Leaf { years: (3999, 4001), ..Leaf::default() }, &[]),
+            trusted,
+            Outcome::TlsExpired,
+            &["not valid before 3999-01-01", "clock"],
+        ),
+        (
+            "wrong name",
+            root.sign(Leaf { names: &["a.example", "b.example", "10.0.0.1"], ..Leaf::default() }, &[]),
+            trusted,
+            Outcome::TlsWrongName,
+            &["for a.example, b.example, 10.0.0.1, not for 127.0.0.1"],
+        ),
+    ] {
+        let sample = ask(&made, &[], ca).await;
+        check(name, &sample, outcome, words);
+        assert_eq!(sample.failed_phase, (outcome != Outcome::WrongType).then_some(Phase::Tls), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_our_client_cannot_verify_has_its_words() {
+    if !has("openssl") {
+        return;
+    }
+    let folder = certificates::by_openssl();
+    for (name, made, options, outcome, words) in [
+        ("weak key", folder.made("weak"), &[][..], Outcome::TlsFailed, &["too weak", "1024 bits", "2048"][..]),
+        ("sha-1", folder.made("sha1"), &[], Outcome::TlsFailed, &["SHA-1", "no longer secure"]),
+        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with our client"]),
+        (
+            "signed by p-521",
+            folder.made("byp521"),
+            &[],
+            Outcome::TlsUnsupported,
+            &["ECDSA and SHA-512", "our client does not support"],
+        ),
+        (
+            "curve",
+            folder.made("good"),
+            &["-groups", "P-521"],
+            Outcome::TlsUnsupported,
+            &["curve", "in common with our client"],
+        ),
+        (
+            "cipher suite",
+            folder.made("good"),
+            &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:@SECLEVEL=0"],
+            Outcome::TlsUnsupported,
+            &["cipher suite", "in common with our client"],
+        ),
+        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no version of TLS", "1.2 and 1.3"]),
+    ] {
+        let sample = ask(&made, options, Some(&folder.ca)).await;
+        check(name, &sample, outcome, words);
+        assert_eq!(sample.failed_phase, Some(Phase::Tls), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_certificate_that_is_required_is_named() {
+    if !has("openssl") {
+        return;
+    }
+    let root = Authority::root("Test Root", "Lab");
+    let made = root.sign(Leaf::default(), &[]);
+    for (version, phases) in [("-tls1_2", &[Phase::Tls][..]), ("-tls1_3", &[Phase::Send, Phase::Wait])] {
+        let sample = ask(&made, &["-Verify", "1", version], Some(root.pem())).await;
+        check(version, &sample, Outcome::TlsFailed, &["the node requires a client certificate"]);
+        assert!(
+            sample.failed_phase.is_some_and(|phase| phases.contains(&phase)),
+            "{version}: {:?}",
+            sample.failed_phase
+        );
+    }
+    // One that is only asked for is not missed.
+    let sample = ask(&made, &["-verify", "1"], Some(root.pem())).await;
+    check("asked for", &sample, Outcome::WrongType, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nginx_fails_in_the_same_words() {
+    if !has("nginx") {
+        return;
+    }
+    let root = Authority::root("Test Root", "Lab");
+    let inter = root.intermediate("Issuing CA", "Lab");
+    let (whole, alone) = (inter.sign(Leaf::default(), &[inter.pem()]), inter.sign(Leaf::default(), &[]));
+    for (name, made, directives, outcome, words) in [
+        ("sound", &whole, "", Outcome::WrongType, &[][..]),
+        ("missing", &alone, "", Outcome::TlsUntrusted, &["the node does not send its intermediate certificate"]),
+        (
+            "cipher suite",
+            &whole,
+            "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0;",
+            Outcome::TlsUnsupported,
+            &["in common with our client"],
+        ),
+        (
+            "client certificate",
+            &whole,
+            "ssl_verify_client on; ssl_client_certificate ca.pem;",
+            Outcome::Http4xx,
+            &["status 400", "the node asked for a client certificate"],
+        ),
+    ] {
+        let server = Nginx::start(made, root.pem(), directives);
+        check(name, &probe(server.port(), Some(root.pem())).await, outcome, words);
+    }
+    let plain = Nginx::start_plain();
+    let sample = probe(plain.port(), Some(root.pem())).await;
+    check("plain HTTP", &sample, Outcome::TlsFailed, &["not TLS", "plain HTTP"]);
+}
