@@ -107,7 +107,7 @@ impl Allowance {
     /// Books that this run makes its node fetch an object, if it does: the run awaits that before it begins.
     pub(super) fn booking(&self, run: &Run) -> Option<impl Future<Output = Booking> + Send + use<>> {
         let (bookings, node, limit) = (self.bookings.clone(), run.node.id.clone(), self.cold_fetches_per_node);
-        (run.probe.cache == CachePolicy::Miss).then(|| async move { bookings.book(&node, limit).await })
+        (run.probe.cache == CachePolicy::Miss).then_some(async move { bookings.book(&node, limit).await })
     }
 
     /// Takes back the right to a run that was not made, because its node has fetched as often as it may, or because that could

@@ -7,11 +7,12 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bandprobe::record::schema::{node, transfer, worker};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     fault::{
