@@ -160,6 +160,12 @@ pub fn exists(dir: &Path) -> bool {
     [OPEN, SPOOL].into_iter().all(|folder| dir.join(folder).is_dir())
 }
 
+/// Whether a directory has any folder of a data directory.
+#[must_use]
+pub fn has_any_folder(dir: &Path) -> bool {
+    FOLDERS.into_iter().chain([STATE]).any(|folder| dir.join(folder).is_dir())
+}
+
 /// Makes the data directory and its folders, for this user alone, where they are missing.
 ///
 /// # Errors

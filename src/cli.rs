@@ -21,6 +21,7 @@ mod demo;
 mod input;
 mod man;
 mod once;
+mod plain;
 mod probe;
 mod progress;
 mod registries;

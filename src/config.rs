@@ -297,6 +297,11 @@ pub struct Archive {
     pub sync: Duration,
 }
 
+impl Archive {
+    /// What it may hold where nothing else is said.
+    pub const MAX_SIZE: Bytes = Bytes(2_000_000_000);
+}
+
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);

@@ -10,6 +10,7 @@
 //! A [`point::Point`] holds only what both outputs can say alike, so that the database and NDJSON agree field by field.
 
 pub mod availability;
+pub mod conform;
 pub mod csv;
 pub mod histogram;
 pub mod json;

@@ -26,11 +26,13 @@ pub mod wrap;
 use self::{
     availability::Availability,
     node_point::NodePoint,
+    reading::Reasons,
     scan::Found,
     slowest::Slowest,
     standard::{Standard, Summary},
     table::Look,
     transfer_point::TransferPoint,
+    wrap::wrap,
 };
 use crate::config::trace_url::TraceUrl;
 
@@ -43,6 +45,8 @@ pub struct Analysis {
     pub slowest: Slowest,
     /// The states of the nodes.
     pub availability: Availability,
+    /// Lines and rows that were not understood.
+    pub left_out: Reasons,
 }
 
 impl Analysis {
@@ -82,13 +86,19 @@ impl Analysis {
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         let states = availability::render(&self.availability, look);
         let summary = self.summary();
+        let left_out = match self.left_out.total() {
+            0 => String::new(),
+            total => {
+                format!("\n{}\n", wrap(&format!("{total} not understood and left out: {}", self.left_out), look.width))
+            }
+        };
         if summary.rows.is_empty() && !states.is_empty() {
-            return states; // nothing is missing: nobody asked for more
+            return states + &left_out; // nothing is missing: nobody asked for more
         }
         let standard = table::render(&summary, look);
         let slowest = self.slowest.render(look, trace_url);
         let gap = if slowest.is_empty() { "" } else { "\n" };
-        format!("{states}{standard}{gap}{slowest}")
+        format!("{states}{standard}{gap}{slowest}{left_out}")
     }
 }
 

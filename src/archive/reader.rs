@@ -8,13 +8,17 @@ use std::{
     time::SystemTime,
 };
 
-use jiff::Timestamp;
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, date},
+    tz::TimeZone,
+};
 
 use super::{
     DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL,
     damage::{Damage, What},
     file::FileLines,
-    list, on, whole,
+    format, list, on, whole,
 };
 
 /// The point lines of a whole data directory.
@@ -22,7 +26,9 @@ use super::{
 pub struct Lines {
     dir: PathBuf,
     files: btree_map::IntoIter<String, &'static str>,
-    since: Option<SystemTime>,
+    since: Option<Timestamp>,
+    /// Files that were read, or begun.
+    read: u64,
     /// Parts of merged files that were read, and so are not read again.
     merged: HashSet<String>,
     current: Option<FileLines>,
@@ -31,8 +37,9 @@ pub struct Lines {
 }
 
 /// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
-/// aside out of damaged files is said, and not handed out. With `since`, files that were last written before it are left
-/// out; a file that reaches over it is read as a whole. Waits while delivered files are merged, about a second.
+/// aside out of damaged files is said, and not handed out. With `since`, files that hold nothing of that time are skipped: by the
+/// day in their names, and by when they were last written; a file that reaches over it is read as a whole. Waits while delivered
+/// files are merged, about a second.
 ///
 /// # Errors
 /// When there is no such directory, or it cannot be listed.
@@ -53,11 +60,11 @@ pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
     for name in set_aside(dir)? {
         files.entry(name).or_insert(REJECTED);
     }
-    let since = since.map(SystemTime::from);
     Ok(Lines {
         dir: dir.to_owned(),
         files: files.into_iter(),
         since,
+        read: 0,
         merged: HashSet::new(),
         current: None,
         _unmerged: unmerged.map(Locked),
@@ -77,12 +84,15 @@ impl Iterator for Lines {
                 self.current = None;
             }
             let (name, folder) = self.files.next()?;
-            if self.merged.contains(&name) {
+            if self.merged.contains(&name) || self.since.is_some_and(|since| is_of_days_before(&name, since)) {
                 continue;
             }
             match find(&self.dir, &name, folder) {
                 Ok(file) if self.is_too_old(file.written()) => {}
-                Ok(file) => self.current = Some(file),
+                Ok(file) => {
+                    self.read += 1;
+                    self.current = Some(file);
+                }
                 Err(Damage { what: What::SetAside(_), file }) if self.is_too_old(modified(&file)) => {}
                 Err(damage) => return Some(Err(damage)),
             }
@@ -91,9 +101,23 @@ impl Iterator for Lines {
 }
 
 impl Lines {
-    fn is_too_old(&self, written: Option<SystemTime>) -> bool {
-        self.since.is_some_and(|since| written.is_some_and(|written| written < since))
+    /// How many files were read so far, or begun.
+    #[must_use]
+    pub const fn files_read(&self) -> u64 {
+        self.read
     }
+
+    fn is_too_old(&self, written: Option<SystemTime>) -> bool {
+        self.since.map(SystemTime::from).is_some_and(|since| written.is_some_and(|written| written < since))
+    }
+}
+
+/// Does the day in a file's name say that it holds nothing from `since` on? Names have the day of the first append, and a merged
+/// file has all of that day. A day of a time before this program is that of a clock that was not set yet: it says nothing.
+fn is_of_days_before(name: &str, since: Timestamp) -> bool {
+    let since = since.to_zoned(TimeZone::UTC).date();
+    let last = |day: Date| day.checked_add(DAYS_AFTER.days()).unwrap_or(Date::MAX);
+    format::day(name).is_some_and(|day| day >= BEFORE_THIS_PROGRAM && last(day) < since)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -141,5 +165,11 @@ const BAD: &str = ".bad";
 
 /// Shared by readers, exclusive to a merge, in `archive/`.
 pub(super) const MERGE_LOCK: &str = ".merge";
+
+/// How many days after the one in its name a file may hold points of: it is sealed after ten minutes, which may be past midnight,
+/// and clocks are a little wrong.
+const DAYS_AFTER: i32 = 1;
+
+const BEFORE_THIS_PROGRAM: Date = date(2025, 1, 1);
 
 const ROAD: [&str; 3] = [OPEN, SPOOL, DELIVERED];

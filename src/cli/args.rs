@@ -15,7 +15,7 @@ use crate::{
 
 mod spool;
 
-pub(super) use self::spool::{Export, Flush, Lines, Spool, SpoolCommand, Which};
+pub(super) use self::spool::{Export, Flush, Import, Lines, Spool, SpoolCommand, Which};
 
 /// How fast are our nodes for viewers here? Downloads samples, measures by phase and over time, delivers to InfluxDB.
 #[derive(Debug, Parser)]
@@ -228,10 +228,10 @@ pub(super) struct Report {
     /// The configuration file: results come from the database that it names, else from its archive
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Read this data directory instead
-    #[arg(long, value_name = "DIR")]
+    /// Read this data directory instead, or plain line protocol: a file of it, or a directory of such files
+    #[arg(long, value_name = "PATH")]
     pub(super) archive: Option<PathBuf>,
-    /// How far to look back
+    /// How far to look back, such as 90m, 7d, 2w or 1y
     #[arg(long, default_value = "15d", value_name = "TIME", value_parser = parse_duration)]
     pub(super) since: Duration,
     /// How to print it

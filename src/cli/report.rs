@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     archive::reader,
     config::{Config, InfluxDb},
-    net::fetch::{FetchError, Fetcher},
+    net::fetch::{FetchError, Fetcher, Session},
     report::{
         Analysis, json,
         query::{self, Pages, parse},
@@ -21,8 +21,12 @@ use crate::{
 use super::{
     Exit,
     args::{Format, Report},
-    input, print, print_data, refuse, screen,
+    input, plain, print, print_data, refuse, screen,
 };
+
+mod fetching;
+
+use self::fetching::Fetching;
 
 pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let config = match args.config.as_deref().map(input::config).transpose() {
@@ -50,69 +54,91 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Everything in a data directory, delivered or not. What is damaged there is told, and left out.
-pub(super) fn from_archive(dir: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
-    let mut analysis = Analysis::default();
-    let mut scan = Scan::new(reader::lines(dir, Some(since))?);
-    let mut problems = 0;
-    for found in &mut scan {
-        match found {
-            Ok(found) if found.at() >= since => analysis.add_found(&found),
-            Ok(_) => {}
-            Err(damage) => {
-                problems += 1;
-                if problems <= MOST_TOLD {
-                    tracing::warn!("{damage}");
-                }
-            }
-        }
+/// Everything in a data directory, delivered or not, or in plain files of line protocol. What is damaged there is told, and left
+/// out.
+pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
+    if plain::is_plain(path) {
+        return gather(plain::Lines::of(path)?, since);
     }
+    let mut problems = 0;
+    // Damage was told: what is left are lines.
+    let lines = reader::lines(path, Some(since))?.filter_map(|line| {
+        let damage = match line {
+            Ok(line) => return Some(anyhow::Ok(line)),
+            Err(damage) => damage,
+        };
+        problems += 1;
+        if problems <= MOST_TOLD {
+            tracing::warn!("{damage}");
+        }
+        None
+    });
+    let analysis = gather(lines, since)?;
     if problems > MOST_TOLD {
         tracing::warn!(further = problems - MOST_TOLD, "more problems of the archive are not told one by one");
-    }
-    let damaged = scan.seen().damaged;
-    if damaged > 0 {
-        tracing::warn!(damaged, "lines of the archive are not understood and left out");
     }
     Ok(analysis)
 }
 
+/// What lines say of the time from `since` on.
+fn gather<L: AsRef<[u8]>>(
+    lines: impl Iterator<Item = anyhow::Result<L>>,
+    since: Timestamp,
+) -> anyhow::Result<Analysis> {
+    let mut analysis = Analysis::default();
+    let mut scan = Scan::new(lines);
+    for found in &mut scan {
+        let found = found?;
+        if found.at() >= since {
+            analysis.add_found(&found);
+        }
+    }
+    analysis.left_out.merge(scan.reasons());
+    Ok(analysis)
+}
+
 async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<Analysis> {
-    let asked = Asked { database, fetcher: Fetcher::new(database.extra_ca.as_deref())? };
+    let fetcher = Fetcher::new(database.extra_ca.as_deref())?;
+    let mut asked = Asked { database, session: fetcher.session() };
     let until = Timestamp::now();
     let mut analysis = Analysis::default();
     let mut pages = Pages::new(&database.bucket, since, until);
-    let mut damaged = 0;
+    let mut fetching = Fetching::over(until.duration_since(since));
+    let mut transfers = 0;
     while let Some(request) = pages.request() {
-        let page = parse(&asked.answer(&request).await?).context("InfluxDB's answer")?;
+        let body = match asked.answer(&request).await {
+            Err(error) if is_too_much(&error) && pages.ask_for_less() => continue,
+            body => body?,
+        };
+        let page = parse(&body).context("InfluxDB's answer")?;
         page.points.iter().for_each(|point| analysis.standard.add(point));
-        damaged += page.damaged;
+        analysis.left_out.merge(&page.reasons);
         pages.answered(page.rows);
+        transfers += page.points.len() as u64;
+        fetching.show(pages.answered_share(since), transfers);
     }
     // These are asked for one by one, because ids would double the pages.
     let single = query::target(&database.bucket, &query::slowest::query(since, until));
     let page = parse(&asked.answer(&single).await?).context("InfluxDB's answer")?;
     page.points.iter().for_each(|point| analysis.slowest.add(point));
+    analysis.left_out.merge(&page.reasons);
     let states = query::target(&database.bucket, &query::availability::query(since, until));
     let answer = asked.answer(&states).await?;
     let states = query::availability::parse(&answer, &mut analysis.availability).context("InfluxDB's answer")?;
-    damaged += page.damaged + states;
-    if damaged > 0 {
-        tracing::warn!(damaged, "rows of the database are not understood and left out");
-    }
+    (0..states).for_each(|_| analysis.left_out.count("a row about the state of a node".to_owned()));
     Ok(analysis)
 }
 
 /// A database, and what asks it.
 struct Asked<'a> {
     database: &'a InfluxDb,
-    fetcher: Fetcher,
+    session: Session<'a>,
 }
 
 impl Asked<'_> {
-    async fn answer(&self, request: &str) -> anyhow::Result<Vec<u8>> {
+    async fn answer(&mut self, request: &str) -> anyhow::Result<Vec<u8>> {
         let (url, authorization) = (self.database.at(request), self.database.authorization());
-        let answer = self.fetcher.get(&url, Some(authorization.reveal())).await;
+        let answer = self.session.get(&url, Some(authorization.reveal())).await;
         let is_refused =
             matches!(&answer, Err(FetchError::Status { status, .. }) if *status == StatusCode::UNAUTHORIZED);
         answer.with_context(|| {
@@ -126,6 +152,11 @@ impl Asked<'_> {
             )
         })
     }
+}
+
+/// Was an answer too long, or too slow as a whole?
+fn is_too_much(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(FetchError::TooLong(_) | FetchError::Slow(_)))
 }
 
 /// Problems of an archive that are told in full: a damaged file may have one a line.

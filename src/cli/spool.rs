@@ -1,10 +1,17 @@
 //! `bandprobe spool`: what waits for delivery, what was refused, and the results themselves.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 
-use crate::{archive, config::problem::Problems};
+use crate::{
+    archive,
+    config::{Archive, problem::Problems},
+    model::units::{Bytes, age},
+};
 
 use super::{
     Exit,
@@ -14,6 +21,7 @@ use super::{
 
 mod export;
 mod flush;
+mod import;
 mod list;
 mod meter;
 mod status;
@@ -23,25 +31,30 @@ pub(super) async fn spool(args: &Spool) -> anyhow::Result<Exit> {
         SpoolCommand::Flush(args) => return flush::flush(args).await,
         SpoolCommand::Status(args) | SpoolCommand::List(args) => &args.which,
         SpoolCommand::Export(args) => &args.which,
+        SpoolCommand::Import(args) => &args.which,
     };
-    let dir = match dir(which) {
-        Ok(dir) => dir,
+    let (dir, room) = match dir(which) {
+        Ok(found) => found,
         Err(problems) => return Ok(refuse(&problems)),
     };
+    if let SpoolCommand::Import(args) = &args.command {
+        return import::import(&dir, room, args);
+    }
     is_there(&dir)?;
     match &args.command {
         SpoolCommand::Status(args) => status::status(&dir, args.json)?,
         SpoolCommand::List(args) => list::list(&dir, args.json)?,
         SpoolCommand::Export(args) => return export::export(&dir, args),
-        SpoolCommand::Flush(_) => unreachable!("it went its own way"),
+        SpoolCommand::Flush(_) | SpoolCommand::Import(_) => unreachable!("they went their own way"),
     }
     Ok(Exit::Done)
 }
 
-fn dir(which: &Which) -> Result<PathBuf, Problems> {
+/// The data directory, and how large it may become.
+fn dir(which: &Which) -> Result<(PathBuf, Bytes), Problems> {
     match (&which.archive, &which.config) {
-        (Some(dir), _) => Ok(dir.clone()),
-        (None, Some(path)) => input::config(path).map(|config| config.archive.dir),
+        (Some(dir), _) => Ok((dir.clone(), Archive::MAX_SIZE)),
+        (None, Some(path)) => input::config(path).map(|config| (config.archive.dir, config.archive.max_size)),
         (None, None) => unreachable!("clap asks for one of them"),
     }
 }
@@ -56,11 +69,11 @@ fn count(number: u64, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-/// How long ago, to the second. A time ahead of our clock, such as one of another machine's file, is now.
+/// How long ago, in its two largest units. A time ahead of our clock, such as one of another machine's file, is now.
 pub(super) fn ago(since: SignedDuration) -> String {
     match since.as_secs() {
         ..=0 => "just now".to_owned(),
-        seconds => format!("{:#} ago", SignedDuration::from_secs(seconds)),
+        seconds => format!("{} ago", age(Duration::from_secs(seconds.unsigned_abs()))),
     }
 }
 
@@ -71,13 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_ago_is_told_to_the_second() {
+    fn how_long_ago_has_two_units() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         for (time, expected) in [
             ("2026-11-22T12:00:00Z", "just now"),
             ("2026-11-22T11:59:59.5Z", "just now"),
             ("2026-11-22T11:59:59Z", "1s ago"),
-            ("2026-11-22T10:58:03.9Z", "1h 1m 56s ago"),
+            ("2026-11-22T10:58:03.9Z", "1h 1m ago"),
+            ("2026-11-19T10:58:03.9Z", "3d 1h ago"),
             ("2026-11-22T12:00:01Z", "just now"),
             ("9999-01-01T00:00:00Z", "just now"),
         ] {

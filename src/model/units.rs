@@ -124,23 +124,62 @@ impl FromStr for BitRate {
     }
 }
 
-/// Reads a duration as people write it: `"5m"`, `"100s"`, `"1h 30m"`, `"30d"` (a day is 24 hours).
+/// Reads a duration as people write it: `"5m"`, `"100s"`, `"1h 30m"`, `"30d"`, `"2w"`, `"1y"`. A day is 24 hours, a week 7 days, a
+/// year 365 days.
 ///
 /// # Errors
-/// When the text is no duration, is negative, or is larger than a hundred years.
+/// When the text is no duration, is negative, or is longer than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 366 * 86_400);
-    let wrong = || QuantityError::new(text, "a duration such as `5m`, `100s` or `30d`");
-    let spelled = in_hours(text).unwrap_or_else(|| text.to_owned());
-    let signed: jiff::SignedDuration = spelled.parse().map_err(|_| wrong())?;
-    let duration = Duration::try_from(signed).map_err(|_| wrong())?;
+    let wrong = || QuantityError::new(text, "a duration such as `100s`, `90m`, `12h`, `7d`, `2w` or `1y`");
+    let (days, rest) = split_days(text).ok_or_else(wrong)?;
+    let rest = match rest.trim() {
+        "" if days.is_some() => Duration::ZERO,
+        rest => {
+            let signed: jiff::SignedDuration = rest.parse().map_err(|_| wrong())?;
+            Duration::try_from(signed).map_err(|_| wrong())?
+        }
+    };
+    let duration = rest.checked_add(days.unwrap_or_default()).ok_or_else(wrong)?;
     if duration > HUNDRED_YEARS { Err(wrong()) } else { Ok(duration) }
 }
 
-/// Whole days as hours, because a day is no fixed duration to a calendar library, while to us it is 24 hours.
-fn in_hours(text: &str) -> Option<String> {
-    let days: u64 = text.trim().strip_suffix('d')?.trim().parse().ok()?;
-    Some(format!("{}h", days.checked_mul(24)?))
+/// The days, weeks and years of a text, if it has any, and the rest of it: to a calendar library these are of no fixed length.
+/// `None` when a number is too large.
+fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
+    let (mut days, mut rest_of_text) = (None, String::new());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, number) = rest.split_at(start);
+        let (number, after) =
+            number.split_at(number.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(number.len()));
+        let spaced = after.trim_start();
+        let (unit, next) = spaced.split_at(spaced.find(|c: char| !c.is_alphabetic()).unwrap_or(spaced.len()));
+        rest_of_text.push_str(before);
+        match DAYS.iter().find(|(names, _)| names.contains(&unit)) {
+            Some((_, factor)) => {
+                let seconds = number.parse::<f64>().ok()? * factor * 86_400.0;
+                let duration = Duration::try_from_secs_f64(seconds).ok()?;
+                days = Some(days.unwrap_or(Duration::ZERO).checked_add(duration)?);
+            }
+            None => rest_of_text.push_str(&rest[start..rest.len() - next.len()]),
+        }
+        rest = next;
+    }
+    rest_of_text.push_str(rest);
+    Some((days, rest_of_text))
+}
+
+/// How long something took or has lasted, in its two largest units, of which the largest is a day: `3d 4h`, `2h 5m`, `5m 2s`, `2s`.
+#[must_use]
+pub fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m {s}s"),
+        (0, h, m, _) => format!("{h}h {m}m"),
+        (d, h, _, _) => format!("{d}d {h}h"),
+    }
 }
 
 /// `number [space] unit`, the product rounded to a whole; `None` for anything else, negatives and overflow included.
@@ -167,6 +206,13 @@ fn decimal(value: u64, unit: &str) -> String {
         _ => format!("{} T{unit}", three_figures(scaled / 1e12)),
     }
 }
+
+/// Units of whole days, by their names.
+const DAYS: [(&[&str], f64); 3] = [
+    (&["d", "day", "days"], 1.0),
+    (&["w", "wk", "wks", "week", "weeks"], 7.0),
+    (&["y", "yr", "yrs", "year", "years"], 365.0),
+];
 
 fn three_figures(value: f64) -> String {
     let decimals = if value < 9.995 {
@@ -217,7 +263,38 @@ mod tests {
         for (text, seconds) in [("5m", 300), ("100s", 100), ("30d", 2_592_000), ("1h 30m", 5_400), ("1h30m", 5_400)] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "5", "-5m", "soon", "999999d"] {
+        for (text, days) in [
+            ("7d", 7.0),
+            ("2w", 14.0),
+            ("1y", 365.0),
+            ("1.5d", 1.5),
+            ("2 weeks", 14.0),
+            ("1 year", 365.0),
+            ("1w 2d 12h", 9.5),
+            ("12h 1d", 1.5),
+            ("1y2w", 379.0),
+            ("90m", 0.0625),
+            ("100y", 36_500.0),
+        ] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(days * 86_400.0)), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "-5m",
+            "soon",
+            "999999d",
+            "-2w",
+            "2w ago",
+            "w",
+            "1 w 5",
+            "101y",
+            "2mo",
+            "1..5d",
+            "7D",
+            "1d -2h",
+            "99999999999999999999999999999999999999999y",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
@@ -233,6 +310,21 @@ mod tests {
         assert_eq!(Micros(80_123).to_string(), "80.1 ms");
         assert_eq!(Micros(4_560_000).to_string(), "4.56 s");
         assert_eq!((Micros(999_499).to_string(), Micros(999_500).to_string()), ("999 ms".into(), "1.00 s".into()));
+    }
+
+    #[test]
+    fn ages_have_their_two_largest_units() {
+        for (seconds, text) in [
+            (0, "0s"),
+            (59, "59s"),
+            (302, "5m 2s"),
+            (7_500, "2h 5m"),
+            (86_399, "23h 59m"),
+            (86_400, "1d 0h"),
+            (400 * 86_400 + 3_600, "400d 1h"),
+        ] {
+            assert_eq!(age(Duration::from_secs(seconds)), text);
+        }
     }
 
     #[test]

@@ -35,6 +35,12 @@ pub struct Fetcher {
     agent: String,
 }
 
+/// Several requests to one server, over one connection while that lasts.
+pub struct Session<'f> {
+    fetcher: &'f Fetcher,
+    kept: Option<Connection>,
+}
+
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum FetchError {
@@ -111,11 +117,13 @@ impl Fetcher {
     /// # Errors
     /// Anything else; no error text holds the credentials.
     pub async fn get(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        let question = Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL };
-        match self.ask(url, question).await? {
-            Posted { status: StatusCode::OK, body, .. } => Ok(body),
-            other => Err(other.refused()),
-        }
+        self.session().get(url, authorization).await
+    }
+
+    /// For several requests to one server.
+    #[must_use]
+    pub const fn session(&self) -> Session<'_> {
+        Session { fetcher: self, kept: None }
     }
 
     /// The answer to a POST of JSON: at most `most` bytes, complete `within` this time. APIs explain a failure in their
@@ -124,21 +132,38 @@ impl Fetcher {
     /// # Errors
     /// When no complete answer came.
     pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64, within: Duration) -> Result<Posted, FetchError> {
-        self.ask(url, Question { method: Method::POST, authorization: None, json: Some(json), most, within }).await
+        self.ask(&mut None, url, Question { method: Method::POST, authorization: None, json: Some(json), most, within })
+            .await
     }
 
-    async fn ask(&self, url: &Url, question: Question<'_>) -> Result<Posted, FetchError> {
+    async fn ask(
+        &self,
+        kept: &mut Option<Connection>,
+        url: &Url,
+        question: Question<'_>,
+    ) -> Result<Posted, FetchError> {
         let within = question.within;
-        timeout(within, self.exchange(url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
+        timeout(within, self.exchange(kept, url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
     }
 
-    async fn exchange(&self, url: &Url, question: Question<'_>) -> Result<Posted, FetchError> {
+    /// Over the connection that was kept, or a new one. It is kept again when it can carry another exchange.
+    async fn exchange(
+        &self,
+        kept: &mut Option<Connection>,
+        url: &Url,
+        question: Question<'_>,
+    ) -> Result<Posted, FetchError> {
         let (most, within) = (question.most, question.within);
         let deadlines = Deadlines { headers: within, body: within, stall: within, ..Deadlines::default() };
         let mut timing = Timing::start(Instant::now());
-        let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
-        let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
-        let mut connection = Connection::start(line).await?;
+        let mut connection = match kept.take() {
+            Some(connection) => connection,
+            None => {
+                let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
+                let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
+                Connection::start(line).await?
+            }
+        };
         let mut request = connection.request(question.method.clone(), url);
         self.dress(&mut request, question)?;
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
@@ -150,6 +175,9 @@ impl Fetcher {
             End::Partial => return Err(FetchError::Cut),
             End::Enough => return Err(FetchError::TooLong(most)),
             End::Finished => {}
+        }
+        if connection.is_reusable().await {
+            *kept = Some(connection);
         }
         Ok(Posted { status: answer.head.status, said: said(&answer, &body), body })
     }
@@ -169,6 +197,31 @@ impl Fetcher {
             *request.body_mut() = Full::from(json);
         }
         Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// The body of a 200 to a GET. Every URL is one of the same server.
+    ///
+    /// # Errors
+    /// Anything else; no error text holds the credentials.
+    pub async fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
+        let question = || Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL };
+        if let Some(connection) = &mut self.kept
+            && !connection.is_reusable().await
+        {
+            self.kept = None;
+        }
+        let was_kept = self.kept.is_some();
+        let answer = match self.fetcher.ask(&mut self.kept, url, question()).await {
+            // A server may close a kept connection at any time, before it sees the request (RFC 9112 §9.5).
+            Err(FetchError::Failed(_)) if was_kept => self.fetcher.ask(&mut self.kept, url, question()).await,
+            answer => answer,
+        };
+        match answer? {
+            Posted { status: StatusCode::OK, body, .. } => Ok(body),
+            other => Err(other.refused()),
+        }
     }
 }
 

@@ -34,6 +34,9 @@ pub enum Raw<'a> {
 /// The longest line, in bytes: InfluxDB's longest string, and as much again.
 pub const MAX_LINE: usize = 128 * 1024;
 
+/// What [`fault`] says of a longer one.
+pub const TOO_LONG: &str = "longer than 128 KiB";
+
 /// How many tags and fields a line may have.
 pub const MAX_COLUMNS: usize = 256;
 
@@ -65,6 +68,18 @@ pub fn parse(line: &str) -> Option<Parsed<'_>> {
                 return Some(Parsed { measurement, tags, fields, time });
             }
         }
+    }
+}
+
+/// Why a line is none that [`parse`] understands, in few words.
+#[must_use]
+pub fn fault(line: &str) -> &'static str {
+    if line.len() > MAX_LINE {
+        TOO_LONG
+    } else if parse(&format!("{line} 0")).is_some() {
+        "no time at its end"
+    } else {
+        "not line protocol"
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{config::trace_url::TraceUrl, record::schema::transfer as schema};
 
-/// One object, its last newline included: `{"nodes": […], "best": […], "dropped": 0, "slowest": […], "states": […]}`.
+/// One object, its last newline included: `{"nodes": […], "best": […], "dropped": 0, "left_out": {…}, "slowest": […], "states": […]}`.
 #[must_use]
 pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
     let summary = analysis.summary();
@@ -18,6 +18,7 @@ pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
         "nodes": nodes,
         "best": summary.rows.chunk_by(|a, b| a.vantage == b.vantage).map(best).collect::<Vec<_>>(),
         "dropped": summary.dropped,
+        "left_out": counts(analysis.left_out.iter()),
         "slowest": analysis.slowest.json(trace_url),
         "states": analysis.availability.json(),
     });

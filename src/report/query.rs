@@ -20,7 +20,10 @@ use thiserror::Error;
 pub mod availability;
 pub mod slowest;
 
-use super::transfer_point::{FIELDS, TAGS, TransferPoint};
+use super::{
+    reading::{Misfit, Reasons},
+    transfer_point::{FIELDS, TAGS, TransferPoint},
+};
 use crate::{
     model::text::printable,
     record::{
@@ -36,6 +39,8 @@ pub struct Pages {
     bucket: String,
     from: Timestamp,
     until: Timestamp,
+    /// How much of that time is asked for at once: as much as fills about half an answer.
+    span: SignedDuration,
     /// Rows of the current span that we have already.
     offset: u64,
 }
@@ -49,6 +54,8 @@ pub struct Page {
     pub rows: u64,
     /// Rows that we did not understand.
     pub damaged: u64,
+    /// Why we did not.
+    pub reasons: Reasons,
 }
 
 /// Why an answer gives no transfers.
@@ -62,17 +69,21 @@ pub enum QueryError {
     Refused(String),
 }
 
-/// Rows in one answer, at the most.
-pub const PAGE_ROWS: u64 = 20_000;
+/// Rows in one answer, at the most: some 20 MB of JSON, and 80 MB while it is read.
+pub const PAGE_ROWS: u64 = 100_000;
 
-/// Pages are counted within a span of this length, because an offset makes the database read what it skips.
+/// The first span of time that is asked for. Those after it follow from how many rows the answers have. Pages are counted
+/// within a span, because an offset makes the database read what it skips.
 pub const SPAN: SignedDuration = SignedDuration::from_hours(6);
+
+/// A span is never shorter than this.
+pub const SHORTEST_SPAN: SignedDuration = SignedDuration::from_secs(60);
 
 impl Pages {
     /// All transfers in `bucket` from `since` on and before `until`.
     #[must_use]
     pub fn new(bucket: &str, since: Timestamp, until: Timestamp) -> Self {
-        Self { bucket: bucket.to_owned(), from: since, until, offset: 0 }
+        Self { bucket: bucket.to_owned(), from: since, until, span: SPAN, offset: 0 }
     }
 
     /// The target of the next request, path and query; `None` when all is answered.
@@ -86,16 +97,36 @@ impl Pages {
 
     /// Goes on to what follows an answer of so many rows.
     pub fn answered(&mut self, rows: u64) {
+        let total = self.offset + rows;
         if rows >= PAGE_ROWS {
-            self.offset += rows;
-        } else {
-            self.from = self.span_end();
-            self.offset = 0;
+            self.offset = total;
+            return;
         }
+        (self.from, self.offset) = (self.span_end(), 0);
+        // What is ahead is mostly like what is behind. Where it is not, a page too many costs little.
+        let scale = (ROWS_WANTED / total.max(1) as f64).clamp(0.25, 4.0);
+        let seconds = (self.span.as_secs_f64() * scale).clamp(SHORTEST_SPAN.as_secs_f64(), LONGEST_SPAN.as_secs_f64());
+        self.span = SignedDuration::from_secs_f64(seconds);
+    }
+
+    /// The answer was too long, or took too long: the same time is asked for in smaller pieces. False when there are none.
+    pub fn ask_for_less(&mut self) -> bool {
+        let is_possible = self.span > SHORTEST_SPAN && self.offset == 0;
+        if is_possible {
+            self.span = (self.span / 4).max(SHORTEST_SPAN);
+        }
+        is_possible
+    }
+
+    /// How much of the time is answered, as a share.
+    #[must_use]
+    pub fn answered_share(&self, since: Timestamp) -> f64 {
+        let all = self.until.duration_since(since).as_secs_f64();
+        if all > 0.0 { self.from.duration_since(since).as_secs_f64() / all } else { 1.0 }
     }
 
     fn span_end(&self) -> Timestamp {
-        self.from.saturating_add(SPAN).map_or(self.until, |end| end.min(self.until))
+        self.from.saturating_add(self.span).map_or(self.until, |end| end.min(self.until))
     }
 }
 
@@ -134,9 +165,13 @@ pub fn parse(body: &[u8]) -> Result<Page, QueryError> {
     for series in series(body)? {
         for row in series.rows() {
             page.rows += 1;
-            match row.at().and_then(|at| TransferPoint::from_columns(at, |name| row.column(name)).ok()) {
-                Some(point) => page.points.push(point),
-                None => page.damaged += 1,
+            let read = row.at().ok_or(Misfit::Missing(TIME));
+            match read.and_then(|at| TransferPoint::from_columns(at, |name| row.column(name))) {
+                Ok(point) => page.points.push(point),
+                Err(misfit) => {
+                    page.damaged += 1;
+                    page.reasons.count(misfit.to_string());
+                }
             }
         }
     }
@@ -233,6 +268,12 @@ impl<'a> Row<'a> {
         self.cells.get(self.series.columns.iter().position(|column| column == name)?)
     }
 }
+
+/// Rows that an answer should have: three quarters of a page, so that most spans are one page.
+const ROWS_WANTED: f64 = 0.75 * PAGE_ROWS as f64;
+
+/// Longer spans save no requests that matter.
+const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(32 * 24);
 
 /// The column that InfluxDB adds.
 const TIME: &str = "time";

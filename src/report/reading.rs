@@ -2,7 +2,7 @@
 //!
 //! What is read goes to a terminal, and may be a stranger's: texts lose what a terminal obeys, and are cut.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use thiserror::Error;
 
@@ -29,6 +29,10 @@ pub enum Misfit {
     Unknown(&'static str),
 }
 
+/// Lines or rows that were not understood, counted by the reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons(BTreeMap<String, u64>);
+
 /// An id that we gave a request; shown as 32 lower-case hex digits (W3C Trace Context §3.2.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(u128);
@@ -53,6 +57,39 @@ pub(super) fn of_point<'a>(point: &'a Point, name: &str) -> Option<Raw<'a>> {
             Value::Text(text) => Raw::Text(text.into()),
         })
     })
+}
+
+impl Reasons {
+    /// Counts one more.
+    pub fn count(&mut self, reason: String) {
+        *self.0.entry(reason).or_default() += 1;
+    }
+
+    /// Counts what was counted elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        other.0.iter().for_each(|(reason, count)| *self.0.entry(reason.clone()).or_default() += count);
+    }
+
+    /// The reasons, each with its count, in the order of their words.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(reason, count)| (reason.as_str(), *count))
+    }
+
+    /// How many there are in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+/// `2 not line protocol, 1 no time at its end`.
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (reason, count)) in self.iter().enumerate() {
+            write!(f, "{}{count} {reason}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
 }
 
 impl Id {

@@ -4,9 +4,13 @@
 
 use jiff::Timestamp;
 
-use super::{node_point::NodePoint, reading::of_line, transfer_point::TransferPoint};
+use super::{
+    node_point::NodePoint,
+    reading::{Reasons, of_line},
+    transfer_point::TransferPoint,
+};
 use crate::record::{
-    parse::parse,
+    parse::{MAX_LINE, TOO_LONG, fault, parse},
     schema::{node, transfer},
 };
 
@@ -15,6 +19,7 @@ use crate::record::{
 pub struct Scan<I> {
     lines: I,
     seen: Seen,
+    reasons: Reasons,
 }
 
 /// What the lines were.
@@ -66,12 +71,17 @@ impl Found {
 impl<I> Scan<I> {
     /// Reads these lines, each with or without its newline.
     pub fn new(lines: impl IntoIterator<IntoIter = I>) -> Self {
-        Self { lines: lines.into_iter(), seen: Seen::default() }
+        Self { lines: lines.into_iter(), seen: Seen::default(), reasons: Reasons::default() }
     }
 
     /// What the lines were, up to now.
     pub const fn seen(&self) -> Seen {
         self.seen
+    }
+
+    /// Why lines were not understood, up to now.
+    pub const fn reasons(&self) -> &Reasons {
+        &self.reasons
     }
 }
 
@@ -99,7 +109,10 @@ where
                 }
                 Line::Other => self.seen.others += 1,
                 Line::Blank => {}
-                Line::Damaged => self.seen.damaged += 1,
+                Line::Damaged => {
+                    self.seen.damaged += 1;
+                    self.reasons.count(why(line.as_ref()));
+                }
             }
         }
     }
@@ -123,4 +136,26 @@ pub fn read(line: &[u8]) -> Line {
         return Line::Other;
     };
     found.map_or(Line::Damaged, Line::Found)
+}
+
+/// Why a line is not understood, in few words: the same for all lines that are wrong in the same way.
+#[must_use]
+pub fn why(line: &[u8]) -> String {
+    let line = line.trim_ascii_end();
+    if line.len() > MAX_LINE {
+        return TOO_LONG.to_owned(); // and may be cut in the middle of a character
+    }
+    let Ok(text) = std::str::from_utf8(line) else { return "not UTF-8".to_owned() };
+    match parse(text) {
+        None => fault(text).to_owned(),
+        Some(point) => {
+            let column = |name: &'static str| of_line(&point, name);
+            let wrong = if point.measurement == transfer::MEASUREMENT.name {
+                TransferPoint::from_columns(point.time, column).err()
+            } else {
+                NodePoint::from_columns(point.time, column).err()
+            };
+            wrong.map_or_else(String::new, |wrong| wrong.to_string())
+        }
+    }
 }

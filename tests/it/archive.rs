@@ -7,6 +7,7 @@ mod influx;
 mod merged;
 mod model;
 mod retained;
+mod skipped;
 mod strangers;
 mod vanished;
 

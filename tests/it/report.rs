@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
+mod asked;
 mod availability;
 mod best;
 mod database;

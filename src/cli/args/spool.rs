@@ -37,6 +37,12 @@ pub(in crate::cli) enum SpoolCommand {
         bandprobe spool export -c bandprobe.toml --format csv --measurement window"
     )]
     Export(Export),
+    /// Take points out of plain line protocol, as export writes it, into the spool, to be delivered
+    #[command(after_help = "Examples:\n  bandprobe spool import -c bandprobe.toml yesterday.lp\n  \
+        bandprobe spool export --archive old-data | bandprobe spool import --archive bandprobe-data\n\
+        Every point keeps its tags and time, so importing one twice does no harm. Lines that are no points of this version's\n\
+        schema are left out and counted by reason; it exits with 1 then.")]
+    Import(Import),
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,12 +74,21 @@ pub(in crate::cli) struct Export {
     /// Only points of this measurement: transfer, window or worker; with csv that of the transfers by default
     #[arg(long, value_name = "NAME", value_parser = parse_measurement)]
     pub(in crate::cli) measurement: Option<&'static Measurement>,
-    /// Only points of so long ago and younger
+    /// Only points from the last TIME, such as 90m, 7d, 2w or 1y
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(in crate::cli) since: Option<Duration>,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Import {
+    #[command(flatten)]
+    pub(in crate::cli) which: Which,
+    /// Files of line protocol, compressed with gzip or not; standard input by default, or as `-`
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

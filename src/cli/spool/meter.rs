@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar};
-use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
@@ -14,7 +13,7 @@ use super::{
     },
     count,
 };
-use crate::telemetry::keep_clear_of;
+use crate::{model::units::age, telemetry::keep_clear_of};
 
 /// Tells how many of the points that wait are done with.
 pub(super) struct Meter {
@@ -98,8 +97,7 @@ fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> S
     match (trouble, left) {
         (Some(trouble), _) => text += &format!(", tries again: {trouble}"),
         (None, Some(left)) => {
-            let left = SignedDuration::from_secs(i64::try_from(left.as_secs()).unwrap_or(i64::MAX));
-            text += &format!(", {left:#} left");
+            text += &format!(", {} left", age(left));
         }
         (None, None) => {}
     }

@@ -23,7 +23,6 @@ use crate::model::{
 
 const WINDOW: Duration = Duration::from_secs(3_600);
 const ARCHIVE_DIR: &str = "bandprobe-data";
-const ARCHIVE_MAX_SIZE: Bytes = Bytes(2_000_000_000);
 /// Room for the open file and a few sealed ones.
 const ARCHIVE_LEAST: Bytes = Bytes(10_000_000);
 const ARCHIVE_KEEP: Duration = Duration::from_secs(30 * 86_400);
@@ -103,7 +102,7 @@ pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
     });
     let archive = Archive {
         dir: resolve(input.path, dir.as_deref().unwrap_or(ARCHIVE_DIR)),
-        max_size: max_size.unwrap_or(ARCHIVE_MAX_SIZE),
+        max_size: max_size.unwrap_or(Archive::MAX_SIZE),
         keep: section.duration("keep", Bounds::KEEP).unwrap_or(ARCHIVE_KEEP),
         sync: section.duration("sync", Bounds::SYNC).unwrap_or(ARCHIVE_SYNC),
     };

@@ -1,7 +1,5 @@
 //! The states of nodes as plain text: a table for each vantage, the worst first, and how many there are of each.
 
-use std::time::Duration;
-
 use super::{
     super::{
         columns::{Column, Entry, Layout, choose, draw},
@@ -11,7 +9,10 @@ use super::{
     },
     Availability, Standing,
 };
-use crate::{measure::availability::SOUND, model::availability::State};
+use crate::{
+    measure::availability::SOUND,
+    model::{availability::State, units::age},
+};
 
 /// The whole text, its last newline included; empty when no node was asked.
 #[must_use]
@@ -66,7 +67,7 @@ fn entries(one: &Standing) -> Vec<Entry> {
         plain(last.blocks_behind.map_or_else(|| ABSENT.to_owned(), |blocks| blocks.to_string())),
         plain(last.version.as_deref().unwrap_or(ABSENT).to_owned()),
         plain(last.latency.map_or_else(|| ABSENT.to_owned(), |latency| latency.to_string())),
-        plain(last.uptime.map_or_else(|| ABSENT.to_owned(), spoken)),
+        plain(last.uptime.map_or_else(|| ABSENT.to_owned(), age)),
         plain(last.reason.to_string()),
     ]
 }
@@ -109,17 +110,6 @@ const fn ink(state: State) -> Option<Ink> {
         State::Degraded | State::Unknown => Some(Ink::Doubtful),
         State::Misconfigured | State::Dead => Some(Ink::Bad),
         State::Blocked => Some(Ink::Faint),
-    }
-}
-
-/// The two largest units: `3d 4h`, `2h 5m`, `5m 2s`, `2s`.
-fn spoken(uptime: Duration) -> String {
-    let seconds = uptime.as_secs();
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, s) => format!("{s}s"),
-        (0, 0, m, s) => format!("{m}m {s}s"),
-        (0, h, m, _) => format!("{h}h {m}m"),
-        (d, h, _, _) => format!("{d}d {h}h"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::labels::Seen;
@@ -13,6 +13,7 @@ use crate::{
         joystream::Found,
         known::{Change, Known, Verdict},
     },
+    model::units,
     worker::tally::Tally,
 };
 
@@ -92,13 +93,10 @@ impl Asked {
 
     fn failure(&self) -> Option<String> {
         let reason = self.answer.as_ref().err()?;
-        Some(match self.age.map(|age| age.as_secs()) {
+        Some(match self.age.map(|age| (age, age.as_secs())) {
             None => format!("there is no list of nodes yet: {reason}"),
-            Some(0) => format!("the last list of nodes holds: {reason}"),
-            Some(seconds) => {
-                let age = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-                format!("the last list of nodes, from {age:#} ago, holds: {reason}")
-            }
+            Some((_, 0)) => format!("the last list of nodes holds: {reason}"),
+            Some((age, _)) => format!("the last list of nodes, from {} ago, holds: {reason}", units::age(age)),
         })
     }
 

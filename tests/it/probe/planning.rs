@@ -13,7 +13,7 @@ use bandprobe::{
         probe::{CachePolicy, Deadlines, PartName, Pick, Probe},
         sample::{CacheState, Sample},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
-        units::Bytes,
+        units::{Bytes, Micros},
     },
     probe::run::{Ended, Run, Settled},
     record::{line, window::Windows},
@@ -79,7 +79,9 @@ impl World {
         let mut samples = vec![];
         let lab = Network { allow_private: AllowPrivate::Everywhere, ..network(None) };
         let ended = run.make(&prober_within(&lab, [1, 8, 1]), |sample| samples.push(sample)).await;
-        (samples, ended)
+        // A run that was not scheduled is late by nothing, or did not begin.
+        assert_eq!(ended.lateness.unwrap_or_default(), Micros::ZERO);
+        (samples, Ended { lateness: None, ..ended })
     }
 
     /// What was asked since the last call, as `HEAD id` and `GET id`.

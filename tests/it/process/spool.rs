@@ -11,6 +11,7 @@ use super::{Ended, World, bandprobe, sound};
 
 mod export;
 pub(crate) mod flush;
+mod import;
 mod list;
 
 /// Seals a file of these lines.

@@ -12,7 +12,7 @@ use super::{day, points};
 const QUERY: &str = "SELECT \"valid\"::field, \"hit\"::field, \"run_ok\"::field, \"ttfb_us\"::field, \
                      \"goodput_bps\"::field, \"flags\"::field, \"vantage\"::tag, \"node\"::tag, \"kind\"::tag, \"part\"::tag, \"conn\"::tag, \
                      \"cache\"::tag, \"outcome\"::tag FROM \"bandprobe_transfer\" WHERE time >= 1795341600000000000 \
-                     AND time < 1795345200000000000 LIMIT 20000 OFFSET 0";
+                     AND time < 1795345200000000000 LIMIT 100000 OFFSET 0";
 
 fn ten() -> Timestamp {
     "2026-11-22T10:00:00Z".parse().unwrap()
@@ -41,28 +41,76 @@ fn the_database_gives_back_what_was_written() {
     assert_eq!((page.rows, page.damaged), (written.len() as u64, 0));
 }
 
-#[test]
-fn pages_go_through_the_whole_time() {
-    let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(7));
-    let mut seen = vec![];
-    for rows in [PAGE_ROWS, 3, 0] {
-        let target = pages.request().unwrap();
-        let url = url::Url::parse(&format!("http://influxdb{target}")).unwrap();
-        let parameters: Vec<_> = url.query_pairs().into_owned().collect();
-        assert_eq!(parameters[0], ("db".to_owned(), "a b&c".to_owned()));
-        assert_eq!(parameters[1], ("epoch".to_owned(), "ns".to_owned()));
-        seen.push(parameters[2].1.split_once("time >= ").unwrap().1.to_owned());
-        pages.answered(rows);
+/// What a request asks for: from, until, limit and offset.
+fn asked(target: &str) -> [i64; 4] {
+    let url = url::Url::parse(&format!("http://influxdb{target}")).unwrap();
+    let parameters: Vec<_> = url.query_pairs().into_owned().collect();
+    assert_eq!(parameters[0], ("db".to_owned(), "a b&c".to_owned()));
+    assert_eq!(parameters[1], ("epoch".to_owned(), "ns".to_owned()));
+    let condition = parameters[2].1.split_once("time >= ").unwrap().1;
+    let numbers: Vec<_> = condition.split(' ').filter_map(|word| word.parse().ok()).collect();
+    numbers.try_into().unwrap()
+}
+
+/// Asks for everything in a database with so many rows a day; how many requests that takes, and the most rows of one.
+fn fetch(days: i64, rows_a_day: impl Fn(i64) -> i64) -> (usize, i64) {
+    let day = 86_400_000_000_000;
+    let start = ten().as_nanosecond() as i64;
+    let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(24 * days));
+    // The first row of each hour's share stands at the hour's start, the others follow at once.
+    let between = |from: i64, until: i64| {
+        let hours = (from - start) / (day / 24)..(until - start).div_euclid(day / 24);
+        hours.map(|hour| rows_a_day(hour / 24) / 24).sum::<i64>()
+    };
+    let (mut requests, mut most, mut reached, mut rows_before) = (0, 0, start, 0);
+    while let Some(target) = pages.request() {
+        let [from, until, limit, offset] = asked(&target);
+        if offset == 0 {
+            assert_eq!(from, reached, "no gap and nothing twice");
+        } else {
+            assert_eq!(offset, rows_before);
+        }
+        let rows = (between(from, until) - offset).clamp(0, limit);
+        rows_before = offset + rows;
+        (requests, most) = (requests + 1, most.max(rows));
+        if rows < limit {
+            reached = until;
+        }
+        pages.answered(rows.unsigned_abs());
     }
-    assert_eq!(
-        seen,
-        [
-            "1795341600000000000 AND time < 1795363200000000000 LIMIT 20000 OFFSET 0",
-            "1795341600000000000 AND time < 1795363200000000000 LIMIT 20000 OFFSET 20000",
-            "1795363200000000000 AND time < 1795366800000000000 LIMIT 20000 OFFSET 0",
-        ]
-    );
-    assert_eq!(pages.request(), None);
+    assert_eq!((reached - start) / day, days);
+    assert!((pages.answered_share(ten()) - 1.0).abs() < 1e-9);
+    (requests, most)
+}
+
+#[test]
+fn ninety_days_take_tens_of_requests() {
+    let page = PAGE_ROWS.cast_signed();
+    for (name, rows_a_day, most_requests) in [
+        ("nothing", 0, 10),
+        ("one node", 1_200, 10),
+        ("ten nodes", 12_000, 30),
+        ("ten nodes from five vantages", 60_000, 100),
+    ] {
+        let (requests, most) = fetch(90, |_| rows_a_day);
+        assert!(requests <= most_requests && most <= page, "{name}: {requests} requests, {most} rows");
+    }
+    // Much after little: answers stay within the limit, and the rest of the time is asked for in fewer rows.
+    let (requests, most) = fetch(90, |day| if day < 60 { 0 } else { 240_000 });
+    assert!(requests <= 150 && most <= page, "{requests} requests");
+}
+
+#[test]
+fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
+    let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(6));
+    let [from, until, ..] = asked(&pages.request().unwrap());
+    let mut span = until - from;
+    while pages.ask_for_less() {
+        let [again, until, ..] = asked(&pages.request().unwrap());
+        assert!(again == from && until - from < span);
+        span = until - from;
+    }
+    assert_eq!(span, 60_000_000_000, "a minute is as little as it goes");
 }
 
 /// Tried on 2.9.1 and 1.8.10: a bucket `name/policy` is unknown under `db=name/policy`.

@@ -1,0 +1,58 @@
+//! How far a report's questions to the database are: a line on stderr, on a terminal alone.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar};
+use jiff::SignedDuration;
+
+use super::super::{
+    progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
+    screen,
+};
+use crate::{model::units::age, telemetry::keep_clear_of};
+
+/// A bar over the time that is asked for.
+pub(super) struct Fetching {
+    drawn: Option<ProgressBar>,
+    all: Duration,
+}
+
+impl Fetching {
+    /// Over so much time.
+    pub(super) fn over(all: SignedDuration) -> Self {
+        let all = all.unsigned_abs();
+        let drawn = screen::size_of_stderr().map(|(width, _)| {
+            let lines = MultiProgress::with_draw_target(drawing::target());
+            let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
+            let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
+            keep_clear_of(Some(lines));
+            bar.set_prefix(format!("0s of {}", age(all)));
+            bar.set_message("asking InfluxDB");
+            bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
+            bar
+        });
+        Self { drawn, all }
+    }
+
+    /// This share of the time is answered, by so many transfers so far.
+    pub(super) fn show(&mut self, share: f64, transfers: u64) {
+        let Some(bar) = &self.drawn else { return };
+        let share = share.clamp(0.0, 1.0);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
+        bar.set_position((share * PARTS as f64) as u64);
+        bar.set_prefix(format!("{} of {}", age(self.all.mul_f64(share)), age(self.all)));
+        bar.set_message(show(&format!("{transfers} transfers")));
+    }
+}
+
+/// Nothing remains of it, also when the command fails.
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        if let Some(bar) = self.drawn.take() {
+            keep_clear_of(None);
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const PARTS: u64 = 1_000;

@@ -1,0 +1,104 @@
+//! `spool import`: points out of plain line protocol into the spool, to be delivered like those that were measured here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use jiff::Timestamp;
+
+use super::{
+    super::{Exit, args::Import, complain, plain, print},
+    count,
+};
+use crate::{
+    archive::{log, log::Writer, status::backlog},
+    model::units::Bytes,
+    record::{conform, parse::parse},
+    report::{reading::Reasons, scan},
+};
+
+/// Points on their way into the data directory.
+struct Importer {
+    dir: PathBuf,
+    /// What may wait there.
+    room: Bytes,
+    writer: Writer,
+    batch: String,
+    points: u64,
+    imported: u64,
+    refused: Reasons,
+}
+
+/// Takes what is understood, and says of the rest why it is not.
+pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<Exit> {
+    let (writer, batch) = (Writer::open(dir)?, String::new());
+    let mut importer =
+        Importer { dir: dir.to_owned(), room, writer, batch, points: 0, imported: 0, refused: Reasons::default() };
+    let read = plain::Lines::of_all(&args.files).try_for_each(|line| importer.take(&line?));
+    // What came before a file that cannot be read is kept.
+    let ended = read.and_then(|()| importer.flush());
+    let sealed = importer.writer.seal();
+    importer.print(dir)?;
+    ended?;
+    sealed?;
+    Ok(if importer.refused.total() > 0 { Exit::Failed } else { Exit::Done })
+}
+
+impl Importer {
+    fn take(&mut self, line: &[u8]) -> anyhow::Result<()> {
+        let text = match str::from_utf8(line) {
+            Ok(text) => text.trim_end_matches('\r'),
+            Err(_) => {
+                self.refused.count(scan::why(line));
+                return Ok(());
+            }
+        };
+        if text.is_empty() || text.starts_with('#') {
+            return Ok(());
+        }
+        let wrong = match parse(text) {
+            Some(point) => conform::problem(&point),
+            None => Some(scan::why(line)),
+        };
+        if let Some(wrong) = wrong {
+            self.refused.count(wrong);
+            return Ok(());
+        }
+        self.batch.push_str(text);
+        self.batch.push('\n');
+        self.points += 1;
+        if self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        if self.points == 0 {
+            return Ok(());
+        }
+        let (waiting, _) = backlog(&self.dir)?;
+        let needed = Bytes(waiting.0 + self.batch.len() as u64);
+        anyhow::ensure!(
+            needed <= self.room,
+            "the data directory may hold {}, and that much would wait: deliver what is there (`bandprobe spool flush`), or \
+             raise `archive.max-size`; then import the same files again, which does no harm",
+            self.room
+        );
+        let now = Timestamp::now();
+        self.writer.append(now, self.batch.as_bytes(), self.points).context("the points cannot be kept")?;
+        self.imported += std::mem::take(&mut self.points);
+        self.batch.clear();
+        if self.writer.needs_seal(now) {
+            self.writer.seal()?;
+        }
+        Ok(())
+    }
+
+    fn print(&self, dir: &Path) -> anyhow::Result<()> {
+        if self.refused.total() > 0 {
+            complain(&format!("{} refused: {}", count(self.refused.total(), "line"), self.refused));
+        }
+        print(&format!("{} imported, waiting for delivery in {}\n", count(self.imported, "point"), dir.display()))
+    }
+}
+
+/// What is written at once: no more than makes one file.
+const BATCH: usize = 256 * 1024;
+const _: () = assert!(BATCH as u64 <= log::SEAL_BYTES);

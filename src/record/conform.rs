@@ -1,0 +1,71 @@
+//! Whether a line that others wrote is a point of this schema.
+//!
+//! The database keeps the type of a field for ever, and a tag too many is a series of its own: such a line must not get there.
+
+use super::{
+    parse::{Parsed, Raw},
+    point::BLOB_BYTES,
+    schema::{self, Kind, Measurement},
+};
+
+/// Why a point is none of the schema's, in words that name no content of the line, so that they can be counted; `None` when it is.
+#[must_use]
+pub fn problem(point: &Parsed<'_>) -> Option<String> {
+    let Some(measurement) = schema::ALL.iter().find(|known| known.name == point.measurement) else {
+        return Some("of a measurement that is not bandprobe's".to_owned());
+    };
+    tags(measurement, point).or_else(|| fields(measurement, point))
+}
+
+fn tags(measurement: &Measurement, point: &Parsed<'_>) -> Option<String> {
+    let has = |name: &str| point.tags.iter().any(|(key, _)| key == name);
+    if let Some(missing) = measurement.tags.iter().find(|tag| !has(tag.0)) {
+        return Some(format!("without the tag `{}`", missing.0));
+    }
+    let is_more = point.tags.len() > measurement.tags.len();
+    is_more.then(|| "with a tag that is not in the schema of this version".to_owned())
+}
+
+fn fields(measurement: &Measurement, point: &Parsed<'_>) -> Option<String> {
+    for (index, (key, value)) in point.fields.iter().enumerate() {
+        let Some(field) = measurement.fields.iter().find(|field| field.name == key) else {
+            return Some("with a field that is not in the schema of this version".to_owned());
+        };
+        if point.fields[..index].iter().any(|(earlier, _)| earlier == key) {
+            return Some(format!("with two values of `{}`", field.name));
+        }
+        let kind = match value {
+            Raw::Integer(_) => Kind::Integer,
+            Raw::Float(_) => Kind::Float,
+            Raw::Text(text) if text.len() > BLOB_BYTES => return Some("with a text over 64 KiB".to_owned()),
+            Raw::Text(_) => Kind::Text,
+        };
+        if kind != field.kind {
+            return Some(format!("with a `{}` that is no {}", field.name, field.kind.label()));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::parse::parse, *};
+
+    #[test]
+    fn only_points_of_the_schema_conform() {
+        let worker = "bandprobe_worker,vantage=v,worker=w";
+        for (line, expected) in [
+            (format!("{worker} nodes=3i 1"), None),
+            (format!("{worker} nodes=3i,version=\"1\" 1"), None),
+            (format!("{worker} nodes=3 1"), Some("with a `nodes` that is no integer")),
+            (format!("{worker} version=3i 1"), Some("with a `version` that is no string")),
+            (format!("{worker} nodes=3i,nodes=4i 1"), Some("with two values of `nodes`")),
+            (format!("{worker} splendour=3i 1"), Some("with a field that is not in the schema of this version")),
+            (format!("{worker},colour=red nodes=3i 1"), Some("with a tag that is not in the schema of this version")),
+            ("bandprobe_worker,vantage=v nodes=3i 1".to_owned(), Some("without the tag `worker`")),
+            ("cpu,host=a usage=3 1".to_owned(), Some("of a measurement that is not bandprobe's")),
+        ] {
+            assert_eq!(problem(&parse(&line).unwrap()).as_deref(), expected, "{line}");
+        }
+    }
+}
