@@ -161,21 +161,7 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             let at = format!("{dialect:?} {}: {told:?} {outcomes:?}", member.name);
             let is_shown = member.planted != Planted::Invited && member.name != EXCLUDED;
             assert_eq!(states.len(), usize::from(is_shown), "{at}");
-            let (state, reason) = match member.planted {
-                Planted::Behind => ("degraded", " blocks behind the fleet's median of "),
-                Planted::Development => ("misconfigured", "development"),
-                Planted::OtherChain => ("misconfigured", "chain"),
-                Planted::LeftBehind => ("degraded", " blocks behind the fleet's median of "),
-                Planted::StatusFails => {
-                    ("degraded", "it says `Response not successful: Received status code 502`; yet the last ")
-                }
-                Planted::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
-                Planted::Dead => ("dead", "refused"),
-                Planted::PrivateAddress => ("blocked", "loopback"),
-                Planted::NoMetadata => ("blocked", "endpoint"),
-                _ if !is_shown => ("", ""),
-                _ => ("ok", ""),
-            };
+            let (state, reason) = if is_shown { verdict(member.planted) } else { ("", "") };
             assert!(told.0 == state && told.1.contains(reason), "{at}");
             let all = |wanted: &str| !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == wanted);
             match member.planted {
@@ -211,15 +197,37 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
         }
         assert_eq!(registered.world.fetches(), [].into(), "{dialect:?}: a plan for hits makes no node fetch anything");
         assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
-        for member in registered.planted(Planted::Nothing) {
-            let seen = member.seen();
-            assert_eq!(seen.is_empty(), member.name == EXCLUDED, "{dialect:?} {}: {seen:?}", member.name);
-            for seen in seen {
-                let sampled = seen.traceparent.as_deref().is_some_and(|parent| parent.ends_with("-01"));
-                let agent = seen.user_agent.as_deref().unwrap_or_default();
-                let named = agent.starts_with("bandprobe/") && agent.ends_with("(+https://probes.example.net/)");
-                assert!(sampled && named && seen.request_id.is_some(), "{dialect:?}: {seen:?}");
-            }
+        requests_are_ours(&registered);
+    }
+}
+
+/// The state of a node in which this is planted, and a part of the reason.
+fn verdict(planted: Planted) -> (&'static str, &'static str) {
+    match planted {
+        Planted::Behind | Planted::LeftBehind => ("degraded", " blocks behind the fleet's median of "),
+        Planted::Development => ("misconfigured", "development"),
+        Planted::OtherChain => ("misconfigured", "chain"),
+        Planted::StatusFails => {
+            ("degraded", "it says `Response not successful: Received status code 502`; yet the last ")
+        }
+        Planted::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
+        Planted::Dead => ("dead", "refused"),
+        Planted::PrivateAddress => ("blocked", "loopback"),
+        Planted::NoMetadata => ("blocked", "endpoint"),
+        _ => ("ok", ""),
+    }
+}
+
+/// Every request that a sound distributor saw can be traced to us.
+fn requests_are_ours(registered: &Registered) {
+    for member in registered.planted(Planted::Nothing) {
+        let seen = member.seen();
+        assert_eq!(seen.is_empty(), member.name == EXCLUDED, "{}: {seen:?}", member.name);
+        for seen in seen {
+            let sampled = seen.traceparent.as_deref().is_some_and(|parent| parent.ends_with("-01"));
+            let agent = seen.user_agent.as_deref().unwrap_or_default();
+            let named = agent.starts_with("bandprobe/") && agent.ends_with("(+https://probes.example.net/)");
+            assert!(sampled && named && seen.request_id.is_some(), "{seen:?}");
         }
     }
 }
