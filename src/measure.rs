@@ -8,14 +8,17 @@
 //!
 //! [`freezes`] knows when this process did not run, so that no deadline counts that time.
 //!
-//! [`availability`] judges a status round, with what [`restarts`] remembers of the rounds before.
+//! [`availability`] judges a status round, with what [`restarts`] and [`standstill`] remember of the rounds before, and
+//! [`history`] of the downloads.
 
 pub mod availability;
 pub mod evidence;
 pub mod freezes;
 pub mod goodput;
+pub mod history;
 pub mod lag;
 pub mod restarts;
+pub mod standstill;
 pub mod timeline;
 
 mod gaps;

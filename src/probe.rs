@@ -40,6 +40,8 @@ pub struct Prober {
     pub gate: gate::Gate,
     /// What the last status round found of this vantage.
     pub suspicion: suspicion::Suspicion,
+    /// Which plain servers are asked by GET whether they are there.
+    pub head_refusals: status::plain::HeadRefusals,
     /// Where we stand.
     pub vantage: Arc<Vantage>,
     /// The `user-agent` of every request.

@@ -7,6 +7,7 @@ mod allowance;
 pub mod availability;
 pub mod descriptors;
 pub mod discovery;
+mod health;
 mod keeper;
 pub mod measuring;
 mod overload;

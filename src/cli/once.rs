@@ -1,7 +1,7 @@
 //! `bandprobe once`: one full round now.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeSet, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,8 @@ use crate::{
     report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
     telemetry,
     worker::{
-        OnRecorded, availability,
+        OnRecorded,
+        availability::{self, Asked},
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
         rounds::{self, Round},
@@ -38,6 +39,8 @@ struct Yield {
     /// Nodes whose state was judged, and those of them that are dead.
     states: usize,
     dead: u64,
+    /// Operators' nodes that were never contacted.
+    blocked: BTreeSet<Arc<str>>,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
 }
@@ -67,12 +70,12 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
     // First of all: what fails afterwards is to be judged by it.
-    let states = tokio::select! {
-        states = states(&pipeline, &config, &targets, args) => states,
+    let asked = tokio::select! {
+        asked = ask(&pipeline, &config, &targets, args) => asked,
         never = progress.follow(pipeline.checked().subscribe()) => match never {},
         () = signals.next() => {
             interrupted = true;
-            Vec::new()
+            None
         }
     };
     let mut round = Round::default();
@@ -84,6 +87,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         };
         round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     }
+    // Last: downloads take part in the verdicts.
+    let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
     let hurry = async {
         match interrupted {
             true => signals.again().await,
@@ -98,6 +103,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
 
     let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
     results.add_states(&states, args.json);
+    let blocked = targets.blocked.iter().filter(|blocked| is_meant(args, &blocked.id, &blocked.listing));
+    results.blocked.extend(blocked.map(|blocked| blocked.id.clone()));
     end(args, &config, results, round, &stopped, interrupted)
 }
 
@@ -128,14 +135,23 @@ async fn find(
     Ok(Ok((discovery, targets)))
 }
 
-/// One status round over the nodes that are wanted, if its probe is.
-async fn states(pipeline: &Pipeline, config: &Config, targets: &Targets, args: &Once) -> Vec<Point> {
-    let is_wanted = |probe: &&StatusProbe| listed(&args.probe, &probe.name);
-    let Some(probe) = config.status.as_ref().filter(is_wanted) else { return Vec::new() };
+/// Asks the nodes that are wanted for their status, if its probe is wanted.
+async fn ask<'c>(
+    pipeline: &Pipeline,
+    config: &'c Config,
+    targets: &Targets,
+    args: &Once,
+) -> Option<(Asked, &'c StatusProbe)> {
+    let probe = config.status.as_ref().filter(|probe| listed(&args.probe, &probe.name))?;
     let mut targets = targets.clone();
     targets.nodes.retain(|node| is_meant(args, &node.id, &node.listing));
     targets.blocked.retain(|blocked| is_meant(args, &blocked.id, &blocked.listing));
-    let checked = availability::round(pipeline, &targets, probe).await;
+    Some((availability::ask(pipeline, &targets, probe).await, probe))
+}
+
+/// Judges what the nodes answered. One failed download is enough where there is one round.
+fn states(pipeline: &Pipeline, config: &Config, asked: Asked, probe: &StatusProbe) -> Vec<Point> {
+    let checked = availability::judge(pipeline, asked, probe, 1).checked;
     checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
 }
 
@@ -155,6 +171,9 @@ impl Yield {
         for point in states {
             if let Some(point) = NodePoint::from_point(point) {
                 self.dead += u64::from(point.state == State::Dead);
+                if point.state == State::Blocked {
+                    self.blocked.insert(point.node.clone());
+                }
                 self.analysis.add_node(&point);
             }
             if json && self.broken.is_none() {
@@ -186,17 +205,34 @@ fn end(
         let skipped = round.skipped;
         complain(&format!("{skipped} runs skipped: the day's budgets ([limits]) are spent, or the node limits us"));
     }
+    if !results.blocked.is_empty() {
+        complain(&not_contacted(&results.blocked));
+    }
     complain(&farewell(config, stopped));
     if round == Round::default() && results.states == 0 && !interrupted {
         complain("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);
     }
-    let incomplete = results.failed > 0 || results.dead > 0 || round.skipped > 0 || interrupted;
+    let incomplete = results.failed > 0 || results.dead > 0 || !results.blocked.is_empty();
+    let incomplete = incomplete || round.skipped > 0 || interrupted;
     Ok(match (stopped.lost, args.strict && incomplete) {
         (1.., _) => Exit::Failed,
         (0, true) => Exit::ProbeFailed,
         (0, false) => Exit::Done,
     })
+}
+
+/// `2 nodes were not contacted, because they have no endpoint that may be asked: a.example, 5:2-14`
+fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
+    let (nodes, they) = match blocked.len() {
+        1 => ("1 node was".to_owned(), "it has"),
+        more => (format!("{more} nodes were"), "they have"),
+    };
+    let mut named: Vec<&str> = blocked.iter().take(MAX_NAMED).map(|id| &**id).collect();
+    if blocked.len() > MAX_NAMED {
+        named.push("…");
+    }
+    format!("{nodes} not contacted, because {they} no endpoint that may be asked: {}", named.join(", "))
 }
 
 /// Each result is told only when it is in the archive: what was printed is never lost.
@@ -234,3 +270,5 @@ fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
 
 /// How long a round goes on delivering.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Nodes that one message names.
+const MAX_NAMED: usize = 10;

@@ -13,7 +13,7 @@ use crate::{
     config::{AllowPrivate, Limits, Network, Resolver},
     model::{sample::Sample, target::Vantage, units::Bytes},
     net::dial::Dialer,
-    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
+    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::{json, transfer::transfer},
     worker::measuring::Measuring,
 };
@@ -119,6 +119,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         dialer: Dialer::new(&network)?,
         gate: Gate::new(&ALONE),
         suspicion: Suspicion::default(),
+        head_refusals: HeadRefusals::default(),
         vantage: Arc::new(Vantage {
             id: "local".into(),
             worker: "local".into(),

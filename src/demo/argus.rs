@@ -91,6 +91,7 @@ impl Argus {
         }
         match (id, route) {
             (Some(id), _) => self.asset(id, request).await,
+            (None, "status") if self.behaviour == Behaviour::FailingStatus => (failed_status(), false),
             (None, "status") => (json(StatusCode::OK, status::document(self, Instant::now())), false),
             (None, _) => (json(StatusCode::OK, self.reports.buckets()), false),
         }
@@ -212,6 +213,11 @@ fn unknown_object(message: &str) -> Response<Flow> {
 fn not_served() -> Response<Flow> {
     let body = r#"{"message":"Data object not served by this node"}"#;
     json(StatusCode::MISDIRECTED_REQUEST, body.into())
+}
+
+fn failed_status() -> Response<Flow> {
+    let body = r#"{"type":"exception","message":"Response not successful: Received status code 502"}"#;
+    json(StatusCode::INTERNAL_SERVER_ERROR, body.into())
 }
 
 fn failed_download(id: &str) -> Response<Flow> {

@@ -25,6 +25,9 @@ use super::{answer::text, content::BrokenOff};
 /// Path prefix of every storage node.
 pub(super) const STORAGE_PREFIX: &str = "/storage";
 
+/// What a distributor calls itself there.
+pub(super) const DISTRIBUTOR: &str = "distributor-node";
+
 /// What is asked of a storage node.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
@@ -86,7 +89,7 @@ fn request(address: SocketAddr, order: &Order) -> Request<Empty<Bytes>> {
     *request.uri_mut() = path.parse().expect("invariant: ids of objects are digits");
     let headers = request.headers_mut();
     headers.insert(header::HOST, text(address.to_string()));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static("distributor-node"));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(DISTRIBUTOR));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some((first, last)) = order.range {
         headers.insert(header::RANGE, text(format!("bytes={first}-{last}")));

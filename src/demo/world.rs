@@ -24,7 +24,7 @@ use crate::{
 use super::{
     DemoError, SEED, Seen,
     colossus::Colossus,
-    fetch::STORAGE_PREFIX,
+    fetch::{DISTRIBUTOR, STORAGE_PREFIX},
     log::Log,
     node::{DemoNode, Role},
     plan::PREFIX,
@@ -126,7 +126,9 @@ impl World {
                 _ => {
                     let listener = ports.listen(character.name).await?;
                     let address = local_addr(&listener);
-                    let node = distributor(plan, character, SEED + index as u64, &storage, &mut tasks);
+                    let closed = [dead.1];
+                    let storage = if character.planted == Planted::Starved { &closed[..] } else { &storage };
+                    let node = distributor(plan, character, SEED + index as u64, storage, &mut tasks);
                     let node = DemoNode { log: Arc::clone(&log), ..DemoNode::plain(node) };
                     tasks.spawn(Arc::new(node).serve(listener));
                     Some(address)
@@ -184,12 +186,13 @@ impl World {
         self.members.iter().find(|member| member.name == name)
     }
 
-    /// What all storage nodes together were asked to download, by object id: how often. Looking (HEAD) does not count.
+    /// What distributors fetched from all storage nodes together, by object id: how often.
     #[must_use]
     pub fn fetches(&self) -> HashMap<String, usize> {
         let mut fetches = HashMap::new();
         let downloads = self.members.iter().filter(|member| member.is_storage).flat_map(Member::seen);
-        for seen in downloads.filter(|seen| seen.method == "GET") {
+        let is_fetch = |seen: &Seen| seen.method == "GET" && seen.user_agent.as_deref() == Some(DISTRIBUTOR);
+        for seen in downloads.filter(is_fetch) {
             if let Some((_, id)) = seen.path.split_once("/files/") {
                 *fetches.entry(id.to_owned()).or_default() += 1;
             }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     config::{Dialect, Registry},
-    model::target::{Blocked, Node},
+    model::target::{AssetKind, Blocked, Node, Profile},
     net::{
         fetch::{FetchError, Fetcher},
         guard::Guard,
@@ -100,8 +100,7 @@ pub async fn find(
     let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut sample_problems).await;
     let is_gap = |member: &&Member| member.is_serving() && !shelves.is_whole(&member.buckets);
     gaps.samples = members.iter().filter(is_gap).map(Member::id).collect();
-    let nodes = members.into_iter().map(|member| Node { assets: shelves.of(&member.buckets), ..member.node });
-    let nodes: Vec<_> = nodes.collect();
+    let nodes: Vec<_> = members.into_iter().map(|member| with_assets(member, &shelves)).collect();
     if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
         let doubt = match registry.dialect {
             Some(dialect) => format!("; `dialect` is set to `{}`: leave it out to have it found out", dialect.label()),
@@ -110,6 +109,15 @@ pub async fn find(
         sample_problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));
     }
     Ok(Found { dialect, nodes, blocked, excluded, problems, sample_problems: Some(sample_problems), gaps })
+}
+
+/// A node with what it must serve. Of a storage node images alone are asked: nobody watches videos from it.
+fn with_assets(member: Member, shelves: &Shelves) -> Node {
+    let mut assets = shelves.of(&member.buckets);
+    if member.node.listing.profile == Profile::Colossus {
+        assets.retain(|asset| asset.kind == AssetKind::Image);
+    }
+    Node { assets, ..member.node }
 }
 
 /// A registry whose dialect is known.

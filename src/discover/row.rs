@@ -65,7 +65,7 @@ pub(super) fn storage(row: &Value) -> Option<Operator> {
     Some(Operator {
         id: tag::reduced(&id)?.into(),
         role: Role::Storage,
-        bucket: None,
+        bucket: tag::reduced(bucket).map(|bucket| storage_bucket(&bucket).into()),
         distributing: None,
         endpoint: text(row, "/operatorMetadata/nodeEndpoint").map(str::to_owned),
         region: None,
@@ -86,10 +86,25 @@ pub(super) fn object(row: &Value, kind: AssetKind) -> Option<Asset> {
     })
 }
 
-/// The buckets that must serve an object, through the join entity or without.
-pub(super) fn buckets(object: &Value) -> Vec<&str> {
-    let joined = object.pointer("/storageBag/distributionBuckets").and_then(Value::as_array);
-    joined.into_iter().flatten().filter_map(|row| text(row, "/distributionBucket/id").or(text(row, "/id"))).collect()
+/// The buckets that must serve an object, distribution and storage buckets, through the join entity or without.
+pub(super) fn buckets(object: &Value) -> Vec<String> {
+    let listed = |list: &str, one: &'static str| {
+        let joined = object.pointer(list).and_then(Value::as_array);
+        joined.into_iter().flatten().filter_map(move |row| text(row, one).or(text(row, "/id")))
+    };
+    let distribution = listed("/storageBag/distributionBuckets", "/distributionBucket/id").map(str::to_owned);
+    let storage = listed("/storageBag/storageBuckets", "/storageBucket/id").map(storage_bucket);
+    distribution.chain(storage).collect()
+}
+
+/// A storage bucket among distribution buckets: both kinds have numbers.
+fn storage_bucket(id: &str) -> String {
+    format!("{STORAGE_BUCKET}{id}")
+}
+
+/// Is it one of those?
+pub(super) fn is_storage_bucket(bucket: &str) -> bool {
+    bucket.starts_with(STORAGE_BUCKET)
 }
 
 /// `BigInt` travels as a string, and as a number from some servers. An object without bytes has no size worth the name.
@@ -97,6 +112,8 @@ fn size(value: &Value) -> Option<Bytes> {
     let bytes = value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
     bytes.filter(|bytes| *bytes > 0).map(Bytes)
 }
+
+const STORAGE_BUCKET: &str = "storage:";
 
 struct Location {
     country: Option<String>,

@@ -17,7 +17,7 @@ use super::{
     error::DiscoverError,
     fleet::Member,
     joystream::Api,
-    row::{buckets, object},
+    row::{buckets, is_storage_bucket, object},
 };
 use crate::{
     config::Dialect,
@@ -73,15 +73,19 @@ impl Shelves {
         if newest.is_partial {
             shelves.unknown.clone_from(wanted);
         }
+        if newest.has_failed {
+            // Nobody asks for theirs one by one.
+            shelves.unknown.extend(wanted.iter().filter(|bucket| is_storage_bucket(bucket)).cloned());
+        }
         shelves.found = newest.found;
         shelves.top_up(api, wanted, problems).await;
         shelves
     }
 
-    /// Asks for the buckets that have no image or no video yet, one at a time.
+    /// Asks for the distribution buckets that have no image or no video yet, one at a time.
     async fn top_up(&mut self, api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) {
         let (mut failed, mut is_cut_short) = (0, false);
-        for bucket in wanted {
+        for bucket in wanted.iter().filter(|bucket| !is_storage_bucket(bucket)) {
             let found = self.found.get(bucket).map_or(&[][..], Vec::as_slice);
             let lacks = |kind| found.iter().all(|asset| asset.kind != kind);
             let (images, videos) = (lacks(AssetKind::Image), lacks(AssetKind::Video));

@@ -1,16 +1,20 @@
-//! A status round judged: each node against what it should be, and against the fleet's median of this very round.
+//! A status round judged: each node against what it should be, against how downloads from it end, and against the fleet's
+//! median of this very round.
 //!
 //! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes
 //! must tell a number before any of them is judged by it. The same number of nodes tells a dead vantage from dead nodes.
 
 use crate::model::{
-    availability::{Answer, Report, Said, State, Verdict},
+    availability::{Answer, Said, State, Subject, Verdict},
     outcome::Outcome,
     probe::Tolerance,
 };
 
-use self::words::{off, refused};
+use self::fleet::Fleet;
 
+mod downloads;
+mod environment;
+mod fleet;
 mod words;
 
 /// The reason of a node with which nothing is wrong, and of which nothing more is to be said.
@@ -19,39 +23,34 @@ pub const SOUND: &str = "nothing wrong";
 /// What a round says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// One for each answer, in their order.
+    /// One for each node, in their order.
     pub verdicts: Vec<Verdict>,
-    /// Is this vantage itself in order? `None` when too few were asked to tell a dead vantage from dead nodes.
-    pub vantage_ok: Option<bool>,
-}
-
-/// What the nodes of a round tell of the chain; sorted.
-struct Fleet {
-    tolerance: Tolerance,
-    blocks: Vec<u64>,
-    heads: Vec<u64>,
+    /// The fleet's median height of the chain; `None` when no node tells any.
+    pub chain_head: Option<u64>,
 }
 
 /// One thing that is wrong with a node.
 type Finding = (State, String);
 
-/// Judges the answers of all nodes that were asked in a round.
+/// Judges all nodes that were asked in a round.
 #[must_use]
-pub fn judge(answers: &[Answer], tolerance: Tolerance) -> Judgement {
-    let fleet = Fleet::of(answers, tolerance);
-    let vantage_ok = vantage(answers);
-    let asked = answers.iter().filter(|answer| was_contacted(answer)).count();
-    let verdict = |answer: &Answer| match vantage_ok {
-        Some(false) if was_contacted(answer) => {
+pub fn judge(subjects: &[Subject<'_>], tolerance: Tolerance) -> Judgement {
+    let own: Vec<_> = subjects.iter().map(findings).collect();
+    let fleet = Fleet::of(subjects.iter().zip(&own).map(|(subject, own)| (subject, own.is_empty())), tolerance);
+    let answers = subjects.iter().map(|subject| subject.answer);
+    let is_vantage_silent = vantage(answers.clone()) == Some(false);
+    let asked = answers.filter(|answer| was_contacted(answer)).count();
+    let verdict = |(subject, own): (&Subject<'_>, Vec<Finding>)| {
+        if is_vantage_silent && was_contacted(subject.answer) {
             let reason = match asked {
                 1 => "this vantage itself is at fault".to_owned(),
                 _ => format!("none of {asked} nodes answered: this vantage itself is most likely at fault"),
             };
-            Verdict { state: State::Unknown, reason, up: None, blocks_behind: None, head_behind: None }
+            return Verdict { state: State::Unknown, reason, up: None, blocks_behind: None, head_behind: None };
         }
-        _ => fleet.verdict(answer),
+        verdict(subject, own, &fleet)
     };
-    Judgement { verdicts: answers.iter().map(verdict).collect(), vantage_ok }
+    Judgement { verdicts: subjects.iter().zip(own).map(verdict).collect(), chain_head: fleet.head() }
 }
 
 /// The verdict on a node that our own policy refuses: it is never contacted.
@@ -61,86 +60,53 @@ pub fn blocked(reason: &str) -> Verdict {
     Verdict { state: State::Blocked, reason, up: Some(false), blocks_behind: None, head_behind: None }
 }
 
-fn was_contacted(answer: &Answer) -> bool {
-    !matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. })
-}
-
-fn vantage(answers: &[Answer]) -> Option<bool> {
-    if answers.iter().any(Answer::is_heard) {
+/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to tell a dead vantage from
+/// dead nodes.
+pub fn vantage<'a>(answers: impl Iterator<Item = &'a Answer> + Clone) -> Option<bool> {
+    if answers.clone().any(Answer::is_heard) {
         return Some(true);
     }
-    let mut contacted = answers.iter().filter(|answer| was_contacted(answer) && !answer.is_frozen()).peekable();
+    let mut contacted = answers.filter(|answer| was_contacted(answer) && !answer.is_frozen()).peekable();
     contacted.peek()?;
     let is_ours = |answer: &Answer| matches!(answer.said, Said::Nothing { outcome: Outcome::LocalFailed, .. });
     let all_ours = contacted.clone().all(is_ours);
     (all_ours || contacted.count() >= MIN_FLEET).then_some(false)
 }
 
-impl Fleet {
-    fn of(answers: &[Answer], tolerance: Tolerance) -> Self {
-        let sorted = |number: fn(&Report) -> Option<u64>| {
-            let told = answers.iter().filter_map(|answer| match &answer.said {
-                Said::Report(report) => number(report),
-                _ => None,
-            });
-            let mut told: Vec<u64> = told.collect();
-            told.sort_unstable();
-            told
-        };
-        Self { tolerance, blocks: sorted(|report| report.blocks_processed), heads: sorted(|report| report.chain_head) }
-    }
+const fn was_contacted(answer: &Answer) -> bool {
+    !matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. })
+}
 
-    fn verdict(&self, answer: &Answer) -> Verdict {
-        let (mut blocks_behind, mut head_behind) = (None, None);
-        let mut findings: Vec<Finding> = match &answer.said {
-            Said::Report(report) => {
-                blocks_behind = behind(&self.blocks, report.blocks_processed);
-                head_behind = behind(&self.heads, report.chain_head);
-                let env = report.node_env.as_deref().filter(|env| *env != PRODUCTION);
-                let env = env.map(|env| {
-                    let words = format!("nodeEnv is `{env}`, not `{PRODUCTION}`: it serves slowly");
-                    (State::Misconfigured, words)
-                });
-                env.into_iter().chain(self.place(blocks_behind, head_behind)).collect()
-            }
-            Said::Present => Vec::new(),
-            Said::Other(shape) => refused(answer.status, shape).into_iter().collect(),
-            Said::Frozen(away) => {
-                vec![(State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))]
-            }
-            Said::Nothing { outcome, error } => vec![silent(answer.status, *outcome, error)],
-        };
-        // The sort is stable: what is equally bad keeps its order.
-        findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
-        let state = findings.first().map_or(State::Ok, |(state, _)| *state);
-        let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
-        let reason = if reasons.is_empty() { sound(answer, blocks_behind) } else { reasons.join("; ") };
-        Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
-    }
+/// What is wrong with a node whatever the others say.
+fn findings(subject: &Subject<'_>) -> Vec<Finding> {
+    let answer = subject.answer;
+    let answered = match &answer.said {
+        Said::Report(report) => environment::finding(report, subject.profile),
+        Said::Present => None,
+        Said::Frozen(away) => Some((State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))),
+        Said::Other(shape) => words::refused(answer.status, shape),
+        Said::Nothing { outcome, error } => Some(silent(answer.status, *outcome, error)),
+    };
+    downloads::findings(answer, answered, &subject.downloads)
+}
 
-    /// Where the node is on the chain, and whether it is the others' chain.
-    fn place(&self, blocks: Option<i64>, head: Option<i64>) -> Vec<Finding> {
-        let blocks_off = blocks.filter(|behind| !self.tolerates(*behind));
-        let head_off = head.filter(|behind| !self.tolerates(*behind));
-        let far = head_off.filter(|behind| behind.unsigned_abs() > DAY_OF_BLOCKS);
-        // The fleet is its median: several nodes behind one wrong query node are company, and wrong all the same.
-        if let (Some(head), Some(_)) = (far, blocks) {
-            return vec![match blocks_off {
-                Some(_) => (State::Misconfigured, words::other_chain(head, self.heads.len())),
-                None => (State::Degraded, words::odd_head(head, self.heads.len())),
-            }];
-        }
-        let told_blocks = blocks_off.is_some();
-        let blocks = blocks_off.map(|behind| off("", behind, self.blocks.len(), self.tolerance, "query node", true));
-        let head = head_off
-            .map(|behind| off("chain head ", behind, self.heads.len(), self.tolerance, "chain node", !told_blocks));
-        blocks.into_iter().chain(head).map(|words| (State::Degraded, words)).collect()
+fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> Verdict {
+    let answer = subject.answer;
+    let (mut blocks_behind, mut head_behind) = (None, None);
+    if let Said::Report(report) = &answer.said {
+        let place = fleet.place(subject, report);
+        (blocks_behind, head_behind) = (place.blocks_behind, place.head_behind);
+        findings.extend(place.findings);
     }
-
-    const fn tolerates(&self, behind: i64) -> bool {
-        let allowed = if behind > 0 { self.tolerance.behind } else { self.tolerance.ahead };
-        behind.unsigned_abs() <= allowed
+    // The sort is stable: what is equally bad keeps its order.
+    findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
+    let state = findings.first().map_or(State::Ok, |(state, _)| *state);
+    let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
+    let mut reason = if reasons.is_empty() { sound(answer, blocks_behind) } else { reasons.join("; ") };
+    if let Some(why) = &answer.head_refused {
+        reason += &format!("; {why}");
     }
+    Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
 }
 
 /// What is said of a node with which nothing is wrong, as far as it was judged.
@@ -151,19 +117,6 @@ fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
         _ => "",
     };
     format!("{SOUND}{more}")
-}
-
-/// How far a number is behind the median of all that were told; `None` when too few were.
-fn behind(sorted: &[u64], own: Option<u64>) -> Option<i64> {
-    // Nearest rank, as everywhere.
-    let median = sorted.get(sorted.len().checked_sub(1)? / 2).filter(|_| sorted.len() >= MIN_FLEET)?;
-    Some(difference(*median, own?))
-}
-
-/// `a − b`, as far as a number can say it.
-fn difference(a: u64, b: u64) -> i64 {
-    let difference = i128::from(a) - i128::from(b);
-    i64::try_from(difference).unwrap_or(if difference < 0 { -i64::MAX } else { i64::MAX })
 }
 
 fn silent(status: Option<u16>, outcome: Outcome, error: &str) -> Finding {
@@ -177,21 +130,17 @@ fn silent(status: Option<u16>, outcome: Outcome, error: &str) -> Finding {
     }
 }
 
-/// A node that limits us works.
+/// A node that limits us works, and so does one that serves downloads while its status fails.
 const fn is_up(answer: &Answer, state: State) -> Option<bool> {
     match (&answer.said, state) {
         (_, State::Unknown) => None,
-        (Said::Report(_) | Said::Present, _) | (Said::Other(_), State::Degraded) => Some(true),
+        (Said::Report(_) | Said::Present, _) | (_, State::Degraded) => Some(true),
         (Said::Other(_) | Said::Nothing { .. } | Said::Frozen(_), _) => Some(false),
     }
 }
 
 /// The fewest nodes of which a median is one, and whose common silence is the vantage's fault.
 const MIN_FLEET: usize = 3;
-/// A day of the chain's blocks, one every 6 s.
-const DAY_OF_BLOCKS: u64 = 14_400;
-/// What `nodeEnv` has to be.
-const PRODUCTION: &str = "production";
 
 #[cfg(test)]
 mod tests;

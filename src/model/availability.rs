@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{outcome::Outcome, target::Listing, units::Micros};
+use super::{
+    outcome::Outcome,
+    target::{Listing, Profile},
+    units::Micros,
+};
 
 /// How a node fares. The worst one last: where several hold, the last of them is told; [`Blocked`](Self::Blocked) and
 /// [`Unknown`](Self::Unknown) exclude all others.
@@ -29,7 +33,7 @@ pub enum State {
 pub struct Report {
     /// Its software.
     pub version: Option<String>,
-    /// `nodeEnv`; nodes of 2023 do not tell it.
+    /// `nodeEnv`, empty where it is sent empty; nodes of 2023 do not send it.
     pub node_env: Option<String>,
     /// Seconds since its start.
     pub uptime_s: Option<u64>,
@@ -58,6 +62,33 @@ pub struct Answer {
     pub status: Option<u16>,
     /// What it says.
     pub said: Said,
+    /// Why a HEAD request was no use, where a GET of one byte took its place: one clause.
+    pub head_refused: Option<String>,
+}
+
+/// One node of a round, with everything that its verdict depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// What it answered.
+    pub answer: &'a Answer,
+    /// What kind of server it is.
+    pub profile: Profile,
+    /// Is it switched on in the registry? `None` where nobody can switch it.
+    pub distributing: Option<bool>,
+    /// How the last downloads from it ended.
+    pub downloads: Downloads,
+}
+
+/// How the last downloads from a node ended. A download here is a whole run of a probe; runs that say nothing about the node
+/// are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Downloads {
+    /// The last few, oldest first: when each ended, and how.
+    pub ended: Vec<(Timestamp, Outcome)>,
+    /// How many have to fail before the node is judged by them.
+    pub enough: usize,
+    /// What happened when it last failed to fetch an object from storage, if nothing has shown since that it can.
+    pub fetch_failed: Option<String>,
 }
 
 /// What an answer says.
@@ -83,8 +114,15 @@ pub enum Said {
 /// What a body that is no status document looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// JSON with `type` and `message`: the node's own word that it does not know the path, or what was wrong.
-    TypedError,
+    /// JSON with a `message`, the node's own word of what was wrong, made printable and cut.
+    Error {
+        /// With a `type` too: of a 404 it says that the path is wrong, and not that an object is missing.
+        is_typed: bool,
+        /// The message; may be empty.
+        message: String,
+    },
+    /// Nothing at all: what proxies send for a path that they were not told of.
+    Empty,
     /// A web page.
     Page,
     /// Where a redirect leads; empty when it does not say.

@@ -79,6 +79,25 @@ impl Outcome {
         matches!(self, Self::Ok)
     }
 
+    /// Did it fail before a request could be sent: at the name, the connection or TLS?
+    #[must_use]
+    pub const fn is_before_request(self) -> bool {
+        matches!(
+            self,
+            Self::DnsNotFound
+                | Self::DnsTimeout
+                | Self::DnsFailed
+                | Self::ConnectRefused
+                | Self::ConnectTimeout
+                | Self::ConnectFailed
+                | Self::TlsUntrusted
+                | Self::TlsExpired
+                | Self::TlsWrongName
+                | Self::TlsFailed
+                | Self::TlsTimeout
+        )
+    }
+
     /// Is it the node's doing, or that of the path to it? The other outcomes are our own, or nobody's.
     #[must_use]
     pub const fn is_charged(self) -> bool {

@@ -101,6 +101,8 @@ pub enum Pick {
     Random,
     /// As sticky, of those alone that the user named.
     Fixed,
+    /// The smallest one. No configuration asks for it: see [`Probe::storage_check`].
+    Smallest,
 }
 
 /// Which cache states a probe measures.
@@ -186,6 +188,19 @@ impl Default for Deadlines {
 }
 
 impl Probe {
+    /// The same probe for a node of which run after run finds nothing cached: can it fetch anything at all? It is made to fetch
+    /// its smallest object.
+    #[must_use]
+    pub fn storage_check(&self) -> Self {
+        Self { pick: Pick::Smallest, cache: CachePolicy::Miss, ..self.clone() }
+    }
+
+    /// Is it one that [`storage_check`](Self::storage_check) made?
+    #[must_use]
+    pub fn is_storage_check(&self) -> bool {
+        self.pick == Pick::Smallest
+    }
+
     /// The assets of a node that a run may take. Argus alone says that it does not hold one, so misses are measured there and
     /// nowhere else, of small objects.
     pub fn candidates<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Asset> + use<'n> {

@@ -18,7 +18,7 @@ use crate::{
 
 use super::{
     connect::connect,
-    failure::{Cause, Failure},
+    failure::{Cause, Chosen, Failure},
     guard::Guard,
     meter::{
         Meter, Metered,
@@ -135,7 +135,7 @@ impl Dialer {
         from_stranger: bool,
         deadline: Duration,
         timing: &mut Timing,
-    ) -> Result<IpAddr, Failure> {
+    ) -> Result<Chosen, Failure> {
         let port = port(url);
         if from_stranger && self.guard.refuses_port(port) {
             return Err(Cause::BlockedPort(port).during(Phase::Dns));
@@ -151,9 +151,10 @@ impl Dialer {
         }
         if let [only] = candidates[..] {
             // Nothing to choose: connecting says whether there is a route.
-            return Ok(only);
+            return Ok(Chosen { address: only, untried: None });
         }
-        preferred(&candidates, source_address).ok_or_else(|| {
+        let chosen = preferred(&candidates, source_address).map(|address| Chosen::of(address, &candidates));
+        chosen.ok_or_else(|| {
             let cause = candidates.first().map_or_else(|| Cause::NoAddress(host.to_string()), |&a| Cause::NoRoute(a));
             cause.during(Phase::Connect)
         })
@@ -165,6 +166,18 @@ impl Dialer {
     /// # Errors
     /// The phase that failed, and why.
     pub async fn open(
+        &self,
+        url: &Url,
+        chosen: Chosen,
+        deadlines: &Deadlines,
+        meter: Arc<Meter>,
+        timing: &mut Timing,
+    ) -> Result<Line, Failure> {
+        let line = self.open_at(url, chosen.address, deadlines, meter, timing).await;
+        line.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
+    }
+
+    async fn open_at(
         &self,
         url: &Url,
         address: IpAddr,

@@ -10,13 +10,24 @@ use crate::model::{phase::Phase, units::Micros};
 
 /// A transfer that ended early. Not an error of ours: it becomes a sample.
 #[derive(Debug, Error)]
-#[error("{}: {cause}", phase.label())]
+#[error("{}: {cause}{}", phase.label(), other_family(chosen.as_deref()))]
 pub struct Failure {
     /// The phase that was under way.
     pub phase: Phase,
     /// What ended it.
     #[source]
     pub cause: Cause,
+    /// The address that could not be connected to.
+    pub chosen: Option<Box<Chosen>>,
+}
+
+/// The address of a name that is dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// It.
+    pub address: IpAddr,
+    /// One of the other family that the name has too, and that is not tried.
+    pub untried: Option<IpAddr>,
 }
 
 /// What ended a transfer, as the layer below reported it.
@@ -69,11 +80,32 @@ pub enum Cause {
     Http(#[source] hyper::Error),
 }
 
+impl Chosen {
+    /// An address out of all that a name has.
+    #[must_use]
+    pub fn of(address: IpAddr, all: &[IpAddr]) -> Self {
+        let untried = all.iter().copied().find(|other| other.is_ipv4() != address.is_ipv4());
+        Self { address, untried }
+    }
+}
+
+/// A node may be well over the other family: only one is tried, and a reader should know which.
+fn other_family(chosen: Option<&Chosen>) -> String {
+    let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
+    match chosen {
+        Some(Chosen { address, untried: Some(untried) }) => {
+            let (tried, other) = (family(address), family(untried));
+            format!("; {address} ({tried}) was tried, {untried} ({other}) was not")
+        }
+        _ => String::new(),
+    }
+}
+
 impl Cause {
     /// Puts the cause into its phase.
     #[must_use]
     pub const fn during(self, phase: Phase) -> Failure {
-        Failure { phase, cause: self }
+        Failure { phase, cause: self, chosen: None }
     }
 }
 

@@ -29,9 +29,15 @@ pub(super) fn ordered<'a>(
     if fitting.is_empty() {
         return Vec::new();
     }
+    if probe.is_storage_check() {
+        let mut by_size = fitting;
+        by_size.sort_by_key(|asset| asset.size.map_or(u64::MAX, |size| size.least().0));
+        // The node was chosen for what it does not hold.
+        return by_size.into_iter().map(|asset| Candidate { asset, drawn: false }).collect();
+    }
     let at = match probe.pick {
         Pick::Random => rng.random_range(0..fitting.len()),
-        Pick::Sticky | Pick::Fixed | Pick::Rotate => turn % fitting.len(),
+        Pick::Sticky | Pick::Fixed | Pick::Rotate | Pick::Smallest => turn % fitting.len(),
     };
     // What was fetched because it was missing is not missing again.
     let comes_back = probe.pick.is_sticky() && probe.cache == CachePolicy::Hit;
@@ -113,6 +119,16 @@ mod tests {
                 "{pick:?} {cache:?} {turn}"
             );
         }
+    }
+
+    #[test]
+    fn a_storage_check_takes_the_smallest_and_counts_for_no_hit_ratio() {
+        let mut node = node(Profile::Argus, Origin::Joystream);
+        for (asset, size) in node.assets.iter_mut().zip([None, None, Some(9), Some(7), Some(8)]) {
+            asset.size = size.map(|bytes| crate::model::units::Bytes(bytes).into());
+        }
+        let check = shipped("cold-cache").unwrap().storage_check();
+        assert_eq!(shown(&check, &node, Some(&asset("a", false)), 3), "c d b a");
     }
 
     #[test]

@@ -40,6 +40,10 @@ pub(super) async fn exchange(
     };
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
+    let ended = ended.map_err(|failed| match failed.detail == verify::EMPTY {
+        true => verify::empty(errand.node.listing.profile, facts.cache()).into(),
+        false => failed,
+    });
     facts.ask_kernel(connection.about(), connection.meter());
     facts.whole_is_over(errand.wanted).and(ended)?;
     if left_open(facts) {
@@ -56,9 +60,9 @@ async fn open(
 ) -> Result<Connection, Failure> {
     let from_stranger = errand.node.listing.origin.is_stranger();
     let (dialer, deadlines) = (&prober.dialer, errand.deadlines);
-    let address = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
-    facts.remote = Some(address);
-    let line = dialer.open(errand.url, address, deadlines, meter, &mut facts.timing).await?;
+    let chosen = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
+    facts.remote = Some(chosen.address);
+    let line = dialer.open(errand.url, chosen, deadlines, meter, &mut facts.timing).await?;
     // HTTP/2 introduces itself within the time that a request has anyway.
     dialer
         .clock()
@@ -146,8 +150,9 @@ async fn explain(
     facts: &mut Facts,
 ) -> Failed {
     let status = answer.head.status;
+    let is_check = errand.part == PartName::Check;
     let mut body = Vec::new();
-    if errand.part != PartName::Check && (status.is_client_error() || status.is_server_error()) {
+    if !is_check && (status.is_client_error() || status.is_server_error()) {
         let appetite = Appetite { bytes: MAX_ERROR_BODY, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
         let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
@@ -161,6 +166,10 @@ async fn explain(
         return Failed::wrong(Outcome::WrongSize, verify::EMPTY.to_owned());
     }
     if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
+        return mismatch.into();
+    }
+    let bare = || verify::bare_not_found(errand.node.listing.profile, is_check, &answer.head.headers);
+    if let Some(mismatch) = (status == StatusCode::NOT_FOUND && body.is_empty()).then(bare).flatten() {
         return mismatch.into();
     }
     let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);

@@ -178,6 +178,11 @@ impl Facts {
         }
     }
 
+    /// What the answer says of the cache.
+    pub(super) const fn cache(&self) -> CacheState {
+        self.cache
+    }
+
     pub(super) const fn was_unanswered(&self) -> bool {
         self.status.is_none() && !self.heard
     }

@@ -1,17 +1,17 @@
-//! One node of a status round: its status document, or the head of its first asset where it has none.
+//! One node of a status round: its status document, or the head of its first asset where it has none ([`plain`]).
 //!
 //! This is no transfer: no sample comes of it, and its latency, which measures the node's back end, is in no histogram.
 
 use std::time::Duration;
 
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RANGE};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 use url::Url;
 
 use crate::{
     model::{
-        availability::{Answer, Said, Shape},
+        availability::{Answer, Said},
         outcome::Outcome,
         phase::Phase,
         probe::StatusProbe,
@@ -31,14 +31,29 @@ use super::{Prober, classify, identity::Ids};
 use self::document::{report, shape};
 
 mod document;
+pub mod plain;
 
-/// One question under way.
+/// Everything that a question to one node needs.
 struct Question<'a> {
     node: &'a Node,
     url: Url,
-    method: Method,
     probe: &'a StatusProbe,
     prober: &'a Prober,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    /// The status document.
+    Document,
+    /// Whether an asset is there. It is notified when there is a connection to ask on.
+    Head(&'a Notify),
+    /// The same of a server that does not answer HEAD: the first byte of the asset.
+    FirstByte,
+}
+
+/// One exchange under way.
+struct Exchange {
     timing: Timing,
     /// Of the final response.
     status: Option<u16>,
@@ -46,66 +61,83 @@ struct Question<'a> {
 
 /// Asks a node how it fares. Never fails: whatever happens is an answer.
 pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
-    let at = Timestamp::now();
-    let (method, url) = match node.listing.profile {
-        Profile::Argus | Profile::Colossus => (Method::GET, node.status_url()),
-        Profile::Http => (Method::HEAD, node.assets.first().map_or_else(|| node.status_url(), |a| node.asset_url(a))),
-    };
-    let clock = prober.dialer.clock();
-    let _watching = clock.watch();
-    let timing = Timing::start(Instant::now());
-    let mut question = Question { node, url, method, probe, prober, timing, status: None };
-    let put = question.put().await;
-    let away = clock.away_since(timing.t0());
-    let (latency, said) = match put {
-        // What a node said holds; the time that it took does not when part of it was ours.
-        Ok((ended, said)) => (Some(question.timing.offset(ended)).filter(|_| away.is_zero()), said),
-        Err(failure) => match classify::outcome(&failure) {
-            outcome if outcome == Outcome::Blocked || away.is_zero() => {
-                (None, Said::Nothing { outcome, error: made_printable(&failure.to_string()) })
-            }
-            _ => (None, Said::Frozen(away.into())),
-        },
-    };
-    Answer { at, latency, status: question.status, said }
+    match node.listing.profile {
+        Profile::Argus | Profile::Colossus => {
+            Question { node, url: node.status_url(), probe, prober }.put(Asked::Document).await
+        }
+        Profile::Http => {
+            let url = node.assets.first().map_or_else(|| node.status_url(), |asset| node.asset_url(asset));
+            plain::ask(&Question { node, url, probe, prober }).await
+        }
+    }
 }
 
 impl Question<'_> {
+    async fn put(&self, asked: Asked<'_>) -> Answer {
+        let at = Timestamp::now();
+        let clock = self.prober.dialer.clock();
+        let _watching = clock.watch();
+        let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
+        let put = self.exchange(asked, &mut exchange).await;
+        let away = clock.away_since(exchange.timing.t0());
+        let (latency, said) = match put {
+            // What a node said holds; the time that it took does not when part of it was ours.
+            Ok((ended, said)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), said),
+            Err(failure) => match classify::outcome(&failure) {
+                outcome if outcome == Outcome::Blocked || away.is_zero() => {
+                    (None, Said::Nothing { outcome, error: made_printable(&failure.to_string()) })
+                }
+                _ => (None, Said::Frozen(away.into())),
+            },
+        };
+        Answer { at, latency, status: exchange.status, said, head_refused: None }
+    }
+
     /// What is said, and when its last byte came.
-    async fn put(&mut self) -> Result<(Instant, Said), Failure> {
+    async fn exchange(&self, asked: Asked<'_>, exchange: &mut Exchange) -> Result<(Instant, Said), Failure> {
         let deadlines = &self.probe.deadlines;
-        let mut connection = self.open().await?;
-        let mut request = connection.request(self.method.clone(), &self.url);
+        let mut connection = self.open(&mut exchange.timing).await?;
+        let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
+        let mut request = connection.request(method, &self.url);
+        if matches!(asked, Asked::FirstByte) {
+            request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        }
         let ids = Ids::draw(&mut rand::rng());
         tracing::debug!(node = %self.node.id, probe = %self.probe.name, trace_id = ids.trace_id, "asking");
         ids.put_on(request.headers_mut(), &self.prober.agent);
-        let mut answer = connection.ask(request, deadlines, &mut self.timing).await?;
-        let status = answer.head.status;
-        self.status = Some(status.as_u16());
-        if self.method == Method::HEAD {
-            let is_there = status.as_u16() < StatusCode::BAD_REQUEST.as_u16();
-            let said = if is_there { Said::Present } else { Said::Other(Shape::Unknown) };
-            return Ok((self.timing.last(), said));
+        if let Asked::Head(opened) = asked {
+            opened.notify_one();
         }
-        let (mut body, mut last) = (Vec::new(), self.timing.last());
-        // One byte more shows that it is too long.
-        let appetite = Appetite { bytes: MAX_DOCUMENT + 1, body: deadlines.body, stall: deadlines.stall };
+        let mut answer = connection.ask(request, deadlines, &mut exchange.timing).await?;
+        let (status, timing) = (answer.head.status, &exchange.timing);
+        exchange.status = Some(status.as_u16());
+        if matches!(asked, Asked::Head(_)) {
+            return Ok((timing.last(), plain::of_head(status, &answer.head.headers)));
+        }
+        let is_byte = matches!(asked, Asked::FirstByte) && plain::is_there(status);
+        let (mut body, mut last) = (Vec::new(), timing.last());
+        // One byte more shows that a document is too long.
+        let bytes = if is_byte { 1 } else { MAX_DOCUMENT + 1 };
+        let appetite = Appetite { bytes, body: deadlines.body, stall: deadlines.stall };
         let keep = |chunk: &[u8], stamp, _| {
             body.extend_from_slice(chunk);
             last = stamp;
         };
         let received = connection.receive(&mut answer, appetite, keep).await;
+        if is_byte {
+            return Ok((last, plain::of_byte(status, received)?));
+        }
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
 
-    async fn open(&mut self) -> Result<Connection, Failure> {
+    async fn open(&self, timing: &mut Timing) -> Result<Connection, Failure> {
         let (dialer, deadlines) = (&self.prober.dialer, &self.probe.deadlines);
         let from_stranger = self.node.listing.origin.is_stranger();
-        let address = dialer.look_up(&self.url, from_stranger, deadlines.dns, &mut self.timing).await?;
-        let line = dialer.open(&self.url, address, deadlines, Meter::new(), &mut self.timing).await?;
+        let address = dialer.look_up(&self.url, from_stranger, deadlines.dns, timing).await?;
+        let line = dialer.open(&self.url, address, deadlines, Meter::new(), timing).await?;
         let clock = dialer.clock();
         clock
-            .within(self.timing.last(), deadlines.headers, Connection::start(line))
+            .within(timing.last(), deadlines.headers, Connection::start(line))
             .await
             .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
     }

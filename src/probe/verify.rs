@@ -2,14 +2,14 @@
 
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, TRANSFER_ENCODING},
 };
 use serde::Deserialize;
 
 use self::fields::{cut, number};
 pub use self::{cache::cache_state, coding::Signed, media::Expected, retry::retry_after};
 use super::wanted::Wanted;
-use crate::model::{outcome::Outcome, size::Size, units::Bytes};
+use crate::model::{outcome::Outcome, sample::CacheState, size::Size, target::Profile, units::Bytes};
 
 mod cache;
 mod coding;
@@ -98,6 +98,34 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
         _ => body.and_then(message).map(|message| format!(": {message}")),
     };
     Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
+}
+
+/// What a 404 of this kind of server means where no body says more: Argus has none in its answer to HEAD, Colossus in none that
+/// is about an object. A web page is a proxy's.
+#[must_use]
+pub fn bare_not_found(profile: Profile, is_head: bool, headers: &HeaderMap) -> Option<Mismatch> {
+    let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
+    let is_meant = match profile {
+        Profile::Argus => is_head,
+        Profile::Colossus => true,
+        Profile::Http => false,
+    };
+    let detail = "status 404: the node does not know this object".to_owned();
+    (is_meant && !is_page).then_some(Mismatch { outcome: Outcome::ObjectNotFound, detail })
+}
+
+/// What an empty 200 means. The nodes of Joystream have no empty objects, and Argus says what its cache holds: where nothing of
+/// that is there, a proxy answers in the node's place.
+#[must_use]
+pub fn empty(profile: Profile, cache: CacheState) -> Mismatch {
+    let (outcome, detail) = match (profile, cache) {
+        (Profile::Argus | Profile::Colossus, CacheState::Unknown) => {
+            (Outcome::RouteNotFound, "an empty answer: the path of the endpoint is probably wrong".to_owned())
+        }
+        (Profile::Http, _) => (Outcome::WrongSize, format!("{EMPTY}, or its path is wrong: some proxies answer so")),
+        _ => (Outcome::WrongSize, EMPTY.to_owned()),
+    };
+    Mismatch { outcome, detail }
 }
 
 /// A header as text, cut to a length that a field can hold; `None` when absent or not printable ASCII.
@@ -327,6 +355,33 @@ mod tests {
         ] {
             let got = head(StatusCode::OK, &headers(&[("content-length", said)]), Wanted::Whole, known, None);
             assert_eq!(got.map(drop).map_err(|mismatch| mismatch.outcome), outcome, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_means_depends_on_the_server() {
+        use Outcome::{ObjectNotFound, RouteNotFound, WrongSize};
+        let page = headers(&[("content-type", "text/html; charset=utf-8")]);
+        let not_found = |profile, is_head, headers: &HeaderMap| {
+            bare_not_found(profile, is_head, headers).map(|mismatch| mismatch.outcome)
+        };
+        for (profile, is_head, expected) in [
+            (Profile::Argus, true, Some(ObjectNotFound)),
+            (Profile::Argus, false, None),
+            (Profile::Colossus, true, Some(ObjectNotFound)),
+            (Profile::Colossus, false, Some(ObjectNotFound)),
+            (Profile::Http, true, None),
+        ] {
+            assert_eq!(not_found(profile, is_head, &HeaderMap::new()), expected, "{profile:?} {is_head}");
+            assert_eq!(not_found(profile, is_head, &page), None, "{profile:?}: a proxy's page");
+        }
+        for (profile, cache, outcome) in [
+            (Profile::Argus, CacheState::Unknown, RouteNotFound),
+            (Profile::Argus, CacheState::Hit, WrongSize),
+            (Profile::Colossus, CacheState::Unknown, RouteNotFound),
+            (Profile::Http, CacheState::Unknown, WrongSize),
+        ] {
+            assert_eq!(empty(profile, cache).outcome, outcome, "{profile:?} {cache:?}");
         }
     }
 

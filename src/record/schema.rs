@@ -243,6 +243,7 @@ measurement! {
         NODES "nodes" Integer "1"
         TARGETS_AGE "targets_age_s" Integer "s"
         VANTAGE_OK "vantage_ok" Integer "0/1"
+        CHAIN_STILL "chain_still_s" Integer "s"
         CLOCK_OFFSET "clock_offset_ms" Integer "ms"
         VERSION "version" Text ""
         CONFIG_HASH "config_hash" Text ""

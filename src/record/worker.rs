@@ -75,6 +75,8 @@ pub struct WorkerGauges {
     pub targets_age: Option<Duration>,
     /// Did any node answer the last status round? `None` where too few were asked to blame the vantage.
     pub vantage_ok: Option<bool>,
+    /// For how long the fleet's median chain head had been the same in the last status round.
+    pub chain_still: Option<Duration>,
     /// How far the database's clock is ahead of ours, within half a second.
     pub clock_offset_ms: Option<i64>,
     /// Our version.
@@ -121,6 +123,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
     point.integer(schema::RSS, gauges.rss.map(|size| size.0));
     point.integer(schema::TARGETS_AGE, gauges.targets_age.map(|age| age.as_secs()));
     point.integer(schema::VANTAGE_OK, gauges.vantage_ok.map(u64::from));
+    point.integer(schema::CHAIN_STILL, gauges.chain_still.map(|still| still.as_secs()));
     point.signed(schema::CLOCK_OFFSET, gauges.clock_offset_ms);
     point.text(schema::VERSION, Some(&gauges.version));
     point.text(schema::CONFIG_HASH, Some(&gauges.config_hash));

@@ -107,13 +107,19 @@ impl Allowance {
     /// Books that this run makes its node fetch an object, if it does: the run awaits that before it begins.
     pub(super) fn booking(&self, run: &Run) -> Option<impl Future<Output = Booking> + Send + use<>> {
         let (bookings, node, limit) = (self.bookings.clone(), run.node.id.clone(), self.cold_fetches_per_node);
-        (run.probe.cache == CachePolicy::Miss).then(|| async move { bookings.book(&node, limit).await })
+        let is_check = run.probe.is_storage_check();
+        (run.probe.cache == CachePolicy::Miss).then_some(async move {
+            match is_check {
+                true => bookings.book_check(&node, limit).await,
+                false => bookings.book(&node, limit).await,
+            }
+        })
     }
 
     /// Takes back the right to a run that was not made, because its node has fetched as often as it may, or because that could
     /// not be booked.
     pub(super) fn give_back(&mut self, ticket: Ticket, booking: Booking) {
-        if booking == Booking::Exhausted {
+        if booking == Booking::Exhausted && !ticket.probe.is_storage_check() {
             self.exhausted.note(now(), Limit::ColdFetches, &ticket.node.id);
         }
         self.books.open().budget.spend(now(), ticket.reservation, Bytes(0));
@@ -131,7 +137,10 @@ impl Allowance {
         }
         drop(books);
         if let Some(day) = cold.filter(|_| !ended.made_it_fetch) {
-            self.bookings.take_back(day, &node.id);
+            match probe.is_storage_check() {
+                true => self.bookings.take_back_check(day, &node.id),
+                false => self.bookings.take_back(day, &node.id),
+            }
         }
         self.settled.note(&node, &probe, ended.settled);
     }

@@ -4,11 +4,7 @@
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::{
@@ -17,9 +13,13 @@ use tokio::{
 };
 
 use crate::{
-    measure::availability::{Judgement, blocked, judge},
+    measure::{
+        availability::{self, Judgement, blocked},
+        history::ENOUGH,
+        standstill::ChainWatch,
+    },
     model::{
-        availability::{Answer, Checked, Said, State},
+        availability::{Answer, Checked, Said, Subject},
         outcome::Outcome,
         probe::StatusProbe,
         target::{Node, Targets},
@@ -28,10 +28,11 @@ use crate::{
     record::availability::node_point,
 };
 
-use self::asking::Asking;
+use self::{asking::Asking, changes::Known};
 use super::{descriptors, pipeline::Pipeline};
 
 mod asking;
+mod changes;
 
 /// Makes rounds over whatever targets there are at the time. The first one comes as soon as there are any; never returns.
 pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
@@ -40,23 +41,50 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         std::future::pending().await
     }
     let mut known = Known::default();
+    let (start, mut chain) = (Instant::now(), ChainWatch::default());
     let suspicion = &pipeline.prober().suspicion;
     at_slots(
         probe.every,
         async || suspicion.doubted().await,
         async || {
             let now = targets.borrow().clone();
-            let round = round(pipeline, &now, probe).await;
-            tell_changes(&mut known, &round);
+            pipeline.health().keep(&now.nodes);
+            let asked = ask(pipeline, &now, probe).await;
+            let Judged { checked, chain_head } = judge(pipeline, asked, probe, ENOUGH);
+            known.tell_changes(&checked);
+            let still = chain.note(chain_head, start.elapsed());
+            pipeline.tally().note_chain_still(still);
+            known.tell_chain(chain_head, still);
         },
         |took, missed| pipeline.tally().count_round(took, missed),
     )
     .await;
 }
 
-/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded. Returns what it found, the
-/// blocked ones last.
+/// The answers of all nodes in a round, not judged yet.
+pub struct Asked {
+    targets: Targets,
+    answers: Vec<Answer>,
+    began: Timestamp,
+}
+
+/// A round judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What it found, the blocked nodes last.
+    pub checked: Vec<Checked>,
+    /// The fleet's median height of the chain.
+    chain_head: Option<u64>,
+}
+
+/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded.
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
+    let asked = ask(pipeline, targets, probe).await;
+    judge(pipeline, asked, probe, ENOUGH).checked
+}
+
+/// Asks all nodes, and notes whether this vantage itself seems to be in order: what fails from now on is judged by that.
+pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Asked {
     let began = Timestamp::now();
     let prober = pipeline.checker();
     let questions = || {
@@ -81,12 +109,25 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
     if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
         answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
     }
-    let Judgement { verdicts, vantage_ok } = judge(&answers, probe.tolerance);
+    let vantage_ok = availability::vantage(answers.iter());
     if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
         pipeline.tally().note_vantage(vantage_ok);
         prober.suspicion.note(vantage_ok == Some(false));
     }
+    Asked { targets: targets.clone(), answers, began }
+}
 
+/// Judges a round, by the downloads of this process too, of which `enough` have to fail before a node is said to serve nothing.
+/// Hands a point of each node to be recorded.
+pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usize) -> Judged {
+    let Asked { targets, answers, began } = asked;
+    let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| Subject {
+        answer,
+        profile: node.listing.profile,
+        distributing: node.listing.distributing,
+        downloads: pipeline.health().downloads(&node.id, enough),
+    });
+    let Judgement { verdicts, chain_head } = availability::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
     let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
     let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
@@ -105,8 +146,9 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
         restarted: None,
     });
     let checked: Vec<_> = contacted.chain(refused).collect();
-    checked.iter().for_each(|checked| pipeline.record(node_point(&prober.vantage, checked)));
-    checked
+    let vantage = &pipeline.prober().vantage;
+    checked.iter().for_each(|checked| pipeline.record(node_point(vantage, checked)));
+    Judged { checked, chain_head }
 }
 
 /// How far a round is.
@@ -175,7 +217,8 @@ async fn at_slots(
 /// Stands for an answer that a bug of ours swallowed: nothing is said of the node.
 fn bug(at: Timestamp) -> Answer {
     let error = "the check ended in a bug of ours".to_owned();
-    Answer { at, latency: None, status: None, said: Said::Nothing { outcome: Outcome::LocalFailed, error } }
+    let said = Said::Nothing { outcome: Outcome::LocalFailed, error };
+    Answer { at, latency: None, status: None, said, head_refused: None }
 }
 
 /// Did this process not run for part of the round? Then some nodes were not heard, or the answers are of different times: those
@@ -187,52 +230,6 @@ fn is_torn(answers: &[Answer], away: Duration) -> bool {
 /// The answer of the later round, unless that was frozen as well and the first one says more.
 fn better(first: Answer, again: Answer) -> Answer {
     if again.is_frozen() { first } else { again }
-}
-
-/// What was told of the rounds so far.
-#[derive(Default)]
-struct Known {
-    states: HashMap<Arc<str>, State>,
-    /// Was this vantage itself at fault?
-    is_silent: bool,
-}
-
-/// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
-/// then.
-fn tell_changes(known: &mut Known, all: &[Checked]) {
-    let round = || all.iter().filter(|checked| !was_frozen(checked));
-    let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
-    if contacted.peek().is_none() && all.iter().any(was_frozen) {
-        return;
-    }
-    let number = contacted.clone().count();
-    let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
-    match (known.is_silent, is_silent) {
-        (false, true) => tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault"),
-        (true, false) => tracing::info!("this vantage hears its nodes again"),
-        _ => {}
-    }
-    known.is_silent = is_silent;
-    if is_silent {
-        return;
-    }
-    for Checked { node, verdict, .. } in round() {
-        let state = verdict.state;
-        let before = known.states.get(node).copied().unwrap_or(State::Ok);
-        match state {
-            _ if state == before => {}
-            State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
-            _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
-        }
-    }
-    let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
-    known.states.retain(|node, _| heard.contains(node));
-    known.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
-}
-
-/// Were we away? Then nothing was learned of the node, and it is what it was.
-fn was_frozen(checked: &Checked) -> bool {
-    checked.answer.as_ref().is_some_and(Answer::is_frozen)
 }
 
 /// A round that was not due comes no sooner after the one before: nodes that are really dead raise doubts for ever.

@@ -15,12 +15,13 @@ use crate::{
     deliver::{event::Drained, influx},
     model::{sample::Sample, target::Targets},
     net::dial::{Dialer, DialerError},
-    probe::{Prober, gate::Gate, identity::user_agent, suspicion::Suspicion},
+    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::point::Point,
 };
 
 use super::{
     discovery::Discovery,
+    health::Health,
     keeper::Keeper,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
@@ -35,6 +36,7 @@ pub struct Pipeline {
     prober: Prober,
     targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
+    health: Health,
     inbox: Inbox,
     keeper: Keeper,
     restarts: Arc<Restarts>,
@@ -116,9 +118,11 @@ impl Pipeline {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
             suspicion: Suspicion::default(),
+            head_refusals: HeadRefusals::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
+        let health = Health::new();
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
         let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
@@ -126,6 +130,7 @@ impl Pipeline {
             prober,
             targets,
             tally,
+            health,
             inbox,
             keeper,
             restarts,
@@ -181,6 +186,11 @@ impl Pipeline {
     #[must_use]
     pub const fn tally(&self) -> &Tally {
         &self.tally
+    }
+
+    /// What the runs say about the nodes.
+    pub(super) const fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Where samples go, for use in another task.

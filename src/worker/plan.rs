@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    config::Config,
+    config::{Config, check::shipped},
     model::{
         probe::{CachePolicy, PartName, Probe, Weight},
         size::Size,
@@ -68,6 +68,8 @@ pub struct Plan {
     /// How often the node that is asked most would be made to fetch an object, if its limit allowed all; `None` when no probe
     /// measures misses there.
     pub cold_fetches_per_node: Option<f64>,
+    /// Is there a node that may be made to fetch an image, where runs find nothing that it holds?
+    pub checks_storage: bool,
     /// Nodes with images of unknown size, whose size is assumed.
     pub assumed_images: usize,
     /// What does not fit, and what to change.
@@ -143,6 +145,7 @@ impl Plan {
             archived: bytes(points * POINT_BYTES),
             series: 1 + asked as u64 + all.iter().map(|pair| pair.series).sum::<u64>(),
             cold_fetches_per_node: cold_fetches(config),
+            checks_storage: checks_storage(config),
             assumed_images: config.nodes.iter().filter(|node| is_assumed(node, config)).count(),
             misfits: Vec::new(),
             probes,
@@ -235,6 +238,16 @@ fn cold_fetches(config: &Config) -> Option<f64> {
         cold.filter(|probe| probe.candidates(node).next().is_some()).map(|probe| per_day(probe.every)).sum::<f64>()
     };
     config.nodes.iter().map(of_node).filter(|fetches| *fetches > 0.0).max_by(f64::total_cmp)
+}
+
+/// Does some probe look for what a distributor holds, and is there an image to fetch?
+fn checks_storage(config: &Config) -> bool {
+    let looks = |node: &Node| {
+        let mut hits = config.probes.iter().filter(|probe| probe.cache == CachePolicy::Hit);
+        hits.any(|probe| probe.candidates(node).next().is_some())
+    };
+    let Some(check) = shipped("cold-cache").map(|probe| probe.storage_check()) else { return false };
+    config.nodes.iter().any(|node| looks(node) && check.candidates(node).next().is_some())
 }
 
 /// The sets of tags that the transfers of a run have: part, whether the connection is warm, number of window metrics.

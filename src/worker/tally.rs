@@ -64,6 +64,7 @@ struct Now {
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
     vantage_ok: Option<bool>,
+    chain_still: Option<Duration>,
     /// How long the last status round took.
     round: Option<Micros>,
     /// Lines of the log dropped since the start, as far as they are counted.
@@ -150,6 +151,11 @@ impl Tally {
     /// Notes whether the last status round found this vantage itself in order; nothing where it could not tell.
     pub fn note_vantage(&self, is_ok: Option<bool>) {
         self.lock().now.vantage_ok = is_ok;
+    }
+
+    /// Notes for how long the chain of the whole fleet had stood still in the last status round.
+    pub fn note_chain_still(&self, still: Option<Duration>) {
+        self.lock().now.chain_still = still;
     }
 
     /// Counts a run that begins.
@@ -249,6 +255,7 @@ impl Counts {
             nodes: self.now.targets.map_or(config.nodes.len() as u64, |targets| targets.nodes),
             targets_age: self.now.targets.and_then(|targets| targets.age).map(|(age, at)| age + at.elapsed()),
             vantage_ok: self.now.vantage_ok,
+            chain_still: self.now.chain_still,
             clock_offset_ms: self.now.clock_offset_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),

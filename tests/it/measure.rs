@@ -19,6 +19,7 @@ use proptest::prelude::*;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use serde::Deserialize;
 
+mod history;
 mod intervals;
 
 /// A body, and what is to be said of it.

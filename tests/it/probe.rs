@@ -16,7 +16,8 @@ use bandprobe::{
     },
     net::{dial::Dialer, http::Connection},
     probe::{
-        Prober, errand::Errand, gate::Gate, identity::user_agent, suspicion::Suspicion, transfer::Done, wanted::Wanted,
+        Prober, errand::Errand, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion,
+        transfer::Done, wanted::Wanted,
     },
 };
 use tokio::time::Instant;
@@ -70,6 +71,7 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
         dialer: Dialer::new(network).unwrap(),
         gate: Gate::new(&limits),
         suspicion: Suspicion::default(),
+        head_refusals: HeadRefusals::default(),
         vantage: Arc::new(vantage),
         agent: user_agent(None).into(),
     }

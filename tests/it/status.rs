@@ -25,6 +25,7 @@ use crate::{
 
 mod answers;
 mod crowd;
+mod head;
 mod rounds;
 
 pub(crate) fn probe() -> StatusProbe {
@@ -85,8 +86,8 @@ async fn a_plain_server_is_up_while_it_answers_below_400() {
     let rows: [(Script, Said); 4] = [
         (|_| vec![Step::Request, Step::Send(answer("204 No Content", "", ""))], Said::Present),
         (|_| vec![Step::Request, Step::Send(answer("302 Found", "location: /x\r\n", ""))], Said::Present),
-        (|_| vec![Step::Request, Step::Send(answer("404 Not Found", "", ""))], Said::Other(Shape::Unknown)),
-        (|_| vec![Step::Request, Step::Send(answer("503 Busy", "", ""))], Said::Other(Shape::Unknown)),
+        (|_| vec![Step::Request, Step::Send(answer("404 Not Found", "", ""))], Said::Other(Shape::Empty)),
+        (|_| vec![Step::Request, Step::Send(answer("503 Busy", "", ""))], Said::Other(Shape::Empty)),
     ];
     for (script, said) in rows {
         let server = serve(script);

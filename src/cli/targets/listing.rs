@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use crate::{
     config::Config,
-    model::target::{Listing, Node, Profile, Targets},
+    model::{
+        availability::State,
+        target::{Listing, Node, Profile, Targets},
+    },
 };
 
 /// A node as one object of JSON. What is not known is absent.
@@ -28,7 +31,9 @@ pub(super) struct Listed<'a> {
     operators: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) distributing: Option<bool>,
-    state: &'static str,
+    /// Nothing was asked of the nodes, so only one that never is has a state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
     pub(super) assets: Vec<Sample<'a>>,
@@ -55,7 +60,7 @@ pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> 
         Listed { assets: samples(node), ..one }
     });
     let blocked = targets.blocked.iter().map(|blocked| Listed {
-        state: BLOCKED,
+        state: Some(State::Blocked.label()),
         reason: Some(&blocked.reason),
         ..listed(&blocked.id, &blocked.endpoint, &blocked.listing, config)
     });
@@ -87,7 +92,7 @@ fn listed<'a>(node: &'a str, endpoint: &'a str, listing: &'a Listing, config: &C
         distance_km,
         operators: listing.operators.iter().map(|operator| &**operator).collect(),
         distributing: listing.distributing,
-        state: OK,
+        state: None,
         reason: None,
         assets: Vec::new(),
     }
@@ -104,7 +109,3 @@ fn samples(node: &Node) -> Vec<Sample<'_>> {
     });
     samples.collect()
 }
-
-/// States of a node before anything was asked of it.
-const OK: &str = "ok";
-const BLOCKED: &str = "blocked";

@@ -10,6 +10,15 @@ use crate::model::{
     units::{BitRate, Bytes, Micros},
 };
 
+fn path() -> Path {
+    Path {
+        rtt: Some(Micros(19_500)),
+        rcv_rtt: Some(Micros(20_400)),
+        ooo_segments: Some(0),
+        rcv_wnd: Some(Bytes(3_100_000)),
+    }
+}
+
 /// 6 MiB over TLS 1.3 and a new connection, at 27.5 Mbit/s, with all that can be measured.
 pub(in crate::cli) fn sample() -> Sample {
     Sample {
@@ -50,12 +59,7 @@ pub(in crate::cli) fn sample() -> Sample {
         run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
-        path: Path {
-            rtt: Some(Micros(19_500)),
-            rcv_rtt: Some(Micros(20_400)),
-            ooo_segments: Some(0),
-            rcv_wnd: Some(Bytes(3_100_000)),
-        },
+        path: path(),
         reader: Reader {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.12),

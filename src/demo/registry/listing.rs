@@ -83,7 +83,7 @@ impl Lister {
                 ("familyId", leaf(id.split(':').next().unwrap_or(id))),
                 ("bucketIndex", leaf(index.parse::<i64>().unwrap_or_default())),
                 ("acceptingNewBags", leaf(true)),
-                ("distributing", leaf(character.planted != Planted::SwitchedOff)),
+                ("distributing", leaf(!character.planted.is_switched_off())),
             ],
         );
         let served = bags.iter().enumerate().filter(|(bag, _)| serves(id, *bag));

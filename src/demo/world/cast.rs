@@ -36,6 +36,12 @@ pub enum Planted {
     OtherChain,
     /// Its bucket is switched off; it is sound.
     SwitchedOff,
+    /// Its bucket is switched off, and its query node has stood still for long.
+    LeftBehind,
+    /// Its cache is empty, and it reaches no storage node.
+    Starved,
+    /// Its status fails, and it serves all the same.
+    StatusFails,
     /// Its port is closed.
     Dead,
     /// It answers status at once and assets never.
@@ -48,6 +54,14 @@ pub enum Planted {
     Invited,
     /// Its operator says nothing of it, not even where it is.
     NoMetadata,
+}
+
+impl Planted {
+    /// Is its bucket switched off by the lead?
+    #[must_use]
+    pub const fn is_switched_off(self) -> bool {
+        matches!(self, Self::SwitchedOff | Self::LeftBehind)
+    }
 }
 
 /// A group of buckets.
@@ -66,7 +80,7 @@ pub(in crate::demo) const FAMILIES: [Family; 5] = [
     Family { id: "5", region: "af-south-1", description: "Africa" },
 ];
 
-pub(in crate::demo) const CAST: [Character; 14] = [
+pub(in crate::demo) const CAST: [Character; 17] = [
     sound("paris", 1, &["1:0", "1:1"], place("FR", "Paris", 48.8566, 2.3522), "sound; two buckets at one endpoint"),
     sound("virginia", 2, &["2:0"], place("US", "Ashburn", 39.0438, -77.4874), "sound"),
     sound("singapore", 3, &["3:0"], place("SG", "Singapore", 1.3521, 103.8198), "sound"),
@@ -110,6 +124,36 @@ pub(in crate::demo) const CAST: [Character; 14] = [
     Character {
         planted: Planted::NoMetadata,
         ..sound("unknown", 14, &["5:2"], place("ZA", "Cape Town", -33.9249, 18.4241), "its operator tells no endpoint")
+    },
+    Character {
+        planted: Planted::LeftBehind,
+        ..sound(
+            "dublin",
+            15,
+            &["1:4"],
+            place("IE", "Dublin", 53.3498, -6.2603),
+            "switched off, its query node stands still",
+        )
+    },
+    Character {
+        planted: Planted::Starved,
+        ..sound(
+            "cairo",
+            16,
+            &["5:3"],
+            place("EG", "Cairo", 30.0444, 31.2357),
+            "its cache is empty, and it reaches no storage",
+        )
+    },
+    Character {
+        planted: Planted::StatusFails,
+        ..sound(
+            "mumbai",
+            17,
+            &["3:3"],
+            place("IN", "Mumbai", 19.076, 72.8777),
+            "its status fails, and it serves all the same",
+        )
     },
 ];
 

@@ -31,7 +31,11 @@ pub(super) fn distributor(
     let objects = &Library::shared().objects;
     let known = objects.iter().map(|object| (object.id.clone(), known(object, serves(object))));
     let held = objects.iter().enumerate().filter(|(index, object)| {
-        plan.is_warm && serves(object) && object.is_accepted && is_held(character, *index, object)
+        plan.is_warm
+            && character.planted != Planted::Starved
+            && serves(object)
+            && object.is_accepted
+            && is_held(character, *index, object)
     });
     let held = held.map(|(_, object)| (object.id.clone(), content(character, object)));
     let room = Room { capacity: plan.capacity.0, rate: plan.rate };
@@ -39,6 +43,7 @@ pub(super) fn distributor(
     tasks.spawn(Arc::clone(&cache).fetch_all(jobs));
     let behaviour = match character.planted {
         Planted::Mute => Behaviour::MuteOnAssets,
+        Planted::StatusFails => Behaviour::FailingStatus,
         _ => Behaviour::Sound,
     };
     Role::Distributor(Argus::new(false, behaviour, reports(character), Store::Cache(cache), seed))
@@ -76,6 +81,7 @@ fn reports(character: &Character) -> Reports {
     let sound = Reports::sound(character.name, character.worker, character.buckets.to_vec());
     match character.planted {
         Planted::Behind => Reports { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
+        Planted::LeftBehind => Reports { chain: Chain { behind: LEFT_BEHIND, ..Chain::default() }, ..sound },
         Planted::OtherChain => Reports { chain: OTHER_CHAIN, ..sound },
         Planted::Development => Reports { node_env: "development", ..sound },
         _ => sound,
@@ -84,4 +90,5 @@ fn reports(character: &Character) -> Reports {
 
 /// Blocks; more than 100 are judged.
 const BEHIND: u64 = 250;
+const LEFT_BEHIND: u64 = 40_000;
 const OTHER_CHAIN: Chain = Chain { head: 91_234, behind: 2 };

@@ -13,7 +13,7 @@ use crate::{
     discover::{
         error::DiscoverError,
         joystream::{Api, SHORTEST_PAGE},
-        row::{buckets, object},
+        row::{buckets, is_storage_bucket, object},
     },
     model::target::{Asset, AssetKind},
 };
@@ -24,6 +24,8 @@ pub(super) struct Newest {
     pub(super) found: BTreeMap<Arc<str>, Vec<Asset>>,
     /// The registry reported errors next to its rows, so buckets may lack some.
     pub(super) is_partial: bool,
+    /// A list could not be had at all.
+    pub(super) has_failed: bool,
 }
 
 /// One list of objects, newest first.
@@ -42,6 +44,7 @@ impl Newest {
         for question in questions(api.dialect) {
             if let Err(error) = newest.read(api, wanted, &question, problems).await {
                 let kinds: Vec<_> = question.objects.iter().map(|(kind, _)| format!("{}s", kind.label())).collect();
+                newest.has_failed = true;
                 problems.push(format!("the newest {} of all buckets cannot be listed: {error}", kinds.join(" and ")));
             }
         }
@@ -71,9 +74,7 @@ impl Newest {
             rows.iter().for_each(|row| self.share_out(row, wanted, question.objects));
             offset += rows.len();
             let is_last = rows.len() < SHORTEST_PAGE.min(limit) || offset >= MOST_ROWS;
-            if is_last
-                || question.objects.iter().all(|(kind, _)| wanted.iter().all(|bucket| self.has_enough(bucket, *kind)))
-            {
+            if is_last || question.objects.iter().all(|(kind, _)| self.is_enough(wanted, *kind)) {
                 break;
             }
         }
@@ -85,12 +86,18 @@ impl Newest {
         for (kind, at) in objects {
             let Some(row) = row.pointer(at) else { continue };
             let Some(asset) = object(row, *kind).filter(is_fit) else { continue };
-            for bucket in buckets(row).into_iter().filter_map(|bucket| wanted.get(bucket)) {
+            for bucket in buckets(row).into_iter().filter_map(|bucket| wanted.get(bucket.as_str())) {
                 if !self.has_enough(bucket, *kind) {
                     self.found.entry(Arc::clone(bucket)).or_default().push(asset.clone());
                 }
             }
         }
+    }
+
+    /// Has every distribution bucket enough? Storage buckets take what is there.
+    fn is_enough(&self, wanted: &BTreeSet<Arc<str>>, kind: AssetKind) -> bool {
+        let mut distribution = wanted.iter().filter(|bucket| !is_storage_bucket(bucket));
+        distribution.all(|bucket| self.has_enough(bucket, kind))
     }
 
     fn has_enough(&self, bucket: &str, kind: AssetKind) -> bool {

@@ -1,14 +1,28 @@
 use jiff::Timestamp;
 
 use super::*;
-use crate::model::{availability::Shape, units::Micros};
+use crate::model::{
+    availability::{Downloads, Report, Shape},
+    target::Profile,
+    units::Micros,
+};
 
 const USUAL: Tolerance = Tolerance { behind: 100, ahead: 2_000 };
 const STRICT: Tolerance = Tolerance { behind: 10, ahead: 10 };
 const HEAD: u64 = 5_678_901;
+const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn answer(status: Option<u16>, said: Said) -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: Some(Micros(1)), status, said }
+    Answer { at: AT, latency: Some(Micros(1)), status, said, head_refused: None }
+}
+
+fn subject(answer: &Answer) -> Subject<'_> {
+    Subject { answer, profile: Profile::Argus, distributing: None, downloads: Downloads::default() }
+}
+
+/// A round of distributors of which nothing else is known.
+fn round(answers: &[Answer], tolerance: Tolerance) -> Judgement {
+    judge(&answers.iter().map(subject).collect::<Vec<_>>(), tolerance)
 }
 
 /// A document of a node at these numbers.
@@ -40,11 +54,17 @@ fn nothing(outcome: Outcome) -> Answer {
     answer(None, Said::Nothing { outcome, error: "connect: no luck".into() })
 }
 
-/// The verdict on a node beside four healthy ones.
+/// The verdict on a distributor next to four healthy ones.
 fn judged(node: &Answer, tolerance: Tolerance) -> Verdict {
-    let mut answers = vec![healthy(); 4];
-    answers.push(node.clone());
-    let mut judgement = judge(&answers, tolerance);
+    judged_as(&subject(node), tolerance)
+}
+
+/// The verdict on any node next to four healthy distributors.
+fn judged_as(node: &Subject<'_>, tolerance: Tolerance) -> Verdict {
+    let sound = healthy();
+    let mut subjects = vec![subject(&sound); 4];
+    subjects.push(node.clone());
+    let mut judgement = judge(&subjects, tolerance);
     let verdict = judgement.verdicts.pop().unwrap();
     for verdict in judgement.verdicts {
         let fine = Verdict {
@@ -54,9 +74,8 @@ fn judged(node: &Answer, tolerance: Tolerance) -> Verdict {
             blocks_behind: Some(0),
             head_behind: Some(0),
         };
-        assert_eq!(verdict, fine, "beside {node:?}");
+        assert_eq!(verdict, fine, "next to {node:?}");
     }
-    assert_eq!(judgement.vantage_ok, Some(true));
     verdict
 }
 
@@ -151,7 +170,7 @@ fn nodes_are_held_against_the_median_of_the_fleet() {
 fn nodes_that_are_wrong_together_are_wrong_all_the_same() {
     let far = 5_600_000;
     let answers = [healthy(), healthy(), at(HEAD - far, HEAD - far), at(HEAD - far - 1, HEAD - far), healthy()];
-    let verdicts = judge(&answers, USUAL).verdicts;
+    let verdicts = round(&answers, USUAL).verdicts;
     let states: Vec<_> = verdicts.iter().map(|verdict| verdict.state).collect();
     assert_eq!(states, [State::Ok, State::Ok, State::Misconfigured, State::Misconfigured, State::Ok]);
     assert_eq!(
@@ -162,7 +181,7 @@ fn nodes_that_are_wrong_together_are_wrong_all_the_same() {
     // Of two who tell blocks there is no median, so nothing is said of them.
     let silent = || report(healthy(), |report| report.blocks_processed = None);
     let answers = [silent(), silent(), silent(), healthy(), at(HEAD - far, HEAD - far)];
-    let verdict = judge(&answers, USUAL).verdicts.pop().unwrap();
+    let verdict = round(&answers, USUAL).verdicts.pop().unwrap();
     assert_eq!((verdict.state, verdict.blocks_behind, verdict.head_behind), (State::Degraded, None, Some(5_600_000)));
 }
 
@@ -173,14 +192,14 @@ fn the_worst_decides_and_every_reason_is_told() {
     assert_eq!((verdict.state, verdict.up), (State::Misconfigured, Some(true)));
     assert_eq!(
         verdict.reason,
-        "nodeEnv is `development`, not `production`: it serves slowly; 498 blocks behind the fleet's median of 5 \
+        "nodeEnv is `development`, not `production`: it serves slowly; 498 blocks behind the fleet's median of 4 \
          nodes (100 allowed): its query node is not keeping up"
     );
 }
 
 #[test]
 fn what_a_node_does_not_tell_is_not_held_against_it() {
-    let silent = report(healthy(), |report| *report = Report { version: Some("2.0.0".into()), ..Report::default() });
+    let silent = report(healthy(), |report| *report = Report { version: Some("1.2.0".into()), ..Report::default() });
     let verdict = judged(&silent, USUAL);
     assert_eq!((verdict.state, verdict.blocks_behind, verdict.head_behind), (State::Ok, None, None));
     let headless = report(healthy(), |report| report.chain_head = None);
@@ -193,7 +212,7 @@ fn what_a_node_does_not_tell_is_not_held_against_it() {
 fn fewer_than_three_nodes_are_not_compared() {
     for count in 1..=2 {
         let answers: Vec<_> = (0..count).map(|n| at(HEAD * n, HEAD * n)).collect();
-        let judgement = judge(&answers, USUAL);
+        let judgement = round(&answers, USUAL);
         for verdict in &judgement.verdicts {
             let Verdict { state, reason, blocks_behind, head_behind, .. } = verdict;
             assert_eq!((*state, &**reason, blocks_behind, head_behind), (State::Ok, UNJUDGED, &None, &None));
@@ -204,12 +223,13 @@ fn fewer_than_three_nodes_are_not_compared() {
 #[test]
 fn an_even_fleet_has_its_lower_median() {
     let answers = [at(100, 100), at(104, 104), at(96, 96), at(1_000, 1_000)];
-    let behind: Vec<_> = judge(&answers, USUAL).verdicts.iter().map(|verdict| verdict.blocks_behind.unwrap()).collect();
+    let behind: Vec<_> = round(&answers, USUAL).verdicts.iter().map(|verdict| verdict.blocks_behind.unwrap()).collect();
     assert_eq!(behind, [0, -4, 4, -900]);
 }
 
+const ERROR: Shape = Shape::Error { is_typed: true, message: String::new() };
 /// HTTP status, what the body looks like, and what is said of the node.
-const ANSWERS: [(u16, Shape, State, &str); 13] = [
+const ANSWERS: [(u16, Shape, State, &str); 15] = [
     (
         200,
         Shape::Page,
@@ -223,15 +243,22 @@ const ANSWERS: [(u16, Shape, State, &str); 13] = [
         "answers 200, but not with a status document: its endpoint leads elsewhere",
     ),
     (302, Shape::Unknown, State::Misconfigured, "answers 302, a redirect: its endpoint has to be the final one"),
-    (404, Shape::TypedError, State::Misconfigured, "answers 404: the path of its endpoint is wrong"),
+    (404, ERROR, State::Misconfigured, "answers 404: the path of its endpoint is wrong"),
     (404, Shape::Page, State::Misconfigured, "answers 404: the path of its endpoint is wrong"),
     (404, Shape::Unknown, State::Misconfigured, "answers 404: what was asked for is not there"),
     (401, Shape::Unknown, State::Misconfigured, "answers 401: it refuses us"),
     (403, Shape::Page, State::Misconfigured, "answers 403: it refuses us"),
-    (400, Shape::TypedError, State::Misconfigured, "answers 400 to a plain request"),
+    (400, ERROR, State::Misconfigured, "answers 400 to a plain request"),
+    (
+        200,
+        Shape::Empty,
+        State::Misconfigured,
+        "answers 200 with an empty body: the path of its endpoint is probably wrong",
+    ),
+    (404, Shape::Empty, State::Misconfigured, "answers 404: what was asked for is not there"),
     (502, Shape::Unknown, State::Dead, "its proxy answers 502, the node behind it does not"),
     (500, Shape::Page, State::Dead, "its proxy answers 500, the node behind it does not"),
-    (500, Shape::TypedError, State::Dead, "answers 500: it fails"),
+    (500, ERROR, State::Dead, "answers 500: it fails"),
     (101, Shape::Unknown, State::Misconfigured, "answers 101, which is no answer to this request"),
 ];
 
@@ -280,11 +307,11 @@ fn silence_of_all_is_the_vantages_own_fault() {
     use State::{Dead, Unknown};
     let states = |outcomes: &[Outcome]| {
         let answers: Vec<_> = outcomes.iter().map(|outcome| nothing(*outcome)).collect();
-        let judgement = judge(&answers, USUAL);
+        let judgement = round(&answers, USUAL);
         for verdict in &judgement.verdicts {
             assert_eq!(verdict.up.is_none(), verdict.state == Unknown, "{verdict:?}");
         }
-        (judgement.verdicts.iter().map(|verdict| verdict.state).collect::<Vec<_>>(), judgement.vantage_ok)
+        (judgement.verdicts.iter().map(|verdict| verdict.state).collect::<Vec<_>>(), vantage(answers.iter()))
     };
     let all = [ConnectTimeout, DnsFailed, LocalFailed];
     assert_eq!(states(&all), (vec![Unknown; 3], Some(false)));
@@ -295,9 +322,10 @@ fn silence_of_all_is_the_vantages_own_fault() {
     assert_eq!(states(&with_blocked), (vec![Unknown, State::Blocked, Unknown, Unknown], Some(false)));
     assert_eq!(states(&[LocalFailed]), (vec![Unknown], Some(false)), "our own fault is known for what it is");
     assert_eq!(states(&[Blocked; 4]), (vec![State::Blocked; 4], None), "nobody was asked");
-    assert_eq!(judge(&[], USUAL), Judgement { verdicts: vec![], vantage_ok: None });
+    assert_eq!(round(&[], USUAL), Judgement { verdicts: vec![], chain_head: None });
+    assert_eq!(vantage([].iter()), None);
 
-    let reason = &judge(&vec![nothing(ConnectTimeout); 9], USUAL).verdicts[0].reason;
+    let reason = &round(&vec![nothing(ConnectTimeout); 9], USUAL).verdicts[0].reason;
     assert_eq!(reason, "none of 9 nodes answered: this vantage itself is most likely at fault");
 }
 
@@ -306,8 +334,164 @@ fn one_answer_clears_the_vantage() {
     for alive in [healthy(), other(502, Shape::Unknown)] {
         let mut answers = vec![nothing(Outcome::ConnectTimeout); 5];
         answers.push(alive);
-        let judgement = judge(&answers, USUAL);
-        assert_eq!(judgement.vantage_ok, Some(true));
+        let judgement = round(&answers, USUAL);
+        assert_eq!(vantage(answers.iter()), Some(true));
         assert!(judgement.verdicts[..5].iter().all(|verdict| verdict.state == State::Dead));
     }
+}
+
+#[test]
+fn the_nodes_own_words_are_part_of_the_reason() {
+    let said = |message: &str, is_typed| Shape::Error { is_typed, message: message.to_owned() };
+    for (status, shape, state, reason) in [
+        (500, said("Query node is down", true), State::Dead, "answers 500: it fails; it says `Query node is down`"),
+        (503, said("Overloaded", false), State::Dead, "answers 503: it fails; it says `Overloaded`"),
+        (
+            404,
+            said("gone", false),
+            State::Misconfigured,
+            "answers 404: what was asked for is not there; it says `gone`",
+        ),
+        (500, said("  ", false), State::Dead, "answers 500: it fails"),
+    ] {
+        let verdict = judged(&other(status, shape), USUAL);
+        assert_eq!((verdict.state, &*verdict.reason), (state, reason));
+    }
+}
+
+#[test]
+fn switched_off_nodes_that_stand_still_outvote_nobody() {
+    let (good, stuck) = (healthy(), at(HEAD - 50_000, HEAD - 50_000));
+    let off = Subject { distributing: Some(false), ..subject(&stuck) };
+    for good_ones in [2, 3] {
+        let mut subjects = vec![subject(&good); good_ones];
+        subjects.extend(vec![off.clone(); 3]);
+        let verdicts = judge(&subjects, USUAL).verdicts;
+        let states: Vec<_> = verdicts.iter().map(|verdict| (verdict.state, verdict.head_behind)).collect();
+        let judged = (good_ones > 2).then_some(0);
+        assert_eq!(states[..good_ones], vec![(State::Ok, judged); good_ones]);
+        assert_eq!(states[good_ones..], [(State::Misconfigured, Some(50_000)); 3], "held against the good ones");
+    }
+}
+
+#[test]
+fn only_sound_nodes_that_distribute_make_the_median() {
+    let (good, stuck) = (healthy(), at(HEAD - 300, HEAD - 300));
+    let development = report(stuck.clone(), |report| report.node_env = Some(String::new()));
+    let failing = Downloads { ended: vec![(AT, Outcome::Http5xx); 3], enough: 3, ..Downloads::default() };
+    let cannot_fetch = Downloads { fetch_failed: Some("status 500".into()), ..Downloads::default() };
+    for odd in [
+        Subject { profile: Profile::Colossus, ..subject(&stuck) },
+        Subject { profile: Profile::Http, ..subject(&stuck) },
+        Subject { distributing: Some(false), ..subject(&stuck) },
+        Subject { downloads: failing, ..subject(&stuck) },
+        Subject { downloads: cannot_fetch, ..subject(&stuck) },
+        subject(&development),
+    ] {
+        let subjects = [vec![subject(&good); 3], vec![odd.clone(); 5]].concat();
+        let Judgement { verdicts, chain_head } = judge(&subjects, USUAL);
+        assert!(verdicts[..3].iter().all(|verdict| verdict.state == State::Ok), "{odd:?}");
+        assert_eq!((verdicts[3].blocks_behind, chain_head), (Some(298), Some(HEAD)), "{odd:?}");
+    }
+}
+
+#[test]
+fn storage_nodes_are_compared_with_each_other_where_nobody_else_is() {
+    let (good, stuck) = (healthy(), at(HEAD - 300, HEAD));
+    let storage = |answer| Subject { profile: Profile::Colossus, ..subject(answer) };
+    let subjects = [subject(&good), storage(&good), storage(&good), storage(&stuck)];
+    let behind: Vec<_> = judge(&subjects, USUAL).verdicts.iter().map(|verdict| verdict.blocks_behind).collect();
+    assert_eq!(behind, [None, Some(0), Some(0), Some(298)], "one distributor is too few for itself");
+}
+
+/// How downloads ended, and what a node that answers is held for.
+#[test]
+fn a_node_that_answers_and_serves_nothing_is_degraded() {
+    use Outcome::{Http5xx, Ok, Stalled, TlsTimeout};
+    for (ended, enough, reason) in [
+        (&[][..], 1, None),
+        (&[Ok, Ok], 1, None),
+        (&[Http5xx, Http5xx, Ok], 3, None),
+        (&[Ok, Http5xx, Http5xx, Http5xx], 3, None),
+        (&[Http5xx, Http5xx], 3, None),
+        (&[Stalled], 1, Some("status answers, but the last download failed: stalled")),
+        (
+            &[Http5xx, Stalled, Http5xx, Http5xx],
+            3,
+            Some("status answers, but the last 4 downloads failed: 3 http_5xx, 1 stalled"),
+        ),
+        (&[TlsTimeout; 3], 3, Some("status answers, but the last 3 downloads failed: 3 tls_timeout")),
+    ] {
+        let downloads = Downloads { ended: ended.iter().map(|o| (AT, *o)).collect(), enough, ..Downloads::default() };
+        for (answer, profile) in [(healthy(), Profile::Argus), (answer(Some(200), Said::Present), Profile::Http)] {
+            let verdict = judged_as(&Subject { profile, downloads: downloads.clone(), ..subject(&answer) }, USUAL);
+            let state = if reason.is_some() { State::Degraded } else { State::Ok };
+            assert_eq!((verdict.state, verdict.up), (state, Some(true)), "{ended:?}");
+            assert_eq!(&*verdict.reason, reason.unwrap_or("nothing wrong"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_serves_is_not_dead_whatever_its_status_says() {
+    use Outcome::{ConnectRefused, HeadersTimeout, Http5xx, Ok, Stalled};
+    let (before, after) = (Timestamp::from_second(-9).unwrap(), Timestamp::from_second(9).unwrap());
+    let failing = other(500, Shape::Unknown);
+    let fails = "answers 500: it fails";
+    for (node, ended, expected) in [
+        (failing.clone(), vec![(before, Ok); 3], Some(format!("{fails}; yet the last 3 downloads succeeded"))),
+        (failing.clone(), vec![(before, Http5xx), (before, Ok)], Some(format!("{fails}; yet the last download succeeded"))),
+        (failing.clone(), vec![(before, Ok), (before, Stalled)], None),
+        (failing, vec![], None),
+        (
+            nothing(HeadersTimeout),
+            vec![(before, Ok)],
+            Some("cannot be reached: no complete response head in time (connect: no luck); yet the last download succeeded".to_owned()),
+        ),
+        (nothing(ConnectRefused), vec![(before, Ok); 4], None),
+        (
+            nothing(ConnectRefused),
+            vec![(after, Ok)],
+            Some("cannot be reached: nothing listens on that port (connect: no luck); yet the last download succeeded".to_owned()),
+        ),
+    ] {
+        let downloads = Downloads { ended: ended.clone(), enough: 1, ..Downloads::default() };
+        let verdict = judged_as(&Subject { downloads, ..subject(&node) }, USUAL);
+        match expected {
+            Some(reason) => {
+                assert_eq!((verdict.state, verdict.up, verdict.reason), (State::Degraded, Some(true), reason));
+            }
+            None => assert_eq!((verdict.state, verdict.up), (State::Dead, Some(false)), "{node:?} {ended:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_node_that_cannot_fetch_is_degraded_unless_it_is_worse() {
+    let why = "status 500: Failed to download object 7";
+    let downloads = Downloads { fetch_failed: Some(why.to_owned()), ..Downloads::default() };
+    for (answer, state, reason) in [
+        (healthy(), State::Degraded, format!("cannot fetch from storage: {why}")),
+        (
+            report(healthy(), |report| report.node_env = Some("test".into())),
+            State::Misconfigured,
+            format!("nodeEnv is `test`, not `production`: it serves slowly; cannot fetch from storage: {why}"),
+        ),
+        (
+            nothing(Outcome::ConnectRefused),
+            State::Dead,
+            "cannot be reached: nothing listens on that port (connect: no luck)".to_owned(),
+        ),
+    ] {
+        let verdict = judged_as(&Subject { downloads: downloads.clone(), ..subject(&answer) }, USUAL);
+        assert_eq!((verdict.state, verdict.reason), (state, reason));
+    }
+}
+
+#[test]
+fn a_refused_head_request_is_told_whatever_came_of_the_get() {
+    let why = || Some("it refuses HEAD (405) and answers GET".to_owned());
+    let present = Answer { head_refused: why(), ..answer(Some(206), Said::Present) };
+    let verdict = judged(&present, USUAL);
+    assert_eq!((verdict.state, &*verdict.reason), (State::Ok, "nothing wrong; it refuses HEAD (405) and answers GET"));
 }

@@ -43,26 +43,41 @@ fn far(behind: i64, nodes: usize) -> String {
 /// What a complete answer other than the wanted one means.
 pub(super) fn refused(status: Option<u16>, shape: &Shape) -> Option<Finding> {
     let status = status?;
-    let said = |state, rest: &str| Some((state, format!("answers {status}{rest}")));
+    let said = |state, rest: &str| Some((state, format!("answers {status}{rest}{}", quoted(shape))));
     match (status, shape) {
         (200..=299, Shape::Page) => {
             said(State::Misconfigured, " with a web page, not a status document: its endpoint leads elsewhere")
+        }
+        (200..=299, Shape::Empty) => {
+            said(State::Misconfigured, " with an empty body: the path of its endpoint is probably wrong")
         }
         (200..=299, _) => said(State::Misconfigured, ", but not with a status document: its endpoint leads elsewhere"),
         (300..=399, Shape::Redirect(to)) if !to.is_empty() => {
             Some((State::Misconfigured, format!("redirects ({status}) to {to}: its endpoint has to be the final one")))
         }
         (300..=399, _) => said(State::Misconfigured, ", a redirect: its endpoint has to be the final one"),
-        (404, Shape::TypedError | Shape::Page) => said(State::Misconfigured, ": the path of its endpoint is wrong"),
+        (404, Shape::Error { is_typed: true, .. } | Shape::Page) => {
+            said(State::Misconfigured, ": the path of its endpoint is wrong")
+        }
         (404, _) => said(State::Misconfigured, ": what was asked for is not there"),
         (401 | 403, _) => said(State::Misconfigured, ": it refuses us"),
         (429, _) => said(State::Degraded, ": it limits us"),
         (400..=499, _) => said(State::Misconfigured, " to a plain request"),
+        // JSON with a message is the node's own, whatever stands before it.
+        (502..=504, Shape::Error { .. }) => said(State::Dead, ": it fails"),
         (502..=504, _) | (500..=599, Shape::Page) => {
             Some((State::Dead, format!("its proxy answers {status}, the node behind it does not")))
         }
         (500..=599, _) => said(State::Dead, ": it fails"),
         _ => said(State::Misconfigured, ", which is no answer to this request"),
+    }
+}
+
+/// The node's own words, where it has any.
+fn quoted(shape: &Shape) -> String {
+    match shape {
+        Shape::Error { message, .. } if !message.trim().is_empty() => format!("; it says `{message}`"),
+        _ => String::new(),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn report(body: &[u8]) -> Option<Report> {
     let query_node = Fields(query_node.unwrap_or_default());
     let report = Report {
         version: fields.words("version"),
-        node_env: fields.words("nodeEnv"),
+        node_env: fields.words_or_empty("nodeEnv"),
         uptime_s: fields.number("uptime"),
         storage_used: fields.number("storageUsed"),
         storage_limit: fields.number("storageLimit"),
@@ -42,9 +42,12 @@ pub(super) fn shape(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Sha
         return Shape::Redirect(made_printable(&to.chars().take(MAX_LOCATION).collect::<String>()));
     }
     let fields = serde_json::from_slice(body).map(Fields).ok();
-    let has = |key| fields.as_ref().is_some_and(|fields| fields.words(key).is_some());
-    if has("type") && has("message") {
-        return Shape::TypedError;
+    if let Some(message) = fields.as_ref().and_then(|fields| fields.text("message", MAX_MESSAGE)) {
+        let is_typed = fields.is_some_and(|fields| fields.words("type").is_some());
+        return Shape::Error { is_typed, message };
+    }
+    if body.is_empty() {
+        return Shape::Empty;
     }
     let is_page = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
     if is_page { Shape::Page } else { Shape::Unknown }
@@ -64,12 +67,19 @@ impl Fields<'_> {
         }
     }
 
-    /// A text that is not empty, made printable and cut.
+    /// A word that is not empty.
     fn words(&self, key: &str) -> Option<String> {
+        self.words_or_empty(key).filter(|words| !words.is_empty())
+    }
+
+    fn words_or_empty(&self, key: &str) -> Option<String> {
+        self.text(key, MAX_WORDS)
+    }
+
+    /// A text, made printable and cut.
+    fn text(&self, key: &str, most: usize) -> Option<String> {
         match self.value(key)? {
-            Value::String(words) if !words.is_empty() => {
-                Some(made_printable(&words.chars().take(MAX_WORDS).collect::<String>()))
-            }
+            Value::String(text) => Some(made_printable(&text.chars().take(most).collect::<String>())),
             _ => None,
         }
     }
@@ -83,6 +93,8 @@ fn whole(number: f64) -> Option<u64> {
 /// A version or an environment is a word.
 const MAX_WORDS: usize = 40;
 const MAX_LOCATION: usize = 100;
+/// A message of the node's goes into a reason, which people read.
+const MAX_MESSAGE: usize = 160;
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +168,14 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_environment_is_not_a_missing_one() {
+        for (env, expected) in [("\"\"", Some("")), ("\"prod\"", Some("prod")), ("null", None), ("1", None)] {
+            let document = DISTRIBUTOR.replace("\"nodeEnv\":\"production\"", &format!("\"nodeEnv\":{env}"));
+            assert_eq!(report(document.as_bytes()).unwrap().node_env.as_deref(), expected, "{env}");
+        }
+    }
+
+    #[test]
     fn other_bodies_are_no_status_document() {
         for body in
             ["", "{}", "[]", "null", "<html></html>", "{\"status\":\"ok\"}", "{\"uptime\":-1}", "{\"version\":\"1\""]
@@ -192,11 +212,16 @@ mod tests {
     #[test]
     fn shapes_tell_whose_answer_it_is() {
         let typed = r#"{"type":"request_validation","message":"not found","errors":[]}"#;
+        let said = |message: &str| Shape::Error { is_typed: false, message: message.to_owned() };
+        let long = format!(r#"{{"message":"{}"}}"#, "m".repeat(1_000));
         for (status, location, body, expected) in [
-            (404, None, typed, Shape::TypedError),
-            (404, None, r#"{"message":"Data object does not exist"}"#, Shape::Unknown),
+            (404, None, typed, Shape::Error { is_typed: true, message: "not found".into() }),
+            (404, None, r#"{"message":"Data object does not exist"}"#, said("Data object does not exist")),
+            (500, None, &long, said(&"m".repeat(MAX_MESSAGE))),
+            (500, None, r#"{"message":"\u001b[31mred"}"#, said("\u{fffd}[31mred")),
+            (500, None, r#"{"message":7}"#, Shape::Unknown),
             (404, None, " \n<!doctype html><title>404</title>", Shape::Page),
-            (404, None, "", Shape::Unknown),
+            (404, None, "", Shape::Empty),
             (302, Some("https://a.example/x"), "<a>", Shape::Redirect("https://a.example/x".into())),
             (301, None, "", Shape::Redirect(String::new())),
         ] {

@@ -57,7 +57,7 @@ impl Expected<'_> {
 fn given(headers: &HeaderMap) -> Option<MediaType> {
     let lines = headers.get_all(CONTENT_TYPE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
     let types = lines.flat_map(|line| split(&line, ',').into_iter().filter_map(MediaType::parse).collect::<Vec<_>>());
-    types.filter(|given| given.kind != "*").last()
+    types.rev().find(|given| given.kind != "*")
 }
 
 /// Can an asset of this kind have this type?

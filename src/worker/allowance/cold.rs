@@ -65,6 +65,23 @@ impl ColdBookings {
         booked.await.unwrap_or(Booking::Impossible)
     }
 
+    /// Books a storage check: one of the node's fetches, and the only check of its day.
+    pub(super) async fn book_check(&self, node: &str, limit: u64) -> Booking {
+        let checked = self.book(&check_of(node), limit.min(1)).await;
+        let Booking::On(day) = checked else { return checked };
+        let booked = self.book(node, limit).await;
+        if !matches!(booked, Booking::On(_)) {
+            self.take_back(day, &check_of(node));
+        }
+        booked
+    }
+
+    /// The check that was booked made its node fetch nothing.
+    pub(super) fn take_back_check(&self, day: u64, node: &str) {
+        self.take_back(day, &check_of(node));
+        self.take_back(day, node);
+    }
+
     /// The run that was booked made its node fetch nothing. Written within a second.
     pub(super) fn take_back(&self, day: u64, node: &str) {
         self.desk.put(Request::TakeBack { day, node: node.to_owned() });
@@ -133,6 +150,11 @@ fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error
     Ok(made)
 }
 
+/// No node has an id with a space in it.
+fn check_of(node: &str) -> String {
+    format!("storage check of {node}")
+}
+
 const STATE: &str = "cold-fetches";
 
 #[cfg(test)]
@@ -155,6 +177,26 @@ mod tests {
         for node in ["a", "b", "a"] {
             assert_eq!(book(dir.path(), node, 2), Booking::Exhausted, "{node}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_storage_check_is_made_once_a_day_within_the_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = Keeper::start().unwrap();
+        let [ours, theirs] = [(); 2].map(|()| ColdBookings::new(dir.path(), &keeper));
+        let is_made = |booking| matches!(booking, Booking::On(_));
+        assert_eq!(ours.book_check("off", 0).await, Booking::Exhausted, "0 switches it off");
+        assert!(is_made(ours.book_check("a", 2).await));
+        assert_eq!(theirs.book_check("a", 2).await, Booking::Exhausted, "one is enough for all on the archive");
+        assert!(is_made(ours.book("a", 2).await));
+        assert_eq!(ours.book("a", 2).await, Booking::Exhausted, "the check was a fetch too");
+
+        let Booking::On(day) = ours.book("b", 1).await else { panic!("not booked") };
+        assert_eq!(ours.book_check("b", 1).await, Booking::Exhausted);
+        ours.take_back(day, "b");
+        assert!(is_made(ours.book_check("b", 1).await), "what the limit refused was no check");
+        ours.take_back_check(day, "b");
+        assert!(is_made(ours.book_check("b", 1).await), "a check that fetched nothing is none");
     }
 
     #[test]

@@ -1,11 +1,12 @@
-use std::sync::Mutex;
+use std::{collections::HashMap, sync::Mutex};
 
 use tokio::time::{sleep, timeout};
 
 use super::*;
+use crate::model::availability::State;
 
 fn present() -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present }
+    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present, head_refused: None }
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,11 +63,11 @@ fn a_state_is_told_when_it_changes() {
         },
         restarted: None,
     };
-    tell_changes(&mut known, &[checked(State::Dead)]);
+    known.tell_changes(&[checked(State::Dead)]);
     assert_eq!(known.states, HashMap::from([("n".into(), State::Dead)]));
     let silent = Checked { answer: Some(present()), ..checked(State::Unknown) };
-    tell_changes(&mut known, &[silent]);
+    known.tell_changes(&[silent]);
     assert_eq!((known.is_silent, known.states[&Arc::from("n")]), (true, State::Dead), "nothing is known of it then");
-    tell_changes(&mut known, &[]);
+    known.tell_changes(&[]);
     assert!(known.states.is_empty() && !known.is_silent, "who is gone is forgotten");
 }

@@ -135,6 +135,12 @@ impl Text<'_> {
                 grouped(fetches)
             )?;
         }
+        if limits.cold_fetches_per_node_per_day > 0 && plan.checks_storage {
+            writeln!(
+                f,
+                "storage: a distributor of which 3 runs in a row find nothing cached is made to fetch its smallest image, once a day"
+            )?;
+        }
         let heavy = plan.heavy_minutes_per_hour;
         writeln!(f, "uplink: heavy transfers take {heavy:.1} of {minutes} minutes an hour at {}", plan.rate)?;
         let points = grouped(plan.points);

@@ -1,6 +1,6 @@
 //! The runs under way: begun where the budgets allow it, and settled when they end.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio::{
     task::{self, JoinError, JoinSet},
@@ -12,15 +12,27 @@ use super::super::{
     overload,
     pipeline::Pipeline,
 };
-use crate::{config::Config, probe::run::Run};
+use crate::{
+    config::{Config, check::shipped},
+    model::{probe::Probe, sample::Sample, target::Node},
+    probe::run::Run,
+};
 
 /// The runs under way, each with what it was admitted for.
 pub(super) struct Runs<'a> {
     pub(super) pipeline: &'a Pipeline,
     allowance: Allowance,
     running: JoinSet<Result<Made, Booking>>,
-    /// By task: which entry, and its ticket.
-    tickets: HashMap<task::Id, (u64, Ticket)>,
+    /// By task.
+    tickets: HashMap<task::Id, Begun>,
+    storage_check: Option<Arc<Probe>>,
+}
+
+/// A run under way.
+struct Begun {
+    key: u64,
+    node: Arc<Node>,
+    ticket: Ticket,
 }
 
 /// A run that has come to its end.
@@ -38,6 +50,7 @@ impl<'a> Runs<'a> {
             allowance: Allowance::load(config, pipeline.keeper()),
             running: JoinSet::new(),
             tickets: HashMap::new(),
+            storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
         }
     }
 
@@ -48,8 +61,18 @@ impl<'a> Runs<'a> {
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
         };
-        let (prober, sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
+        self.spawn(key, run, ticket, after);
+        true
+    }
+
+    fn spawn(&mut self, key: u64, run: Run, ticket: Ticket, after: Duration) {
+        let (prober, mut sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
         let (booking, tally) = (self.allowance.booking(&run), self.pipeline.tally().clone());
+        let (health, node, probe) = (self.pipeline.health().clone(), run.node.clone(), run.probe.clone());
+        let emit = move |sample: Sample| {
+            health.note(&sample, &probe);
+            sink(sample);
+        };
         let making = async move {
             sleep(after).await;
             let cold = match booking {
@@ -60,22 +83,41 @@ impl<'a> Runs<'a> {
                 },
             };
             tally.count_run_started();
-            let ended = run.make(&prober, sink).await;
+            let ended = run.make(&prober, emit).await;
             if ended.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
                 tally.count_run_late();
             }
             Ok(Made { ended, cold })
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
-        self.tickets.insert(task.id(), (key, ticket));
-        true
+        self.tickets.insert(task.id(), Begun { key, node, ticket });
+    }
+
+    /// Where run after run finds nothing that the node holds, begins one that shows whether it can fetch anything: once a day at
+    /// most.
+    fn check_storage(&mut self, node: &Arc<Node>) {
+        let Some(probe) = self.storage_check.as_ref().filter(|_| self.pipeline.health().takes_fetch(&node.id)) else {
+            return;
+        };
+        let mut run = Run {
+            node: node.clone(),
+            probe: probe.clone(),
+            turn: 0,
+            remembered: None,
+            due: None,
+            received: Arc::default(),
+        };
+        if let Some(ticket) = self.allowance.admit(&mut run) {
+            tracing::debug!(node = %node.id, "runs find nothing cached: can the node fetch anything?");
+            self.spawn(STORAGE_CHECK, run, ticket, Duration::ZERO);
+        }
     }
 
     /// Waits for a run to end, and books it; `None` when none is under way.
     pub(super) async fn next_ended(&mut self) -> Option<Finished> {
         loop {
             let joined = self.running.join_next_with_id().await?;
-            if let Some(finished) = self.settle(joined) {
+            if let Some(finished) = self.settle(joined).filter(|finished| finished.key != STORAGE_CHECK) {
                 return Some(finished);
             }
         }
@@ -89,7 +131,7 @@ impl<'a> Runs<'a> {
 
     fn settle(&mut self, joined: Result<(task::Id, Result<Made, Booking>), JoinError>) -> Option<Finished> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let (key, ticket) = self.tickets.remove(&id)?;
+        let Begun { key, node, ticket } = self.tickets.remove(&id)?;
         let skipped =
             |count: bool| self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(count));
         let made = match joined {
@@ -98,7 +140,8 @@ impl<'a> Runs<'a> {
                 Some(made)
             }
             Ok((_, Err(booking))) => {
-                skipped(true);
+                // A storage check that is refused was never planned.
+                skipped(key != STORAGE_CHECK);
                 self.allowance.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });
             }
@@ -109,7 +152,14 @@ impl<'a> Runs<'a> {
                 None
             }
         };
+        let was_cut_off = made.is_none();
         self.allowance.settle(ticket, made);
+        if !was_cut_off {
+            self.check_storage(&node);
+        }
         Some(Finished { key, was_skipped: false })
     }
 }
+
+/// The key of runs that are not on the schedule.
+const STORAGE_CHECK: u64 = u64::MAX;

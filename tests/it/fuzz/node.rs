@@ -29,7 +29,10 @@ use bandprobe::{
         run_clock::RunClock,
         tcp_info::Kernel,
     },
-    probe::{Prober, errand::Errand, gate::Gate, suspicion::Suspicion, transfer::Done, wanted::Wanted},
+    probe::{
+        Prober, errand::Errand, gate::Gate, status::plain::HeadRefusals, suspicion::Suspicion, transfer::Done,
+        wanted::Wanted,
+    },
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -165,6 +168,7 @@ async fn run(ask: Ask, kept: Option<Connection>) -> Done {
         dialer,
         gate: Gate::new(&LIMITS),
         suspicion: Suspicion::default(),
+        head_refusals: HeadRefusals::default(),
         vantage: Arc::new(vantage),
         agent: "fuzz".into(),
     };

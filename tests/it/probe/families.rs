@@ -19,6 +19,30 @@ use crate::fault::{
     server::{Behaviour, Port, Step},
 };
 
+/// The node listens on 127.0.0.1 alone.
+#[tokio::test]
+async fn a_failed_connection_names_the_family_that_was_not_tried() {
+    let names = Names::start().await;
+    let node = FaultServer::start(Behaviour { port: Port::Http, script: |_| vec![Step::Request] });
+    let port = node.address().port();
+    for (label, family, tail) in [
+        ("both", FamilyChoice::Any, Some("; ::1 (IPv6) was tried, 127.0.0.1 (IPv4) was not")),
+        ("only6", FamilyChoice::Any, None),
+        ("both", FamilyChoice::V6, None),
+    ] {
+        let resolver = Resolver::Servers(vec![names.address()]);
+        let prober = prober(&Network { resolver, family, ..network(None) });
+        let plan = Plan::new(&format!("http://{label}.test:{port}/x"), PartName::Full, Wanted::Whole);
+        let sample = plan.run(&prober, None).await.sample;
+        let error = sample.error.unwrap();
+        assert_eq!(sample.outcome, Outcome::ConnectRefused, "{label}: {error}");
+        match tail {
+            Some(tail) => assert!(error.ends_with(tail), "{label}: {error}"),
+            None => assert!(!error.contains("was not"), "{label}: {error}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_address_dialled_is_the_best_of_those_that_were_told_in_time() {
     const V4: Result<&str, Outcome> = Ok("127.0.0.1");

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bandprobe::{
+    archive::reader,
     config::Dialect,
     demo::world::{Member, Planted, World, WorldPlan},
 };
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Ended, bandprobe, objects};
+use super::{Child, Ended, bandprobe, command, objects, until};
 
 /// A running world, and a config that knows its registry alone.
 struct Registered {
@@ -113,12 +114,17 @@ fn targets_lists_who_is_to_be_asked_in_every_dialect() {
                     assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
                 }
                 (planted, Some(found)) => {
-                    assert_eq!(text(found, "state"), "ok", "{dialect:?} {}", member.name);
+                    assert!(!found.contains_key("state"), "{dialect:?} {}: nobody was asked", member.name);
                     let assets = found["assets"].as_array().unwrap();
-                    let serves = !member.is_storage && planted != Planted::SwitchedOff;
+                    let serves = !member.is_storage && !planted.is_switched_off();
                     let kinds =
                         ["image", "video"].map(|kind| assets.iter().filter(|asset| asset["kind"] == kind).count());
-                    assert_eq!(kinds.map(|count| count > 0), [serves, serves], "{dialect:?} {}", member.name);
+                    assert_eq!(
+                        kinds.map(|count| count > 0),
+                        [serves || member.is_storage, serves],
+                        "{dialect:?} {}",
+                        member.name
+                    );
                     assert!(found.contains_key("distance_km"), "{dialect:?} {}", member.name);
                     for asset in assets {
                         assert!(asset["size"].is_u64() && asset["hash"].is_string(), "{dialect:?}: {asset}");
@@ -159,6 +165,11 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
                 Planted::Behind => ("degraded", " blocks behind the fleet's median of "),
                 Planted::Development => ("misconfigured", "development"),
                 Planted::OtherChain => ("misconfigured", "chain"),
+                Planted::LeftBehind => ("degraded", " blocks behind the fleet's median of "),
+                Planted::StatusFails => {
+                    ("degraded", "it says `Response not successful: Received status code 502`; yet the last ")
+                }
+                Planted::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
                 Planted::Dead => ("dead", "refused"),
                 Planted::PrivateAddress => ("blocked", "loopback"),
                 Planted::NoMetadata => ("blocked", "endpoint"),
@@ -168,18 +179,33 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             assert!(told.0 == state && told.1.contains(reason), "{at}");
             let all = |wanted: &str| !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == wanted);
             match member.planted {
-                _ if member.is_storage || !is_shown => assert!(outcomes.is_empty(), "{at}"),
-                Planted::SwitchedOff | Planted::PrivateAddress | Planted::NoMetadata => {
+                _ if !is_shown => assert!(outcomes.is_empty(), "{at}"),
+                _ if member.is_storage => {
+                    let all_images = transfers.iter().all(|one| text(one, "probe") == "image");
+                    assert!(all("ok") && all_images && outcomes.len() == 3, "{at}");
+                }
+                Planted::SwitchedOff | Planted::LeftBehind | Planted::PrivateAddress | Planted::NoMetadata => {
                     assert!(outcomes.is_empty(), "{at}")
                 }
                 Planted::Dead => assert!(all("connect_refused"), "{at}"),
                 Planted::Mute => assert!(all("headers_timeout"), "{at}"),
+                Planted::Starved => {
+                    let parts = transfers.iter().filter(|one| text(one, "part") != "check");
+                    assert!(
+                        parts.clone().count() == 2 && parts.into_iter().all(|one| text(one, "outcome") == "not_cached"),
+                        "{at}"
+                    );
+                }
                 Planted::Corrupt => assert!(outcomes.contains(&"wrong_hash"), "{at}"),
                 _ => assert!(all("ok"), "{at}"),
             }
             let states = transfers.iter().filter(|one| text(one, "part") != "check").map(|one| text(one, "cache"));
             assert!(
-                states.into_iter().all(|cache| cache == "hit" || all("connect_refused") || all("headers_timeout")),
+                member.planted == Planted::Starved
+                    || member.is_storage
+                    || states
+                        .into_iter()
+                        .all(|cache| cache == "hit" || all("connect_refused") || all("headers_timeout")),
                 "{at}"
             );
         }
@@ -196,4 +222,74 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             }
         }
     }
+}
+
+/// A worker on the world, with a run of each node every second.
+#[test]
+fn a_node_that_cannot_fetch_is_found_out_by_one_fetch_a_day() {
+    let registered = Registered::new(Dialect::Orion);
+    let hurried = registered
+        .text()
+        .replace(
+            r#""image", "video", "status""#,
+            r#"{ probe = "image", every = "1s" }, { probe = "status", every = "1s" }"#,
+        )
+        .replace("[schedule]", "[schedule]\nspacing = \"fixed\"");
+    fs::write(registered.config(), hurried).unwrap();
+    let starved = registered.planted(Planted::Starved)[0];
+    let child = Child::spawn(&mut command(&["run", "-c", registered.config().to_str().unwrap()]));
+    let archive = registered.dir.path().join("bandprobe-data");
+    let reason = "cannot fetch from storage: status 500: Failed to download object ";
+    let lines = || -> Vec<String> {
+        if !archive.is_dir() {
+            return vec![];
+        }
+        reader::lines(&archive, None).unwrap().map(Result::unwrap).collect()
+    };
+    let of_starved = |line: &&String| line.contains(&format!(",node={},", tag(starved)));
+    until("the verdict", || lines().iter().filter(of_starved).any(|line| line.contains(reason)));
+    // Many more runs find nothing.
+    let seen = starved.seen().len();
+    until("more runs", || starved.seen().len() > seen + 60);
+    child.signal("TERM");
+    let ended = child.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let fetched: Vec<_> =
+        starved.seen().into_iter().filter(|seen| seen.method == "GET" && seen.path.contains("/assets/")).collect();
+    assert_eq!(fetched.len(), 1, "{fetched:?}");
+    let lines = lines();
+    let cold = lines.iter().filter(|line| line.starts_with("bandprobe_transfer,") && line.contains("probe=cold-cache"));
+    let cold: Vec<_> = cold.collect();
+    assert!(cold.len() == 2 && cold.iter().all(|line| of_starved(line) && !line.contains("hit=")), "{cold:?}");
+    assert!(ended.stderr.contains("degraded: cannot fetch from storage"), "{}", ended.stderr);
+    assert_eq!(registered.world.fetches(), [].into(), "nobody else was made to fetch anything");
+}
+
+#[test]
+fn blocked_nodes_count_in_a_strict_round() {
+    let registered = Registered::new(Dialect::Orion);
+    let blocked: Vec<_> =
+        [Planted::PrivateAddress, Planted::NoMetadata].map(|planted| tag(registered.planted(planted)[0])).into();
+    let paris = registered.world.member("paris").unwrap();
+    for (nodes, code, is_told) in
+        [(vec![tag(paris)], 0, false), (blocked.clone(), 3, true), (vec!["5:2-14".into()], 3, true)]
+    {
+        for probe in ["status", "image"] {
+            if probe == "image" && is_told {
+                continue; // nothing at all would be probed
+            }
+            let named: Vec<_> = nodes.iter().flat_map(|node| ["--node", node.as_str()]).collect();
+            let ended = registered.run(&[&["once", "--strict", "--probe", probe][..], &named].concat());
+            assert_eq!(
+                (ended.code, ended.stderr.contains("not contacted")),
+                (Some(code), is_told),
+                "{nodes:?}: {ended:?}"
+            );
+        }
+    }
+    let ended = registered.run(&["once", "--strict", "--probe", "image"]);
+    assert!(
+        ended.stderr.contains("2 nodes were not contacted, because they have no endpoint that may be asked: "),
+        "{ended:?}"
+    );
 }

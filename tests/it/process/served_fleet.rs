@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Child, bandprobe, command, serve::commands};
 
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 19] = [
     "storage-0",
     "storage-1",
     "paris",
@@ -24,6 +24,9 @@ const NAMES: [&str; 16] = [
     "inside",
     "invited",
     "unknown",
+    "dublin",
+    "cairo",
+    "mumbai",
 ];
 
 /// Starts it in a directory, with its config in a file, and reads what it says up to the last of its hints.

@@ -37,7 +37,7 @@ fn nodes_are_one_object_a_line_without_what_is_not_known() {
     let expected = [
         json!({
             "node": "fra1", "endpoint": "https://fra1.example.net/", "source": "static", "profile": "http",
-            "region": "eu-west-1", "country": "DE", "latitude": 48.14, "longitude": 11.58, "distance_km": 304.1, "state": "ok",
+            "region": "eu-west-1", "country": "DE", "latitude": 48.14, "longitude": 11.58, "distance_km": 304.1,
             "assets": [
                 { "kind": "image", "path": "/img/1.webp", "size": 21_000 },
                 { "kind": "video", "path": "v.mp4" },
@@ -46,7 +46,7 @@ fn nodes_are_one_object_a_line_without_what_is_not_known() {
         }),
         json!({
             "node": "far", "endpoint": "http://far.example.net:8080/distributor/", "source": "static", "profile": "argus",
-            "state": "ok", "assets": [{ "kind": "image", "id": "1343" }],
+            "assets": [{ "kind": "image", "id": "1343" }],
         }),
     ];
     assert_eq!(found, expected);

@@ -214,8 +214,13 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
 fn the_point_of_a_round_is_read_whole() {
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     let report = Report { version: Some("2.1.2".into()), uptime_s: Some(90), ..Report::default() };
-    let answer =
-        Answer { at: at(0), latency: Some(Micros(48_211)), status: Some(200), said: Said::Report(Box::new(report)) };
+    let answer = Answer {
+        at: at(0),
+        latency: Some(Micros(48_211)),
+        status: Some(200),
+        said: Said::Report(Box::new(report)),
+        head_refused: None,
+    };
     let verdict = Verdict {
         state: State::Degraded,
         reason: "41 blocks behind".into(),

@@ -48,7 +48,7 @@ fn send(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
     vec![Step::Request, Step::Send(bytes.into())]
 }
 
-const CASES: [Case; 14] = [
+const CASES: [Case; 16] = [
     Case { name: "document", script: |_| send(answer("200 OK", "", DOCUMENT)), status: Some(200), told: report },
     Case {
         name: "document in chunks",
@@ -81,13 +81,31 @@ const CASES: [Case; 14] = [
         name: "proxy",
         script: |_| send(answer("502 Bad Gateway", "server: Caddy\r\n", "")),
         status: Some(502),
-        told: || Ok(Said::Other(Shape::Unknown)),
+        told: || Ok(Said::Other(Shape::Empty)),
     },
     Case {
         name: "wrong path",
         script: |_| send(answer("404 Not Found", "", TYPED)),
         status: Some(404),
-        told: || Ok(Said::Other(Shape::TypedError)),
+        told: || Ok(Said::Other(Shape::Error { is_typed: true, message: "not found".into() })),
+    },
+    Case {
+        name: "empty answer of a proxy that was not told of the path",
+        script: |_| send(answer("200 OK", "server: Caddy\r\n", "")),
+        status: Some(200),
+        told: || Ok(Said::Other(Shape::Empty)),
+    },
+    Case {
+        name: "failure in the node's own words",
+        script: |_| {
+            let body = r#"{"type":"exception","message":"Response not successful: Received status code 502"}"#;
+            send(answer("500 Internal Server Error", "", body))
+        },
+        status: Some(500),
+        told: || {
+            let message = "Response not successful: Received status code 502".into();
+            Ok(Said::Other(Shape::Error { is_typed: true, message }))
+        },
     },
     Case {
         name: "error that breaks off",

@@ -76,22 +76,22 @@ fn blocked(id: &str) -> Blocked {
 }
 
 /// What the fleet of the next test leaves.
-const EXPECTED: [&str; 11] = [
+const EXPECTED: [&str; 13] = [
     "node=sound,region=eu\\ west,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong; it is switched off in the registry\",up=1i,status=200i,\
          blocks_behind=-1i,head_behind=0i,uptime_s=70i,version=\"2.1.2\",node_env=\"production\",storage_used=5i,\
          storage_limit=9i,cached_objects=3i,downloads_in_progress=1i,distributing=0i,operators=\"1:0-1,1:1-1\",distance_km=0",
     "node=storage,region=none,role=storage state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
          blocks_behind=-2i,head_behind=0i,version=\"2.1.2\",node_env=\"production\"",
     "node=old,region=none,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
-         blocks_behind=0i,head_behind=1i,version=\"2.1.2\"",
+         blocks_behind=0i,head_behind=1i,version=\"1.2.0\"",
     "node=lagging,region=none,role=distributor state_code=1i,state=\"degraded\",reason=\"4,197 blocks behind the fleet's \
-         median of 6 nodes (100 allowed): its query node is not keeping up\",up=1i,status=200i,blocks_behind=4197i,\
+         median of 5 nodes (100 allowed): its query node is not keeping up\",up=1i,status=200i,blocks_behind=4197i,\
          head_behind=-1i,version=\"2.1.2\",node_env=\"production\"",
     "node=slow,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"nodeEnv is \
          `development`, not `production`: it serves slowly\",up=1i,status=200i,blocks_behind=-1i,head_behind=0i,\
          version=\"2.1.2\",node_env=\"development\"",
     "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
-         the fleet's median of 6 nodes, and its blocks are not the fleet's: it follows another chain\",up=1i,\
+         the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows another chain\",up=1i,\
          status=200i,blocks_behind=9994i,head_behind=-890000i,version=\"2.1.2\",node_env=\"production\"",
     "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, the node \
          behind it does not\",up=0i,status=502i",
@@ -100,6 +100,10 @@ const EXPECTED: [&str; 11] = [
          that port (connect: Connection refused (os error 111))\",up=0i,error=\"connect: Connection refused (os error 111)\"",
     "node=private,region=none,role=distributor state_code=4i,state=\"blocked\",reason=\"never contacted: connect: refused \
          to dial 127.0.0.1: loopback\",up=0i,error=\"connect: refused to dial 127.0.0.1: loopback\"",
+    "node=fine,region=none,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+         blocks_behind=-1i,head_behind=0i,version=\"2.1.2\",node_env=\"production\"",
+    "node=fine-2,region=none,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\
+         blocks_behind=-1i,head_behind=0i,version=\"2.1.2\",node_env=\"production\"",
     "node=odd,region=none,role=distributor state_code=4i,state=\"blocked\",reason=\"never contacted: only http and https \
          can be probed\",up=0i,operators=\"9:0-9\"",
 ];
@@ -112,7 +116,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
         r#","nodeEnv":"production","uptime":70,"storageUsed":5,"storageLimit":9,"objectsInCache":3,"downloadsInProgress":1"#
     );
     let storage = document!(9_999, 10_000, r#","nodeEnv":"production""#);
-    let old = document!(9_997, 9_999, "");
+    let old = document!(9_997, 9_999, r#","version":"1.2.0""#);
     let lagging = document!(5_800, 10_001, r#","nodeEnv":"production""#);
     let slow = document!(9_998, 10_000, r#","nodeEnv":"development""#);
     let stray = document!(3, 900_000, r#","nodeEnv":"production""#);
@@ -120,6 +124,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
     let plain = serve(|_| vec![Step::Request, Step::Send(answer("200 OK", "", "<html>"))]);
     let gone = FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
     let private = serve(|_| vec![Step::Request]);
+    let fine = document!(9_998, 10_000, r#","nodeEnv":"production""#);
     let mut nodes: Vec<Node> = [
         ("sound", &sound, Profile::Argus),
         ("storage", &storage, Profile::Colossus),
@@ -131,6 +136,8 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
         ("plain", &plain, Profile::Http),
         ("gone", &gone, Profile::Argus),
         ("private", &private, Profile::Argus),
+        ("fine", &fine, Profile::Argus),
+        ("fine-2", &fine, Profile::Argus),
     ]
     .map(|(id, server, profile)| node(id, server, profile))
     .into();
@@ -149,7 +156,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
     let checked = availability::round(&pipeline, &targets, &probe()).await;
     assert_eq!(private.connections(), 0, "never contacted");
     let states: Vec<_> = checked.iter().map(|checked| checked.verdict.state.code()).collect();
-    assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 4]);
+    assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 0, 0, 4]);
     assert_eq!(lines(pipeline, &dir, "bandprobe_node").await, EXPECTED);
 }
 

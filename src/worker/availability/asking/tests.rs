@@ -25,7 +25,7 @@ fn gate() -> Gate {
 }
 
 fn present() -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present }
+    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present, head_refused: None }
 }
 
 fn ours() -> Answer {

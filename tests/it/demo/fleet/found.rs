@@ -3,7 +3,7 @@
 use bandprobe::{
     config::{AllowPrivate, Registry},
     discover::joystream::{Found, Sampled, find},
-    model::target::{AssetKind, Profile},
+    model::target::{Asset, AssetKind, Profile},
     net::{fetch::Fetcher, guard::Guard},
 };
 
@@ -46,12 +46,20 @@ async fn every_dialect_tells_the_same_fleet() {
             let profile = if member.is_storage { Profile::Colossus } else { Profile::Argus };
             assert_eq!(node.listing.profile, profile, "{}", member.name);
             if member.is_storage {
+                let is_image = |asset: &Asset| asset.kind == AssetKind::Image && asset.hash.is_some();
+                assert!(
+                    node.assets.len() > 5 && node.assets.iter().all(is_image),
+                    "{}: {:?}",
+                    member.name,
+                    node.assets
+                );
+                assert!(node.assets.iter().any(|asset| &*asset.id == IMAGE_ID && asset.fixed), "{}", member.name);
                 continue;
             }
             assert_eq!(node.listing.operators.len(), member.buckets.len(), "{}", member.name);
-            assert_eq!(node.listing.distributing, Some(member.planted != Planted::SwitchedOff), "{}", member.name);
+            assert_eq!(node.listing.distributing, Some(!member.planted.is_switched_off()), "{}", member.name);
             assert!(node.listing.location.is_some() && node.listing.region.is_some(), "{}", member.name);
-            if member.planted == Planted::SwitchedOff {
+            if member.planted.is_switched_off() {
                 assert_eq!(node.assets, [], "it has to serve nothing");
                 continue;
             }

@@ -1,0 +1,180 @@
+//! A plain web server: is its first asset there?
+//!
+//! A HEAD request asks, which moves no body. Some servers refuse HEAD, or never answer it, and serve GET well. So when HEAD says
+//! that something is wrong, a GET of one byte has the last word. That a server is better asked by GET is remembered.
+
+use std::{
+    collections::HashMap,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
+use jiff::Timestamp;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
+use url::Url;
+
+use crate::{
+    model::{
+        availability::{Answer, Said, Shape},
+        outcome::Outcome,
+        units::Micros,
+    },
+    net::{
+        failure::Failure,
+        http::{End, Received},
+        run_clock::RunClock,
+    },
+};
+
+use super::{Asked, Question};
+
+/// The servers that are asked by GET, and why. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct HeadRefusals(Arc<Mutex<HashMap<Arc<str>, Refusal>>>);
+
+/// What a server does with HEAD.
+#[derive(Clone, Debug)]
+struct Refusal {
+    url: Url,
+    words: String,
+}
+
+/// Asks by HEAD, and by GET where that is no use. When HEAD is silent the two run side by side and end when HEAD's own deadline
+/// does, so that no server takes longer than one that hangs.
+pub(super) async fn ask(question: &Question<'_>) -> Answer {
+    let refusals = &question.prober.head_refusals;
+    if let Some(words) = refusals.of(question) {
+        let answer = question.put(Asked::FirstByte).await;
+        if answer.said != Said::Present {
+            // Next time HEAD has its chance again.
+            refusals.lock().remove(&question.node.id);
+            return answer;
+        }
+        return Answer { head_refused: Some(by_get(&words)), ..answer };
+    }
+    let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
+    let patience = headers / 4;
+    let opened = Notify::new();
+    let mut head = pin!(question.put(Asked::Head(&opened)));
+    let is_silent = async {
+        opened.notified().await;
+        sleep(patience).await;
+    };
+    let answered = tokio::select! {
+        biased;
+        answer = &mut head => Some(answer),
+        () = is_silent => None,
+    };
+    let (words, answer) = match answered {
+        Some(answer) => match refusal(&answer) {
+            Some(words) => (words, within(clock, headers, question.put(Asked::FirstByte)).await),
+            None => return answer,
+        },
+        None => {
+            let mut get = pin!(within(clock, headers - patience, question.put(Asked::FirstByte)));
+            let answer = tokio::select! {
+                biased;
+                answer = &mut head => match refusal(&answer) {
+                    Some(_) => get.await,
+                    None => return answer,
+                },
+                answer = &mut get => match answer.said {
+                    Said::Present => answer,
+                    _ => {
+                        let late = head.await;
+                        if refusal(&late).is_none() { return late }
+                        answer
+                    }
+                },
+            };
+            (format!("does not answer HEAD in {}", Micros::from(patience)), answer)
+        }
+    };
+    if answer.said != Said::Present {
+        return answer;
+    }
+    let head_refused = Some(by_get(&words));
+    refusals.remember(question, words);
+    Answer { head_refused, ..answer }
+}
+
+/// Is there something, by this status?
+pub(super) const fn is_there(status: StatusCode) -> bool {
+    status.as_u16() < StatusCode::BAD_REQUEST.as_u16()
+}
+
+/// What the answer to HEAD says. An asset without any byte is none.
+pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
+    let is_empty = status == StatusCode::OK && headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
+    match (is_there(status), is_empty) {
+        (true, false) => Said::Present,
+        (true, true) => Said::Other(Shape::Empty),
+        (false, _) => Said::Other(Shape::Unknown),
+    }
+}
+
+/// What the answer to the GET of a byte says, once as much of it has come.
+pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Failure> {
+    match received.end {
+        End::Failed(failure) if received.bytes == 0 => Err(failure),
+        _ if received.bytes == 0 && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => {
+            Ok(Said::Other(Shape::Empty))
+        }
+        _ => Ok(Said::Present),
+    }
+}
+
+/// What is wrong with an answer to HEAD, if GET may know better. A server that limits us is left in peace, and one that cannot
+/// be reached is not reached by GET either.
+fn refusal(answer: &Answer) -> Option<String> {
+    match (&answer.said, answer.status) {
+        (Said::Other(Shape::Empty), _) => Some("answers HEAD with a length of 0".to_owned()),
+        (Said::Other(_), Some(429)) => None,
+        (Said::Other(_), Some(status)) => Some(format!("refuses HEAD ({status})")),
+        (Said::Nothing { outcome: Outcome::Blocked | Outcome::LocalFailed, .. }, _) => None,
+        (Said::Nothing { outcome, .. }, _) if outcome.is_before_request() => None,
+        (Said::Nothing { outcome, .. }, _) => Some(format!("does not answer HEAD ({})", outcome.meaning())),
+        _ => None,
+    }
+}
+
+fn by_get(words: &str) -> String {
+    format!("it {words} and answers GET")
+}
+
+/// An answer that has not come by then is none.
+async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
+    let at = Timestamp::now();
+    clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
+        let error = format!("wait: deadline of {deadline:?} passed");
+        let said = Said::Nothing { outcome: Outcome::HeadersTimeout, error };
+        Answer { at, latency: None, status: None, said, head_refused: None }
+    })
+}
+
+impl HeadRefusals {
+    /// What is remembered of a server, if it is the same URL still.
+    fn of(&self, question: &Question<'_>) -> Option<String> {
+        let known = self.lock();
+        known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.words.clone())
+    }
+
+    fn remember(&self, question: &Question<'_>, words: String) {
+        let mut known = self.lock();
+        if known.len() < MAX_REFUSALS || known.contains_key(&question.node.id) {
+            known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), words });
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Refusal>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of more servers nothing is remembered: they are asked by HEAD first in each round.
+const MAX_REFUSALS: usize = 10_000;

@@ -1,0 +1,82 @@
+//! What of the rounds goes into the log: changes alone.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    measure::standstill::STANDSTILL,
+    model::{
+        availability::{Answer, Checked, State},
+        units::Micros,
+    },
+};
+
+/// What was told of the rounds so far.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) states: HashMap<Arc<str>, State>,
+    /// Was this vantage itself at fault?
+    pub(super) is_silent: bool,
+    /// Did the chain of the whole fleet stand still?
+    is_chain_still: bool,
+}
+
+impl Known {
+    /// Tells once that the chain of the whole fleet stands still, and once that it goes on.
+    pub(super) fn tell_chain(&mut self, head: Option<u64>, still: Option<Duration>) {
+        let (Some(head), Some(still)) = (head, still) else { return };
+        let is_still = still >= STANDSTILL;
+        match (self.is_chain_still, is_still) {
+            (false, true) => tracing::warn!(
+                "the chain head of the whole fleet has been {head} for {}: the chain makes no blocks, or no node sees them",
+                Micros::from(still)
+            ),
+            (true, false) => tracing::info!("the chain head of the fleet moves again: {head}"),
+            _ => {}
+        }
+        self.is_chain_still = is_still;
+    }
+
+    /// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
+    /// then.
+    pub(super) fn tell_changes(&mut self, all: &[Checked]) {
+        let round = || all.iter().filter(|checked| !was_frozen(checked));
+        let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
+        if contacted.peek().is_none() && all.iter().any(was_frozen) {
+            return;
+        }
+        let number = contacted.clone().count();
+        let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
+        match (self.is_silent, is_silent) {
+            (false, true) => {
+                tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault")
+            }
+            (true, false) => tracing::info!("this vantage hears its nodes again"),
+            _ => {}
+        }
+        self.is_silent = is_silent;
+        if is_silent {
+            return;
+        }
+        for Checked { node, verdict, .. } in round() {
+            let state = verdict.state;
+            let before = self.states.get(node).copied().unwrap_or(State::Ok);
+            match state {
+                _ if state == before => {}
+                State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
+                _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
+            }
+        }
+        let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
+        self.states.retain(|node, _| heard.contains(node));
+        self.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
+    }
+}
+
+/// Were we away? Then nothing was learned of the node, and it is what it was.
+fn was_frozen(checked: &Checked) -> bool {
+    checked.answer.as_ref().is_some_and(Answer::is_frozen)
+}
