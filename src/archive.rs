@@ -12,7 +12,7 @@
 //! # On disk
 //!
 //! ```text
-//! open/      one growing file a process, locked (flock) while that process lives      log
+//! open/      one growing file a process, and one being sealed, locked (flock) meanwhile log
 //! spool/     sealed files that wait for delivery; `.lock`: who delivers               recover, spool, salvage
 //! archive/   delivered files, merged within each day                                  spool, merge, retain
 //! rejected/  NAME.lp: lines that the database refused, each after its message         spool, rejected

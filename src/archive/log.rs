@@ -7,7 +7,8 @@
 //! into a new file before anything else happens.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -39,6 +40,27 @@ pub struct Sealed {
     pub name: String,
     /// Points in it.
     pub points: u64,
+}
+
+/// A sync that has begun.
+#[derive(Debug)]
+#[must_use = "nothing is synced until it is finished"]
+pub struct Syncing {
+    file: File,
+    path: PathBuf,
+    /// The folder with the name of a new file.
+    folder: Option<PathBuf>,
+}
+
+/// A file that has its trailer, and nothing is appended to any more.
+#[derive(Debug)]
+#[must_use = "nothing is sealed until it is finished"]
+pub struct Sealing {
+    dir: PathBuf,
+    open: OpenFile,
+    /// Its length and sum before the trailer.
+    good: u64,
+    crc: u32,
 }
 
 impl Writer {
@@ -101,14 +123,34 @@ impl Writer {
     /// # Errors
     /// When the disk refuses; it is due again then.
     pub fn sync(&mut self) -> Result<(), Error> {
-        self.come_home(None)?;
-        let Some(open) = &mut self.open else { return Ok(()) };
-        if let Err(source) = open.file.sync_data() {
-            open.distrusted = true;
-            return Err(on("sync", &open.path)(source));
+        let Some(syncing) = self.begin_sync()? else { return Ok(()) };
+        let result = syncing.finish();
+        if result.is_err() {
+            self.distrust(&syncing.path);
         }
-        open.unsynced_since = None;
-        Ok(())
+        result
+    }
+
+    /// The same, for another thread to finish: what is appended meanwhile is due for the next one. When that fails, call
+    /// [`Writer::distrust`].
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn begin_sync(&mut self) -> Result<Option<Syncing>, Error> {
+        self.come_home(None)?;
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let file = open.file.try_clone().map_err(on("sync", &open.path))?;
+        let folder = open.unsynced_name.then(|| self.dir.join(OPEN));
+        (open.unsynced_since, open.unsynced_name) = (None, false);
+        Ok(Some(Syncing { file, path: open.path.clone(), folder }))
+    }
+
+    /// The file at `path` could not be synced: it is written again before anything else happens to it.
+    pub fn distrust(&mut self, path: &Path) {
+        if let Some(open) = self.open.as_mut().filter(|open| open.path == path) {
+            open.distrusted = true;
+            open.unsynced_since = open.unsynced_since.or(Some(open.opened));
+        }
     }
 
     /// Whether the open file is large or old enough to be sealed.
@@ -128,6 +170,18 @@ impl Writer {
     /// # Errors
     /// When the disk refuses; the file stays open then, or is left to recovery.
     pub fn seal(&mut self) -> Result<Option<Sealed>, Error> {
+        let Some(sealing) = self.begin_seal()? else { return Ok(None) };
+        sealing.finish_or_reopen().map(Some).map_err(|(error, open)| {
+            self.open = open;
+            error
+        })
+    }
+
+    /// The same, for another thread to finish. The next append opens a new file in any case.
+    ///
+    /// # Errors
+    /// When the disk refuses; the file stays open then, or is left to recovery.
+    pub fn begin_seal(&mut self) -> Result<Option<Sealing>, Error> {
         self.come_home(None)?;
         let Some(mut open) = self.open.take_if(|open| open.points > 0) else { return Ok(None) };
         let (good, crc) = (open.len, open.crc);
@@ -137,24 +191,7 @@ impl Writer {
             self.open = cut.then_some(open);
             return Err(error);
         }
-        let spooled = self.dir.join(SPOOL).join(&open.name);
-        let moved = open.file.sync_all().and_then(|()| match fs::rename(&open.path, &spooled) {
-            Err(gone) if gone.kind() == io::ErrorKind::NotFound && super::create(&self.dir).is_ok() => {
-                fs::rename(&open.path, &spooled)
-            }
-            moved => moved,
-        });
-        if let Err(source) = moved {
-            let error = on("seal", &open.path)(source);
-            if open.file.set_len(good).is_ok() {
-                (open.len, open.crc) = (good, crc);
-                self.open = Some(open);
-            }
-            return Err(error);
-        }
-        sync_folder(&self.dir.join(SPOOL))?;
-        sync_folder(&self.dir.join(OPEN))?;
-        Ok(Some(Sealed { name: std::mem::take(&mut open.name), points: open.points }))
+        Ok(Some(Sealing { dir: self.dir.clone(), open, good, crc }))
     }
 
     /// Writes what is in the open file into a new one, if its name no longer means it, because the directory was removed or
@@ -180,6 +217,54 @@ impl Writer {
     }
 }
 
+impl Syncing {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// When it refuses.
+    pub fn finish(&self) -> Result<(), Error> {
+        self.file.sync_data().map_err(on("sync", &self.path))?;
+        self.folder.as_deref().map_or(Ok(()), sync_folder)
+    }
+
+    /// Of the file that is synced.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Sealing {
+    /// Waits for the disk.
+    ///
+    /// # Errors
+    /// When it refuses; the file is left to recovery then.
+    pub fn finish(self) -> Result<Sealed, Error> {
+        self.finish_or_reopen().map_err(|(error, _)| error)
+    }
+
+    /// On an error also the file as it was before, unless the disk refused that too.
+    fn finish_or_reopen(self) -> Result<Sealed, (Error, Option<OpenFile>)> {
+        let Self { dir, mut open, good, crc } = self;
+        let spooled = dir.join(SPOOL).join(&open.name);
+        let moved = open.file.sync_all().and_then(|()| match fs::rename(&open.path, &spooled) {
+            Err(gone) if gone.kind() == io::ErrorKind::NotFound && super::create(&dir).is_ok() => {
+                fs::rename(&open.path, &spooled)
+            }
+            moved => moved,
+        });
+        if let Err(source) = moved {
+            let error = on("seal", &open.path)(source);
+            let is_cut = open.file.set_len(good).is_ok();
+            (open.len, open.crc) = (good, crc);
+            return Err((error, is_cut.then_some(open)));
+        }
+        let folders = sync_folder(&dir.join(SPOOL)).and_then(|()| sync_folder(&dir.join(OPEN)));
+        folders.map_err(|error| (error, None))?;
+        Ok(Sealed { name: std::mem::take(&mut open.name), points: open.points })
+    }
+}
+
 /// The time between two readings, whichever way the clock was set meanwhile.
 fn apart(a: Timestamp, b: Timestamp) -> Duration {
     a.duration_until(b).unsigned_abs()
@@ -189,6 +274,30 @@ fn apart(a: Timestamp, b: Timestamp) -> Duration {
 mod tests {
     use super::*;
     use crate::archive::reader;
+
+    #[test]
+    fn what_is_appended_while_a_sync_is_under_way_is_due_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        writer.append(now, b"a v=1i 1\n", 1).unwrap();
+        let syncing = writer.begin_sync().unwrap().unwrap();
+        assert!(!writer.needs_sync(now + SEAL_AGE, Duration::ZERO));
+        writer.append(now, b"a v=1i 2\n", 1).unwrap();
+        assert!(writer.needs_sync(now, Duration::ZERO));
+        syncing.finish().unwrap();
+        // It failed, say: all of it is written again.
+        let before = syncing.path().to_owned();
+        writer.distrust(&before);
+        writer.append(now, b"a v=1i 3\n", 1).unwrap();
+        let sealing = writer.begin_seal().unwrap().unwrap();
+        writer.append(now + SEAL_AGE, b"a v=1i 4\n", 1).unwrap();
+        assert_eq!(sealing.finish().unwrap().points, 3);
+        assert_eq!(writer.seal().unwrap().unwrap().points, 1);
+        assert!(!before.exists());
+        let lines: Vec<_> = reader::lines(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(lines, ["a v=1i 1", "a v=1i 2", "a v=1i 3", "a v=1i 4"]);
+    }
 
     #[test]
     fn a_file_that_could_not_be_synced_is_written_again() {

@@ -101,7 +101,7 @@ impl Pipeline {
         let tally = Tally::default();
         let gate = Gate::new(&config.limits);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
-        let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded);
+        let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
         let measuring = Measuring::start(tally.on_freeze())?;
         let checks = Measuring::start_for_checks()?;
         let keeper = Keeper::start()?;

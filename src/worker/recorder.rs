@@ -4,7 +4,8 @@
 //! refuses, lines wait in memory ([`outlet`]), windows are filled and end as ever, and the worker's own points are put off:
 //! their counts go into the next one.
 //!
-//! Appends and syncs block this task, which therefore has a thread of its own: nothing else waits for the disk with it.
+//! Appends block this task, which therefore has a thread of its own, and syncs and seals have another one ([`syncer`]): nothing
+//! else waits for the disk with them.
 
 use std::time::Duration;
 
@@ -23,10 +24,14 @@ use crate::{
 
 use super::tally::Tally;
 
-use self::outlet::{Losses, Outlet};
+use self::{
+    outlet::{Losses, Outlet},
+    syncer::Syncer,
+};
 
 mod backlog;
 mod outlet;
+mod syncer;
 
 /// What is told of each sample once it is safe, with its point. Intervals and curve of the sample are gone by then.
 pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
@@ -137,6 +142,15 @@ impl Recorder {
         }
     }
 
+    /// Leaves syncs and seals to a thread of their own: nothing waits for the disk then but what appends to it.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub(super) fn with_syncer(mut self) -> std::io::Result<Self> {
+        self.outlet.sync_on(Syncer::start()?);
+        Ok(self)
+    }
+
     /// An inbox, and the task that empties it until every inbox is gone.
     pub(super) fn start(mut self) -> (Inbox, impl Future<Output = ()> + Send) {
         let (entries, mut inbox) = mpsc::channel(INBOX);
@@ -189,8 +203,9 @@ impl Recorder {
                     // Nobody may be waiting any more.
                     let _ = written.send(self.losses.ever());
                     self.outlet.seal();
-                    let _ = sealed.send(());
+                    self.outlet.tell_sealed(sealed);
                 }
+                Entry::Seal if self.outlet.is_busy() => {}
                 Entry::Seal | Entry::Sample(_) | Entry::Point(_) => self.outlet.seal(),
             }
         }

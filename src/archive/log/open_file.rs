@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::archive::{self, Error, OPEN, format, on, sync_folder};
+use crate::archive::{self, Error, OPEN, format, on};
 
 /// The one file that this process appends to.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct OpenFile {
     pub(super) crc: u32,
     pub(super) opened: Timestamp,
     pub(super) unsynced_since: Option<Timestamp>,
+    /// Its name is not sure to survive a power cut yet.
+    pub(super) unsynced_name: bool,
     /// A sync failed: what was appended may not be on the disk, whatever the next one says.
     pub(super) distrusted: bool,
 }
@@ -63,7 +65,6 @@ impl OpenFile {
                 Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
                 renamed => renamed.map_err(on("create", &path))?,
             }
-            sync_folder(&dir.join(OPEN))?;
             return Ok(Self {
                 file,
                 path,
@@ -73,6 +74,7 @@ impl OpenFile {
                 crc: 0,
                 opened: now,
                 unsynced_since: None,
+                unsynced_name: true,
                 distrusted: false,
             });
         }

@@ -60,7 +60,7 @@ async fn a_run_comes_back_to_the_asset_of_the_run_before_after_a_restart_too() {
         allowance.admit(&mut image).is_some() && image.remembered.is_some(),
         "a run that was cut off tells nothing"
     );
-    let large = Asset { size: Some(Bytes(16 << 20).into()), ..second.clone() };
+    let large = Asset { id: "3".into(), size: Some(Bytes(16 << 20).into()), ..second.clone() };
     let ticket = allowance.admit(&mut image).unwrap();
     allowance.settle(ticket, made(Ended { settled: Settled::On(large), ..Ended::default() }));
     assert!(allowance.admit(&mut image).is_none(), "the remembered one counts for the budget");

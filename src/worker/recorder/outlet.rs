@@ -13,7 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     archive::{self, log::Writer},
@@ -22,11 +22,13 @@ use crate::{
     worker::tally::Tally,
 };
 
-use super::{OnRecorded, backlog::Backlog};
+use super::{OnRecorded, backlog::Backlog, syncer::Syncer};
 
 /// Where lines leave.
 pub(super) struct Outlet {
     writer: Writer,
+    /// Without one, syncs and seals are waited for.
+    syncer: Option<Syncer>,
     pub(super) backlog: Backlog,
     on_recorded: OnRecorded,
     losses: Losses,
@@ -65,6 +67,7 @@ impl Outlet {
     pub(super) fn new(writer: Writer, losses: Losses, on_recorded: OnRecorded) -> Self {
         Self {
             writer,
+            syncer: None,
             backlog: Backlog::new(MEMORY),
             on_recorded,
             losses,
@@ -124,22 +127,64 @@ impl Outlet {
         self.refusal.is_none()
     }
 
+    /// Leaves syncs and seals to a thread of their own.
+    pub(super) fn sync_on(&mut self, syncer: Syncer) {
+        self.syncer = Some(syncer);
+    }
+
     /// Syncs and seals what is due.
     pub(super) fn keep_house(&mut self, now: Timestamp, sync: Duration) {
-        if self.writer.needs_sync(now, sync)
-            && let Err(error) = self.writer.sync()
-        {
-            self.delayed(&error);
+        for failure in self.syncer.iter().flat_map(Syncer::take_failures).collect::<Vec<_>>() {
+            if let Some(syncing) = failure.unsynced {
+                self.writer.distrust(syncing.path());
+            }
+            self.delayed(&failure.error);
+        }
+        if self.is_busy() {
+            return;
         }
         if self.writer.needs_seal(now) {
             self.seal();
+        } else if self.writer.needs_sync(now, sync)
+            && let Err(error) = self.sync()
+        {
+            self.delayed(&error);
         }
     }
 
     /// Seals the open file, so that it can be delivered. Where that fails the file is kept, and it is tried again.
     pub(super) fn seal(&mut self) {
-        if let Err(error) = self.writer.seal() {
+        let sealed = match &self.syncer {
+            None => self.writer.seal().map(drop),
+            Some(syncer) => {
+                self.writer.begin_seal().map(|sealing| sealing.into_iter().for_each(|one| syncer.seal(one)))
+            }
+        };
+        if let Err(error) = sealed {
             self.delayed(&error);
+        }
+    }
+
+    /// Tells when everything that was sealed can be delivered.
+    pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
+        match &self.syncer {
+            Some(syncer) => syncer.tell(done),
+            // Nobody may be waiting any more.
+            None => _ = done.send(()),
+        }
+    }
+
+    /// Is a sync or seal under way?
+    pub(super) fn is_busy(&self) -> bool {
+        self.syncer.as_ref().is_some_and(Syncer::is_busy)
+    }
+
+    fn sync(&mut self) -> Result<(), archive::Error> {
+        match &self.syncer {
+            None => self.writer.sync(),
+            Some(syncer) => {
+                self.writer.begin_sync().map(|syncing| syncing.into_iter().for_each(|one| syncer.sync(one)))
+            }
         }
     }
 
@@ -176,7 +221,7 @@ impl Outlet {
     fn append(&mut self, lines: &str, points: u64) -> Result<(), archive::Error> {
         let now = Timestamp::now();
         self.writer.append(now, lines.as_bytes(), points)?;
-        if self.writer.needs_seal(now) {
+        if self.writer.needs_seal(now) && !self.is_busy() {
             self.seal();
         }
         Ok(())

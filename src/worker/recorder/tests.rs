@@ -343,3 +343,25 @@ fn field(line: &str, name: &str) -> u64 {
     let (_, rest) = line.split_once(&format!("{name}=")).unwrap();
     rest.split_once('i').unwrap().0.parse().unwrap()
 }
+
+#[tokio::test]
+async fn syncs_and_seals_have_a_thread_of_their_own() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path());
+    let writer = Writer::open(&config.archive.dir).unwrap();
+    let recorder = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).with_syncer().unwrap();
+    let (inbox, task) = recorder.start();
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(task);
+    let deadline = Instant::now() + Duration::from_secs(600);
+    for number in 0..200 {
+        inbox.record(sample(number));
+        inbox.seal();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(inbox.finish(deadline).await, 0);
+    let status = status(&config.archive.dir).unwrap();
+    assert_eq!(status.open.files, 0, "all of them are sealed at the end");
+    assert!(status.spool.files > 0);
+    assert_eq!(lines(root.path(), "bandprobe_transfer").len(), 200);
+}
