@@ -9,6 +9,7 @@ pub mod descriptors;
 pub mod discovery;
 mod health;
 mod keeper;
+pub mod lookups;
 pub mod measuring;
 mod overload;
 pub mod pipeline;

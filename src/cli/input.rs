@@ -11,7 +11,7 @@ use crate::{
     },
     deliver::influx::Influx,
     net::tls::Tls,
-    worker::Reread,
+    worker::{Reread, lookups},
 };
 
 /// Loads a config with the process's environment over it.
@@ -68,7 +68,8 @@ fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     {
         found.push(("network.ca-file, network.ca", error.to_string()));
     }
-    if let Some(Err(error)) = config.influxdb.as_ref().map(Influx::new) {
+    if let Some(Err(error)) = config.influxdb.as_ref().map(|database| Influx::new(database, &lookups::resolver(config)))
+    {
         found.push(("influxdb", error.to_string()));
     }
     found

@@ -15,7 +15,7 @@ use crate::{
     net::dial::Dialer,
     probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::{json, transfer::transfer},
-    worker::measuring::Measuring,
+    worker::{lookups, measuring::Measuring},
 };
 
 mod errands;
@@ -116,7 +116,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         contact: None,
     };
     Ok(Prober {
-        dialer: Dialer::new(&network)?,
+        dialer: Dialer::new(&network, lookups::resolver_for(&network.resolver, 1))?,
         gate: Gate::new(&ALONE),
         suspicion: Suspicion::default(),
         head_refusals: HeadRefusals::default(),

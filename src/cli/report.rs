@@ -9,13 +9,17 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     archive::reader,
     config::{Config, InfluxDb},
-    net::fetch::{FetchError, Fetcher, Session},
+    net::{
+        fetch::{FetchError, Fetcher, Session},
+        resolve::Resolver,
+    },
     report::{
         Analysis, json,
         query::{self, Pages, parse},
         scan::Scan,
         table::Look,
     },
+    worker::lookups,
 };
 
 use super::{
@@ -36,7 +40,9 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let since = Timestamp::now() - SignedDuration::try_from(args.since)?;
     let analysis = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
-        (None, Some(Config { influxdb: Some(database), .. })) => from_database(database, since).await?,
+        (None, Some(config @ Config { influxdb: Some(database), .. })) => {
+            from_database(database, lookups::resolver(config), since).await?
+        }
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
         (None, None) => unreachable!("clap asks for one of them"),
     };
@@ -97,8 +103,8 @@ fn gather<L: AsRef<[u8]>>(
     Ok(analysis)
 }
 
-async fn from_database(database: &InfluxDb, since: Timestamp) -> anyhow::Result<Analysis> {
-    let fetcher = Fetcher::new(database.extra_ca.as_deref())?;
+async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp) -> anyhow::Result<Analysis> {
+    let fetcher = Fetcher::new(database.extra_ca.as_deref(), resolver)?;
     let mut asked = Asked { database, session: fetcher.session() };
     let until = Timestamp::now();
     let mut analysis = Analysis::default();

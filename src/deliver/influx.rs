@@ -23,6 +23,7 @@ use super::{
 use crate::{
     config::{self, Order},
     model::units::BitRate,
+    net::resolve::Resolver,
 };
 
 mod api;
@@ -31,9 +32,16 @@ mod api;
 #[derive(Debug)]
 pub struct Influx {
     client: Api,
-    config: config::InfluxDb,
-    timeouts: Timeouts,
+    connecting: Connecting,
     place: Place,
+}
+
+/// How connections to a database are made.
+#[derive(Debug)]
+struct Connecting {
+    config: config::InfluxDb,
+    resolver: Resolver,
+    timeouts: Timeouts,
 }
 
 /// A request to write.
@@ -92,15 +100,15 @@ impl Influx {
     ///
     /// # Errors
     /// When the configured URL, token or certificates cannot be used.
-    pub fn new(config: &config::InfluxDb) -> Result<Self, Error> {
-        Self::with_timeouts(config, TIMEOUTS)
+    pub fn new(config: &config::InfluxDb, resolver: &Resolver) -> Result<Self, Error> {
+        Self::with_timeouts(config, resolver, TIMEOUTS)
     }
 
     /// Sets a client up whose requests may take so long.
     ///
     /// # Errors
     /// As [`Influx::new`].
-    pub fn with_timeouts(config: &config::InfluxDb, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn with_timeouts(config: &config::InfluxDb, resolver: &Resolver, timeouts: Timeouts) -> Result<Self, Error> {
         let url = &config.url;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(Error::Scheme);
@@ -109,14 +117,15 @@ impl Influx {
             return Err(Error::Surplus(config.root()));
         }
         let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let client = Api::new(config, timeouts, gzip)?;
+        let connecting = Connecting { config: config.clone(), resolver: resolver.clone(), timeouts };
+        let client = Api::new(&connecting, gzip)?;
         let place = Place {
             root: config.root(),
             org: config.org.clone(),
             bucket: config.bucket.clone(),
             token_from: config.token_from.to_string(),
         };
-        Ok(Self { client, config: config.clone(), timeouts, place })
+        Ok(Self { client, connecting, place })
     }
 
     /// Which bucket this is.
@@ -128,13 +137,13 @@ impl Influx {
     /// Which of the waiting files goes first.
     #[must_use]
     pub const fn order(&self) -> Order {
-        self.config.order
+        self.connecting.config.order
     }
 
     /// What may be sent at the most.
     #[must_use]
     pub const fn rate(&self) -> BitRate {
-        self.config.rate
+        self.connecting.config.rate
     }
 
     /// Sends lines, each ending in a newline, and tells what came back.
@@ -154,11 +163,11 @@ impl Influx {
     /// What to do about it, in words for a person.
     pub async fn create_bucket(&self) -> Result<(), String> {
         let Place { org, bucket, .. } = &self.place;
-        if !self.config.create_bucket {
+        if !self.connecting.config.create_bucket {
             return Err("or set [influxdb] create-bucket = true".to_owned());
         }
         // A client of its own: the other one calls every body compressed.
-        let client = Api::new(&self.config, self.timeouts, HeaderMap::new()).map_err(|error| error.to_string())?;
+        let client = Api::new(&self.connecting, HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
             Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
             Answer::Failed { problem, .. } => format!("it could not be made: {}", said(&problem)),
@@ -174,9 +183,9 @@ impl Influx {
 
     /// How far the database's clock is ahead of ours, in ms; nothing when it does not say.
     pub async fn clock_offset_ms(&self) -> Option<i64> {
-        let http = api::http(&self.config, self.timeouts, HeaderMap::new()).ok()?.build().ok()?;
+        let http = api::http(&self.connecting, HeaderMap::new()).ok()?.build().ok()?;
         let sent = Timestamp::now();
-        let answer = http.head(self.config.at("/ping")).send().await.ok()?;
+        let answer = http.head(self.connecting.config.at("/ping")).send().await.ok()?;
         clock::offset_ms(answer.headers().get(DATE)?.to_str().ok()?, sent, Timestamp::now())
     }
 }
@@ -224,11 +233,16 @@ const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Du
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
+    use crate::{config::Secret, net::resolve::threads::Threads};
 
     fn config(url: &str, token: &str, ca: Option<&str>) -> config::InfluxDb {
         let database = config::InfluxDb::new(url.parse().unwrap(), "dwg", "bandprobe", Secret::new(token));
         config::InfluxDb { extra_ca: ca.map(Into::into), ..database }
+    }
+
+    fn resolver() -> Resolver {
+        let unused = |_| unreachable!("nothing is looked up");
+        Resolver::new(&config::Resolver::System, Threads::new(1, Box::new(unused)))
     }
 
     #[test]
@@ -247,12 +261,12 @@ mod tests {
             ("http://db/", "token\u{0}", None, "no header can carry"),
             ("https://db/", "t", Some(broken_ca), "ca-file"),
         ] {
-            let problem = Influx::new(&config(url, token, ca)).unwrap_err().to_string();
+            let problem = Influx::new(&config(url, token, ca), &resolver()).unwrap_err().to_string();
             assert!(problem.contains(expected), "{url}: {problem}");
         }
-        let fine = Influx::new(&config("http://user:secret@db:8086", "token", None)).unwrap();
+        let fine = Influx::new(&config("http://user:secret@db:8086", "token", None), &resolver()).unwrap();
         assert_eq!(fine.place().root, "http://db:8086");
-        let fine = Influx::new(&config("https://user:secret@db/influx/", "user:two wörds", None)).unwrap();
+        let fine = Influx::new(&config("https://user:secret@db/influx/", "user:two wörds", None), &resolver()).unwrap();
         assert_eq!(fine.place().root, "https://db/influx");
     }
 }

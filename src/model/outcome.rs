@@ -43,7 +43,7 @@ outcomes! {
     ConnectRefused "connect_refused" "nothing listens on that port"
     ConnectTimeout "connect_timeout" "no answer to our SYN in time"
     ConnectFailed "connect_failed" "the network reports the address as unreachable"
-    TlsUntrusted "tls_untrusted" "the certificate is of an issuer that we do not trust"
+    TlsUntrusted "tls_untrusted" "no authority that we trust vouches for the certificate"
     TlsExpired "tls_expired" "the certificate is expired or not valid yet"
     TlsWrongName "tls_wrong_name" "the certificate is for another name"
     TlsUnsupported "tls_unsupported" "our TLS client lacks what the node asks for: a limit of ours, not charged to the node"
@@ -132,9 +132,8 @@ impl Outcome {
             Self::ConnectRefused => "look at the port, and whether the node is up",
             Self::ConnectTimeout => "look for a firewall on the way, and ask from another network",
             Self::ConnectFailed => "look at the routes of this host, those of IPv6 above all",
-            Self::TlsUntrusted => {
-                "if its authority is yours, trust it: --ca-file FILE, or `network.ca-file`; else its operator has to put it right"
-            }
+            Self::TlsUntrusted => "if its authority is yours, trust it: --ca-file, `network.ca-file`",
+            Self::TlsFailed => "the node's operator has to fix what is named above",
             Self::TlsUnsupported => {
                 "measure this node with another client; what ours supports is under Limits in the README"
             }

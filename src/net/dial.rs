@@ -2,7 +2,6 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use hickory_resolver::net::NetError;
 use rustls::pki_types::ServerName;
 use thiserror::Error;
 use tokio::{
@@ -12,7 +11,7 @@ use tokio::{
 use url::{Host, Url};
 
 use crate::{
-    config::{HttpChoice, Network},
+    config::{FamilyChoice, HttpChoice, Network},
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
 };
 
@@ -25,7 +24,7 @@ use super::{
         socket::{Socket, keep_stamping},
     },
     records::buffered,
-    resolve::{Resolver, preferred, source_address},
+    resolve::{Reservation, Resolver, source_address, threads::Share},
     run_clock::RunClock,
     tcp_info::Kernel,
     timing::Timing,
@@ -36,6 +35,7 @@ use super::{
 #[derive(Clone)]
 pub struct Dialer {
     resolver: Resolver,
+    family: FamilyChoice,
     tls: Tls,
     http: HttpChoice,
     guard: Guard,
@@ -47,9 +47,6 @@ pub struct Dialer {
 /// Why no dialer could be made.
 #[derive(Debug, Error)]
 pub enum DialerError {
-    /// No resolver.
-    #[error("the system's resolver configuration cannot be used: {0}; set `network.resolver` to a list of servers")]
-    Resolver(#[source] Box<NetError>),
     /// No trust store.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -97,13 +94,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
 
 impl Dialer {
     /// # Errors
-    /// When the system's resolver configuration or the extra CA cannot be used.
-    pub fn new(network: &Network) -> Result<Self, DialerError> {
-        let resolver =
-            Resolver::new(&network.resolver, network.family).map_err(|error| DialerError::Resolver(Box::new(error)))?;
+    /// When the extra CA cannot be used.
+    pub fn new(network: &Network, resolver: Resolver) -> Result<Self, DialerError> {
         let tls = Tls::new(network.http, network.extra_ca.as_deref())?;
         Ok(Self {
             resolver,
+            family: network.family,
             tls,
             http: network.http,
             guard: Guard::new(network.allow_private.clone()),
@@ -124,14 +120,23 @@ impl Dialer {
         &self.clock
     }
 
-    /// The one address to dial for the host of `url`. `from_stranger` puts the address guard in the way. Ends the phase
-    /// `dns`, which a host that is an address already does not have.
+    /// Waits for what the lookup of the host of `url` needs. Belongs before the clock of a transfer starts.
+    pub async fn reserve(&self, url: &Url, share: Share, patience: Duration) -> Reservation {
+        match host(url) {
+            Host::Domain(_) => self.resolver.reserve(share, patience).await,
+            Host::Ipv4(_) | Host::Ipv6(_) => Reservation::unneeded(),
+        }
+    }
+
+    /// The one address to dial for the host of `url`: the first one that this host has a route to. `from_stranger` puts the
+    /// address guard in the way. Ends the phase `dns`, which a host that is an address already does not have.
     ///
     /// # Errors
     /// No such address, none that we may dial, or none that we can.
     pub async fn look_up(
         &self,
         url: &Url,
+        reserved: Reservation,
         from_stranger: bool,
         deadline: Duration,
         timing: &mut Timing,
@@ -140,8 +145,7 @@ impl Dialer {
         if from_stranger && self.guard.refuses_port(port) {
             return Err(Cause::BlockedPort(port).during(Phase::Dns));
         }
-        let host = host(url);
-        let candidates = self.addresses(&host, deadline, timing).await?;
+        let candidates = self.addresses(url, reserved, deadline, timing).await?;
         if from_stranger {
             // Every address, so that a name cannot mix an honest one with one of ours.
             let refused = candidates.iter().find_map(|&address| Some((address, self.guard.refuses(address)?)));
@@ -153,9 +157,11 @@ impl Dialer {
             // Nothing to choose: connecting says whether there is a route.
             return Ok(Chosen { address: only, untried: None });
         }
-        let chosen = preferred(&candidates, source_address).map(|address| Chosen::of(address, &candidates));
+        let with_route = candidates.iter().copied().find(|&address| source_address(address).is_some());
+        let chosen = with_route.map(|address| Chosen::of(address, &candidates));
         chosen.ok_or_else(|| {
-            let cause = candidates.first().map_or_else(|| Cause::NoAddress(host.to_string()), |&a| Cause::NoRoute(a));
+            let cause =
+                candidates.first().map_or_else(|| Cause::NoAddress(host(url).to_string()), |&a| Cause::NoRoute(a));
             cause.during(Phase::Connect)
         })
     }
@@ -177,7 +183,11 @@ impl Dialer {
         line.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
     }
 
-    async fn open_at(
+    /// The same at an address that nobody chose among others.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) async fn open_at(
         &self,
         url: &Url,
         address: IpAddr,
@@ -226,22 +236,38 @@ impl Dialer {
         Ok(Line { stream: Box::new(stream), meter, about, clock })
     }
 
-    async fn addresses(
+    /// All addresses of the host of `url`, the one to try first in front. Ends the phase `dns`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) async fn addresses(
         &self,
-        host: &Host<&str>,
+        url: &Url,
+        reserved: Reservation,
         deadline: Duration,
         timing: &mut Timing,
     ) -> Result<Vec<IpAddr>, Failure> {
-        match *host {
-            Host::Ipv4(address) => self.resolver.literal(address.into()),
-            Host::Ipv6(address) => self.resolver.literal(address.into()),
-            Host::Domain(name) => {
-                let found = self.clock.within(timing.t0(), deadline, self.resolver.addresses(name)).await;
-                let found = found.unwrap_or_else(|| Err(Cause::Deadline(deadline).during(Phase::Dns)))?;
-                timing.end(Phase::Dns, Instant::now());
-                Ok(found)
-            }
-        }
+        let name = match host(url) {
+            Host::Ipv4(address) => return self.literal(address.into()),
+            Host::Ipv6(address) => return self.literal(address.into()),
+            Host::Domain(name) => name,
+        };
+        let look_up = self.resolver.look_up(name, self.family, reserved, deadline);
+        let found = self.clock.within(timing.t0(), deadline, look_up).await;
+        let found = found.map_or(Err(Cause::Deadline(deadline)), |found| found.map_err(Cause::Lookup));
+        let found = found.map_err(|cause| cause.during(Phase::Dns))?;
+        timing.end(Phase::Dns, Instant::now());
+        Ok(found)
+    }
+
+    /// The addresses of a literal, when it is of the wanted family.
+    fn literal(&self, address: IpAddr) -> Result<Vec<IpAddr>, Failure> {
+        let wanted = match self.family {
+            FamilyChoice::Any => true,
+            FamilyChoice::V4 => address.is_ipv4(),
+            FamilyChoice::V6 => address.is_ipv6(),
+        };
+        if wanted { Ok(vec![address]) } else { Err(Cause::NoAddress(address.to_string()).during(Phase::Dns)) }
     }
 }
 

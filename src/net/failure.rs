@@ -2,11 +2,12 @@
 
 use std::{io, net::IpAddr};
 
-use hickory_resolver::net::NetError;
 use thiserror::Error;
 
 use super::tls::{self, Fault, fault::WANTS_OURS};
 use crate::model::{phase::Phase, units::Micros};
+
+use super::resolve::LookupError;
 
 /// A transfer that ended early. Not an error of ours: it becomes a sample.
 #[derive(Debug, Error)]
@@ -59,9 +60,9 @@ pub enum Cause {
     /// HTTP/2 alone was asked for.
     #[error("the node does not offer HTTP/2")]
     NoHttp2,
-    /// The resolver's answer.
-    #[error("{}", answer(.0))]
-    Dns(#[source] NetError),
+    /// No address for the name.
+    #[error("{0}")]
+    Lookup(#[source] LookupError),
     /// The operating system's answer.
     #[error("{}", of_socket(.0))]
     Io(#[source] io::Error),
@@ -109,13 +110,20 @@ impl Cause {
     }
 }
 
-/// The resolver's own text of a plain no holds the question with all its flags.
-fn answer(error: &NetError) -> String {
-    match error {
-        error if error.is_nx_domain() => "there is no such host".to_owned(),
-        error if error.is_no_records_found() => "the name has no address".to_owned(),
-        error => error.to_string(),
-    }
+/// Our own fault: no descriptors, memory, ports or route (errno(3)).
+#[must_use]
+pub fn is_local(error: &io::Error) -> bool {
+    const OURS: [i32; 8] = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
+        libc::ENOBUFS,
+        libc::EADDRNOTAVAIL,
+        libc::ENETUNREACH,
+        libc::EACCES,
+        libc::EPERM,
+    ];
+    error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
 /// Is it the alert of a node that insists on a certificate of ours?

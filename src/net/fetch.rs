@@ -15,16 +15,17 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::{
-    config::{AllowPrivate, FamilyChoice, HttpChoice, Network, Resolver},
-    model::{probe::Deadlines, text::made_printable},
+    config::{AllowPrivate, FamilyChoice, HttpChoice, Network, Resolver as ResolverChoice},
+    model::{phase::Phase, probe::Deadlines, text::made_printable},
 };
 
 use super::{
-    dial::{Dialer, DialerError},
-    failure::Failure,
+    dial::{Dialer, DialerError, Line},
+    failure::{Cause, Failure},
     http::{Answer, Appetite, Connection, End},
     identity::{Ids, user_agent},
     meter::Meter,
+    resolve::{Resolver, threads::Share},
     timing::Timing,
 };
 
@@ -92,24 +93,25 @@ impl Fetcher {
     /// Trusts the system's certificates, and those of `extra_ca` (PEM text).
     ///
     /// # Errors
-    /// When resolver or trust store cannot be set up.
-    pub fn new(extra_ca: Option<&str>) -> Result<Self, DialerError> {
-        Self::over(&Network {
+    /// When the trust store cannot be set up.
+    pub fn new(extra_ca: Option<&str>, resolver: Resolver) -> Result<Self, DialerError> {
+        let network = Network {
             allow_private: AllowPrivate::Everywhere,
-            resolver: Resolver::System,
+            resolver: ResolverChoice::System,
             http: HttpChoice::Auto,
             family: FamilyChoice::Any,
             extra_ca: extra_ca.map(Into::into),
             contact: None,
-        })
+        };
+        Self::over(&network, resolver)
     }
 
-    /// Looks names up, trusts and introduces itself the way the config says.
+    /// Trusts and introduces itself the way the config says.
     ///
     /// # Errors
-    /// When resolver or trust store cannot be set up.
-    pub fn over(network: &Network) -> Result<Self, DialerError> {
-        Ok(Self { dialer: Dialer::new(network)?, agent: user_agent(network.contact.as_deref()) })
+    /// When the trust store cannot be set up.
+    pub fn over(network: &Network, resolver: Resolver) -> Result<Self, DialerError> {
+        Ok(Self { dialer: Dialer::new(network, resolver)?, agent: user_agent(network.contact.as_deref()) })
     }
 
     /// The body of a 200 to a GET.
@@ -155,13 +157,11 @@ impl Fetcher {
     ) -> Result<Posted, FetchError> {
         let (most, within) = (question.most, question.within);
         let deadlines = Deadlines { headers: within, body: within, stall: within, ..Deadlines::default() };
-        let mut timing = Timing::start(Instant::now());
-        let mut connection = match kept.take() {
-            Some(connection) => connection,
+        let (mut connection, mut timing) = match kept.take() {
+            Some(connection) => (connection, Timing::start(Instant::now())),
             None => {
-                let address = self.dialer.look_up(url, false, deadlines.dns, &mut timing).await?;
-                let line = self.dialer.open(url, address, &deadlines, Meter::new(), &mut timing).await?;
-                Connection::start(line).await?
+                let (line, timing) = self.open(url, &deadlines).await?;
+                (Connection::start(line).await?, timing)
             }
         };
         let mut request = connection.request(question.method.clone(), url);
@@ -180,6 +180,24 @@ impl Fetcher {
             *kept = Some(connection);
         }
         Ok(Posted { status: answer.head.status, said: said(&answer, &body), body })
+    }
+
+    /// A connection to the first address that takes one, in their order: nothing is measured here.
+    async fn open(&self, url: &Url, deadlines: &Deadlines) -> Result<(Line, Timing), Failure> {
+        let reserved = self.dialer.reserve(url, Share::Other, deadlines.dns).await;
+        let mut timing = Timing::start(Instant::now());
+        let addresses = self.dialer.addresses(url, reserved, deadlines.dns, &mut timing).await?;
+        let mut first = None;
+        for address in addresses {
+            let mut timing = Timing::start(Instant::now());
+            match self.dialer.open_at(url, address, deadlines, Meter::new(), &mut timing).await {
+                Ok(line) => return Ok((line, timing)),
+                Err(failure) if failure.phase == Phase::Connect => first = first.or(Some(failure)),
+                Err(failure) => return Err(failure),
+            }
+        }
+        let host = || Cause::NoAddress(url.host_str().unwrap_or_default().to_owned()).during(Phase::Dns);
+        Err(first.unwrap_or_else(host))
     }
 
     fn dress(&self, request: &mut Request<Full<Bytes>>, question: Question<'_>) -> Result<(), FetchError> {

@@ -5,7 +5,8 @@ use std::{error::Error, io};
 use crate::{
     model::{outcome::Outcome, phase::Phase},
     net::{
-        failure::{Cause, Failure},
+        failure::{Cause, Failure, is_local},
+        resolve::LookupError,
         tls,
     },
 };
@@ -21,9 +22,10 @@ pub fn outcome(failure: &Failure) -> Outcome {
         Cause::NoRoute(_) => Outcome::LocalFailed,
         Cause::NoHttp2 | Cause::CertificateWanted => Outcome::TlsFailed,
         Cause::Tls(fault) => tls(fault.kind),
-        Cause::Dns(error) if error.is_nx_domain() || error.is_no_records_found() => Outcome::DnsNotFound,
-        Cause::Dns(hickory_resolver::net::NetError::Timeout) => Outcome::DnsTimeout,
-        Cause::Dns(_) => Outcome::DnsFailed,
+        Cause::Lookup(LookupError::NotFound(_)) => Outcome::DnsNotFound,
+        Cause::Lookup(LookupError::Timeout(_)) => Outcome::DnsTimeout,
+        Cause::Lookup(LookupError::Failed(_)) => Outcome::DnsFailed,
+        Cause::Lookup(LookupError::Local(_)) => Outcome::LocalFailed,
         Cause::Io(error) => socket(failure.phase, error),
         Cause::EndedByReset => Outcome::Reset,
         Cause::Http(error) => http(failure.phase, error),
@@ -103,21 +105,6 @@ fn socket(phase: Phase, error: &io::Error) -> Outcome {
         Phase::Tls => Outcome::TlsFailed,
         Phase::Send | Phase::Wait | Phase::Receive => Outcome::Reset,
     }
-}
-
-/// Our own fault: no descriptors, memory, ports or route (errno(3)).
-fn is_local(error: &io::Error) -> bool {
-    const OURS: [i32; 8] = [
-        libc::EMFILE,
-        libc::ENFILE,
-        libc::ENOMEM,
-        libc::ENOBUFS,
-        libc::EADDRNOTAVAIL,
-        libc::ENETUNREACH,
-        libc::EACCES,
-        libc::EPERM,
-    ];
-    error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
 const fn tls(kind: tls::Kind) -> Outcome {

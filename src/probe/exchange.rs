@@ -14,6 +14,7 @@ use crate::{
         failure::{Cause, Failure},
         http::{Answer, Appetite, Connection, End, Received},
         meter::{Meter, thread::ThreadClock},
+        resolve::Reservation,
     },
 };
 
@@ -25,18 +26,26 @@ use super::{
     wanted::Wanted,
 };
 
+/// What carries the exchange.
+pub(super) enum Way {
+    /// The connection of the exchange before.
+    Kept(Box<Connection>),
+    /// A new one, with what looking its name up needs.
+    New(Reservation),
+}
+
 /// Runs the exchange and leaves what it learns in `facts`. Returns the connection for the next one, closed when it cannot
 /// carry any; none after a check, which is no part.
 pub(super) async fn exchange(
     errand: &Errand<'_>,
     prober: &Prober,
-    kept: Option<Connection>,
+    way: Way,
     meter: Arc<Meter>,
     facts: &mut Facts,
 ) -> Result<Option<Connection>, Failed> {
-    let mut connection = match kept {
-        Some(connection) => connection,
-        None => open(errand, prober, meter, facts).await?,
+    let mut connection = match way {
+        Way::Kept(connection) => *connection,
+        Way::New(reserved) => open(errand, prober, reserved, meter, facts).await?,
     };
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
@@ -55,12 +64,13 @@ pub(super) async fn exchange(
 async fn open(
     errand: &Errand<'_>,
     prober: &Prober,
+    reserved: Reservation,
     meter: Arc<Meter>,
     facts: &mut Facts,
 ) -> Result<Connection, Failure> {
     let from_stranger = errand.node.listing.origin.is_stranger();
     let (dialer, deadlines) = (&prober.dialer, errand.deadlines);
-    let chosen = dialer.look_up(errand.url, from_stranger, deadlines.dns, &mut facts.timing).await?;
+    let chosen = dialer.look_up(errand.url, reserved, from_stranger, deadlines.dns, &mut facts.timing).await?;
     facts.remote = Some(chosen.address);
     let line = dialer.open(errand.url, chosen, deadlines, meter, &mut facts.timing).await?;
     // HTTP/2 introduces itself within the time that a request has anyway.

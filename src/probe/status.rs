@@ -22,6 +22,7 @@ use crate::{
         failure::{Cause, Failure},
         http::{Appetite, Connection, End, Received},
         meter::Meter,
+        resolve::{Reservation, threads::Share},
         timing::Timing,
     },
 };
@@ -74,11 +75,13 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
 
 impl Question<'_> {
     async fn put(&self, asked: Asked<'_>) -> Answer {
+        let dialer = &self.prober.dialer;
+        let reserved = dialer.reserve(&self.url, Share::Other, self.probe.deadlines.dns).await;
         let at = Timestamp::now();
-        let clock = self.prober.dialer.clock();
+        let clock = dialer.clock();
         let _watching = clock.watch();
         let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
-        let put = self.exchange(asked, &mut exchange).await;
+        let put = self.exchange(asked, reserved, &mut exchange).await;
         let away = clock.away_since(exchange.timing.t0());
         let (latency, said) = match put {
             // What a node said holds; the time that it took does not when part of it was ours.
@@ -94,9 +97,14 @@ impl Question<'_> {
     }
 
     /// What is said, and when its last byte came.
-    async fn exchange(&self, asked: Asked<'_>, exchange: &mut Exchange) -> Result<(Instant, Said), Failure> {
+    async fn exchange(
+        &self,
+        asked: Asked<'_>,
+        reserved: Reservation,
+        exchange: &mut Exchange,
+    ) -> Result<(Instant, Said), Failure> {
         let deadlines = &self.probe.deadlines;
-        let mut connection = self.open(&mut exchange.timing).await?;
+        let mut connection = self.open(reserved, &mut exchange.timing).await?;
         let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
         let mut request = connection.request(method, &self.url);
         if matches!(asked, Asked::FirstByte) {
@@ -130,10 +138,10 @@ impl Question<'_> {
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
 
-    async fn open(&self, timing: &mut Timing) -> Result<Connection, Failure> {
+    async fn open(&self, reserved: Reservation, timing: &mut Timing) -> Result<Connection, Failure> {
         let (dialer, deadlines) = (&self.prober.dialer, &self.probe.deadlines);
         let from_stranger = self.node.listing.origin.is_stranger();
-        let address = dialer.look_up(&self.url, from_stranger, deadlines.dns, timing).await?;
+        let address = dialer.look_up(&self.url, reserved, from_stranger, deadlines.dns, timing).await?;
         let line = dialer.open(&self.url, address, deadlines, Meter::new(), timing).await?;
         let clock = dialer.clock();
         clock

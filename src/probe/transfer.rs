@@ -12,13 +12,17 @@ use crate::{
         size::Size,
         units::Micros,
     },
-    net::{http::Connection, meter::Meter},
+    net::{
+        http::Connection,
+        meter::Meter,
+        resolve::{Reservation, threads::Share},
+    },
 };
 
 use super::{
     Prober,
     errand::{Errand, Failed},
-    exchange::exchange,
+    exchange::{Way, exchange},
     facts::Facts,
     gate::Permit,
 };
@@ -61,6 +65,10 @@ impl Errand<'_> {
             let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
             meter.forget_lags();
+            let way = match kept.take() {
+                Some(connection) => Way::Kept(Box::new(connection)),
+                None => Way::New(self.reserve(&permit, prober).await),
+            };
             let lateness = due.map_or(Micros::ZERO, |due| Instant::now().saturating_duration_since(due).into());
             let mut facts = Facts::start(self, conn, lateness);
             if reconnected {
@@ -69,7 +77,7 @@ impl Errand<'_> {
             let began = facts.timing.t0();
             let ended = tokio::select! {
                 biased;
-                ended = exchange(self, prober, kept.take(), meter.clone(), &mut facts) => ended,
+                ended = exchange(self, prober, way, meter.clone(), &mut facts) => ended,
                 () = permit.lend_when_idle(clock, || meter.last_progress().max(began)) => unreachable!("lending never returns"),
             };
             // A peer may close a kept connection at any time: no failure of the node's (RFC 9112 §9.5). Once is enough.
@@ -89,6 +97,18 @@ impl Errand<'_> {
             drop(permit);
             facts.note_away(clock);
             return conclude(self, prober, facts, ended, leave_alone);
+        }
+    }
+}
+
+impl Errand<'_> {
+    /// Waits for what looking the name up needs. That is lateness too, and the uplink is lent meanwhile.
+    async fn reserve(&self, permit: &Permit, prober: &Prober) -> Reservation {
+        let began = Instant::now();
+        tokio::select! {
+            biased;
+            reserved = prober.dialer.reserve(self.url, Share::Transfer, self.deadlines.dns) => reserved,
+            () = permit.lend_when_idle(prober.dialer.clock(), || began) => unreachable!("lending never returns"),
         }
     }
 }

@@ -230,6 +230,7 @@ measurement! {
         BYTES_DOWNLOADED "bytes_downloaded" Integer "bytes"
         TARGETS_ADDED "targets_added" Integer "1"
         TARGETS_REMOVED "targets_removed" Integer "1"
+        LOOKUPS_ABANDONED "lookups_abandoned" Integer "1"
         ROUNDS_MISSED "rounds_missed" Integer "1"
         LOG_LINES_DROPPED "log_lines_dropped" Integer "1"
         FROZEN "frozen_us" Integer "µs"

@@ -44,6 +44,8 @@ pub struct WorkerCounters {
     pub targets_added: u64,
     /// Nodes that sources name no more.
     pub targets_removed: u64,
+    /// Lookups given up before the system returned. One whose thread still waits counts in every point.
+    pub lookups_abandoned: u64,
     /// Slots of status rounds that passed while the round before still went on.
     pub rounds_missed: u64,
     /// Lines of the log that found no room, because nobody read stderr.
@@ -107,6 +109,7 @@ pub fn worker_point(vantage: &Vantage, at: Timestamp, counters: &WorkerCounters,
         (schema::BYTES_DOWNLOADED, counters.bytes_downloaded),
         (schema::TARGETS_ADDED, counters.targets_added),
         (schema::TARGETS_REMOVED, counters.targets_removed),
+        (schema::LOOKUPS_ABANDONED, counters.lookups_abandoned),
         (schema::ROUNDS_MISSED, counters.rounds_missed),
         (schema::LOG_LINES_DROPPED, counters.log_lines_dropped),
         (schema::FROZEN, counters.frozen.0),

@@ -26,12 +26,12 @@ use crate::{
         known::Known,
     },
     model::target::{Node, Targets},
-    net::{dial::DialerError, fetch::Fetcher, guard::Guard},
+    net::{dial::DialerError, fetch::Fetcher, guard::Guard, resolve::Resolver},
 };
 
 pub use self::source::Asked;
 use self::{labels::Regions, merge::merge, source::Source};
-use super::{keeper::Keeper, tally::Tally};
+use super::{keeper::Keeper, lookups, tally::Tally};
 
 mod labels;
 mod merge;
@@ -41,6 +41,7 @@ mod source;
 pub struct Discovery {
     named: Vec<Arc<Node>>,
     sources: Vec<Source>,
+    resolver: Resolver,
     regions: Regions,
     /// None is needed without registries.
     fetcher: Option<Fetcher>,
@@ -69,9 +70,15 @@ impl Discovery {
             Source::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
-        let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network)?) };
+        let resolver = lookups::resolver(config);
+        let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, regions, fetcher, guard, dir: config.archive.dir.clone() })
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone() })
+    }
+
+    /// What looks names up, for everything else that this process dials.
+    pub(super) fn resolver(&self) -> Resolver {
+        self.resolver.clone()
     }
 
     /// Asks every registry once, all at the same time.

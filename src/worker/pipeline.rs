@@ -95,12 +95,14 @@ impl Pipeline {
         on_recorded: OnRecorded,
         reread: Reread,
     ) -> Result<Self, StartError> {
-        let dialer = Dialer::new(&config.network)?;
+        let resolver = discovery.resolver();
+        let dialer = Dialer::new(&config.network, resolver.clone())?;
         let dir = &config.archive.dir;
         let writer = Writer::open(dir)?;
         let tally = Tally::default();
+        tally.follow_lookups(&resolver);
         let gate = Gate::new(&config.limits);
-        let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), reread, gate.clone())?;
+        let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
         let measuring = Measuring::start(tally.on_freeze())?;
         let checks = Measuring::start_for_checks()?;

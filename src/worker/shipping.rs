@@ -18,6 +18,7 @@ use crate::{
         influx::Influx,
     },
     model::units::Bytes,
+    net::resolve::Resolver,
     probe::gate::Gate,
 };
 
@@ -37,6 +38,8 @@ pub type Reread = Box<dyn Fn() -> Result<Option<InfluxDb>, Problems> + Send>;
 pub(super) struct Shipping {
     dir: PathBuf,
     database: Option<InfluxDb>,
+    /// Looks the database's name up.
+    resolver: Resolver,
     reread: Reread,
     gate: Gate,
     role: Role,
@@ -67,12 +70,14 @@ impl Shipping {
     pub(super) fn new(
         archive: &Archive,
         database: Option<&InfluxDb>,
+        resolver: Resolver,
         reread: Reread,
         gate: Gate,
     ) -> Result<Self, StartError> {
         let mut shipping = Self {
             dir: archive.dir.clone(),
             database: database.cloned(),
+            resolver,
             reread,
             gate,
             role: Role::LeftTo(String::new()),
@@ -196,7 +201,7 @@ impl Shipping {
             }
         };
         let (Some(new), Role::Deliver(drain)) = (new, &mut self.role) else { return false };
-        match Influx::new(&new) {
+        match Influx::new(&new, &self.resolver) {
             Ok(influx) => {
                 tracing::info!("[influxdb] has changed: delivery goes on with it");
                 drain.use_database(influx);
@@ -256,7 +261,9 @@ impl Shipping {
     /// Takes the spool if it is free.
     fn claim(&mut self) -> Result<(), StartError> {
         self.role = match (Spool::lock(&self.dir), &self.database) {
-            (Ok(spool), Some(database)) => Role::Deliver(Box::new(Drain::new(spool, Influx::new(database)?))),
+            (Ok(spool), Some(database)) => {
+                Role::Deliver(Box::new(Drain::new(spool, Influx::new(database, &self.resolver)?)))
+            }
             (Ok(spool), None) => Role::Keep(spool),
             (Err(error @ archive::Error::Draining { .. }), _) => Role::LeftTo(error.to_string()),
             (Err(error), _) => return Err(error.into()),

@@ -20,6 +20,7 @@ use crate::{
         sample::Sample,
         units::{Bytes, Micros},
     },
+    net::resolve::Resolver,
     record::{
         histogram::nearest_rank,
         point::Point,
@@ -42,6 +43,8 @@ struct Shared {
     dropped: AtomicU64,
     /// Is the disk full?
     full: AtomicBool,
+    /// Whose abandoned lookups are counted.
+    resolver: OnceLock<Resolver>,
 }
 
 /// What was counted in some time.
@@ -64,6 +67,8 @@ struct Now {
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
     vantage_ok: Option<bool>,
+    /// Abandoned lookups whose threads still wait.
+    lookups_waiting: u64,
     chain_still: Option<Duration>,
     /// How long the last status round took.
     round: Option<Micros>,
@@ -153,6 +158,12 @@ impl Tally {
         self.lock().now.vantage_ok = is_ok;
     }
 
+    /// Counts the lookups that are abandoned from now on.
+    pub(super) fn follow_lookups(&self, resolver: &Resolver) {
+        // A second resolver in one process would be a bug, and its lookups would not be counted.
+        let _ = self.0.resolver.set(resolver.clone());
+    }
+
     /// Notes for how long the chain of the whole fleet had stood still in the last status round.
     pub fn note_chain_still(&self, still: Option<Duration>) {
         self.lock().now.chain_still = still;
@@ -214,8 +225,11 @@ impl Tally {
 
     /// What was counted since it was last taken.
     pub(super) fn take(&self) -> Counts {
+        let lookups = self.0.resolver.get().map(Resolver::abandoned).unwrap_or_default();
         let dropped = self.0.log.get().map_or(0, |dropped| dropped());
         let mut counts = self.lock();
+        counts.counters.lookups_abandoned += lookups.returned;
+        counts.now.lookups_waiting = lookups.waiting;
         counts.counters.log_lines_dropped += dropped.saturating_sub(counts.now.log_lines_dropped);
         counts.now.log_lines_dropped = dropped;
         let (now, strain) = (counts.now, counts.strain);
@@ -260,7 +274,9 @@ impl Counts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_hash: config_hash.to_owned(),
         };
-        worker_point(&config.vantage, now, &self.counters, &gauges)
+        let mut counters = self.counters;
+        counters.lookups_abandoned += self.now.lookups_waiting;
+        worker_point(&config.vantage, now, &counters, &gauges)
     }
 }
 
@@ -281,6 +297,7 @@ fn sum(a: &WorkerCounters, b: &WorkerCounters) -> WorkerCounters {
         bytes_downloaded: a.bytes_downloaded + b.bytes_downloaded,
         targets_added: a.targets_added + b.targets_added,
         targets_removed: a.targets_removed + b.targets_removed,
+        lookups_abandoned: a.lookups_abandoned + b.lookups_abandoned,
         rounds_missed: a.rounds_missed + b.rounds_missed,
         log_lines_dropped: a.log_lines_dropped + b.log_lines_dropped,
         frozen: Micros(a.frozen.0 + b.frozen.0),
@@ -335,6 +352,7 @@ mod tests {
         (one.transfers, one.failed, one.points_written, one.points_rejected) = (4, 5, 6, 7);
         (one.points_dropped, one.values_clamped, one.values_dropped) = (8, 9, 10);
         (one.retries, one.bytes_downloaded, one.targets_added, one.targets_removed) = (11, 12, 13, 14);
+        one.lookups_abandoned = 19;
         (one.runs_late, one.rounds_missed, one.log_lines_dropped) = (15, 16, 17);
         one.frozen = Micros(18);
         assert_eq!(sum(&one, &WorkerCounters::default()), one);

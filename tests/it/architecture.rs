@@ -53,9 +53,18 @@ const RESERVED: [(&[&str], &[&str], &str); 9] = [
     ),
     (
         &["std::fs", "fs::", "File::", "OpenOptions"],
-        &["archive", "cli", "worker/tally", "net/meter/thread", "worker/descriptors"],
-        "only `archive` touches the data directory, only `cli` reads files that users name, and `worker/tally`, \
-         `worker/descriptors` and `net/meter/thread` read in /proc what this process takes: take bytes as an argument",
+        &[
+            "archive",
+            "cli",
+            "worker/tally",
+            "net/meter/thread",
+            "worker/descriptors",
+            "net/resolve/hosts",
+            "net/resolve/uplink",
+        ],
+        "only `archive` touches the data directory, only `cli` reads files that users name, `worker/tally`, \
+         `worker/descriptors` and `net/meter/thread` read in /proc what this process takes, and `net/resolve` reads the \
+         system's hosts and name servers: take bytes as an argument",
     ),
     (
         &["process::exit", "process::abort"],

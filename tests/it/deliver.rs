@@ -89,7 +89,7 @@ async fn silence_and_a_closed_port_are_tried_again_later() {
     for (port, expected) in [(silent.local_addr().unwrap().port(), "timed out"), (closed, "refused")] {
         let dir = spooled(1);
         let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_millis(200) };
-        let influx = Influx::with_timeouts(&config(port), timeouts).unwrap();
+        let influx = Influx::with_timeouts(&config(port), &crate::resolver(), timeouts).unwrap();
         let event = Drain::new(Spool::lock(dir.path()).unwrap(), influx).step().await.unwrap();
         assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains(expected)), "{event:?}");
     }
@@ -274,7 +274,7 @@ async fn a_dropped_step_loses_nothing() {
     let drained = drain.drain_once(Instant::now() + Duration::from_millis(20)).await.unwrap();
     assert_eq!((drained.delivered, drained.waiting, drained.reason.is_some()), (0, 3, true));
     let server = Server::judging(|_| 204);
-    drain.use_database(Influx::new(&server.config()).unwrap());
+    drain.use_database(Influx::new(&server.config(), &crate::resolver()).unwrap());
     assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 3);
 }
 
@@ -283,7 +283,7 @@ fn config(port: u16) -> config::InfluxDb {
 }
 
 fn influx(config: &config::InfluxDb) -> Influx {
-    Influx::new(config).unwrap()
+    Influx::new(config, &crate::resolver()).unwrap()
 }
 
 fn drain(dir: &Path, config: &config::InfluxDb) -> Drain {

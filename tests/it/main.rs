@@ -12,6 +12,7 @@ mod fault;
 mod fuzz;
 mod influxd;
 mod measure;
+mod names;
 mod net;
 mod nginx;
 mod pipeline;
@@ -24,6 +25,11 @@ mod schedule;
 mod status;
 mod terminal;
 mod tls;
+
+/// The system's resolver, with threads for the few lookups of a test.
+fn resolver() -> bandprobe::net::resolve::Resolver {
+    bandprobe::worker::lookups::resolver_for(&bandprobe::config::Resolver::System, 8)
+}
 
 /// How many rounds a test of chance makes: few, or with `BANDPROBE_LONG_TESTS=1` as many as settle the matter.
 fn rounds<T>(few: T, many: T) -> T {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod deadlines;
+mod freezes;
 mod link;
 mod model;
 mod modelled;

@@ -19,6 +19,7 @@ use bandprobe::{
         Prober, errand::Errand, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion,
         transfer::Done, wanted::Wanted,
     },
+    worker::lookups,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -68,7 +69,7 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
     };
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     Prober {
-        dialer: Dialer::new(network).unwrap(),
+        dialer: Dialer::new(network, lookups::resolver_for(&network.resolver, heavy + light)).unwrap(),
         gate: Gate::new(&limits),
         suspicion: Suspicion::default(),
         head_refusals: HeadRefusals::default(),

@@ -30,6 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 mod config;
 mod demo;
 mod fleet;
+mod frozen;
 mod manual;
 mod memory;
 mod probe;

@@ -22,6 +22,7 @@ use crate::{
         influx::Influx,
     },
     model::text::made_printable,
+    worker::lookups,
 };
 
 /// What was done so far.
@@ -70,7 +71,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
         Err(error @ archive::Error::Draining { .. }) => return left_to_another(dir, &error),
         spool => spool?,
     };
-    let mut drain = Drain::new(spool, Influx::new(database)?);
+    let mut drain = Drain::new(spool, Influx::new(database, &lookups::resolver(&config))?);
     let (mut done, mut meter) = (Done::default(), Meter::over(before.points));
     let delivering = drain.drain_all(args.patience, |event, counters| {
         done.note(event, counters);

@@ -1,20 +1,25 @@
 //! The requests that delivery makes of the API of InfluxDB 2. Of a server's root `influxdb2` makes them; below a path, where a
 //! proxy stands in front, they are made here over the same client, in the same form.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use hyper_0::client::connect::dns::Name;
 use influxdb2::{
     BuildError, Client, ClientBuilder, RequestError, api::organization::ListOrganizationRequest,
     models::PostBucketRequest,
 };
 use reqwest::{
     RequestBuilder, StatusCode,
+    dns::{Addrs, Resolve, Resolving},
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use serde::Deserialize;
 
-use super::{Error, Timeouts};
-use crate::config;
+use super::{Connecting, Error};
+use crate::{
+    config::{self, FamilyChoice},
+    net::resolve::Resolver,
+};
 
 /// The API, at the root of a server or below a path of it.
 #[derive(Debug)]
@@ -36,14 +41,15 @@ struct Organization {
 
 impl Api {
     /// With these headers in each of its requests, and the credentials.
-    pub(super) fn new(config: &config::InfluxDb, timeouts: Timeouts, mut headers: HeaderMap) -> Result<Self, Error> {
+    pub(super) fn new(connecting: &Connecting, mut headers: HeaderMap) -> Result<Self, Error> {
+        let config = &connecting.config;
         let mut authorization = match HeaderValue::from_str(config.authorization().reveal()) {
             Ok(authorization) if !config.token.reveal().is_empty() => authorization,
             _ => return Err(Error::Token),
         };
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
-        let http = http(config, timeouts, headers)?;
+        let http = http(connecting, headers)?;
         // The certificates are only looked into here.
         let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
         if config.url.path() == "/" {
@@ -112,15 +118,14 @@ async fn ask(request: RequestBuilder, expected: StatusCode) -> Result<String, Re
 }
 
 /// How connections to the database are made.
-pub(super) fn http(
-    config: &config::InfluxDb,
-    timeouts: Timeouts,
-    headers: HeaderMap,
-) -> Result<reqwest::ClientBuilder, Error> {
+pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
+    let Connecting { config, resolver, timeouts } = connecting;
+    let names = Names { resolver: resolver.clone(), limit: timeouts.connect };
     let mut http = reqwest::ClientBuilder::new()
         .default_headers(headers)
         .user_agent(concat!("bandprobe/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
+        .dns_resolver(Arc::new(names))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total);
     if is_loopback(&config.url) {
@@ -132,6 +137,24 @@ pub(super) fn http(
         http = http.add_root_certificate(reqwest::Certificate::from_pem(pem.as_bytes()).map_err(source)?);
     }
     Ok(http)
+}
+
+/// Our own resolver, as the client wants it. The client tries all addresses, in their order.
+struct Names {
+    resolver: Resolver,
+    limit: Duration,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, limit) = (self.resolver.clone(), self.limit);
+        Box::pin(async move {
+            let addresses = resolver.find(name.as_str(), FamilyChoice::Any, limit).await?;
+            // The client puts the port in.
+            let addresses: Addrs = Box::new(addresses.into_iter().map(|address| (address, 0).into()));
+            Ok(addresses)
+        })
+    }
 }
 
 /// The single certificates of a PEM text: the client takes one at a time.

@@ -330,6 +330,23 @@ fn silence_of_all_is_the_vantages_own_fault() {
 }
 
 #[test]
+fn a_freeze_of_ours_says_nothing_of_anybody() {
+    let frozen = || answer(None, Said::Frozen(Micros(30_000_000)));
+    let reason = "not judged: bandprobe itself did not run for 30.0 s";
+    let verdict = judged(&frozen(), USUAL);
+    assert_eq!((verdict.state, verdict.up, &*verdict.reason), (State::Unknown, None, reason));
+    let all = vec![frozen(); 5];
+    assert_eq!(vantage(all.iter()), None, "it says nothing of our network");
+    let verdicts = round(&all, USUAL).verdicts;
+    assert!(verdicts.iter().all(|verdict| verdict.state == State::Unknown && verdict.reason == reason));
+    let [refused, failed] = [Outcome::ConnectRefused, Outcome::LocalFailed].map(nothing);
+    let two = [refused.clone(), refused, frozen()];
+    assert_eq!(vantage(two.iter()), None, "two nodes may both be dead");
+    assert_eq!(round(&two, USUAL).verdicts[0].state, State::Dead);
+    assert_eq!(vantage([failed, frozen()].iter()), Some(false));
+}
+
+#[test]
 fn one_answer_clears_the_vantage() {
     for alive in [healthy(), other(502, Shape::Unknown)] {
         let mut answers = vec![nothing(Outcome::ConnectTimeout); 5];

@@ -7,9 +7,12 @@ use rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
+use self::alert::alerted;
 use super::certificates::{
     Chain, Top, Unfit, called, has_trusted_root_of, is_authority, is_trusted, names, names_its_issuer, validity,
 };
+
+mod alert;
 
 /// What is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,50 +260,6 @@ fn wrong_name(chain: &Chain, name: &ServerName<'_>) -> String {
     format!("the node's certificate is for {shown}{more}, not for {name}")
 }
 
-fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
-    use AlertDescription as Alert;
-    let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
-    let about_ours = matches!(
-        alert,
-        Alert::HandshakeFailure
-            | Alert::NoCertificate
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied
-    );
-    match alert {
-        Alert::CertificateRequired => fault(Kind::Failed, WANTS_OURS),
-        _ if seen.asked_for_ours && about_ours => fault(Kind::Failed, WANTS_OURS),
-        Alert::HandshakeFailure => fault(
-            Kind::Unsupported,
-            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with our \
-             client, or no certificate for this name",
-        ),
-        Alert::InsufficientSecurity => fault(
-            Kind::Unsupported,
-            "the node wants stronger cipher suites or keys than our client has (insufficient_security)",
-        ),
-        Alert::ProtocolVersion => fault(Kind::Unsupported, NO_VERSION),
-        Alert::UnrecognisedName => fault(Kind::Failed, "the node serves no host of this name (unrecognized_name)"),
-        Alert::NoApplicationProtocol => {
-            fault(Kind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")
-        }
-        other => Fault {
-            kind: Kind::Failed,
-            words: format!("the node ended the TLS connection with the alert {}", label(other)),
-        },
-    }
-}
-
-/// The names of RFC 8446 §6, and the number of any other alert.
-fn label(alert: AlertDescription) -> String {
-    let number = u8::from(alert);
-    let name = ALERTS.iter().find(|(known, _)| *known == number);
-    name.map_or_else(|| format!("number {number}"), |(_, name)| (*name).to_owned())
-}
-
 const fn lacking(lack: &PeerIncompatible) -> &'static str {
     match lack {
         PeerIncompatible::ServerDoesNotSupportTls12Or13
@@ -329,43 +288,6 @@ const NO_ROOTS: &str =
     "this machine trusts no authority at all: install its CA certificates, or name some (`network.ca-file`)";
 const NO_VERSION: &str = "the node speaks no version of TLS that our client does (1.2 and 1.3)";
 const SHOWN_NAMES: usize = 5;
-const ALERTS: &[(u8, &str)] = &[
-    (0, "close_notify"),
-    (10, "unexpected_message"),
-    (20, "bad_record_mac"),
-    (21, "decryption_failed"),
-    (22, "record_overflow"),
-    (30, "decompression_failure"),
-    (40, "handshake_failure"),
-    (41, "no_certificate"),
-    (42, "bad_certificate"),
-    (43, "unsupported_certificate"),
-    (44, "certificate_revoked"),
-    (45, "certificate_expired"),
-    (46, "certificate_unknown"),
-    (47, "illegal_parameter"),
-    (48, "unknown_ca"),
-    (49, "access_denied"),
-    (50, "decode_error"),
-    (51, "decrypt_error"),
-    (60, "export_restriction"),
-    (70, "protocol_version"),
-    (71, "insufficient_security"),
-    (80, "internal_error"),
-    (86, "inappropriate_fallback"),
-    (90, "user_canceled"),
-    (100, "no_renegotiation"),
-    (109, "missing_extension"),
-    (110, "unsupported_extension"),
-    (111, "certificate_unobtainable"),
-    (112, "unrecognized_name"),
-    (113, "bad_certificate_status_response"),
-    (114, "bad_certificate_hash_value"),
-    (115, "unknown_psk_identity"),
-    (116, "certificate_required"),
-    (120, "no_application_protocol"),
-    (121, "ech_required"),
-];
 
 #[cfg(test)]
 mod tests;

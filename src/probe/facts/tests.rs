@@ -2,6 +2,8 @@
 
 use std::sync::atomic::AtomicU64;
 
+use tokio::time::advance;
+
 use super::*;
 use crate::model::{
     probe::{Deadlines, MIN_RATE, Weight},
@@ -122,4 +124,58 @@ fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() 
         facts.flags.raise(Flag::Partial);
     };
     check(cut_off, false, u64::MAX, IN_STEP, "partial");
+}
+
+/// What becomes of a failure after a freeze of so long, within the transfer unless it was `before`.
+async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: bool) -> (Outcome, String) {
+    let clock = RunClock::default();
+    let run = async {
+        let _watching = clock.watch();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if before {
+            advance(freeze).await;
+        }
+        // Whoever begins a transfer looks first.
+        drop(clock.watch());
+        let mut facts = facts();
+        facts.status = status;
+        if !before {
+            advance(freeze).await;
+        }
+        facts.note_away(&clock);
+        assert_eq!(facts.flags.contains(Flag::Frozen), !before && freeze > crate::measure::freezes::MARGIN * 2);
+        let excused = facts.excuse(failed);
+        (excused.outcome, excused.detail)
+    };
+    tokio::select! {
+        biased;
+        done = run => done,
+        () = clock.tick(|_| {}) => unreachable!("it ticks for ever"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_a_freeze_may_have_caused_is_excused() {
+    let broke = |outcome| Failed { phase: Some(Phase::Wait), broke_off: true, ..Failed::wrong(outcome, "x".into()) };
+    let silent = |outcome| Failed { broke_off: false, ..broke(outcome) };
+    let wrong = |outcome| Failed::wrong(outcome, "x".into());
+    let long = Duration::from_secs(30);
+    for (failed, status, freeze, before, outcome) in [
+        (broke(Outcome::Reset), None, long, false, Outcome::LocalFailed),
+        (broke(Outcome::Truncated), Some(200), long, false, Outcome::LocalFailed),
+        (broke(Outcome::ConnectRefused), None, long, false, Outcome::LocalFailed),
+        (wrong(Outcome::Http4xx), Some(408), long, false, Outcome::LocalFailed),
+        (wrong(Outcome::Http4xx), Some(403), long, false, Outcome::Http4xx),
+        (wrong(Outcome::WrongHash), Some(200), long, false, Outcome::WrongHash),
+        (silent(Outcome::HeadersTimeout), None, long, false, Outcome::HeadersTimeout),
+        (silent(Outcome::Stalled), Some(200), long, false, Outcome::Stalled),
+        (broke(Outcome::Reset), None, long, true, Outcome::Reset),
+        (broke(Outcome::Reset), None, Duration::from_millis(300), false, Outcome::Reset),
+    ] {
+        let name = format!("{failed:?} {status:?} {freeze:?} {before}");
+        let (found, detail) = excused(failed, status, freeze, before).await;
+        assert_eq!(found, outcome, "{name}");
+        let said_so = detail.starts_with("bandprobe itself did not run for 3");
+        assert_eq!(said_so, outcome == Outcome::LocalFailed, "{name}: {detail}");
+    }
 }

@@ -18,7 +18,7 @@ async fn a_file_can_be_sent_as_it_is() {
     Spool::lock(dir.path()).unwrap().quarantine(&name, &[refused(1), refused(2)]).unwrap();
     for folder in ["spool", "rejected"] {
         let content = fs::read_to_string(dir.path().join(folder).join(&name)).unwrap();
-        Influx::new(&config).unwrap().write(&content).await;
+        Influx::new(&config, &crate::resolver()).unwrap().write(&content).await;
     }
     let stored = ["m", "r"].map(|measurement| server.count(&config.bucket, measurement, "v"));
     assert_eq!(stored, [2500, 2]);

@@ -228,7 +228,7 @@ fn failed(point: &Point) -> bool {
 }
 
 fn suspect(point: &Point) -> bool {
-    point.has("vantage_suspect")
+    point.has("vantage_suspect") || point.has("frozen")
 }
 
 /// Outcomes that are our doing, or nobody's.

@@ -140,6 +140,7 @@ fn samples() -> Vec<Sample> {
         (AWKWARD, &[Flag::Concurrent][..]),
         (AWKWARD, &[Flag::ClockStep, Flag::Concurrent, Flag::CpuBound]),
         (AWKWARD, &[Flag::ReceiverLimited]),
+        ("near", &[Flag::CpuBound, Flag::Frozen]),
         ("near", &[Flag::Coarse, Flag::ReceiverLimited, Flag::UplinkLimited]),
     ] {
         samples.push(changed(start(node, 5_000_000), |sample| flags.iter().for_each(|flag| sample.flags.raise(*flag))));
@@ -165,6 +166,7 @@ fn samples() -> Vec<Sample> {
             sample.flags.raise(Flag::VantageSuspect);
         }));
     }
+    samples.push(changed(failed(start("near", 1), Outcome::Stalled), |sample| sample.flags.raise(Flag::Frozen)));
     samples
 }
 

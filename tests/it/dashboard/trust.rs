@@ -21,6 +21,7 @@ fn doubts() -> Vec<Expectation> {
         of("Why rates are doubted/B", |p| good(p) && p.has("cpu_bound"), BY_NODE, &[("cpu_bound", Count("ok"))]),
         of("Why rates are doubted/C", |p| good(p) && p.has("concurrent"), BY_NODE, &[("concurrent", Count("ok"))]),
         of("Why rates are doubted/D", |p| good(p) && p.has("clock_step"), BY_NODE, &[("clock_step", Count("ok"))]),
+        of("Why rates are doubted/G", |p| good(p) && p.has("frozen"), BY_NODE, &[("frozen", Count("ok"))]),
         of(
             "Why rates are doubted/E",
             |p| good(p) && p.has("receiver_limited"),

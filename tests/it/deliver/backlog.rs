@@ -71,7 +71,7 @@ async fn an_answer_that_takes_too_long_makes_the_batches_smaller_until_one_comes
     let dir = spooled(4_000);
     append(dir.path(), "2026-11-21T11:00:00Z", &lines(4_000), 4_000);
     let timeouts = Timeouts { connect: Duration::from_secs(30), total: Duration::from_secs(2) };
-    let influx = Influx::with_timeouts(&server.config(), timeouts).unwrap();
+    let influx = Influx::with_timeouts(&server.config(), &crate::resolver(), timeouts).unwrap();
     let mut drain = Drain::new(Spool::lock(dir.path()).unwrap(), influx).with_dice(|| 0.0);
     for _ in 0..3 {
         let event = drain.step().await.unwrap();

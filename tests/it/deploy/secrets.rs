@@ -109,7 +109,7 @@ fn tokens_are_for_one_bucket() {
     let [worker, grafana] = [&tokens[0], &tokens[1]].map(|token| {
         let database = |bucket: &str| config::InfluxDb::new(url.parse().unwrap(), ORG, bucket, Secret::new(token));
         let write = |bucket| {
-            let influx = Influx::new(&database(bucket)).unwrap();
+            let influx = Influx::new(&database(bucket), &crate::resolver()).unwrap();
             runtime.block_on(influx.write("bandprobe_worker,vantage=a,worker=a nodes=1i 1700000000000000000")).answer
         };
         (write(ORG), write("first"))

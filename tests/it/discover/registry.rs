@@ -91,7 +91,7 @@ pub(super) async fn ask(registry: &config::Registry) -> Result<Found, DiscoverEr
 /// With a contact, and without name servers.
 pub(super) fn fetcher() -> Fetcher {
     let network = Network { contact: Some("https://probes.example/".to_owned()), ..network(None) };
-    Fetcher::over(&network).unwrap()
+    Fetcher::over(&network, crate::resolver()).unwrap()
 }
 
 fn read(stream: &TcpStream) -> Asked {

@@ -162,7 +162,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
 
 async fn run(ask: Ask, kept: Option<Connection>) -> Done {
     static DIALER: OnceLock<Dialer> = OnceLock::new();
-    let dialer = DIALER.get_or_init(|| Dialer::new(&network()).unwrap()).clone();
+    let dialer = DIALER.get_or_init(|| Dialer::new(&network(), crate::resolver()).unwrap()).clone();
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     let prober = Prober {
         dialer,

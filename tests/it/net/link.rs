@@ -272,8 +272,18 @@ where
     connect_over(http, Box::new(Metered::new(link, meter.clone())), meter).await
 }
 
+/// A connection over a link, whose deadlines go by this clock.
+pub(super) async fn connect_by(clock: &RunClock, http: HttpVersion, link: Link) -> Connection {
+    let meter = Meter::new();
+    start(http, Box::new(Metered::new(link, meter.clone())), meter, clock.clone()).await
+}
+
 /// A connection over whatever has this meter at its bottom.
 pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<Meter>) -> Connection {
+    start(http, stream, meter, RunClock::default()).await
+}
+
+async fn start(http: HttpVersion, stream: Stream, meter: Arc<Meter>, clock: RunClock) -> Connection {
     let about = About {
         http,
         remote: [127, 0, 0, 1].into(),
@@ -283,7 +293,7 @@ pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<M
         handshake: Micros::ZERO,
         kernel: Kernel::default(),
     };
-    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
+    Connection::start(Line { stream, meter, about, clock }).await.unwrap()
 }
 
 /// Asks for the one thing there is.

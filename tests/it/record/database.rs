@@ -98,7 +98,7 @@ async fn come_back(points: &[Point]) {
         old::shared().map(|server| (server, server.database())),
     ];
     for (server, database) in servers.into_iter().flatten() {
-        assert_eq!(Influx::new(&database).unwrap().write(&lines).await.answer, Answer::Stored);
+        assert_eq!(Influx::new(&database, &crate::resolver()).unwrap().write(&lines).await.answer, Answer::Stored);
         same(server, &database, points);
     }
 }

@@ -81,6 +81,7 @@ fn a_sample_goes_into_the_metrics_that_it_is_good_for() {
     };
     check("good", &|_| {}, "ttfb wait server total effective goodput interval");
     check("failed", &|sample| sample.outcome = Outcome::Truncated, "");
+    check("frozen", &|sample| sample.flags.raise(Flag::Frozen), "");
     check("invalid", &|sample| sample.flags.raise(Flag::CpuBound), "ttfb wait server total");
     let partial = "ttfb wait server effective goodput interval";
     check("partial", &|sample| sample.flags.raise(Flag::Partial), partial);

@@ -66,6 +66,16 @@ fn samples_have_exact_lines() {
 }
 
 #[test]
+fn a_frozen_transfer_has_no_times() {
+    let mut frozen = image("n", 0, 90_000);
+    frozen.flags.raise(Flag::Frozen);
+    let line = encoded(&transfer(&frozen));
+    assert!(line.contains("outcome=ok ok=1i,valid=0i") && line.contains("flags=\"frozen\""), "{line}");
+    let times = ["dns", "connect", "tls", "send", "wait", "receive", "ttfb", "server", "total"];
+    assert!(times.iter().all(|name| !line.contains(&format!("{name}_us="))), "{line}");
+}
+
+#[test]
 fn a_run_without_transfer_has_no_times() {
     let mut skipped = failed(image("n", 0, 1), Outcome::NotCached);
     (skipped.phases, skipped.labels.part, skipped.labels.conn) = Default::default();

@@ -19,7 +19,7 @@ async fn found(world: &World) -> Found {
         fixed: vec![(AssetKind::Image, IMAGE_ID.into()), (AssetKind::Video, VIDEO_ID.into())],
     };
     let guard = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
-    find(&Fetcher::new(None).unwrap(), &registry, &guard, &Sampled::default()).await.unwrap()
+    find(&Fetcher::new(None, crate::resolver()).unwrap(), &registry, &guard, &Sampled::default()).await.unwrap()
 }
 
 #[tokio::test]

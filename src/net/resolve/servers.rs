@@ -1,0 +1,270 @@
+//! A lookup by the servers of `network.resolver`: in their order, one at a time, the next one when a server fails.
+//!
+//! A server that refuses, fails, has a closed port or is silent is followed by the next; one that says there is no such name
+//! is believed. A server that does not understand EDNS (RFC 6891 §7), or drops such questions, is asked again without. The
+//! time that is left is shared out evenly among the tries that are left. Nothing is remembered from one lookup to the next, so that
+//! each takes what it takes.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
+    time::Duration,
+};
+
+use hickory_resolver::{
+    Resolver,
+    config::{NameServerConfig, ResolveHosts, ResolverConfig, ServerOrderingStrategy},
+    net::{DnsError, NetError},
+    proto::{
+        op::ResponseCode,
+        rr::{Name, RecordType},
+    },
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::config::FamilyChoice;
+
+use super::{
+    LookupError,
+    hosts::HostsFile,
+    preference::{sort, source_address},
+    provider::Sockets,
+};
+
+/// The servers, in the user's order.
+#[derive(Debug)]
+pub(super) struct Servers {
+    servers: Vec<SocketAddr>,
+    hosts: HostsFile,
+}
+
+/// One question to one server, or two at once: for each family.
+struct Question<'a> {
+    name: &'a Name,
+    family: FamilyChoice,
+    server: SocketAddr,
+    /// With the extension of RFC 6891, by which long answers fit a datagram?
+    edns: bool,
+}
+
+/// Addresses; none of them is an answer too.
+type Found = Result<Vec<IpAddr>, NetError>;
+
+impl Servers {
+    pub(super) fn new(servers: Vec<SocketAddr>) -> Self {
+        Self { servers, hosts: HostsFile::default() }
+    }
+
+    /// The addresses of a name, the best one first.
+    pub(super) async fn look_up(
+        &self,
+        host: &str,
+        family: FamilyChoice,
+        limit: Duration,
+    ) -> Result<Vec<IpAddr>, LookupError> {
+        let mut addresses = self.hosts.addresses(host);
+        addresses.retain(|address| is_of(family, address));
+        if addresses.is_empty() {
+            addresses = self.ask_all(host, family, Instant::now() + limit).await?;
+        }
+        sort(&mut addresses, source_address);
+        Ok(addresses)
+    }
+
+    async fn ask_all(&self, host: &str, family: FamilyChoice, deadline: Instant) -> Result<Vec<IpAddr>, LookupError> {
+        let mut name = Name::from_ascii(host).map_err(|error| LookupError::NotFound(error.to_string()))?;
+        // A name is meant as it stands: search domains are the system's.
+        name.set_fqdn(true);
+        let mut failures = Vec::new();
+        for (number, &server) in self.servers.iter().enumerate() {
+            let further = 2 * (self.servers.len() - 1 - number);
+            let question = Question { name: &name, family, server, edns: true };
+            let mut found = question.put(share(deadline, further + 2)).await;
+            if found.as_ref().is_err_and(is_about_edns) {
+                found = Question { edns: false, ..question }.put(share(deadline, further + 1)).await;
+            }
+            match found {
+                Ok(addresses) if addresses.is_empty() => return Err(LookupError::no_address()),
+                Ok(addresses) => return Ok(addresses),
+                Err(error) if error.is_nx_domain() => return Err(LookupError::no_name()),
+                Err(error) if error.is_no_records_found() => return Err(LookupError::no_address()),
+                Err(error) => failures.push((server, failure(&error))),
+            }
+        }
+        Err(all(failures))
+    }
+}
+
+impl Question<'_> {
+    async fn put(&self, by: Instant) -> Found {
+        let asked = async {
+            match self.family {
+                FamilyChoice::Any => both(self.ask(RecordType::A), self.ask(RecordType::AAAA)).await,
+                FamilyChoice::V4 => self.ask(RecordType::A).await,
+                FamilyChoice::V6 => self.ask(RecordType::AAAA).await,
+            }
+        };
+        timeout_at(by, asked).await.unwrap_or(Err(NetError::Timeout))
+    }
+
+    /// A resolver of its own for each question, since it remembers failures, times and questions under way.
+    async fn ask(&self, kind: RecordType) -> Found {
+        let mut server = NameServerConfig::udp_and_tcp(self.server.ip());
+        server.connections.iter_mut().for_each(|connection| connection.port = self.server.port());
+        let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+        let sockets = Sockets::default();
+        let mut builder = Resolver::builder_with_config(config, sockets.clone());
+        let options = builder.options_mut();
+        (options.cache_size, options.attempts, options.num_concurrent_reqs) = (0, 0, 1);
+        options.timeout = LONGER_THAN_ANY_DEADLINE;
+        options.edns0 = self.edns;
+        options.use_hosts_file = ResolveHosts::Never;
+        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
+        let lookup = builder.build()?.lookup(self.name.clone(), kind).await.map_err(|error| match error {
+            NetError::NoConnections => sockets.refused().map_or(error, NetError::from),
+            _ => error,
+        })?;
+        Ok(lookup.answers().iter().filter_map(|record| record.data.ip_addr()).collect())
+    }
+}
+
+/// When a try has to end, so that each of the tries that are left has as much time.
+fn share(deadline: Instant, tries: usize) -> Instant {
+    let now = Instant::now();
+    let tries = u32::try_from(tries).unwrap_or(u32::MAX).max(1);
+    now + deadline.saturating_duration_since(now) / tries
+}
+
+/// May the question fare better without EDNS?
+fn is_about_edns(error: &NetError) -> bool {
+    use ResponseCode::{BADVERS, FormErr, NotImp};
+    matches!(error, NetError::Timeout | NetError::Dns(DnsError::ResponseCode(FormErr | NotImp | BADVERS)))
+}
+
+/// What a server's failure means, without its address.
+fn failure(error: &NetError) -> LookupError {
+    match error {
+        NetError::Timeout => LookupError::Timeout("no answer".to_owned()),
+        NetError::Io(error) => LookupError::from_io(error),
+        NetError::Dns(DnsError::ResponseCode(code)) => LookupError::Failed(code.to_string()),
+        error => LookupError::Failed(error.to_string()),
+    }
+}
+
+/// What the failures of all servers mean together: an error that came from a server says more than silence, and silence more
+/// than what kept us from asking.
+fn all(failures: Vec<(SocketAddr, LookupError)>) -> LookupError {
+    let text = failures.iter().map(|(server, error)| format!("{server}: {error}")).collect::<Vec<_>>().join("; ");
+    let any = |is: fn(&LookupError) -> bool| failures.iter().any(|(_, error)| is(error));
+    if any(|error| matches!(error, LookupError::Failed(_))) {
+        LookupError::Failed(text)
+    } else if any(|error| matches!(error, LookupError::Timeout(_))) {
+        LookupError::Timeout(text)
+    } else if text.is_empty() {
+        LookupError::Local("no name server is configured".to_owned())
+    } else {
+        LookupError::Local(text)
+    }
+}
+
+const fn is_of(family: FamilyChoice, address: &IpAddr) -> bool {
+    match family {
+        FamilyChoice::Any => true,
+        FamilyChoice::V4 => address.is_ipv4(),
+        FamilyChoice::V6 => address.is_ipv6(),
+    }
+}
+
+/// Both questions side by side (RFC 8305 §3): an answer with an address waits a little for the other one, since that may
+/// bring the address to prefer; an answer without one leaves everything to the other. So does "no such name": some servers say it
+/// of one family where they have the other (RFC 4074 §4.2).
+async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = Found> + Send) -> Found {
+    let (mut v4, mut v6) = (pin!(v4), pin!(v6));
+    let (first, other): (_, Pin<&mut (dyn Future<Output = Found> + Send)>) = tokio::select! {
+        found = &mut v4 => (found, v6),
+        found = &mut v6 => (found, v4),
+    };
+    if !first.as_ref().is_ok_and(|addresses| !addresses.is_empty()) {
+        return combined(first, other.await);
+    }
+    match timeout(RESOLUTION_DELAY, other).await {
+        Ok(second) => combined(first, second),
+        Err(_) => first,
+    }
+}
+
+/// What two answers say of a name: every address, those of IPv4 first; without any, what says the most of the name.
+fn combined(one: Found, other: Found) -> Found {
+    match (one, other) {
+        (Ok(mut addresses), Ok(others)) => {
+            addresses.extend(others);
+            addresses.sort_by_key(IpAddr::is_ipv6);
+            Ok(addresses)
+        }
+        (Ok(addresses), Err(error)) | (Err(error), Ok(addresses)) => {
+            if addresses.is_empty() {
+                Err(error)
+            } else {
+                Ok(addresses)
+            }
+        }
+        (Err(one), Err(other)) => Err(if rank(&one) < rank(&other) { other } else { one }),
+    }
+}
+
+/// How much an error says: that there is no such name is meant for both families (RFC 8020); a failure may hide an address;
+/// that there is no record of one family says nothing of the other.
+fn rank(error: &NetError) -> u8 {
+    if error.is_nx_domain() {
+        2
+    } else if error.is_no_records_found() {
+        NO_RECORD
+    } else {
+        1
+    }
+}
+
+/// How long the addresses of one family wait for those of the other: the value that RFC 8305 §8 recommends.
+const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
+/// The rank of an answer that has no record of the wanted family.
+const NO_RECORD: u8 = 0;
+const LONGER_THAN_ANY_DEADLINE: Duration = Duration::from_secs(3_600);
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_with_an_address_waits_a_little_for_the_other() {
+        let v4: IpAddr = [127, 0, 0, 1].into();
+        let v6: IpAddr = Ipv6Addr::LOCALHOST.into();
+        let [with4, with6] = [v4, v6].map(|address| Some(vec![address]));
+        let empty = Some(vec![]);
+        // What comes of each question (`None`: a failure) after so many ms, what is known then, and when.
+        for (one, other, known, after) in [
+            ((&with4, 20), (&with6, 20), Some(vec![v4, v6]), 20),
+            ((&with4, 20), (&with6, 69), Some(vec![v4, v6]), 69),
+            ((&with4, 69), (&with6, 20), Some(vec![v4, v6]), 69),
+            ((&with4, 20), (&with6, 71), Some(vec![v4]), 70),
+            ((&with4, 900), (&with6, 20), Some(vec![v6]), 70),
+            ((&with4, 20), (&None, 900), Some(vec![v4]), 70),
+            ((&with4, 20), (&None, 30), Some(vec![v4]), 30),
+            ((&None, 20), (&with6, 900), Some(vec![v6]), 900),
+            ((&empty, 20), (&with6, 900), Some(vec![v6]), 900),
+            ((&with4, 900), (&empty, 20), Some(vec![v4]), 900),
+            ((&empty, 20), (&None, 900), None, 900),
+            ((&None, 20), (&empty, 900), None, 900),
+            ((&empty, 20), (&empty, 30), Some(vec![]), 30),
+        ] {
+            let question = async |(answer, after): (&Option<Vec<IpAddr>>, u64)| {
+                tokio::time::sleep(Duration::from_millis(after)).await;
+                answer.clone().ok_or(NetError::from("it failed"))
+            };
+            let began = tokio::time::Instant::now();
+            let found = both(question(one), question(other)).await;
+            assert_eq!((found.ok(), began.elapsed()), (known, Duration::from_millis(after)), "{one:?} {other:?}");
+        }
+    }
+}

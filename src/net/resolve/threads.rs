@@ -1,0 +1,353 @@
+//! Threads on which the system looks names up: `getaddrinfo` blocks, and cannot be cancelled.
+//!
+//! A lookup first takes a thread, outside of its measured time, and then uses it. One that its caller gives up is abandoned:
+//! the thread stays taken and is counted until the system returns, and nobody waits for it, not even the end of the process.
+//! Threads start when they are needed, at most as many as the limit says, and are kept for the next lookup.
+
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
+    time::{Instant, timeout_at},
+};
+
+use super::LookupError;
+
+/// The threads. Clones share them; the last clone ends those that are idle.
+#[derive(Clone, Debug)]
+pub struct Threads(Arc<Shared>);
+
+/// What a thread has to do from its start to its end.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Whose lookup it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// That of a transfer.
+    Transfer,
+    /// That of a status round, a registry, a database or a report. They never hold the threads that transfers need.
+    Other,
+}
+
+/// Lookups that were given up before the system returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abandoned {
+    /// Those whose threads still wait for the system.
+    pub waiting: u64,
+    /// Those that have returned since this was last asked.
+    pub returned: u64,
+}
+
+/// A thread that is free for one lookup. It becomes free for others when this is dropped.
+#[derive(Debug)]
+pub struct Thread {
+    jobs: Option<mpsc::Sender<Job>>,
+    permits: Permits,
+    shared: Weak<Shared>,
+}
+
+struct Shared {
+    all: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+    idle: Mutex<Vec<mpsc::Sender<Job>>>,
+    counts: Mutex<Counts>,
+    start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct Permits {
+    _all: Option<OwnedSemaphorePermit>,
+    _other: Option<OwnedSemaphorePermit>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    abandoned: Abandoned,
+    /// When a lookup last brought an answer to a caller who waited for it.
+    answered: Option<Instant>,
+}
+
+struct Job {
+    question: Box<dyn FnOnce() + Send>,
+    /// Given back when it is done.
+    thread: Thread,
+}
+
+/// How a lookup stands, for its caller and its thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Running,
+    Done,
+    Abandoned,
+}
+
+/// A lookup that its caller waits for. Dropping it abandons the lookup.
+struct Waiting {
+    progress: Arc<Mutex<Progress>>,
+    shared: Weak<Shared>,
+}
+
+/// A lookup on its thread. Dropping it ends the lookup.
+struct Running {
+    progress: Arc<Mutex<Progress>>,
+    shared: Weak<Shared>,
+    /// Did an answer come, be it that there is no such name?
+    has_answer: bool,
+}
+
+impl Threads {
+    /// For as many transfers at once; `start` starts a thread that does the work.
+    #[must_use]
+    pub fn new(transfers: usize, start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>) -> Self {
+        Self(Arc::new(Shared {
+            all: Arc::new(Semaphore::new(transfers.saturating_add(OTHERS).min(Semaphore::MAX_PERMITS))),
+            others: Arc::new(Semaphore::new(OTHERS)),
+            idle: Mutex::default(),
+            counts: Mutex::default(),
+            start,
+        }))
+    }
+
+    /// The abandoned lookups.
+    #[must_use]
+    pub fn abandoned(&self) -> Abandoned {
+        let mut counts = lock(&self.0.counts);
+        Abandoned { waiting: counts.abandoned.waiting, returned: std::mem::take(&mut counts.abandoned.returned) }
+    }
+
+    /// Waits for a free thread, for as long as lookups bring answers, and `patience` beyond the last of them.
+    ///
+    /// # Errors
+    /// When none becomes free, or none can be started: both are our own trouble.
+    pub(super) async fn take(&self, share: Share, patience: Duration) -> Result<Thread, LookupError> {
+        let began = Instant::now();
+        let mut permits = std::pin::pin!(self.permits(share));
+        let permits = loop {
+            let until = self.last_answer().map_or(began, |at| at.max(began)) + patience;
+            match timeout_at(until, &mut permits).await {
+                Ok(permits) => break permits,
+                Err(_) if self.last_answer().is_some_and(|at| at + patience > until) => {}
+                Err(_) => return Err(LookupError::Local("all resolver threads are waiting".to_owned())),
+            }
+        };
+        let idle = lock(&self.0.idle).pop();
+        let jobs = match idle {
+            Some(jobs) => jobs,
+            None => self.start().map_err(|error| {
+                LookupError::Local(format!("no thread can be started to look the name up: {error}"))
+            })?,
+        };
+        Ok(Thread { jobs: Some(jobs), permits, shared: Arc::downgrade(&self.0) })
+    }
+
+    async fn permits(&self, share: Share) -> Permits {
+        let of = |semaphore: &Arc<Semaphore>| semaphore.clone().acquire_owned();
+        let other = match share {
+            Share::Transfer => None,
+            Share::Other => of(&self.0.others).await.ok(),
+        };
+        Permits { _all: of(&self.0.all).await.ok(), _other: other }
+    }
+
+    fn start(&self) -> io::Result<mpsc::Sender<Job>> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        (self.0.start)(Box::new(move || {
+            for Job { question, thread } in queue {
+                question();
+                drop(thread);
+            }
+        }))?;
+        Ok(jobs)
+    }
+
+    fn last_answer(&self) -> Option<Instant> {
+        lock(&self.0.counts).answered
+    }
+}
+
+impl Thread {
+    /// Runs a lookup on the thread. A caller who stops waiting abandons it.
+    pub(super) async fn run<T: Send + 'static>(
+        self,
+        question: impl FnOnce() -> Result<T, LookupError> + Send + 'static,
+    ) -> Result<T, LookupError> {
+        let (answer, answered) = oneshot::channel();
+        let progress = Arc::new(Mutex::new(Progress::Running));
+        let shared = self.shared.clone();
+        let running = Running { progress: progress.clone(), shared: shared.clone(), has_answer: false };
+        let _waiting = Waiting { progress, shared };
+        let question = Box::new(move || {
+            let mut running = running;
+            let result = question();
+            running.has_answer = matches!(result, Ok(_) | Err(LookupError::NotFound(_)));
+            // First the count, so that a caller who has the result has not abandoned it.
+            drop(running);
+            let _ = answer.send(result);
+        });
+        let ended = || LookupError::Local("a bug of ours ended the lookup, please report it".to_owned());
+        let jobs = self.jobs.clone().ok_or_else(ended)?;
+        jobs.send(Job { question, thread: self }).map_err(|_| ended())?;
+        answered.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // First back on the list, then the permit: whoever is woken by it finds the thread.
+        if let (Some(shared), Some(jobs)) = (self.shared.upgrade(), self.jobs.take()) {
+            lock(&shared.idle).push(jobs);
+        }
+        self.permits = Permits::default();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut progress = lock(&self.progress);
+        if *progress == Progress::Running {
+            *progress = Progress::Abandoned;
+            if let Some(shared) = self.shared.upgrade() {
+                lock(&shared.counts).abandoned.waiting += 1;
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut progress = lock(&self.progress);
+        let before = std::mem::replace(&mut *progress, Progress::Done);
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut counts = lock(&shared.counts);
+        if before == Progress::Abandoned {
+            counts.abandoned.waiting -= 1;
+            counts.abandoned.returned += 1;
+        } else if self.has_answer {
+            counts.answered = Some(Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Threads").field("counts", &self.counts).finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Threads beside those that transfers need.
+const OTHERS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::{net::IpAddr, thread};
+
+    use super::*;
+
+    fn threads(transfers: usize) -> Threads {
+        Threads::new(transfers, Box::new(|work| thread::Builder::new().spawn(work).map(drop)))
+    }
+
+    /// A lookup that returns once the sender is dropped.
+    fn stuck() -> (mpsc::Sender<()>, impl FnOnce() -> Result<Vec<IpAddr>, LookupError>) {
+        let (release, released) = mpsc::channel();
+        (release, move || {
+            let _ = released.recv();
+            Ok(vec![])
+        })
+    }
+
+    async fn until(threads: &Threads, expected: Abandoned) {
+        let mut seen = threads.abandoned();
+        while seen != expected {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let now = threads.abandoned();
+            seen = Abandoned { waiting: now.waiting, returned: seen.returned + now.returned };
+        }
+    }
+
+    #[tokio::test]
+    async fn an_abandoned_lookup_counts_until_it_returns() {
+        let threads = threads(1);
+        let (release, question) = stuck();
+        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_millis(50), thread.run(question)).await;
+        assert!(ended.is_err());
+        for _ in 0..2 {
+            assert_eq!(threads.abandoned(), Abandoned { waiting: 1, returned: 0 }, "as long as its thread waits");
+        }
+        drop(release);
+        until(&threads, Abandoned { waiting: 0, returned: 1 }).await;
+        assert_eq!(threads.abandoned(), Abandoned::default());
+        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        assert_eq!(thread.run(|| Ok(7)).await, Ok(7), "the thread is free again");
+    }
+
+    #[tokio::test]
+    async fn others_leave_transfers_their_threads() {
+        let threads = threads(2);
+        let mut held = Vec::new();
+        for _ in 0..OTHERS {
+            held.push(threads.take(Share::Other, LONG).await.unwrap());
+        }
+        let refused = threads.take(Share::Other, Duration::from_millis(20)).await.unwrap_err();
+        assert_eq!(refused, LookupError::Local("all resolver threads are waiting".to_owned()));
+        for _ in 0..2 {
+            held.push(threads.take(Share::Transfer, LONG).await.unwrap());
+        }
+        assert!(threads.take(Share::Transfer, Duration::from_millis(20)).await.is_err());
+        held.clear();
+        assert!(threads.take(Share::Other, LONG).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_lookups_share_few_threads_while_answers_come() {
+        let threads = threads(1);
+        let lookups = (0..200).map(|number| {
+            let threads = threads.clone();
+            async move {
+                // All of them together take longer than the patience of one.
+                let thread = threads.take(Share::Other, Duration::from_millis(500)).await?;
+                let question = move || {
+                    thread::sleep(Duration::from_millis(80));
+                    if number % 2 == 0 { Ok(()) } else { Err(LookupError::no_name()) }
+                };
+                thread.run(question).await
+            }
+        });
+        let mut running = tokio::task::JoinSet::new();
+        lookups.for_each(|lookup| drop(running.spawn(lookup)));
+        let answered = running.join_all().await;
+        let is_answer = |found: &&Result<(), LookupError>| matches!(found, Ok(()) | Err(LookupError::NotFound(_)));
+        assert_eq!(answered.iter().filter(is_answer).count(), 200, "{answered:?}");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_cannot_start_is_our_own_trouble() {
+        let threads = Threads::new(1, Box::new(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))));
+        for _ in 0..OTHERS + 2 {
+            let refused = threads.take(Share::Transfer, Duration::from_millis(20)).await.unwrap_err();
+            assert!(matches!(&refused, LookupError::Local(text) if text.contains("no thread can be started")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_panics_gives_its_thread_back() {
+        let threads = threads(0);
+        for _ in 0..2 * OTHERS {
+            let thread = threads.take(Share::Other, LONG).await.unwrap();
+            let ended: Result<(), _> = thread.run(|| panic!("a panic that this test makes")).await;
+            assert!(matches!(ended, Err(LookupError::Local(_))));
+        }
+        assert_eq!(threads.abandoned(), Abandoned::default());
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+}

@@ -1,0 +1,22 @@
+//! The one resolver of a process, with the threads it needs.
+
+use std::thread;
+
+use crate::{
+    config::{Config, Resolver as Choice},
+    net::resolve::{Resolver, threads::Threads},
+};
+
+/// The resolver of a config, for everything that the process dials.
+#[must_use]
+pub fn resolver(config: &Config) -> Resolver {
+    let limits = &config.limits;
+    resolver_for(&config.network.resolver, limits.heavy_transfers.saturating_add(limits.light_transfers))
+}
+
+/// A resolver for as many transfers at once. Its threads start when they are needed.
+#[must_use]
+pub fn resolver_for(choice: &Choice, transfers: usize) -> Resolver {
+    let start = |work| thread::Builder::new().name("resolver".to_owned()).spawn(work).map(drop);
+    Resolver::new(choice, Threads::new(transfers, Box::new(start)))
+}
