@@ -213,7 +213,7 @@ impl InfluxDb {
             org: org.to_owned(),
             bucket: bucket.to_owned(),
             token,
-            token_from: TokenSource::Variable("BANDPROBE_INFLUXDB_TOKEN"),
+            token_from: TokenSource::Unnamed,
             extra_ca: None,
             create_bucket: false,
             order: Order::default(),
@@ -263,13 +263,16 @@ pub enum TokenSource {
     File(PathBuf),
     /// This environment variable.
     Variable(&'static str),
+    /// The caller did not say.
+    Unnamed,
 }
 
 impl fmt::Display for TokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) => write!(f, "[influxdb] token-file ({})", path.display()),
             Self::Variable(name) => f.write_str(name),
+            Self::Unnamed => f.write_str("[influxdb] token-file"),
         }
     }
 }

@@ -102,7 +102,7 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         400 | 422 if is_influx => held(
             "it takes no points at all like this; correct [influxdb] bucket, or raise the limit that it names".to_owned(),
         ),
-        401 => held(format!("the token is not accepted; it comes from {token_from}: put a valid one there")),
+        401 => held(format!("the token is not accepted; put a valid one into {token_from}")),
         403 => held(format!(
             "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into {token_from}"
         )),
@@ -267,7 +267,7 @@ mod tests {
             (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
             (404, r#"{"message":"organization name \"dwg\" not found"}"#, r#"there is no org "dwg""#),
-            (401, "", "it comes from /etc/bandprobe/token: put a valid one there"),
+            (401, "", "put a valid one into /etc/bandprobe/token"),
             (403, "", r#"may not write to bucket "bandprobe""#),
             (403, "", "put another one into /etc/bandprobe/token"),
             (302, "", "captive portal"),

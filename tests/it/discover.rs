@@ -5,6 +5,7 @@
 mod answers;
 mod followed;
 mod found;
+mod labels;
 mod pages;
 mod queries;
 mod registry;

@@ -1,5 +1,7 @@
 //! What comes from outside the file: tokens, and the environment with what others put into it.
 
+use bandprobe::config::TokenSource;
+
 use super::*;
 
 /// A token file as editors and operators leave it, and the token or what is said.
@@ -33,7 +35,10 @@ fn token_files_are_read_as_editors_leave_them() {
         match (read("etc/b.toml", &[("etc/b.toml", text.as_bytes()), ("etc/token", bytes)], &[]), expected) {
             (Ok(config), Ok(token)) => {
                 let database = config.influxdb.unwrap();
-                assert_eq!((database.token.reveal(), &*database.token_from.to_string()), (token, "etc/token"));
+                assert_eq!(
+                    (database.token.reveal(), &database.token_from),
+                    (token, &TokenSource::File("etc/token".into()))
+                );
                 assert_eq!(database.url.as_str(), "http://a/influx/");
             }
             (Err(problems), Err(said)) => assert!(problems.to_string().contains(said), "{said}: {problems}"),

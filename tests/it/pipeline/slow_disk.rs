@@ -4,21 +4,22 @@
 
 use std::{
     env, fs,
-    io::{self, Write},
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bandprobe::record::schema::{node, transfer, worker};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::{
     fault::{
         FaultServer,
         server::{Behaviour, Port, Step},
     },
-    process::{Child, Line, World, command, points, until},
+    process::{Child, Ended, Line, World, command, points, until},
+    skip::skip,
 };
 
 /// How many nodes are probed, each once a second.
@@ -37,8 +38,7 @@ fn shim(dir: &Path) -> Option<PathBuf> {
     if built.as_ref().is_ok_and(std::process::ExitStatus::success) {
         return Some(library);
     }
-    assert!(env::var_os("CI").is_none(), "a C compiler is required: {built:?}");
-    io::stderr().write_all(b"SKIPPED the tests with a slow disk: no C compiler\n").unwrap();
+    skip("the tests with a slow disk", "no C compiler");
     None
 }
 
@@ -90,13 +90,11 @@ impl Slow {
     }
 
     /// Waits for its end after SIGTERM, and says how long that took and what it left.
-    fn end(self) -> (Duration, World) {
+    fn end(self) -> (Duration, Ended, World) {
         let Self { world, child } = self;
         let began = Instant::now();
         let ended = child.end();
-        let took = began.elapsed();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        (took, world)
+        (began.elapsed(), ended, world)
     }
 }
 
@@ -132,8 +130,9 @@ fn a_disk_that_takes_3_s_a_sync_costs_no_run_and_no_round() {
     let (made, expected) = (slow_server.heads().len() - before, quick_server.heads().len() - began);
     assert!(made * 10 >= expected * 8, "{made} requests where a quick disk has {expected}");
     [&slow, &quick].iter().for_each(|worker| worker.child.signal("TERM"));
-    let (_, quick) = quick.end();
-    let (took, world) = slow.end();
+    let (_, _, quick) = quick.end();
+    let (took, ended, world) = slow.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(took < Duration::from_secs(45), "stopped after {took:?}");
 
     assert!(calls(&world, "sync") > 5, "the shim is at work");
@@ -159,11 +158,13 @@ fn a_thousand_runs_a_second_write_the_budget_once_a_second() {
     let Some(busy) = Slow::start("127.0.0.1:1", nodes, Duration::ZERO) else { return };
     until("it has probed for a while", || calls(&busy.world, "budget.json") >= 5);
     busy.child.signal("TERM");
-    let (_, world) = busy.end();
+    // On a machine that is too busy for it, what waits in memory at the end is lost, and it says so.
+    let (_, ended, world) = busy.end();
+    assert!(matches!(ended.code, Some(0 | 1)), "{}", ended.stderr);
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 1;
     let points = points(&world.archive());
-    let (started, rounds) = (sum(&points, "runs_started"), count(&points, node::MEASUREMENT.name) / nodes);
+    let (runs, rounds) = (count(&points, transfer::MEASUREMENT.name), count(&points, node::MEASUREMENT.name) / nodes);
     let writes = calls(&world, "budget.json");
     assert!(writes <= seconds + 1, "{writes} writes in {seconds} s");
-    assert!(started > nodes as u64 / 2 && rounds > 0, "{started} runs and {rounds} status rounds in {seconds} s");
+    assert!(runs > nodes / 2 && rounds > 0, "{runs} runs and {rounds} status rounds in {seconds} s");
 }
