@@ -17,6 +17,6 @@ pub(crate) fn skip(tests: &str, missing: &str) {
     let line = format!("SKIPPED {tests}: {missing}\n");
     assert!(env::var("BANDPROBE_REQUIRE_ALL").as_deref() != Ok("1"), "nothing may be skipped: {line}");
     if PRINTED.lock().unwrap_or_else(PoisonError::into_inner).insert(line.clone()) {
-        io::stderr().write_all(line.as_bytes()).unwrap();
+        io::stderr().write_all(line.as_bytes()).expect("stderr is open");
     }
 }
