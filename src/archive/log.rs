@@ -172,7 +172,7 @@ impl Writer {
     pub fn seal(&mut self) -> Result<Option<Sealed>, Error> {
         let Some(sealing) = self.begin_seal()? else { return Ok(None) };
         sealing.finish_or_reopen().map(Some).map_err(|(error, open)| {
-            self.open = open;
+            self.open = open.map(|open| *open);
             error
         })
     }
@@ -244,7 +244,7 @@ impl Sealing {
     }
 
     /// On an error also the file as it was before, unless the disk refused that too.
-    fn finish_or_reopen(self) -> Result<Sealed, (Error, Option<OpenFile>)> {
+    fn finish_or_reopen(self) -> Result<Sealed, (Error, Option<Box<OpenFile>>)> {
         let Self { dir, mut open, good, crc } = self;
         let spooled = dir.join(SPOOL).join(&open.name);
         let moved = open.file.sync_all().and_then(|()| match fs::rename(&open.path, &spooled) {
@@ -257,7 +257,7 @@ impl Sealing {
             let error = on("seal", &open.path)(source);
             let is_cut = open.file.set_len(good).is_ok();
             (open.len, open.crc) = (good, crc);
-            return Err((error, is_cut.then_some(open)));
+            return Err((error, is_cut.then(|| Box::new(open))));
         }
         let folders = sync_folder(&dir.join(SPOOL)).and_then(|()| sync_folder(&dir.join(OPEN)));
         folders.map_err(|error| (error, None))?;

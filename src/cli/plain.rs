@@ -34,7 +34,7 @@ impl Lines {
         let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
         let mut files: Vec<PathBuf> = entries
             .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| path.is_file() && !path.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'))
+            .filter(|path| path.is_file() && path.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.'))
             .collect();
         files.sort_unstable();
         let (path, hint) = (path.display(), "neither a data directory nor one with files of line protocol");

@@ -1,18 +1,18 @@
 //! A real InfluxDB for tests: one server for the whole test binary, one bucket a test.
 //!
 //! The binary is `$BANDPROBE_INFLUXD`, `influxd` on PATH, or the one that `.ci/influxd` left in the cache. Without it the
-//! tests that need it say so in one line and pass, unless `BANDPROBE_REQUIRE_INFLUXD=1`.
+//! tests that need it say so in one line and pass, unless `BANDPROBE_REQUIRE_ALL=1`.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
 use std::{
     env,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Mutex, Once, OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
     thread,
@@ -22,6 +22,8 @@ use bandprobe::config::{self, Secret};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use url::form_urlencoded;
+
+use crate::skip::skip;
 
 pub(crate) mod old;
 
@@ -53,8 +55,7 @@ pub(crate) fn shared() -> Option<&'static Influxd> {
 /// A server of this test's own, to be stopped and started.
 pub(crate) fn own() -> Option<Influxd> {
     let Some(binary) = binary() else {
-        static SAID: Once = Once::new();
-        SAID.call_once(|| skip("SKIPPED the tests against a real InfluxDB: no influxd (run .ci/influxd)\n"));
+        skip("the tests against a real InfluxDB", "no influxd (run .ci/influxd)");
         return None;
     };
     let dir = TempDir::new().unwrap().keep();
@@ -66,12 +67,6 @@ pub(crate) fn own() -> Option<Influxd> {
     assert_eq!(status, 201, "{answer}");
     server.org_id = parse(&answer)["org"]["id"].as_str().unwrap().to_owned();
     Some(server)
-}
-
-/// Says that tests are skipped, past the capture of the test runner, which would hide the line of a test that passes.
-fn skip(line: &str) {
-    assert!(env::var("BANDPROBE_REQUIRE_INFLUXD").as_deref() != Ok("1"), "no influxd, and it is required: {line}");
-    io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 impl Influxd {

@@ -22,6 +22,7 @@ mod readme;
 mod record;
 mod report;
 mod schedule;
+mod skip;
 mod status;
 mod terminal;
 mod tls;

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 
 use std::{
-    io::{self, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -11,6 +10,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+use crate::skip::skip;
 
 /// A running proxy; it dies with its value.
 pub(crate) struct Nginx {
@@ -23,8 +24,7 @@ impl Nginx {
     /// Serves with this body of its `server` block, or nothing when there is no nginx.
     pub(crate) fn start(server: &str) -> Option<Self> {
         if Command::new("nginx").arg("-v").stderr(Stdio::null()).status().is_err() {
-            let line = "SKIPPED a test behind a real nginx: there is none (apt-get install nginx-light)\n";
-            io::stderr().write_all(line.as_bytes()).unwrap();
+            skip("the tests behind a real nginx", "no nginx (apt-get install nginx-light)");
             return None;
         }
         // It cannot be told to take a free port: one is looked for, and another one when somebody else was faster.

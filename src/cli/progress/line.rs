@@ -104,7 +104,7 @@ impl Standing {
 
 /// Is it one that the report charges the node with?
 fn is_failure(sample: &Sample) -> bool {
-    !sample.outcome.is_ok() && sample.outcome.is_charged()
+    !sample.outcome.is_ok() && sample.is_charged()
 }
 
 /// A result in some words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.

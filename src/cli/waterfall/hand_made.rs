@@ -69,12 +69,10 @@ pub(in crate::cli) fn sample() -> Sample {
         },
         tls: Tls { version: Some("1.3"), cert_expires: Some(60 * 86_400) },
         trail: Trail {
-            asset_id: None,
-            remote_addr: None,
             server: Some("nginx".to_owned()),
-            data_source: None,
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
             request_id: Some("0196d0c2".to_owned()),
+            ..Trail::default()
         },
     }
 }

@@ -56,8 +56,9 @@ impl Expected<'_> {
 /// none can, or when it says that it does not know.
 fn given(headers: &HeaderMap) -> Option<MediaType> {
     let lines = headers.get_all(CONTENT_TYPE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
-    let types = lines.flat_map(|line| split(&line, ',').into_iter().filter_map(MediaType::parse).collect::<Vec<_>>());
-    types.rev().find(|given| given.kind != "*")
+    let mut types =
+        lines.flat_map(|line| split(&line, ',').into_iter().filter_map(MediaType::parse).collect::<Vec<_>>());
+    types.rfind(|given| given.kind != "*")
 }
 
 /// Can an asset of this kind have this type?

@@ -101,6 +101,7 @@ probe status: every 5m, one small request to each of 2 nodes; 576 a day
 node n1: 312 runs and up to 201 MB a day; 60.3 GB a month from all 10 vantages
 node n2: 288 runs and up to 11.5 MB a day; 3.46 GB a month from all 10 vantages
 downloads: 600 runs and up to 212 MB of 5.00 GB a day
+storage: a distributor of which 3 runs in a row find nothing cached is made to fetch its smallest image, once a day
 uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
 database: up to 4,560 points a day in 54 series while all is well
 archive: about 2.96 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 674 days in 2.00 GB

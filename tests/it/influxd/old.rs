@@ -17,7 +17,7 @@ pub(crate) fn shared() -> Option<&'static Influxd> {
 
 fn own() -> Option<Influxd> {
     let Some(binary) = env::var_os("BANDPROBE_INFLUXD_1").map(PathBuf::from).or_else(|| cached(BINARY)) else {
-        skip("SKIPPED the tests against a real InfluxDB 1.8: no influxd (run .ci/influxd 1)\n");
+        skip("the tests against a real InfluxDB 1.8", "no influxd (run .ci/influxd 1)");
         return None;
     };
     let dir = TempDir::new().unwrap().keep();

@@ -5,12 +5,13 @@ use std::{
     env, fs,
     path::Path,
     process::{Command, Stdio},
-    sync::Once,
 };
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::skip::skip;
 
 /// What is planted.
 #[derive(Clone, Debug, Deserialize)]
@@ -109,9 +110,7 @@ pub(super) fn is_possible() -> bool {
     if made.is_ok_and(|status| status.success()) {
         return true;
     }
-    assert!(env::var_os("BANDPROBE_REQUIRE_INFLUXD").is_none(), "namespaces cannot be made: run this as root");
-    static SAID: Once = Once::new();
-    SAID.call_once(|| eprintln!("\nSKIPPED the tests of names in namespaces: only root can make them"));
+    skip("the tests of names", "no network namespaces, which only root can make");
     false
 }
 

@@ -127,3 +127,40 @@ E
     assert!(output.contains(r#""outcome":"local_failed""#), "{output}");
     assert!(!output.contains(r#""outcome":"dns_"#), "{output}");
 }
+
+#[test]
+fn delivery_and_report_reach_the_same_database() {
+    if !is_possible() {
+        return;
+    }
+    // The first address of the name is one where nothing listens.
+    let set_up = set_up(
+        r#"
+        name = "database"
+        resolv = ""
+        hosts = "::1 db_1.lab\n127.0.0.1 db_1.lab\n"
+        web = "127.0.0.1"
+        "#,
+    );
+    for resolver in ["\"system\"", "[\"10.9.9.9:53\"]"] {
+        let script = r#"
+        echo token > token; chmod 600 token
+        cat > config.toml <<'E'
+vantage.id = "lab"
+archive.dir = "data"
+schedule.probes = ["status"]
+network.resolver = RESOLVER
+source = [{ kind = "static", nodes = [{ id = "n", endpoint = "http://127.0.0.1:18080/", assets = [{ kind = "image", path = "/i" }] }] }]
+[influxdb]
+url = "http://db_1.lab:18080"
+org = "dwg"
+bucket = "b"
+token-file = "token"
+E
+        "$B" once -c config.toml 2>&1 > table | grep -o "points delivered"
+        "$B" report -c config.toml > table && echo reported
+        "#;
+        let output = set_up.run(&script.replace("RESOLVER", resolver));
+        assert_eq!(output, "points delivered\nreported\n", "{resolver}");
+    }
+}

@@ -162,7 +162,12 @@ fn reports_agree<'a>(world: &World, config: &str, said: impl Iterator<Item = &'a
         };
         let downloads = of(|part| !matches!(part, "check" | "none"));
         assert_eq!(row["downloads"], downloads.clone().count(), "{row}");
-        assert_eq!(row["ok"], downloads.clone().filter(|o| o["ok"] == 1).count(), "{row}");
+        assert_eq!(row["downloads_ok"], downloads.clone().filter(|o| o["ok"] == 1).count(), "{row}");
+        let runs = of(|_| true).filter(|o| o.contains_key("run_ok"));
+        assert_eq!(row["runs"], runs.clone().count(), "{row}");
+        assert_eq!(row["runs_ok"], runs.filter(|o| o["run_ok"] == 1).count(), "{row}");
+        // An image and a video; a node that holds nothing is charged with no run.
+        assert_eq!(row["runs"], if row["node"] == "missing" { 0 } else { 2 }, "{row}");
         let counted = of(|_| true).filter(|o| o.contains_key("hit"));
         assert_eq!(row["checks"], counted.clone().count(), "{row}");
         assert_eq!(row["hits"], counted.filter(|o| o["hit"] == 1).count(), "{row}");

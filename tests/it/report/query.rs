@@ -55,7 +55,7 @@ fn asked(target: &str) -> [i64; 4] {
 /// Asks for everything in a database with so many rows a day; how many requests that takes, and the most rows of one.
 fn fetch(days: i64, rows_a_day: impl Fn(i64) -> i64) -> (usize, i64) {
     let day = 86_400_000_000_000;
-    let start = ten().as_nanosecond() as i64;
+    let start = i64::try_from(ten().as_nanosecond()).unwrap();
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(24 * days));
     // The first row of each hour's share stands at the hour's start, the others follow at once.
     let between = |from: i64, until: i64| {

@@ -2,28 +2,26 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::certificates::Made;
+use crate::skip::skip;
 
 /// Is the program installed? Says once that its tests are skipped when it is not.
 pub(super) fn has(program: &str) -> bool {
     let argument = if program == "nginx" { "-v" } else { "version" };
     let found = command(program).arg(argument).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
-        let required = std::env::var_os("BANDPROBE_REQUIRE_SERVERS").is_some_and(|required| required == "1");
-        assert!(!required, "no {program}, and BANDPROBE_REQUIRE_SERVERS=1");
-        // Not through the captured output: it is to be seen.
-        let line = format!("SKIPPED a test of TLS with a real server: no {program}\n");
-        std::io::stderr().write_all(line.as_bytes()).unwrap();
+        skip("the tests of TLS with a real server", &format!("no {program} (apt-get install {program})"));
     }
     found
 }

@@ -7,13 +7,11 @@ use bandprobe::model::{
 
 use super::*;
 
+/// The part of a transfer, and its `run_ok`.
+type Decided = (Option<PartName>, Option<bool>);
+
 /// Of a run: each of its transfers, and what it says about the run.
-async fn decided(
-    profile: Profile,
-    ids: &[&str],
-    probe: &Probe,
-    script: Script,
-) -> Vec<(Option<PartName>, Option<bool>)> {
+async fn decided(profile: Profile, ids: &[&str], probe: &Probe, script: Script) -> Vec<Decided> {
     let world = World::start(profile, ids, script).await;
     let (samples, _) = world.run(probe, 1, None).await;
     samples.iter().map(|sample| (sample.labels.part, sample.run_ok)).collect()
@@ -29,7 +27,7 @@ async fn the_last_transfer_of_a_run_decides_it() {
     };
     let limited: Script = |_, _| status("429 Too Many Requests");
     let silent: Script = |_, _| None;
-    let rows: [(&str, &[&str], Script, &[(Option<PartName>, Option<bool>)]); 8] = [
+    let rows: [(&str, &[&str], Script, &[Decided]); 8] = [
         ("all good", &["h1"], by_name, &[(check, None), (full, None), (full, yes)]),
         ("a download fails", &["h1"], second_fails, &[(check, None), (full, no)]),
         ("all checks fail", &["1", "2", "3"], failing, &[(check, None), (check, None), (check, no)]),

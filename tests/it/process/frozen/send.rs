@@ -3,7 +3,10 @@
 use std::{env, io, net::TcpListener, process::Command, thread, time::Duration};
 
 use super::{assert_frozen, frozen, lengths, nodes};
-use crate::process::{command, objects};
+use crate::{
+    process::{command, objects},
+    skip::skip,
+};
 
 /// A network whose sockets buffer a few small segments, and in it the program that follows.
 const NETWORK: &str = "ip link set lo mtu 600 up && ip link set lo gso_max_segs 1 && cd /proc/sys/net/ipv4 && \
@@ -13,7 +16,7 @@ const NETWORK: &str = "ip link set lo mtu 600 up && ip link set lo gso_max_segs 
 pub(super) fn in_another_network() {
     let made = Command::new("unshare").args(["-n", "sh", "-c", "ip link set lo up"]).output();
     if !made.is_ok_and(|made| made.status.success()) {
-        eprintln!("SKIPPED: no network of its own: this needs root, unshare and ip");
+        skip("the test of a freeze while a request is sent", "no network namespace: it needs root, unshare and ip");
         return;
     }
     let inner = "process::frozen::send::a_request_that_was_frozen_blames_no_node";
