@@ -60,14 +60,14 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Everything in a data directory, delivered or not, or in plain files of line protocol. What is damaged there is told, and left
+/// Everything in a data directory, delivered or not, or in plain files of line protocol. Damage is reported, and left
 /// out.
 pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
     if plain::is_plain(path) {
         return gather(plain::Lines::of(path)?, since);
     }
     let mut problems = 0;
-    // Damage was told: what is left are lines.
+    // Damage was reported: what is left are lines.
     let lines = reader::lines(path, Some(since))?.filter_map(|line| {
         let damage = match line {
             Ok(line) => return Some(anyhow::Ok(line)),

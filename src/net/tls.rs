@@ -93,7 +93,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), verifier, roots })
     }
 
-    /// Shakes hands with the node of this name; tells too whether it asked for a certificate of ours.
+    /// Shakes hands with the node of this name; also returns whether it asked for a certificate of ours.
     pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,

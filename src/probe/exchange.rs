@@ -184,7 +184,7 @@ async fn explain(
     }
     let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);
     let mut failed = Failed::from(verify::refused(status, &answer.head.headers, body));
-    // nginx lets the handshake pass, and answers 400 to whoever has no certificate.
+    // nginx lets the handshake pass, and answers 400 to a client without a certificate.
     if connection.about().wants_ours && status.is_client_error() {
         failed.detail.push_str("; the node asked for a client certificate, and bandprobe has none");
     }
