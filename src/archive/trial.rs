@@ -16,7 +16,12 @@ use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, STATE, on, private, reader:
 /// The first thing that cannot be done.
 pub fn try_write(dir: &Path) -> Result<(), Error> {
     if !dir.exists() {
-        return try_folder_in(nearest(dir));
+        // A link to nothing is no place for a folder either.
+        return if dir.is_symlink() {
+            fs::read_dir(dir).map(drop).map_err(on("follow the link", dir))
+        } else {
+            try_folder_in(nearest(dir))
+        };
     }
     try_file_in(dir)?;
     for folder in [OPEN, SPOOL, DELIVERED, REJECTED, STATE].map(|folder| dir.join(folder)) {
@@ -101,6 +106,9 @@ mod tests {
             let error = try_write(&dir).unwrap_err().to_string();
             assert!(error.contains(named) && error.starts_with("cannot "), "{error}");
         }
+        let link = temporary.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(try_write(&link).unwrap_err().to_string().contains("follow the link"));
         let dir = temporary.path().join("data");
         create(&dir).unwrap();
         fs::remove_dir(dir.join(OPEN)).unwrap();

@@ -61,7 +61,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
     Report(Report),
-    /// Show what waits for delivery and why, deliver it now, take the results out
+    /// Show what waits for delivery and why, deliver it now, export and import results
     #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
         bandprobe spool flush -c bandprobe.toml\n  \
         bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp")]
@@ -156,7 +156,7 @@ pub(super) struct Once {
     /// Print every result as one line of JSON, instead of the table
     #[arg(long)]
     pub(super) json: bool,
-    /// Exit with 3 when a transfer failed or was too slow, a node is dead, or not every run was made
+    /// Exit with 3 when a transfer failed or was too slow, a node is dead or blocked, or not every run was made
     #[arg(long)]
     pub(super) strict: bool,
 }

@@ -20,15 +20,15 @@ pub(super) struct Lines {
     current: Option<(PathBuf, Box<dyn BufRead>)>,
 }
 
-/// Is it a file, or a directory of files, that no bandprobe wrote as its data directory?
+/// Is it a file, a pipe, or a directory of files, that no bandprobe wrote as its data directory?
 pub(super) fn is_plain(path: &Path) -> bool {
-    path.is_file() || (path.is_dir() && !archive::has_any_folder(path))
+    path.exists() && !(path.is_dir() && archive::has_any_folder(path))
 }
 
 impl Lines {
-    /// Of a file, or of all files of a directory, by name.
+    /// Of a file or pipe, or of all files of a directory, by name.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
-        if path.is_file() {
+        if !path.is_dir() {
             return Ok(Self { files: [path.to_owned()].into(), current: None });
         }
         let entries = fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))?;
@@ -85,7 +85,11 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
         true => Box::new(BufReader::new(io::stdin())),
         false => Box::new(BufReader::new(File::open(path)?)),
     };
-    let is_compressed = reader.fill_buf()?.starts_with(&GZIP);
+    let start = reader.fill_buf()?;
+    let is_compressed = start.starts_with(&GZIP);
+    if start.starts_with(BYTE_ORDER_MARK) {
+        reader.consume(BYTE_ORDER_MARK.len());
+    }
     Ok(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(reader))) } else { reader })
 }
 
@@ -120,5 +124,6 @@ fn skip(reader: &mut dyn BufRead) -> io::Result<()> {
 }
 
 const STDIN: &str = "-";
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// The first bytes of what gzip compressed (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

@@ -170,15 +170,18 @@ fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
     Some((days, rest_of_text))
 }
 
-/// How long something took or has lasted, in its two largest units, of which the largest is a day: `3d 4h`, `2h 5m`, `5m 2s`, `2s`.
+/// How long something took or has lasted, in its two largest units, of which the largest is a day: `3d 4h`, `2h 5m`, `5m 2s`,
+/// `2s`. A second unit of zero is left out: `1d`.
 #[must_use]
 pub fn age(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let seconds = duration.as_secs();
-    match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60) {
-        (0, 0, 0, s) => format!("{s}s"),
-        (0, 0, m, s) => format!("{m}m {s}s"),
-        (0, h, m, _) => format!("{h}h {m}m"),
-        (d, h, _, _) => format!("{d}d {h}h"),
+    let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
+    let (unit, label) = UNITS[largest];
+    let whole = format!("{}{label}", seconds / unit);
+    match UNITS.get(largest + 1).map(|(smaller, label)| (seconds % unit / smaller, label)) {
+        Some((rest, label)) if rest > 0 => format!("{whole} {rest}{label}"),
+        _ => whole,
     }
 }
 
@@ -320,7 +323,7 @@ mod tests {
             (302, "5m 2s"),
             (7_500, "2h 5m"),
             (86_399, "23h 59m"),
-            (86_400, "1d 0h"),
+            (86_400, "1d"),
             (400 * 86_400 + 3_600, "400d 1h"),
         ] {
             assert_eq!(age(Duration::from_secs(seconds)), text);

@@ -122,7 +122,7 @@ where
 #[must_use]
 pub fn read(line: &[u8]) -> Line {
     let Ok(line) = std::str::from_utf8(line) else { return Line::Damaged };
-    let line = line.trim_end_matches(['\n', '\r']);
+    let line = line.trim_ascii();
     if line.is_empty() || line.starts_with('#') {
         return Line::Blank;
     }
@@ -141,7 +141,7 @@ pub fn read(line: &[u8]) -> Line {
 /// Why a line is not understood, in few words: the same for all lines that are wrong in the same way.
 #[must_use]
 pub fn why(line: &[u8]) -> String {
-    let line = line.trim_ascii_end();
+    let line = line.trim_ascii();
     if line.len() > MAX_LINE {
         return TOO_LONG.to_owned(); // and may be cut in the middle of a character
     }

@@ -46,7 +46,7 @@ pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<E
 impl Importer {
     fn take(&mut self, line: &[u8]) -> anyhow::Result<()> {
         let text = match str::from_utf8(line) {
-            Ok(text) => text.trim_end_matches('\r'),
+            Ok(text) => text.trim_ascii(),
             Err(_) => {
                 self.refused.count(scan::why(line));
                 return Ok(());

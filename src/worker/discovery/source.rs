@@ -198,10 +198,10 @@ mod tests {
             (
                 found(3..4),
                 HOUR,
-                &["the last list of nodes, from 1h 0m ago, holds: 3 of 4 nodes are missing", "something is odd"],
+                &["the last list of nodes, from 1h ago, holds: 3 of 4 nodes are missing", "something is odd"],
             ),
             (found(3..4), HOUR, &["(this was number 2)", "something is odd"]),
-            (down(), seconds(15), &["the last list of nodes, from 3h 0m ago, holds: "]),
+            (down(), seconds(15), &["the last list of nodes, from 3h ago, holds: "]),
             (found(0..0), HOUR, &["leaves none of 4 nodes to be asked: such a list never", "something is odd"]),
             (found(3..4), HOUR, &["something is odd"]),
         ] {

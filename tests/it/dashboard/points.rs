@@ -177,15 +177,21 @@ fn workers() -> Vec<(WorkerCounters, WorkerGauges)> {
         let counters = WorkerCounters {
             runs_started: 10,
             runs_missed: n,
+            runs_late: n + 2,
             runs_skipped_budget: 2 * n,
             points_rejected: n,
             points_dropped: 7 * n,
             retries: n + 1,
             bytes_downloaded: 1_000_000 * n,
+            lookups_abandoned: n % 3,
+            rounds_missed: 3 * n,
+            log_lines_dropped: 100 * n,
+            frozen: Micros(6_000_000 * n),
             ..WorkerCounters::default()
         };
         let gauges = WorkerGauges {
             lateness_p99: Some(Micros(1_000 * n)),
+            schedule_delay: Micros(500 * n),
             spool: Some(Bytes(100 * n)),
             spool_age: Some(std::time::Duration::from_secs(60 * n)),
             cpu: Some(Micros(cpu)),

@@ -50,6 +50,18 @@ fn workers() -> Vec<Expectation> {
             ),
         )),
         since(MONTH, worker("Workers/B", WORKER, &[("silent", Silent(5))])),
+        worker(
+            "What held the workers up/A",
+            WORKER,
+            &[
+                ("late", Sum("runs_late")),
+                ("rounds", Sum("rounds_missed")),
+                ("delay", Max("schedule_delay_us")),
+                ("frozen", Sum("frozen_us")),
+                ("lookups", Max("lookups_abandoned")),
+                ("log_lines", Sum("log_lines_dropped")),
+            ],
+        ),
         each("Lateness p99/A", &[("max", Max("lateness_p99_us"))]),
         each("Runs that were not made/A", &[("sum", Sum("runs_missed"))]),
         each("Runs that were not made/B", &[("sum", Sum("runs_skipped_budget"))]),

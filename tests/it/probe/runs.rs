@@ -148,7 +148,7 @@ async fn a_miss_is_told_and_never_fetched() {
         assert_eq!(rows(&samples), [row(PartName::Check, Conn::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]);
         assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Miss));
         assert_eq!(samples[1].phases.total(), Micros::ZERO);
-        assert_eq!(ended, Ended { settled: Settled::Forgotten, ..Ended::default() });
+        assert_eq!(ended, Ended { settled: Settled::Forgotten, lateness: ended.lateness, ..Ended::default() });
     }
     node.assets.push(image(IMAGE_ID));
     let (samples, _) = run(None, &node, &probe).await;

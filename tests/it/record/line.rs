@@ -129,7 +129,7 @@ fn the_worker_has_a_point_too() {
         line,
         "bandprobe_worker,vantage=eu,worker=eu-1 runs_started=0i,runs_missed=0i,runs_late=0i,runs_skipped_budget=0i,transfers=12i,\
          failed=1i,points_written=0i,points_rejected=0i,points_dropped=0i,values_clamped=0i,values_dropped=0i,\
-         retries=0i,bytes_downloaded=0i,targets_added=0i,targets_removed=0i,rounds_missed=0i,log_lines_dropped=0i,\
+         retries=0i,bytes_downloaded=0i,targets_added=0i,targets_removed=0i,lookups_abandoned=0i,rounds_missed=0i,log_lines_dropped=0i,\
          frozen_us=0i,schedule_delay_us=0i,nodes=3i,version=\"0.1.0\" 1795341600123456789\n"
     );
 }

@@ -86,6 +86,12 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
     assert_eq!(expected["left_out"], serde_json::json!({}));
     let file = world.write("all.lp", &export);
     assert_eq!(report(&file), expected);
+    // As editors and Windows write it, and from a pipe.
+    let spaced: String = export.lines().map(|line| format!(" {line} \t\r\n")).collect();
+    assert_eq!(report(&world.write("spaced.lp", &format!("\u{feff}{spaced}"))), expected);
+    let piped = ["report", "--archive", "/dev/stdin", "--format", "json"];
+    let (code, stdout, stderr) = with_input(&mut command(&piped), export.as_bytes());
+    assert_eq!((code, serde_json::from_str::<Value>(&stdout).ok()), (Some(0), Some(expected.clone())), "{stderr}");
     // A directory of plain files, in any order.
     let (first, second) = export.split_at(export.match_indices('\n').nth(7).unwrap().0 + 1);
     fs::create_dir(world.path("files")).unwrap();
@@ -104,8 +110,9 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
     let good = export.lines().find(|line| line.starts_with("bandprobe_transfer")).unwrap();
     let mut bytes = Vec::new();
     for line in [
-        good,
+        &format!("\u{feff} {good} \r"),
         "",
+        "  ",
         "# a comment",
         "gibberish",
         "more gibberish",
