@@ -1,6 +1,6 @@
 //! Everything that goes to stderr: logs, messages, progress, panics. stdout is data.
 //!
-//! All of it goes through one bounded [`queue`] and one thread, so that nothing here ever waits for the reader of stderr. A
+//! All of it goes through one bounded `queue` and one thread, so that nothing here ever waits for the reader of stderr. A
 //! line has at most 2,000 bytes, and no control characters of strangers, whoever wrote it.
 
 use std::{

@@ -2,7 +2,7 @@
 //!
 //! What holds of it (0.5.2) and is relied on here: only the status 204 is `Ok`, every other 2xx and 3xx is
 //! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
-//! the URL and so drops a prefix, which is why [`api`] makes the requests below one itself; it panics on a URL that does not parse; its default headers go with every request,
+//! the URL and so drops a prefix, which is why `api` makes the requests below one itself; it panics on a URL that does not parse; its default headers go with every request,
 //! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
 //! It reads the body of an answer whole: the total timeout is what bounds a body without end.
 

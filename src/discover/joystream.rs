@@ -232,20 +232,22 @@ impl Api<'_> {
 async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, DiscoverError> {
     match graphql::ask(fetcher, &registry.url, include_str!("detect.graphql"), json!({})).await {
         Ok(reply) => dialect(&reply),
-        // A registry that is busy or down says nothing about introspection.
+        // With other words these statuses are of a registry that is busy or down.
         Err(DiscoverError::Refused { said, status })
-            if status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error() =>
+            if names_introspection(&said) || (status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error()) =>
         {
             Err(DiscoverError::NoIntrospection(said))
         }
         // Gateways refuse it in words of their own.
-        Err(DiscoverError::Fetch(FetchError::Status { said, .. }))
-            if said.to_ascii_lowercase().contains("introspection") =>
-        {
+        Err(DiscoverError::Fetch(FetchError::Status { said, .. })) if names_introspection(&said) => {
             Err(DiscoverError::NoIntrospection(said))
         }
         Err(error) => Err(error),
     }
+}
+
+fn names_introspection(said: &str) -> bool {
+    said.to_ascii_lowercase().contains("introspection")
 }
 
 fn dialect(reply: &Reply) -> Result<Dialect, DiscoverError> {

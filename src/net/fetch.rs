@@ -253,7 +253,7 @@ impl Posted {
 
 /// What an answer of another status says, for a person.
 fn said(answer: &Answer, body: &[u8]) -> String {
-    let begins = |text: &str| made_printable(&text.chars().take(200).collect::<String>());
+    let begins = |text: &str| made_printable(&text.trim().chars().take(200).collect::<String>());
     let moved = answer.head.headers.get(LOCATION).filter(|_| answer.head.status.is_redirection());
     match moved {
         Some(location) => {

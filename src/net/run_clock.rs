@@ -24,7 +24,7 @@ use crate::measure::freezes::Freezes;
 #[derive(Clone, Debug)]
 pub struct RunClock(Arc<Shared>);
 
-/// While it lives, freezes are noticed within [`TICK`].
+/// While it lives, freezes are noticed within `TICK` (0.1 s).
 #[derive(Debug)]
 pub struct Watching(RunClock);
 

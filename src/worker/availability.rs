@@ -1,4 +1,4 @@
-//! Status rounds: every node is asked at once how it fares, as far as there is room ([`asking`]), reported in the log as it
+//! Status rounds: every node is asked at once how it fares, as far as there is room (`asking`), reported in the log as it
 //! answers, judged when the last one answered or ran out of time, and written down.
 //!
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself

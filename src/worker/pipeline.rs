@@ -217,7 +217,7 @@ impl Pipeline {
     }
 
     /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then
-    /// waits for the next start. It waits for the disk [`RECORDING`] before the delivery and [`GRACE`] after it, at most.
+    /// waits for the next start. It waits for the disk for `RECORDING` (12 s) before the delivery and `GRACE` (5 s) after it, at most.
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         self.tasks.abort_all();
         let recorded_by = Instant::now() + RECORDING;

@@ -61,7 +61,7 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
             enable introspection, pass introspection: true to ApolloServer in production",
         "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
     }]});
-    for status in ["400 Bad Request", "403 Forbidden", "422 Unprocessable Content"] {
+    for status in ["400 Bad Request", "403 Forbidden", "422 Unprocessable Content", "500 Internal Server Error"] {
         let refused = answer(status, "content-type: application/json; charset=utf-8\r\n", &apollo.to_string());
         check("Detect", &refused, "(GraphQL introspection is not allowed by Apollo Server, ").await;
         check("Detect", &refused, "): set `dialect` to `hydra`, `orion` or `storage-squid`").await;
