@@ -98,6 +98,17 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
     world.write("files/b.txt", first);
     world.write("files/a.txt", second);
     assert_eq!(report(&world.path("files")), expected);
+    // A broken file costs no other one.
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(export.as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    fs::write(world.path("files/0.gz"), &whole[..12]).unwrap();
+    let args = ["report", "--archive", world.path("files").to_str().unwrap(), "--format", "json"].map(str::to_owned);
+    let ended = bandprobe(&args.each_ref().map(String::as_str));
+    assert_eq!((ended.code, serde_json::from_str(&ended.stdout).ok()), (Some(0), Some(expected.clone())));
+    assert!(ended.stderr.contains("0.gz to its end"), "{}", ended.stderr);
+    let alone = bandprobe(&["report", "--archive", world.path("files/0.gz").to_str().unwrap()]);
+    assert_eq!(alone.code, Some(1), "{}", alone.stdout);
     fs::create_dir(world.path("empty")).unwrap();
     let ended = bandprobe(&["report", "--archive", world.path("empty").to_str().unwrap()]);
     assert_eq!(ended.code, Some(1));
