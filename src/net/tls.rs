@@ -123,6 +123,12 @@ pub fn inner(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
+/// Did the connection end without the alert that ends TLS (RFC 8446 §6.1)? rustls says so in an error of the socket's own kind, in
+/// a text for programmers.
+pub(super) fn is_cut(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof && error.to_string().contains("close_notify")
+}
+
 /// `1.2` or `1.3`.
 pub(super) fn version(stream: &Secured) -> Option<&'static str> {
     match stream.get_ref().1.protocol_version()? {
