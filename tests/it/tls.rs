@@ -129,6 +129,22 @@ async fn the_dates_and_names_of_a_certificate_have_their_words() {
             Outcome::TlsWrongName,
             &["not for 127.0.0.1 but for a.example, b.example, 10.0.0.1"],
         ),
+        (
+            "an address as a DNS name",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["127.0.0.1 as a DNS name"],
+        ),
+        (
+            "no host",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::URI("http://a.example/".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["not for 127.0.0.1", "names no host"],
+        ),
     ] {
         let sample = ask(&made, &[], Some(root.pem())).await;
         check(name, &sample, outcome, words);
@@ -178,24 +194,6 @@ async fn a_broken_rule_of_certificates_has_its_words() {
             root.pem(),
             Outcome::TlsUnsupported,
             &["critical extension"],
-        ),
-        (
-            "an address as a DNS name",
-            root.sign_with(usual, &[], |params| {
-                params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
-            }),
-            root.pem(),
-            Outcome::TlsWrongName,
-            &["127.0.0.1 as a DNS name"],
-        ),
-        (
-            "no host",
-            root.sign_with(usual, &[], |params| {
-                params.subject_alt_names = vec![SanType::URI("http://a.example/".try_into().unwrap())];
-            }),
-            root.pem(),
-            Outcome::TlsWrongName,
-            &["not for 127.0.0.1", "names no host"],
         ),
         ("a trusted authority's own", self_signed, &trusted, Outcome::TlsUntrusted, &["trusted authority", "CA:TRUE"]),
     ] {
