@@ -60,28 +60,33 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Everything in a data directory, delivered or not, or in plain files of line protocol. Damage is reported, and left
-/// out.
+/// Everything in a data directory, delivered or not, or in plain files of line protocol. What is damaged there is logged, and left
+/// out; a single file has to be whole.
 pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
-    if plain::is_plain(path) {
-        return gather(plain::Lines::of(path)?, since);
-    }
     let mut problems = 0;
-    // Damage was reported: what is left are lines.
-    let lines = reader::lines(path, Some(since))?.filter_map(|line| {
-        let damage = match line {
-            Ok(line) => return Some(anyhow::Ok(line)),
-            Err(damage) => damage,
-        };
+    let mut tell = |problem: String| {
         problems += 1;
         if problems <= MOST_TOLD {
-            tracing::warn!("{damage}");
+            tracing::warn!("{problem}");
         }
-        None
-    });
-    let analysis = gather(lines, since)?;
+    };
+    let analysis = if plain::is_plain(path) {
+        // Of one file nothing is left to report on.
+        let is_one = !path.is_dir();
+        let lines = plain::Lines::of(path)?.filter_map(|line| match line {
+            Err(problem) if !is_one => {
+                tell(format!("{problem:#}"));
+                None
+            }
+            line => Some(line),
+        });
+        gather(lines, since)?
+    } else {
+        let lines = reader::lines(path, Some(since))?;
+        gather(lines.filter_map(|line| line.map_err(|damage| tell(damage.to_string())).ok()).map(Ok), since)?
+    };
     if problems > MOST_TOLD {
-        tracing::warn!(further = problems - MOST_TOLD, "more problems of the archive are not told one by one");
+        tracing::warn!(further = problems - MOST_TOLD, "further problems are not logged one by one");
     }
     Ok(analysis)
 }

@@ -252,7 +252,7 @@ impl Dialer {
             Host::Ipv6(address) => return self.literal(address.into()),
             Host::Domain(name) => name,
         };
-        let look_up = self.resolver.look_up(name, self.family, reserved, deadline);
+        let look_up = self.resolver.look_up(name, self.family, reserved, deadline, &self.clock);
         let found = self.clock.within(timing.t0(), deadline, look_up).await;
         let found = found.map_or(Err(Cause::Deadline(deadline)), |found| found.map_err(Cause::Lookup));
         let found = found.map_err(|cause| cause.during(Phase::Dns))?;

@@ -142,7 +142,11 @@ pub fn wants_ours(error: &hyper::Error) -> bool {
 
 /// What rustls reports travels in an error of the socket, and goes by words of ours.
 fn of_socket(error: &io::Error) -> String {
-    tls::inner(error).map_or_else(|| error.to_string(), tls::fault::words)
+    match tls::inner(error) {
+        Some(error) => tls::fault::words(error),
+        None if tls::is_cut(error) => "the node closed the connection without an end of TLS (close_notify)".to_owned(),
+        None => error.to_string(),
+    }
 }
 
 /// hyper's own text names only its outer kind; the reason is in its sources.

@@ -9,6 +9,8 @@ use tokio::time::timeout;
 
 use crate::config::{FamilyChoice, Resolver as ResolverChoice};
 
+use super::run_clock::RunClock;
+
 use self::{
     servers::Servers,
     threads::{Abandoned, Share, Thread, Threads},
@@ -73,8 +75,8 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a name, of the wanted family, the one to try first in front. Within `limit`, which the servers of a
-    /// list share out; whoever waits no longer for the system's lookup abandons it.
+    /// The addresses of a name, of the wanted family, the one to try first in front. Within `limit` by the clock, which the
+    /// servers of a list share out; a caller that stops waiting for the system's lookup abandons it.
     ///
     /// # Errors
     /// When there is none, with whose fault it is.
@@ -84,9 +86,11 @@ impl Resolver {
         family: FamilyChoice,
         reserved: Reservation,
         limit: Duration,
+        clock: &RunClock,
     ) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(servers) = &self.servers {
-            return servers.look_up(host, family, limit).await;
+            // Boxed: the futures of every transfer and check would hold it, several times over.
+            return Box::pin(servers.look_up(host, family, limit, clock)).await;
         }
         let thread = match reserved.0 {
             Some(reserved) => reserved?,
@@ -102,7 +106,7 @@ impl Resolver {
     /// As [`Self::look_up`].
     pub async fn find(&self, host: &str, family: FamilyChoice, limit: Duration) -> Result<Vec<IpAddr>, LookupError> {
         let reserved = self.reserve(Share::Other, limit).await;
-        let found = timeout(limit, self.look_up(host, family, reserved, limit)).await;
+        let found = timeout(limit, self.look_up(host, family, reserved, limit, &RunClock::default())).await;
         found.unwrap_or_else(|_| Err(LookupError::Timeout(format!("no answer within {limit:?}"))))
     }
 

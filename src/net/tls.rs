@@ -41,7 +41,7 @@ pub enum TrustError {
     #[error("among the further trusted certificates is none in PEM")]
     NoCertificate,
     /// A certificate of it cannot be used.
-    #[error("the further trusted certificates: one of them is none of an authority, or cannot be read")]
+    #[error("one of the further trusted certificates is not that of an authority, or cannot be read")]
     Unusable(#[source] rustls::Error),
     /// It is not PEM.
     #[error("the further trusted certificates are not PEM")]
@@ -121,6 +121,12 @@ impl Tls {
 #[must_use]
 pub fn inner(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
+}
+
+/// Did the connection end without the alert that ends TLS (RFC 8446 §6.1)? rustls says so in an error of the socket's own kind, in
+/// a text for programmers.
+pub(super) fn is_cut(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof && error.to_string().contains("close_notify")
 }
 
 /// `1.2` or `1.3`.

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, StatusCode, header::RANGE};
+use http::{
+    HeaderValue, Method, StatusCode,
+    header::{CONTENT_RANGE, RANGE},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -167,8 +170,9 @@ async fn explain(
         let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
     }
+    let names_no_range = status == StatusCode::OK || !answer.head.headers.contains_key(CONTENT_RANGE);
     let is_empty = mismatch.outcome == Outcome::WrongRange
-        && status == StatusCode::OK
+        && names_no_range
         && answer.announced().is_none_or(|bytes| bytes == 0)
         && has_no_body(connection, answer, errand).await;
     facts.timing.end(Phase::Receive, Instant::now());

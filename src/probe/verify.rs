@@ -38,7 +38,7 @@ pub struct Mismatch {
 /// Checks the head of a good answer.
 ///
 /// # Errors
-/// The first mismatch, in the order status, encoding, type, length, range, size.
+/// The first mismatch, in the order status, length, encoding, type, range, size.
 pub fn head(
     status: StatusCode,
     headers: &HeaderMap,
@@ -49,12 +49,13 @@ pub fn head(
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refused(status, headers, None));
     }
-    coding::check(headers)?;
-    expected.map_or(Ok(()), |expected| expected.check(headers))?;
     let length = content_length(headers)?;
+    // First of all: what an answer without content says of its type means nothing.
     if is_empty(status, headers, length) {
         return mismatch(Outcome::WrongSize, EMPTY);
     }
+    coding::check(headers)?;
+    expected.map_or(Ok(()), |expected| expected.check(headers))?;
     let promise = match (wanted, status) {
         (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
         (Wanted::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
@@ -80,10 +81,11 @@ pub fn other_size(said: Bytes, known: Size) -> Mismatch {
 /// What a status other than 200 and 206 means. `body` is the beginning of the error's body, where there is one.
 #[must_use]
 pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Mismatch {
+    let size = total(headers).or_else(|| body.and_then(stored_size));
     let outcome = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => Outcome::Redirected,
         404 => not_found(body),
-        416 if total(headers) == Some(0) => return Mismatch { outcome: Outcome::WrongSize, detail: EMPTY.to_owned() },
+        416 if size == Some(0) => return Mismatch { outcome: Outcome::WrongSize, detail: EMPTY.to_owned() },
         416 => Outcome::RangeUnsatisfiable,
         421 => Outcome::Misdirected,
         429 => Outcome::RateLimited,
@@ -94,7 +96,7 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
     };
     let said = match outcome {
         Outcome::Redirected => text(headers, &http::header::LOCATION).map(|to| format!(": to {to}")),
-        Outcome::RangeUnsatisfiable => total(headers).map(|size| format!(": the object has {size} bytes")),
+        Outcome::RangeUnsatisfiable => size.map(|size| format!(": the object has {size} bytes")),
         _ => body.and_then(message).map(|message| format!(": {message}")),
     };
     Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
@@ -154,6 +156,13 @@ fn not_found(body: Option<&[u8]>) -> Outcome {
 fn message(body: &[u8]) -> Option<String> {
     let value: serde_json::Value = serde_json::from_slice(body).ok()?;
     Some(value.get("message")?.as_str()?.chars().take(MAX_HEADER_TEXT).collect())
+}
+
+/// The size of the object in the error of a store that speaks S3, which has no Content-Range (`InvalidRange`).
+fn stored_size(body: &[u8]) -> Option<u64> {
+    let (_, rest) = str::from_utf8(body).ok()?.split_once("<ActualObjectSize>")?;
+    let (size, _) = rest.split_once("</ActualObjectSize>")?;
+    number(size.trim()).filter(|_| !size.trim().is_empty())
 }
 
 /// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
@@ -324,6 +333,8 @@ mod tests {
             (range, 416, &[("content-range", "bytes */")], false),
             (range, 200, &[("content-length", "0")], true),
             (range, 200, &[("content-length", "0, 0")], true),
+            (range, 200, &[("content-length", "0"), ("content-type", "text/plain")], true),
+            (range, 200, &[("content-length", "0"), ("content-encoding", "gzip")], true),
             (range, 200, &[("content-length", "9")], false),
             (range, 206, &[("content-range", "bytes */0"), ("content-length", "0")], true),
             (range, 206, &[("content-range", "bytes 0-0/0")], true),
@@ -335,7 +346,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             for known in [None, Some(Bytes(4096).into())] {
-                let got = head(status, &headers(lines), wanted, known, None);
+                let got = head(status, &headers(lines), wanted, known, expected(AssetKind::Image));
                 let is_empty =
                     got.is_err_and(|mismatch| (mismatch.outcome, &*mismatch.detail) == (Outcome::WrongSize, EMPTY));
                 assert_eq!(is_empty, empty, "{status} {lines:?}");
@@ -407,6 +418,14 @@ mod tests {
         ] {
             let mismatch = refused(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body);
             assert_eq!(mismatch.outcome, outcome, "{status}");
+        }
+        for (size, outcome) in
+            [("0", Outcome::WrongSize), ("7", Outcome::RangeUnsatisfiable), ("", Outcome::RangeUnsatisfiable)]
+        {
+            let body = format!("<Error><Code>InvalidRange</Code><ActualObjectSize>{size}</ActualObjectSize></Error>");
+            let mismatch = refused(StatusCode::RANGE_NOT_SATISFIABLE, &HeaderMap::new(), Some(body.as_bytes()));
+            assert_eq!(mismatch.outcome, outcome, "{size}");
+            assert_eq!(mismatch.detail.contains("7 bytes"), size == "7", "{}", mismatch.detail);
         }
         let busy = headers(&[("retry-after", "120")]);
         assert_eq!(refused(StatusCode::SERVICE_UNAVAILABLE, &busy, None).outcome, Outcome::RateLimited);

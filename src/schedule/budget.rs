@@ -219,6 +219,15 @@ impl Counts for Spent {
             *of_node = of_node.saturating_add(*bytes);
         }
     }
+
+    fn subtract(&mut self, before: &Self) {
+        self.total = self.total.saturating_sub(before.total);
+        for (node, bytes) in &before.by_node {
+            if let Some(of_node) = self.by_node.get_mut(node) {
+                *of_node = of_node.saturating_sub(*bytes);
+            }
+        }
+    }
 }
 
 /// A video of unknown size is only ever asked for ranges: the configuration refuses the rest.

@@ -9,6 +9,8 @@ use bandprobe::{
     probe::wanted::Wanted,
 };
 
+use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, IsCa, NameConstraints, SanType};
+
 use self::{
     certificates::{Authority, Leaf, Made},
     server::{Nginx, OpensslServer, has},
@@ -125,12 +127,77 @@ async fn the_dates_and_names_of_a_certificate_have_their_words() {
             "wrong name",
             root.sign(Leaf { names: &["a.example", "b.example", "10.0.0.1"], ..Leaf::default() }, &[]),
             Outcome::TlsWrongName,
-            &["for a.example, b.example, 10.0.0.1, not for 127.0.0.1"],
+            &["not for 127.0.0.1 but for a.example, b.example, 10.0.0.1"],
+        ),
+        (
+            "an address as a DNS name",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["127.0.0.1 as a DNS name"],
+        ),
+        (
+            "no host",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::URI("http://a.example/".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["not for 127.0.0.1", "names no host"],
         ),
     ] {
         let sample = ask(&made, &[], Some(root.pem())).await;
         check(name, &sample, outcome, words);
         assert_eq!(sample.failed_phase, Some(Phase::Tls), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_rule_of_certificates_has_its_words() {
+    if !has("openssl") {
+        return;
+    }
+    let root = Authority::root("Test Root", "Lab");
+    let elsewhere = root.intermediate_with("elsewhere", "Lab", |params| {
+        let permitted_subtrees = vec![GeneralSubtree::DnsName("allowed.example".into())];
+        params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: vec![] });
+    });
+    let last = root.intermediate_with("last", "Lab", |params| {
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let below = last.intermediate("below", "Lab");
+    let example = Leaf { names: &["a.example", "127.0.0.1"], ..Leaf::default() };
+    let (self_signed, usual) = (Made::self_signed(), Leaf::default());
+    let trusted = self_signed.chain.clone();
+    for (name, made, ca, outcome, words) in [
+        (
+            "name constraints",
+            elsewhere.sign(example, &[elsewhere.pem()]),
+            root.pem(),
+            Outcome::TlsUntrusted,
+            &["name constraints"][..],
+        ),
+        (
+            "path length",
+            below.sign(usual, &[below.pem(), last.pem()]),
+            root.pem(),
+            Outcome::TlsUntrusted,
+            &["path length"],
+        ),
+        (
+            "critical extension",
+            root.sign_with(usual, &[], |params| {
+                let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+                extension.set_criticality(true);
+                params.custom_extensions.push(extension);
+            }),
+            root.pem(),
+            Outcome::TlsUnsupported,
+            &["critical extension"],
+        ),
+        ("a trusted authority's own", self_signed, &trusted, Outcome::TlsUntrusted, &["trusted authority", "CA:TRUE"]),
+    ] {
+        check(name, &ask(&made, &[], Some(ca)).await, outcome, words);
     }
 }
 

@@ -40,7 +40,7 @@ pub(in crate::cli) enum SpoolCommand {
     /// Take points out of plain line protocol, as export writes it, into the spool, to be delivered
     #[command(after_help = "Examples:\n  bandprobe spool import -c bandprobe.toml yesterday.lp\n  \
         bandprobe spool export --archive old-data | bandprobe spool import --archive bandprobe-data\n\
-        Every point keeps its tags and time, so importing one twice does no harm. Lines that are not points of this \
+        Every point keeps its tags and time, so the database holds it once, however often it is imported. Lines that are not points of this \
         version's schema are left out, counted by reason, and make it exit with 1.")]
     Import(Import),
 }

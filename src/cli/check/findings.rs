@@ -1,4 +1,4 @@
-//! What is no problem of the config and should be put right all the same: the place it runs in, and what others can read.
+//! What to fix although the config itself has no problem: the place it runs in, and what others can read.
 
 use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt, path::Path};
 

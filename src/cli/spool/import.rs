@@ -35,10 +35,10 @@ pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<E
         Importer { dir: dir.to_owned(), room, writer, batch, points: 0, imported: 0, refused: Reasons::default() };
     let read = plain::Lines::of_all(&args.files).try_for_each(|line| importer.take(&line?));
     // What came before a file that cannot be read is kept.
-    let ended = read.and_then(|()| importer.flush());
+    let flushed = importer.flush();
     let sealed = importer.writer.seal();
     importer.print(dir)?;
-    ended?;
+    read.and(flushed)?;
     sealed?;
     Ok(if importer.refused.total() > 0 { Exit::Failed } else { Exit::Done })
 }

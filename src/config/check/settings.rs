@@ -60,7 +60,7 @@ pub(super) fn limits(section: Section<'_>) -> Limits {
         bytes_per_day: section.size("bytes-per-day").unwrap_or(Bytes(5_000_000_000)),
         bytes_per_node_per_day: section.size("bytes-per-node-per-day").unwrap_or(Bytes(300_000_000)),
         cold_fetches_per_node_per_day: section
-            .whole("cold-fetches-per-node-per-day", 1..=MAX_COLD_FETCHES)
+            .whole("cold-fetches-per-node-per-day", 0..=MAX_COLD_FETCHES)
             .unwrap_or(COLD_FETCHES),
         heavy_transfers: at_once("heavy-transfers", 16, 1),
         light_transfers: at_once("light-transfers", 256, 8),

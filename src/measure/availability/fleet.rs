@@ -22,6 +22,8 @@ pub(super) struct Fleet {
     distributors: Numbers,
     /// Those of the storage nodes added.
     with_storage: Numbers,
+    /// The median height of the chain.
+    head: Option<u64>,
 }
 
 /// Sorted.
@@ -51,6 +53,12 @@ impl Fleet {
         subjects: impl Iterator<Item = (&'a Subject<'a>, bool)> + Clone,
         tolerance: Tolerance,
     ) -> Self {
+        let all_heads = subjects.clone().filter_map(|(subject, _)| match &subject.answer.said {
+            Said::Report(report) => report.chain_head,
+            _ => None,
+        });
+        let mut all_heads: Vec<u64> = all_heads.collect();
+        all_heads.sort_unstable();
         let sound = subjects.filter(|(subject, is_sound)| *is_sound && subject.distributing != Some(false));
         let of = |profile: Profile| {
             let mut numbers = Numbers::default();
@@ -70,12 +78,14 @@ impl Fleet {
             numbers.heads.sort_unstable();
             numbers
         };
-        Self { tolerance, distributors: sorted(distributors), with_storage: sorted(with_storage) }
+        let (distributors, with_storage) = (sorted(distributors), sorted(with_storage));
+        let head = [&distributors.heads, &with_storage.heads, &all_heads].into_iter().find_map(|heads| median(heads));
+        Self { tolerance, distributors, with_storage, head }
     }
 
-    /// The median height of the chain, however few tell it.
-    pub(super) fn head(&self) -> Option<u64> {
-        median(&self.distributors.heads).or_else(|| median(&self.with_storage.heads))
+    /// The median height of the chain, however few tell it, and of nodes with which something is wrong where there are no others.
+    pub(super) const fn head(&self) -> Option<u64> {
+        self.head
     }
 
     /// Where a node is, and whether it is on the others' chain.

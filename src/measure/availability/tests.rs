@@ -413,6 +413,16 @@ fn only_sound_nodes_that_distribute_make_the_median() {
 }
 
 #[test]
+fn the_chain_head_is_known_though_every_node_is_misconfigured() {
+    let bare = report(healthy(), |report| report.node_env = Some(String::new()));
+    let off = Subject { distributing: Some(false), ..subject(&bare) };
+    for subjects in [vec![subject(&bare); 4], vec![off; 2]] {
+        let Judgement { verdicts, chain_head } = judge(&subjects, USUAL);
+        assert_eq!((verdicts[0].blocks_behind, chain_head), (None, Some(HEAD)), "nobody is judged by such a median");
+    }
+}
+
+#[test]
 fn storage_nodes_are_compared_with_each_other_where_nobody_else_is() {
     let (good, stuck) = (healthy(), at(HEAD - 300, HEAD));
     let storage = |answer| Subject { profile: Profile::Colossus, ..subject(answer) };

@@ -20,9 +20,9 @@ use hickory_resolver::{
         rr::{Name, RecordType},
     },
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
-use crate::config::FamilyChoice;
+use crate::{config::FamilyChoice, net::run_clock::RunClock};
 
 use super::{
     LookupError,
@@ -47,6 +47,13 @@ struct Question<'a> {
     edns: bool,
 }
 
+/// The time for all tries of a lookup: that in which this process runs.
+struct Time<'a> {
+    clock: &'a RunClock,
+    began: Instant,
+    limit: Duration,
+}
+
 /// Addresses; none of them is an answer too.
 type Found = Result<Vec<IpAddr>, NetError>;
 
@@ -61,17 +68,18 @@ impl Servers {
         host: &str,
         family: FamilyChoice,
         limit: Duration,
+        clock: &RunClock,
     ) -> Result<Vec<IpAddr>, LookupError> {
         let mut addresses = self.hosts.addresses(host);
         addresses.retain(|address| is_of(family, address));
         if addresses.is_empty() {
-            addresses = self.ask_all(host, family, Instant::now() + limit).await?;
+            addresses = self.ask_all(host, family, &Time { clock, began: Instant::now(), limit }).await?;
         }
         sort(&mut addresses, source_address);
         Ok(addresses)
     }
 
-    async fn ask_all(&self, host: &str, family: FamilyChoice, deadline: Instant) -> Result<Vec<IpAddr>, LookupError> {
+    async fn ask_all(&self, host: &str, family: FamilyChoice, time: &Time<'_>) -> Result<Vec<IpAddr>, LookupError> {
         let mut name = Name::from_ascii(host).map_err(|error| LookupError::NotFound(error.to_string()))?;
         // A name is meant as it stands: search domains are the system's.
         name.set_fqdn(true);
@@ -79,9 +87,9 @@ impl Servers {
         for (number, &server) in self.servers.iter().enumerate() {
             let further = 2 * (self.servers.len() - 1 - number);
             let question = Question { name: &name, family, server, edns: true };
-            let mut found = question.put(share(deadline, further + 2)).await;
+            let mut found = question.put(time, further + 2).await;
             if found.as_ref().is_err_and(is_about_edns) {
-                found = Question { edns: false, ..question }.put(share(deadline, further + 1)).await;
+                found = Question { edns: false, ..question }.put(time, further + 1).await;
             }
             match found {
                 Ok(addresses) if addresses.is_empty() => return Err(LookupError::no_address()),
@@ -96,7 +104,8 @@ impl Servers {
 }
 
 impl Question<'_> {
-    async fn put(&self, by: Instant) -> Found {
+    /// Asks, for as long as each of the `tries` that are left may take.
+    async fn put(&self, time: &Time<'_>, tries: usize) -> Found {
         let asked = async {
             match self.family {
                 FamilyChoice::Any => both(self.ask(RecordType::A), self.ask(RecordType::AAAA)).await,
@@ -104,7 +113,7 @@ impl Question<'_> {
                 FamilyChoice::V6 => self.ask(RecordType::AAAA).await,
             }
         };
-        timeout_at(by, asked).await.unwrap_or(Err(NetError::Timeout))
+        time.clock.within(Instant::now(), time.share(tries), asked).await.unwrap_or(Err(NetError::Timeout))
     }
 
     /// A resolver of its own for each question, since it remembers failures, times and questions under way.
@@ -128,11 +137,12 @@ impl Question<'_> {
     }
 }
 
-/// When a try has to end, so that each of the tries that are left has as much time.
-fn share(deadline: Instant, tries: usize) -> Instant {
-    let now = Instant::now();
-    let tries = u32::try_from(tries).unwrap_or(u32::MAX).max(1);
-    now + deadline.saturating_duration_since(now) / tries
+impl Time<'_> {
+    /// How long a try may take, so that each of the tries that are left has as much time.
+    fn share(&self, tries: usize) -> Duration {
+        let tries = u32::try_from(tries).unwrap_or(u32::MAX).max(1);
+        self.limit.saturating_sub(self.clock.ran_since(self.began)) / tries
+    }
 }
 
 /// May the question succeed without EDNS?

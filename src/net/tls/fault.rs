@@ -13,6 +13,7 @@ use super::certificates::{
 };
 
 mod alert;
+mod rule;
 
 /// What is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,8 +148,8 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> F
         return untrusted(NO_ROOTS.to_owned());
     }
     if matches!(top, Top::SelfSigned) {
-        let words = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
-        return untrusted(words.to_owned());
+        let is_trusted = chain.own().is_some_and(|own| is_trusted(own.tbs_certificate().subject(), roots));
+        return untrusted(if is_trusted { TRUSTED_AUTHORITY } else { SELF_SIGNED }.to_owned());
     }
     if let Some(unfit) = chain.unfit() {
         return unfit.into();
@@ -157,9 +158,13 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> F
         let words = "a certificate of the node is signed in a way that our client does not support".to_owned();
         return Fault { kind: Kind::Unsupported, words };
     }
+    if let Some(fault) = rule::broken(error) {
+        return fault;
+    }
     if chain.own().is_some_and(is_authority) {
         return untrusted(
-            "the node uses the certificate of an authority as its own, which no client accepts".to_owned(),
+            "the node uses the certificate of an authority (CA:TRUE) as its own, which our client does not accept"
+                .to_owned(),
         );
     }
     if let Some(other) = path.iter().skip(1).find(|certificate| !is_authority(certificate)) {
@@ -200,23 +205,21 @@ fn unproven_by(issuer: &str, error: &CertificateError) -> String {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             format!("the signature on a certificate of the node is not by `{issuer}`, which it names as its issuer")
         }
-        _ => format!(
-            "a certificate of the node breaks a rule of its authority `{issuer}`: for which names, or how far, it may be used"
-        ),
+        _ => format!("the chain from the node's certificate to its authority `{issuer}` cannot be verified"),
     }
 }
 
 /// The issuer was not sent along and is no trusted root. `is_known` when its own issuer is a public authority, or one that is trusted:
 /// then it can only be an intermediate.
 fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
-    const SERVE: &str = "its operator should serve the whole chain (fullchain.pem)";
     match (is_known, is_alone) {
-        (true, _) => {
-            format!("the node does not send its intermediate certificate, that of `{issuer}`: {SERVE}")
-        }
+        (true, _) => format!(
+            "the node does not send its intermediate certificate, that of `{issuer}`: its operator should serve the whole chain \
+             (fullchain.pem)"
+        ),
         (false, true) => format!(
-            "the node does not send its intermediate certificate, or has one of an unknown authority: `{issuer}`, which issued it, is \
-             neither sent along nor trusted here; {SERVE}, or you trust that authority"
+            "the node does not send its intermediate certificate, or an unknown authority signed its own: `{issuer}` is not trusted here; \
+             its operator should serve fullchain.pem"
         ),
         (false, false) => {
             format!("the authority `{issuer}`, which the chain of the node's certificate ends at, is not trusted here")
@@ -250,14 +253,19 @@ fn wrong_name(chain: &Chain, name: &ServerName<'_>) -> String {
     let name = name.to_str();
     let names = chain.own().map(names).unwrap_or_default();
     if names.is_empty() {
-        return format!("the node's certificate is for no name at all, not for {name}: it has no subjectAltName");
+        return format!("the node's certificate is not for {name}: it names no host in a subjectAltName");
+    }
+    if names.iter().any(|other| *other == name) {
+        return format!(
+            "the node's certificate has {name} as a DNS name: an address has to stand in it as an IP address"
+        );
     }
     let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
     let more = match names.len().saturating_sub(SHOWN_NAMES) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("the node's certificate is for {shown}{more}, not for {name}")
+    format!("the node's certificate is not for {name} but for {shown}{more}")
 }
 
 const fn lacking(lack: &PeerIncompatible) -> &'static str {
@@ -284,6 +292,9 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
 
 /// What is said of a node that wants to know who we are.
 pub const WANTS_OURS: &str = "the node requires a client certificate, and bandprobe has none";
+const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
+const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \
+                                 does not accept: it should use one that this authority signed";
 const NO_ROOTS: &str =
     "this machine trusts no authority at all: install its CA certificates, or name some (`network.ca-file`)";
 const NO_VERSION: &str = "the node speaks no version of TLS that our client does (1.2 and 1.3)";

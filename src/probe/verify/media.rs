@@ -78,6 +78,7 @@ const GENERIC: &[&str] = &[
     "octet-stream",
     "x-octet-stream",
     "octetstream",
+    "x-octetstream",
     "binary",
     "x-binary",
     "unknown",

@@ -53,6 +53,14 @@ impl Counts for ColdFetches {
         }
         self.closed |= other.closed;
     }
+
+    fn subtract(&mut self, before: &Self) {
+        for (node, booked) in &before.by_node {
+            if let Some(of_node) = self.by_node.get_mut(node) {
+                *of_node = of_node.saturating_sub(*booked);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

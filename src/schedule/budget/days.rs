@@ -3,7 +3,7 @@
 //! A wall clock can be wrong for a while. Each day therefore has its own record, and the clock alone says which one counts:
 //!
 //! - A jump forward and back again finds the record of the right day as it was. What was counted meanwhile is added to it,
-//!   because it really happened on that day.
+//!   because it really happened on that day, once, however often the clock goes to and fro.
 //! - When the day that the clock had jumped to really comes, its record is dropped: it was last used at a time that had not come
 //!   yet, or before the day that the clock comes from had begun.
 //! - A clock that stands on an earlier day for a while, as after a boot without a battery, gives no second budget to the right day.
@@ -33,15 +33,21 @@ pub struct Day<T> {
     /// Did it begin when the clock went forward to it for the first time?
     #[serde(default)]
     forward: bool,
+    /// What an earlier day has taken over already, when the clock was set back to it.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    taken_over: Option<T>,
     /// What was counted.
     #[serde(flatten)]
     pub counts: T,
 }
 
 /// Something that is counted by day.
-pub trait Counts: Default {
+pub trait Counts: Default + Clone {
     /// Adds what was counted elsewhere.
     fn add(&mut self, other: &Self);
+
+    /// Takes back what was counted before.
+    fn subtract(&mut self, before: &Self);
 }
 
 /// The UTC day of a time in seconds since 1970; a clock before that shows its first day.
@@ -94,7 +100,14 @@ impl<T: Counts> Days<T> {
         (entered.day, entered.forward) = (day, !is_back && !is_known);
         // A day after one that was known before the clock went ahead has nothing to do with what was counted meanwhile.
         if is_back && (is_known || self.others.iter().all(|other| other.day > day)) {
-            entered.counts.add(&self.current.counts);
+            let counts = self.current.counts.clone();
+            let taken_over = self.current.taken_over.replace(counts.clone());
+            let mut more = counts;
+            // Two processes on one archive whose clocks differ turn the day every second.
+            if let Some(before) = taken_over.filter(|_| is_known) {
+                more.subtract(&before);
+            }
+            entered.counts.add(&more);
         }
         let left = mem::replace(&mut self.current, entered);
         if left.used != 0 {
@@ -102,6 +115,11 @@ impl<T: Counts> Days<T> {
             self.others.truncate(MAX_OTHERS);
         }
     }
+}
+
+/// For serde, which asks for `T: Default` otherwise.
+const fn none<T>() -> Option<T> {
+    None
 }
 
 /// Days that are kept next to the current one.
@@ -119,6 +137,10 @@ mod tests {
     impl Counts for Sum {
         fn add(&mut self, other: &Self) {
             self.sum += other.sum;
+        }
+
+        fn subtract(&mut self, before: &Self) {
+            self.sum = self.sum.saturating_sub(before.sum);
         }
     }
 
@@ -181,10 +203,21 @@ mod tests {
                 (noon + 3 * DAY, 1),
                 (noon + 10, 3),
                 (noon + 3 * DAY + 10, 2),
-                (noon + 20, 6),
+                (noon + 20, 5),
                 (noon + 3 * DAY + 20, 3),
             ],
         );
+    }
+
+    #[test]
+    fn two_clocks_on_one_archive_count_each_run_once() {
+        let steps: Vec<_> = (0..50_u32)
+            .flat_map(|n| {
+                let (second, number) = (i64::from(n), u64::from(n));
+                [(12 * HOUR + second, 2 * number + 1), (15 * HOUR + 3 * DAY + second, number + 1)]
+            })
+            .collect();
+        check("3 days apart", &steps);
     }
 
     #[test]

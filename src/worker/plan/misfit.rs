@@ -85,6 +85,12 @@ fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
 fn cold(plan: &Plan, config: &Config) -> Option<Misfit> {
     let limit = config.limits.cold_fetches_per_node_per_day;
     let fetches = plan.cold_fetches_per_node.filter(|fetches| *fetches > limit as f64)?;
+    if limit == 0 {
+        return Some(Misfit {
+            what: "`limits.cold-fetches-per-node-per-day` is 0, so probes with `cache = \"miss\"` never run".to_owned(),
+            change: "leave them out, or raise the limit".to_owned(),
+        });
+    }
     Some(Misfit {
         what: format!(
             "{fetches:.0} cold fetches a day from one node are over `limits.cold-fetches-per-node-per-day`, {limit}"

@@ -159,6 +159,11 @@ fn misses_have_a_budget_of_their_own() {
     assert!(text.contains("\ncold fetches: up to 4 of 4 a day from one node; 40 from all 10 vantages\n"), "{text}");
     assert!(plan.fits() && !check_text(Path::new("b.toml"), &config("")).contains("cold"));
 
+    let none = check_text(Path::new("b.toml"), &cold("limits.cold-fetches-per-node-per-day = 0"));
+    assert!(
+        none.contains("is 0, so probes with `cache = \"miss\"` never run: leave them out, or raise the limit"),
+        "{none}"
+    );
     let often = cold("limits = { cold-fetches-per-node-per-day = 3, vantages = 1 }");
     let plan = Plan::of(&often);
     assert_eq!((plan.probes[1].runs, plan.probes[1].bytes), (3.0, Bytes(3 * 20_000)), "what the limit admits");

@@ -10,7 +10,7 @@ use bandprobe::{
         phase::Phase,
         probe::{CachePolicy, Deadlines, Extent, MIN_RATE, Part, PartName, Pick, Probe, Spacing, Weight},
         sample::{CacheState, Conn, HttpVersion, Sample},
-        target::{Asset, AssetKind, Node},
+        target::{Asset, AssetKind, Node, Profile},
         units::{Bytes, Micros},
     },
     probe::run::{Ended, Run, Settled},
@@ -241,12 +241,38 @@ async fn whole_content_is_compared_with_its_registered_hash() {
     }
 }
 
+/// Argus answers HEAD without a body, and proxies answer paths that they do not know with an empty 200.
+#[tokio::test]
+async fn answers_without_a_body_say_what_is_wrong() {
+    use Profile::{Argus, Colossus, Http};
+    let empty = "HTTP/1.1 200 OK\r\nserver: Caddy\r\ncontent-length: 0\r\n\r\n";
+    let json = "HTTP/1.1 404 Not Found\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 39\r\n\r\n";
+    let page = "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n";
+    for (profile, answer, part, outcome, words) in [
+        (Argus, json, PartName::Check, Outcome::ObjectNotFound, "does not know this object"),
+        (Argus, page, PartName::Check, Outcome::Http4xx, "status 404"),
+        (Argus, empty, PartName::Check, Outcome::RouteNotFound, "the path of the endpoint is probably wrong"),
+        (Colossus, empty, PartName::Check, Outcome::RouteNotFound, "the path of the endpoint is probably wrong"),
+        (Http, empty, PartName::Full, Outcome::WrongSize, "or its path is wrong"),
+    ] {
+        let (samples, _) = scripted_as(profile, answer.into(), None).await;
+        assert_eq!((samples[0].labels.part, samples[0].outcome), (Some(part), outcome), "{profile:?} {answer}");
+        assert!(samples[0].error.as_ref().unwrap().contains(words), "{:?}", samples[0].error);
+    }
+}
+
 /// A run of one whole image against a server that sends this answer.
 async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, Ended) {
+    scripted_as(Profile::Http, answer, hash).await
+}
+
+/// The same of a server of this kind.
+async fn scripted_as(profile: Profile, answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, Ended) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::wanted::Wanted::Whole).node;
     node.assets[0].hash = hash.map(Arc::from);
+    node.listing.profile = profile;
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(async move {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};

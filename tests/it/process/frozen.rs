@@ -100,10 +100,7 @@ fn a_lookup_that_was_frozen(length: Duration) {
     let samples = objects(&ended.stdout);
     assert!(!samples.is_empty(), "{length:?}: {ended:?}");
     // Of the run's further parts the node answers none.
-    // The resolver's own patience with each server may have ended meanwhile: then nothing is said of the node.
-    let outcome = samples[0]["outcome"].as_str().unwrap();
-    assert!(["ok", "local_failed"].contains(&outcome), "{length:?}: {ended:?}");
-    assert_frozen(&samples[0], outcome, &format!("dns, {length:?}"));
+    assert_frozen(&samples[0], "ok", &format!("dns, {length:?}"));
 }
 
 /// The worker was stopped between and in its runs.

@@ -51,7 +51,18 @@ impl Authority {
     }
 
     pub(super) fn intermediate(&self, name: &str, organization: &str) -> Self {
-        let (params, key) = authority(name, organization);
+        self.intermediate_with(name, organization, |_| {})
+    }
+
+    /// One that differs from a usual intermediate.
+    pub(super) fn intermediate_with(
+        &self,
+        name: &str,
+        organization: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (mut params, key) = authority(name, organization);
+        change(&mut params);
         let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -62,8 +73,14 @@ impl Authority {
 
     /// A node's certificate, and what it sends along.
     pub(super) fn sign(&self, leaf: Leaf, along: &[&str]) -> Made {
-        let key = KeyPair::generate().unwrap();
-        let own = params(&leaf).signed_by(&key, &self.issuer).unwrap().pem();
+        self.sign_with(leaf, along, |_| {})
+    }
+
+    /// One that differs from a usual certificate.
+    pub(super) fn sign_with(&self, leaf: Leaf, along: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Made {
+        let (mut params, key) = (params(&leaf), KeyPair::generate().unwrap());
+        change(&mut params);
+        let own = params.signed_by(&key, &self.issuer).unwrap().pem();
         Made { chain: [&[own.as_str()], along].concat().concat(), key: key.serialize_pem() }
     }
 }

@@ -31,6 +31,11 @@ pub(super) fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
             "the node wants stronger cipher suites or keys than our client has (insufficient_security)",
         ),
         Alert::ProtocolVersion => fault(Kind::Unsupported, NO_VERSION),
+        Alert::InternalError => fault(
+            Kind::Failed,
+            "the node failed in the TLS handshake (internal_error): some servers, such as Caddy, do so when they have no certificate for \
+             this name",
+        ),
         Alert::UnrecognisedName => fault(Kind::Failed, "the node serves no host of this name (unrecognized_name)"),
         Alert::NoApplicationProtocol => {
             fault(Kind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")

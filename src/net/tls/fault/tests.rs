@@ -101,9 +101,20 @@ fn no_debug_output_reaches_a_person() {
     }
 }
 
+/// A field holds 200 characters, of which the phase takes some.
+#[test]
+fn advice_is_not_cut_off() {
+    let issuer = "Some Issuing Authority for Servers G2";
+    for (is_known, is_alone) in [(true, true), (false, true), (false, false)] {
+        let words = unsent(issuer, is_known, is_alone);
+        assert!(words.len() <= 200 - "tls: ".len(), "{}: {words}", words.len());
+    }
+    assert!(SELF_SIGNED.len().max(TRUSTED_AUTHORITY.len()) <= 195);
+}
+
 #[test]
 fn an_alert_goes_by_the_name_of_its_standard() {
-    for (alert, name) in [(80, "internal_error"), (112, "unrecognized_name"), (200, "number 200")] {
+    for (alert, name) in [(80, "no certificate for this name"), (112, "unrecognized_name"), (200, "number 200")] {
         let words = words(&Error::AlertReceived(alert.into()));
         assert!(words.contains(name), "{words}");
     }

@@ -105,6 +105,29 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
 }
 
 #[test]
+fn a_broken_file_costs_no_other_one() {
+    let (world, export) = exported();
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(export.as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    fs::create_dir(world.path("files")).unwrap();
+    let file = world.write("files/all.lp", &export);
+    fs::write(world.path("files/0.gz"), &whole[..12]).unwrap();
+    let report = |path: &Path| bandprobe(&["report", "--archive", path.to_str().unwrap(), "--format", "json"]);
+    let (all, alone) = (report(&world.path("files")), report(&world.path("files/0.gz")));
+    assert_eq!((all.code, all.stdout), (Some(0), report(&file).stdout));
+    assert!(all.stderr.contains("0.gz to its end"), "{}", all.stderr);
+    assert_eq!((alone.code, alone.stdout.as_str()), (Some(1), ""), "nothing is left to report on");
+    // What comes before the break is imported.
+    fs::write(world.path("half.gz"), &whole[..whole.len() * 2 / 3]).unwrap();
+    let into = world.path("half");
+    let half = world.path("half.gz");
+    let ended = bandprobe(&["spool", "import", "--archive", into.to_str().unwrap(), half.to_str().unwrap()]);
+    assert!(ended.code == Some(1) && ended.stderr.contains("half.gz to its end"), "{ended:?}");
+    assert!(!lines(&into).is_empty(), "{}", ended.stdout);
+}
+
+#[test]
 fn lines_that_are_not_understood_are_counted_by_reason() {
     let (world, export) = exported();
     let good = export.lines().find(|line| line.starts_with("bandprobe_transfer")).unwrap();
