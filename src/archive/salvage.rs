@@ -87,7 +87,9 @@ impl Spool {
         let path = spool.join(name);
         let mut good = WholeFile::create(&spool, name, format::HEADER)?;
         let mut bad = WholeFile::create(&rejected, &bad_name(name, 1), SET_ASIDE)?;
-        bad.comment(&format!("# out of spool/{name}: {first}\n"))?;
+        // With the size, the rest of a later damage differs even where its bytes are the same.
+        let size = fs::metadata(&path).map_err(on("read", &path))?.len();
+        bad.comment(&format!("# out of spool/{name} of {size} bytes: {first}\n"))?;
         let found_bad = copy(&path, &mut good, &mut bad)?;
         let (kept, set_aside) = (good.points(), bad.points());
         if found_bad {

@@ -218,7 +218,9 @@ fn the_rest_of_each_damage_is_kept_and_a_repetition_is_the_same() {
         start.collect::<String>(),
         format!(
             "# bandprobe set aside: lines that are not what was written, and were not delivered\n\
-             # out of spool/{name}: line 4 is not what was written\n# line 4 is not what was written\nb v=3i 2\n"
+             # out of spool/{name} of {} bytes: line 4 is not what was written\n\
+             # line 4 is not what was written\nb v=3i 2\n",
+            damaged.len()
         )
     );
     assert!(end.starts_with("# end points=1 crc32c="), "{first}");
