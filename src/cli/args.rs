@@ -87,7 +87,7 @@ pub(super) struct Check {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: PathBuf,
-    /// Exit with 3 when the plan does not fit its limits, or when anything else should be put right
+    /// Exit with 3 when the plan does not fit its limits, or when anything else needs fixing
     #[arg(long)]
     pub(super) strict: bool,
 }

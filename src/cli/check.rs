@@ -29,7 +29,7 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     let (text, fits) = plan(args, &config, &discovery);
     let (mut text, found) = (text + &sources(&discovery), findings(&config));
     if !found.is_empty() {
-        text.push_str("\nTo be put right:\n");
+        text.push_str("\nTo fix:\n");
         text.extend(found.iter().map(|finding| format!("- {finding}\n")));
     }
     tell(&text)?;

@@ -38,7 +38,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     }
     let mut prober = prober(args)?;
     let signals = Signals::listen()?;
-    // A freeze is told with the transfers that it disturbed.
+    // A freeze is reported with the transfers that it disturbed.
     let measuring = Measuring::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
     let errands = Errands::of(args);

@@ -86,7 +86,7 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
         gather(lines.filter_map(|line| line.map_err(|damage| tell(damage.to_string())).ok()).map(Ok), since)?
     };
     if problems > MOST_TOLD {
-        tracing::warn!(further = problems - MOST_TOLD, "more problems there are not logged one by one");
+        tracing::warn!(further = problems - MOST_TOLD, "further problems are not logged one by one");
     }
     Ok(analysis)
 }

@@ -63,7 +63,7 @@ async fn hung_up(signal: Option<&mut Signal>) -> Option<()> {
     }
 }
 
-/// Was the process started with this signal ignored? Only Linux tells without unsafe code; elsewhere the answer is no.
+/// Was the process started with this signal ignored? Only Linux shows it without unsafe code; elsewhere the answer is no.
 fn is_ignored(signal: SignalKind) -> bool {
     fs::read_to_string(STATUS).is_ok_and(|status| ignores(&status, signal.as_raw_value()))
 }

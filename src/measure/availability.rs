@@ -25,7 +25,7 @@ pub const SOUND: &str = "nothing wrong";
 pub struct Judgement {
     /// One for each node, in their order.
     pub verdicts: Vec<Verdict>,
-    /// The fleet's median height of the chain; `None` when no node tells any.
+    /// The fleet's median height of the chain; `None` when no node reports one.
     pub chain_head: Option<u64>,
 }
 

@@ -101,7 +101,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// Looks at these times, at each of which the machine has slept for so long.
+    /// Looks at these times, each with how long the machine had slept by then.
     fn looked(looks: &[(u64, u64)]) -> (Freezes, Vec<Option<Duration>>) {
         let mut freezes = Freezes::default();
         freezes.start(ms(0), ms(0));

@@ -101,7 +101,7 @@ pub fn judge(
     judgement
 }
 
-/// Did the body take so long, at so low an effective rate, that a viewer would call it a failure?
+/// Was the body so slow that a viewer would call it a failure?
 #[must_use]
 pub fn is_too_slow(effective: Option<BitRate>, receive: Option<Micros>, min_rate: BitRate) -> bool {
     receive.is_some_and(|receive| receive > SLOW_RECEIVE) && effective.is_some_and(|effective| effective < min_rate)

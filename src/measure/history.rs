@@ -67,7 +67,7 @@ impl History {
         }
     }
 
-    /// Have so many runs in a row found nothing that it is time to see whether the node can fetch anything? Asked once, it takes
+    /// Did enough runs in a row find nothing, so that it is time to see whether the node can fetch anything? Asked once, it takes
     /// as many runs again.
     pub fn takes_fetch(&mut self) -> bool {
         let is_due = self.found_nothing >= FOUND_NOTHING;
@@ -93,7 +93,7 @@ impl History {
 const KEPT: usize = 4;
 /// Runs that have to fail before a node is said to serve nothing.
 pub const ENOUGH: usize = 3;
-/// A run is old after so many times the mean time between two runs of its probe. The drawn times are at most 2.5 times the mean.
+/// A run is old after this many times the mean time between two runs of its probe. The drawn times are at most 2.5 times the mean.
 const FRESH: u32 = 6;
 /// Runs in a row that find nothing before the node is made to fetch an object.
 const FOUND_NOTHING: u32 = 3;

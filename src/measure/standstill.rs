@@ -11,7 +11,7 @@ pub struct ChainWatch {
 }
 
 impl ChainWatch {
-    /// Takes the height of a round, `None` where no node tells any. Returns for how long it has been the same; `now` is the time
+    /// Takes the height of a round, `None` where no node reports one. Returns for how long it has been the same; `now` is the time
     /// since the start of the process.
     pub const fn note(&mut self, head: Option<u64>, now: Duration) -> Option<Duration> {
         let Some(head) = head else { return None };

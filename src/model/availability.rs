@@ -100,7 +100,7 @@ pub enum Said {
     Present,
     /// Another complete answer.
     Other(Shape),
-    /// No answer, and this process did not run for so long of the time: nothing can be said of the node.
+    /// No answer, and this process did not run for this part of the time: nothing can be said of the node.
     Frozen(Micros),
     /// No answer, or one that broke off.
     Nothing {
@@ -121,7 +121,7 @@ pub enum Shape {
         /// The message; may be empty.
         message: String,
     },
-    /// Nothing at all: what proxies send for a path that they were not told of.
+    /// Nothing at all: what proxies send for a path that they do not know.
     Empty,
     /// A web page.
     Page,

@@ -100,7 +100,7 @@ impl Resolver {
         thread.run(move || system::look_up(&host, family)).await
     }
 
-    /// The same for callers who do not measure: waits for a thread and for the answer, each at most so long.
+    /// The same for callers who do not measure: waits for a thread and for the answer, each for at most this time.
     ///
     /// # Errors
     /// As [`Self::look_up`].

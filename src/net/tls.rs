@@ -41,7 +41,7 @@ pub enum TrustError {
     #[error("among the further trusted certificates is none in PEM")]
     NoCertificate,
     /// A certificate of it cannot be used.
-    #[error("the further trusted certificates: one of them is none of an authority, or cannot be read")]
+    #[error("one of the further trusted certificates is not that of an authority, or cannot be read")]
     Unusable(#[source] rustls::Error),
     /// It is not PEM.
     #[error("the further trusted certificates are not PEM")]
@@ -93,7 +93,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), verifier, roots })
     }
 
-    /// Shakes hands with the node of this name; tells too whether it asked for a certificate of ours.
+    /// Shakes hands with the node of this name; also returns whether it asked for a certificate of ours.
     pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,

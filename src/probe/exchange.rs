@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderValue, Method, StatusCode, header::RANGE};
+use http::{
+    HeaderValue, Method, StatusCode,
+    header::{CONTENT_RANGE, RANGE},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -167,8 +170,9 @@ async fn explain(
         let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
     }
+    let names_no_range = status == StatusCode::OK || !answer.head.headers.contains_key(CONTENT_RANGE);
     let is_empty = mismatch.outcome == Outcome::WrongRange
-        && status == StatusCode::OK
+        && names_no_range
         && answer.announced().is_none_or(|bytes| bytes == 0)
         && has_no_body(connection, answer, errand).await;
     facts.timing.end(Phase::Receive, Instant::now());
@@ -184,7 +188,7 @@ async fn explain(
     }
     let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);
     let mut failed = Failed::from(verify::refused(status, &answer.head.headers, body));
-    // nginx lets the handshake pass, and answers 400 to whoever has no certificate.
+    // nginx lets the handshake pass, and answers 400 to a client without a certificate.
     if connection.about().wants_ours && status.is_client_error() {
         failed.detail.push_str("; the node asked for a client certificate, and bandprobe has none");
     }

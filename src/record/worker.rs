@@ -59,7 +59,7 @@ pub struct WorkerCounters {
 pub struct WorkerGauges {
     /// 99th percentile of the lateness of the runs since the last point.
     pub lateness_p99: Option<Micros>,
-    /// How late the schedule itself was at the most since the last point.
+    /// How late the schedule itself was at worst since the last point.
     pub schedule_delay: Micros,
     /// How long the last status round took.
     pub round: Option<Micros>,

@@ -69,7 +69,7 @@ pub enum QueryError {
     Refused(String),
 }
 
-/// Rows in one answer, at the most: some 20 MB of JSON, and 80 MB while it is read.
+/// The most rows in one answer: some 20 MB of JSON, and 80 MB while it is read.
 pub const PAGE_ROWS: u64 = 100_000;
 
 /// The first span of time that is asked for. Those after it follow from how many rows the answers have. Pages are counted

@@ -118,7 +118,7 @@ impl Queue {
             let mut state = self.lock();
             state.writing = None;
             if written.is_err() {
-                // Nobody reads any more, so nobody can be told either.
+                // Nobody reads any more, so there is nobody to report it to.
                 state.dropped += text.lines;
             }
             drop(state);

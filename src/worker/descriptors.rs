@@ -16,13 +16,13 @@ pub fn raise_limit() {
     }
 }
 
-/// How many nodes may be asked for their status at the same time, next to so many transfers.
+/// How many nodes may be asked for their status at the same time, next to this many transfers.
 pub(super) fn checks_at_once(transfers: usize) -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     fitting(usize::try_from(limit).unwrap_or(usize::MAX), open().unwrap_or(OPEN), transfers)
 }
 
-/// How many checks fit, with so many descriptors open.
+/// How many checks fit, with this many descriptors open.
 fn fitting(limit: usize, open: usize, transfers: usize) -> usize {
     let reserved = RESERVED.saturating_add(transfers.saturating_mul(PER_TRANSFER));
     let free = limit.saturating_sub(open).saturating_sub(reserved);

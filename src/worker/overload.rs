@@ -23,7 +23,7 @@ pub(super) struct Strain {
     pub(super) rounds_missed: u64,
     /// How long the last of the rounds took that went on beyond their slot.
     pub(super) round: Micros,
-    /// How late the schedule itself was at the most.
+    /// How late the schedule itself was at worst.
     pub(super) schedule_delay: Micros,
 }
 

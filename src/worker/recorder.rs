@@ -49,7 +49,7 @@ pub(super) enum Entry {
 
 /// Who waits for the end.
 pub(super) struct Finish {
-    /// Everything is written, but for so many points that are lost.
+    /// Everything is written, except for this many points, which are lost.
     written: oneshot::Sender<u64>,
     /// It can be delivered.
     sealed: oneshot::Sender<()>,

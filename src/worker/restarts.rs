@@ -1,4 +1,4 @@
-//! When nodes started, as status rounds were told, so that a restart of a node is seen over restarts of ours too.
+//! When nodes started, by what they said in status rounds, so that a restart of a node is seen over restarts of ours too.
 
 use std::{
     path::{Path, PathBuf},

@@ -53,7 +53,7 @@ pub(super) struct Counts {
     counters: WorkerCounters,
     /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
-    /// How late the schedule itself was at the most.
+    /// How late the schedule itself was at worst.
     schedule_delay: Micros,
     now: Now,
     /// What could not be kept up with since that was last logged.
@@ -218,7 +218,7 @@ impl Tally {
         std::mem::take(&mut self.lock().strain)
     }
 
-    /// Counts the lines that the log drops from now on; `dropped` tells how many it has dropped since the start.
+    /// Counts the lines that the log drops from now on; `dropped` returns how many it has dropped since the start.
     pub fn watch_log(&self, dropped: fn() -> u64) {
         let _ = self.0.log.set(dropped);
     }

@@ -4,18 +4,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::{io::Read, net::TcpListener, thread};
+
 use bandprobe::{
     model::{outcome::Outcome, phase::Phase, probe::PartName, sample::Sample},
     probe::wanted::Wanted,
 };
-
 use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, IsCa, NameConstraints, SanType};
+use rustls::{ServerConnection, StreamOwned};
 
 use self::{
     certificates::{Authority, Leaf, Made},
     server::{Nginx, OpensslServer, has},
 };
-use crate::probe::{Plan, assert_consistent, network, prober};
+use crate::{
+    fault::certificate::{self, Flaw},
+    probe::{Plan, assert_consistent, network, prober},
+};
 
 mod certificates;
 mod server;
@@ -129,6 +134,22 @@ async fn the_dates_and_names_of_a_certificate_have_their_words() {
             Outcome::TlsWrongName,
             &["not for 127.0.0.1 but for a.example, b.example, 10.0.0.1"],
         ),
+        (
+            "an address as a DNS name",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["127.0.0.1 as a DNS name"],
+        ),
+        (
+            "no host",
+            root.sign_with(Leaf::default(), &[], |params| {
+                params.subject_alt_names = vec![SanType::URI("http://a.example/".try_into().unwrap())];
+            }),
+            Outcome::TlsWrongName,
+            &["not for 127.0.0.1", "names no host"],
+        ),
     ] {
         let sample = ask(&made, &[], Some(root.pem())).await;
         check(name, &sample, outcome, words);
@@ -178,24 +199,6 @@ async fn a_broken_rule_of_certificates_has_its_words() {
             root.pem(),
             Outcome::TlsUnsupported,
             &["critical extension"],
-        ),
-        (
-            "an address as a DNS name",
-            root.sign_with(usual, &[], |params| {
-                params.subject_alt_names = vec![SanType::DnsName("127.0.0.1".try_into().unwrap())];
-            }),
-            root.pem(),
-            Outcome::TlsWrongName,
-            &["127.0.0.1 as a DNS name"],
-        ),
-        (
-            "no host",
-            root.sign_with(usual, &[], |params| {
-                params.subject_alt_names = vec![SanType::URI("http://a.example/".try_into().unwrap())];
-            }),
-            root.pem(),
-            Outcome::TlsWrongName,
-            &["not for 127.0.0.1", "names no host"],
         ),
         ("a trusted authority's own", self_signed, &trusted, Outcome::TlsUntrusted, &["trusted authority", "CA:TRUE"]),
     ] {
@@ -295,4 +298,23 @@ async fn nginx_fails_in_the_same_words() {
     let plain = Nginx::start_plain();
     let sample = probe(plain.port(), Some(root.pem())).await;
     check("plain HTTP", &sample, Outcome::TlsFailed, &["not TLS", "plain HTTP"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_inside_tls_has_its_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let node = thread::spawn(move || {
+        let tls = ServerConnection::new(certificate::server(Flaw::None, &[b"http/1.1"])).unwrap();
+        let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+    });
+    let sample = probe(port, Some(certificate::ca_pem())).await;
+    node.join().unwrap();
+    check("cut", &sample, Outcome::Reset, &["without ending TLS first", "close_notify"]);
 }

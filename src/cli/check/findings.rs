@@ -1,4 +1,4 @@
-//! What is no problem of the config and should be put right all the same: the place it runs in, and what others can read.
+//! What to fix although the config itself has no problem: the place it runs in, and what others can read.
 
 use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt, path::Path};
 
@@ -59,7 +59,7 @@ fn unencrypted(database: &InfluxDb) -> Option<String> {
     ))
 }
 
-/// Is it the loopback interface, as far as the URL tells? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
+/// Is it the loopback interface, as far as the URL shows? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
 fn is_this_machine(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {

@@ -34,7 +34,7 @@ impl Fetching {
         Self { drawn, all }
     }
 
-    /// This share of the time is answered, by so many transfers so far.
+    /// The share of the time that is answered, and how many transfers the answers held so far.
     pub(super) fn show(&mut self, share: f64, transfers: u64) {
         let Some(bar) = &self.drawn else { return };
         let share = share.clamp(0.0, 1.0);

@@ -140,7 +140,7 @@ fn questions(dialect: Dialect) -> Vec<Question> {
 const MOST_ROWS: usize = 1_000;
 /// Each page is a scan for the registry: when it allows small ones alone, buckets that are still empty are asked for.
 const MOST_PAGES: usize = 5;
-/// The storage squid tells images from videos by size alone; between the two it may be either.
+/// The storage squid distinguishes images from videos by size alone; between the two it may be either.
 const LEAST_VIDEO: u64 = 5_000_000;
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl Time<'_> {
     }
 }
 
-/// May the question fare better without EDNS?
+/// May the question succeed without EDNS?
 fn is_about_edns(error: &NetError) -> bool {
     use ResponseCode::{BADVERS, FormErr, NotImp};
     matches!(error, NetError::Timeout | NetError::Dns(DnsError::ResponseCode(FormErr | NotImp | BADVERS)))
@@ -252,7 +252,7 @@ mod tests {
         let v6: IpAddr = Ipv6Addr::LOCALHOST.into();
         let [with4, with6] = [v4, v6].map(|address| Some(vec![address]));
         let empty = Some(vec![]);
-        // What comes of each question (`None`: a failure) after so many ms, what is known then, and when.
+        // The answer to each question (`None`: a failure) and after how many ms it comes; what is known in the end, and when.
         for (one, other, known, after) in [
             ((&with4, 20), (&with6, 20), Some(vec![v4, v6]), 20),
             ((&with4, 20), (&with6, 69), Some(vec![v4, v6]), 69),

@@ -126,7 +126,7 @@ fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() 
     check(cut_off, false, u64::MAX, IN_STEP, "partial");
 }
 
-/// What becomes of a failure after a freeze of so long, within the transfer unless it was `before`.
+/// What becomes of a failure after a freeze of this length, within the transfer unless it was `before`.
 async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: bool) -> (Outcome, String) {
     let clock = RunClock::default();
     let run = async {

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What was told of the rounds so far.
+/// What was logged about the rounds so far.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) states: HashMap<Arc<str>, State>,

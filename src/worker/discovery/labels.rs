@@ -8,7 +8,7 @@ use std::{
 
 use crate::{discover::known::Known, model::target::Listing};
 
-/// The regions told apart since the start, over all registries.
+/// The regions distinguished since the start, over all registries.
 #[derive(Debug, Default)]
 pub(super) struct Regions(BTreeSet<Arc<str>>);
 
@@ -66,7 +66,7 @@ impl Seen {
     }
 }
 
-/// Regions told apart; large clouds have some thirty.
+/// How many regions are distinguished; large clouds have some thirty.
 const MAX_REGIONS: usize = 64;
 /// The region of nodes in any further one.
 const OTHER: &str = "other";

@@ -72,7 +72,7 @@ impl Syncer {
 
     /// Tells when all that was put before is done.
     pub(super) fn tell(&self, done: oneshot::Sender<()>) {
-        // When the thread has gone nobody is told, and nobody waits.
+        // When the thread is gone, nobody waits for this.
         let _ = self.jobs.send(Job::Tell(done));
     }
 

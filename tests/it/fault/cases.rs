@@ -213,6 +213,8 @@ pub(crate) const CASES: &[Case] = &[
     row("range_of_an_empty_object", Ask::Range, PLAIN, |_| answer("416 Range Not Satisfiable", &["content-range: bytes */0", "content-length: 0"], b""), Outcome::WrongSize),
     row("range_of_an_empty_object_with_200", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 0"], b""), Outcome::WrongSize),
     row("range_of_an_empty_object_in_chunks", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], LAST_CHUNK), Outcome::WrongSize),
+    row("empty_part_in_chunks", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[IMAGE, "transfer-encoding: chunked"], LAST_CHUNK), Outcome::WrongSize),
+    row("empty_object_of_another_type", Ask::Range, PLAIN, |_| answer("200 OK", &["content-type: text/plain", "content-length: 0"], b""), Outcome::WrongSize),
     row("range_of_an_empty_object_with_206", Ask::Range, PLAIN, |_| answer("206 Partial Content", &[IMAGE, "content-range: bytes 0--1/0", "content-length: 0"], b""), Outcome::WrongSize),
 
     // Refusals, with the bodies of Argus where it has one.

@@ -153,7 +153,7 @@ fn a_good_config_is_checked_without_a_trace() {
 
 /// What `check` finds about a config without problems, and its exit codes without and with --strict.
 #[test]
-fn check_names_what_should_be_put_right() {
+fn check_names_what_to_fix() {
     let world = World::new(vec![sound("a")]);
     let strict = |config: &std::path::Path| {
         let config = config.to_str().unwrap();
@@ -164,7 +164,7 @@ fn check_names_what_should_be_put_right() {
     let wide = "[limits]\nbytes-per-day = \"1 TB\"\nbytes-per-node-per-day = \"1 TB\"\n";
     let good = world.config("good.toml", None, wide);
     let (code, said) = strict(&good);
-    assert!(code == Some(0) && !said.contains("put right"), "{said}");
+    assert!(code == Some(0) && !said.contains("To fix:"), "{said}");
 
     let text = fs::read_to_string(&good).unwrap();
     let blocked = world.write("blocked.toml", &text.replace("dir = \"archive\"", "dir = \"ca.pem/data\""));
