@@ -1,9 +1,6 @@
 //! The command line: arguments, exit codes, and what goes to stdout (data) and stderr (logs, progress).
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use clap::Parser;
 
@@ -31,6 +28,7 @@ mod run;
 mod screen;
 mod signals;
 mod spool;
+mod stdout;
 mod targets;
 mod waterfall;
 
@@ -111,9 +109,7 @@ fn tell(text: &str) -> anyhow::Result<()> {
 /// Writes data as it is. A reader that has gone (`| head`) ends the command quietly.
 fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     telemetry::flush();
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    Ok(stdout.flush()?)
+    Ok(stdout::write(bytes)?)
 }
 
 /// Writes a message for people to stderr. It never waits, and what nobody reads is not worth failing for.

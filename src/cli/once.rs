@@ -23,12 +23,13 @@ use crate::{
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
         rounds::{self, Round},
+        service,
     },
 };
 
 use super::{
     Exit, args::Once, complain, input, print, print_data, progress::Progress, refuse, registries, run::farewell,
-    screen, signals::Signals,
+    screen, signals::Signals, stdout,
 };
 
 /// What a round has yielded so far.
@@ -51,6 +52,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         Err(problems) => return Ok(refuse(&problems)),
     };
     let mut signals = Signals::listen()?;
+    let _noticed = service::begin(stdout::give_up_after(Signals::listen()?));
     let (discovery, targets) = match find(args, &config, &mut signals).await? {
         Ok(found) => found,
         Err(exit) => return Ok(exit),

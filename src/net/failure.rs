@@ -144,7 +144,9 @@ pub fn wants_ours(error: &hyper::Error) -> bool {
 fn of_socket(error: &io::Error) -> String {
     match tls::inner(error) {
         Some(error) => tls::fault::words(error),
-        None if tls::is_cut(error) => "the node closed the connection without an end of TLS (close_notify)".to_owned(),
+        None if tls::is_cut(error) => {
+            "the node closed the connection without ending TLS first (no close_notify)".to_owned()
+        }
         None => error.to_string(),
     }
 }

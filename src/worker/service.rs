@@ -6,6 +6,7 @@ use std::{io, thread};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::oneshot,
+    task::JoinSet,
 };
 
 /// Starts its threads, which give way to the measuring one where both want a CPU (Linux). A pipeline that is started in it has its transfers on another runtime
@@ -20,6 +21,14 @@ pub fn start() -> io::Result<Runtime> {
         .on_thread_start(give_way)
         .enable_all()
         .build()
+}
+
+/// Does this on another thread than the caller's; dropping what is returned ends it. To be called within the runtime.
+#[must_use]
+pub fn begin(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
+    let mut running = JoinSet::new();
+    running.spawn(task);
+    running
 }
 
 /// Starts a thread that does this and nothing else, and may wait for the disk. What is returned ends when it has ended; it

@@ -4,18 +4,23 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::{io::Read, net::TcpListener, thread};
+
 use bandprobe::{
     model::{outcome::Outcome, phase::Phase, probe::PartName, sample::Sample},
     probe::wanted::Wanted,
 };
-
 use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, IsCa, NameConstraints, SanType};
+use rustls::{ServerConnection, StreamOwned};
 
 use self::{
     certificates::{Authority, Leaf, Made},
     server::{Nginx, OpensslServer, has},
 };
-use crate::probe::{Plan, assert_consistent, network, prober};
+use crate::{
+    fault::certificate::{self, Flaw},
+    probe::{Plan, assert_consistent, network, prober},
+};
 
 mod certificates;
 mod server;
@@ -293,4 +298,23 @@ async fn nginx_fails_in_the_same_words() {
     let plain = Nginx::start_plain();
     let sample = probe(plain.port(), Some(root.pem())).await;
     check("plain HTTP", &sample, Outcome::TlsFailed, &["not TLS", "plain HTTP"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_cut_inside_tls_has_its_words() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let node = thread::spawn(move || {
+        let tls = ServerConnection::new(certificate::server(Flaw::None, &[b"http/1.1"])).unwrap();
+        let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+    });
+    let sample = probe(port, Some(certificate::ca_pem())).await;
+    node.join().unwrap();
+    check("cut", &sample, Outcome::Reset, &["without ending TLS first", "close_notify"]);
 }

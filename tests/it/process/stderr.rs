@@ -1,4 +1,4 @@
-//! Nobody reads stderr: its pipe is full from the start.
+//! Nobody reads stderr, or stdout: its pipe is full from the start.
 
 use std::{
     fs::File,
@@ -20,10 +20,8 @@ struct Unread {
 
 impl Unread {
     fn spawn(command: &mut Command) -> Self {
-        let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let size = rustix::pipe::fcntl_setpipe_size(&writer, 4_096).unwrap();
-        File::from(writer.try_clone().unwrap()).write_all(&vec![b'\n'; size]).unwrap();
-        let process = command.stderr::<OwnedFd>(writer).spawn().unwrap();
+        let (reader, writer) = full_pipe();
+        let process = command.stderr(writer).spawn().unwrap();
         // The command keeps its end of the pipe, and would hide the end of the process.
         command.stderr(process::Stdio::null());
         Self { process, reader: reader.into() }
@@ -44,6 +42,13 @@ impl Unread {
         }
         panic!("it goes on and on");
     }
+}
+
+fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    let size = rustix::pipe::fcntl_setpipe_size(&writer, 4_096).unwrap();
+    File::from(writer.try_clone().unwrap()).write_all(&vec![b'\n'; size]).unwrap();
+    (reader, writer)
 }
 
 impl Drop for Unread {
@@ -122,4 +127,24 @@ fn a_config_with_many_problems_waits_for_its_reader() {
     let longest = lines.iter().map(|line| line.len()).max().unwrap();
     assert!((2_000..2_100).contains(&longest), "{longest}");
     assert!(lines.iter().any(|line| line.contains(" bytes more)")), "{text}");
+}
+
+#[test]
+fn a_signal_ends_a_round_whose_results_nobody_reads() {
+    let world = World::new(vec![sound("n1"), sound("n2")]);
+    let config = world.config("b.toml", None, "");
+    for json in [true, false] {
+        let args = ["once", "-c", config.to_str().unwrap()];
+        let mut command = command(&args);
+        command.args(json.then_some("--json"));
+        let before = archived(&world.archive()).len();
+        let (reader, writer) = full_pipe();
+        let process = command.stdout(writer).stderr(process::Stdio::null()).spawn().unwrap();
+        command.stdout(process::Stdio::null());
+        let mut round = Unread { process, reader: reader.into() };
+        until("it has a result", || archived(&world.archive()).len() > before);
+        thread::sleep(Duration::from_millis(500));
+        round.signal();
+        assert_eq!(round.end(), Some(1), "--json: {json}");
+    }
 }
