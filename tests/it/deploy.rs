@@ -20,7 +20,7 @@ use bandprobe::{
 use serde_yaml_ng::Value;
 use url::Url;
 
-use crate::{influxd, process};
+use crate::{docs, influxd, process};
 use image::Image;
 
 mod image;
@@ -41,11 +41,11 @@ fn the_binary_takes_every_command() {
             commands.push((format!("{name}, health check"), check));
         }
     }
-    let readme = fs::read_to_string(deploy().join("README.md")).unwrap();
-    let told = readme.split('`').filter_map(|code| code.strip_prefix("docker compose exec worker bandprobe "));
-    let told =
-        told.map(|rest| ["/usr/local/bin/bandprobe"].into_iter().chain(rest.split(' ')).map(str::to_owned).collect());
-    commands.extend(told.map(|words| ("README".to_owned(), words)));
+    let page = docs::page("docs/src/deployment.md").text;
+    let shown = page.split('`').filter_map(|code| code.strip_prefix("docker compose exec worker bandprobe "));
+    let shown =
+        shown.map(|rest| ["/usr/local/bin/bandprobe"].into_iter().chain(rest.split(' ')).map(str::to_owned).collect());
+    commands.extend(shown.map(|words| ("deployment.md".to_owned(), words)));
     assert!(commands.len() > 5);
     for (name, words) in commands {
         assert_eq!(words[0], "/usr/local/bin/bandprobe", "{name}");

@@ -1,15 +1,13 @@
-//! The queries that the README shows are understood by a real InfluxDB, and the newer ones are right.
+//! A real InfluxDB understands the queries in the documentation, and the answers of the newer ones are right.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::database::{series, write};
-use crate::influxd;
-
-const README: &str = include_str!("../../../README.md");
+use crate::{docs, influxd};
 
 #[test]
-fn every_query_of_the_readme_is_understood() {
+fn every_query_of_the_docs_is_understood() {
     let Some(server) = influxd::shared() else { return };
     let bucket = server.bucket().bucket;
     let now = Timestamp::now().as_nanosecond();
@@ -24,8 +22,7 @@ fn every_query_of_the_readme_is_understood() {
         })
         .collect();
     write(server, &bucket, &lines);
-    let queries: Vec<_> =
-        README.split("```sql\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|pair| pair.0).collect();
+    let queries = docs::queries();
     assert!(queries.len() > 5);
     let answer = |word: &str| -> Value {
         let query = queries.iter().find(|query| query.contains(word)).unwrap();

@@ -1,4 +1,5 @@
-//! `probes/README.md`: its example loads, its table is what the shipped files say, its reference has every key.
+//! The documentation of probe files: its example loads, its reference has every key, and the table in `probes/README.md` says what
+//! the shipped files say.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
@@ -7,12 +8,14 @@ use bandprobe::{
     model::probe::{Deadlines, Probe},
 };
 
+use crate::docs;
+
 const README: &str = include_str!("../../../probes/README.md");
 
 #[test]
 fn the_examples_load_and_say_something() {
     let (example, schedule) = (block(0), block(1));
-    let probes = read(schedule, example);
+    let probes = read(&schedule, &example);
     assert_eq!(probes.iter().map(|probe| &*probe.name).collect::<Vec<_>>(), ["image", "video", "4k"]);
     assert!(probes[1].every != shipped("video").unwrap().every);
     let mine = &probes[2];
@@ -47,10 +50,11 @@ fn every_shipped_probe_has_its_row() {
 /// The keys of the shipped files and of the example, at any depth, and those of the deadlines.
 #[test]
 fn every_key_is_in_the_reference() {
-    let reference = README.split("## Every key").nth(1).unwrap();
+    let page = docs::page("docs/src/configuration.md");
+    let reference = page.section("## Probe files");
     let mut keys = BTreeSet::from(["dns", "connect", "tls", "headers", "body", "stall"].map(str::to_owned));
     for text in [
-        block(0),
+        &block(0),
         include_str!("../../../probes/image.toml"),
         include_str!("../../../probes/video.toml"),
         include_str!("../../../probes/status.toml"),
@@ -75,9 +79,11 @@ fn read(schedule: &str, mine: &str) -> Vec<Probe> {
     load(&input).unwrap_or_else(|problems| panic!("{problems}")).probes
 }
 
-/// A block of TOML of the page.
-fn block(index: usize) -> &'static str {
-    README.split("```toml\n").nth(index + 1).unwrap().split("```").next().unwrap()
+/// A block of TOML of the section about probe files.
+fn block(index: usize) -> String {
+    let page = docs::page("docs/src/configuration.md");
+    let after = page.section("## Probe files").split("```toml\n").nth(index + 1).unwrap();
+    after.split("```").next().unwrap().to_owned()
 }
 
 fn collect(value: &toml::Value, keys: &mut BTreeSet<String>) {
