@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
+    flag::Flag,
     outcome::Outcome,
     target::{Listing, Profile},
-    units::Micros,
+    units::{BitRate, Micros},
 };
 
 /// How a node fares. The worst one last: where several hold, the last of them is told; [`Blocked`](Self::Blocked) and
@@ -83,12 +84,30 @@ pub struct Subject<'a> {
 /// are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Downloads {
-    /// The last few, oldest first: when each ended, and how.
-    pub ended: Vec<(Timestamp, Outcome)>,
+    /// The last few, oldest first.
+    pub ended: Vec<EndedRun>,
     /// How many have to fail before the node is judged by them.
     pub enough: usize,
     /// What happened when it last failed to fetch an object from storage, if nothing has shown since that it can.
     pub fetch_failed: Option<String>,
+}
+
+/// How a run ended that was charged to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedRun {
+    /// When its last transfer began.
+    pub at: Timestamp,
+    /// What was wrong with it; `None` of a good run.
+    pub fault: Option<RunFault>,
+}
+
+/// Why a run was not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunFault {
+    /// A transfer failed.
+    Failed(Outcome),
+    /// A transfer ended well, below this rate, which its probe asks for.
+    TooSlow(BitRate),
 }
 
 /// What an answer says.
@@ -191,6 +210,17 @@ impl State {
             Self::Dead => 3,
             Self::Blocked => 4,
             Self::Unknown => 5,
+        }
+    }
+}
+
+impl RunFault {
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Failed(outcome) => outcome.label(),
+            Self::TooSlow(_) => Flag::TooSlow.label(),
         }
     }
 }

@@ -124,7 +124,7 @@ impl Pipeline {
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        let health = Health::new();
+        let health = Health::load(dir, &keeper);
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
         let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);

@@ -2,9 +2,9 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    availability::{Downloads, Report, Shape},
+    availability::{Downloads, EndedRun, Report, RunFault, Shape},
     target::Profile,
-    units::Micros,
+    units::{BitRate, Micros},
 };
 
 const USUAL: Tolerance = Tolerance { behind: 100, ahead: 2_000 };
@@ -52,6 +52,10 @@ fn other(status: u16, shape: Shape) -> Answer {
 
 fn nothing(outcome: Outcome) -> Answer {
     answer(None, Said::Nothing { outcome, error: "connect: no luck".into() })
+}
+
+fn run(at: Timestamp, outcome: Outcome) -> EndedRun {
+    EndedRun { at, fault: (!outcome.is_ok()).then_some(RunFault::Failed(outcome)) }
 }
 
 /// The verdict on a distributor next to four healthy ones.
@@ -395,7 +399,7 @@ fn switched_off_nodes_that_stand_still_outvote_nobody() {
 fn only_sound_nodes_that_distribute_make_the_median() {
     let (good, stuck) = (healthy(), at(HEAD - 300, HEAD - 300));
     let development = report(stuck.clone(), |report| report.node_env = Some(String::new()));
-    let failing = Downloads { ended: vec![(AT, Outcome::Http5xx); 3], enough: 3, ..Downloads::default() };
+    let failing = Downloads { ended: vec![run(AT, Outcome::Http5xx); 3], enough: 3, ..Downloads::default() };
     let cannot_fetch = Downloads { fetch_failed: Some("status 500".into()), ..Downloads::default() };
     for odd in [
         Subject { profile: Profile::Colossus, ..subject(&stuck) },
@@ -449,12 +453,42 @@ fn a_node_that_answers_and_serves_nothing_is_degraded() {
         ),
         (&[TlsTimeout; 3], 3, Some("status answers, but the last 3 downloads failed: 3 tls_timeout")),
     ] {
-        let downloads = Downloads { ended: ended.iter().map(|o| (AT, *o)).collect(), enough, ..Downloads::default() };
+        let runs = ended.iter().map(|outcome| run(AT, *outcome)).collect();
+        let downloads = Downloads { ended: runs, enough, ..Downloads::default() };
         for (answer, profile) in [(healthy(), Profile::Argus), (answer(Some(200), Said::Present), Profile::Http)] {
             let verdict = judged_as(&Subject { profile, downloads: downloads.clone(), ..subject(&answer) }, USUAL);
             let state = if reason.is_some() { State::Degraded } else { State::Ok };
             assert_eq!((verdict.state, verdict.up), (state, Some(true)), "{ended:?}");
             assert_eq!(&*verdict.reason, reason.unwrap_or("nothing wrong"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_serves_too_slowly_is_degraded() {
+    let slow = |rate| Some(RunFault::TooSlow(BitRate(rate)));
+    let stalled = Some(RunFault::Failed(Outcome::Stalled));
+    for (faults, enough, reason) in [
+        (vec![slow(64_000); 4], 3, Some("all of the last 4 downloads were slower than 64.0 kbit/s (`min-rate`)")),
+        (vec![slow(64_000)], 1, Some("the last download was slower than 64.0 kbit/s (`min-rate`)")),
+        (
+            vec![slow(64_000), slow(1_000_000), slow(64_000)],
+            3,
+            Some("all of the last 3 downloads were slower than the `min-rate` of their probes"),
+        ),
+        (vec![slow(64_000), stalled, slow(64_000)], 3, Some("the last 3 downloads failed: 2 too_slow, 1 stalled")),
+        (vec![slow(64_000), None, slow(64_000)], 3, None),
+        (vec![slow(64_000); 2], 3, None),
+    ] {
+        let ended: Vec<_> = faults.into_iter().map(|fault| EndedRun { at: AT, fault }).collect();
+        let downloads = Downloads { ended, enough, ..Downloads::default() };
+        let verdict = judged_as(&Subject { downloads: downloads.clone(), ..subject(&healthy()) }, USUAL);
+        let expected = reason.map_or("nothing wrong".to_owned(), |reason| format!("status answers, but {reason}"));
+        assert_eq!((verdict.state == State::Degraded, verdict.reason), (reason.is_some(), expected));
+        if reason.is_some() {
+            let dead = other(500, Shape::Unknown);
+            let verdict = judged_as(&Subject { downloads, ..subject(&dead) }, USUAL);
+            assert_eq!((verdict.state, &*verdict.reason), (State::Dead, "answers 500: it fails"));
         }
     }
 }
@@ -482,7 +516,8 @@ fn a_node_that_serves_is_not_dead_whatever_its_status_says() {
             Some("cannot be reached: nothing listens on that port (connect: no luck); yet the last download succeeded".to_owned()),
         ),
     ] {
-        let downloads = Downloads { ended: ended.clone(), enough: 1, ..Downloads::default() };
+        let runs = ended.iter().map(|(at, outcome)| run(*at, *outcome)).collect();
+        let downloads = Downloads { ended: runs, enough: 1, ..Downloads::default() };
         let verdict = judged_as(&Subject { downloads, ..subject(&node) }, USUAL);
         match expected {
             Some(reason) => {
