@@ -98,7 +98,7 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
         handle: pipeline.checks().handle().clone(),
         gate: prober.gate.clone(),
         clock: pipeline.checks().clock().clone(),
-        at_once: descriptors::checks_at_once(pipeline.transfers()),
+        at_once: descriptors::checks_at_once(pipeline.connections()),
     };
     let ask = async || {
         let mut course = Course::of(pipeline, &targets.nodes);
