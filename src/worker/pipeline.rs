@@ -127,7 +127,7 @@ impl Pipeline {
         let health = Health::new();
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
-        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
+        let transfers = config.limits.transfers();
         Ok(Self {
             prober,
             targets,
