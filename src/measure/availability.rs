@@ -1,8 +1,9 @@
 //! A status round judged: each node against what it should be, against how downloads from it end, and against the fleet's
 //! median of this very round.
 //!
-//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes
-//! must tell a number before any of them is judged by it. The same number of nodes tells a dead vantage from dead nodes.
+//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes must
+//! report a number before any of them is judged by it, unless it is seen to stand still while another one's moves on. The same number
+//! of nodes tells a dead vantage from dead nodes.
 
 use crate::model::{
     availability::{Answer, Said, State, Subject, Verdict},
@@ -92,19 +93,20 @@ fn findings(subject: &Subject<'_>) -> Vec<Finding> {
 
 fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> Verdict {
     let answer = subject.answer;
-    let (mut blocks_behind, mut head_behind) = (None, None);
+    let (mut blocks_behind, mut head_behind, mut remark) = (None, None, None);
     if let Said::Report(report) = &answer.said {
         let place = fleet.place(subject, report);
         (blocks_behind, head_behind) = (place.blocks_behind, place.head_behind);
         findings.extend(place.findings);
+        remark = place.remark;
     }
     // The sort is stable: what is equally bad keeps its order.
     findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = findings.first().map_or(State::Ok, |(state, _)| *state);
     let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
     let mut reason = if reasons.is_empty() { sound(answer, blocks_behind) } else { reasons.join("; ") };
-    if let Some(why) = &answer.head_refused {
-        reason += &format!("; {why}");
+    for more in remark.iter().chain(&answer.head_refused) {
+        reason += &format!("; {more}");
     }
     Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
 }

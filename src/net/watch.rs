@@ -74,12 +74,21 @@ impl Watch {
 
     /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
     pub(super) fn verdict(&self) -> Option<End> {
+        // No freeze makes a deadline earlier, and this is asked for every read: the run clock is asked only when it may matter.
+        if Instant::now() < self.plain_deadline() {
+            return None;
+        }
         if self.clock.is_over(self.last_byte, self.appetite.stall) {
             let silent = self.clock.ran_since(self.last_byte);
             return Some(End::Failed(Cause::Stall(silent).during(Phase::Receive)));
         }
         let is_over = self.clock.is_over(self.began, self.appetite.body);
         is_over.then(|| self.at_deadline(self.clock.ran_since(self.last_byte)))
+    }
+
+    /// When the body is over if this process runs all the time.
+    fn plain_deadline(&self) -> Instant {
+        (self.began + self.appetite.body).min(self.last_byte + self.appetite.stall)
     }
 
     fn at_deadline(&self, silent: Duration) -> End {

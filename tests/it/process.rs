@@ -41,6 +41,7 @@ mod served_fleet;
 pub(crate) mod spool;
 mod stderr;
 mod targets;
+mod too_slow;
 
 /// How long anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(60);
