@@ -22,10 +22,11 @@ use crate::{
     model::{
         availability::{Answer, Said, Shape},
         outcome::Outcome,
+        phase::Phase,
         units::Micros,
     },
     net::{
-        failure::Failure,
+        failure::{Cause, Failure},
         http::{End, Received},
         run_clock::RunClock,
     },
@@ -151,7 +152,7 @@ fn by_get(answer: Answer, words: &str) -> Answer {
 async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
-        let error = format!("wait: deadline of {deadline:?} passed");
+        let error = Cause::Deadline(deadline).during(Phase::Wait).to_string();
         let said = Said::Nothing { outcome: Outcome::HeadersTimeout, error };
         Answer { at, latency: None, status: None, said, head_refused: None }
     })
