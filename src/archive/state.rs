@@ -38,6 +38,14 @@ pub struct Stamp {
     modified: (i64, i64),
 }
 
+impl Stamp {
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+}
+
 /// The right to change a value that processes share: whoever holds it is alone with it until this is dropped.
 #[derive(Debug)]
 #[must_use]

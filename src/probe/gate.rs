@@ -4,6 +4,10 @@
 //! who waits for a busy *node* is passed over. A permit's share of the uplink is lent while its transfer hangs
 //! ([`Permit::lend_when_idle`]), so that one silent node delays no other. A transfer that moves no byte disturbs nobody;
 //! when one that hung flows again beside others, all of them know it ([`Permit::was_concurrent`]).
+//!
+//! A run may keep its connection open between two transfers, and each connection takes a file descriptor. So connections
+//! have a limit too: each needs a [`Place`], which it has until it closes. While all places are taken, only runs that have
+//! one are granted, until one of them ends.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,13 +31,19 @@ pub struct Gate(Arc<Shared>);
 pub struct Permit {
     gate: Gate,
     id: u64,
+    place: Option<Place>,
 }
+
+/// The right to have a connection open, given back when dropped: drop the connection first.
+#[derive(Debug)]
+pub struct Place(Gate);
 
 #[derive(Debug)]
 struct Shared {
     heavy: usize,
     light: usize,
     per_node: usize,
+    connections: usize,
     state: Mutex<State>,
 }
 
@@ -43,6 +53,8 @@ struct State {
     open: HashMap<u64, Open>,
     /// Nodes that limit us, and until when.
     left_alone: HashMap<Arc<str>, Instant>,
+    /// Places that are taken.
+    connections: usize,
     next_id: u64,
 }
 
@@ -50,6 +62,7 @@ struct State {
 struct Waiter {
     weight: Weight,
     node: Arc<str>,
+    needs_place: bool,
     granted: oneshot::Sender<Permit>,
 }
 
@@ -64,10 +77,17 @@ struct Open {
 }
 
 impl Gate {
-    /// A gate for so many transfers at once.
+    /// A gate for this many transfers at once, and any number of connections.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
+        Self::with_connections(limits, usize::MAX)
+    }
+
+    /// A gate for this many transfers at once, over at most this many connections, which are at least one.
+    #[must_use]
+    pub fn with_connections(limits: &Limits, connections: usize) -> Self {
         Self(Arc::new(Shared {
+            connections: connections.max(1),
             heavy: limits.heavy_transfers,
             light: limits.light_transfers,
             per_node: limits.transfers_per_node,
@@ -75,21 +95,37 @@ impl Gate {
         }))
     }
 
-    /// Waits for its turn.
+    /// Waits for its turn to use the uplink. It gets no place, as its connections are counted elsewhere.
     pub async fn acquire(&self, weight: Weight, node: &Arc<str>) -> Permit {
-        let (granted, permit) = oneshot::channel();
-        self.lock().waiting.push_back(Waiter { weight, node: node.clone(), granted });
-        self.grant();
-        permit.await.expect("invariant: a waiter is granted or still queued")
+        self.wait(weight, node, false).await
     }
 
-    /// Waits for its turn; `None` when the node is to be left alone by then.
-    pub async fn acquire_unless_left_alone(&self, weight: Weight, node: &Arc<str>) -> Option<Permit> {
+    /// Waits for its turn to transfer. The permit has the place of the connection that is kept, or a new one.
+    pub async fn acquire_with_place(&self, weight: Weight, node: &Arc<str>, kept: Option<Place>) -> Permit {
+        let mut permit = self.wait(weight, node, kept.is_none()).await;
+        permit.place = kept.or(permit.place.take());
+        permit
+    }
+
+    /// The same; `None` when the node is to be left alone by then.
+    pub async fn acquire_unless_left_alone(
+        &self,
+        weight: Weight,
+        node: &Arc<str>,
+        kept: Option<Place>,
+    ) -> Option<Permit> {
         if self.is_left_alone(node) {
             return None;
         }
-        let permit = self.acquire(weight, node).await;
+        let permit = self.acquire_with_place(weight, node, kept).await;
         (!self.is_left_alone(node)).then_some(permit)
+    }
+
+    async fn wait(&self, weight: Weight, node: &Arc<str>, needs_place: bool) -> Permit {
+        let (granted, permit) = oneshot::channel();
+        self.lock().waiting.push_back(Waiter { weight, node: node.clone(), needs_place, granted });
+        self.grant();
+        permit.await.expect("invariant: a waiter is granted or still queued")
     }
 
     /// Turns away who waits for this node, and who comes within this time. To be said before the permit of the transfer
@@ -119,7 +155,8 @@ impl Gate {
             // and dropping it grants the next.
             let next = self.lock().next(&self.0);
             let Some((waiter, id)) = next else { return };
-            drop(waiter.granted.send(Permit { gate: self.clone(), id }));
+            let place = waiter.needs_place.then(|| Place(self.clone()));
+            drop(waiter.granted.send(Permit { gate: self.clone(), id, place }));
         }
     }
 
@@ -142,6 +179,7 @@ impl State {
         self.next_id += 1;
         let open = Open { weight: waiter.weight, node: waiter.node.clone(), lent: None, concurrent: false };
         self.open.insert(id, open);
+        self.connections += usize::from(waiter.needs_place);
         self.note_overlap(id);
         Some((waiter, id))
     }
@@ -171,7 +209,11 @@ impl State {
     }
 
     fn first_grantable(&self, limits: &Shared) -> Option<usize> {
+        let all_taken = self.connections >= limits.connections;
         for (at, waiter) in self.waiting.iter().enumerate() {
+            if waiter.needs_place && all_taken {
+                continue;
+            }
             let on_node = self.open.values().filter(|open| open.node == waiter.node).count();
             if on_node >= limits.per_node {
                 continue;
@@ -193,6 +235,11 @@ impl State {
 }
 
 impl Permit {
+    /// Takes its place out, for a connection that stays open.
+    pub const fn take_place(&mut self) -> Option<Place> {
+        self.place.take()
+    }
+
     /// Did a heavy transfer run beside this one? Asked at its end, with the time when a byte last moved.
     #[must_use]
     pub fn was_concurrent(&self, last_progress: Instant) -> bool {
@@ -226,6 +273,13 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.gate.lock().open.remove(&self.id);
         self.gate.grant();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().connections -= 1;
+        self.0.grant();
     }
 }
 

@@ -24,7 +24,7 @@ use super::{
     errand::{Errand, Failed},
     exchange::{Way, exchange},
     facts::Facts,
-    gate::Permit,
+    gate::{Permit, Place},
 };
 
 /// A finished transfer.
@@ -34,25 +34,34 @@ pub struct Done {
     /// The asset's size, as far as known now.
     pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
-    pub connection: Option<Connection>,
+    pub connection: Option<Kept>,
     /// The node limits us: no downloads from it for so long. The gate turns others away already.
     pub leave_alone: Option<Duration>,
 }
 
+/// A connection that is open between two transfers, in its place among those that may be.
+pub struct Kept {
+    // Dropped in this order: the place is free once the connection is closed.
+    connection: Connection,
+    place: Option<Place>,
+}
+
 impl Errand<'_> {
     /// Runs it, on `kept` when that is given and still usable. Waiting for the permit is lateness, not latency.
-    pub async fn run(&self, prober: &Prober, kept: Option<Connection>) -> Done {
-        let permit = prober.gate.acquire(self.weight, &self.node.id).await;
-        self.run_with(permit, prober, kept).await
+    pub async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
+        let (connection, place) = apart(kept);
+        let permit = prober.gate.acquire_with_place(self.weight, &self.node.id, place).await;
+        self.run_with(permit, prober, connection).await
     }
 
     /// Runs it, unless the node is to be left alone when its turn has come: then nothing is asked.
-    pub async fn run_unless_left_alone(&self, prober: &Prober, kept: Option<Connection>) -> Option<Done> {
-        let permit = prober.gate.acquire_unless_left_alone(self.weight, &self.node.id).await?;
-        Some(self.run_with(permit, prober, kept).await)
+    pub async fn run_unless_left_alone(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
+        let (connection, place) = apart(kept);
+        let permit = prober.gate.acquire_unless_left_alone(self.weight, &self.node.id, place).await?;
+        Some(self.run_with(permit, prober, connection).await)
     }
 
-    async fn run_with(&self, permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> Done {
+    async fn run_with(&self, mut permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> Done {
         let (mut due, mut reconnected) = (self.due, false);
         if let Some(connection) = &mut kept
             && !connection.is_reusable().await
@@ -94,8 +103,10 @@ impl Errand<'_> {
             if let Some(wait) = leave_alone {
                 prober.gate.leave_alone(&self.node.id, wait);
             }
+            let place = permit.take_place();
             drop(permit);
             facts.note_away(clock);
+            let ended = ended.map(|connection| connection.map(|connection| Kept { connection, place }));
             return conclude(self, prober, facts, ended, leave_alone);
         }
     }
@@ -113,6 +124,17 @@ impl Errand<'_> {
     }
 }
 
+impl From<Connection> for Kept {
+    /// One that did not come from a transfer: it gets its place with its first permit.
+    fn from(connection: Connection) -> Self {
+        Self { connection, place: None }
+    }
+}
+
+fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<Place>) {
+    kept.map_or((None, None), |Kept { connection, place }| (Some(connection), place))
+}
+
 /// How long a node that limits us is to be left alone.
 fn leave_alone(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
     let limited = matches!(ended, Err(failed) if failed.outcome == Outcome::RateLimited);
@@ -123,7 +145,7 @@ fn conclude(
     errand: &Errand<'_>,
     prober: &Prober,
     facts: Facts,
-    ended: Result<Option<Connection>, Failed>,
+    ended: Result<Option<Kept>, Failed>,
     leave_alone: Option<Duration>,
 ) -> Done {
     let size = facts.size;

@@ -98,7 +98,7 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
         handle: pipeline.checks().handle().clone(),
         gate: prober.gate.clone(),
         clock: pipeline.checks().clock().clone(),
-        at_once: descriptors::checks_at_once(pipeline.transfers()),
+        at_once: descriptors::checks_at_once(pipeline.connections()),
     };
     let ask = async || {
         let mut course = Course::of(pipeline, &targets.nodes);
@@ -126,6 +126,7 @@ pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usi
         profile: node.listing.profile,
         distributing: node.listing.distributing,
         downloads: pipeline.health().downloads(&node.id, enough),
+        progress: pipeline.health().note_round(&node.id, answer),
     });
     let Judgement { verdicts, chain_head } = availability::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));

@@ -1,4 +1,4 @@
-//! File descriptors: as many as the system lets us have, and how many checks they suffice for.
+//! File descriptors: as many as the system lets us have, and how many transfers and checks they suffice for.
 
 use std::fs;
 
@@ -16,17 +16,33 @@ pub fn raise_limit() {
     }
 }
 
-/// How many nodes may be asked for their status at the same time, next to this many transfers.
-pub(super) fn checks_at_once(transfers: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    fitting(usize::try_from(limit).unwrap_or(usize::MAX), open().unwrap_or(OPEN), transfers)
+/// How many connections the runs may have open, those that wait for their next transfer included, where this many
+/// transfers may run at the same time. Checks are to have room next to them.
+pub(super) fn connections(transfers: usize) -> usize {
+    fitting_connections(free(), transfers)
 }
 
-/// How many checks fit, with this many descriptors open.
-fn fitting(limit: usize, open: usize, transfers: usize) -> usize {
-    let reserved = RESERVED.saturating_add(transfers.saturating_mul(PER_TRANSFER));
-    let free = limit.saturating_sub(open).saturating_sub(reserved);
-    (free / PER_CHECK).clamp(LEAST, MOST)
+/// How many nodes may be asked for their status at the same time, next to this many connections of runs.
+pub(super) fn checks_at_once(connections: usize) -> usize {
+    fitting_checks(free(), connections)
+}
+
+/// A quarter of the room, or more where the transfers alone need it, but at most half.
+fn fitting_connections(free: usize, transfers: usize) -> usize {
+    let room = (free / 4).max(transfers.saturating_mul(PER_CONNECTION)).min(free / 2);
+    (room / PER_CONNECTION).clamp(LEAST, MOST)
+}
+
+fn fitting_checks(free: usize, connections: usize) -> usize {
+    let room = free.saturating_sub(connections.saturating_mul(PER_CONNECTION));
+    (room / PER_CONNECTION).clamp(LEAST, MOST)
+}
+
+/// How many descriptors are left for connections now.
+fn free() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    limit.saturating_sub(open().unwrap_or(OPEN)).saturating_sub(RESERVED)
 }
 
 /// How many descriptors are open, by proc_pid_fd(5). Not known off Linux.
@@ -34,13 +50,12 @@ fn open() -> Option<usize> {
     Some(fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Checks at the same time, whatever the limit: a hostile list of thousands must not take all memory.
+/// Connections of each sort, whatever the limit: a hostile list of thousands must not take all memory.
 const MOST: usize = 1_024;
 /// Some go through even when the limit is absurdly low.
 const LEAST: usize = 4;
-/// Its connection, and a socket for its lookup.
-const PER_CHECK: usize = 2;
-const PER_TRANSFER: usize = 2;
+/// The connection, and a socket for its lookup.
+const PER_CONNECTION: usize = 2;
 /// Files of the archive, delivery, the registry, and lookups under way.
 const RESERVED: usize = 32;
 /// Taken to be open where the system does not tell.
@@ -51,17 +66,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checks_leave_room_for_everything_else() {
-        for (limit, open, transfers, expected) in [
-            (usize::MAX, 20, 9, 1_024),
-            (20_000, 20, 9, 1_024),
-            (1_024, 20, 9, 477),
-            (256, 20, 9, 93),
-            (128, 20, 9, 29),
-            (64, 20, 9, 4),
-            (0, 20, usize::MAX, 4),
+    fn connections_and_checks_leave_room_for_each_other() {
+        for (free, transfers, connections, checks) in [
+            (usize::MAX, 9, 1_024, 1_024),
+            (20_000, 9, 1_024, 1_024),
+            (968, 9, 121, 363),
+            (968, 200, 200, 284),
+            (968, 10_000, 242, 242),
+            (200, 9, 25, 75),
+            (68, 9, 9, 25),
+            (16, 9, 4, 4),
+            (0, usize::MAX, 4, 4),
         ] {
-            assert_eq!(fitting(limit, open, transfers), expected, "{limit} {open} {transfers}");
+            assert_eq!(fitting_connections(free, transfers), connections, "{free} {transfers}");
+            assert_eq!(fitting_checks(free, connections), checks, "{free} {transfers}");
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
 };
 
 use super::{
+    descriptors,
     discovery::Discovery,
     health::Health,
     keeper::Keeper,
@@ -46,8 +47,8 @@ pub struct Pipeline {
     checks: Measuring,
     /// The prober with the clock of the checks' thread.
     checker: Prober,
-    /// How many transfers may run at the same time.
-    transfers: usize,
+    /// How many connections the runs may have open.
+    connections: usize,
     /// Nodes that the status round under way has heard, of how many.
     checked: watch::Sender<(usize, usize)>,
 }
@@ -101,7 +102,8 @@ impl Pipeline {
         let writer = Writer::open(dir)?;
         let tally = Tally::default();
         tally.follow_lookups(&resolver);
-        let gate = Gate::new(&config.limits);
+        let connections = descriptors::connections(config.limits.transfers());
+        let gate = Gate::with_connections(&config.limits, connections);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
         let measuring = Measuring::start(tally.on_freeze())?;
@@ -124,10 +126,9 @@ impl Pipeline {
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        let health = Health::new();
+        let health = Health::load(dir, &keeper);
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
-        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
         Ok(Self {
             prober,
             targets,
@@ -141,7 +142,7 @@ impl Pipeline {
             measuring,
             checks,
             checker,
-            transfers,
+            connections,
             checked: watch::Sender::new((0, 0)),
         })
     }
@@ -174,9 +175,9 @@ impl Pipeline {
         &self.checker
     }
 
-    /// How many transfers may run at the same time.
-    pub(super) const fn transfers(&self) -> usize {
-        self.transfers
+    /// How many connections the runs may have open.
+    pub(super) const fn connections(&self) -> usize {
+        self.connections
     }
 
     /// How many nodes the status round under way has heard or given up, of how many.

@@ -3,6 +3,7 @@
 mod budget;
 mod clock;
 mod delivery;
+mod descriptors;
 mod full;
 mod isolated;
 mod killed;

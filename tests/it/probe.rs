@@ -14,10 +14,16 @@ use bandprobe::{
         target::{Asset, AssetKind, Listing, Node, Origin, Profile, Vantage},
         units::{BitRate, Bytes},
     },
-    net::{dial::Dialer, http::Connection},
+    net::dial::Dialer,
     probe::{
-        Prober, errand::Errand, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion,
-        transfer::Done, wanted::Wanted,
+        Prober,
+        errand::Errand,
+        gate::Gate,
+        identity::user_agent,
+        status::plain::HeadRefusals,
+        suspicion::Suspicion,
+        transfer::{Done, Kept},
+        wanted::Wanted,
     },
     worker::lookups,
 };
@@ -118,7 +124,7 @@ impl Plan {
         }
     }
 
-    pub(crate) async fn run(&self, prober: &Prober, kept: Option<Connection>) -> Done {
+    pub(crate) async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
         let errand = Errand {
             node: &self.node,
             probe: &"test".into(),

@@ -1,12 +1,22 @@
 //! Who is granted, who waits, who has gone.
 
-use std::{pin::pin, task::Poll};
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    task::Poll,
+};
+
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::model::units::Bytes;
 
 fn gate(heavy: usize, light: usize, per_node: usize) -> Gate {
-    Gate::new(&Limits {
+    Gate::new(&limits(heavy, light, per_node))
+}
+
+const fn limits(heavy: usize, light: usize, per_node: usize) -> Limits {
+    Limits {
         vantages: 1,
         bytes_per_day: Bytes(1),
         bytes_per_node_per_day: Bytes(1),
@@ -14,7 +24,7 @@ fn gate(heavy: usize, light: usize, per_node: usize) -> Gate {
         heavy_transfers: heavy,
         light_transfers: light,
         transfers_per_node: per_node,
-    })
+    }
 }
 
 /// Polls once: is the permit there already?
@@ -120,7 +130,7 @@ async fn who_waits_for_a_node_that_is_left_alone_by_then_gets_nothing() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let held = gate.acquire(Weight::Light, &a).await;
-    let mut waiting = [0; 3].map(|_| Box::pin(gate.acquire_unless_left_alone(Weight::Light, &a)));
+    let mut waiting = [0; 3].map(|_| Box::pin(gate.acquire_unless_left_alone(Weight::Light, &a, None)));
     for waiting in &mut waiting {
         assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
     }
@@ -130,9 +140,62 @@ async fn who_waits_for_a_node_that_is_left_alone_by_then_gets_nothing() {
     for waiting in waiting {
         assert!(waiting.await.is_none(), "the longer time holds");
     }
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &b).await.is_some());
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &b, None).await.is_some());
     tokio::time::advance(Duration::from_secs(599)).await;
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &a).await.is_none());
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &a, None).await.is_none());
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &a).await.is_some());
+    assert!(gate.acquire_unless_left_alone(Weight::Light, &a, None).await.is_some());
+}
+
+#[tokio::test]
+async fn while_all_places_are_taken_only_their_holders_go_on() {
+    let gate = Gate::with_connections(&limits(1, 8, 1), 2);
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(Arc::from);
+    let mut first = gate.acquire_with_place(Weight::Light, &a, None).await;
+    let mut second = gate.acquire_with_place(Weight::Light, &b, None).await;
+    let places = [first.take_place(), second.take_place()];
+    drop((first, second));
+    let mut heavy = Box::pin(gate.acquire_with_place(Weight::Heavy, &c, None));
+    let mut light = Box::pin(gate.acquire_with_place(Weight::Light, &d, None));
+    assert!(now(&mut heavy).await.is_none() && now(&mut light).await.is_none(), "two connections are open");
+    assert!(now(gate.acquire(Weight::Light, &c)).await.is_some(), "a status round has its own");
+    let [one, other] = places;
+    let next = now(gate.acquire_with_place(Weight::Light, &a, one)).await.expect("it has its place");
+    drop(next);
+    let heavy = now(heavy).await.expect("a place is free, and it waits longest");
+    assert!(now(&mut light).await.is_none());
+    drop(heavy);
+    assert!(now(light).await.is_some());
+    drop(other);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_connections_are_open_than_there_are_places() {
+    for (places, expected) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 50)] {
+        let gate = Gate::with_connections(&limits(1, 8, 2), places);
+        let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut runs = JoinSet::new();
+        for number in 0..50 {
+            runs.spawn(run_of_three(gate.clone(), number, open.clone(), most.clone()));
+        }
+        runs.join_all().await;
+        assert_eq!((most.load(Relaxed), open.load(Relaxed)), (expected, 0), "{places}");
+    }
+}
+
+/// Three transfers over one connection; some of them are heavy.
+async fn run_of_three(gate: Gate, number: u64, open: Arc<AtomicUsize>, most: Arc<AtomicUsize>) {
+    let node = Arc::from(format!("n{}", number % 20));
+    let mut kept = None;
+    for part in 0..3 {
+        let weight = if number.is_multiple_of(5) && part > 0 { Weight::Heavy } else { Weight::Light };
+        let mut permit = gate.acquire_with_place(weight, &node, kept.take()).await;
+        if part == 0 {
+            most.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
+        }
+        sleep(Duration::from_millis(10 + number)).await;
+        kept = permit.take_place();
+        assert!(kept.is_some());
+    }
+    open.fetch_sub(1, Relaxed);
 }

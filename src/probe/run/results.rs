@@ -4,9 +4,12 @@
 //! goes out, so that no result is held back, where a kill would lose it. A run that is not brought to its end has none, and
 //! neither has one with a transfer that says nothing about the node.
 
-use crate::{model::sample::Sample, net::http::Connection};
+use crate::model::sample::Sample;
 
-use super::{super::transfer::Done, Ended};
+use super::{
+    super::transfer::{Done, Kept},
+    Ended,
+};
 
 /// Takes the transfers of one run in order, and hands them on.
 pub(super) struct Results<E> {
@@ -24,7 +27,7 @@ impl<E: FnMut(Sample)> Results<E> {
     }
 
     /// Sends the sample out, and hands the connection on. After one that `decides` nothing is asked of the node any more.
-    pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Connection> {
+    pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Kept> {
         self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
         self.ended.lateness.get_or_insert(done.sample.lateness);
         self.are_good &= done.sample.is_good();

@@ -30,7 +30,12 @@ use bandprobe::{
         tcp_info::Kernel,
     },
     probe::{
-        Prober, errand::Errand, gate::Gate, status::plain::HeadRefusals, suspicion::Suspicion, transfer::Done,
+        Prober,
+        errand::Errand,
+        gate::Gate,
+        status::plain::HeadRefusals,
+        suspicion::Suspicion,
+        transfer::{Done, Kept},
         wanted::Wanted,
     },
 };
@@ -122,7 +127,7 @@ pub(super) fn asked(http: HttpVersion, ask: Ask, manner: Manner, answer: &[u8]) 
         // What an exchange of HTTP/2 settings takes is no part of it.
         assert!(connection.is_reusable().await);
         let meter = connection.meter().clone();
-        let first = run(ask, Some(connection)).await;
+        let first = run(ask, Some(connection.into())).await;
         let sample = first.sample;
         assert_consistent("first", &sample);
         assert!(sample.bytes.unwrap_or_default() <= meter.bytes_read(), "{sample:?}");
@@ -160,7 +165,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
     Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
 }
 
-async fn run(ask: Ask, kept: Option<Connection>) -> Done {
+async fn run(ask: Ask, kept: Option<Kept>) -> Done {
     static DIALER: OnceLock<Dialer> = OnceLock::new();
     let dialer = DIALER.get_or_init(|| Dialer::new(&network(), crate::resolver()).unwrap()).clone();
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
