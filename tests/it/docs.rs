@@ -26,9 +26,9 @@ const WHOLE_PROBE: &str = "<!-- a whole probe -->";
 const PART_OF_A_CONFIG: &str = "<!-- part of a config -->";
 
 /// A page of Markdown, and its path from the root of the repository.
-pub struct Page {
+pub(crate) struct Page {
     path: PathBuf,
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// A fenced block without its indentation.
@@ -77,7 +77,8 @@ fn whole_probes_load() {
 #[test]
 fn every_toml_block_is_marked() {
     let toml = blocks().into_iter().filter(|block| block.language == "toml");
-    let unmarked: Vec<_> = toml.filter(|block| ![WHOLE_CONFIG, WHOLE_PROBE, PART_OF_A_CONFIG].contains(&&*block.before)).collect();
+    let unmarked: Vec<_> =
+        toml.filter(|block| ![WHOLE_CONFIG, WHOLE_PROBE, PART_OF_A_CONFIG].contains(&&*block.before)).collect();
     assert!(unmarked.is_empty(), "mark it as a whole config or a whole probe: {}", unmarked[0].text);
 }
 
@@ -122,10 +123,8 @@ fn every_measurement_tag_and_field_is_in_the_schema_section() {
 fn every_outcome_and_flag_is_explained() {
     let methodology = page("docs/src/methodology.md");
     let outcomes = methodology.section("## Outcomes");
-    let missing: Vec<_> = Outcome::ALL
-        .iter()
-        .filter(|outcome| !outcomes.contains(&format!("`{}`", outcome.label())))
-        .collect();
+    let missing: Vec<_> =
+        Outcome::ALL.iter().filter(|outcome| !outcomes.contains(&format!("`{}`", outcome.label()))).collect();
     assert!(missing.is_empty(), "{missing:?}");
     for flag in Flag::ALL {
         let mark = if flag.invalidates() { "yes " } else { "" };
@@ -275,12 +274,12 @@ fn pages() -> Vec<Page> {
     paths.map(page).collect()
 }
 
-pub fn page(path: &str) -> Page {
+pub(crate) fn page(path: &str) -> Page {
     pages().into_iter().find(|page| page.path == Path::new(path)).unwrap_or_else(|| panic!("no page {path}"))
 }
 
 /// The InfluxQL of all pages.
-pub fn queries() -> Vec<String> {
+pub(crate) fn queries() -> Vec<String> {
     blocks().into_iter().filter(|block| block.language == "sql").map(|block| block.text).collect()
 }
 
@@ -319,7 +318,7 @@ impl Page {
     }
 
     /// From a heading to the next one of its level or above.
-    pub fn section(&self, heading: &str) -> &str {
+    pub(crate) fn section(&self, heading: &str) -> &str {
         let start = self.text.find(&format!("\n{heading}")).unwrap_or_else(|| panic!("no heading {heading}")) + 1;
         let rest = &self.text[start..];
         let level = heading.bytes().take_while(|byte| *byte == b'#').count();
