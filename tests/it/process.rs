@@ -33,6 +33,7 @@ mod fleet;
 mod frozen;
 mod manual;
 mod memory;
+mod orphans;
 mod probe;
 mod probe_ended;
 pub(crate) mod request;
@@ -219,6 +220,7 @@ pub(crate) fn bandprobe(args: &[&str]) -> Ended {
 impl Child {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut process = command.spawn().unwrap();
+        orphans::watch(process.id());
         let (stdout, stderr) = (listen(process.stdout.take().unwrap()), listen(process.stderr.take().unwrap()));
         Self { process, stdout, stderr, said: String::new() }
     }
@@ -263,6 +265,7 @@ impl Child {
     pub(crate) fn end(mut self) -> Ended {
         while self.line().is_some() {}
         let stderr = std::iter::from_fn(|| next(&self.stderr)).collect();
+        orphans::forget(self.process.id());
         let code = self.process.wait().unwrap().code();
         Ended { code, stdout: std::mem::take(&mut self.said), stderr }
     }
@@ -271,6 +274,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.process.kill();
+        orphans::forget(self.process.id());
         let _ = self.process.wait();
     }
 }

@@ -153,7 +153,7 @@ fn stand_still(child: &Child, length: Duration) {
 }
 
 /// Stops a process, all of its threads (proc(5): the state after the name, which ends with a parenthesis).
-fn freeze(child: &Child) {
+pub(super) fn freeze(child: &Child) {
     child.signal("STOP");
     let stat = format!("/proc/{}/stat", child.id());
     until("the process stands still", || {
