@@ -63,12 +63,14 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let nodes = targets.nodes.iter().map(|node| &**node);
     let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
-    let pipeline = Pipeline::start(
-        &config,
-        discovery,
-        on_recorded(args.json, results.clone(), progress.clone()),
-        input::reread(&args.config),
-    )?;
+    let on_recorded = on_recorded(args.json, results.clone(), progress.clone());
+    let pipeline = tokio::select! {
+        started = Pipeline::start_aside(&config, discovery, on_recorded, input::reread(&args.config)) => started?,
+        () = signals.next() => {
+            complain("stopped before the data directory could be used: nothing was probed");
+            return Ok(Exit::Failed);
+        }
+    };
     pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
     // First of all: what fails afterwards is to be judged by it.
@@ -124,7 +126,6 @@ async fn find(
             return Ok(Err(Exit::Failed));
         }
     };
-    discovery.keep();
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
         complain("nothing to probe: no node is known, and no list of them could be had");

@@ -47,6 +47,8 @@ pub struct Discovery {
     fetcher: Option<Fetcher>,
     guard: Guard,
     dir: PathBuf,
+    /// Has a registry answered since the lists were stored?
+    is_news: bool,
 }
 
 /// Which source was asked, and what it lists.
@@ -73,7 +75,7 @@ impl Discovery {
         let resolver = lookups::resolver(config);
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone() })
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone(), is_news: false })
     }
 
     /// What looks names up, for everything else that this process dials.
@@ -130,6 +132,10 @@ impl Discovery {
     pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
         while !self.sources.is_empty() {
+            if let Some(lists) = std::mem::take(&mut self.is_news).then(|| self.encoded()).flatten() {
+                let dir = self.dir.clone();
+                keeper.run(move || store(&dir, &lists));
+            }
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
             let next = self.next(&busy);
             let due = next.map_or_else(Instant::now, |(_, due)| due);
@@ -146,10 +152,6 @@ impl Discovery {
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
             asked.tell(&tally);
-            if let Some(lists) = self.encoded() {
-                let dir = self.dir.clone();
-                keeper.run(move || store(&dir, &lists));
-            }
             self.publish(&publish);
         }
     }
@@ -189,6 +191,7 @@ impl Discovery {
             let blocked = found.blocked.iter_mut().map(|blocked| &mut blocked.listing);
             found.problems.extend(self.regions.bound(listings.chain(blocked)));
         }
+        self.is_news = true;
         Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
     }
 }

@@ -4,7 +4,7 @@
 use std::{io, thread};
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::JoinSet,
 };
@@ -29,6 +29,22 @@ pub fn begin(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
     let mut running = JoinSet::new();
     running.spawn(task);
     running
+}
+
+/// Does this on a thread of its own, within the caller's runtime: it may wait for the disk, which the caller can stop
+/// waiting for.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new().name("start".to_owned()).spawn(move || {
+        let _within = runtime.enter();
+        // Nobody may be waiting any more.
+        let _ = done.send(work());
+    })?;
+    result.await.map_err(|_| io::Error::other("the thread ended in a bug of ours"))
 }
 
 /// Starts a thread that does this and nothing else, and may wait for the disk. What is returned ends when it has ended; it

@@ -55,7 +55,12 @@ pub async fn once(
     mut progress: impl FnMut(&str, usize, usize),
     stop: impl Future<Output = ()>,
 ) -> Round {
-    let mut runs = Runs::new(pipeline, config);
+    let mut stop = std::pin::pin!(stop);
+    let mut runs = tokio::select! {
+        biased;
+        () = &mut stop => return Round::default(),
+        runs = Runs::load(pipeline, config) => runs,
+    };
     let mut round = Round::default();
     let probes: Vec<Arc<Probe>> = config.probes.iter().cloned().map(Arc::new).collect();
     let pairs = pairs(&targets.nodes, &probes).filter(|(node, probe)| wanted(node, probe));
@@ -81,7 +86,6 @@ pub async fn once(
         }
     }
     shares.nodes.iter().for_each(|share| progress(&share.node, 0, share.all));
-    let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             biased;

@@ -44,10 +44,11 @@ pub(super) struct Finished {
 }
 
 impl<'a> Runs<'a> {
-    pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
+    /// Loads what the last process left of the budgets.
+    pub(super) async fn load(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
-            allowance: Allowance::load(config, pipeline.keeper()),
+            allowance: Allowance::load_aside(config, pipeline.keeper()).await,
             running: JoinSet::new(),
             tickets: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
