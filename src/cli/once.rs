@@ -64,12 +64,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
     let on_recorded = on_recorded(args.json, results.clone(), progress.clone());
-    let pipeline = tokio::select! {
-        started = Pipeline::start_aside(&config, discovery, on_recorded, input::reread(&args.config)) => started?,
-        () = signals.next() => {
-            complain("stopped before the data directory could be used: nothing was probed");
-            return Ok(Exit::Failed);
-        }
+    let Some(pipeline) = start(args, &config, discovery, on_recorded, &mut signals).await? else {
+        return Ok(Exit::Failed);
     };
     pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
@@ -136,6 +132,23 @@ async fn find(
         return Ok(Err(Exit::Usage));
     }
     Ok(Ok((discovery, targets)))
+}
+
+/// The pipeline, unless a signal comes before the disk lets it start.
+async fn start(
+    args: &Once,
+    config: &Config,
+    discovery: Discovery,
+    on_recorded: OnRecorded,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<Pipeline>> {
+    tokio::select! {
+        started = Pipeline::start_aside(config, discovery, on_recorded, input::reread(&args.config)) => Ok(Some(started?)),
+        () = signals.next() => {
+            complain("stopped before the data directory could be used: nothing was probed");
+            Ok(None)
+        }
+    }
 }
 
 /// Asks the nodes that are wanted for their status, if its probe is wanted.
