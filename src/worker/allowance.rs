@@ -15,7 +15,6 @@ use std::sync::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
 use crate::{
     config::Config,
@@ -77,15 +76,6 @@ impl Allowance {
             settled: SettledAssets::load(dir, keeper),
             exhausted: Exhausted::new(&config.limits),
         }
-    }
-
-    /// The same on the keeper's thread, because the disk may be slow.
-    pub(super) async fn load_aside(config: &Config, keeper: &Keeper) -> Self {
-        let (config, registrar) = (config.clone(), keeper.clone());
-        let (done, loaded) = oneshot::channel();
-        // Nobody may be waiting any more.
-        keeper.run(move || _ = done.send(Self::load(&config, &registrar)));
-        loaded.await.expect("invariant: the keeper runs until the pipeline stops")
     }
 
     /// May this run be made now? Judged by the largest asset that it may take. Tells it which one to come back to.

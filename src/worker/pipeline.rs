@@ -4,7 +4,11 @@
 //! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ shipping ──▶ InfluxDB
 //! ```
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{
@@ -24,6 +28,7 @@ use crate::{
 };
 
 use super::{
+    allowance::Allowance,
     descriptors,
     discovery::Discovery,
     health::Health,
@@ -44,6 +49,8 @@ pub struct Pipeline {
     health: Health,
     inbox: Inbox,
     keeper: Keeper,
+    /// Until the first runs take it.
+    allowance: Mutex<Option<Allowance>>,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
     shipping: ShippingThread,
@@ -114,6 +121,7 @@ impl Pipeline {
         let measuring = Measuring::start(tally.on_freeze())?;
         let checks = Measuring::start_for_checks()?;
         let keeper = Keeper::start()?;
+        let allowance = Allowance::load(config, &keeper);
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
 
@@ -141,6 +149,7 @@ impl Pipeline {
             health,
             inbox,
             keeper,
+            allowance: Mutex::new(Some(allowance)),
             restarts,
             tasks,
             shipping,
@@ -224,6 +233,11 @@ impl Pipeline {
     /// The thread that writes the state.
     pub(super) const fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// What the last process left of the budgets, once: it was loaded with everything else at the start.
+    pub(super) fn take_allowance(&self) -> Option<Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// When nodes started.

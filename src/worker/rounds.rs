@@ -64,15 +64,10 @@ pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output 
 }
 
 async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
-    let mut stop = std::pin::pin!(stop);
     let mut targets = pipeline.targets();
-    let runs = tokio::select! {
-        biased;
-        () = &mut stop => return,
-        runs = Runs::load(pipeline, config) => runs,
-    };
-    let mut rounds = Rounds::new(runs, config);
+    let mut rounds = Rounds::new(pipeline, config);
     rounds.follow(&targets.borrow_and_update().clone());
+    let mut stop = std::pin::pin!(stop);
     loop {
         let due = rounds.queue.next_due().map_or(FAR, Micros::as_duration);
         tokio::select! {
@@ -87,13 +82,13 @@ async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = (
 }
 
 impl<'a> Rounds<'a> {
-    fn new(runs: Runs<'a>, config: &Config) -> Self {
+    fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             probes: config.probes.iter().cloned().map(Arc::new).collect(),
             entries: BTreeMap::new(),
             next_key: 0,
             queue: Queue::new([], Micros::ZERO, &mut rand::rng()),
-            runs,
+            runs: Runs::new(pipeline, config),
             start: Instant::now(),
         }
     }

@@ -55,12 +55,7 @@ pub async fn once(
     mut progress: impl FnMut(&str, usize, usize),
     stop: impl Future<Output = ()>,
 ) -> Round {
-    let mut stop = std::pin::pin!(stop);
-    let mut runs = tokio::select! {
-        biased;
-        () = &mut stop => return Round::default(),
-        runs = Runs::load(pipeline, config) => runs,
-    };
+    let mut runs = Runs::new(pipeline, config);
     let mut round = Round::default();
     let probes: Vec<Arc<Probe>> = config.probes.iter().cloned().map(Arc::new).collect();
     let pairs = pairs(&targets.nodes, &probes).filter(|(node, probe)| wanted(node, probe));
@@ -86,6 +81,7 @@ pub async fn once(
         }
     }
     shares.nodes.iter().for_each(|share| progress(&share.node, 0, share.all));
+    let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             biased;

@@ -44,11 +44,10 @@ pub(super) struct Finished {
 }
 
 impl<'a> Runs<'a> {
-    /// Loads what the last process left of the budgets.
-    pub(super) async fn load(pipeline: &'a Pipeline, config: &Config) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
-            allowance: Allowance::load_aside(config, pipeline.keeper()).await,
+            allowance: pipeline.take_allowance().unwrap_or_else(|| Allowance::load(config, pipeline.keeper())),
             running: JoinSet::new(),
             tickets: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
