@@ -12,8 +12,8 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if let Err(error) = try_write(&config.archive.dir) {
         found.push(format!(
-            "the data directory cannot be written: {error}; give it to the user that runs bandprobe, or set archive.dir to \
-             another one"
+            "the data directory cannot be written: {error}; make it writable for the user that runs bandprobe, or set \
+             archive.dir to another one"
         ));
     }
     if let Some(database) = &config.influxdb {
@@ -51,8 +51,8 @@ fn unencrypted(database: &InfluxDb) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless nobody else is \
-         on the network between",
+        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless you trust \
+         the network in between",
         database.root()
     ))
 }
