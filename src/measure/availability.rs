@@ -86,7 +86,7 @@ fn findings(subject: &Subject<'_>) -> Vec<Finding> {
         Said::Present => None,
         Said::Frozen(away) => Some((State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))),
         Said::Other(shape) => words::refused(answer.status, shape),
-        Said::Nothing { outcome, error } => Some(silent(answer.status, *outcome, error)),
+        Said::Nothing { outcome, error } => Some(silent(answer, *outcome, error)),
     };
     downloads::findings(answer, answered, &subject.downloads)
 }
@@ -121,12 +121,16 @@ fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
     format!("{SOUND}{more}")
 }
 
-fn silent(status: Option<u16>, outcome: Outcome, error: &str) -> Finding {
+fn silent(answer: &Answer, outcome: Outcome, error: &str) -> Finding {
     let meaning = outcome.meaning();
-    match (outcome, status) {
+    match (outcome, answer.status) {
         (Outcome::Blocked, _) => (State::Blocked, format!("never contacted: {error}")),
         (Outcome::LocalFailed, _) => (State::Unknown, format!("this vantage itself is at fault: {error}")),
         (Outcome::TlsUnsupported, _) => (State::Unknown, format!("cannot be judged from here: {error}")),
+        // What it did with HEAD is said behind it.
+        (_, None) if answer.head_refused.is_some() => {
+            (State::Dead, format!("does not answer GET: {meaning} ({error})"))
+        }
         (_, None) => (State::Dead, format!("cannot be reached: {meaning} ({error})")),
         (_, Some(status)) => (State::Dead, format!("answers {status} and breaks off: {meaning} ({error})")),
     }

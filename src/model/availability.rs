@@ -63,7 +63,7 @@ pub struct Answer {
     pub status: Option<u16>,
     /// What it says.
     pub said: Said,
-    /// Why a HEAD request was no use, where a GET of one byte took its place: one clause.
+    /// What came of a HEAD request, where this is the answer to a GET of one byte that took its place: one clause.
     pub head_refused: Option<String>,
 }
 

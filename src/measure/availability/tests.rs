@@ -544,4 +544,14 @@ fn a_refused_head_request_is_told_whatever_came_of_the_get() {
     let present = Answer { head_refused: why(), ..answer(Some(206), Said::Present) };
     let verdict = judged(&present, USUAL);
     assert_eq!((verdict.state, &*verdict.reason), (State::Ok, "nothing wrong; it refuses HEAD (405) and answers GET"));
+    let why = || Some("it refuses HEAD (405)".to_owned());
+    for (node, reason) in [
+        (
+            nothing(Outcome::HeadersTimeout),
+            "does not answer GET: no complete response head in time (connect: no luck); it refuses HEAD (405)",
+        ),
+        (other(404, Shape::Page), "answers 404: the path of its endpoint is wrong; it refuses HEAD (405)"),
+    ] {
+        assert_eq!(judged(&Answer { head_refused: why(), ..node }, USUAL).reason, reason);
+    }
 }

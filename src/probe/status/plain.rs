@@ -54,9 +54,8 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
         if answer.said != Said::Present {
             // Next time HEAD has its chance again.
             refusals.lock().remove(&question.node.id);
-            return answer;
         }
-        return Answer { head_refused: Some(by_get(&words)), ..answer };
+        return by_get(answer, &words);
     }
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
@@ -96,12 +95,11 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
             (format!("does not answer HEAD in {}", Micros::from(patience)), answer)
         }
     };
-    if answer.said != Said::Present {
-        return answer;
+    let answer = by_get(answer, &words);
+    if answer.said == Said::Present {
+        refusals.remember(question, words);
     }
-    let head_refused = Some(by_get(&words));
-    refusals.remember(question, words);
-    Answer { head_refused, ..answer }
+    answer
 }
 
 /// Is there something, by this status?
@@ -144,8 +142,10 @@ fn refusal(answer: &Answer) -> Option<String> {
     }
 }
 
-fn by_get(words: &str) -> String {
-    format!("it {words} and answers GET")
+/// The answer to GET, with what HEAD was worth.
+fn by_get(answer: Answer, words: &str) -> Answer {
+    let answers = if answer.said == Said::Present { " and answers GET" } else { "" };
+    Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
 }
 
 /// An answer that has not come by then is none.
