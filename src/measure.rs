@@ -9,7 +9,7 @@
 //! [`freezes`] knows when this process did not run, so that no deadline counts that time.
 //!
 //! [`availability`] judges a status round, with what [`restarts`] and [`standstill`] remember of the rounds before, and
-//! [`history`] of the downloads.
+//! [`history`] and [`storage_faults`] of the downloads.
 
 pub mod availability;
 pub mod evidence;
@@ -19,6 +19,7 @@ pub mod history;
 pub mod lag;
 pub mod restarts;
 pub mod standstill;
+pub mod storage_faults;
 pub mod timeline;
 
 mod gaps;

@@ -30,12 +30,20 @@ pub struct Losses {
     pub last: Option<Timestamp>,
 }
 
-/// Tells versions of a stored value apart.
+/// Distinguishes versions of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
     size: u64,
     modified: (i64, i64),
+}
+
+impl Stamp {
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
 }
 
 /// The right to change a value that processes share: whoever holds it is alone with it until this is dropped.

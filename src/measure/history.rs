@@ -1,69 +1,81 @@
-//! How the last runs against a node ended: what its health takes from its downloads.
+//! What is remembered of a node for its health: how the last runs against it ended, and whether its numbers change.
 //!
-//! Only runs that are charged to a node count, and what is old does not.
+//! Only runs that are charged to a node count, and what is old does not. A run is good when `run_ok` says so, as everywhere.
 
 use std::{collections::VecDeque, time::Duration};
 
-use jiff::Timestamp;
-
+use super::standstill::NumberWatch;
 use crate::model::{
-    availability::Downloads,
+    availability::{Answer, EndedRun, Progress, RunFault, Said},
+    flag::Flag,
     outcome::Outcome,
-    probe::{CachePolicy, PartName, Probe},
+    probe::{CachePolicy, Probe},
     sample::Sample,
 };
 
-/// The last runs against one node.
+/// What is remembered of one node.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// Oldest first.
     runs: VecDeque<Run>,
     /// How many runs in a row found nothing that the node holds.
     found_nothing: u32,
-    /// Why it could not fetch an object from storage, and until when that is believed.
-    fetch_failed: Option<(String, Duration)>,
+    blocks: NumberWatch,
+    head: NumberWatch,
+}
+
+/// One run under way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunUnderWay {
+    fault: Option<RunFault>,
 }
 
 /// A run that was charged to the node.
 #[derive(Clone, Debug)]
 struct Run {
-    ended: Timestamp,
-    outcome: Outcome,
+    ended: EndedRun,
     /// It is old from then on.
     until: Duration,
 }
 
+impl RunUnderWay {
+    /// Takes its next sample. Returns what was wrong with the last one that was not good.
+    fn note(&mut self, sample: &Sample, probe: &Probe) -> Option<RunFault> {
+        if !sample.outcome.is_ok() {
+            self.fault = Some(RunFault::Failed(sample.outcome));
+        } else if sample.flags.contains(Flag::TooSlow) {
+            self.fault = Some(RunFault::TooSlow(probe.min_rate));
+        }
+        self.fault
+    }
+}
+
 impl History {
-    /// Takes a sample of a run of this probe. `now` is the time since the start of the process.
-    pub fn note(&mut self, sample: &Sample, probe: &Probe, now: Duration) {
+    /// Takes the next sample of a run of this probe. `now` is the time since the start of the process.
+    pub fn note(&mut self, run: &mut RunUnderWay, sample: &Sample, probe: &Probe, now: Duration) {
+        let fault = run.note(sample, probe);
         if probe.cache == CachePolicy::Miss {
-            self.note_fetch(sample, now);
-        } else if sample.outcome == Outcome::NotCached {
+            return;
+        }
+        if sample.outcome == Outcome::NotCached {
             self.found_nothing = self.found_nothing.saturating_add(1);
-        } else if sample.run_ok.is_some() {
+        } else if let Some(is_good) = sample.run_ok {
             self.found_nothing = 0;
-            if sample.outcome.is_ok() {
-                self.fetch_failed = None;
-            }
             if self.runs.len() == KEPT {
                 self.runs.pop_front();
             }
+            let ended = EndedRun { at: sample.at, fault: fault.filter(|_| !is_good) };
             let until = now.saturating_add(probe.every.saturating_mul(FRESH));
-            self.runs.push_back(Run { ended: sample.at, outcome: sample.outcome, until });
+            self.runs.push_back(Run { ended, until });
         }
     }
 
-    /// What a download of an object that the node did not hold says of its storage.
-    fn note_fetch(&mut self, sample: &Sample, now: Duration) {
-        if sample.labels.part == Some(PartName::Check) || sample.run_ok.is_none() {
-            return;
-        }
-        if sample.outcome.is_ok() {
-            self.fetch_failed = None;
-        } else if !sample.outcome.is_before_request() && sample.outcome != Outcome::RateLimited {
-            let why = sample.error.as_deref().unwrap_or(sample.outcome.meaning());
-            let why = why.chars().take(MAX_WORDS).collect();
-            self.fetch_failed = Some((why, now.saturating_add(BELIEVED)));
+    /// Takes the answer of a round. Do the numbers in it change from round to round?
+    pub fn note_round(&mut self, answer: &Answer, now: Duration) -> Progress {
+        let Said::Report(report) = &answer.said else { return Progress::default() };
+        Progress {
+            blocks: self.blocks.note(report.blocks_processed, now),
+            head: self.head.note(report.chain_head, now),
         }
     }
 
@@ -77,15 +89,10 @@ impl History {
         is_due
     }
 
-    /// What is not old. Fewer failed runs than `enough` say nothing.
+    /// The runs that are not old.
     #[must_use]
-    pub fn downloads(&self, enough: usize, now: Duration) -> Downloads {
-        let fresh = self.runs.iter().filter(|run| run.until > now);
-        Downloads {
-            ended: fresh.map(|run| (run.ended, run.outcome)).collect(),
-            enough,
-            fetch_failed: self.fetch_failed.as_ref().filter(|(_, until)| *until > now).map(|(why, _)| why.clone()),
-        }
+    pub fn ended(&self, now: Duration) -> Vec<EndedRun> {
+        self.runs.iter().filter(|run| run.until > now).map(|run| run.ended).collect()
     }
 }
 
@@ -97,8 +104,3 @@ pub const ENOUGH: usize = 3;
 const FRESH: u32 = 6;
 /// Runs in a row that find nothing before the node is made to fetch an object.
 const FOUND_NOTHING: u32 = 3;
-/// A failed fetch is believed until the next day has made another one: one is made a day, three runs after midnight at the
-/// earliest.
-const BELIEVED: Duration = Duration::from_hours(26);
-/// The node's own words go into a reason, which people read.
-const MAX_WORDS: usize = 200;

@@ -1,13 +1,14 @@
 //! Availability: what a node answered in a status round, and what that means.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
+    flag::Flag,
     outcome::Outcome,
     target::{Listing, Profile},
-    units::Micros,
+    units::{BitRate, Micros},
 };
 
 /// How a node fares. The worst one last: where several hold, the last of them is told; [`Blocked`](Self::Blocked) and
@@ -16,7 +17,7 @@ use super::{
 pub enum State {
     /// Nothing wrong.
     Ok,
-    /// It works, and lags behind the others or limits us.
+    /// It works, and lags behind the others, limits us, or serves badly.
     Degraded,
     /// It answers, and its operator has to change something.
     Misconfigured,
@@ -62,7 +63,7 @@ pub struct Answer {
     pub status: Option<u16>,
     /// What it says.
     pub said: Said,
-    /// Why a HEAD request was no use, where a GET of one byte took its place: one clause.
+    /// What came of a HEAD request, where this is the answer to a GET of one byte that took its place: one clause.
     pub head_refused: Option<String>,
 }
 
@@ -77,18 +78,59 @@ pub struct Subject<'a> {
     pub distributing: Option<bool>,
     /// How the last downloads from it ended.
     pub downloads: Downloads,
+    /// Do its numbers change from round to round?
+    pub progress: Progress,
+}
+
+/// Whether the numbers of a node change from round to round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Of the blocks processed.
+    pub blocks: Motion,
+    /// Of the height of the chain.
+    pub head: Motion,
+}
+
+/// Whether a number changes from round to round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Motion {
+    /// Not enough was seen of it.
+    #[default]
+    Unknown,
+    /// It does.
+    Moves,
+    /// It has been the same for this long.
+    StandsStill(Duration),
 }
 
 /// How the last downloads from a node ended. A download here is a whole run of a probe; runs that say nothing about the node
 /// are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Downloads {
-    /// The last few, oldest first: when each ended, and how.
-    pub ended: Vec<(Timestamp, Outcome)>,
+    /// The last few, oldest first.
+    pub ended: Vec<EndedRun>,
     /// How many have to fail before the node is judged by them.
     pub enough: usize,
     /// What happened when it last failed to fetch an object from storage, if nothing has shown since that it can.
     pub fetch_failed: Option<String>,
+}
+
+/// How a run ended that was charged to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndedRun {
+    /// When its last transfer began.
+    pub at: Timestamp,
+    /// What was wrong with it; `None` of a good run.
+    pub fault: Option<RunFault>,
+}
+
+/// Why a run was not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunFault {
+    /// A transfer failed.
+    Failed(Outcome),
+    /// A transfer ended well, below this rate, which its probe asks for.
+    TooSlow(BitRate),
 }
 
 /// What an answer says.
@@ -191,6 +233,17 @@ impl State {
             Self::Dead => 3,
             Self::Blocked => 4,
             Self::Unknown => 5,
+        }
+    }
+}
+
+impl RunFault {
+    /// The word that the outside sees.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Failed(outcome) => outcome.label(),
+            Self::TooSlow(_) => Flag::TooSlow.label(),
         }
     }
 }

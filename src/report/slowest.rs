@@ -1,7 +1,8 @@
 //! The slowest and the failed transfers: few, so that each can be looked up in its node's own logs and traces.
 //!
 //! Of each node at most one good download, that with the largest time to its first byte, of what the node held or did
-//! not tell of; and the last of its failures. What is not charged to the node is not shown.
+//! not tell of; and the last of its failures, among them downloads that were too slow for a viewer. What is not charged to the
+//! node is not shown.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -49,6 +50,8 @@ enum What {
     /// It came, and its first byte took so long.
     Slow(Micros),
     Failed(Outcome),
+    /// It came, at less than the probe's `min-rate`.
+    TooSlow,
 }
 
 /// Transfers that are shown, at the most.
@@ -57,13 +60,18 @@ pub const MOST: usize = 10;
 impl Slowest {
     /// Takes one transfer.
     pub fn add(&mut self, point: &TransferPoint) {
-        if point.outcome.is_ok() {
+        let is_excused = point.flags.iter().any(Flag::excuses);
+        if point.outcome.is_ok() && point.flags.contains(Flag::TooSlow) {
+            if !is_excused {
+                keep(&mut self.failed, Single::new(point, What::TooSlow));
+            }
+        } else if point.outcome.is_ok() {
             let download = point.part.is_some_and(|part| part != PartName::Check);
             let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
                 keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
             }
-        } else if point.outcome.is_charged() && !point.flags.iter().any(Flag::excuses) {
+        } else if point.outcome.is_charged() && !is_excused {
             keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
         }
     }
@@ -109,7 +117,7 @@ impl Slowest {
 fn keep(kept: &mut Vec<Single>, new: Single) {
     let rank = |single: &Single| match single.what {
         What::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
-        What::Failed(_) => Reverse((single.at.as_nanosecond(), single.at)),
+        What::Failed(_) | What::TooSlow => Reverse((single.at.as_nanosecond(), single.at)),
     };
     let same = kept.iter().position(|single| single.node == new.node);
     let bar = same.map(|old| &kept[old]).or_else(|| kept.get(MOST - 1));
@@ -151,6 +159,7 @@ impl Single {
         match self.what {
             What::Slow(ttfb) => (format!("TTFB {ttfb}"), Ink::Doubtful),
             What::Failed(outcome) => (outcome.to_string(), Ink::Bad),
+            What::TooSlow => (Flag::TooSlow.label().to_owned(), Ink::Bad),
         }
     }
 
@@ -191,6 +200,7 @@ impl Single {
         match self.what {
             What::Slow(ttfb) => put(schema::TTFB.name, ttfb.0.into()),
             What::Failed(outcome) => put(schema::OUTCOME.0, outcome.label().into()),
+            What::TooSlow => put(schema::FLAGS.name, Flag::TooSlow.label().into()),
         }
         for (field, id) in [(schema::TRACE_ID, self.trace_id), (schema::REQUEST_ID, self.request_id)] {
             if let Some(id) = id {

@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use crate::{
 
 pub use self::source::Asked;
 use self::{labels::Regions, merge::merge, source::Source};
-use super::{keeper::Keeper, lookups, tally::Tally};
+use super::{keeper::Keep, lookups, tally::Tally};
 
 mod labels;
 mod merge;
@@ -47,8 +47,7 @@ pub struct Discovery {
     fetcher: Option<Fetcher>,
     guard: Guard,
     dir: PathBuf,
-    /// Has a registry answered since the lists were stored?
-    is_news: bool,
+    unwritten: Arc<Unwritten>,
 }
 
 /// Which source was asked, and what it lists.
@@ -75,7 +74,9 @@ impl Discovery {
         let resolver = lookups::resolver(config);
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone(), is_news: false })
+        let dir = config.archive.dir.clone();
+        let unwritten = Arc::new(Unwritten { dir: dir.clone(), lists: Mutex::default() });
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir, unwritten })
     }
 
     /// What looks names up, for everything else that this process dials.
@@ -127,15 +128,16 @@ impl Discovery {
         encoded.inspect_err(|error| tracing::warn!("the list of nodes is not kept for the next start: {error}")).ok()
     }
 
+    /// What keeps the lists for the next process, whenever a registry has answered.
+    pub(super) fn to_keep(&self) -> Arc<dyn Keep> {
+        self.unwritten.clone()
+    }
+
     /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
     /// while there are registries.
-    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
+    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
         while !self.sources.is_empty() {
-            if let Some(lists) = std::mem::take(&mut self.is_news).then(|| self.encoded()).flatten() {
-                let dir = self.dir.clone();
-                keeper.run(move || store(&dir, &lists));
-            }
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
             let next = self.next(&busy);
             let due = next.map_or_else(Instant::now, |(_, due)| due);
@@ -191,8 +193,30 @@ impl Discovery {
             let blocked = found.blocked.iter_mut().map(|blocked| &mut blocked.listing);
             found.problems.extend(self.regions.bound(listings.chain(blocked)));
         }
-        self.is_news = true;
-        Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
+        let asked = self.sources.get_mut(index)?.take(found, Timestamp::now());
+        self.unwritten.put(self.encoded());
+        Some((index, asked))
+    }
+}
+
+/// The lists as they are to be stored: the last ones alone, however long the disk takes.
+struct Unwritten {
+    dir: PathBuf,
+    lists: Mutex<Option<Vec<u8>>>,
+}
+
+impl Unwritten {
+    fn put(&self, lists: Option<Vec<u8>>) {
+        *self.lists.lock().unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+}
+
+impl Keep for Unwritten {
+    fn keep(&self, _: bool) {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lists) = lists {
+            store(&self.dir, &lists);
+        }
     }
 }
 

@@ -1,45 +1,67 @@
-//! What the runs of this process say about the health of the nodes. It is in memory alone: a restart begins from nothing.
+//! What the runs of this process, and others on the archive, say about the health of the nodes.
+//!
+//! How the last downloads ended is in memory alone: a restart begins from nothing. That a node could not fetch from storage is
+//! found once a day at most, so that is [kept](faults) on disk.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::time::Instant;
 
 use crate::{
-    measure::history::History,
-    model::{availability::Downloads, probe::Probe, sample::Sample, target::Node},
+    measure::history::{History, RunUnderWay},
+    model::{
+        availability::{Answer, Downloads, Progress},
+        probe::Probe,
+        sample::Sample,
+        target::Node,
+    },
 };
 
+use self::faults::KeptFaults;
+use super::keeper::Keeper;
+
+mod faults;
+
 /// The histories of all nodes. Clones share them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Health(Arc<Shared>);
 
-#[derive(Debug)]
 struct Shared {
     start: Instant,
     nodes: Mutex<BTreeMap<Arc<str>, History>>,
+    storage: Arc<KeptFaults>,
 }
 
 impl Health {
-    pub(super) fn new() -> Self {
-        Self(Arc::new(Shared { start: Instant::now(), nodes: Mutex::default() }))
+    /// As the last process left it; kept by `keeper` from now on.
+    pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
+        let storage = Arc::new(KeptFaults::load(dir));
+        keeper.register(storage.clone());
+        Self(Arc::new(Shared { start: Instant::now(), nodes: Mutex::default(), storage }))
     }
 
-    /// Takes a sample of a run of this probe.
-    pub(super) fn note(&self, sample: &Sample, probe: &Probe) {
+    /// Takes the next sample of a run of this probe.
+    pub(super) fn note(&self, run: &mut RunUnderWay, sample: &Sample, probe: &Probe) {
         let now = self.0.start.elapsed();
-        self.lock().entry(sample.labels.node.clone()).or_default().note(sample, probe, now);
+        self.lock().entry(sample.labels.node.clone()).or_default().note(run, sample, probe, now);
+        self.0.storage.note(sample, probe);
     }
 
-    /// How the last downloads from a node ended.
+    /// How the last downloads from a node ended, of which `enough` have to fail before it is judged by them.
     pub(super) fn downloads(&self, node: &str, enough: usize) -> Downloads {
         let now = self.0.start.elapsed();
-        match self.lock().get(node) {
-            Some(history) => history.downloads(enough, now),
-            None => Downloads { enough, ..Downloads::default() },
-        }
+        let ended = self.lock().get(node).map_or_else(Vec::new, |history| history.ended(now));
+        Downloads { ended, enough, fetch_failed: self.0.storage.error(node) }
+    }
+
+    /// Takes the answer of a node in a round. Do the numbers in it change from round to round?
+    pub(super) fn note_round(&self, node: &Arc<str>, answer: &Answer) -> Progress {
+        let now = self.0.start.elapsed();
+        self.lock().entry(node.clone()).or_default().note_round(answer, now)
     }
 
     /// Is it time to see whether a node can fetch anything?

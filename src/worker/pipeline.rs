@@ -113,8 +113,7 @@ impl Pipeline {
         let writer = Writer::open(dir)?;
         let tally = Tally::default();
         tally.follow_lookups(&resolver);
-        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
-        let connections = descriptors::connections(transfers);
+        let connections = descriptors::connections(config.limits.transfers());
         let gate = Gate::with_connections(&config.limits, connections);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
@@ -124,13 +123,14 @@ impl Pipeline {
         let allowance = Allowance::load(config, &keeper);
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
+        keeper.register(discovery.to_keep());
 
         let (inbox, recording) = recorder.start();
         on_own_thread("recorder", recording)?;
         let shipping = ShippingThread::start(shipping, config.archive.clone(), inbox.clone(), tally.clone())?;
         let mut tasks = JoinSet::new();
         let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
-        tasks.spawn(discovery.keep_current(publish, tally.clone(), keeper.clone()));
+        tasks.spawn(discovery.keep_current(publish, tally.clone()));
         let prober = Prober {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
@@ -139,7 +139,7 @@ impl Pipeline {
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        let health = Health::new();
+        let health = Health::load(dir, &keeper);
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
         Ok(Self {

@@ -1,8 +1,6 @@
-//! What to fix although the config itself has no problem: the place it runs in, and what others can read.
+//! What to fix although the config itself has no problem: where it runs, and what others can read.
 
-use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt, path::Path};
-
-use url::{Host, Url};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     archive::trial::try_write,
@@ -14,8 +12,8 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if let Err(error) = try_write(&config.archive.dir) {
         found.push(format!(
-            "the data directory cannot be written: {error}; give it to the user that runs bandprobe, or set archive.dir to \
-             another one"
+            "the data directory cannot be written: {error}; make it writable for the user that runs bandprobe, or set \
+             archive.dir to another one"
         ));
     }
     if let Some(database) = &config.influxdb {
@@ -25,8 +23,8 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     found
 }
 
-/// A token that every user of this machine can read. One that a group can read is meant for that group: Kubernetes mounts
-/// secrets so with `fsGroup`.
+/// A token that every user of this machine can read. One that only a group can read is meant for that group: Kubernetes mounts
+/// secrets like this with `fsGroup`.
 fn readable(database: &InfluxDb) -> Option<String> {
     let TokenSource::File(path) = &database.token_from else { return None };
     // A secret of Kubernetes is a link to a file in a hidden folder.
@@ -49,27 +47,14 @@ fn is_passable(folder: &Path) -> bool {
 
 /// A token that travels in the clear to another machine.
 fn unencrypted(database: &InfluxDb) -> Option<String> {
-    if database.url.scheme() != "http" || is_this_machine(&database.url) {
+    if database.url.scheme() != "http" || database.is_on_this_machine() {
         return None;
     }
     Some(format!(
-        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless nobody else is \
-         on the network between",
+        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless you trust \
+         the network in between",
         database.root()
     ))
-}
-
-/// Is it the loopback interface, as far as the URL shows? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
-//! How the downloads of a node change its verdict: a node that answers and serves nothing is not well, and one that serves is
-//! not dead.
+//! How the downloads of a node change its verdict: a node that answers but serves nothing is not healthy, and one that serves
+//! is not dead.
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use jiff::Timestamp;
-
 use crate::model::{
-    availability::{Answer, Downloads, Said, State},
-    outcome::Outcome,
+    availability::{Answer, Downloads, EndedRun, RunFault, Said, State},
+    units::BitRate,
 };
 
 use super::Finding;
@@ -24,9 +22,9 @@ pub(super) fn findings(answer: &Answer, answered: Option<Finding>, downloads: &D
         }
         answered => findings.extend(answered),
     }
-    let have_failed = ended.len() >= (*enough).max(1) && ended.iter().all(|(_, outcome)| !outcome.is_ok());
-    if is_answered && have_failed {
-        findings.push((State::Degraded, format!("status answers, but {}", failed(ended))));
+    let faults: Option<Vec<RunFault>> = ended.iter().map(|run| run.fault).collect();
+    if let Some(faults) = faults.filter(|faults| is_answered && faults.len() >= (*enough).max(1)) {
+        findings.push((State::Degraded, format!("status answers, but {}", not_good(&faults))));
     }
     // A dead node fetches nothing either, and a reason should name the cause.
     if findings.iter().all(|(state, _)| matches!(state, State::Degraded | State::Misconfigured)) {
@@ -38,37 +36,56 @@ pub(super) fn findings(answer: &Answer, answered: Option<Finding>, downloads: &D
 /// Does the last download show that the node serves, whatever its status says? One that cannot even be connected to has to have
 /// served after that, or a node that just died would be said to serve.
 fn contradict(answer: &Answer, downloads: &Downloads) -> bool {
-    let Some((at, Outcome::Ok)) = downloads.ended.last() else { return false };
+    let Some(EndedRun { at, fault: None }) = downloads.ended.last() else { return false };
     let is_unreachable = matches!(&answer.said, Said::Nothing { outcome, .. } if outcome.is_before_request());
     !is_unreachable || *at > answer.at
 }
 
 /// `the last 3 downloads succeeded`
-fn succeeded(ended: &[(Timestamp, Outcome)]) -> String {
-    match ended.iter().rev().take_while(|(_, outcome)| outcome.is_ok()).count() {
+fn succeeded(ended: &[EndedRun]) -> String {
+    match ended.iter().rev().take_while(|run| run.fault.is_none()).count() {
         0 | 1 => "the last download succeeded".to_owned(),
         more => format!("the last {more} downloads succeeded"),
     }
 }
 
-/// `the last 4 downloads failed: 3 http_5xx, 1 stalled`
-fn failed(ended: &[(Timestamp, Outcome)]) -> String {
-    let mut counts = BTreeMap::<Outcome, usize>::new();
-    for (_, outcome) in ended {
-        *counts.entry(*outcome).or_default() += 1;
+/// `the last 4 downloads failed: 3 http_5xx, 1 stalled`, or what they have in common.
+fn not_good(faults: &[RunFault]) -> String {
+    if let Some(rate) = all_too_slow(faults) {
+        let than = match rate {
+            Some(rate) => format!("{rate} (`min-rate`)"),
+            None => "the `min-rate` of their probes".to_owned(),
+        };
+        return match faults.len() {
+            1 => format!("the last download was slower than {than}"),
+            more => format!("all of the last {more} downloads were slower than {than}"),
+        };
     }
+    let mut counts = BTreeMap::<&str, usize>::new();
+    faults.iter().for_each(|fault| *counts.entry(fault.label()).or_default() += 1);
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let mut text = match ended.len() {
+    let mut text = match faults.len() {
         1 => "the last download failed:".to_owned(),
         more => format!("the last {more} downloads failed:"),
     };
-    for (index, (outcome, count)) in counts.into_iter().enumerate() {
+    for (index, (label, count)) in counts.into_iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        let _ = match ended.len() {
-            1 => write!(text, " {outcome}"),
-            _ => write!(text, "{comma} {count} {outcome}"),
+        let _ = match faults.len() {
+            1 => write!(text, " {label}"),
+            _ => write!(text, "{comma} {count} {label}"),
         };
     }
     text
+}
+
+/// Were all of them too slow and nothing else, and slower than which rate, where it is the same for all?
+fn all_too_slow(faults: &[RunFault]) -> Option<Option<BitRate>> {
+    let rate = |fault: &RunFault| match fault {
+        RunFault::TooSlow(rate) => Some(*rate),
+        RunFault::Failed(_) => None,
+    };
+    let rates: Vec<BitRate> = faults.iter().map(rate).collect::<Option<_>>()?;
+    let first = rates.first().copied()?;
+    Some(rates.iter().all(|rate| *rate == first).then_some(first))
 }

@@ -2,9 +2,9 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    availability::{Downloads, Report, Shape},
+    availability::{Downloads, EndedRun, Progress, Report, RunFault, Shape},
     target::Profile,
-    units::Micros,
+    units::{BitRate, Micros},
 };
 
 const USUAL: Tolerance = Tolerance { behind: 100, ahead: 2_000 };
@@ -17,7 +17,13 @@ fn answer(status: Option<u16>, said: Said) -> Answer {
 }
 
 fn subject(answer: &Answer) -> Subject<'_> {
-    Subject { answer, profile: Profile::Argus, distributing: None, downloads: Downloads::default() }
+    Subject {
+        answer,
+        profile: Profile::Argus,
+        distributing: None,
+        downloads: Downloads::default(),
+        progress: Progress::default(),
+    }
 }
 
 /// A round of distributors of which nothing else is known.
@@ -52,6 +58,10 @@ fn other(status: u16, shape: Shape) -> Answer {
 
 fn nothing(outcome: Outcome) -> Answer {
     answer(None, Said::Nothing { outcome, error: "connect: no luck".into() })
+}
+
+fn run(at: Timestamp, outcome: Outcome) -> EndedRun {
+    EndedRun { at, fault: (!outcome.is_ok()).then_some(RunFault::Failed(outcome)) }
 }
 
 /// The verdict on a distributor next to four healthy ones.
@@ -105,13 +115,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
          chain head 1,009 behind (100 allowed)",
     ),
     (-2_000, -2_000, USUAL, State::Ok, "nothing wrong"),
-    (
-        -2_001,
-        0,
-        USUAL,
-        State::Degraded,
-        "2,001 blocks ahead of the fleet's median of 5 nodes (2,000 allowed): its query node is wrong, or the others lag",
-    ),
+    (-2_001, 0, USUAL, State::Ok, "nothing wrong; 2,001 blocks ahead of the fleet's median of 5 nodes"),
     (10, -10, STRICT, State::Ok, "nothing wrong"),
     (
         11,
@@ -120,20 +124,8 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         State::Degraded,
         "11 blocks behind the fleet's median of 5 nodes (10 allowed): its query node is not keeping up",
     ),
-    (
-        0,
-        -11,
-        STRICT,
-        State::Degraded,
-        "chain head 11 ahead of the fleet's median of 5 nodes (10 allowed): its chain node is wrong, or the others lag",
-    ),
-    (
-        0,
-        -14_401,
-        USUAL,
-        State::Degraded,
-        "chain head 14,401 ahead of the fleet's median of 5 nodes, though its blocks agree: its chain node is at fault",
-    ),
+    (0, -11, STRICT, State::Ok, "nothing wrong; chain head 11 ahead of the fleet's median of 5 nodes"),
+    (0, -14_401, USUAL, State::Ok, "nothing wrong; chain head 14,401 ahead of the fleet's median of 5 nodes"),
     (
         -1_000_000,
         -1_000_000,
@@ -205,7 +197,7 @@ fn what_a_node_does_not_tell_is_not_held_against_it() {
     let headless = report(healthy(), |report| report.chain_head = None);
     assert_eq!(judged(&headless, USUAL).blocks_behind, Some(0));
     let far = report(at(0, HEAD + 99_999), |report| report.blocks_processed = None);
-    assert_eq!(judged(&far, USUAL).state, State::Degraded, "nothing says that it is another chain");
+    assert_eq!(judged(&far, USUAL).state, State::Ok, "nothing says that it is another chain");
 }
 
 #[test]
@@ -221,10 +213,10 @@ fn fewer_than_three_nodes_are_not_compared() {
 }
 
 #[test]
-fn an_even_fleet_has_its_lower_median() {
+fn an_even_fleet_has_its_higher_median() {
     let answers = [at(100, 100), at(104, 104), at(96, 96), at(1_000, 1_000)];
     let behind: Vec<_> = round(&answers, USUAL).verdicts.iter().map(|verdict| verdict.blocks_behind.unwrap()).collect();
-    assert_eq!(behind, [0, -4, 4, -900]);
+    assert_eq!(behind, [4, 0, 8, -896]);
 }
 
 const ERROR: Shape = Shape::Error { is_typed: true, message: String::new() };
@@ -395,7 +387,7 @@ fn switched_off_nodes_that_stand_still_outvote_nobody() {
 fn only_sound_nodes_that_distribute_make_the_median() {
     let (good, stuck) = (healthy(), at(HEAD - 300, HEAD - 300));
     let development = report(stuck.clone(), |report| report.node_env = Some(String::new()));
-    let failing = Downloads { ended: vec![(AT, Outcome::Http5xx); 3], enough: 3, ..Downloads::default() };
+    let failing = Downloads { ended: vec![run(AT, Outcome::Http5xx); 3], enough: 3, ..Downloads::default() };
     let cannot_fetch = Downloads { fetch_failed: Some("status 500".into()), ..Downloads::default() };
     for odd in [
         Subject { profile: Profile::Colossus, ..subject(&stuck) },
@@ -449,12 +441,42 @@ fn a_node_that_answers_and_serves_nothing_is_degraded() {
         ),
         (&[TlsTimeout; 3], 3, Some("status answers, but the last 3 downloads failed: 3 tls_timeout")),
     ] {
-        let downloads = Downloads { ended: ended.iter().map(|o| (AT, *o)).collect(), enough, ..Downloads::default() };
+        let runs = ended.iter().map(|outcome| run(AT, *outcome)).collect();
+        let downloads = Downloads { ended: runs, enough, ..Downloads::default() };
         for (answer, profile) in [(healthy(), Profile::Argus), (answer(Some(200), Said::Present), Profile::Http)] {
             let verdict = judged_as(&Subject { profile, downloads: downloads.clone(), ..subject(&answer) }, USUAL);
             let state = if reason.is_some() { State::Degraded } else { State::Ok };
             assert_eq!((verdict.state, verdict.up), (state, Some(true)), "{ended:?}");
             assert_eq!(&*verdict.reason, reason.unwrap_or("nothing wrong"), "{ended:?}");
+        }
+    }
+}
+
+#[test]
+fn a_node_that_serves_too_slowly_is_degraded() {
+    let slow = |rate| Some(RunFault::TooSlow(BitRate(rate)));
+    let stalled = Some(RunFault::Failed(Outcome::Stalled));
+    for (faults, enough, reason) in [
+        (vec![slow(64_000); 4], 3, Some("all of the last 4 downloads were slower than 64.0 kbit/s (`min-rate`)")),
+        (vec![slow(64_000)], 1, Some("the last download was slower than 64.0 kbit/s (`min-rate`)")),
+        (
+            vec![slow(64_000), slow(1_000_000), slow(64_000)],
+            3,
+            Some("all of the last 3 downloads were slower than the `min-rate` of their probes"),
+        ),
+        (vec![slow(64_000), stalled, slow(64_000)], 3, Some("the last 3 downloads failed: 2 too_slow, 1 stalled")),
+        (vec![slow(64_000), None, slow(64_000)], 3, None),
+        (vec![slow(64_000); 2], 3, None),
+    ] {
+        let ended: Vec<_> = faults.into_iter().map(|fault| EndedRun { at: AT, fault }).collect();
+        let downloads = Downloads { ended, enough, ..Downloads::default() };
+        let verdict = judged_as(&Subject { downloads: downloads.clone(), ..subject(&healthy()) }, USUAL);
+        let expected = reason.map_or("nothing wrong".to_owned(), |reason| format!("status answers, but {reason}"));
+        assert_eq!((verdict.state == State::Degraded, verdict.reason), (reason.is_some(), expected));
+        if reason.is_some() {
+            let dead = other(500, Shape::Unknown);
+            let verdict = judged_as(&Subject { downloads, ..subject(&dead) }, USUAL);
+            assert_eq!((verdict.state, &*verdict.reason), (State::Dead, "answers 500: it fails"));
         }
     }
 }
@@ -482,7 +504,8 @@ fn a_node_that_serves_is_not_dead_whatever_its_status_says() {
             Some("cannot be reached: nothing listens on that port (connect: no luck); yet the last download succeeded".to_owned()),
         ),
     ] {
-        let downloads = Downloads { ended: ended.clone(), enough: 1, ..Downloads::default() };
+        let runs = ended.iter().map(|(at, outcome)| run(*at, *outcome)).collect();
+        let downloads = Downloads { ended: runs, enough: 1, ..Downloads::default() };
         let verdict = judged_as(&Subject { downloads, ..subject(&node) }, USUAL);
         match expected {
             Some(reason) => {
@@ -521,4 +544,14 @@ fn a_refused_head_request_is_told_whatever_came_of_the_get() {
     let present = Answer { head_refused: why(), ..answer(Some(206), Said::Present) };
     let verdict = judged(&present, USUAL);
     assert_eq!((verdict.state, &*verdict.reason), (State::Ok, "nothing wrong; it refuses HEAD (405) and answers GET"));
+    let why = || Some("it refuses HEAD (405)".to_owned());
+    for (node, reason) in [
+        (
+            nothing(Outcome::HeadersTimeout),
+            "does not answer GET: no complete response head in time (connect: no luck); it refuses HEAD (405)",
+        ),
+        (other(404, Shape::Page), "answers 404: the path of its endpoint is wrong; it refuses HEAD (405)"),
+    ] {
+        assert_eq!(judged(&Answer { head_refused: why(), ..node }, USUAL).reason, reason);
+    }
 }

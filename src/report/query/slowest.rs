@@ -14,8 +14,9 @@ use crate::{
 pub fn query(since: Timestamp, until: Timestamp) -> String {
     let (cache, outcome) = (identifier(schema::CACHE.0), identifier(schema::OUTCOME.0));
     let held = [CacheState::Hit, CacheState::Unknown].map(|state| format!("{cache} = '{}'", state.label()));
+    let too_slow = flagged(&[Flag::TooSlow.label()]);
     let good = format!(
-        "{outcome} = '{}' AND {} != '{}' AND ({})",
+        "{outcome} = '{}' AND {} != '{}' AND ({}) AND ({too_slow}) = false",
         Outcome::Ok.label(),
         identifier(schema::PART.0),
         PartName::Check.label(),
@@ -26,13 +27,18 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
     let excuses: Vec<_> = Flag::ALL.iter().filter(|flag| flag.excuses()).map(|flag| flag.label()).collect();
     // A point without flags is none of those with one of these.
     let failed = format!(
-        "{outcome} !~ /^({})$/ AND ({} =~ /(^|,)({})(,|$)/) = false",
+        "({outcome} !~ /^({})$/ OR ({outcome} = '{}' AND {too_slow})) AND ({}) = false",
         others.join("|"),
-        identifier(schema::FLAGS.name),
-        excuses.join("|"),
+        Outcome::Ok.label(),
+        flagged(&excuses),
     );
     let time = within(since, until);
     format!("{}; {}", statement("max", schema::TTFB, &good, &time), statement("last", schema::OK, &failed, &time))
+}
+
+/// Has a point one of these flags?
+fn flagged(flags: &[&str]) -> String {
+    format!("{} =~ /(^|,)({})(,|$)/", identifier(schema::FLAGS.name), flags.join("|"))
 }
 
 /// A selector takes one point of each node, and the other columns are those of that point.

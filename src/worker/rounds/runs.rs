@@ -14,6 +14,7 @@ use super::super::{
 };
 use crate::{
     config::{Config, check::shipped},
+    measure::history::RunUnderWay,
     model::{probe::Probe, sample::Sample, target::Node},
     probe::run::Run,
 };
@@ -69,8 +70,9 @@ impl<'a> Runs<'a> {
         let (prober, mut sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
         let (booking, tally) = (self.allowance.booking(&run), self.pipeline.tally().clone());
         let (health, node, probe) = (self.pipeline.health().clone(), run.node.clone(), run.probe.clone());
+        let mut under_way = RunUnderWay::default();
         let emit = move |sample: Sample| {
-            health.note(&sample, &probe);
+            health.note(&mut under_way, &sample, &probe);
             sink(sample);
         };
         let making = async move {
@@ -140,7 +142,7 @@ impl<'a> Runs<'a> {
                 Some(made)
             }
             Ok((_, Err(booking))) => {
-                // A storage check that is refused was never planned.
+                // A storage check that is refused was not planned anyway.
                 skipped(key != STORAGE_CHECK);
                 self.allowance.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });

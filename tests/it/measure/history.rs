@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use bandprobe::{
     config::check::shipped,
-    measure::history::{ENOUGH, History},
+    measure::{
+        history::{History, RunUnderWay},
+        storage_faults::StorageFaults,
+    },
     model::{
-        availability::Downloads,
+        availability::{EndedRun, RunFault},
         flag::Flag,
         outcome::Outcome,
         probe::{PartName, Probe},
@@ -33,8 +36,13 @@ fn run(outcome: Outcome) -> Sample {
     sample
 }
 
-fn outcomes(downloads: &Downloads) -> Vec<Outcome> {
-    downloads.ended.iter().map(|(_, outcome)| *outcome).collect()
+fn noted(history: &mut History, sample: &Sample, at: Duration) {
+    history.note(&mut RunUnderWay::default(), sample, &image(), at);
+}
+
+/// What was wrong with the runs that are kept.
+fn faults(runs: &[EndedRun]) -> Vec<&'static str> {
+    runs.iter().map(|run| run.fault.map_or("ok", RunFault::label)).collect()
 }
 
 #[test]
@@ -42,24 +50,24 @@ fn the_last_runs_are_kept_while_they_are_fresh() {
     use Outcome::{Http5xx, Ok, Reset, Stalled};
     let (mut history, every) = (History::default(), image().every.as_secs());
     for (at, outcome) in [(0, Ok), (1, Http5xx), (2, Stalled), (3, Reset), (4, Http5xx)] {
-        history.note(&run(outcome), &image(), secs(at));
+        noted(&mut history, &run(outcome), secs(at));
     }
-    let kept = history.downloads(ENOUGH, secs(5));
-    assert_eq!(outcomes(&kept), [Http5xx, Stalled, Reset, Http5xx], "the last four");
-    let later = history.downloads(ENOUGH, secs(6 * every + 2));
-    assert_eq!(outcomes(&later), [Reset, Http5xx], "older ones say nothing any more");
+    let kept = history.ended(secs(5));
+    assert_eq!(faults(&kept), ["http_5xx", "stalled", "reset", "http_5xx"], "the last four");
+    let later = history.ended(secs(6 * every + 2));
+    assert_eq!(faults(&later), ["reset", "http_5xx"], "older ones say nothing any more");
 }
 
 #[test]
 fn what_is_not_the_nodes_doing_is_left_out() {
     let mut history = History::default();
     for outcome in [Outcome::Blocked, Outcome::LocalFailed, Outcome::Cancelled, Outcome::NotCached] {
-        history.note(&run(outcome), &image(), secs(0));
+        noted(&mut history, &run(outcome), secs(0));
     }
     let mut suspect = run(Outcome::ConnectTimeout);
     suspect.flags.raise(Flag::VantageSuspect);
-    history.note(&Sample { run_ok: None, ..suspect }, &image(), secs(0));
-    assert_eq!(history.downloads(ENOUGH, secs(0)), Downloads { enough: ENOUGH, ..Downloads::default() });
+    noted(&mut history, &Sample { run_ok: None, ..suspect }, secs(0));
+    assert_eq!(history.ended(secs(0)), []);
 }
 
 #[test]
@@ -74,35 +82,86 @@ fn three_runs_in_a_row_that_find_nothing_ask_for_a_run() {
     ] {
         let mut history = History::default();
         for outcome in ended {
-            history.note(&run(*outcome), &image(), secs(0));
+            noted(&mut history, &run(*outcome), secs(0));
         }
         assert_eq!((history.takes_fetch(), history.takes_fetch()), (is_due, false), "{ended:?}");
     }
 }
 
+/// A run is good when `run_ok` says so, whichever of its transfers was not.
+#[test]
+fn a_run_is_as_good_as_all_of_its_transfers() {
+    use Outcome::{Http5xx, Ok};
+    let slow = |mut sample: Sample| {
+        sample.flags.raise(Flag::TooSlow);
+        sample
+    };
+    let mut history = History::default();
+    for transfers in [
+        vec![run(Ok), run(Ok)],
+        vec![run(Ok), slow(run(Ok))],
+        vec![slow(run(Ok)), run(Ok)],
+        vec![slow(run(Ok)), run(Http5xx)],
+    ] {
+        let is_good = transfers.iter().all(Sample::is_good);
+        let last = transfers.len() - 1;
+        let mut under_way = RunUnderWay::default();
+        for (index, sample) in transfers.into_iter().enumerate() {
+            let sample = Sample { run_ok: (index == last).then_some(is_good), ..sample };
+            history.note(&mut under_way, &sample, &image(), secs(0));
+        }
+    }
+    let runs = history.ended(secs(0));
+    assert_eq!(faults(&runs), ["ok", "too_slow", "too_slow", "http_5xx"]);
+    assert_eq!(runs[1].fault, Some(RunFault::TooSlow(image().min_rate)));
+}
+
+/// What is known of the node after these samples.
+fn error_after(samples: &[(Sample, Probe)]) -> Option<String> {
+    let mut faults = StorageFaults::default();
+    for (sample, probe) in samples {
+        if let Some(finding) = faults.finding(sample, probe) {
+            faults.note(&sample.labels.node, &finding);
+        }
+    }
+    faults.error(&samples[0].0.labels.node, samples[0].0.at).map(str::to_owned)
+}
+
 #[test]
 fn a_failed_fetch_counts_until_something_is_served() {
     let check = shipped("cold-cache").unwrap().storage_check();
-    let why = |history: &History, at| history.downloads(ENOUGH, at).fetch_failed;
-    let failed = || {
-        let mut history = History::default();
-        history.note(&run(Outcome::Http5xx), &check, secs(0));
-        history
-    };
+    let failed = (run(Outcome::Http5xx), check.clone());
     let said = Some("status 500: Failed to download object 7".to_owned());
-    assert_eq!((why(&failed(), secs(0)), outcomes(&failed().downloads(1, secs(0)))), (said.clone(), vec![]));
-    assert_eq!(why(&failed(), secs(25 * 3_600)), said, "the next day's fetch may come late");
-    assert_eq!(why(&failed(), secs(26 * 3_600)), None);
+    assert_eq!(error_after(std::slice::from_ref(&failed)), said);
+    let mut slow = run(Outcome::Ok);
+    slow.flags.raise(Flag::TooSlow);
+    slow.run_ok = Some(false);
     for (sample, probe, expected) in [
         (run(Outcome::Ok), &check, None),
         (run(Outcome::Ok), &image(), None),
+        (slow, &image(), None),
         (run(Outcome::Http5xx), &image(), said.clone()),
         (run(Outcome::ConnectRefused), &check, said.clone()),
         (run(Outcome::NotCached), &image(), said),
     ] {
-        let mut history = failed();
-        history.note(&sample, probe, secs(1));
-        assert_eq!(why(&history, secs(2)), expected, "{:?}", sample.outcome);
+        let outcome = sample.outcome;
+        assert_eq!(error_after(&[failed.clone(), (sample, probe.clone())]), expected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_failed_fetch_is_believed_until_the_next_day_has_made_one() {
+    let check = shipped("cold-cache").unwrap().storage_check();
+    let failed = run(Outcome::Http5xx);
+    let mut faults = StorageFaults::default();
+    let finding = faults.finding(&failed, &check).unwrap();
+    faults.note(&failed.labels.node, &finding);
+    for (hours, is_known) in [(0, true), (25, true), (27, false), (-25, true), (-27, false)] {
+        let now = failed.at + jiff::SignedDuration::from_hours(hours);
+        assert_eq!(faults.error(&failed.labels.node, now).is_some(), is_known, "{hours} h");
+        let mut tidied = faults.clone();
+        tidied.tidy(now);
+        assert_eq!(tidied == faults, is_known, "{hours} h");
     }
 }
 
@@ -112,12 +171,9 @@ fn a_check_or_a_node_that_is_away_says_nothing_of_its_storage() {
     let mut head = run(Outcome::Http5xx);
     head.labels.part = Some(PartName::Check);
     for sample in [head, run(Outcome::ConnectTimeout), run(Outcome::RateLimited), run(Outcome::LocalFailed)] {
-        let mut history = History::default();
-        history.note(&sample, &check, secs(0));
-        assert_eq!(history.downloads(ENOUGH, secs(0)).fetch_failed, None, "{:?}", sample.outcome);
+        let outcome = sample.outcome;
+        assert_eq!(error_after(&[(sample, check.clone())]), None, "{outcome:?}");
     }
-    let endless = Sample { error: Some("x".repeat(1_000)), ..run(Outcome::Http5xx) };
-    let mut history = History::default();
-    history.note(&endless, &check, secs(0));
-    assert_eq!(history.downloads(1, secs(0)).fetch_failed.unwrap().len(), 200);
+    let endless = Sample { error: Some("é".repeat(1_000)), ..run(Outcome::Http5xx) };
+    assert_eq!(error_after(&[(endless, check)]).unwrap(), "é".repeat(200));
 }

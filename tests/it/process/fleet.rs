@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bandprobe::{
-    archive::reader,
     config::Dialect,
     demo::world::{Member, Planted, World, WorldPlan},
 };
@@ -12,7 +11,9 @@ use serde_json::{Map, Value};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Child, Ended, bandprobe, command, objects, until};
+use super::{Ended, bandprobe, objects};
+
+mod storage;
 
 /// A running world, and a config that knows its registry alone.
 struct Registered {
@@ -224,47 +225,6 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             }
         }
     }
-}
-
-/// A worker on the world, with a run of each node every second.
-#[test]
-fn a_node_that_cannot_fetch_is_found_out_by_one_fetch_a_day() {
-    let registered = Registered::new(Dialect::Orion);
-    let hurried = registered
-        .text()
-        .replace(
-            r#""image", "video", "status""#,
-            r#"{ probe = "image", every = "1s" }, { probe = "status", every = "1s" }"#,
-        )
-        .replace("[schedule]", "[schedule]\nspacing = \"fixed\"");
-    fs::write(registered.config(), hurried).unwrap();
-    let starved = registered.planted(Planted::Starved)[0];
-    let child = Child::spawn(&mut command(&["run", "-c", registered.config().to_str().unwrap()]));
-    let archive = registered.dir.path().join("bandprobe-data");
-    let reason = "cannot fetch from storage: status 500: Failed to download object ";
-    let lines = || -> Vec<String> {
-        if !archive.is_dir() {
-            return vec![];
-        }
-        reader::lines(&archive, None).unwrap().map(Result::unwrap).collect()
-    };
-    let of_starved = |line: &&String| line.contains(&format!(",node={},", tag(starved)));
-    until("the verdict", || lines().iter().filter(of_starved).any(|line| line.contains(reason)));
-    // Many more runs find nothing.
-    let seen = starved.seen().len();
-    until("more runs", || starved.seen().len() > seen + 60);
-    child.signal("TERM");
-    let ended = child.end();
-    assert_eq!(ended.code, Some(0), "{ended:?}");
-    let fetched: Vec<_> =
-        starved.seen().into_iter().filter(|seen| seen.method == "GET" && seen.path.contains("/assets/")).collect();
-    assert_eq!(fetched.len(), 1, "{fetched:?}");
-    let lines = lines();
-    let cold = lines.iter().filter(|line| line.starts_with("bandprobe_transfer,") && line.contains("probe=cold-cache"));
-    let cold: Vec<_> = cold.collect();
-    assert!(cold.len() == 2 && cold.iter().all(|line| of_starved(line) && !line.contains("hit=")), "{cold:?}");
-    assert!(ended.stderr.contains("degraded: cannot fetch from storage"), "{}", ended.stderr);
-    assert_eq!(registered.world.fetches(), [].into(), "nobody else was made to fetch anything");
 }
 
 #[test]

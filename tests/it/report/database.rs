@@ -3,7 +3,7 @@
 use bandprobe::{
     archive::log::Writer,
     config::InfluxDb,
-    model::{availability::State, outcome::Outcome},
+    model::{availability::State, flag::Flag, outcome::Outcome},
     record::{line, transfer::transfer},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -69,6 +69,9 @@ fn lines(start: Timestamp) -> (String, u64) {
     let mut traced = [image("fra1", 500, 950_000), failed(image("fra1", 501, 1), Outcome::Http5xx)];
     traced.iter_mut().for_each(|sample| sample.trail.trace_id = Some(TRACE.into()));
     samples.extend(traced);
+    let mut slow = image("slow1", 502, 120_000);
+    slow.flags.raise(Flag::TooSlow);
+    samples.extend([image("slow1", 503, 90_000), slow]);
     let moved = |time: Timestamp| start + time.duration_since(at(0));
     let mut text = String::new();
     let mut rounds = rounds();

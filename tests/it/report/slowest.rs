@@ -3,6 +3,7 @@
 use bandprobe::{
     config::trace_url::TraceUrl,
     model::{
+        flag::Flag,
         outcome::Outcome,
         sample::{CacheState, Sample},
     },
@@ -45,7 +46,8 @@ fn rows(samples: &[Sample]) -> Vec<String> {
     objects
         .iter()
         .map(|row| {
-            let what = row.get("ttfb_us").map_or_else(|| word(row, "outcome"), ToString::to_string);
+            let named = if row.get("flags").is_some() { "flags" } else { "outcome" };
+            let what = row.get("ttfb_us").map_or_else(|| word(row, named), ToString::to_string);
             format!("{} {}/{} {what}", word(row, "node"), word(row, "probe"), word(row, "part"))
         })
         .collect()
@@ -69,11 +71,27 @@ fn of_each_node_the_slowest_download_and_the_last_failure() {
 }
 
 #[test]
+fn a_download_that_is_too_slow_is_among_the_failures() {
+    let slow = |n: i64| {
+        let mut sample = image("a", n, 9_000_000);
+        sample.flags.raise(Flag::TooSlow);
+        sample
+    };
+    let mut frozen = slow(9);
+    frozen.flags.raise(Flag::Frozen);
+    assert_eq!(rows(&[slow(0), image("a", 1, 80_000), frozen]), ["a image/full too_slow", "a image/full 80000"]);
+    let failed = failed(image("a", 2, 1), Outcome::Stalled);
+    assert_eq!(rows(&[slow(0), failed.clone()]), ["a image/full stalled"], "the last one");
+    assert_eq!(rows(&[failed, slow(3)]), ["a image/full too_slow"]);
+    assert!(text(&[slow(0)], None, None).contains("a     image/full  too_slow"), "{}", text(&[slow(0)], None, None));
+}
+
+#[test]
 fn what_says_nothing_of_the_node_is_left_out() {
     let missed = image("a", 0, 3_000_000);
     let missed = Sample { labels: missed.labels.clone().with(|labels| labels.cache = CacheState::Miss), ..missed };
     let mut suspect = failed(image("a", 1, 1), Outcome::DnsTimeout);
-    suspect.flags.raise(bandprobe::model::flag::Flag::VantageSuspect);
+    suspect.flags.raise(Flag::VantageSuspect);
     let samples = [
         missed,
         suspect,

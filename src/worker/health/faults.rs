@@ -1,0 +1,139 @@
+//! The nodes that could not fetch from storage, for all processes on the archive: noted in memory, written by the keeper, which also
+//! reads what others wrote. So they learn of a fault, or of its end, within about a second.
+
+use std::{
+    collections::BTreeMap,
+    mem,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    archive::{
+        self,
+        state::{self, Loaded, Stamp},
+    },
+    measure::storage_faults::{Finding, StorageFaults},
+    model::{probe::Probe, sample::Sample},
+    worker::keeper::Keep,
+};
+
+/// The faults of all nodes.
+pub(super) struct KeptFaults {
+    dir: PathBuf,
+    known: Mutex<Known>,
+    /// Used by the keeper alone.
+    disk: Mutex<Disk>,
+}
+
+#[derive(Default)]
+struct Known {
+    faults: StorageFaults,
+    /// By node: what is not on disk yet.
+    new: BTreeMap<String, Finding>,
+}
+
+/// What is known of the disk.
+#[derive(Default)]
+struct Disk {
+    stamp: Option<Stamp>,
+    stored: StorageFaults,
+    is_refused: bool,
+}
+
+impl KeptFaults {
+    /// As the last process left them.
+    pub(super) fn load(dir: &Path) -> Self {
+        let mut disk = Disk::default();
+        disk.learn(dir);
+        let known = Known { faults: disk.stored.clone(), new: BTreeMap::new() };
+        Self { dir: dir.to_owned(), known: Mutex::new(known), disk: Mutex::new(disk) }
+    }
+
+    /// Takes a sample of a run of this probe.
+    pub(super) fn note(&self, sample: &Sample, probe: &Probe) {
+        let mut known = self.known();
+        let Some(finding) = known.faults.finding(sample, probe) else { return };
+        let node = &*sample.labels.node;
+        known.faults.note(node, &finding);
+        known.new.insert(node.to_owned(), finding);
+    }
+
+    /// What happened when a node last tried to fetch, if nothing has shown since that it can.
+    pub(super) fn error(&self, node: &str) -> Option<String> {
+        self.known().faults.error(node, Timestamp::now()).map(str::to_owned)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keep for KeptFaults {
+    fn keep(&self, _: bool) {
+        let new = mem::take(&mut self.known().new);
+        let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match new.is_empty() {
+            true if !disk.learn(&self.dir) => return,
+            true => Ok(()),
+            false => disk.write(&self.dir, &new),
+        };
+        let mut known = self.known();
+        if let Err(error) = &written {
+            new.into_iter().for_each(|(node, finding)| _ = known.new.entry(node).or_insert(finding));
+            if !mem::replace(&mut disk.is_refused, true) {
+                tracing::warn!("which nodes cannot fetch from storage is kept in memory alone: {error}");
+            }
+        } else {
+            disk.is_refused = false;
+        }
+        let mut faults = disk.stored.clone();
+        known.new.iter().for_each(|(node, finding)| faults.note(node, finding));
+        known.faults = faults;
+    }
+}
+
+impl Disk {
+    /// Reads what is stored, if it is not what is known. What is gone or cannot be read is what it was.
+    fn learn(&mut self, dir: &Path) -> bool {
+        let stamp = state::stamp(dir, STATE);
+        if stamp == self.stamp {
+            return false;
+        }
+        self.stamp = stamp;
+        let Some(stamp) = stamp else { return false };
+        let Loaded { value, problem } = match stamp.size() {
+            0..=MAX_BYTES => state::load::<StorageFaults>(dir, STATE),
+            bytes => Loaded { value: StorageFaults::default(), problem: Some(format!("{STATE}: {bytes} bytes")) },
+        };
+        if let Some(problem) = problem {
+            tracing::warn!("which nodes cannot fetch from storage cannot be read: {problem}");
+            return false;
+        }
+        self.stored = value;
+        self.stored.tidy(Timestamp::now());
+        true
+    }
+
+    /// Adds what this process has found. Nobody writes in between.
+    fn write(&mut self, dir: &Path, new: &BTreeMap<String, Finding>) -> Result<(), archive::Error> {
+        let _held = state::hold(dir, STATE)?;
+        self.learn(dir);
+        let mut faults = self.stored.clone();
+        new.iter().for_each(|(node, finding)| faults.note(node, finding));
+        faults.tidy(Timestamp::now());
+        state::store(dir, STATE, &faults)?;
+        self.stored = faults;
+        self.stamp = state::stamp(dir, STATE);
+        Ok(())
+    }
+}
+
+const STATE: &str = "storage-faults";
+/// The largest file that is read: ten thousand nodes with a long message each take less.
+const MAX_BYTES: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests;

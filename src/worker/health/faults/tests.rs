@@ -1,0 +1,114 @@
+use std::fs;
+
+use super::*;
+use crate::measure::storage_faults::StorageFault;
+
+fn failed(error: &str) -> Finding {
+    Finding::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned() })
+}
+
+impl KeptFaults {
+    fn find(&self, node: &str, finding: Finding) {
+        let mut known = self.known();
+        known.faults.note(node, &finding);
+        known.new.insert(node.to_owned(), finding);
+    }
+
+    /// The node has served something.
+    fn end(&self, node: &str) {
+        let stored = serde_json::to_value(&self.known().faults).unwrap();
+        let fault: StorageFault = serde_json::from_value(stored[node].clone()).unwrap();
+        self.find(node, Finding::Over(fault));
+    }
+}
+
+#[test]
+fn a_fault_is_known_after_a_restart_and_to_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    ours.find("a", failed("status 500: no"));
+    assert_eq!(ours.error("a").as_deref(), Some("status 500: no"), "at once");
+    ours.keep(false);
+    assert_eq!(theirs.error("a"), None);
+    theirs.keep(false);
+    assert_eq!((theirs.error("a").as_deref(), theirs.error("b")), (Some("status 500: no"), None));
+    assert_eq!(KeptFaults::load(dir.path()).error("a").as_deref(), Some("status 500: no"));
+
+    theirs.end("a");
+    theirs.keep(true);
+    ours.keep(false);
+    assert_eq!((ours.error("a"), KeptFaults::load(dir.path()).error("a")), (None, None), "it serves again");
+}
+
+#[test]
+fn a_newer_fault_outlives_the_end_of_an_older_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    ours.find("a", failed("old"));
+    ours.keep(false);
+    theirs.keep(false);
+    theirs.end("a");
+    ours.find("a", failed("new"));
+    ours.keep(false);
+    theirs.keep(false);
+    assert_eq!(theirs.error("a").as_deref(), Some("new"));
+}
+
+#[test]
+fn what_a_file_holds_does_no_harm() {
+    let now = Timestamp::now();
+    let entry = |at: &str, error: &str| format!(r#"{{"a":{{"at":"{at}","error":"{error}"}}}}"#);
+    let (now, past) = (now.to_string(), (now - jiff::SignedDuration::from_hours(27)).to_string());
+    for (text, expected) in [
+        (entry(&now, "no"), Some("no".to_owned())),
+        (entry(&now, r"a\u001b[2J"), Some("a\u{fffd}[2J".to_owned())),
+        (entry(&now, &"x".repeat(9_000)), Some("x".repeat(200))),
+        (entry(&past, "no"), None),
+        (entry("9999-12-30T00:00:00Z", "no"), None),
+        (entry("-009999-01-01T00:00:00Z", "no"), None),
+        (entry("yesterday", "no"), None),
+        (entry(&now, "no")[..20].to_owned(), None),
+        (r#"{"a":7}"#.to_owned(), None),
+        ("[".repeat(100_000), None),
+        (format!("{}{}", entry(&now, "no"), " ".repeat(17 << 20)), None),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("state")).unwrap();
+        let file = dir.path().join("state/storage-faults.json");
+        fs::write(&file, &text).unwrap();
+        let faults = KeptFaults::load(dir.path());
+        assert_eq!(faults.error("a"), expected, "{}", &text[..text.len().min(90)]);
+        faults.find("b", failed("no"));
+        faults.keep(false);
+        assert_eq!(KeptFaults::load(dir.path()).error("b").as_deref(), Some("no"), "it is written anew");
+        assert!(fs::metadata(&file).unwrap().len() < 1_000);
+    }
+}
+
+#[test]
+fn no_more_nodes_are_kept_than_a_config_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = KeptFaults::load(dir.path());
+    (0..10_100).for_each(|n| faults.find(&format!("n{n:05}"), failed("no")));
+    faults.keep(false);
+    assert_eq!((faults.error("n09999").is_some(), faults.error("n10000")), (true, None));
+}
+
+#[test]
+fn a_file_that_vanishes_or_a_disk_that_refuses_costs_nothing_that_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let faults = KeptFaults::load(dir.path());
+    faults.find("a", failed("no"));
+    faults.keep(false);
+    fs::remove_dir_all(dir.path().join("state")).unwrap();
+    faults.keep(false);
+    assert!(faults.error("a").is_some());
+    fs::write(dir.path().join("state"), "no folder").unwrap();
+    faults.find("b", failed("no"));
+    faults.keep(false);
+    assert!(faults.error("a").is_some() && faults.error("b").is_some());
+    fs::remove_file(dir.path().join("state")).unwrap();
+    faults.keep(true);
+    let again = KeptFaults::load(dir.path());
+    assert!(again.error("a").is_some() && again.error("b").is_some());
+}
