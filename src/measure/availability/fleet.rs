@@ -62,6 +62,8 @@ pub(super) struct Behind {
     pub(super) nodes: usize,
     /// Is it known to stand still, below one that changes?
     pub(super) stands_still: bool,
+    /// Is one of the others known to change?
+    pub(super) others_move: bool,
     /// Do the others leave no doubt that one far ahead of them is on another chain?
     is_sure: bool,
 }
@@ -179,15 +181,15 @@ impl Votes {
     fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<Behind> {
         let nodes = self.sorted.len();
         let stands_still = is_left_behind(own, motion, self.moving);
-        let median = self.median()?;
+        let (median, others_move) = (self.median()?, self.moving.is_some());
         if nodes >= MIN_FLEET || stands_still {
             let is_sure = self.is_sure(own, median, tolerance);
-            return Some(Behind { by: difference(median, own), nodes, stands_still, is_sure });
+            return Some(Behind { by: difference(median, own), nodes, stands_still, others_move, is_sure });
         }
         let [one, other] = *self.sorted else { return None };
         let is_other = own != one && own != other;
         let by = difference(own.clamp(one, other), own);
-        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, is_sure: self.moving.is_some() })
+        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, others_move, is_sure: others_move })
     }
 
     /// May one that is far ahead be judged? Either the others move on without it, or it is alone and the others agree.

@@ -132,7 +132,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         USUAL,
         State::Misconfigured,
         "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are not the fleet's: \
-         it follows another chain",
+         it follows another chain, or the others stand still",
     ),
     (
         14_401,

@@ -172,6 +172,9 @@ fn a_node_on_another_chain_is_told_from_one_that_is_ahead() {
         let found = rounds(&nodes, 2);
         assert!(found.iter().all(|judgement| states(judgement)[0] == State::Misconfigured), "{found:?}");
         assert!(found.iter().all(|judgement| states(judgement)[1..].iter().all(|state| *state == State::Ok)));
+        let ends = found.iter().map(|judgement| judgement.verdicts[0].reason.rsplit_once(": ").unwrap().1);
+        let expected = ["it follows another chain, or the others stand still", "it follows another chain"];
+        assert_eq!(ends.collect::<Vec<_>>(), expected);
     }
     // Two strays keep each other company until the others are seen to move.
     let found = rounds(&[stray, stray, good, good, good], 2);
