@@ -55,10 +55,14 @@ fn judged(answers: &[Answer], progress: &[Progress]) -> Judgement {
 
 /// What is said of these nodes, round by round.
 fn rounds(nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
+    rounds_every(ROUND, nodes, rounds)
+}
+
+fn rounds_every(every: Duration, nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
     let mut histories = vec![History::default(); nodes.len()];
     let round = |round: u64| {
         let answers: Vec<_> = nodes.iter().map(|numbers| answer(numbers(round))).collect();
-        let now = ROUND * u32::try_from(round).unwrap();
+        let now = every * u32::try_from(round).unwrap();
         let progress = histories.iter_mut().zip(&answers).map(|(history, answer)| history.note_round(answer, now));
         judged(&answers, &progress.collect::<Vec<_>>())
     };
@@ -91,15 +95,18 @@ fn nodes_that_stand_still_are_blamed_and_the_others_never() {
     ];
     for (stuck, blamed_in) in long_ago {
         for (count, nodes) in fleets(stuck) {
-            for (round, judgement) in rounds(&nodes, 5).into_iter().enumerate() {
-                let states = states(&judgement);
-                // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
-                let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
-                if round > 0 || !is_alone {
-                    assert!(states[count..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
-                }
-                if round as u64 >= blamed_in {
-                    assert!(states[..count].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+            // Where rounds come often, it takes some until a number is known to stand still.
+            for (every, known_in) in [(ROUND, 1), (Duration::from_secs(20), 3)] {
+                for (round, judgement) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
+                    let states = states(&judgement);
+                    // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
+                    let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
+                    if round > 0 || !is_alone {
+                        assert!(states[count..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+                    }
+                    if round as u64 >= blamed_in.max(known_in) {
+                        assert!(states[..count].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+                    }
                 }
             }
         }
