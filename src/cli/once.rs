@@ -40,7 +40,7 @@ struct Yield {
     /// Nodes whose state was judged, and those of them that are dead.
     states: usize,
     dead: u64,
-    /// Operators' nodes that were never contacted.
+    /// Nodes of operators that were never contacted.
     blocked: BTreeSet<Arc<str>>,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
@@ -87,7 +87,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         };
         round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     }
-    // Last: downloads take part in the verdicts.
+    // Last, because downloads take part in the verdicts.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
     let hurry = async {
         match interrupted {

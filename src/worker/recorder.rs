@@ -47,7 +47,7 @@ pub(super) enum Entry {
     Finish(Finish),
 }
 
-/// Who waits for the end.
+/// How the end is reported.
 pub(super) struct Finish {
     /// Everything is written, except for this many points, which are lost.
     written: oneshot::Sender<u64>,
@@ -195,7 +195,7 @@ impl Recorder {
             match entry {
                 Entry::Finish(Finish { written, sealed }) => {
                     self.finish();
-                    // Nobody may be waiting any more.
+                    // The caller may have given up.
                     let _ = written.send(self.losses.ever());
                     self.outlet.seal();
                     self.outlet.tell_sealed(sealed);

@@ -63,7 +63,7 @@ pub(super) fn on_own_thread(
         runtime.block_on(work);
         // A name lookup under way must not hold this up.
         runtime.shutdown_background();
-        // Nobody may be waiting.
+        // The caller may have given up.
         let _ = done.send(());
     })?;
     Ok(ended)

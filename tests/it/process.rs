@@ -41,6 +41,7 @@ mod serve;
 mod served_fleet;
 pub(crate) mod spool;
 mod stderr;
+mod storage_faults;
 mod targets;
 mod too_slow;
 

@@ -166,7 +166,7 @@ impl Outlet {
     pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
             Some(syncer) => syncer.tell(done),
-            // Nobody may be waiting any more.
+            // The caller may have given up.
             None => _ = done.send(()),
         }
     }

@@ -57,7 +57,7 @@ fn server() -> FaultServer {
     FaultServer::start(Behaviour { port: Port::Http, script: images })
 }
 
-/// A configuration that has each of so many nodes on `server` probed once a second.
+/// A configuration that probes each of this many nodes on `server` once a second.
 fn config(world: &World, server: &str, nodes: usize) -> PathBuf {
     let mut text = "vantage.id = \"here\"\narchive = { dir = \"archive\", sync = \"1s\" }\nrecord.window = \"1s\"\n\
          [schedule]\nprobes = [\"./one.toml\", { probe = \"status\", every = \"1s\" }]\n\
