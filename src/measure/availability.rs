@@ -61,7 +61,7 @@ pub fn blocked(reason: &str) -> Verdict {
     Verdict { state: State::Blocked, reason, up: Some(false), blocks_behind: None, head_behind: None }
 }
 
-/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to tell a dead vantage from
+/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to distinguish a dead vantage from
 /// dead nodes.
 pub fn vantage<'a>(answers: impl Iterator<Item = &'a Answer> + Clone) -> Option<bool> {
     if answers.clone().any(Answer::is_heard) {
@@ -78,7 +78,7 @@ const fn was_contacted(answer: &Answer) -> bool {
     !matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. })
 }
 
-/// What is wrong with a node whatever the others say.
+/// What is wrong with a node, regardless of the others.
 fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let answer = subject.answer;
     let answered = match &answer.said {

@@ -52,9 +52,9 @@ flags! {
     Concurrent "concurrent" true "another heavy transfer ran in this process meanwhile"
         "leave `limits.heavy-transfers` at 1; beside a node that falls silent it happens all the same"
     CpuBound "cpu_bound" true "this machine was too busy to tell how fast the node and the path are"
-        "take the rate for a lower bound, and measure on an idler or a larger machine (-v shows which limit was passed)"
+        "take the rate for a lower bound, and measure on a quieter or larger machine (-v shows which limit was passed)"
     Frozen "frozen" true "this program did not run for part of the transfer: stopped, suspended or kept from the CPU"
-        "measure again while this machine runs without a break; the times are left out, and the node is not charged"
+        "measure again when this machine runs without interruption; the times are left out, and the node is not charged"
     Overshoot "overshoot" false "the node sent more bytes than asked; we stopped reading"
         "the figures hold; tell the operator that the node ignores the end of a range"
     Partial "partial" false "the deadline came while bytes were still flowing: the rate holds, the total does not"
@@ -80,7 +80,7 @@ flags! {
 }
 
 impl Flag {
-    /// Does a failure with this flag say nothing of the node? Then it is not charged.
+    /// Does a failure with this flag say nothing about the node? Then it is not charged.
     #[must_use]
     pub const fn excuses(self) -> bool {
         matches!(self, Self::Frozen | Self::VantageSuspect)

@@ -98,7 +98,7 @@ impl Outcome {
         )
     }
 
-    /// Is it the node's doing, or that of the path to it? The other outcomes are our own, or nobody's.
+    /// Is the node, or the path to it, responsible for it? The other outcomes are our own, or no fault at all.
     #[must_use]
     pub const fn is_charged(self) -> bool {
         !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled | Self::TlsUnsupported)

@@ -235,7 +235,7 @@ const LEGEND: [(Column, &str); 7] = [
     (OK, "ok: share of runs in which nothing failed"),
     (TTFB, "TTFB: cold images, with DNS, TCP and TLS"),
     (GOODPUT, "goodput: video starts with a valid rate, p10 is the slow end"),
-    (HITS, "hits: share of the checks that told"),
+    (HITS, "hits: found in cache, of all checks"),
     (NODE, "n: how many values"),
     (INVALID, "invalid: good downloads whose rate is left out"),
     (NODE, "best: of the distributors that are not dead, with 3 or more values, the last 3 within a day"),

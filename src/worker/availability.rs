@@ -1,5 +1,5 @@
-//! Status rounds: every node is asked at once how it fares, as far as there is room (`asking`), reported in the log as it
-//! answers, judged when the last one answered or ran out of time, and written down.
+//! Status rounds: all nodes are asked for their status at once, as far as there is room (`asking`). Each answer is logged as it
+//! arrives; when the last node has answered or run out of time, all are judged and recorded.
 //!
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
@@ -166,7 +166,7 @@ impl<'a> Course<'a> {
         Self { pipeline, nodes, done: 0, reported: Instant::now() }
     }
 
-    /// A node has answered, or will not.
+    /// A node has answered, or run out of time.
     fn note(&mut self, place: usize, answer: &Answer) {
         self.done += 1;
         let (done, all) = (self.done, self.nodes.len());

@@ -12,8 +12,8 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if let Err(error) = try_write(&config.archive.dir) {
         found.push(format!(
-            "the data directory cannot be written: {error}; give it to the user that runs bandprobe, or set archive.dir to \
-             another one"
+            "the data directory cannot be written: {error}; make it writable for the user that runs bandprobe, or set \
+             archive.dir to another one"
         ));
     }
     if let Some(database) = &config.influxdb {
@@ -51,8 +51,8 @@ fn unencrypted(database: &InfluxDb) -> Option<String> {
         return None;
     }
     Some(format!(
-        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless nobody else is \
-         on the network between",
+        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless you trust \
+         the network in between",
         database.root()
     ))
 }
@@ -96,7 +96,7 @@ mod tests {
         let (file, link) = (dir.path().join("token"), dir.path().join("link"));
         fs::write(&file, "t").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        // Where temporary files are nobody else's anyway, nothing is found.
+        // Where other users cannot reach temporary files anyway, nothing is found.
         let is_open = dir.path().canonicalize().unwrap().ancestors().skip(1).all(is_passable);
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for (folder, mode, expected) in [

@@ -1,4 +1,4 @@
-//! How far a report's questions to the database are: a line on stderr, on a terminal alone.
+//! The progress of a report's queries: a line on stderr, on a terminal only.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
-    /// Over so much time.
+    /// Starts a bar over this much time.
     pub(super) fn over(all: SignedDuration) -> Self {
         let all = all.unsigned_abs();
         let drawn = screen::size_of_stderr().map(|(width, _)| {

@@ -19,7 +19,7 @@ use crate::{
 /// Points on their way into the data directory.
 struct Importer {
     dir: PathBuf,
-    /// What may wait there.
+    /// How much may wait there.
     room: Bytes,
     writer: Writer,
     batch: String,
@@ -28,7 +28,7 @@ struct Importer {
     refused: Reasons,
 }
 
-/// Takes what is understood, and says of the rest why it is not.
+/// Takes the lines that are understood, and says why the others are not.
 pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<Exit> {
     let (writer, batch) = (Writer::open(dir)?, String::new());
     let mut importer =
@@ -77,8 +77,8 @@ impl Importer {
         let needed = Bytes(waiting.0 + self.batch.len() as u64);
         anyhow::ensure!(
             needed <= self.room,
-            "the data directory may hold {}, and that much would wait: deliver what is there (`bandprobe spool flush`), or \
-             raise `archive.max-size`; then import the same files again, which does no harm",
+            "more would wait than the data directory may hold ({}): deliver what is there (`bandprobe spool flush`), or raise \
+             `archive.max-size`; then import the same files again, which does no harm",
             self.room
         );
         let now = Timestamp::now();

@@ -37,7 +37,7 @@ pub fn cache_state(headers: &HeaderMap) -> CacheState {
     if missed { CacheState::Miss } else { CacheState::Unknown }
 }
 
-/// How a header speaks, and who wrote it where that decides.
+/// The form of a header's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Words of [`WORDS`]; of a list (`MISS, HIT`) the last element is the cache nearest to us.
@@ -147,7 +147,7 @@ const HEADERS: &[(&str, Form)] = &[
 /// What Argus and most CDNs write: CloudFront, Fastly, KeyCDN, Akamai, Azure, Edgio, Alibaba, Squid, Varnish by custom.
 const NODE: &str = "x-cache";
 
-/// What a cache says beside its word, or instead of one.
+/// What a cache says in addition to its word, or instead of one.
 const TRACES: &[(&str, Form)] =
     &[("x-cache-lookup", Form::Words), ("x-cache-hits", Form::Hits), ("x-varnish", Form::Ids)];
 

@@ -48,7 +48,7 @@ impl<'a> Runs<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
-            allowance: Allowance::load(config, pipeline.keeper()),
+            allowance: pipeline.take_allowance().unwrap_or_else(|| Allowance::load(config, pipeline.keeper())),
             running: JoinSet::new(),
             tickets: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
@@ -142,7 +142,7 @@ impl<'a> Runs<'a> {
                 Some(made)
             }
             Ok((_, Err(booking))) => {
-                // A storage check that is refused was never planned.
+                // A storage check that is refused was not planned anyway.
                 skipped(key != STORAGE_CHECK);
                 self.allowance.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });
