@@ -126,7 +126,7 @@ fn what_a_newer_version_wrote_is_left_out_and_told_once() {
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows[0].starts_with("2026-11-22T10:00:00.000000000Z,a,a,,"), "{rows:?}");
     let told: Vec<&str> = ended.stderr.lines().collect();
-    assert_eq!(told, ["bandprobe: 3 values of a newer version left out: this one has no column for them"]);
+    assert_eq!(told, ["bandprobe: 3 values of a newer version left out: this version has no column for them"]);
     assert_eq!(spool("export", &config, &[]).stdout, lines, "line protocol keeps all of it");
 }
 
