@@ -3,11 +3,17 @@
 //! The types here are the checked ones: whoever holds a [`Config`] needs no further "just in case" check. Precedence is
 //! flag > environment > file > default; all problems are reported at once, each with file, key path and a hint.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ipnet::IpNet;
-use url::Url;
+use url::{Host, Url};
 
 use self::trace_url::TraceUrl;
 use crate::model::{
@@ -75,6 +81,14 @@ pub struct Limits {
     pub transfers_per_node: usize,
 }
 
+impl Limits {
+    /// Transfers at once, heavy and light.
+    #[must_use]
+    pub const fn transfers(&self) -> usize {
+        self.heavy_transfers.saturating_add(self.light_transfers)
+    }
+}
+
 /// How connections are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -136,6 +150,18 @@ pub enum FamilyChoice {
     V4,
     /// IPv6 alone.
     V6,
+}
+
+impl FamilyChoice {
+    /// May an address of this family be dialled?
+    #[must_use]
+    pub const fn admits(self, address: &IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
 }
 
 /// A GraphQL endpoint of Joystream's, which knows the nodes and what each must serve.
@@ -234,6 +260,20 @@ impl InfluxDb {
         self.url.join(&format!("./{}", path.trim_start_matches('/'))).expect("invariant: paths of the API are fixed")
     }
 
+    /// Is it on this machine, as far as the URL shows? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
     /// The root as a person writes it, without the final slash.
     #[must_use]
     pub fn root(&self) -> String {
@@ -241,9 +281,9 @@ impl InfluxDb {
         format!("{origin}{path}")
     }
 
-    /// The value of the `authorization` header. 1.8 cuts the scheme `Token` at spaces, and header values are ASCII on many a
-    /// proxy: credentials with anything else go as `Basic` (RFC 7617, UTF-8), which 1.8 takes as well. 2.x knows no `Basic`
-    /// here, and its tokens have no such characters.
+    /// The value of the `authorization` header. 1.8 cuts the credentials of the scheme `Token` at a space, and some proxies accept
+    /// only ASCII in header values. Credentials with other characters therefore go as `Basic` (RFC 7617, UTF-8), which 1.8
+    /// accepts too. 2.x does not accept `Basic` here, but its tokens have no such characters.
     #[must_use]
     pub fn authorization(&self) -> Secret {
         let token = self.token.reveal();
@@ -301,7 +341,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// What it may hold where nothing else is said.
+    /// How large it may become by default.
     pub const MAX_SIZE: Bytes = Bytes(2_000_000_000);
 }
 

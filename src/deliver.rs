@@ -12,4 +12,4 @@ pub mod event;
 pub mod influx;
 pub mod policy;
 mod sending;
-mod tls_words;
+mod words;

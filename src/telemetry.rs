@@ -1,7 +1,7 @@
 //! Everything that goes to stderr: logs, messages, progress, panics. stdout is data.
 //!
 //! All of it goes through one bounded `queue` and one thread, so that nothing here ever waits for the reader of stderr. A
-//! line has at most 2,000 bytes, and no control characters of strangers, whoever wrote it.
+//! line has at most 2,000 bytes, and no control characters from outside, whatever wrote it.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},

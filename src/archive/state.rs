@@ -30,7 +30,7 @@ pub struct Losses {
     pub last: Option<Timestamp>,
 }
 
-/// Tells versions of a stored value apart.
+/// Distinguishes versions of a stored value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,

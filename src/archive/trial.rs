@@ -16,7 +16,7 @@ use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, STATE, on, private, reader:
 /// The first thing that cannot be done.
 pub fn try_write(dir: &Path) -> Result<(), Error> {
     if !dir.exists() {
-        // A link to nothing is no place for a folder either.
+        // A dangling link cannot hold a folder either.
         return if dir.is_symlink() {
             fs::read_dir(dir).map(drop).map_err(on("follow the link", dir))
         } else {
@@ -59,7 +59,7 @@ fn nearest(dir: &Path) -> &Path {
     existing.next().unwrap_or(Path::new("."))
 }
 
-/// A name that means nothing to anybody: it starts with a dot.
+/// A name that everything else ignores, because it starts with a dot.
 fn name() -> PathBuf {
     format!(".check-{}", process::id()).into()
 }

@@ -233,7 +233,7 @@ pub(super) struct Report {
     #[arg(long, value_name = "PATH")]
     pub(super) archive: Option<PathBuf>,
     /// How far to look back, such as 90m, 7d, 2w or 1y
-    #[arg(long, default_value = "15d", value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, default_value = "15d", value_name = "TIME", value_parser = parse_since)]
     pub(super) since: Duration,
     /// The output format
     #[arg(long, default_value = "table")]
@@ -288,6 +288,15 @@ impl From<Expect> for AssetKind {
     }
 }
 
+/// How far to look back; the limit keeps that after 1970.
+fn parse_since(text: &str) -> Result<Duration, String> {
+    let since = parse_duration(text).map_err(|error| error.to_string())?;
+    if since > MOST_SINCE {
+        return Err(format!("`{text}` goes too far back: at most 50 years, as there is nothing from before 1970"));
+    }
+    Ok(since)
+}
+
 fn parse_url(text: &str) -> Result<Url, String> {
     let mut url = Url::parse(text)
         .map_err(|error| format!("{error}: write it with its scheme, as in https://node.example.net/video.mp4"))?;
@@ -325,3 +334,4 @@ fn dialects() -> impl TypedValueParser<Value = Dialect> {
 const MAX_FIRST_PORT: i64 = 65_000;
 /// Most servers refuse longer URLs.
 const MAX_URL: usize = 8_000;
+const MOST_SINCE: Duration = Duration::from_secs(50 * 365 * 86_400);

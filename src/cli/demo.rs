@@ -172,7 +172,7 @@ mod tests {
     fn nothing_is_to_be_looked_at_where_nothing_is() {
         assert!(outlook(Path::new("a b"), 2, false).starts_with("2 points are in a b; to see them again, run\n  "));
         assert!(outlook(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
-        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\ntry"));
+        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\nto try"));
         assert!(outlook(Path::new("x"), 0, true).ends_with(" demo --fleet --serve\n"));
         assert_eq!((spoken(Duration::from_millis(1)), spoken(Duration::from_secs(90))), ("1 ms".into(), "90 s".into()));
     }

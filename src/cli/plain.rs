@@ -20,7 +20,7 @@ pub(super) struct Lines {
     current: Option<(PathBuf, Box<dyn BufRead>)>,
 }
 
-/// Is it a file, a pipe, or a directory of files, that no bandprobe wrote as its data directory?
+/// Is it a file, a pipe, or a directory of files, and not a data directory of bandprobe?
 pub(super) fn is_plain(path: &Path) -> bool {
     path.exists() && !(path.is_dir() && archive::has_any_folder(path))
 }
@@ -108,7 +108,7 @@ fn line(reader: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-/// Reads on behind the next newline.
+/// Skips to after the next newline.
 fn skip(reader: &mut dyn BufRead) -> io::Result<()> {
     loop {
         let buffer = reader.fill_buf()?;

@@ -1,7 +1,7 @@
 //! SIGTERM, SIGINT and SIGHUP.
 //!
-//! A SIGHUP that the process was started to ignore stays ignored: that is what `nohup` asks for. SIGINT is listened for even
-//! then, because shells without job control start every background process so, and `kill -INT` is meant.
+//! A SIGHUP that was ignored when the process started stays ignored: that is what `nohup` asks for. SIGINT is handled even then,
+//! because shells without job control start every background process with it ignored, and a `kill -INT` is meant.
 
 use std::{fs, process, time::Duration};
 

@@ -28,7 +28,7 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets no write wait for long from the next signal on.
+/// From the next signal on, no write waits for long.
 pub(super) async fn give_up_after(mut signals: Signals) {
     signals.next().await;
     SIGNALLED.get_or_init(Instant::now);
@@ -53,6 +53,6 @@ static SIGNALLED: OnceLock<Instant> = OnceLock::new();
 
 /// No more than what a pipe takes at once when it takes anything (`PIPE_BUF` of POSIX).
 const PIECE: usize = 512;
-/// A terminal or a pager that is read shows that much in less.
+/// A terminal or pager that is being read takes a piece in less time.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

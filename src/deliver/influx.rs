@@ -2,9 +2,9 @@
 //!
 //! What holds of it (0.5.2) and is relied on here: only the status 204 is `Ok`, every other 2xx and 3xx is
 //! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
-//! the URL and so drops a prefix, which is why `api` makes the requests below one itself; it panics on a URL that does not parse; its default headers go with every request,
-//! which is how a body that we compressed gets its `content-encoding`. `Retry-After` is not visible through it.
-//! It reads the body of an answer whole: the total timeout is what bounds a body without end.
+//! the URL and so drops a prefix, which is why `api` makes the requests below a prefix itself; it panics on a URL that does not
+//! parse; its default headers go with every request, which is how a body that we compressed gets its `content-encoding`.
+//! `Retry-After` is not visible through it. It reads the body of an answer whole: the total timeout is what bounds a body without end.
 
 use std::{error::Error as _, io::Write, time::Duration};
 
@@ -18,7 +18,7 @@ use self::api::Api;
 use super::{
     clock,
     policy::{Answer, said},
-    tls_words,
+    words,
 };
 use crate::{
     config::{self, Order},
@@ -198,7 +198,7 @@ fn answer(error: RequestError) -> Answer {
             Answer::Failed { timed_out: source.is_timeout() && !source.is_connect(), problem: chain(source) }
         }
         RequestError::Serializing { .. } | RequestError::Deserializing { .. } => {
-            let problem = "the client library could not make sense of it".to_owned();
+            let problem = "the client library could not read the answer".to_owned();
             Answer::Failed { problem, timed_out: false }
         }
     }
@@ -225,7 +225,7 @@ fn chain(error: reqwest::Error) -> String {
         }
         cause = inner.source();
     }
-    tls_words::plain(&text)
+    words::plain(&text)
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::influx::Place;
+use super::{influx::Place, words};
 use crate::model::text::made_printable;
 
 /// What came back for a batch.
@@ -124,14 +124,14 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     }
 }
 
-/// What to do about a connection that failed, where its words tell: those of rustls, hyper and the resolver.
+/// What to do about a connection that failed, where its words show it.
 fn advice(problem: &str) -> &'static str {
     let says = |words: &str| problem.contains(words);
     if says("the server's certificate") {
         "; is it that server? Then name its authority with [influxdb] ca-file"
     } else if says("is not TLS") {
         "; it does not speak TLS: should [influxdb] url start with http:// ?"
-    } else if says("dns error") {
+    } else if says(words::LOOKUP) {
         "; is the name in [influxdb] url right?"
     } else if says("refused") {
         "; is InfluxDB running there, and [influxdb] url right? A proxy of the environment counts, too"

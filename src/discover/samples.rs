@@ -67,14 +67,14 @@ impl Shelves {
         }
         if let Err(error) = shelves.ask_fixed(api, fixed, problems).await {
             shelves.is_fixed_unknown = true;
-            problems.push(format!("nobody knows who serves the fixed objects: {error}"));
+            problems.push(format!("it is not known which nodes serve the fixed objects: {error}"));
         }
         let newest = Newest::ask(api, wanted, problems).await;
         if newest.is_partial {
             shelves.unknown.clone_from(wanted);
         }
         if newest.has_failed {
-            // Nobody asks for theirs one by one.
+            // These are not asked for one by one.
             shelves.unknown.extend(wanted.iter().filter(|bucket| is_storage_bucket(bucket)).cloned());
         }
         shelves.found = newest.found;

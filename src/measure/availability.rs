@@ -1,8 +1,9 @@
 //! A status round judged: each node against what it should be, against how downloads from it end, and against the fleet's
 //! median of this very round.
 //!
-//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes
-//! must tell a number before any of them is judged by it. The same number of nodes tells a dead vantage from dead nodes.
+//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes must
+//! report a number before any of them is judged by it, unless it is seen to stand still while another one's moves on. The same number
+//! of nodes tells a dead vantage from dead nodes.
 
 use crate::model::{
     availability::{Answer, Said, State, Subject, Verdict},
@@ -60,7 +61,7 @@ pub fn blocked(reason: &str) -> Verdict {
     Verdict { state: State::Blocked, reason, up: Some(false), blocks_behind: None, head_behind: None }
 }
 
-/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to tell a dead vantage from
+/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to distinguish a dead vantage from
 /// dead nodes.
 pub fn vantage<'a>(answers: impl Iterator<Item = &'a Answer> + Clone) -> Option<bool> {
     if answers.clone().any(Answer::is_heard) {
@@ -77,7 +78,7 @@ const fn was_contacted(answer: &Answer) -> bool {
     !matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. })
 }
 
-/// What is wrong with a node whatever the others say.
+/// What is wrong with a node, regardless of the others.
 fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let answer = subject.answer;
     let answered = match &answer.said {
@@ -85,26 +86,27 @@ fn findings(subject: &Subject<'_>) -> Vec<Finding> {
         Said::Present => None,
         Said::Frozen(away) => Some((State::Unknown, format!("not judged: bandprobe itself did not run for {away}"))),
         Said::Other(shape) => words::refused(answer.status, shape),
-        Said::Nothing { outcome, error } => Some(silent(answer.status, *outcome, error)),
+        Said::Nothing { outcome, error } => Some(silent(answer, *outcome, error)),
     };
     downloads::findings(answer, answered, &subject.downloads)
 }
 
 fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> Verdict {
     let answer = subject.answer;
-    let (mut blocks_behind, mut head_behind) = (None, None);
+    let (mut blocks_behind, mut head_behind, mut remark) = (None, None, None);
     if let Said::Report(report) = &answer.said {
         let place = fleet.place(subject, report);
         (blocks_behind, head_behind) = (place.blocks_behind, place.head_behind);
         findings.extend(place.findings);
+        remark = place.remark;
     }
     // The sort is stable: what is equally bad keeps its order.
     findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = findings.first().map_or(State::Ok, |(state, _)| *state);
     let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
     let mut reason = if reasons.is_empty() { sound(answer, blocks_behind) } else { reasons.join("; ") };
-    if let Some(why) = &answer.head_refused {
-        reason += &format!("; {why}");
+    for more in remark.iter().chain(&answer.head_refused) {
+        reason += &format!("; {more}");
     }
     Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
 }
@@ -119,12 +121,16 @@ fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
     format!("{SOUND}{more}")
 }
 
-fn silent(status: Option<u16>, outcome: Outcome, error: &str) -> Finding {
+fn silent(answer: &Answer, outcome: Outcome, error: &str) -> Finding {
     let meaning = outcome.meaning();
-    match (outcome, status) {
+    match (outcome, answer.status) {
         (Outcome::Blocked, _) => (State::Blocked, format!("never contacted: {error}")),
         (Outcome::LocalFailed, _) => (State::Unknown, format!("this vantage itself is at fault: {error}")),
         (Outcome::TlsUnsupported, _) => (State::Unknown, format!("cannot be judged from here: {error}")),
+        // What it did with HEAD is said behind it.
+        (_, None) if answer.head_refused.is_some() => {
+            (State::Dead, format!("does not answer GET: {meaning} ({error})"))
+        }
         (_, None) => (State::Dead, format!("cannot be reached: {meaning} ({error})")),
         (_, Some(status)) => (State::Dead, format!("answers {status} and breaks off: {meaning} ({error})")),
     }

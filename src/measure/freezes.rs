@@ -1,8 +1,8 @@
 //! When this process did not run: stopped, frozen by its container, suspended with the machine, or kept from the CPU.
 //!
-//! Whoever is awake on the measuring thread says so ([`Freezes::look`]), at least once per tick. A look that comes more than
-//! [`MARGIN`] after its tick ends a freeze. The monotonic clock goes on during a stop and stands still while the machine
-//! sleeps, so the time that the machine slept is passed in as well: it extends no deadline, but the peer has waited all the same.
+//! The measuring thread reports that it runs ([`Freezes::look`]) at least once per tick. A look that comes more than [`MARGIN`]
+//! after its tick ends a freeze. The monotonic clock goes on while the process is stopped, but not while the machine sleeps, so
+//! the time that the machine slept is passed in as well: it extends no deadline, but the peer had to wait for that time too.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -24,13 +24,13 @@ struct Freeze {
 }
 
 impl Freezes {
-    /// Looks are regular from now on.
+    /// Looks come regularly from now on.
     pub fn start(&mut self, now: Duration, slept: Duration) {
         self.seen = Some(now);
         self.slept = self.slept.max(slept);
     }
 
-    /// Looks are regular no longer: a long time without one means nothing.
+    /// Looks no longer come regularly: a long time without one means nothing.
     pub fn stop(&mut self) {
         self.seen = None;
     }

@@ -1,24 +1,27 @@
-//! How the last runs against a node ended: what its health takes from its downloads.
+//! What is remembered of a node for its health: how the last runs against it ended, and whether its numbers change.
 //!
 //! Only runs that are charged to a node count, and what is old does not. A run is good when `run_ok` says so, as everywhere.
 
 use std::{collections::VecDeque, time::Duration};
 
+use super::standstill::NumberWatch;
 use crate::model::{
-    availability::{EndedRun, RunFault},
+    availability::{Answer, EndedRun, Progress, RunFault, Said},
     flag::Flag,
     outcome::Outcome,
     probe::{CachePolicy, Probe},
     sample::Sample,
 };
 
-/// The last runs against one node.
+/// What is remembered of one node.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// Oldest first.
     runs: VecDeque<Run>,
     /// How many runs in a row found nothing that the node holds.
     found_nothing: u32,
+    blocks: NumberWatch,
+    head: NumberWatch,
 }
 
 /// One run under way.
@@ -64,6 +67,15 @@ impl History {
             let ended = EndedRun { at: sample.at, fault: fault.filter(|_| !is_good) };
             let until = now.saturating_add(probe.every.saturating_mul(FRESH));
             self.runs.push_back(Run { ended, until });
+        }
+    }
+
+    /// Takes the answer of a round. Do the numbers in it change from round to round?
+    pub fn note_round(&mut self, answer: &Answer, now: Duration) -> Progress {
+        let Said::Report(report) = &answer.said else { return Progress::default() };
+        Progress {
+            blocks: self.blocks.note(report.blocks_processed, now),
+            head: self.head.note(report.chain_head, now),
         }
     }
 

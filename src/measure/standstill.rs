@@ -1,7 +1,9 @@
-//! Does the chain of the whole fleet go on? Nodes are compared with each other, so one that all of them follow into a standstill
-//! would never be noticed.
+//! Does the chain go on: that of the whole fleet, and as each node sees it? Nodes are compared with each other, so a standstill that
+//! all of them share would never be noticed, and one that most of them share would make the others look wrong.
 
 use std::time::Duration;
+
+use crate::model::availability::Motion;
 
 /// The fleet's median height of the chain, over rounds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,12 +27,60 @@ impl ChainWatch {
     }
 }
 
+/// One number of one node, over rounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NumberWatch {
+    /// The last value, and since when it is the same.
+    last: Option<(u64, Duration)>,
+    has_changed: bool,
+}
+
+impl NumberWatch {
+    /// Takes the number of a round, `None` where the node does not report it. `now` is the time since the start of the process.
+    pub fn note(&mut self, number: Option<u64>, now: Duration) -> Motion {
+        let Some(number) = number else { return Motion::Unknown };
+        match self.last {
+            Some((last, since)) if last == number => {
+                let still = now.saturating_sub(since);
+                if still >= STILL {
+                    return Motion::StandsStill(still);
+                }
+            }
+            last => {
+                self.has_changed = last.is_some();
+                self.last = Some((number, now));
+            }
+        }
+        if self.has_changed { Motion::Moves } else { Motion::Unknown }
+    }
+}
+
 /// A chain that makes a block every 6 s and has made none for this long stands still.
 pub const STANDSTILL: Duration = Duration::from_mins(10);
+/// A node whose number is the same for this long has missed ten blocks.
+const STILL: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_moves_or_stands_still_once_it_was_seen_twice() {
+        use Motion::{Moves, StandsStill, Unknown};
+        let mut watch = NumberWatch::default();
+        for (seconds, number, motion) in [
+            (0, Some(7), Unknown),
+            (30, Some(7), Unknown),
+            (300, Some(50), Moves),
+            (330, Some(50), Moves),
+            (600, Some(50), StandsStill(Duration::from_secs(300))),
+            (900, None, Unknown),
+            (1_200, Some(50), StandsStill(Duration::from_secs(900))),
+            (1_500, Some(40), Moves),
+        ] {
+            assert_eq!(watch.note(number, Duration::from_secs(seconds)), motion, "{seconds}");
+        }
+    }
 
     #[test]
     fn a_standstill_lasts_until_the_height_changes() {

@@ -1,6 +1,6 @@
 //! Availability: what a node answered in a status round, and what that means.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -17,7 +17,7 @@ use super::{
 pub enum State {
     /// Nothing wrong.
     Ok,
-    /// It works, and lags behind the others or limits us.
+    /// It works, and lags behind the others, limits us, or serves badly.
     Degraded,
     /// It answers, and its operator has to change something.
     Misconfigured,
@@ -63,7 +63,7 @@ pub struct Answer {
     pub status: Option<u16>,
     /// What it says.
     pub said: Said,
-    /// Why a HEAD request was no use, where a GET of one byte took its place: one clause.
+    /// What came of a HEAD request, where this is the answer to a GET of one byte that took its place: one clause.
     pub head_refused: Option<String>,
 }
 
@@ -78,6 +78,29 @@ pub struct Subject<'a> {
     pub distributing: Option<bool>,
     /// How the last downloads from it ended.
     pub downloads: Downloads,
+    /// Do its numbers change from round to round?
+    pub progress: Progress,
+}
+
+/// Whether the numbers of a node change from round to round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Of the blocks processed.
+    pub blocks: Motion,
+    /// Of the height of the chain.
+    pub head: Motion,
+}
+
+/// Whether a number changes from round to round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Motion {
+    /// Not enough was seen of it.
+    #[default]
+    Unknown,
+    /// It does.
+    Moves,
+    /// It has been the same for this long.
+    StandsStill(Duration),
 }
 
 /// How the last downloads from a node ended. A download here is a whole run of a probe; runs that say nothing about the node

@@ -54,7 +54,7 @@ flags! {
     CpuBound "cpu_bound" true "this machine was too busy to measure the node and the path"
         "treat the rate as a lower bound, and measure on a less loaded or larger machine (-v shows the limit)"
     Frozen "frozen" true "bandprobe itself was stopped, suspended or starved of CPU during the transfer"
-        "measure again while this machine runs without interruption; the node is not charged"
+        "measure again while this machine runs without interruption; there are no times, and the node is not charged"
     Overshoot "overshoot" false "the node sent more than the range that was asked for"
         "the numbers are good; let the operator know that the node ignores the end of a range"
     Partial "partial" false "the body deadline passed while bytes were still flowing: the rate is good, the total is not"

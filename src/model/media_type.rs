@@ -23,7 +23,7 @@ pub struct MediaRange(MediaType);
 pub struct MediaRangeError(String);
 
 impl MediaType {
-    /// Reads the value of a content-type as browsers do (WHATWG MIME Sniffing §4.4): parameters are dropped, case means nothing.
+    /// Reads the value of a content-type as browsers do (WHATWG MIME Sniffing §4.4): parameters are dropped, and case does not matter.
     /// `None` when it names no type.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -54,12 +54,12 @@ pub struct StatusProbe {
     pub tolerance: Tolerance,
 }
 
-/// How many blocks a node may be from the fleet's median, and still be fine.
+/// How many blocks a node may be from the fleet's median before anything is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// Behind it.
+    /// Behind it: a node that is further behind is degraded.
     pub behind: u64,
-    /// Ahead of it.
+    /// Ahead of it, which by itself is no fault.
     pub ahead: u64,
 }
 

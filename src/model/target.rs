@@ -135,6 +135,12 @@ impl AssetKind {
             Self::Video => "video",
         }
     }
+
+    /// The kind with this label.
+    #[must_use]
+    pub fn of(label: &str) -> Option<Self> {
+        [Self::Image, Self::Video].into_iter().find(|kind| kind.label() == label)
+    }
 }
 
 /// Is the text an object id of Joystream's: a whole number in decimal, `u64` at the most by its length?

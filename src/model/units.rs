@@ -132,6 +132,7 @@ impl FromStr for BitRate {
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 366 * 86_400);
     let wrong = || QuantityError::new(text, "a duration such as `100s`, `90m`, `12h`, `7d`, `2w` or `1y`");
+    let too_long = || QuantityError::new(text, "a duration of at most 100 years");
     let (days, rest) = split_days(text).ok_or_else(wrong)?;
     let rest = match rest.trim() {
         "" if days.is_some() => Duration::ZERO,
@@ -140,12 +141,12 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
             Duration::try_from(signed).map_err(|_| wrong())?
         }
     };
-    let duration = rest.checked_add(days.unwrap_or_default()).ok_or_else(wrong)?;
-    if duration > HUNDRED_YEARS { Err(wrong()) } else { Ok(duration) }
+    let duration = rest.saturating_add(days.unwrap_or_default());
+    if duration > HUNDRED_YEARS { Err(too_long()) } else { Ok(duration) }
 }
 
-/// The days, weeks and years of a text, if it has any, and the rest of it: to a calendar library these are of no fixed length.
-/// `None` when a number is too large.
+/// The days, weeks and years of a text, if it has any, and the rest of it: a calendar library gives these no fixed length.
+/// `None` when a number is malformed.
 fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
     let (mut days, mut rest_of_text) = (None, String::new());
     let mut rest = text;
@@ -159,8 +160,8 @@ fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
         match DAYS.iter().find(|(names, _)| names.contains(&unit)) {
             Some((_, factor)) => {
                 let seconds = number.parse::<f64>().ok()? * factor * 86_400.0;
-                let duration = Duration::try_from_secs_f64(seconds).ok()?;
-                days = Some(days.unwrap_or(Duration::ZERO).checked_add(duration)?);
+                let duration = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+                days = Some(days.unwrap_or(Duration::ZERO).saturating_add(duration));
             }
             None => rest_of_text.push_str(&rest[start..rest.len() - next.len()]),
         }
@@ -299,6 +300,12 @@ mod tests {
             "99999999999999999999999999999999999999999y",
         ] {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+        for (text, is_too_long) in
+            [("101y", true), ("1200000h", true), ("9999999999999999999999y", true), ("w", false), ("1..5d", false)]
+        {
+            let error = parse_duration(text).unwrap_err().to_string();
+            assert_eq!(error.ends_with("is not a duration of at most 100 years"), is_too_long, "{error}");
         }
     }
 

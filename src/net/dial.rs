@@ -60,7 +60,7 @@ pub struct Line {
     pub meter: Arc<Meter>,
     /// What is known of it.
     pub about: About,
-    /// What its deadlines go by.
+    /// The clock of its deadlines.
     pub clock: RunClock,
 }
 
@@ -76,7 +76,7 @@ pub struct About {
     /// When the peer's own certificate expires, in seconds since the epoch. Those above it in the chain are not looked at:
     /// servers send old ones along that no client needs.
     pub cert_expires: Option<i64>,
-    /// The node asked for a certificate of ours, and got none: it may refuse us for that.
+    /// The node asked for a client certificate and got none: it may refuse us for that.
     pub wants_ours: bool,
     /// How long the TCP handshake took: an upper bound of the path's round-trip time.
     pub handshake: Micros,
@@ -108,19 +108,19 @@ impl Dialer {
         })
     }
 
-    /// Its deadlines go by this clock from now on.
+    /// Measures its deadlines by this clock from now on.
     #[must_use]
     pub fn with_clock(self, clock: RunClock) -> Self {
         Self { clock, ..self }
     }
 
-    /// What its deadlines go by.
+    /// The clock of its deadlines.
     #[must_use]
     pub const fn clock(&self) -> &RunClock {
         &self.clock
     }
 
-    /// Waits for what the lookup of the host of `url` needs. Belongs before the clock of a transfer starts.
+    /// Waits for what the lookup of the host of `url` needs. Call it before the clock of a transfer starts.
     pub async fn reserve(&self, url: &Url, share: Share, patience: Duration) -> Reservation {
         match host(url) {
             Host::Domain(_) => self.resolver.reserve(share, patience).await,
@@ -183,7 +183,7 @@ impl Dialer {
         line.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
     }
 
-    /// The same at an address that nobody chose among others.
+    /// The same for an address that was not chosen among several.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -262,12 +262,11 @@ impl Dialer {
 
     /// The addresses of a literal, when it is of the wanted family.
     fn literal(&self, address: IpAddr) -> Result<Vec<IpAddr>, Failure> {
-        let wanted = match self.family {
-            FamilyChoice::Any => true,
-            FamilyChoice::V4 => address.is_ipv4(),
-            FamilyChoice::V6 => address.is_ipv6(),
-        };
-        if wanted { Ok(vec![address]) } else { Err(Cause::NoAddress(address.to_string()).during(Phase::Dns)) }
+        if self.family.admits(&address) {
+            Ok(vec![address])
+        } else {
+            Err(Cause::NoAddress(address.to_string()).during(Phase::Dns))
+        }
     }
 }
 

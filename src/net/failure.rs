@@ -4,10 +4,13 @@ use std::{io, net::IpAddr};
 
 use thiserror::Error;
 
-use super::tls::{self, Fault, fault::WANTS_OURS};
+use super::{
+    resolve::LookupError,
+    tls::{self, Fault, fault::WANTS_OURS},
+};
 use crate::model::{phase::Phase, units::Micros};
 
-use super::resolve::LookupError;
+mod http;
 
 /// A transfer that ended early. Not an error of ours: it becomes a sample.
 #[derive(Debug, Error)]
@@ -22,12 +25,12 @@ pub struct Failure {
     pub chosen: Option<Box<Chosen>>,
 }
 
-/// The address of a name that is dialled.
+/// The address that is dialled for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chosen {
-    /// It.
+    /// The address itself.
     pub address: IpAddr,
-    /// One of the other family that the name has too, and that is not tried.
+    /// An address of the other family that the name also has, and that is not tried.
     pub untried: Option<IpAddr>,
 }
 
@@ -69,20 +72,20 @@ pub enum Cause {
     /// The TLS handshake failed.
     #[error("{}", .0.words)]
     Tls(Fault),
-    /// The node asked for a certificate of ours in the handshake, and gave us up when there was none. In TLS 1.3 that shows only with
-    /// the request.
+    /// The node asked for a client certificate in the handshake, and refused us for lack of one. In TLS 1.3 that shows only when
+    /// the request is sent.
     #[error("{}", WANTS_OURS)]
     CertificateWanted,
     /// The peer ended its HTTP/2 stream by a reset without an error (RFC 9113 §8.1), before the end of the body.
     #[error("the stream was reset before the end of the body")]
     EndedByReset,
     /// HTTP's answer.
-    #[error("{}", chain(.0))]
+    #[error("{}", http::words(.0))]
     Http(#[source] hyper::Error),
 }
 
 impl Chosen {
-    /// An address out of all that a name has.
+    /// Chooses one of all addresses of a name.
     #[must_use]
     pub fn of(address: IpAddr, all: &[IpAddr]) -> Self {
         let untried = all.iter().copied().find(|other| other.is_ipv4() != address.is_ipv4());
@@ -90,7 +93,7 @@ impl Chosen {
     }
 }
 
-/// A node may be well over the other family: only one is tried, and a reader should know which.
+/// Says which family was tried: the node may be reachable over the other one.
 fn other_family(chosen: Option<&Chosen>) -> String {
     let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
     match chosen {
@@ -126,7 +129,7 @@ pub fn is_local(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
-/// Is it the alert of a node that insists on a certificate of ours?
+/// Is it the alert of a node that requires a client certificate?
 #[must_use]
 pub fn wants_ours(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
@@ -140,7 +143,7 @@ pub fn wants_ours(error: &hyper::Error) -> bool {
     false
 }
 
-/// What rustls reports travels in an error of the socket, and goes by words of ours.
+/// What rustls reports travels in an error of the socket; it gets words of ours.
 fn of_socket(error: &io::Error) -> String {
     match tls::inner(error) {
         Some(error) => tls::fault::words(error),
@@ -148,29 +151,5 @@ fn of_socket(error: &io::Error) -> String {
             "the node closed the connection without ending TLS first (no close_notify)".to_owned()
         }
         None => error.to_string(),
-    }
-}
-
-/// hyper's own text names only its outer kind; the reason is in its sources.
-fn chain(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {}", reason(error));
-        source = error.source();
-    }
-    text
-}
-
-/// One of the sources. Those of TLS and HTTP/2 hold Rust's debug output.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
-    match (error.downcast_ref::<io::Error>(), error.downcast_ref::<h2::Error>()) {
-        (Some(error), _) => of_socket(error),
-        (_, Some(error)) => error.get_io().map_or_else(
-            // What a GOAWAY carries beside its reason stands in brackets.
-            || error.to_string().split(" (").next().unwrap_or_default().to_owned(),
-            of_socket,
-        ),
-        _ => error.to_string(),
     }
 }

@@ -50,7 +50,7 @@ pub enum LookupError {
     /// The resolver failed.
     #[error("{0}")]
     Failed(String),
-    /// Our own trouble: no thread, descriptor, memory or route to a name server.
+    /// A fault of this host: no thread, descriptor, memory or route to a name server.
     #[error("{0}")]
     Local(String),
 }

@@ -4,8 +4,8 @@
 //! read the timers first and blame the node. So every wait that judges a node asks this clock when its deadline is due: the time
 //! of each freeze is added, and a little more, in which what the sockets already hold is read.
 //!
-//! Freezes are noticed by [`RunClock::tick`], which runs on the thread of the transfers, and by every deadline that is checked:
-//! whoever comes first after a freeze sees it. Where nothing ticks, nothing is noticed, and deadlines are ordinary ones.
+//! Freezes are noticed by [`RunClock::tick`], which runs on the thread of the transfers, and by every check of a deadline,
+//! whichever runs first after the freeze. Where nothing ticks, no freeze is noticed, and deadlines are ordinary ones.
 
 use std::{
     pin::pin,
@@ -71,7 +71,7 @@ impl RunClock {
                 state.tick = if state.watching > 0 { TICK } else { IDLE_TICK };
                 state.tick
             };
-            // Who begins to watch wants the shorter tick.
+            // A new watcher needs the shorter tick.
             let _ = timeout_at(Instant::now() + tick, self.0.watched.notified()).await;
             self.look();
             let frozen = std::mem::take(&mut self.lock().unreported);
@@ -81,7 +81,7 @@ impl RunClock {
         }
     }
 
-    /// To be held by each transfer from before its start to its end. A freeze before is none of its.
+    /// To be held by each transfer from before its start until its end. An earlier freeze does not concern it.
     #[must_use]
     pub fn watch(&self) -> Watching {
         self.look();
@@ -94,7 +94,7 @@ impl RunClock {
         Watching(self.clone())
     }
 
-    /// When a deadline is due that began then and lasts for `length`: the process must have run for that long.
+    /// When a deadline is due that began at `began`: once the process has run for `length` since then.
     #[must_use]
     pub fn due(&self, began: Instant, length: Duration) -> Instant {
         let lost = self.lost_since(began);
@@ -142,7 +142,7 @@ impl RunClock {
             if now_due <= due {
                 return None;
             }
-            // A timer may fire before the sockets have been looked at: once more round the event loop.
+            // A timer may fire before the sockets have been read: go round the event loop once more.
             due = now_due;
         }
     }

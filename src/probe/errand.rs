@@ -42,7 +42,7 @@ pub struct Errand<'a> {
     pub url: &'a Url,
     /// Which bytes.
     pub wanted: Wanted,
-    /// The media types that alone are accepted; with none named, all that an asset of its kind can have.
+    /// The only media types that are accepted; if empty, all that an asset of its kind can have.
     pub types: &'a [MediaRange],
     /// Size of the asset, as far as known by now.
     pub size: Option<Size>,
@@ -50,7 +50,7 @@ pub struct Errand<'a> {
     pub checked: CacheState,
     /// How much of the uplink it takes.
     pub weight: Weight,
-    /// Slower than this over a long body is flagged.
+    /// A long body that is slower than this is flagged.
     pub min_rate: BitRate,
     /// When each phase is given up.
     pub deadlines: &'a Deadlines,
@@ -79,7 +79,7 @@ pub(super) struct Failed {
     pub(super) detail: String,
     /// The peer closed the connection, rather than answer anything.
     pub(super) closed: bool,
-    /// The connection or the lookup broke off: no answer of the node's, and not our patience at its end.
+    /// The connection or the lookup broke off: neither an answer of the node nor a deadline of ours.
     pub(super) broke_off: bool,
 }
 
@@ -88,10 +88,8 @@ impl Failed {
     pub(super) const fn wrong(outcome: Outcome, detail: String) -> Self {
         Self { outcome, phase: None, detail, closed: false, broke_off: false }
     }
-}
 
-impl Failed {
-    /// Did nothing come until a deadline of ours?
+    /// Did nothing arrive before a deadline of ours?
     pub(super) const fn is_silence(&self) -> bool {
         self.phase.is_some() && !self.broke_off && self.outcome.is_timeout()
     }

@@ -288,7 +288,7 @@ impl Facts {
     }
 }
 
-/// No server gives up on a client sooner: after a shorter freeze its failures are its own.
+/// No server gives up on a client sooner, so after a shorter freeze a failure is the server's own.
 const PATIENCE_OF_PEERS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

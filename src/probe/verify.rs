@@ -166,7 +166,7 @@ fn stored_size(body: &[u8]) -> Option<u64> {
 }
 
 /// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
-/// be the same (RFC 9110 §8.6). Beside Transfer-Encoding it means nothing (RFC 9112 §6.3).
+/// be the same (RFC 9110 §8.6). Next to Transfer-Encoding it means nothing (RFC 9112 §6.3).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Ok(None);

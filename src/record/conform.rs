@@ -8,11 +8,14 @@ use super::{
     schema::{self, Kind, Measurement},
 };
 
+/// What is said of a point of another measurement.
+pub const FOREIGN: &str = "of a measurement that is not bandprobe's";
+
 /// Why a point is none of the schema's, in words that name no content of the line, so that they can be counted; `None` when it is.
 #[must_use]
 pub fn problem(point: &Parsed<'_>) -> Option<String> {
     let Some(measurement) = schema::ALL.iter().find(|known| known.name == point.measurement) else {
-        return Some("of a measurement that is not bandprobe's".to_owned());
+        return Some(FOREIGN.to_owned());
     };
     tags(measurement, point).or_else(|| fields(measurement, point))
 }

@@ -40,7 +40,7 @@ pub struct WorkerCounters {
     pub retries: u64,
     /// Body bytes received.
     pub bytes_downloaded: u64,
-    /// Nodes that sources named anew.
+    /// Nodes that sources added.
     pub targets_added: u64,
     /// Nodes that sources name no more.
     pub targets_removed: u64,

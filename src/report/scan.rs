@@ -10,8 +10,9 @@ use super::{
     transfer_point::TransferPoint,
 };
 use crate::record::{
+    conform::FOREIGN,
     parse::{MAX_LINE, TOO_LONG, fault, parse},
-    schema::{node, transfer},
+    schema::{self, node, transfer},
 };
 
 /// The points of lines that the analysis asks for; passes the reader's own errors on.
@@ -29,7 +30,7 @@ pub struct Seen {
     pub transfers: u64,
     /// States of nodes.
     pub states: u64,
-    /// Points of other measurements.
+    /// Points of other measurements, bandprobe's or not.
     pub others: u64,
     /// Lines that we did not understand.
     pub damaged: u64,
@@ -49,8 +50,10 @@ pub enum Found {
 pub enum Line {
     /// A point that the analysis asks for.
     Found(Found),
-    /// A point of another measurement.
+    /// A point of another one of our measurements.
     Other,
+    /// A point of a measurement that is none of ours.
+    Foreign,
     /// A comment, or nothing.
     Blank,
     /// Nothing that we understand.
@@ -79,7 +82,7 @@ impl<I> Scan<I> {
         self.seen
     }
 
-    /// Why lines were not understood, up to now.
+    /// Why lines were left out that are not ours or were not understood, up to now.
     pub const fn reasons(&self) -> &Reasons {
         &self.reasons
     }
@@ -108,6 +111,10 @@ where
                     return Some(Ok(found));
                 }
                 Line::Other => self.seen.others += 1,
+                Line::Foreign => {
+                    self.seen.others += 1;
+                    self.reasons.count(FOREIGN.to_owned());
+                }
                 Line::Blank => {}
                 Line::Damaged => {
                     self.seen.damaged += 1;
@@ -133,7 +140,8 @@ pub fn read(line: &[u8]) -> Line {
     } else if point.measurement == node::MEASUREMENT.name {
         NodePoint::from_columns(point.time, column).map(|point| Found::Node(Box::new(point)))
     } else {
-        return Line::Other;
+        let is_ours = schema::ALL.iter().any(|known| known.name == point.measurement);
+        return if is_ours { Line::Other } else { Line::Foreign };
     };
     found.map_or(Line::Damaged, Line::Found)
 }

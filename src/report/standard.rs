@@ -4,7 +4,7 @@
 //! The success share counts runs, however many transfers each had: a run is good when all its transfers are, and the transfer
 //! that decided it says so. A transfer that is not charged to the node, because it failed for reasons of ours or while this
 //! vantage itself was suspect, is counted apart, and its run is in no share. Latencies and rates are of what the node held,
-//! or did not tell of.
+//! or said nothing about.
 
 use std::{collections::BTreeMap, sync::Arc};
 

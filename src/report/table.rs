@@ -235,7 +235,7 @@ const LEGEND: [(Column, &str); 7] = [
     (OK, "ok: share of runs in which nothing failed"),
     (TTFB, "TTFB: images on new connections, including DNS, TCP and TLS"),
     (GOODPUT, "goodput: the start of videos, valid rates only; p10 is the slow end"),
-    (HITS, "hits: share of the checks that found the object cached"),
+    (HITS, "hits: share of checks that found the object cached"),
     (NODE, "n: number of values"),
     (INVALID, "invalid: good downloads whose rate was left out"),
     (NODE, "best: only distributors that are not dead and have at least 3 values, the last 3 within a day"),

@@ -1,8 +1,8 @@
 //! What waits to be written to stderr, and the thread that writes it.
 //!
-//! Nobody who logs waits for the reader of stderr: a pipe that nobody empties fills up after 64 KiB, and a terminal can be
-//! stopped by a key. What finds no room here is dropped and counted. Once the reader goes on, one line says how many lines
-//! are missing, in the place where they would have been.
+//! Logging never waits for the reader of stderr: a pipe that is not read is full after 64 KiB, and a key can stop a terminal. A
+//! line that finds no room here is dropped and counted. Once the reader continues, one line says how many lines are missing,
+//! in the place where they would have been.
 
 use std::{
     collections::VecDeque,
@@ -19,9 +19,9 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Told when something is to be written.
+    /// Notified when something is to be written.
     filled: Condvar,
-    /// Told when something has been written.
+    /// Notified when something has been written.
     emptied: Condvar,
 }
 
@@ -118,7 +118,7 @@ impl Queue {
             let mut state = self.lock();
             state.writing = None;
             if written.is_err() {
-                // Nobody reads any more, so there is nobody to report it to.
+                // The reader is gone, so there is no one to report it to.
                 state.dropped += text.lines;
             }
             drop(state);

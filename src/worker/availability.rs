@@ -1,5 +1,5 @@
-//! Status rounds: every node is asked at once how it fares, as far as there is room (`asking`), reported in the log as it
-//! answers, judged when the last one answered or ran out of time, and written down.
+//! Status rounds: all nodes are asked for their status at once, as far as there is room (`asking`). Each answer is logged as it
+//! arrives; when the last node has answered or run out of time, all are judged and recorded.
 //!
 //! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
 //! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
@@ -126,6 +126,7 @@ pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usi
         profile: node.listing.profile,
         distributing: node.listing.distributing,
         downloads: pipeline.health().downloads(&node.id, enough),
+        progress: pipeline.health().note_round(&node.id, answer),
     });
     let Judgement { verdicts, chain_head } = availability::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
@@ -165,7 +166,7 @@ impl<'a> Course<'a> {
         Self { pipeline, nodes, done: 0, reported: Instant::now() }
     }
 
-    /// A node has answered, or will not.
+    /// A node has answered, or run out of time.
     fn note(&mut self, place: usize, answer: &Answer) {
         self.done += 1;
         let (done, all) = (self.done, self.nodes.len());

@@ -58,7 +58,7 @@ const LEAST: usize = 4;
 const PER_CONNECTION: usize = 2;
 /// Files of the archive, delivery, the registry, and lookups under way.
 const RESERVED: usize = 32;
-/// Taken to be open where the system does not tell.
+/// Assumed to be open where the system does not say.
 const OPEN: usize = 64;
 
 #[cfg(test)]

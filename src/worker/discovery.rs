@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -31,7 +31,11 @@ use crate::{
 
 pub use self::source::Asked;
 use self::{labels::Regions, merge::merge, source::Source};
-use super::{keeper::Keeper, lookups, tally::Tally};
+use super::{
+    keeper::{Keep, Keeper},
+    lookups,
+    tally::Tally,
+};
 
 mod labels;
 mod merge;
@@ -129,6 +133,8 @@ impl Discovery {
     /// while there are registries.
     pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
+        let unwritten = Arc::new(Unwritten { dir: self.dir.clone(), lists: Mutex::default() });
+        keeper.register(unwritten.clone());
         while !self.sources.is_empty() {
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
             let next = self.next(&busy);
@@ -146,10 +152,7 @@ impl Discovery {
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
             asked.tell(&tally);
-            if let Some(lists) = self.encoded() {
-                let dir = self.dir.clone();
-                keeper.run(move || store(&dir, &lists));
-            }
+            unwritten.put(self.encoded());
             self.publish(&publish);
         }
     }
@@ -190,6 +193,27 @@ impl Discovery {
             found.problems.extend(self.regions.bound(listings.chain(blocked)));
         }
         Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
+    }
+}
+
+/// The lists as they are to be stored: the last ones alone, however long the disk takes.
+struct Unwritten {
+    dir: PathBuf,
+    lists: Mutex<Option<Vec<u8>>>,
+}
+
+impl Unwritten {
+    fn put(&self, lists: Option<Vec<u8>>) {
+        *self.lists.lock().unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+}
+
+impl Keep for Unwritten {
+    fn keep(&self, _: bool) {
+        let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(lists) = lists {
+            store(&self.dir, &lists);
+        }
     }
 }
 

@@ -13,7 +13,12 @@ use tokio::time::Instant;
 
 use crate::{
     measure::history::{History, RunUnderWay},
-    model::{availability::Downloads, probe::Probe, sample::Sample, target::Node},
+    model::{
+        availability::{Answer, Downloads, Progress},
+        probe::Probe,
+        sample::Sample,
+        target::Node,
+    },
 };
 
 use self::faults::KeptFaults;
@@ -51,6 +56,12 @@ impl Health {
         let now = self.0.start.elapsed();
         let ended = self.lock().get(node).map_or_else(Vec::new, |history| history.ended(now));
         Downloads { ended, enough, fetch_failed: self.0.storage.error(node) }
+    }
+
+    /// Takes the answer of a node in a round. Do the numbers in it change from round to round?
+    pub(super) fn note_round(&self, node: &Arc<str>, answer: &Answer) -> Progress {
+        let now = self.0.start.elapsed();
+        self.lock().entry(node.clone()).or_default().note_round(answer, now)
     }
 
     /// Is it time to see whether a node can fetch anything?

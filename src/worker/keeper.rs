@@ -50,7 +50,7 @@ impl Keeper {
         self.order(Order::Register(kept));
     }
 
-    /// Does this next, before anything is written.
+    /// Runs this job next, before anything is written.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         self.order(Order::Do(Box::new(job)));
     }
@@ -86,7 +86,7 @@ fn work(orders: &mpsc::Receiver<Order>) {
         }
     };
     all.iter().for_each(|kept| kept.keep(true));
-    // Nobody may be waiting any more.
+    // The caller may have given up.
     let _ = done.map(|done| done.send(()));
 }
 

@@ -10,11 +10,10 @@ use crate::{
 /// The resolver of a config, for everything that the process dials.
 #[must_use]
 pub fn resolver(config: &Config) -> Resolver {
-    let limits = &config.limits;
-    resolver_for(&config.network.resolver, limits.heavy_transfers.saturating_add(limits.light_transfers))
+    resolver_for(&config.network.resolver, config.limits.transfers())
 }
 
-/// A resolver for as many transfers at once. Its threads start when they are needed.
+/// A resolver for this many transfers at once. Its threads start when they are needed.
 #[must_use]
 pub fn resolver_for(choice: &Choice, transfers: usize) -> Resolver {
     let start = |work| thread::Builder::new().name("resolver".to_owned()).spawn(work).map(drop);

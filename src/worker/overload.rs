@@ -1,4 +1,4 @@
-//! Too much to do: what a worker could not keep up with, in words, now and then.
+//! Overload: what a worker could not keep up with, in words, now and then.
 //!
 //! The counts themselves are in the worker's point. A schedule that is a little too tight misses runs for days, so the log
 //! has one line in [`APART`] at most, with the sums since the line before.
@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::tally::Tally;
 use crate::model::{probe::Probe, units::Micros};
 
-/// What could not be kept up with in some time.
+/// What a worker could not keep up with over some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Strain {
     /// Runs that began.
@@ -27,8 +27,8 @@ pub(super) struct Strain {
     pub(super) schedule_delay: Micros,
 }
 
-/// From this lateness on a run counts as late: a tenth of its `every`, and a second where that is more. Light transfers wait
-/// for a heavy one, so some lateness is ordinary.
+/// A run counts as late from this lateness on: a tenth of its `every`, but at least a second. Light transfers wait for heavy
+/// ones, so some lateness is ordinary.
 pub(super) fn late_from(probe: &Probe) -> Micros {
     Micros::from(probe.every / 10).max(LATE)
 }
@@ -53,7 +53,7 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     let mut said = Vec::new();
     if missed > 0 {
         let all = started.saturating_add(missed);
-        said.push(format!("{missed} of {all} runs were left out, because the run before still went on or waited"));
+        said.push(format!("{missed} of {all} runs were skipped, because the previous run was still going or waiting"));
     }
     if late > 0 {
         said.push(format!("{late} runs began late by more than a tenth of their `every`"));
@@ -66,7 +66,7 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     }
     if rounds_missed > 0 {
         said.push(format!(
-            "{rounds_missed} status rounds were left out, because the one before took {round}: run the status probe less often \
+            "{rounds_missed} status rounds were skipped, because the previous one took {round}: run the status probe less often \
              (`every`), shorten its `deadline`, or raise the limit of open files (`ulimit -n`)"
         ));
     }
@@ -77,7 +77,7 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     }
     let minutes = over.as_secs().div_ceil(60).max(1);
     let time = if minutes == 1 { "minute".to_owned() } else { format!("{minutes} minutes") };
-    (!said.is_empty()).then(|| format!("this worker does not keep up; in the last {time}: {}", said.join("; ")))
+    (!said.is_empty()).then(|| format!("this worker cannot keep up; in the last {time}: {}", said.join("; ")))
 }
 
 const LATE: Micros = Micros(1_000_000);
@@ -94,15 +94,15 @@ mod tests {
         let none = Strain { started: 1_000, schedule_delay: Micros(999_999), ..Strain::default() };
         assert_eq!(words(&none, minute), None);
         let missed = Strain { started: 80, missed: 20, ..none };
-        let expected = "this worker does not keep up; in the last minute: 20 of 100 runs were left out, because the run before \
-            still went on or waited; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
+        let expected = "this worker cannot keep up; in the last minute: 20 of 100 runs were skipped, because the previous run \
+            was still going or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
             (`limits`)";
         assert_eq!(words(&missed, minute).as_deref(), Some(expected));
         for (strain, said) in [
             (Strain { late: 3, ..none }, "3 runs began late by more than a tenth"),
             (
                 Strain { rounds_missed: 2, round: Micros(95_000_000), ..none },
-                "2 status rounds were left out, because the one before took 95.0 s",
+                "2 status rounds were skipped, because the previous one took 95.0 s",
             ),
             (Strain { schedule_delay: Micros(3_200_000), ..none }, "late by up to 3.20 s"),
         ] {

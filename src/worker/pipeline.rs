@@ -102,8 +102,7 @@ impl Pipeline {
         let writer = Writer::open(dir)?;
         let tally = Tally::default();
         tally.follow_lookups(&resolver);
-        let transfers = config.limits.heavy_transfers.saturating_add(config.limits.light_transfers);
-        let connections = descriptors::connections(transfers);
+        let connections = descriptors::connections(config.limits.transfers());
         let gate = Gate::with_connections(&config.limits, connections);
         let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;

@@ -189,8 +189,8 @@ impl Memory {
 
     /// The asset, where it can be one of this node's: other nodes than those of Joystream have what they were given.
     fn asset(&self, node: &Node) -> Option<Asset> {
-        let kind = [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == self.kind)?;
-        // What is listed is fresher than what was kept, and holds a rounded size, which is not kept.
+        let kind = AssetKind::of(&self.kind)?;
+        // The list is newer than what was kept, and has rounded sizes, which are not kept.
         let listed = node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id);
         match node.listing.profile {
             Profile::Http => listed.cloned(),
@@ -204,12 +204,12 @@ impl Memory {
     }
 }
 
-/// Lets go of nodes that have not been measured for long. Days that are yet to come stay: it may be today that is wrong.
+/// Forgets nodes that have not been measured for a long time. Days in the future stay: it may be today that is wrong.
 fn forget_old(kept: &mut Kept, today: i64) {
     retain(kept, |day| day >= today - FORGOTTEN_AFTER_DAYS);
 }
 
-/// Lets go of all that may be wrong.
+/// Forgets everything that may be wrong.
 fn make_room(kept: &mut Kept, today: i64) {
     retain(kept, |day| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&day));
 }

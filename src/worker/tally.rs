@@ -37,7 +37,7 @@ pub struct Tally(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     counts: Mutex<Counts>,
-    /// Tells how many lines of the log were dropped since the start.
+    /// Returns how many log lines were dropped since the start.
     log: OnceLock<fn() -> u64>,
     /// Points lost that are in no note yet.
     dropped: AtomicU64,

@@ -21,6 +21,7 @@ use serde::Deserialize;
 
 mod history;
 mod intervals;
+mod small_fleets;
 
 /// A body, and what is to be said of it.
 #[derive(Deserialize)]

@@ -253,11 +253,13 @@ impl Child {
         assert!(sent.unwrap().success());
     }
 
-    /// Does it handle SIGINT by now (proc(5), `SigCgt`)?
+    /// Does it handle SIGINT and SIGTERM by now (proc(5), `SigCgt`)? A shell that is to become it handles SIGINT alone.
     pub(crate) fn catches_signals(&self) -> bool {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
         let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-        caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 0b10 != 0)
+        caught
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .is_some_and(|mask| mask & INT_AND_TERM == INT_AND_TERM)
     }
 
     /// Waits for its end.
@@ -310,6 +312,9 @@ fn next(lines: &mpsc::Receiver<String>) -> Option<String> {
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("neither a line nor an end for {PATIENCE:?}"),
     }
 }
+
+/// The bits of signals 2 and 15 in a mask of proc(5).
+const INT_AND_TERM: u64 = 1 << 1 | 1 << 14;
 
 const IMAGE: &str = r#"# How soon does a thumbnail come?
 kind = "image"

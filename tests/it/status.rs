@@ -27,6 +27,7 @@ mod answers;
 mod crowd;
 mod head;
 mod rounds;
+mod standstill;
 
 pub(crate) fn probe() -> StatusProbe {
     let tolerance = Tolerance { behind: 100, ahead: 2_000 };

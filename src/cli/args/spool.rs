@@ -75,7 +75,7 @@ pub(in crate::cli) struct Export {
     #[arg(long, value_name = "NAME", value_parser = parse_measurement)]
     pub(in crate::cli) measurement: Option<&'static Measurement>,
     /// Only points newer than this, such as 90m, 7d, 2w or 1y
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = super::parse_since)]
     pub(in crate::cli) since: Option<Duration>,
     /// Write to this file instead of stdout
     #[arg(short, long, value_name = "FILE")]

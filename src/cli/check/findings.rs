@@ -1,8 +1,6 @@
 //! Problems outside the config: the data directory, and what others can read.
 
-use std::{fs, net::IpAddr, os::unix::fs::PermissionsExt, path::Path};
-
-use url::{Host, Url};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
     archive::trial::try_write,
@@ -49,7 +47,7 @@ fn is_passable(folder: &Path) -> bool {
 
 /// A token that travels unencrypted to another machine.
 fn unencrypted(database: &InfluxDb) -> Option<String> {
-    if database.url.scheme() != "http" || is_this_machine(&database.url) {
+    if database.url.scheme() != "http" || database.is_on_this_machine() {
         return None;
     }
     Some(format!(
@@ -57,19 +55,6 @@ fn unencrypted(database: &InfluxDb) -> Option<String> {
          between them",
         database.root()
     ))
-}
-
-/// Is it the loopback interface, as far as the URL shows? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
-        None => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! The terminal that progress is drawn on: stderr by way of the queue of all that goes there, so that a terminal which is
-//! stopped, or slow, holds nobody up.
+//! The terminal that progress is drawn on: stderr, through the queue of everything that goes there, so that a stopped or slow
+//! terminal holds nothing up.
 
 use std::{
     fmt::Write,
@@ -17,7 +17,7 @@ pub(in super::super) fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(Stderr::default()), REDRAWS)
 }
 
-/// One picture, until it is whole. Control sequences are those of ECMA-48 § 8.3.
+/// One picture, until it is complete. Control sequences are those of ECMA-48 § 8.3.
 #[derive(Debug, Default)]
 struct Stderr(Mutex<String>);
 

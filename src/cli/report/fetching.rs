@@ -18,7 +18,7 @@ pub(super) struct Fetching {
 }
 
 impl Fetching {
-    /// Over so much time.
+    /// Starts a bar over this much time.
     pub(super) fn over(all: SignedDuration) -> Self {
         let all = all.unsigned_abs();
         let drawn = screen::size_of_stderr().map(|(width, _)| {

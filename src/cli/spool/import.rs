@@ -19,7 +19,7 @@ use crate::{
 /// Points on their way into the data directory.
 struct Importer {
     dir: PathBuf,
-    /// What may wait there.
+    /// How much may wait there.
     room: Bytes,
     writer: Writer,
     batch: String,
@@ -28,7 +28,7 @@ struct Importer {
     refused: Reasons,
 }
 
-/// Takes what is understood, and says of the rest why it is not.
+/// Takes the lines that are understood, and says why the others are not.
 pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<Exit> {
     let (writer, batch) = (Writer::open(dir)?, String::new());
     let mut importer =

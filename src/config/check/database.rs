@@ -20,7 +20,10 @@ const MAX_CA_BYTES: usize = 1 << 20;
 const LEAST_RATE: BitRate = BitRate(100_000);
 const ORDERS: [(&str, Order); 2] = [("oldest-first", Order::OldestFirst), ("recent-first", Order::RecentFirst)];
 const TOKEN_VARIABLE: &str = "BANDPROBE_INFLUXDB_TOKEN";
-/// What a header starts with that was copied as a whole.
+/// Paths of the API of InfluxDB 1.x to 3.x, of which the URL of another client may hold one; the longest first.
+const API_PATHS: [&str; 8] =
+    ["/api/v2/write", "/api/v2/query", "/api/v3/write_lp", "/api/v2", "/api/v3", "/write", "/query", "/ping"];
+/// What a token starts with when the whole header was copied.
 const SCHEMES: [&str; 3] = ["Token ", "Bearer ", "Basic "];
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
@@ -73,7 +76,7 @@ fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, TokenSourc
     if section.is_written("token") {
         section.refuse_with(
             "token",
-            "a secret does not belong into this file",
+            "a secret does not belong in this file",
             format!("name a file with `token-file`, or set {TOKEN_VARIABLE}"),
         );
         return None;
@@ -97,8 +100,8 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("`{file}` is not text in UTF-8: it should hold the token alone"))
 }
 
-/// One line, without the byte order mark, spaces and line ends around it. A token has visible ASCII characters only; so have
-/// the credentials of InfluxDB 1.8, `user:password`, not necessarily.
+/// One line, without the byte order mark, spaces and line ends around it. A token has visible ASCII characters only; the
+/// credentials of InfluxDB 1.8, `user:password`, may have others.
 fn secret(text: &str, whence: &str) -> Result<Secret, String> {
     let line = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_ascii_whitespace());
     if line.is_empty() {
@@ -106,13 +109,13 @@ fn secret(text: &str, whence: &str) -> Result<Secret, String> {
     } else if line.contains(['\n', '\r']) {
         Err(format!("{whence} has {} lines: it should hold the token alone", line.lines().count()))
     } else if line.chars().any(char::is_control) {
-        Err(format!("{whence} has a control character in it: no token has"))
+        Err(format!("{whence} has a control character in it, which no token has"))
     } else if SCHEMES.iter().any(|scheme| line.starts_with(scheme)) {
-        Err(format!("{whence} starts like a whole `authorization` header: it should hold the token alone"))
+        Err(format!("{whence} starts like an `authorization` header: it should hold only the token"))
     } else if !line.contains(':') && line.chars().any(|c| c.is_whitespace() || !c.is_ascii()) {
         Err(format!(
-            "{whence} has a space or a non-ASCII character in it: no token has (credentials of InfluxDB 1.8 are written \
-             `user:password`)"
+            "{whence} has a space or a non-ASCII character in it, which no token has (credentials of InfluxDB 1.8 are \
+             written `user:password`)"
         ))
     } else {
         Ok(Secret::new(line))
@@ -139,7 +142,15 @@ fn url(text: &str) -> Result<Url, String> {
         EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: the root of the API and nothing else"),
         EndpointError::NoHost(_) => error.to_string(),
     })?;
-    Ok(endpoint.as_url().clone())
+    let url = endpoint.as_url();
+    let path = url.path().trim_end_matches('/');
+    match API_PATHS.iter().find_map(|api| path.strip_suffix(api)) {
+        Some(above) => Err(format!(
+            "`{text}` names a path of the API: write its root, {}{above}/, to which bandprobe adds the paths",
+            url.origin().ascii_serialization()
+        )),
+        None => Ok(url.clone()),
+    }
 }
 
 fn rate(text: &str) -> Result<BitRate, String> {

@@ -1,7 +1,7 @@
-//! The requests that delivery makes of the API of InfluxDB 2. Of a server's root `influxdb2` makes them; below a path, where a
-//! proxy stands in front, they are made here over the same client, in the same form.
+//! The requests that delivery makes to the API of InfluxDB 2. At a server's root `influxdb2` makes them; below a path, behind a
+//! proxy, they are made here over the same client, in the same form.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use hyper_0::client::connect::dns::Name;
 use influxdb2::{
@@ -50,7 +50,7 @@ impl Api {
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         let http = http(connecting, headers)?;
-        // The certificates are only looked into here.
+        // Certificates are not parsed before this.
         let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
         if config.url.path() == "/" {
             let origin = config.url.origin().ascii_serialization();
@@ -93,7 +93,7 @@ impl Api {
         }
     }
 
-    /// Makes a bucket, which keeps points for ever.
+    /// Creates a bucket, which keeps points forever.
     pub(super) async fn create_bucket(&self, org_id: &str, bucket: &str) -> Result<(), RequestError> {
         let wanted = PostBucketRequest::new(org_id.to_owned(), bucket.to_owned());
         match self {
@@ -128,8 +128,8 @@ pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwes
         .dns_resolver(Arc::new(names))
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total);
-    if is_loopback(&config.url) {
-        // The proxy of the environment is for the outside world.
+    if config.is_on_this_machine() {
+        // A proxy named in the environment is for other machines.
         http = http.no_proxy();
     }
     for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
@@ -139,7 +139,7 @@ pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwes
     Ok(http)
 }
 
-/// Our own resolver, as the client wants it. The client tries all addresses, in their order.
+/// Our own resolver behind the client's trait. The client tries all addresses, in their order.
 struct Names {
     resolver: Resolver,
     limit: Duration,
@@ -150,7 +150,7 @@ impl Resolve for Names {
         let (resolver, limit) = (self.resolver.clone(), self.limit);
         Box::pin(async move {
             let addresses = resolver.find(name.as_str(), FamilyChoice::Any, limit).await?;
-            // The client puts the port in.
+            // The client sets the port.
             let addresses: Addrs = Box::new(addresses.into_iter().map(|address| (address, 0).into()));
             Ok(addresses)
         })
@@ -160,15 +160,6 @@ impl Resolve for Names {
 /// The single certificates of a PEM text: the client takes one at a time.
 fn certificates(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(PEM_END).filter(|pem| pem.contains(PEM_END))
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
-        Some(url::Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
-        None => false,
-    }
 }
 
 const PEM_END: &str = "-----END CERTIFICATE-----";

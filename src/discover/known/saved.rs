@@ -103,8 +103,9 @@ impl From<Value> for Known {
         }
         let rows = |key| list.get(key).and_then(Value::as_array).into_iter().flatten();
         let saved = |key| rows(key).filter_map(|row| Saved::deserialize(row).ok());
-        let fixed =
-            |row: &Value| <(String, Arc<str>)>::deserialize(row).ok().and_then(|(label, id)| Some((kind(&label)?, id)));
+        let fixed = |row: &Value| {
+            <(String, Arc<str>)>::deserialize(row).ok().and_then(|(label, id)| Some((AssetKind::of(&label)?, id)))
+        };
         let time = |key| list.get(key).and_then(Value::as_str).and_then(|text| text.parse().ok());
         let doubt = |times, counted_at| Doubt {
             times: list.get(times).and_then(Value::as_u64).and_then(|times| times.try_into().ok()).unwrap_or_default(),
@@ -180,7 +181,7 @@ impl From<Asset> for SavedAsset {
 
 impl SavedAsset {
     fn asset(&self) -> Option<Asset> {
-        let kind = kind(&self.kind)?;
+        let kind = AssetKind::of(&self.kind)?;
         let hash = self.hash.clone().filter(|hash| multihash::is_blake3(hash));
         let asset = Asset {
             kind,
@@ -191,10 +192,6 @@ impl SavedAsset {
         };
         is_object_id(&asset.id).then_some(asset)
     }
-}
-
-fn kind(label: &str) -> Option<AssetKind> {
-    [AssetKind::Image, AssetKind::Video].into_iter().find(|kind| kind.label() == label)
 }
 
 fn is_tag(text: &str) -> bool {

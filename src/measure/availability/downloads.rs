@@ -1,5 +1,5 @@
-//! How the downloads of a node change its verdict: a node that answers and serves nothing is not well, and one that serves is
-//! not dead.
+//! How the downloads of a node change its verdict: a node that answers but serves nothing is not healthy, and one that serves
+//! is not dead.
 
 use std::{collections::BTreeMap, fmt::Write};
 

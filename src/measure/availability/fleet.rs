@@ -1,22 +1,28 @@
 //! Where the nodes of a round are on the chain.
 //!
-//! The fleet's median is that of the nodes that serve viewers and with which nothing else is wrong: switched-off nodes are often
-//! left to themselves, and must not outvote the others. A node that is not among these is held against them; where there are
-//! only two of them, the three together make a median. Storage nodes are held against the distributors too, and against each
-//! other where there are not enough distributors.
+//! Nobody here knows the height of the chain, so nodes are held against the median of the fleet:
+//!
+//! - Those vote that serve viewers and with which nothing else is wrong: switched-off nodes are often left to themselves, and must
+//!   not outvote the others.
+//! - A number that stands still from round to round, below one that changes, has no vote, however many there are.
+//! - Of an even number the higher of the two middle ones counts: a node can miss blocks, and hardly have some that do not exist.
+//! - For the same reason a node that is ahead is at fault only when its blocks are another chain's.
+//!
+//! A node that has no vote is held against them; where there are only two of them, the three together make a median. Storage
+//! nodes are held against the distributors too, and against each other where there are not enough distributors.
 
 use crate::model::{
-    availability::{Report, Said, State, Subject},
+    availability::{Motion, Report, Said, State, Subject},
     probe::Tolerance,
     target::Profile,
 };
 
 use super::{
     Finding, MIN_FLEET,
-    words::{self, off},
+    words::{self, behind},
 };
 
-/// What the nodes of a round tell of the chain.
+/// What the nodes of a round report of the chain.
 pub(super) struct Fleet {
     tolerance: Tolerance,
     distributors: Numbers,
@@ -26,11 +32,16 @@ pub(super) struct Fleet {
     head: Option<u64>,
 }
 
-/// Sorted.
-#[derive(Clone, Default)]
 struct Numbers {
-    blocks: Vec<u64>,
-    heads: Vec<u64>,
+    blocks: Votes,
+    heads: Votes,
+}
+
+/// The numbers of the nodes that have a vote.
+struct Votes {
+    sorted: Vec<u64>,
+    /// The highest of those that are known to change from round to round. No lower one is known to stand still.
+    moving: Option<u64>,
 }
 
 /// Where a node is.
@@ -38,13 +49,21 @@ pub(super) struct Place {
     pub(super) blocks_behind: Option<i64>,
     pub(super) head_behind: Option<i64>,
     pub(super) findings: Vec<Finding>,
+    /// What is worth knowing and nobody's fault.
+    pub(super) remark: Option<String>,
 }
 
-/// How far a number is behind the median, and of how many nodes that is.
+/// How far a number is behind the median.
 #[derive(Clone, Copy)]
-struct Behind {
-    by: i64,
-    nodes: usize,
+pub(super) struct Behind {
+    /// Negative when it is ahead.
+    pub(super) by: i64,
+    /// Of how many nodes the median is.
+    pub(super) nodes: usize,
+    /// Is it known to stand still, below one that changes?
+    pub(super) stands_still: bool,
+    /// Do the others leave no doubt that one far ahead of them is on another chain?
+    is_sure: bool,
 }
 
 impl Fleet {
@@ -53,97 +72,135 @@ impl Fleet {
         subjects: impl Iterator<Item = (&'a Subject<'a>, bool)> + Clone,
         tolerance: Tolerance,
     ) -> Self {
-        let all_heads = subjects.clone().filter_map(|(subject, _)| match &subject.answer.said {
-            Said::Report(report) => report.chain_head,
-            _ => None,
-        });
-        let mut all_heads: Vec<u64> = all_heads.collect();
-        all_heads.sort_unstable();
-        let sound = subjects.filter(|(subject, is_sound)| *is_sound && subject.distributing != Some(false));
-        let of = |profile: Profile| {
-            let mut numbers = Numbers::default();
-            for (subject, _) in sound.clone().filter(|(subject, _)| subject.profile == profile) {
-                let Said::Report(report) = &subject.answer.said else { continue };
-                numbers.blocks.extend(report.blocks_processed);
-                numbers.heads.extend(report.chain_head);
-            }
-            numbers
+        let votes = |profiles: &'static [Profile]| {
+            let voters = subjects.clone().filter(|(subject, is_sound)| {
+                *is_sound && subject.distributing != Some(false) && profiles.contains(&subject.profile)
+            });
+            numbers(voters.map(|(subject, _)| subject))
         };
-        let (distributors, storage) = (of(Profile::Argus), of(Profile::Colossus));
-        let mut with_storage = distributors.clone();
-        with_storage.blocks.extend(storage.blocks);
-        with_storage.heads.extend(storage.heads);
-        let sorted = |mut numbers: Numbers| {
-            numbers.blocks.sort_unstable();
-            numbers.heads.sort_unstable();
-            numbers
-        };
-        let (distributors, with_storage) = (sorted(distributors), sorted(with_storage));
-        let head = [&distributors.heads, &with_storage.heads, &all_heads].into_iter().find_map(|heads| median(heads));
+        let distributors = votes(&[Profile::Argus]);
+        let with_storage = votes(&[Profile::Argus, Profile::Colossus]);
+        let all = numbers(subjects.map(|(subject, _)| subject));
+        let heads = [&distributors.heads, &with_storage.heads, &all.heads];
+        let head = heads.into_iter().find_map(Votes::median);
         Self { tolerance, distributors, with_storage, head }
     }
 
-    /// The median height of the chain, however few tell it, and of nodes with which something is wrong where there are no others.
+    /// The median height of the chain, however few report it, and of nodes with which something is wrong where there are no others.
     pub(super) const fn head(&self) -> Option<u64> {
         self.head
     }
 
     /// Where a node is, and whether it is on the others' chain.
     pub(super) fn place(&self, subject: &Subject<'_>, report: &Report) -> Place {
-        let blocks = self.behind(subject, report.blocks_processed, |numbers| &numbers.blocks);
-        let head = self.behind(subject, report.chain_head, |numbers| &numbers.heads);
+        let blocks = self.behind(subject, report.blocks_processed, subject.progress.blocks, |numbers| &numbers.blocks);
+        let head = self.behind(subject, report.chain_head, subject.progress.head, |numbers| &numbers.heads);
         let findings = self.findings(blocks, head);
-        Place { blocks_behind: blocks.map(|behind| behind.by), head_behind: head.map(|behind| behind.by), findings }
+        let remark = if findings.is_empty() { self.remark(blocks, head) } else { None };
+        let [blocks_behind, head_behind] = [blocks, head].map(|behind| behind.map(|behind| behind.by));
+        Place { blocks_behind, head_behind, findings, remark }
     }
 
-    fn behind(&self, subject: &Subject<'_>, own: Option<u64>, of: fn(&Numbers) -> &Vec<u64>) -> Option<Behind> {
-        let own = own?;
-        let distributors = compared(of(&self.distributors), own);
+    fn behind(
+        &self,
+        subject: &Subject<'_>,
+        own: Option<u64>,
+        motion: Motion,
+        of: fn(&Numbers) -> &Votes,
+    ) -> Option<Behind> {
+        let compared = |numbers| of(numbers).compare(own?, motion, self.tolerance);
+        let distributors = compared(&self.distributors);
         match subject.profile {
-            Profile::Colossus => distributors.or_else(|| compared(of(&self.with_storage), own)),
+            Profile::Colossus => distributors.or_else(|| compared(&self.with_storage)),
             Profile::Argus | Profile::Http => distributors,
         }
     }
 
     fn findings(&self, blocks: Option<Behind>, head: Option<Behind>) -> Vec<Finding> {
-        let is_off = |behind: &Behind| !self.tolerates(behind.by);
-        let (blocks_off, head_off) = (blocks.filter(is_off), head.filter(is_off));
-        let far = head_off.filter(|behind| behind.by.unsigned_abs() > DAY_OF_BLOCKS);
-        // The fleet is its median: several nodes behind one wrong query node are company, and wrong all the same.
-        if let (Some(head), Some(_)) = (far, blocks) {
-            return vec![match blocks_off {
-                Some(_) => (State::Misconfigured, words::other_chain(head.by, head.nodes)),
-                None => (State::Degraded, words::odd_head(head.by, head.nodes)),
-            }];
+        let far = head.filter(|head| head.by.unsigned_abs() > DAY_OF_BLOCKS);
+        // Several nodes behind one wrong query node are company, and wrong all the same.
+        match (far, blocks) {
+            (Some(head), Some(blocks)) if self.is_off(blocks.by) && (head.by > 0 || head.is_sure) => {
+                return vec![(State::Misconfigured, words::other_chain(head))];
+            }
+            (Some(head), Some(blocks)) if head.by > 0 && !self.is_off(blocks.by) => {
+                return vec![(State::Degraded, words::odd_head(head))];
+            }
+            _ => {}
         }
-        let told_blocks = blocks_off.is_some();
-        let tolerance = self.tolerance;
-        let blocks = blocks_off.map(|behind| off("", behind.by, behind.nodes, tolerance, "query node", true));
-        let head =
-            head_off.map(|behind| off("chain head ", behind.by, behind.nodes, tolerance, "chain node", !told_blocks));
-        blocks.into_iter().chain(head).map(|words| (State::Degraded, words)).collect()
+        let is_late = |number: &Behind| number.by > 0 && self.is_off(number.by);
+        let (blocks, head) = (blocks.filter(is_late), head.filter(is_late));
+        let allowed = self.tolerance.behind;
+        let blocks_words = blocks.map(|blocks| behind("", blocks, allowed, "query node", true));
+        let head_words = head.map(|head| behind("chain head ", head, allowed, "chain node", blocks.is_none()));
+        blocks_words.into_iter().chain(head_words).map(|words| (State::Degraded, words)).collect()
     }
 
-    const fn tolerates(&self, behind: i64) -> bool {
+    /// What is said of a node that is ahead.
+    fn remark(&self, blocks: Option<Behind>, head: Option<Behind>) -> Option<String> {
+        let is_ahead = |number: &Behind| number.by < 0 && self.is_off(number.by);
+        let blocks = blocks.filter(is_ahead).map(|blocks| words::ahead("", blocks));
+        blocks.or_else(|| head.filter(is_ahead).map(|head| words::ahead("chain head ", head)))
+    }
+
+    const fn is_off(&self, behind: i64) -> bool {
         let allowed = if behind > 0 { self.tolerance.behind } else { self.tolerance.ahead };
-        behind.unsigned_abs() <= allowed
+        behind.unsigned_abs() > allowed
     }
 }
 
-/// How far a number is behind the median of these. Two of them and another one have a median too; where it is one of the two,
-/// there are not enough.
-fn compared(sorted: &[u64], own: u64) -> Option<Behind> {
-    if sorted.len() >= MIN_FLEET {
-        return Some(Behind { by: difference(median(sorted)?, own), nodes: sorted.len() });
+/// What these nodes report, with no vote for what stands still where others move on.
+fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>) -> Numbers {
+    let (mut blocks, mut heads) = (Vec::new(), Vec::new());
+    for subject in subjects {
+        let Said::Report(report) = &subject.answer.said else { continue };
+        blocks.extend(report.blocks_processed.map(|number| (number, subject.progress.blocks)));
+        heads.extend(report.chain_head.map(|number| (number, subject.progress.head)));
     }
-    let [one, other] = *sorted else { return None };
-    let is_other = own != one && own != other;
-    is_other.then(|| Behind { by: difference(own.clamp(one, other), own), nodes: MIN_FLEET })
+    Numbers { blocks: Votes::of(blocks), heads: Votes::of(heads) }
 }
 
-/// Nearest rank, as everywhere.
-fn median(sorted: &[u64]) -> Option<u64> {
-    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+impl Votes {
+    fn of(mut numbers: Vec<(u64, Motion)>) -> Self {
+        let moving = numbers.iter().filter(|(_, motion)| *motion == Motion::Moves).map(|(number, _)| *number).max();
+        numbers.retain(|(number, motion)| !is_left_behind(*number, *motion, moving));
+        let mut sorted: Vec<u64> = numbers.into_iter().map(|(number, _)| number).collect();
+        sorted.sort_unstable();
+        Self { sorted, moving }
+    }
+
+    /// The higher of two middle ones.
+    fn median(&self) -> Option<u64> {
+        self.sorted.get(self.sorted.len() / 2).copied()
+    }
+
+    /// How far a number is behind the median. Two votes and another number have a median too; where it is one of the two, there
+    /// are not enough. One that stands still is held against however few move on.
+    fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<Behind> {
+        let nodes = self.sorted.len();
+        let stands_still = is_left_behind(own, motion, self.moving);
+        let median = self.median()?;
+        if nodes >= MIN_FLEET || stands_still {
+            let is_sure = self.is_sure(own, median, tolerance);
+            return Some(Behind { by: difference(median, own), nodes, stands_still, is_sure });
+        }
+        let [one, other] = *self.sorted else { return None };
+        let is_other = own != one && own != other;
+        let by = difference(own.clamp(one, other), own);
+        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, is_sure: self.moving.is_some() })
+    }
+
+    /// May one that is far ahead be judged? Either the others move on without it, or it is alone and the others agree.
+    fn is_sure(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
+        let within = |of: u64, reach: u64| self.sorted.iter().filter(|number| number.abs_diff(of) <= reach).count();
+        let is_seen_to_move = self.moving.is_some() && self.sorted.len() >= MIN_FLEET;
+        is_seen_to_move || (within(own, DAY_OF_BLOCKS) <= 1 && within(median, tolerance.behind) >= MIN_FLEET)
+    }
+}
+
+/// Does a number stand still below one that moves? When the whole chain stands still, a node that catches up moves below the others.
+fn is_left_behind(number: u64, motion: Motion, moving: Option<u64>) -> bool {
+    matches!(motion, Motion::StandsStill(_)) && moving.is_some_and(|moving| number < moving)
 }
 
 /// `a − b`, as far as a number can say it.

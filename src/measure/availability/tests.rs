@@ -2,7 +2,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::model::{
-    availability::{Downloads, EndedRun, Report, RunFault, Shape},
+    availability::{Downloads, EndedRun, Progress, Report, RunFault, Shape},
     target::Profile,
     units::{BitRate, Micros},
 };
@@ -17,7 +17,13 @@ fn answer(status: Option<u16>, said: Said) -> Answer {
 }
 
 fn subject(answer: &Answer) -> Subject<'_> {
-    Subject { answer, profile: Profile::Argus, distributing: None, downloads: Downloads::default() }
+    Subject {
+        answer,
+        profile: Profile::Argus,
+        distributing: None,
+        downloads: Downloads::default(),
+        progress: Progress::default(),
+    }
 }
 
 /// A round of distributors of which nothing else is known.
@@ -109,13 +115,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
          chain head 1,009 behind (100 allowed)",
     ),
     (-2_000, -2_000, USUAL, State::Ok, "nothing wrong"),
-    (
-        -2_001,
-        0,
-        USUAL,
-        State::Degraded,
-        "2,001 blocks ahead of the fleet's median of 5 nodes (2,000 allowed): its query node is wrong, or the others lag",
-    ),
+    (-2_001, 0, USUAL, State::Ok, "nothing wrong; 2,001 blocks ahead of the fleet's median of 5 nodes"),
     (10, -10, STRICT, State::Ok, "nothing wrong"),
     (
         11,
@@ -124,20 +124,8 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         State::Degraded,
         "11 blocks behind the fleet's median of 5 nodes (10 allowed): its query node is not keeping up",
     ),
-    (
-        0,
-        -11,
-        STRICT,
-        State::Degraded,
-        "chain head 11 ahead of the fleet's median of 5 nodes (10 allowed): its chain node is wrong, or the others lag",
-    ),
-    (
-        0,
-        -14_401,
-        USUAL,
-        State::Degraded,
-        "chain head 14,401 ahead of the fleet's median of 5 nodes, though its blocks agree: its chain node is at fault",
-    ),
+    (0, -11, STRICT, State::Ok, "nothing wrong; chain head 11 ahead of the fleet's median of 5 nodes"),
+    (0, -14_401, USUAL, State::Ok, "nothing wrong; chain head 14,401 ahead of the fleet's median of 5 nodes"),
     (
         -1_000_000,
         -1_000_000,
@@ -209,7 +197,7 @@ fn what_a_node_does_not_tell_is_not_held_against_it() {
     let headless = report(healthy(), |report| report.chain_head = None);
     assert_eq!(judged(&headless, USUAL).blocks_behind, Some(0));
     let far = report(at(0, HEAD + 99_999), |report| report.blocks_processed = None);
-    assert_eq!(judged(&far, USUAL).state, State::Degraded, "nothing says that it is another chain");
+    assert_eq!(judged(&far, USUAL).state, State::Ok, "nothing says that it is another chain");
 }
 
 #[test]
@@ -225,10 +213,10 @@ fn fewer_than_three_nodes_are_not_compared() {
 }
 
 #[test]
-fn an_even_fleet_has_its_lower_median() {
+fn an_even_fleet_has_its_higher_median() {
     let answers = [at(100, 100), at(104, 104), at(96, 96), at(1_000, 1_000)];
     let behind: Vec<_> = round(&answers, USUAL).verdicts.iter().map(|verdict| verdict.blocks_behind.unwrap()).collect();
-    assert_eq!(behind, [0, -4, 4, -900]);
+    assert_eq!(behind, [4, 0, 8, -896]);
 }
 
 const ERROR: Shape = Shape::Error { is_typed: true, message: String::new() };
@@ -556,4 +544,14 @@ fn a_refused_head_request_is_told_whatever_came_of_the_get() {
     let present = Answer { head_refused: why(), ..answer(Some(206), Said::Present) };
     let verdict = judged(&present, USUAL);
     assert_eq!((verdict.state, &*verdict.reason), (State::Ok, "nothing wrong; it refuses HEAD (405) and answers GET"));
+    let why = || Some("it refuses HEAD (405)".to_owned());
+    for (node, reason) in [
+        (
+            nothing(Outcome::HeadersTimeout),
+            "does not answer GET: no complete response head in time (connect: no luck); it refuses HEAD (405)",
+        ),
+        (other(404, Shape::Page), "answers 404: the path of its endpoint is wrong; it refuses HEAD (405)"),
+    ] {
+        assert_eq!(judged(&Answer { head_refused: why(), ..node }, USUAL).reason, reason);
+    }
 }

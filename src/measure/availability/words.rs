@@ -1,43 +1,52 @@
 //! The reasons of verdicts, for whoever runs the node.
 
-use crate::model::{
-    availability::{Shape, State},
-    probe::Tolerance,
-};
+use crate::model::availability::{Shape, State};
 
-use super::Finding;
+use super::{Finding, fleet::Behind};
 
-/// A number outside the tolerance. The whole of it is said once: a second number is told in short.
-pub(super) fn off(what: &str, behind: i64, nodes: usize, tolerance: Tolerance, whose: &str, in_full: bool) -> String {
-    let (side, allowed) = if behind > 0 { ("behind", tolerance.behind) } else { ("ahead", tolerance.ahead) };
-    let (by, allowed) = (grouped(behind.unsigned_abs()), grouped(allowed));
+/// A number that is too far behind. The whole of it is said once: a second number is given in short.
+pub(super) fn behind(what: &str, place: Behind, allowed: u64, whose: &str, in_full: bool) -> String {
+    let (by, allowed) = (grouped(place.by.unsigned_abs()), grouped(allowed));
     // A head is where it is; blocks are counted.
     let unit = if what.is_empty() { " blocks" } else { "" };
     if !in_full {
-        return format!("{what}{by}{unit} {side} ({allowed} allowed)");
+        return format!("{what}{by}{unit} behind ({allowed} allowed)");
     }
-    let of = if behind > 0 { "" } else { " of" };
-    let cause = if behind > 0 { "is not keeping up" } else { "is wrong, or the others lag" };
-    format!("{what}{by}{unit} {side}{of} the fleet's median of {nodes} nodes ({allowed} allowed): its {whose} {cause}")
+    let cause = if place.stands_still { "stands still" } else { "is not keeping up" };
+    format!("{what}{by}{unit} behind {} ({allowed} allowed): its {whose} {cause}", others(place))
+}
+
+/// A number that is ahead of the others.
+pub(super) fn ahead(what: &str, place: Behind) -> String {
+    let unit = if what.is_empty() { " blocks" } else { "" };
+    format!("{what}{}{unit} ahead of {}", grouped(place.by.unsigned_abs()), others(place))
 }
 
 /// A head far away, and blocks that are not the fleet's either.
-pub(super) fn other_chain(behind: i64, nodes: usize) -> String {
-    let cause = match behind > 0 {
-        true => "it follows another chain, or its chain node stands still",
-        false => "it follows another chain",
+pub(super) fn other_chain(head: Behind) -> String {
+    let cause = match (head.by > 0, head.stands_still) {
+        (true, true) => "its chain node stands still",
+        (true, false) => "it follows another chain, or its chain node stands still",
+        (false, _) => "it follows another chain",
     };
-    format!("{}, and its blocks are not the fleet's: {cause}", far(behind, nodes))
+    format!("{}, and its blocks are not the fleet's: {cause}", far(head))
 }
 
-/// A head far away, and blocks like everybody's.
-pub(super) fn odd_head(behind: i64, nodes: usize) -> String {
-    format!("{}, though its blocks agree: its chain node is at fault", far(behind, nodes))
+/// A head far behind, and blocks like everybody's.
+pub(super) fn odd_head(head: Behind) -> String {
+    format!("{}, though its blocks agree: its chain node is at fault", far(head))
 }
 
-fn far(behind: i64, nodes: usize) -> String {
-    let side = if behind > 0 { "behind" } else { "ahead of" };
-    format!("chain head {} {side} the fleet's median of {nodes} nodes", grouped(behind.unsigned_abs()))
+fn far(head: Behind) -> String {
+    let side = if head.by > 0 { "behind" } else { "ahead of" };
+    format!("chain head {} {side} {}", grouped(head.by.unsigned_abs()), others(head))
+}
+
+fn others(place: Behind) -> String {
+    match place.nodes {
+        1 => "the only other node that moves on".to_owned(),
+        nodes => format!("the fleet's median of {nodes} nodes"),
+    }
 }
 
 /// What a complete answer other than the wanted one means.

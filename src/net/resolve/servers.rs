@@ -71,7 +71,7 @@ impl Servers {
         clock: &RunClock,
     ) -> Result<Vec<IpAddr>, LookupError> {
         let mut addresses = self.hosts.addresses(host);
-        addresses.retain(|address| is_of(family, address));
+        addresses.retain(|address| family.admits(address));
         if addresses.is_empty() {
             addresses = self.ask_all(host, family, &Time { clock, began: Instant::now(), limit }).await?;
         }
@@ -174,14 +174,6 @@ fn all(failures: Vec<(SocketAddr, LookupError)>) -> LookupError {
         LookupError::Local("no name server is configured".to_owned())
     } else {
         LookupError::Local(text)
-    }
-}
-
-const fn is_of(family: FamilyChoice, address: &IpAddr) -> bool {
-    match family {
-        FamilyChoice::Any => true,
-        FamilyChoice::V4 => address.is_ipv4(),
-        FamilyChoice::V6 => address.is_ipv6(),
     }
 }
 

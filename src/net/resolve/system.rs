@@ -57,11 +57,11 @@ fn meaning(error: &dns_lookup::LookupError, errno: Errno) -> LookupError {
     }
 }
 
-/// What dns-lookup puts before the system's own words.
+/// The prefix of dns-lookup to the system's own text.
 const PREFIX: &str = "failed to lookup address information: ";
 /// Errors of a host that has run out of something.
 const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
-/// glibc's EAI_ADDRFAMILY: the name has addresses of the other family alone.
+/// glibc's EAI_ADDRFAMILY: the name has only addresses of the other family.
 const ADDRESS_FAMILY: i32 = -9;
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_is_charged_to_who_caused_it() {
+    fn each_code_is_charged_to_its_cause() {
         const NONE: i32 = 0;
         for (code, errno, expected) in [
             (libc::EAI_NONAME, NONE, "NotFound"),

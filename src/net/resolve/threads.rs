@@ -1,11 +1,12 @@
 //! Threads on which the system looks names up: `getaddrinfo` blocks, and cannot be cancelled.
 //!
-//! A lookup first takes a thread, outside of its measured time, and then uses it. One that its caller gives up is abandoned:
-//! the thread stays taken and is counted until the system returns, and nobody waits for it, not even the end of the process.
-//! Threads start when they are needed, at most as many as the limit says, and are kept for the next lookup.
+//! A lookup first takes a thread, outside its measured time, and then uses it. A lookup that its caller gives up is abandoned:
+//! the thread stays taken and is counted until the system returns, but nothing waits for it, not even the end of the process.
+//! Threads start when they are needed, up to the limit, and are kept for later lookups.
 
 use std::{
     fmt, io,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
     time::Duration,
 };
@@ -21,15 +22,15 @@ use super::LookupError;
 #[derive(Clone, Debug)]
 pub struct Threads(Arc<Shared>);
 
-/// What a thread has to do from its start to its end.
+/// All the work of a thread, from its start to its end.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// Whose lookup it is.
+/// What a lookup is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// That of a transfer.
+    /// A transfer.
     Transfer,
-    /// That of a status round, a registry, a database or a report. They never hold the threads that transfers need.
+    /// A status round, a registry, a database or a report. These never hold the threads that transfers need.
     Other,
 }
 
@@ -38,7 +39,7 @@ pub enum Share {
 pub struct Abandoned {
     /// Those whose threads still wait for the system.
     pub waiting: u64,
-    /// Those that have returned since this was last asked.
+    /// Those that have returned since the last call.
     pub returned: u64,
 }
 
@@ -67,7 +68,7 @@ struct Permits {
 #[derive(Debug, Default)]
 struct Counts {
     abandoned: Abandoned,
-    /// When a lookup last brought an answer to a caller who waited for it.
+    /// When a waiting caller last got an answer.
     answered: Option<Instant>,
 }
 
@@ -77,7 +78,7 @@ struct Job {
     thread: Thread,
 }
 
-/// How a lookup stands, for its caller and its thread.
+/// The state of a lookup, shared by its caller and its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
     Running,
@@ -95,12 +96,12 @@ struct Waiting {
 struct Running {
     progress: Arc<Mutex<Progress>>,
     shared: Weak<Shared>,
-    /// Did an answer come, be it that there is no such name?
+    /// Did an answer come? That there is no such name is one.
     has_answer: bool,
 }
 
 impl Threads {
-    /// For as many transfers at once; `start` starts a thread that does the work.
+    /// For this many transfers at once; `start` starts a thread that does the work.
     #[must_use]
     pub fn new(transfers: usize, start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>) -> Self {
         Self(Arc::new(Shared {
@@ -122,7 +123,7 @@ impl Threads {
     /// Waits for a free thread, for as long as lookups bring answers, and `patience` beyond the last of them.
     ///
     /// # Errors
-    /// When none becomes free, or none can be started: both are our own trouble.
+    /// When none becomes free, or none can be started: both are faults of this host.
     pub(super) async fn take(&self, share: Share, patience: Duration) -> Result<Thread, LookupError> {
         let began = Instant::now();
         let mut permits = std::pin::pin!(self.permits(share));
@@ -157,7 +158,8 @@ impl Threads {
         let (jobs, queue) = mpsc::channel::<Job>();
         (self.0.start)(Box::new(move || {
             for Job { question, thread } in queue {
-                question();
+                // The caller learns of a panic by the answer that never comes; the thread serves the next lookup.
+                let _ = panic::catch_unwind(AssertUnwindSafe(question));
                 drop(thread);
             }
         }))?;
@@ -184,7 +186,7 @@ impl Thread {
             let mut running = running;
             let result = question();
             running.has_answer = matches!(result, Ok(_) | Err(LookupError::NotFound(_)));
-            // First the count, so that a caller who has the result has not abandoned it.
+            // The count comes first, so that a caller with the result has not abandoned the lookup.
             drop(running);
             let _ = answer.send(result);
         });
@@ -197,7 +199,7 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // First back on the list, then the permit: whoever is woken by it finds the thread.
+        // First back on the list, then the permit: a caller that the permit wakes finds the thread.
         if let (Some(shared), Some(jobs)) = (self.shared.upgrade(), self.jobs.take()) {
             lock(&shared.idle).push(jobs);
         }
@@ -242,7 +244,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Threads beside those that transfers need.
+/// Threads in addition to those that transfers need.
 const OTHERS: usize = 16;
 
 #[cfg(test)]
@@ -347,6 +349,8 @@ mod tests {
             assert!(matches!(ended, Err(LookupError::Local(_))));
         }
         assert_eq!(threads.abandoned(), Abandoned::default());
+        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        assert_eq!(thread.run(|| Ok(7)).await, Ok(7), "it looks names up again");
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -1,16 +1,18 @@
-//! Can this host reach a name server at all? glibc says "temporary failure" of a server that fails and of a host without a
-//! network alike, and only the first is any business of the node.
+//! Can this host reach a name server at all? glibc reports "temporary failure" both for a server that fails and for a host
+//! without a network, and only the first is charged to the node.
 
-use std::{fs, net::IpAddr};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use super::preference::source_address;
 
 /// Why no name server of the system can be reached; `None` where one can be, as far as the routing table says.
 pub(super) fn missing() -> Option<String> {
     let configured = servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default());
-    let is_stub =
-        !configured.is_empty() && configured.iter().all(|server| STUBS.contains(&server.to_string().as_str()));
-    // systemd-resolved is always there; whom it asks is in its own file, in the same format.
+    let is_stub = !configured.is_empty() && configured.iter().all(|server| STUBS.contains(server));
+    // systemd-resolved can always be reached; the servers that it asks are in its own file, in the same format.
     let upstream = if is_stub { fs::read_to_string(RESOLVED_CONF).ok() } else { None };
     let (servers, file) = match upstream {
         Some(text) => (servers(&text), RESOLVED_CONF),
@@ -25,7 +27,7 @@ fn unreachable(servers: &[IpAddr], file: &str, source_for: impl Fn(IpAddr) -> Op
     (!any).then(|| format!("this host has no route to a name server ({first})"))
 }
 
-/// The name servers of a resolv.conf(5), those alone that glibc asks.
+/// The name servers of a resolv.conf(5) that glibc asks.
 fn servers(text: &str) -> Vec<IpAddr> {
     let named = text.lines().filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -40,7 +42,7 @@ fn servers(text: &str) -> Vec<IpAddr> {
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
 /// Where systemd-resolved listens.
-const STUBS: [&str; 2] = ["127.0.0.53", "127.0.0.54"];
+const STUBS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), IpAddr::V4(Ipv4Addr::new(127, 0, 0, 54))];
 /// MAXNS of resolv.conf(5).
 const MAX_SERVERS: usize = 3;
 
@@ -49,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_without_a_route_to_its_name_servers_is_told() {
+    fn a_host_without_a_route_to_its_name_servers_is_noticed() {
         let loopback = |address: IpAddr| address.is_loopback().then_some(address);
         for (text, expected) in [
             ("", Some("no name server is configured in FILE")),

@@ -1,6 +1,6 @@
 //! Why a TLS handshake failed, in words that lead to the cause.
 //!
-//! Every error of rustls that a person gets to read goes through here: its own texts hold Rust's debug output.
+//! Every error of rustls that a person may read goes through here: its own texts hold Rust's debug output.
 
 use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, RootCertStore,
@@ -18,7 +18,7 @@ mod rule;
 /// What is to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Nobody whom we trust vouches for the certificate.
+    /// No authority that we trust vouches for the certificate.
     Untrusted,
     /// It is out of date.
     Expired,
@@ -48,7 +48,7 @@ pub(super) struct Seen {
     pub(super) now: u64,
     /// The node asked for a certificate of ours.
     pub(super) asked_for_ours: bool,
-    /// The chain passed; what did not is the node's proof that it holds the key.
+    /// The chain is good, but the node did not prove that it holds the key.
     pub(super) is_unsigned: bool,
 }
 
@@ -170,7 +170,7 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> F
     if let Some(other) = path.iter().skip(1).find(|certificate| !is_authority(certificate)) {
         let name = called(other.tbs_certificate().subject());
         return untrusted(format!(
-            "the node's certificate is signed by `{name}`, whose own is not that of an authority"
+            "the node's certificate is signed by `{name}`, which is not an authority (no CA:TRUE)"
         ));
     }
     untrusted(match top {
@@ -222,7 +222,7 @@ fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
              its operator should serve fullchain.pem"
         ),
         (false, false) => {
-            format!("the authority `{issuer}`, which the chain of the node's certificate ends at, is not trusted here")
+            format!("the chain of the node's certificate ends at the authority `{issuer}`, which is not trusted here")
         }
     }
 }
@@ -257,7 +257,7 @@ fn wrong_name(chain: &Chain, name: &ServerName<'_>) -> String {
     }
     if names.iter().any(|other| *other == name) {
         return format!(
-            "the node's certificate has {name} as a DNS name: an address has to stand in it as an IP address"
+            "the node's certificate lists {name} as a DNS name: an address must be listed as an IP address"
         );
     }
     let shown = names.iter().take(SHOWN_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -290,7 +290,7 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
     }
 }
 
-/// What is said of a node that wants to know who we are.
+/// The words for a node that requires a client certificate.
 pub const WANTS_OURS: &str = "the node requires a client certificate, and bandprobe has none";
 const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
 const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \

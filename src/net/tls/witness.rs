@@ -1,7 +1,7 @@
-//! Listens in on a handshake, so that its failure can be explained: rustls reports the last thing that did not fit, and forgets the
-//! certificates.
+//! Records what a handshake shows, so that its failure can be explained: rustls reports only the last thing that did not fit, and
+//! forgets the certificates.
 //!
-//! Nothing is decided here. Certificates are checked by rustls's own verifier, and there is never one of ours to send.
+//! Nothing is decided here: rustls's own verifier checks the certificates, and no client certificate is ever sent.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -135,7 +135,7 @@ async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: 
         if before {
             advance(freeze).await;
         }
-        // Whoever begins a transfer looks first.
+        // Each transfer looks at the clock before it begins.
         drop(clock.watch());
         let mut facts = facts();
         facts.status = status;
@@ -150,7 +150,7 @@ async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: 
     tokio::select! {
         biased;
         done = run => done,
-        () = clock.tick(|_| {}) => unreachable!("it ticks for ever"),
+        () = clock.tick(|_| {}) => unreachable!("it ticks forever"),
     }
 }
 

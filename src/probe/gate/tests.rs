@@ -188,7 +188,7 @@ async fn run_of_three(gate: Gate, number: u64, open: Arc<AtomicUsize>, most: Arc
     let node = Arc::from(format!("n{}", number % 20));
     let mut kept = None;
     for part in 0..3 {
-        let weight = if number % 5 == 0 && part > 0 { Weight::Heavy } else { Weight::Light };
+        let weight = if number.is_multiple_of(5) && part > 0 { Weight::Heavy } else { Weight::Light };
         let mut permit = gate.acquire_with_place(weight, &node, kept.take()).await;
         if part == 0 {
             most.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);

@@ -1,8 +1,8 @@
 //! The results of a run while they come, and whether the run as a whole was good.
 //!
 //! Exactly one sample of a run says so (`run_ok`): the one after which nothing follows. It is known as the last one before it
-//! goes out, so that no result is held back, where a kill would lose it. A run that is not brought to its end has none, and
-//! neither has one with a transfer that says nothing about the node.
+//! goes out, so no result is held back, where a kill would lose it. A run that was cut short has none, and neither has one with
+//! a transfer that says nothing about the node.
 
 use crate::model::sample::Sample;
 
@@ -14,7 +14,7 @@ use super::{
 /// Takes the transfers of one run in order, and hands them on.
 pub(super) struct Results<E> {
     emit: E,
-    /// What those who plan the next run need to know.
+    /// What the next run needs to know.
     pub(super) ended: Ended,
     /// All of them so far.
     are_good: bool,
@@ -26,7 +26,7 @@ impl<E: FnMut(Sample)> Results<E> {
         Self { emit, ended: Ended::default(), are_good: true, are_charged: true }
     }
 
-    /// Sends the sample out, and hands the connection on. After one that `decides` nothing is asked of the node any more.
+    /// Sends the sample out, and returns the connection. The sample that `decides` is the last one of the run.
     pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Kept> {
         self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
         self.ended.lateness.get_or_insert(done.sample.lateness);
@@ -37,7 +37,7 @@ impl<E: FnMut(Sample)> Results<E> {
         done.connection
     }
 
-    /// Sends out what is no transfer's.
+    /// Sends out a sample that no transfer made.
     pub(super) fn emit(&mut self, sample: Sample) {
         (self.emit)(sample);
     }

@@ -22,10 +22,11 @@ use crate::{
     model::{
         availability::{Answer, Said, Shape},
         outcome::Outcome,
+        phase::Phase,
         units::Micros,
     },
     net::{
-        failure::Failure,
+        failure::{Cause, Failure},
         http::{End, Received},
         run_clock::RunClock,
     },
@@ -53,9 +54,8 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
         if answer.said != Said::Present {
             // Next time HEAD has its chance again.
             refusals.lock().remove(&question.node.id);
-            return answer;
         }
-        return Answer { head_refused: Some(by_get(&words)), ..answer };
+        return by_get(answer, &words);
     }
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
@@ -95,12 +95,11 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
             (format!("does not answer HEAD in {}", Micros::from(patience)), answer)
         }
     };
-    if answer.said != Said::Present {
-        return answer;
+    let answer = by_get(answer, &words);
+    if answer.said == Said::Present {
+        refusals.remember(question, words);
     }
-    let head_refused = Some(by_get(&words));
-    refusals.remember(question, words);
-    Answer { head_refused, ..answer }
+    answer
 }
 
 /// Is there something, by this status?
@@ -143,15 +142,17 @@ fn refusal(answer: &Answer) -> Option<String> {
     }
 }
 
-fn by_get(words: &str) -> String {
-    format!("it {words} and answers GET")
+/// The answer to GET, with what HEAD was worth.
+fn by_get(answer: Answer, words: &str) -> Answer {
+    let answers = if answer.said == Said::Present { " and answers GET" } else { "" };
+    Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
 }
 
 /// An answer that has not come by then is none.
 async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
-        let error = format!("wait: deadline of {deadline:?} passed");
+        let error = Cause::Deadline(deadline).during(Phase::Wait).to_string();
         let said = Said::Nothing { outcome: Outcome::HeadersTimeout, error };
         Answer { at, latency: None, status: None, said, head_refused: None }
     })

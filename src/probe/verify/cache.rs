@@ -147,7 +147,7 @@ const HEADERS: &[(&str, Form)] = &[
 /// What Argus and most CDNs write: CloudFront, Fastly, KeyCDN, Akamai, Azure, Edgio, Alibaba, Squid, Varnish by custom.
 const NODE: &str = "x-cache";
 
-/// What a cache says beside its word, or instead of one.
+/// What a cache says in addition to its word, or instead of one.
 const TRACES: &[(&str, Form)] =
     &[("x-cache-lookup", Form::Words), ("x-cache-hits", Form::Hits), ("x-varnish", Form::Ids)];
 

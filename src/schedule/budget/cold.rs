@@ -21,7 +21,7 @@ pub struct ColdFetches {
 }
 
 impl ColdFetches {
-    /// Allows no more fetches on this day, because nobody knows how many there were.
+    /// Allows no more fetches on this day, because it is not known how many there were.
     pub const fn close(&mut self) {
         self.closed = true;
     }

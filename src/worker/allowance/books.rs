@@ -1,4 +1,5 @@
-//! What all processes on the archive share of the budgets and of the nodes' wishes: changed in memory, written by the keeper.
+//! What all processes on the archive share: budgets, and which nodes asked to be left alone. Changed in memory, written by the
+//! keeper.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use crate::{
     worker::keeper::Keep,
 };
 
-/// The budgets and wishes, for the schedule and for the keeper.
+/// Budgets and wishes, shared by the schedule and the keeper.
 pub(super) struct Books {
     dir: PathBuf,
     open: Mutex<Open>,
@@ -81,7 +82,7 @@ impl Books {
 }
 
 impl Open {
-    /// Does the node want to be left alone now?
+    /// Has the node asked to be left alone until later?
     pub(super) fn leaves_alone(&self, node: &str) -> bool {
         self.left_alone.get(node).is_some_and(|until| *until > Instant::now())
     }
@@ -155,7 +156,7 @@ impl Keep for Books {
         }
         let before = open.budget.saved(kept);
         drop(open);
-        drop(before); // of ten thousand nodes: not while the schedule waits
+        drop(before); // takes a while with 10,000 nodes, so not while the schedule waits
     }
 }
 
@@ -221,7 +222,7 @@ impl Disk {
 
     fn refused(&mut self, error: &archive::Error) {
         if !std::mem::replace(&mut self.is_refused, true) {
-            tracing::warn!("the budgets count on in memory, and cannot be written: {error}");
+            tracing::warn!("the budgets cannot be written, and are counted in memory alone: {error}");
         }
     }
 }

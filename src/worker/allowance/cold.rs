@@ -20,7 +20,7 @@ use crate::{
     worker::keeper::{Keep, Keeper},
 };
 
-/// Where bookings are made.
+/// Makes bookings.
 #[derive(Clone)]
 pub(in crate::worker) struct ColdBookings {
     keeper: Keeper,
@@ -34,7 +34,7 @@ pub(in crate::worker) enum Booking {
     On(u64),
     /// The node has fetched as often as it may today.
     Exhausted,
-    /// It cannot be kept on disk, so it might be booked again and again.
+    /// It cannot be stored, so it might be booked again and again.
     Impossible,
 }
 
@@ -96,7 +96,7 @@ impl Desk {
     /// Makes all bookings that wait in one write.
     fn serve(&self) {
         let mut requests = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        // A run that was cut off needs no booking.
+        // A run that was cancelled needs no booking.
         requests.retain(|request| !matches!(request, Request::Book { answer, .. } if answer.is_closed()));
         if requests.is_empty() {
             return;
@@ -121,13 +121,15 @@ impl Keep for Desk {
     }
 }
 
-/// Answers all requests, and stores what came of them. A request to take back has no use for its answer.
+/// Answers all requests, and stores the result. The answer to a request to take back is not used.
 fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error> {
     let _held = state::hold(dir, STATE)?;
     let Loaded { value: mut days, problem } = state::load::<Days<ColdFetches>>(dir, STATE);
     let now = now();
     if let Some(problem) = &problem {
-        tracing::warn!("{problem}: no cold-cache run before tomorrow, because nobody knows how many there were today");
+        tracing::warn!(
+            "{problem}: no cold-cache run before tomorrow, because it is not known how many there were today"
+        );
         days.at(now).close();
     }
     let made = requests.iter().map(|request| match request {

@@ -1,16 +1,16 @@
-//! Says in the log that a budget of the day is used up: once a day, in words that say what to do.
+//! Logs that a budget of the day is used up: once a day, with what to do.
 
 use std::collections::HashSet;
 
 use crate::{config::Limits, model::units::Bytes, schedule::budget::day_of};
 
-/// What was said today.
+/// What was logged today.
 pub(super) struct Exhausted {
     per_day: Bytes,
     per_node: Bytes,
     cold_fetches: u64,
     day: u64,
-    /// Lines that were logged, or left out: which limit of which node.
+    /// Lines that were logged or suppressed: which limit of which node.
     said: HashSet<(Limit, String)>,
 }
 

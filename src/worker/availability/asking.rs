@@ -3,7 +3,7 @@
 //! Checks run on a thread of their own ([`Pipeline::checks`](super::super::pipeline::Pipeline::checks)): a thousand TLS
 //! handshakes take a second of a CPU, which a transfer that is measured must not lose. They start in small steps, so that
 //! their first packets are no burst on the uplink. While they start and answer they hold one light permit, which no heavy
-//! transfer runs beside; it is lent to others while all that is left hangs.
+//! transfer runs next to; it is lent to others while all that is left hangs.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ pub(super) struct Asking {
     /// Where they run, and what starts them.
     pub(super) handle: Handle,
     pub(super) gate: Gate,
-    /// Tells when this process ran.
+    /// Knows when this process ran.
     pub(super) clock: RunClock,
     /// How many run at the same time, at least 1.
     pub(super) at_once: usize,
@@ -73,7 +73,7 @@ impl Asking {
     where
         Q: Future<Output = Answer> + Send + 'static,
     {
-        // The round is nobody's transfer: no node has this name.
+        // The round is no transfer from a node: no node has this name.
         let permit = timeout(PATIENCE, self.gate.acquire(Weight::Light, &Arc::from(""))).await.ok();
         let mut is_held = permit.is_some();
         let active = Mutex::new(Instant::now());
@@ -101,7 +101,7 @@ impl Asking {
                 Some(joined) = running.join_next_with_id(), if !running.is_empty() => {
                     stay_active();
                     if let Some(answer) = settle(joined, &mut places) {
-                        // Who no longer listens has cut the round off.
+                        // Without a receiver the round was cancelled.
                         let _ = answered.send(answer);
                     }
                 }
@@ -127,10 +127,10 @@ fn settle(
     }
 }
 
-/// So many start together, and the next ones this much later: 1,024 within a third of a second.
+/// This many start together, and the next ones after this pause: 1,024 within a third of a second.
 const STEP: usize = 16;
 const PACE: Duration = Duration::from_millis(5);
-/// A worker whose transfers wait in a long queue must know all the same how its nodes are.
+/// A worker whose transfers wait in a long queue still has to know the state of its nodes.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The permit is held for no longer, whatever answers.
 const PERMIT: Duration = Duration::from_secs(30);

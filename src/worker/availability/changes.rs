@@ -1,4 +1,4 @@
-//! What of the rounds goes into the log: changes alone.
+//! What goes into the log about the rounds: only changes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,7 +25,7 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Tells once that the chain of the whole fleet stands still, and once that it goes on.
+    /// Logs once that the chain of the whole fleet stands still, and once that it moves again.
     pub(super) fn tell_chain(&mut self, head: Option<u64>, still: Option<Duration>) {
         let (Some(head), Some(still)) = (head, still) else { return };
         let is_still = still >= STANDSTILL;
@@ -40,8 +40,7 @@ impl Known {
         self.is_chain_still = is_still;
     }
 
-    /// Tells of each node whose state is another than in the round before; of a vantage that hears nobody once, and of no node
-    /// then.
+    /// Logs each node whose state has changed since the previous round. A vantage that hears no node is logged once instead.
     pub(super) fn tell_changes(&mut self, all: &[Checked]) {
         let round = || all.iter().filter(|checked| !was_frozen(checked));
         let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();

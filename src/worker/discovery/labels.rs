@@ -1,5 +1,5 @@
 //! The labels that registries give to nodes. They are tags: every new pair of node and region is a new set of series in the
-//! database, for good, so a registry that keeps renaming must be noticed, and the regions are bounded.
+//! database, permanently, so a registry that keeps renaming must be noticed, and the regions are bounded.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -41,7 +41,7 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Notes a list; says so when there have been many more pairs than a list is long. The sentence changes when their
-    /// number has doubled, so that it is news seldom.
+    /// number has doubled, so that it is seldom logged.
     pub(super) fn note(&mut self, known: &Known) -> Option<String> {
         let nodes = known.nodes().iter().map(|node| (&node.id, &node.listing));
         let blocked = known.blocked().iter().map(|blocked| (&blocked.id, &blocked.listing));
@@ -60,7 +60,7 @@ impl Seen {
         }
         Some(format!(
             "more than {limit} different pairs of node and region were named since the start, but at most {} at once: each makes \
-             new series in the database, for good; find out what keeps renaming nodes, or list them in a static source",
+             new series in the database, permanently; find out what keeps renaming nodes, or list them in a static source",
             self.longest
         ))
     }

@@ -134,12 +134,7 @@ impl Outlet {
 
     /// Syncs and seals what is due.
     pub(super) fn keep_house(&mut self, now: Timestamp, sync: Duration) {
-        for failure in self.syncer.iter().flat_map(Syncer::take_failures).collect::<Vec<_>>() {
-            if let Some(syncing) = failure.unsynced {
-                self.writer.distrust(syncing.path());
-            }
-            self.delayed(&failure.error);
-        }
+        self.note_failures();
         if self.is_busy() {
             return;
         }
@@ -154,6 +149,8 @@ impl Outlet {
 
     /// Seals the open file, so that it can be delivered. Where that fails the file is kept, and it is tried again.
     pub(super) fn seal(&mut self) {
+        // A file that could not be synced is written again before it is sealed.
+        self.note_failures();
         let sealed = match &self.syncer {
             None => self.writer.seal().map(drop),
             Some(syncer) => {
@@ -165,7 +162,7 @@ impl Outlet {
         }
     }
 
-    /// Tells when everything that was sealed can be delivered.
+    /// Answers `done` when everything that was sealed can be delivered.
     pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
             Some(syncer) => syncer.tell(done),
@@ -177,6 +174,16 @@ impl Outlet {
     /// Is a sync or seal under way?
     pub(super) fn is_busy(&self) -> bool {
         self.syncer.as_ref().is_some_and(Syncer::is_busy)
+    }
+
+    /// Takes what the thread could not do.
+    fn note_failures(&mut self) {
+        for failure in self.syncer.iter().flat_map(Syncer::take_failures).collect::<Vec<_>>() {
+            if let Some(syncing) = failure.unsynced {
+                self.writer.distrust(syncing.path());
+            }
+            self.delayed(&failure.error);
+        }
     }
 
     fn sync(&mut self) -> Result<(), archive::Error> {
@@ -280,7 +287,7 @@ impl Losses {
         }
     }
 
-    /// So many points wait to be written.
+    /// Notes how many points wait to be written.
     pub(super) fn note_waiting(&self, points: u64) {
         self.waiting.store(points, Ordering::Relaxed);
     }

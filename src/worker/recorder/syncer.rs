@@ -70,9 +70,9 @@ impl Syncer {
         self.put(Job::Seal(sealing));
     }
 
-    /// Tells when all that was put before is done.
+    /// Answers `done` when everything before it is done.
     pub(super) fn tell(&self, done: oneshot::Sender<()>) {
-        // When the thread is gone, nobody waits for this.
+        // When the thread is gone, nothing waits for this.
         let _ = self.jobs.send(Job::Tell(done));
     }
 

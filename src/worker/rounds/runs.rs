@@ -142,7 +142,7 @@ impl<'a> Runs<'a> {
                 Some(made)
             }
             Ok((_, Err(booking))) => {
-                // A storage check that is refused was never planned.
+                // A storage check that is refused was not planned anyway.
                 skipped(key != STORAGE_CHECK);
                 self.allowance.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });

@@ -73,7 +73,7 @@ fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
     }
 }
 
-/// Whether the wall clock goes as the monotonic one does, and has for a while.
+/// Whether the wall clock has moved in step with the monotonic one for a while.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SteadyClock {
     seen: (Instant, Timestamp),
@@ -82,7 +82,7 @@ pub(super) struct SteadyClock {
 }
 
 impl SteadyClock {
-    /// A clock that nothing is known of is trusted.
+    /// A clock about which nothing is known yet is trusted.
     pub(super) fn new(now: Timestamp) -> Self {
         Self { seen: (Instant::now(), now), stepped: None }
     }
@@ -150,7 +150,7 @@ mod tests {
         let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
         let mut clock = SteadyClock::new(wall);
         let day = 86_400;
-        // After so many minutes, off by so many seconds.
+        // After how many minutes, and how many seconds off.
         for (minute, off, steady) in [
             (1, 0, true),
             (2, 200, true),

@@ -1,4 +1,4 @@
-//! The thread on which [`Shipping`] works. It waits for the disk as often as it likes, and nobody waits for it without a limit.
+//! The thread on which [`Shipping`] works. It may wait for the disk; nothing waits for it without a limit.
 
 use std::{
     io,
@@ -87,7 +87,7 @@ impl ShippingThread {
         let (answer, mut answered) = oneshot::channel();
         let _ = self.orders.send(Order::Finish(Finish { patience, hurry: hurried, answer }));
         let mut deadline = Instant::now() + patience + grace;
-        let mut shipment = tokio::select! {
+        let shipment = tokio::select! {
             shipment = timeout_at(deadline, &mut answered) => shipment.ok().and_then(Result::ok),
             () = hurry => {
                 drop(stop);
@@ -96,15 +96,14 @@ impl ShippingThread {
             }
         };
         if shipment.is_some() {
-            // It keeps house once more; what it has not done then is done by the next start.
+            // It keeps house once more; the next start does what is left.
             let _ = timeout_at((Instant::now() + grace).min(deadline), self.ended).await;
         }
-        let shipment = shipment.get_or_insert_with(|| {
+        shipment.unwrap_or_else(|| {
             let Counters { points_written: delivered, points_rejected: rejected, .. } = self.shipped.so_far();
             let reason = Some("the disk is too slow".to_owned());
             Shipment { drained: Drained { delivered, rejected, reason, ..Drained::default() }, waiting: None }
-        });
-        std::mem::take(shipment)
+        })
     }
 }
 
@@ -135,7 +134,7 @@ async fn work(
             None => return,
             Some(Order::MakeRoom(done)) => {
                 shipping.make_room();
-                // Nobody may be waiting any more.
+                // The caller may have given up.
                 let _ = done.send(());
             }
             Some(Order::Finish(finish)) => break finish,

@@ -26,8 +26,8 @@ fn token_files_are_read_as_editors_leave_them() {
         (b"user:pass\nword", Err("has 2 lines")),
         (b"to\x1bken", Err("has a control character")),
         ("t\u{f6}ken".as_bytes(), Err("has a space or a non-ASCII character")),
-        (b"Token user:password", Err("starts like a whole `authorization` header")),
-        (b"Bearer abc", Err("starts like a whole `authorization` header")),
+        (b"Token user:password", Err("starts like an `authorization` header")),
+        (b"Bearer abc", Err("starts like an `authorization` header")),
     ];
     let influxdb = "[influxdb]\nurl = \"http://a/influx\"\norg = \"o\"\nbucket = \"b\"\ntoken-file = \"token\"";
     let text = format!("{SMALLEST}\n{influxdb}\n");

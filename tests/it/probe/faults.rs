@@ -76,6 +76,7 @@ fn judge(case: &Case, asked: Option<Asked>) -> Option<String> {
         let retried = usize::from(expected.contains(Flag::Reconnected));
         let dialled = if case.behaviour.port == Port::Refused { 0 } else { 1 + retried };
         return misconduct(case, &sample)
+            .or_else(|| jargon(&sample))
             .or_else(|| (connections != dialled).then(|| format!("{connections} connections, not {dialled}")))
             .or_else(|| (!is_left).then(|| "a connection stays open".to_owned()))
             .map(|wrong| format!("{}: {wrong}", case.name));
@@ -85,6 +86,15 @@ fn judge(case: &Case, asked: Option<Asked>) -> Option<String> {
         "{}: {} [{flags}] in {phase:?} ({error}), not {} [{expected}] in {failed:?}",
         case.name, sample.outcome, case.outcome
     ))
+}
+
+/// Words of the HTTP libraries in the error, or no reason at all.
+fn jargon(sample: &Sample) -> Option<String> {
+    let error = sample.error.as_deref()?;
+    let phrases =
+        ["http2 error", " parsed", "stream error", "message completed", "end of file", "EOF", "from connection"];
+    let is_plain = !phrases.iter().any(|phrase| error.contains(phrase)) && !error.contains("the HTTP exchange failed");
+    (!is_plain).then(|| format!("says `{error}`"))
 }
 
 /// A phase that is missing before the last one, or one that went on beyond its deadline.

@@ -36,10 +36,14 @@ fn other_lines_are_told_apart() {
     windows.record(&video());
     let mut text = String::from("# bandprobe archive\n\n");
     windows.flush_all().for_each(|point| encoder::encode(&point, &mut text));
-    text.push_str("bandprobe_transfer,vantage=eu\n");
+    text.push_str("bandprobe_transfer,vantage=eu\ncpu,host=a usage=3 1\nmem,host=a free=3i 1\n");
     let (found, seen) = scan(&text);
     assert!(found.is_empty());
-    assert_eq!(seen, Seen { transfers: 0, states: 0, others: 7, damaged: 1 });
+    assert_eq!(seen, Seen { transfers: 0, states: 0, others: 9, damaged: 1 });
+    let mut scan = Scan::new(text.lines().map(Ok::<_, Infallible>));
+    assert_eq!(scan.by_ref().count(), 0);
+    let expected = [("not line protocol", 1), ("of a measurement that is not bandprobe's", 2)];
+    assert_eq!(scan.reasons().iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -82,21 +82,28 @@ const CASES: &[Case] = &[
         script: script!(send("200 OK", "server: Caddy\r\n", ""), send("200 OK", "server: Caddy\r\n", "")),
         status: Some(200),
         said: || Ok(Said::Other(Shape::Empty)),
-        why: None,
+        why: Some("it answers HEAD with a length of 0"),
     },
     Case {
         name: "GET fails too",
         script: script!(send("405 Method Not Allowed", "", ""), send("404 Not Found", "", "<html>")),
         status: Some(404),
         said: || Ok(Said::Other(Shape::Page)),
-        why: None,
+        why: Some("it refuses HEAD (405)"),
     },
     Case {
         name: "GET breaks off",
         script: script!(send("405 Method Not Allowed", "", ""), vec![Step::Reset]),
         status: None,
         said: || Err(Outcome::Reset),
-        why: None,
+        why: Some("it refuses HEAD (405)"),
+    },
+    Case {
+        name: "GET hangs",
+        script: script!(send("405 Method Not Allowed", "", ""), vec![Step::Hold]),
+        status: None,
+        said: || Err(Outcome::HeadersTimeout),
+        why: Some("it refuses HEAD (405)"),
     },
     Case {
         name: "limited: it is left in peace",
@@ -163,5 +170,6 @@ async fn a_server_that_hangs_on_head_is_asked_by_get_meanwhile() {
     let hangs = serve(script!(vec![Step::Hold], vec![Step::Hold]));
     let answer = ask(&plain(&hangs), &patient(1), &prober(&network(None))).await;
     assert!(matches!(answer.said, Said::Nothing { outcome: Outcome::HeadersTimeout, .. }), "{answer:?}");
-    assert_eq!((answer.head_refused, hangs.connections()), (None, 2));
+    assert_eq!(answer.head_refused.as_deref(), Some("it does not answer HEAD in 250 ms"));
+    assert_eq!(hangs.connections(), 2);
 }

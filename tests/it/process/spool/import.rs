@@ -7,11 +7,17 @@ use std::{
     process::{Command, Stdio},
 };
 
-use bandprobe::archive::{reader, status::status};
+use bandprobe::{
+    archive::{reader, status::status},
+    record::schema,
+};
 use flate2::{Compression, write::GzEncoder};
 use serde_json::Value;
 
-use crate::process::{World, bandprobe, command, sound};
+use crate::{
+    influxd,
+    process::{World, bandprobe, command, sound},
+};
 
 /// The lines of a data directory, in their order.
 fn lines(dir: &Path) -> Vec<String> {
@@ -72,6 +78,40 @@ fn what_was_exported_comes_back_whole() {
     assert_eq!(twice.len(), 2 * original.len());
     twice.dedup();
     assert_eq!(twice, original);
+}
+
+#[test]
+fn what_was_imported_is_delivered_once_however_often() {
+    let Some(server) = influxd::own() else { return };
+    let (world, export) = exported();
+    let database = server.bucket();
+    let config = world.config("there.toml", Some(&database), "");
+    // Another machine's data directory: nothing waits there but what is imported.
+    fs::remove_dir_all(world.archive()).unwrap();
+    let file = world.write("export.lp", &export);
+    let original = export.lines().filter(|line| !line.starts_with('#')).count();
+    for times in 1..=2 {
+        let imported = bandprobe(&["spool", "import", "-c", config.to_str().unwrap(), file.to_str().unwrap()]);
+        assert_eq!(imported.code, Some(0), "{imported:?}");
+        let flushed = bandprobe(&["spool", "flush", "-c", config.to_str().unwrap()]);
+        assert_eq!((flushed.code, &*flushed.stderr), (Some(0), ""), "{times}: {flushed:?}");
+        let delivered = format!("{original} points in 1 file delivered to {}", database.url);
+        assert!(flushed.stdout.starts_with(&delivered), "{times}: {}", flushed.stdout);
+        for measurement in schema::ALL {
+            let name = measurement.name;
+            let wanted = export.lines().filter(|line| line.starts_with(&format!("{name},"))).count();
+            assert_eq!(server.points(&database.bucket, name).len(), wanted, "{name}, {times}");
+        }
+    }
+    // The figures of a report are the same from both places.
+    let report = |args: &[&str]| -> Value {
+        let ended = bandprobe(&[&["report", "--format", "json"], args].concat());
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        serde_json::from_str::<Value>(&ended.stdout).unwrap()["nodes"].clone()
+    };
+    let nodes = report(&["-c", config.to_str().unwrap()]);
+    assert!(nodes[0]["runs"].as_u64() > Some(0), "{nodes}");
+    assert_eq!(nodes, report(&["--archive", file.to_str().unwrap()]));
 }
 
 #[test]
@@ -176,6 +216,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
     let left_out = &report["left_out"];
     assert_eq!((&left_out["not line protocol"], &left_out["no time at its end"]), (&2.into(), &1.into()), "{left_out}");
     assert_eq!((&left_out["not UTF-8"], &left_out["`node` is missing"]), (&1.into(), &1.into()), "{left_out}");
+    assert_eq!(left_out["of a measurement that is not bandprobe's"], 1, "{left_out}");
     let ended = bandprobe(&["report", "--archive", file.to_str().unwrap()]);
     assert!(ended.stdout.contains("not understood and left out: ") && ended.stdout.contains("2 not line protocol"));
 }
@@ -216,7 +257,16 @@ fn since_takes_weeks_and_years() {
         let ended = report(since);
         assert!(ended.code == Some(0) && ended.stdout.contains("\n a "), "{since}: {ended:?}");
     }
-    let refused = report("soon");
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.stderr.contains("`90m`, `12h`, `7d`, `2w` or `1y`"), "{}", refused.stderr);
+    for (since, why) in [
+        ("soon", "`soon` is not a duration such as `100s`, `90m`, `12h`, `7d`, `2w` or `1y`"),
+        ("200y", "`200y` is not a duration of at most 100 years"),
+        ("99999999999999999999d", "is not a duration of at most 100 years"),
+        ("60y", "`60y` goes too far back: at most 50 years, as there is nothing from before 1970"),
+    ] {
+        let refused = report(since);
+        assert_eq!(refused.code, Some(2), "{since}");
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+        let refused = bandprobe(&["spool", "export", "--archive", archive.to_str().unwrap(), "--since", since]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(why), "{}", refused.stderr);
+    }
 }

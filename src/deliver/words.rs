@@ -1,7 +1,16 @@
-//! TLS failures of the database's client in words: that client brings a rustls of its own, whose texts end in Rust's debug output.
+//! Failures of the database's client in plain words. That client brings its own HTTP library, whose texts are for programmers,
+//! and its own rustls, whose texts end in Rust's debug output.
+
+/// What an error says before the reason why the name has no address.
+pub(super) const LOOKUP: &str = "name lookup: ";
+
+/// The text of an error of the client in plain words.
+pub(super) fn plain(text: &str) -> String {
+    PHRASES.iter().fold(without_debug_output(text), |text, (phrase, words)| text.replace(phrase, words))
+}
 
 /// The text with its TLS part, if it has one, in plain words.
-pub(super) fn plain(text: &str) -> String {
+fn without_debug_output(text: &str) -> String {
     let found = MARKS.iter().find_map(|(mark, words)| Some((text.find(mark)?, *mark, *words)));
     let Some((at, mark, words)) = found else { return text.to_owned() };
     let detail = text[at + mark.len()..].split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -9,6 +18,19 @@ pub(super) fn plain(text: &str) -> String {
     format!("{}{}", &text[..at], detail.map_or(words, |(_, words)| *words))
 }
 
+/// Phrases of the HTTP library, from the outermost to the innermost.
+const PHRASES: &[(&str, &str)] = &[
+    ("error sending request: ", ""),
+    ("error sending request", "the request cannot be sent"),
+    ("error trying to connect: ", "cannot connect: "),
+    ("tcp connect error: ", ""),
+    ("dns error: ", LOOKUP),
+    ("connection closed before message completed", "the connection was closed before the answer was complete"),
+    ("connection error: ", "the connection broke: "),
+    ("error reading a body from connection: ", "the body broke off: "),
+    ("request or response body error: ", ""),
+    ("operation timed out", "no answer in time"),
+];
 /// How the texts begin that end in debug output, and what each means.
 const MARKS: &[(&str, &str)] = &[
     ("invalid peer certificate: ", "the server's certificate was not accepted"),
@@ -20,16 +42,16 @@ const MARKS: &[(&str, &str)] = &[
     ("peer misbehaved: ", "the server broke the rules of TLS"),
     ("invalid certificate timestamp: ", "the server's certificate was not accepted"),
 ];
-/// What is said of a certificate.
+/// What can be wrong with a certificate.
 const CERTIFICATE: &[(&str, &str)] = &[
     (
         "UnknownIssuer",
-        "the server's certificate is of an authority that is not trusted here, or the server does not send its intermediate certificate",
+        "the server's certificate was issued by an authority that is not trusted here, or the server does not send its intermediate certificate",
     ),
     ("Expired", "the server's certificate has expired"),
     ("NotValidYet", "the server's certificate is not valid yet, or this machine's clock is wrong"),
     ("NotValidForName", "the server's certificate is for another name"),
-    ("Revoked", "the server's certificate was revoked"),
+    ("Revoked", "the server's certificate has been revoked"),
     ("BadSignature", "the signature on the server's certificate is wrong, or its key is too weak"),
 ];
 
@@ -38,12 +60,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_output_becomes_words() {
+    fn texts_for_programmers_become_plain_words() {
         for (text, expected) in [
-            ("error trying to connect: tcp connect error", "error trying to connect: tcp connect error"),
+            (
+                "error sending request: error trying to connect: tcp connect error: Connection refused (os error 111)",
+                "cannot connect: Connection refused (os error 111)",
+            ),
+            (
+                "error trying to connect: dns error: there is no such host",
+                "cannot connect: name lookup: there is no such host",
+            ),
             (
                 "error trying to connect: invalid peer certificate: Expired",
-                "error trying to connect: the server's certificate has expired",
+                "cannot connect: the server's certificate has expired",
             ),
             (
                 "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))",
