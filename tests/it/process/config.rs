@@ -91,7 +91,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         (&["probe", "http://x/", "--http", "2"], "https"),
         (&["probe", "http://x/", "--http", "3"], "1.1"),
         (&["once", "-c", config, "--node", "c"], "no node `c`"),
-        (&["once", "-c", config, "--node", "c"], "there are a, b"),
+        (&["once", "-c", config, "--node", "c"], "the known ones are a, b"),
         (&["once", "-c", config, "--probe", "images"], "the known ones are image, video"),
         (&["once"], "--config"),
         (&["report"], "--archive"),
@@ -181,7 +181,7 @@ fn check_names_what_to_fix() {
     let abroad = world.config("abroad.toml", Some(&database), wide);
     let (code, said) = strict(&abroad);
     assert_eq!(code, Some(3));
-    assert!(said.contains("- the token and all results go to http://db.example:8086 unencrypted"), "{said}");
+    assert!(said.contains("- the token and all results travel unencrypted to http://db.example:8086"), "{said}");
     assert!(!said.contains("t0ken") && !world.archive().exists(), "{said}");
 }
 

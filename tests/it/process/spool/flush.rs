@@ -184,7 +184,7 @@ fn a_config_that_cannot_serve_is_refused() {
     seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, waiting(&world).points), (Some(78), 1), "{ended:?}");
-    assert!(ended.stderr.contains("add the section [influxdb]"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("add an [influxdb] section"), "{}", ended.stderr);
     let ended = bandprobe(&["spool", "flush", "--archive", world.archive().to_str().unwrap()]);
     assert_eq!(ended.code, Some(2), "which database is not in the directory: {ended:?}");
 }
