@@ -126,7 +126,7 @@ impl Discovery {
         let lists: BTreeMap<&str, &Known> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
         let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
-        encoded.inspect_err(|error| tracing::warn!("the list of nodes is not kept for the next start: {error}")).ok()
+        encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
     }
 
     /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
@@ -219,7 +219,7 @@ impl Keep for Unwritten {
 
 fn store(dir: &Path, lists: &[u8]) {
     if let Err(error) = state::store_json(dir, STATE, lists) {
-        tracing::warn!("the list of nodes is not kept for the next start: {error}");
+        tracing::warn!("cannot save the list of nodes for the next start: {error}");
     }
 }
 

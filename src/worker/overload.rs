@@ -53,10 +53,12 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     let mut said = Vec::new();
     if missed > 0 {
         let all = started.saturating_add(missed);
-        said.push(format!("{missed} of {all} runs were skipped, because the previous run was still going or waiting"));
+        said.push(format!(
+            "{missed} of {all} runs were skipped, because the previous run was still running or waiting"
+        ));
     }
     if late > 0 {
-        said.push(format!("{late} runs began late by more than a tenth of their `every`"));
+        said.push(format!("{late} runs started late by more than a tenth of their `every`"));
     }
     if !said.is_empty() {
         said.push(
@@ -99,7 +101,7 @@ mod tests {
             (`limits`)";
         assert_eq!(words(&missed, minute).as_deref(), Some(expected));
         for (strain, said) in [
-            (Strain { late: 3, ..none }, "3 runs began late by more than a tenth"),
+            (Strain { late: 3, ..none }, "3 runs started late by more than a tenth"),
             (
                 Strain { rounds_missed: 2, round: Micros(95_000_000), ..none },
                 "2 status rounds were skipped, because the previous one took 95.0 s",

@@ -267,8 +267,8 @@ fn counts_and_sizes_are_limited() {
     assert!(refused(&much).contains("there is no node to probe"), "read to its end");
     assert_eq!(
         refused(&format!("{much} ")),
-        "b.toml: is larger than 40 MiB: is this the right file? This is room for 10000 nodes, the most that one worker probes: \
-         divide more among several workers"
+        "b.toml: is larger than 40 MiB: is this the right file? The limit has room for 10000 nodes, the most that one worker \
+         probes; split more among several workers"
     );
     let probes = format!("{SMALLEST}\nschedule.probes = [{}]", "'image',".repeat(101));
     assert!(refused(&probes).contains("schedule.probes: 101 probes are too many: at most 100 are allowed"));

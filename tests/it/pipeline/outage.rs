@@ -70,7 +70,7 @@ fn kept_and_then_delivered(broken: &InfluxDb, why: &str, mended: &InfluxDb) {
     assert_eq!((first.len() > 5, &first), (true, &world.archived()), "{why}");
     let waiting = status(&world.archive()).unwrap().spool.points;
     let told = format!(
-        "0 points delivered to {} (bucket {}); {waiting} points are kept in {} and wait: ",
+        "0 points delivered to {} (bucket {}); {waiting} points wait in {}: ",
         broken.url,
         broken.bucket,
         world.archive().display()
@@ -146,7 +146,7 @@ fn what_a_person_mends_is_taken_up_without_a_restart() {
                 assert_eq!(ended.code, Some(0), "{}", ended.stderr);
                 assert_eq!(stored(server, &broken.bucket), world.archived(), "{why}");
                 assert_eq!(status(&world.archive()).unwrap().spool.points, 0);
-                assert!(!ended.stderr.contains("delivery stands still"), "said once: {}", ended.stderr);
+                assert!(!ended.stderr.contains("delivery is stopped"), "said once: {}", ended.stderr);
             });
         }
     });

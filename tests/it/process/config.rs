@@ -86,7 +86,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         (&["probe", "node.example"], "https://node.example.net/"),
         (&["probe", "http://"], "host"),
         (&["probe", "http://u:p@x/"], "user or password"),
-        (&["probe", "http://x/", "--range", "5-1"], "behind"),
+        (&["probe", "http://x/", "--range", "5-1"], "comes after"),
         (&["probe", "http://x/", "--range", "5"], "0-1023"),
         (&["probe", "http://x/", "--http", "2"], "https"),
         (&["probe", "http://x/", "--http", "3"], "1.1"),
