@@ -91,7 +91,7 @@ impl Shipping {
         };
         shipping.claim()?;
         if let (Role::LeftTo(who), Some(_)) = (&shipping.role, &shipping.database) {
-            tracing::warn!("another process delivers, so this one only records: {who}");
+            tracing::warn!("this process only records: {who}");
         }
         Ok(shipping)
     }

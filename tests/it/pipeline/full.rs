@@ -154,7 +154,7 @@ fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
     dead.append("2026-11-21T10:00:00Z".parse().unwrap(), lines.as_bytes(), 40).unwrap();
     drop(dead);
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
-    child.wait_for("a file of a killed process cannot be taken over yet");
+    child.wait_for("cannot recover a file of a killed process yet");
     until("it probes", || server.heads().len() > NODES);
     let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited:"]).status();
     assert!(lifted.unwrap().success());

@@ -42,7 +42,7 @@ fn a_database_that_cannot_be_used_costs_nothing_but_time() {
     thread::scope(|scope| {
         for (broken, why) in [
             (at(free()), "onnection refused"),
-            (InfluxDb { token: Secret::new("wrong"), ..good() }, "put a valid one into [influxdb] token-file"),
+            (InfluxDb { token: Secret::new("wrong"), ..good() }, "put a valid one in [influxdb] token-file"),
             (server.missing_bucket(), "create the bucket"),
             (at(portal(PAGE)), "captive portal"),
             (at(portal(MOVED)), "captive portal"),
@@ -130,7 +130,7 @@ fn what_a_person_mends_is_taken_up_without_a_restart() {
     let away = InfluxDb { url: "http://127.0.0.1:1/".parse().unwrap(), ..server.bucket() };
     thread::scope(|scope| {
         for (broken, why, mend) in [
-            (wrong, "put a valid one into [influxdb] token-file", token),
+            (wrong, "put a valid one in [influxdb] token-file", token),
             (server.missing_bucket(), "create the bucket", bucket),
             (away, "is InfluxDB running there, and [influxdb] url right?", url),
         ] {

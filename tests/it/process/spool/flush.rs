@@ -94,7 +94,7 @@ fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
     let Some(server) = influxd::shared() else { return };
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     for (database, advice) in
-        [(wrong, "put a valid one into [influxdb] token-file"), (server.missing_bucket(), "create the bucket")]
+        [(wrong, "put a valid one in [influxdb] token-file"), (server.missing_bucket(), "create the bucket")]
     {
         let world = empty();
         let config = world.config("here.toml", Some(&database), "");
