@@ -112,7 +112,7 @@ fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     Ok(stdout::write(bytes)?)
 }
 
-/// Writes a message for people to stderr. It never waits, and what nobody reads is not worth failing for.
+/// Writes a message for people to stderr. It never waits, and does not fail when the message cannot be written.
 fn complain(text: &str) {
     telemetry::print(&message(text));
 }

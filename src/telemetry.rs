@@ -26,7 +26,7 @@ mod queue;
 /// The environment variable that filters logs, in the syntax of `tracing`: `info`, `bandprobe=debug`.
 pub const FILTER: &str = "BANDPROBE_LOG";
 
-/// Writes what still waits when it is dropped, unless nobody reads it.
+/// When dropped, it writes what still waits, unless stderr is not read.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry(());
@@ -86,7 +86,7 @@ pub fn flush() {
     }
 }
 
-/// How many lines were dropped since the start, because nobody read stderr.
+/// How many lines were dropped since the start, because stderr was not read.
 #[must_use]
 pub fn dropped() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.dropped())
@@ -178,7 +178,7 @@ static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 const MOST_LINE_BYTES: usize = 2_000;
 /// A terminal shows what it is sent in less.
 const MOMENT: Duration = Duration::from_millis(250);
-/// Nobody reads any more: a worker that is to end does so.
+/// A write that takes this long is not being read: a worker that is to end does so.
 const STUCK_AT_EXIT: Duration = Duration::from_secs(1);
 /// Somebody reads slowly.
 const MOST_AT_EXIT: Duration = Duration::from_secs(5);

@@ -52,7 +52,7 @@ pub struct Syncing {
     folder: Option<PathBuf>,
 }
 
-/// A file that has its trailer, and nothing is appended to any more.
+/// A file that has its trailer, so that nothing more is appended to it.
 #[derive(Debug)]
 #[must_use = "nothing is sealed until it is finished"]
 pub struct Sealing {
@@ -131,7 +131,7 @@ impl Writer {
         result
     }
 
-    /// The same, for another thread to finish: what is appended meanwhile is due for the next one. When that fails, call
+    /// The same, for another thread to finish: what is appended meanwhile is left to the next sync. If finishing fails, call
     /// [`Writer::distrust`].
     ///
     /// # Errors

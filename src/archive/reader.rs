@@ -37,7 +37,7 @@ pub struct Lines {
 }
 
 /// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
-/// aside out of damaged files is said, and not handed out. With `since`, files that hold nothing of that time are skipped: by the
+/// aside out of damaged files is reported, and not returned. With `since`, files that hold nothing of that time are skipped: by the
 /// day in their names, and by when they were last written; a file that reaches over it is read as a whole. Waits while delivered
 /// files are merged, about a second.
 ///

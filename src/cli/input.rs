@@ -31,7 +31,7 @@ pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     config.filter(|_| problems.is_empty()).ok_or(Problems(problems))
 }
 
-/// The variables of the process, and a problem for each of ours that is no text. Its value may be a secret.
+/// The variables of the process, and a problem for each of bandprobe's that is not text; its value may be a secret.
 fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
     let (mut environment, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, value) in std::env::vars_os() {
@@ -88,5 +88,5 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// More than a config may have, so that a config that is a little too large is refused in the words of its own check.
 const MAX_FILE: u64 = 2 * MAX_CONFIG_BYTES as u64;
-/// What the name of every variable of ours starts with.
+/// The prefix of all variables of bandprobe.
 const PREFIX: &str = "BANDPROBE_";

@@ -40,7 +40,7 @@ struct Yield {
     /// Nodes whose state was judged, and those of them that are dead.
     states: usize,
     dead: u64,
-    /// Operators' nodes that were never contacted.
+    /// Nodes of operators that were never contacted.
     blocked: BTreeSet<Arc<str>>,
     /// stdout is gone.
     broken: Option<anyhow::Error>,
@@ -63,12 +63,10 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let nodes = targets.nodes.iter().map(|node| &**node);
     let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
     let progress = Progress::over_runs(probed);
-    let pipeline = Pipeline::start(
-        &config,
-        discovery,
-        on_recorded(args.json, results.clone(), progress.clone()),
-        input::reread(&args.config),
-    )?;
+    let on_recorded = on_recorded(args.json, results.clone(), progress.clone());
+    let Some(pipeline) = start(args, &config, discovery, on_recorded, &mut signals).await? else {
+        return Ok(Exit::Failed);
+    };
     pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
     // First of all: what fails afterwards is to be judged by it.
@@ -89,7 +87,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         };
         round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     }
-    // Last: downloads take part in the verdicts.
+    // Last, because downloads take part in the verdicts.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
     let hurry = async {
         match interrupted {
@@ -124,7 +122,6 @@ async fn find(
             return Ok(Err(Exit::Failed));
         }
     };
-    discovery.keep();
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
         complain("nothing to probe: no registry answered, and no node is known from before");
@@ -135,6 +132,23 @@ async fn find(
         return Ok(Err(Exit::Usage));
     }
     Ok(Ok((discovery, targets)))
+}
+
+/// The pipeline, unless a signal comes before the disk lets it start.
+async fn start(
+    args: &Once,
+    config: &Config,
+    discovery: Discovery,
+    on_recorded: OnRecorded,
+    signals: &mut Signals,
+) -> anyhow::Result<Option<Pipeline>> {
+    tokio::select! {
+        started = Pipeline::start_aside(config, discovery, on_recorded, input::reread(&args.config)) => Ok(Some(started?)),
+        () = signals.next() => {
+            complain("stopped before the data directory could be used: nothing was probed");
+            Ok(None)
+        }
+    }
 }
 
 /// Asks the nodes that are wanted for their status, if its probe is wanted.

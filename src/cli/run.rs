@@ -26,8 +26,14 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         tracing::warn!("the plan exceeds its limits, so runs will be skipped: see `bandprobe check`");
     }
     let mut signals = Signals::listen()?;
-    let pipeline =
-        Pipeline::start(&config, discovery, Box::new(|sample, _| tell(sample)), input::reread(&args.config))?;
+    let on_recorded = Box::new(|sample: &Sample, _: &_| tell(sample));
+    let pipeline = tokio::select! {
+        started = Pipeline::start_aside(&config, discovery, on_recorded, input::reread(&args.config)) => started?,
+        () = signals.next() => {
+            tracing::info!("stopped before the data directory could be used: nothing was probed");
+            return Ok(Exit::Done);
+        }
+    };
     pipeline.tally().watch_log(telemetry::dropped);
     tracing::info!(
         vantage = %config.vantage.id,

@@ -71,7 +71,7 @@ pub enum Behaviour {
     },
     /// As it should, but assets are never answered, not even HEAD: what a node does that cannot reach its disk.
     MuteOnAssets,
-    /// As it should, but its status fails: what a node does whose query node is down.
+    /// As it should, but its status fails: what a node does while its query node is down.
     FailingStatus,
     /// Each download (GET of an asset that it serves) meets the next fault of the cycle. HEAD requests meet none.
     Failing(Vec<Fault>),

@@ -111,7 +111,7 @@ pub async fn find(
     Ok(Found { dialect, nodes, blocked, excluded, problems, sample_problems: Some(sample_problems), gaps })
 }
 
-/// A node with what it must serve. Of a storage node images alone are asked: nobody watches videos from it.
+/// A node with what it must serve. A storage node is asked for images only: no viewer gets videos from it.
 fn with_assets(member: Member, shelves: &Shelves) -> Node {
     let mut assets = shelves.of(&member.buckets);
     if member.node.listing.profile == Profile::Colossus {

@@ -99,7 +99,7 @@ impl Known {
         &self.blocked
     }
 
-    /// What is said of both.
+    /// The listings of both.
     pub fn listings_mut(&mut self) -> impl Iterator<Item = &mut Listing> {
         let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.listing);
         self.nodes.iter_mut().map(|node| &mut node.listing).chain(blocked)

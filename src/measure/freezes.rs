@@ -9,7 +9,7 @@ use std::{collections::VecDeque, time::Duration};
 /// The freezes of one thread. All times are offsets from one fixed instant of the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub struct Freezes {
-    /// The last look; `None` while nobody looks regularly.
+    /// The last look; `None` while no looks come regularly.
     seen: Option<Duration>,
     /// How long the machine has slept, as far as known.
     slept: Duration,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_looking_is_no_freeze() {
+    fn a_clock_without_looks_notices_no_freeze() {
         let mut freezes = Freezes::default();
         assert_eq!(freezes.look(ms(60_000), ms(0), TICK), None);
         freezes.start(ms(60_000), ms(500_000));

@@ -80,7 +80,7 @@ flags! {
 }
 
 impl Flag {
-    /// Does a failure with this flag say nothing of the node? Then it is not charged.
+    /// Does a failure with this flag say nothing about the node? Then it is not charged.
     #[must_use]
     pub const fn excuses(self) -> bool {
         matches!(self, Self::Frozen | Self::VantageSuspect)

@@ -211,8 +211,8 @@ impl Connection {
         Ok(Answer::from(answer))
     }
 
-    /// Why there is no answer. A node that asked for our certificate and then ends the connection unheard does so for the lack of one;
-    /// whether its alert arrives before the reset that follows is chance.
+    /// Why there is no answer. A node that asked for a client certificate and then ends the connection without an answer does so for
+    /// lack of one; whether its alert arrives before the reset that follows is chance.
     fn given_up(&self, error: hyper::Error) -> Cause {
         let is_refusal = self.about.wants_ours && !self.has_heard();
         if is_refusal || failure::wants_ours(&error) { Cause::CertificateWanted } else { Cause::Http(error) }

@@ -1,4 +1,4 @@
-//! Names to addresses, without a cache of ours: as the operating system does it, or by the servers of `network.resolver`.
+//! Names to addresses, without a cache of our own: as the operating system does it, or by the servers of `network.resolver`.
 //!
 //! One resolver serves everything that a process dials: nodes, registries and the database.
 
@@ -79,7 +79,7 @@ impl Resolver {
     /// servers of a list share out; a caller that stops waiting for the system's lookup abandons it.
     ///
     /// # Errors
-    /// When there is none, with whose fault it is.
+    /// When there is none, and who is responsible.
     pub async fn look_up(
         &self,
         host: &str,

@@ -207,7 +207,7 @@ mod system {
 
 /// How far apart looks are while transfers or status checks are under way.
 const TICK: Duration = Duration::from_millis(100);
-/// And how far while there are none: once a second costs nothing, and freezes are counted all the same.
+/// How far apart they are otherwise: once a second costs nothing, and freezes are still counted.
 const IDLE_TICK: Duration = Duration::from_secs(1);
 /// A wait that was frozen gets this much more, to read what its socket holds.
 const GRACE: Duration = Duration::from_millis(250);

@@ -29,7 +29,7 @@ pub(super) type Secured = TlsStream<Buffered<Socket>>;
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
-    /// None where nobody is trusted at all.
+    /// None where no authority is trusted at all.
     verifier: Option<Arc<WebPkiServerVerifier>>,
     roots: Arc<RootCertStore>,
 }
@@ -93,7 +93,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), verifier, roots })
     }
 
-    /// Shakes hands with the node of this name; also returns whether it asked for a certificate of ours.
+    /// Shakes hands with the node of this name; also returns whether it asked for a client certificate.
     pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,

@@ -32,7 +32,7 @@ pub(super) fn ordered<'a>(
     if probe.is_storage_check() {
         let mut by_size = fitting;
         by_size.sort_by_key(|asset| asset.size.map_or(u64::MAX, |size| size.least().0));
-        // The node was chosen for what it does not hold.
+        // The check is about objects that the node does not hold.
         return by_size.into_iter().map(|asset| Candidate { asset, drawn: false }).collect();
     }
     let at = match probe.pick {

@@ -50,7 +50,7 @@ pub fn is_close(failure: &Failure) -> bool {
 }
 
 /// Did the connection, or the lookup of the name, break off? A peer does that to a client that was away for a while, so after
-/// a freeze it says nothing of the node. A deadline of ours is another matter, and so is an answer that is wrong.
+/// a freeze it says nothing about the node. Deadlines of ours and wrong answers are different.
 #[must_use]
 pub fn broke_off(failure: &Failure) -> bool {
     match (&failure.cause, outcome(failure)) {

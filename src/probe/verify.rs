@@ -50,7 +50,7 @@ pub fn head(
         return Err(refused(status, headers, None));
     }
     let length = content_length(headers)?;
-    // First of all: what an answer without content says of its type means nothing.
+    // First, because the type of an answer without content means nothing.
     if is_empty(status, headers, length) {
         return mismatch(Outcome::WrongSize, EMPTY);
     }
@@ -165,7 +165,7 @@ fn stored_size(body: &[u8]) -> Option<u64> {
     number(size.trim()).filter(|_| !size.trim().is_empty())
 }
 
-/// Content-Length, which nobody has looked at yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
+/// Content-Length, which has not been checked yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
 /// be the same (RFC 9110 §8.6). Next to Transfer-Encoding it means nothing (RFC 9112 §6.3).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
     if headers.contains_key(TRANSFER_ENCODING) {

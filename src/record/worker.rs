@@ -48,7 +48,7 @@ pub struct WorkerCounters {
     pub lookups_abandoned: u64,
     /// Slots of status rounds that passed while the round before still went on.
     pub rounds_missed: u64,
-    /// Lines of the log that found no room, because nobody read stderr.
+    /// Log lines that were dropped, because stderr was not read.
     pub log_lines_dropped: u64,
     /// Time in which the process did not run.
     pub frozen: Micros,

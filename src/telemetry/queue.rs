@@ -221,7 +221,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
-    fn nobody_waits_for_a_reader_and_drops_are_reported() {
+    fn nothing_waits_for_a_reader_and_drops_are_reported() {
         let (queue, allow, seen) = queue();
         let line = format!("{}\n", "x".repeat(1_023));
         for _ in 0..3_000 {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_read_is_dropped_and_counted() {
+    fn what_cannot_be_read_is_dropped_and_counted() {
         let (queue, allow, _seen) = queue();
         drop(allow);
         queue.put("a\nb\n".to_owned());

@@ -31,11 +31,7 @@ use crate::{
 
 pub use self::source::Asked;
 use self::{labels::Regions, merge::merge, source::Source};
-use super::{
-    keeper::{Keep, Keeper},
-    lookups,
-    tally::Tally,
-};
+use super::{keeper::Keep, lookups, tally::Tally};
 
 mod labels;
 mod merge;
@@ -51,6 +47,7 @@ pub struct Discovery {
     fetcher: Option<Fetcher>,
     guard: Guard,
     dir: PathBuf,
+    unwritten: Arc<Unwritten>,
 }
 
 /// Which source was asked, and what it lists.
@@ -77,7 +74,9 @@ impl Discovery {
         let resolver = lookups::resolver(config);
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
-        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir: config.archive.dir.clone() })
+        let dir = config.archive.dir.clone();
+        let unwritten = Arc::new(Unwritten { dir: dir.clone(), lists: Mutex::default() });
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir, unwritten })
     }
 
     /// What looks names up, for everything else that this process dials.
@@ -129,12 +128,15 @@ impl Discovery {
         encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
     }
 
+    /// What keeps the lists for the next process, whenever a registry has answered.
+    pub(super) fn to_keep(&self) -> Arc<dyn Keep> {
+        self.unwritten.clone()
+    }
+
     /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
     /// while there are registries.
-    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally, keeper: Keeper) {
+    pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
-        let unwritten = Arc::new(Unwritten { dir: self.dir.clone(), lists: Mutex::default() });
-        keeper.register(unwritten.clone());
         while !self.sources.is_empty() {
             tally.note_targets(publish.borrow().nodes.len() as u64, self.age(Timestamp::now()));
             let next = self.next(&busy);
@@ -152,7 +154,6 @@ impl Discovery {
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
             asked.tell(&tally);
-            unwritten.put(self.encoded());
             self.publish(&publish);
         }
     }
@@ -192,7 +193,9 @@ impl Discovery {
             let blocked = found.blocked.iter_mut().map(|blocked| &mut blocked.listing);
             found.problems.extend(self.regions.bound(listings.chain(blocked)));
         }
-        Some((index, self.sources.get_mut(index)?.take(found, Timestamp::now())))
+        let asked = self.sources.get_mut(index)?.take(found, Timestamp::now());
+        self.unwritten.put(self.encoded());
+        Some((index, asked))
     }
 }
 

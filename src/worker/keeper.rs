@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_longer_than_the_deadline() {
+    async fn nothing_waits_longer_than_the_deadline() {
         let keeper = Keeper::start().unwrap();
         let (_held, waits) = mpsc::channel::<()>();
         keeper.run(move || _ = waits.recv());

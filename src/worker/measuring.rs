@@ -73,7 +73,7 @@ impl Measuring {
         &self.handle
     }
 
-    /// What the deadlines of transfers go by that run here.
+    /// The clock for the deadlines of transfers that run here.
     #[must_use]
     pub const fn clock(&self) -> &RunClock {
         &self.clock

@@ -4,10 +4,18 @@
 //! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ shipping ──▶ InfluxDB
 //! ```
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+    time::{Instant, timeout_at},
+};
 
 use crate::{
     archive::{self, log::Writer},
@@ -20,6 +28,7 @@ use crate::{
 };
 
 use super::{
+    allowance::Allowance,
     descriptors,
     discovery::Discovery,
     health::Health,
@@ -27,7 +36,7 @@ use super::{
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
     restarts::Restarts,
-    service::on_own_thread,
+    service::{aside, on_own_thread},
     shipping::{Reread, Shipment, Shipping, ShippingThread},
     tally::Tally,
 };
@@ -40,6 +49,8 @@ pub struct Pipeline {
     health: Health,
     inbox: Inbox,
     keeper: Keeper,
+    /// Until the first runs take it.
+    allowance: Mutex<Option<Allowance>>,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
     shipping: ShippingThread,
@@ -109,15 +120,17 @@ impl Pipeline {
         let measuring = Measuring::start(tally.on_freeze())?;
         let checks = Measuring::start_for_checks()?;
         let keeper = Keeper::start()?;
+        let allowance = Allowance::load(config, &keeper);
         let restarts = Arc::new(Restarts::load(dir));
         keeper.register(restarts.clone());
+        keeper.register(discovery.to_keep());
 
         let (inbox, recording) = recorder.start();
         on_own_thread("recorder", recording)?;
         let shipping = ShippingThread::start(shipping, config.archive.clone(), inbox.clone(), tally.clone())?;
         let mut tasks = JoinSet::new();
         let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
-        tasks.spawn(discovery.keep_current(publish, tally.clone(), keeper.clone()));
+        tasks.spawn(discovery.keep_current(publish, tally.clone()));
         let prober = Prober {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
@@ -136,6 +149,7 @@ impl Pipeline {
             health,
             inbox,
             keeper,
+            allowance: Mutex::new(Some(allowance)),
             restarts,
             tasks,
             shipping,
@@ -145,6 +159,20 @@ impl Pipeline {
             connections,
             checked: watch::Sender::new((0, 0)),
         })
+    }
+
+    /// The same on another thread, because the disk may hang: dropping the future ends the wait.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_aside(
+        config: &Config,
+        discovery: Discovery,
+        on_recorded: OnRecorded,
+        reread: Reread,
+    ) -> Result<Self, StartError> {
+        let config = config.clone();
+        aside(move || Self::start(&config, discovery, on_recorded, reread)).await?
     }
 
     /// What transfers need.
@@ -207,6 +235,11 @@ impl Pipeline {
         &self.keeper
     }
 
+    /// What the last process left of the budgets, once: it was loaded with everything else at the start.
+    pub(super) fn take_allowance(&self) -> Option<Allowance> {
+        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// When nodes started.
     pub(super) fn restarts(&self) -> &Restarts {
         &self.restarts
@@ -218,20 +251,24 @@ impl Pipeline {
     }
 
     /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then
-    /// waits for the next start. It waits for the disk for `RECORDING` (12 s) before the delivery and `GRACE` (5 s) after it, at most.
+    /// waits for the next start. A slow disk delays that by [`DISK`] at most; what is not written by then is lost.
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         self.tasks.abort_all();
-        let recorded_by = Instant::now() + RECORDING;
-        let keeper = self.keeper.clone();
-        let recording = async {
-            if self.tally.is_full() {
-                // The last chance of what waits in memory.
-                self.shipping.make_room(recorded_by).await;
-            }
-            let lost = self.inbox.finish(recorded_by).await;
-            (lost, self.shipping.finish(patience, hurry, GRACE).await)
+        let recorded_by = Instant::now() + DISK;
+        let deadline = recorded_by + patience;
+        if self.tally.is_full() {
+            // The last chance of what waits in memory.
+            self.shipping.make_room(recorded_by).await;
+        }
+        let (sealed, is_sealed) = oneshot::channel();
+        let inbox = self.inbox;
+        let delivering = async {
+            // What is not sealed by then is in the file, and taken over by the next start.
+            let _ = timeout_at(recorded_by, is_sealed).await;
+            self.shipping.finish(patience, hurry, deadline).await
         };
-        let ((lost, Shipment { drained, waiting }), kept) = tokio::join!(recording, keeper.stop(recorded_by + GRACE));
+        let (lost, Shipment { drained, waiting }, kept) =
+            tokio::join!(inbox.finish(sealed, deadline), delivering, self.keeper.stop(deadline));
         if !kept {
             tracing::warn!("the disk is too slow: the state of the budgets may not be written");
         }
@@ -244,7 +281,5 @@ fn hash(config: &Config) -> String {
     blake3::hash(format!("{config:?}").as_bytes()).to_hex()[..8].to_owned()
 }
 
-/// How long the last points, and the state, may take to be written.
-const RECORDING: Duration = Duration::from_secs(12);
-/// How long the disk may take beyond the time for delivery.
-const GRACE: Duration = Duration::from_secs(5);
+/// By how much the disk may delay the end.
+const DISK: Duration = Duration::from_secs(10);

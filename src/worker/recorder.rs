@@ -22,7 +22,7 @@ use crate::{
     record::{point::Point, window::Windows},
 };
 
-use super::tally::Tally;
+use super::tally::{Counts, Tally};
 
 use self::{
     outlet::{Losses, Outlet},
@@ -47,7 +47,7 @@ pub(super) enum Entry {
     Finish(Finish),
 }
 
-/// Who waits for the end.
+/// How the end is reported.
 pub(super) struct Finish {
     /// Everything is written, except for this many points, which are lost.
     written: oneshot::Sender<u64>,
@@ -86,8 +86,9 @@ impl Inbox {
     }
 
     fn put(&self, entry: Entry) {
+        self.losses.note_waiting(1);
         let Err(refused) = self.entries.try_send(entry) else { return };
-        self.losses.count(1);
+        self.losses.give_up(1);
         if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
             tracing::error!(
                 "results are no longer recorded, because of a bug in bandprobe: restart the worker, and please report it"
@@ -100,25 +101,17 @@ impl Inbox {
         let _ = self.entries.try_send(Entry::Seal);
     }
 
-    /// Everything handed over so far, and the open windows, are written and sealed, by `deadline` at the latest. Returns how
-    /// many points were lost, or may be: a disk that is too slow has not written them yet.
-    pub(super) async fn finish(&self, deadline: Instant) -> u64 {
+    /// Has everything handed over so far, and the open windows, written and sealed; `sealed` hears when that is done. Returns
+    /// how many points are lost, as soon as all others are written. What is not written at `deadline` is lost too.
+    pub(super) async fn finish(&self, sealed: oneshot::Sender<()>, deadline: Instant) -> u64 {
         let (written, lost) = oneshot::channel();
-        let (sealed, done) = oneshot::channel();
         let finish = Entry::Finish(Finish { written, sealed });
-        let lost = timeout_at(deadline, async {
-            match self.entries.send(finish).await {
-                Ok(()) => lost.await.unwrap_or_default(),
-                Err(_) => 0,
-            }
+        let finished = timeout_at(deadline, async {
+            self.entries.send(finish).await.ok()?;
+            lost.await.ok()
         });
-        let Ok(lost) = lost.await else {
-            let queued = self.entries.max_capacity() - self.entries.capacity();
-            return self.losses.ever() + self.losses.waiting() + queued as u64;
-        };
-        // What is not sealed yet is in the file, and taken over by the next start.
-        let _ = timeout_at(deadline, done).await;
-        lost
+        // The windows may not have ended: that is at least a point.
+        finished.await.ok().flatten().unwrap_or_else(|| (self.losses.ever() + self.losses.waiting()).max(1))
     }
 }
 
@@ -182,25 +175,27 @@ impl Recorder {
 
     fn take(&mut self, batch: &mut Vec<Entry>) {
         let mut after = Vec::new();
-        self.losses.note_waiting(self.outlet.backlog.len() + batch.len() as u64);
         for entry in batch.drain(..) {
             match entry {
                 Entry::Sample(sample) => {
                     self.windows.record(&sample);
                     self.tally.count_sample(&sample);
                     self.outlet.sample(sample);
+                    self.losses.note_done(1);
                 }
-                Entry::Point(point) => self.outlet.point(&point),
+                Entry::Point(point) => {
+                    self.outlet.point(&point);
+                    self.losses.note_done(1);
+                }
                 other => after.push(other),
             }
         }
         self.outlet.flush();
-        self.losses.note_waiting(self.outlet.backlog.len());
         for entry in after {
             match entry {
                 Entry::Finish(Finish { written, sealed }) => {
                     self.finish();
-                    // Nobody may be waiting any more.
+                    // The caller may have given up.
                     let _ = written.send(self.losses.ever());
                     self.outlet.seal();
                     self.outlet.tell_sealed(sealed);
@@ -221,12 +216,7 @@ impl Recorder {
 
     /// Writes the worker's point. Does the disk take it?
     fn on_minute(&mut self, now: Timestamp) -> bool {
-        let counts = self.windows.take_counts();
-        self.tally.count(|counters| {
-            counters.values_clamped += counts.clamped;
-            counters.values_dropped += counts.dropped;
-        });
-        let counts = self.tally.take();
+        let counts = self.take_counts();
         let written = self.outlet.write_now(&counts.point(&self.config, &self.config_hash, now));
         if !written {
             self.tally.put_back(counts);
@@ -234,14 +224,25 @@ impl Recorder {
         written
     }
 
+    /// What was counted since the last point of the worker.
+    fn take_counts(&mut self) -> Counts {
+        let counts = self.windows.take_counts();
+        self.tally.count(|counters| {
+            counters.values_clamped += counts.clamped;
+            counters.values_dropped += counts.dropped;
+        });
+        self.tally.take()
+    }
+
+    /// Writes the last points in one append, as the disk may be slow.
     fn finish(&mut self) {
         self.finished = true;
         for point in self.windows.flush_all() {
             self.outlet.point(&point);
         }
-        if !self.on_minute(Timestamp::now()) {
-            self.losses.count(1);
-        }
+        let counts = self.take_counts();
+        self.outlet.point(&counts.point(&self.config, &self.config_hash, Timestamp::now()));
+        self.outlet.retry();
         self.outlet.give_up();
     }
 }

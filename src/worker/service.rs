@@ -4,7 +4,7 @@
 use std::{io, thread};
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     sync::oneshot,
     task::JoinSet,
 };
@@ -31,6 +31,22 @@ pub fn begin(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
     running
 }
 
+/// Does this on a thread of its own, within the caller's runtime: it may wait for the disk, which the caller can stop
+/// waiting for.
+///
+/// # Errors
+/// When the system refuses a thread.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    let (done, result) = oneshot::channel();
+    let runtime = Handle::current();
+    thread::Builder::new().name("start".to_owned()).spawn(move || {
+        let _within = runtime.enter();
+        // Nobody may be waiting any more.
+        let _ = done.send(work());
+    })?;
+    result.await.map_err(|_| io::Error::other("the thread ended in a bug of ours"))
+}
+
 /// Starts a thread that does this and nothing else, and may wait for the disk. What is returned ends when it has ended; it
 /// ends with the process, wherever it is then.
 ///
@@ -47,7 +63,7 @@ pub(super) fn on_own_thread(
         runtime.block_on(work);
         // A name lookup under way must not hold this up.
         runtime.shutdown_background();
-        // Nobody may be waiting.
+        // The caller may have given up.
         let _ = done.send(());
     })?;
     Ok(ended)

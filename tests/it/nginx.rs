@@ -27,7 +27,7 @@ impl Nginx {
             skip("the tests behind a real nginx", "no nginx (apt-get install nginx-light)");
             return None;
         }
-        // It cannot be told to take a free port: one is looked for, and another one when somebody else was faster.
+        // It cannot choose a free port itself: one is searched for, and another one when it was taken meanwhile.
         (0..5).find_map(|_| Self::on_free_port(server)).or_else(|| panic!("nginx does not start"))
     }
 

@@ -33,6 +33,7 @@ mod fleet;
 mod frozen;
 mod manual;
 mod memory;
+mod orphans;
 mod probe;
 mod probe_ended;
 pub(crate) mod request;
@@ -40,6 +41,7 @@ mod serve;
 mod served_fleet;
 pub(crate) mod spool;
 mod stderr;
+mod storage_faults;
 mod targets;
 mod too_slow;
 
@@ -220,6 +222,7 @@ pub(crate) fn bandprobe(args: &[&str]) -> Ended {
 impl Child {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut process = command.spawn().unwrap();
+        orphans::watch(process.id());
         let (stdout, stderr) = (listen(process.stdout.take().unwrap()), listen(process.stderr.take().unwrap()));
         Self { process, stdout, stderr, said: String::new() }
     }
@@ -266,6 +269,7 @@ impl Child {
     pub(crate) fn end(mut self) -> Ended {
         while self.line().is_some() {}
         let stderr = std::iter::from_fn(|| next(&self.stderr)).collect();
+        orphans::forget(self.process.id());
         let code = self.process.wait().unwrap().code();
         Ended { code, stdout: std::mem::take(&mut self.said), stderr }
     }
@@ -274,6 +278,7 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         let _ = self.process.kill();
+        orphans::forget(self.process.id());
         let _ = self.process.wait();
     }
 }

@@ -96,7 +96,7 @@ mod tests {
         let (file, link) = (dir.path().join("token"), dir.path().join("link"));
         fs::write(&file, "t").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        // Where temporary files are nobody else's anyway, nothing is found.
+        // Where other users cannot reach temporary files anyway, nothing is found.
         let is_open = dir.path().canonicalize().unwrap().ancestors().skip(1).all(is_passable);
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for (folder, mode, expected) in [

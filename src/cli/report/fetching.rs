@@ -1,4 +1,4 @@
-//! How far a report's questions to the database are: a line on stderr, on a terminal alone.
+//! The progress of a report's queries: a line on stderr, on a terminal only.
 
 use std::time::Duration;
 

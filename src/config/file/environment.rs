@@ -65,7 +65,7 @@ impl<'a> Environment<'a> {
 
 /// Does the name end as one of those that Kubernetes sets for each Service of the namespace: `*_SERVICE_HOST`,
 /// `*_SERVICE_PORT`, `*_SERVICE_PORT_<name>`, `*_PORT`, `*_PORT_<n>_TCP` and what follows that, UDP and SCTP likewise? A key
-/// whose variable ends so is a key nevertheless: it is asked for first.
+/// whose variable ends like this is still a key, because keys are looked up first.
 fn is_of_a_service(name: &str) -> bool {
     if name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
         return true;
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_services_are_told_by_their_ends() {
+    fn variables_of_services_are_known_by_their_ends() {
         for (name, expected) in [
             ("BANDPROBE_INFLUXDB_SERVICE_HOST", true),
             ("BANDPROBE_INFLUXDB_SERVICE_PORT", true),

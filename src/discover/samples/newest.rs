@@ -138,7 +138,7 @@ fn questions(dialect: Dialect) -> Vec<Question> {
 /// Rows that are read of each kind. With two dozen buckets, each bag in several of them, a bucket gets [`NEWEST`] of a kind
 /// out of the first few hundred; a page of 1,000 takes about half a MB, and a registry as long to sort as one of 10.
 const MOST_ROWS: usize = 1_000;
-/// Each page is a scan for the registry: when it allows small ones alone, buckets that are still empty are asked for.
+/// Each page is a scan for the registry. When it allows only small pages, buckets that are still empty are asked for one by one.
 const MOST_PAGES: usize = 5;
 /// The storage squid distinguishes images from videos by size alone; between the two it may be either.
 const LEAST_VIDEO: u64 = 5_000_000;

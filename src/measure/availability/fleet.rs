@@ -40,8 +40,8 @@ struct Numbers {
 /// The numbers of the nodes that have a vote.
 struct Votes {
     sorted: Vec<u64>,
-    /// The highest of those that are known to change from round to round. No lower one is known to stand still.
-    moving: Option<u64>,
+    /// Those that are known to change from round to round. No number below the highest is known to stand still.
+    moving: Vec<u64>,
 }
 
 /// Where a node is.
@@ -62,6 +62,8 @@ pub(super) struct Behind {
     pub(super) nodes: usize,
     /// Is it known to stand still, below one that changes?
     pub(super) stands_still: bool,
+    /// Are enough of the others, who agree, known to change?
+    pub(super) others_move: bool,
     /// Do the others leave no doubt that one far ahead of them is on another chain?
     is_sure: bool,
 }
@@ -162,8 +164,9 @@ fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>) -> Numbers {
 
 impl Votes {
     fn of(mut numbers: Vec<(u64, Motion)>) -> Self {
-        let moving = numbers.iter().filter(|(_, motion)| *motion == Motion::Moves).map(|(number, _)| *number).max();
-        numbers.retain(|(number, motion)| !is_left_behind(*number, *motion, moving));
+        let moving: Vec<u64> =
+            numbers.iter().filter(|(_, motion)| *motion == Motion::Moves).map(|(number, _)| *number).collect();
+        numbers.retain(|(number, motion)| !is_left_behind(*number, *motion, &moving));
         let mut sorted: Vec<u64> = numbers.into_iter().map(|(number, _)| number).collect();
         sorted.sort_unstable();
         Self { sorted, moving }
@@ -178,29 +181,35 @@ impl Votes {
     /// are not enough. One that stands still is held against however few move on.
     fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<Behind> {
         let nodes = self.sorted.len();
-        let stands_still = is_left_behind(own, motion, self.moving);
+        let stands_still = is_left_behind(own, motion, &self.moving);
         let median = self.median()?;
         if nodes >= MIN_FLEET || stands_still {
-            let is_sure = self.is_sure(own, median, tolerance);
-            return Some(Behind { by: difference(median, own), nodes, stands_still, is_sure });
+            let others_move = within(&self.moving, median, tolerance.behind) >= MIN_FLEET;
+            let is_sure = others_move || self.leave_alone(own, median, tolerance);
+            return Some(Behind { by: difference(median, own), nodes, stands_still, others_move, is_sure });
         }
         let [one, other] = *self.sorted else { return None };
+        let others_move = self.moving.len() == nodes;
         let is_other = own != one && own != other;
         let by = difference(own.clamp(one, other), own);
-        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, is_sure: self.moving.is_some() })
+        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, others_move, is_sure: others_move })
     }
 
-    /// May one that is far ahead be judged? Either the others move on without it, or it is alone and the others agree.
-    fn is_sure(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
-        let within = |of: u64, reach: u64| self.sorted.iter().filter(|number| number.abs_diff(of) <= reach).count();
-        let is_seen_to_move = self.moving.is_some() && self.sorted.len() >= MIN_FLEET;
-        is_seen_to_move || (within(own, DAY_OF_BLOCKS) <= 1 && within(median, tolerance.behind) >= MIN_FLEET)
+    /// Is a number alone where it is, while enough others agree? Only where nobody was seen to move: one that moves may be right.
+    fn leave_alone(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
+        let is_alone = within(&self.sorted, own, DAY_OF_BLOCKS) <= 1;
+        self.moving.is_empty() && is_alone && within(&self.sorted, median, tolerance.behind) >= MIN_FLEET
     }
 }
 
+/// How many of these are no further away than that.
+fn within(numbers: &[u64], of: u64, reach: u64) -> usize {
+    numbers.iter().filter(|number| number.abs_diff(of) <= reach).count()
+}
+
 /// Does a number stand still below one that moves? When the whole chain stands still, a node that catches up moves below the others.
-fn is_left_behind(number: u64, motion: Motion, moving: Option<u64>) -> bool {
-    matches!(motion, Motion::StandsStill(_)) && moving.is_some_and(|moving| number < moving)
+fn is_left_behind(number: u64, motion: Motion, moving: &[u64]) -> bool {
+    matches!(motion, Motion::StandsStill(_)) && moving.iter().any(|moving| number < *moving)
 }
 
 /// `a − b`, as far as a number can say it.

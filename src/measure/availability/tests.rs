@@ -132,7 +132,7 @@ const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
         USUAL,
         State::Misconfigured,
         "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are not the fleet's: \
-         it follows another chain",
+         it follows another chain, or the others stand still",
     ),
     (
         14_401,
@@ -322,7 +322,7 @@ fn silence_of_all_is_the_vantages_own_fault() {
 }
 
 #[test]
-fn a_freeze_of_ours_says_nothing_of_anybody() {
+fn a_freeze_of_ours_says_nothing_about_any_node() {
     let frozen = || answer(None, Said::Frozen(Micros(30_000_000)));
     let reason = "not judged: bandprobe itself did not run for 30.0 s";
     let verdict = judged(&frozen(), USUAL);
@@ -415,7 +415,7 @@ fn the_chain_head_is_known_though_every_node_is_misconfigured() {
 }
 
 #[test]
-fn storage_nodes_are_compared_with_each_other_where_nobody_else_is() {
+fn storage_nodes_are_compared_with_each_other_if_alone() {
     let (good, stuck) = (healthy(), at(HEAD - 300, HEAD));
     let storage = |answer| Subject { profile: Profile::Colossus, ..subject(answer) };
     let subjects = [subject(&good), storage(&good), storage(&good), storage(&stuck)];
@@ -539,7 +539,7 @@ fn a_node_that_cannot_fetch_is_degraded_unless_it_is_worse() {
 }
 
 #[test]
-fn a_refused_head_request_is_told_whatever_came_of_the_get() {
+fn a_refused_head_request_is_part_of_the_reason() {
     let why = || Some("it refuses HEAD (405) and answers GET".to_owned());
     let present = Answer { head_refused: why(), ..answer(Some(206), Said::Present) };
     let verdict = judged(&present, USUAL);

@@ -27,7 +27,8 @@ pub(super) fn other_chain(head: Behind) -> String {
     let cause = match (head.by > 0, head.stands_still) {
         (true, true) => "its chain node stands still",
         (true, false) => "it follows another chain, or its chain node stands still",
-        (false, _) => "it follows another chain",
+        (false, _) if head.others_move => "it follows another chain",
+        (false, _) => "it follows another chain, or the others stand still",
     };
     format!("{}, and its blocks are not the fleet's: {cause}", far(head))
 }

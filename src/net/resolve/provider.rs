@@ -17,7 +17,7 @@ use tokio::{io::Interest, net::UdpSocket};
 #[derive(Clone, Default)]
 pub(super) struct Sockets {
     tokio: TokioRuntimeProvider,
-    /// What the operating system last refused: hickory says no more than that there is no connection.
+    /// What the operating system last refused: hickory only says that there is no connection.
     refused: Arc<Mutex<Option<io::Error>>>,
 }
 

@@ -1,9 +1,9 @@
 //! A lookup by the servers of `network.resolver`: in their order, one at a time, the next one when a server fails.
 //!
-//! A server that refuses, fails, has a closed port or is silent is followed by the next; one that says there is no such name
-//! is believed. A server that does not understand EDNS (RFC 6891 §7), or drops such questions, is asked again without. The
-//! time that is left is shared out evenly among the tries that are left. Nothing is remembered from one lookup to the next, so that
-//! each takes what it takes.
+//! When a server refuses, fails, is silent or has a closed port, the next one is asked; an answer that there is no such name is
+//! final. A server that does not understand EDNS (RFC 6891 §7), or drops such questions, is asked again without it. The
+//! remaining time is shared evenly among the remaining tries. Nothing is remembered from one lookup to the next, so that each
+//! takes its real time.
 
 use std::{
     net::{IpAddr, SocketAddr},

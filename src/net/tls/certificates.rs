@@ -78,8 +78,7 @@ impl Chain {
         })
     }
 
-    /// Of the certificates on the path the one whose validity does not hold the moment `now`, and its name unless it is the node's
-    /// own.
+    /// The first certificate on the path that is not valid at the moment `now`, and its name unless it is the node's own.
     pub(super) fn outdated(&self, now: u64) -> Option<(&Certificate, Option<String>)> {
         let (path, _) = self.path();
         path.into_iter().enumerate().find_map(|(nth, certificate)| {

@@ -46,7 +46,7 @@ pub(super) struct Seen {
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// When they were looked at, in seconds since the epoch.
     pub(super) now: u64,
-    /// The node asked for a certificate of ours.
+    /// The node asked for a client certificate.
     pub(super) asked_for_ours: bool,
     /// The chain is good, but the node did not prove that it holds the key.
     pub(super) is_unsigned: bool,
@@ -75,7 +75,7 @@ pub fn words(error: &Error) -> String {
     fault(error, &Seen::default(), &nobody, &RootCertStore::empty()).words
 }
 
-/// Does the error say that the node insists on a certificate of ours? In TLS 1.3 it does so after the handshake.
+/// Does the error say that the node requires a client certificate? In TLS 1.3 it says so after the handshake.
 #[must_use]
 pub const fn wants_ours(error: &Error) -> bool {
     matches!(error, Error::AlertReceived(AlertDescription::CertificateRequired))
@@ -199,7 +199,7 @@ const fn is_unknown_algorithm(error: &CertificateError) -> bool {
     )
 }
 
-/// The path leads to a trusted authority, which all the same does not stand for the node.
+/// The path leads to a trusted authority, but the authority does not vouch for the node.
 fn unproven_by(issuer: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {

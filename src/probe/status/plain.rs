@@ -1,7 +1,7 @@
 //! A plain web server: is its first asset there?
 //!
-//! A HEAD request asks, which moves no body. Some servers refuse HEAD, or never answer it, and serve GET well. So when HEAD says
-//! that something is wrong, a GET of one byte has the last word. That a server is better asked by GET is remembered.
+//! A HEAD request asks, which moves no body. Some servers refuse HEAD, or never answer it, but serve GET well. So when HEAD
+//! fails, a GET of one byte decides. Servers that need GET are remembered.
 
 use std::{
     collections::HashMap,
@@ -102,12 +102,12 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
     answer
 }
 
-/// Is there something, by this status?
+/// Does this status mean that the asset is there?
 pub(super) const fn is_there(status: StatusCode) -> bool {
     status.as_u16() < StatusCode::BAD_REQUEST.as_u16()
 }
 
-/// What the answer to HEAD says. An asset without any byte is none.
+/// What the answer to HEAD says. An asset without a byte does not count.
 pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
     let is_empty = status == StatusCode::OK && headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     match (is_there(status), is_empty) {
@@ -128,8 +128,8 @@ pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Fa
     }
 }
 
-/// What is wrong with an answer to HEAD, if GET may know better. A server that limits us is left in peace, and one that cannot
-/// be reached is not reached by GET either.
+/// What is wrong with an answer to HEAD, if GET may do better. A server that limits us is not asked again, and one that cannot be
+/// reached is not reached by GET either.
 fn refusal(answer: &Answer) -> Option<String> {
     match (&answer.said, answer.status) {
         (Said::Other(Shape::Empty), _) => Some("answers HEAD with a length of 0".to_owned()),
@@ -148,7 +148,7 @@ fn by_get(answer: Answer, words: &str) -> Answer {
     Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
 }
 
-/// An answer that has not come by then is none.
+/// The answer, or a timeout when it has not arrived by then.
 async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
@@ -177,5 +177,5 @@ impl HeadRefusals {
     }
 }
 
-/// Of more servers nothing is remembered: they are asked by HEAD first in each round.
+/// Further servers are not remembered: they are asked by HEAD first in each round.
 const MAX_REFUSALS: usize = 10_000;

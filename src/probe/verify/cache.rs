@@ -37,7 +37,7 @@ pub fn cache_state(headers: &HeaderMap) -> CacheState {
     if missed { CacheState::Miss } else { CacheState::Unknown }
 }
 
-/// How a header speaks, and who wrote it where that decides.
+/// The form of a header's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     /// Words of [`WORDS`]; of a list (`MISS, HIT`) the last element is the cache nearest to us.

@@ -76,7 +76,7 @@ impl Signed {
     /// Is it chunk-signed?
     ///
     /// # Errors
-    /// When it is: a viewer gets these lines in the midst of the content.
+    /// When it is: a viewer gets these lines in the middle of the content.
     pub fn verdict(&self) -> Result<(), Mismatch> {
         if !is_chunk_head(&self.begin) {
             return Ok(());
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_signed_body_is_told_by_its_beginning() {
+    fn a_chunk_signed_body_is_known_by_its_beginning() {
         let signature = "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497";
         let signed = format!("10000;chunk-signature={signature}\r\nRIFF");
         for (begin, coded) in [

@@ -22,7 +22,7 @@ use crate::model::{
 pub struct Expected<'a> {
     /// What the asset is.
     pub kind: AssetKind,
-    /// The types that alone are accepted; with none named, all that an asset of this kind can have.
+    /// The only types that are accepted; if empty, all that an asset of this kind can have.
     pub types: &'a [MediaRange],
     /// The answer may name no type at all, though some are named here.
     pub may_lack: bool,
@@ -72,7 +72,7 @@ fn can_be(kind: AssetKind, given: &MediaType) -> bool {
     is_own || is_generic
 }
 
-/// The types under which object stores and upload forms keep what they know nothing of.
+/// The types that object stores and upload forms give to content they do not know.
 const GENERIC_KINDS: &[&str] = &["application", "binary", "content", "unknown"];
 const GENERIC: &[&str] = &[
     "octet-stream",

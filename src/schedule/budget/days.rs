@@ -1,9 +1,9 @@
 //! What was counted on a UTC day, for the days that the clock showed lately.
 //!
-//! A wall clock can be wrong for a while. Each day therefore has its own record, and the clock alone says which one counts:
+//! A wall clock can be wrong for a while. Each day therefore has its own record, and only the clock decides which one counts:
 //!
 //! - A jump forward and back again finds the record of the right day as it was. What was counted meanwhile is added to it,
-//!   because it really happened on that day, once, however often the clock goes to and fro.
+//!   because it really happened on that day, once, however often the clock goes back and forth.
 //! - When the day that the clock had jumped to really comes, its record is dropped: it was last used at a time that had not come
 //!   yet, or before the day that the clock comes from had begun.
 //! - A clock that stands on an earlier day for a while, as after a boot without a battery, gives no second budget to the right day.
@@ -197,7 +197,7 @@ mod tests {
         check("before 1970", &[(-2_000 * DAY, 1), (noon, 1), (-2_000 * DAY, 3), (noon + 1, 2)]);
         check("set back over midnight", &[(noon, 1), (DAY - 1, 2), (DAY + 5, 1), (DAY - 3, 4), (DAY, 1)]);
         check(
-            "to and fro gives no third budget",
+            "back and forth gives no third budget",
             &[
                 (noon, 1),
                 (noon + 3 * DAY, 1),

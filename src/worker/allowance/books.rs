@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct Books {
     dir: PathBuf,
     open: Mutex<Open>,
-    /// Used by the keeper alone.
+    /// Used only by the keeper.
     disk: Mutex<Disk>,
 }
 
@@ -186,7 +186,7 @@ impl Disk {
         true
     }
 
-    /// Adds what this process has spent and learned to what is stored. Nobody writes in between.
+    /// Adds what this process has spent and learned to what is stored. Nothing else writes in between.
     fn write(
         &mut self,
         dir: &Path,

@@ -43,7 +43,7 @@ pub(super) struct Outlet {
 #[derive(Clone)]
 pub(super) struct Losses {
     ever: Arc<AtomicU64>,
-    /// Points that are with the recorder and not written yet.
+    /// Points that were handed over and are not written yet.
     waiting: Arc<AtomicU64>,
     tally: Tally,
 }
@@ -166,7 +166,7 @@ impl Outlet {
     pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
             Some(syncer) => syncer.tell(done),
-            // Nobody may be waiting any more.
+            // The caller may have given up.
             None => _ = done.send(()),
         }
     }
@@ -197,7 +197,7 @@ impl Outlet {
 
     /// Gives up what still waits: nobody will write it any more.
     pub(super) fn give_up(&mut self) {
-        self.losses.count(self.backlog.clear());
+        self.losses.give_up(self.backlog.clear());
     }
 
     fn put(&mut self, point: &Point, sample: Option<Box<Sample>>) {
@@ -206,7 +206,8 @@ impl Outlet {
         if line.is_empty() {
             return; // a point without fields is none
         }
-        self.losses.count(self.backlog.push(line, sample));
+        self.losses.note_waiting(1);
+        self.losses.give_up(self.backlog.push(line, sample));
         if self.backlog.bytes() >= APPEND_BYTES {
             self.flush();
         }
@@ -219,6 +220,7 @@ impl Outlet {
         if let Some(refusal) = &mut self.refusal {
             refusal.saved += count as u64;
         }
+        self.losses.note_done(count as u64);
         for sample in (0..count).filter_map(|_| self.backlog.pop()?.sample) {
             (self.on_recorded)(&sample, &transfer(&sample));
         }
@@ -237,7 +239,7 @@ impl Outlet {
     /// Gives up the first line, which the archive takes for none: it must not hold up those behind it.
     fn skip(&mut self, error: &archive::Error) {
         self.backlog.pop();
-        self.losses.count(1);
+        self.losses.give_up(1);
         tracing::error!("a result could not be written because of a bug in bandprobe, please report it: {error}");
     }
 
@@ -282,20 +284,26 @@ impl Losses {
         Self { ever: Arc::default(), waiting: Arc::default(), tally }
     }
 
-    /// So many points are lost.
-    pub(super) fn count(&self, points: u64) {
+    /// This many points no longer wait, because they are lost.
+    pub(super) fn give_up(&self, points: u64) {
         if points > 0 {
+            self.note_done(points);
             self.ever.fetch_add(points, Ordering::Relaxed);
             self.tally.count_dropped(points);
         }
     }
 
-    /// Notes how many points wait to be written.
+    /// This many more points wait to be written.
     pub(super) fn note_waiting(&self, points: u64) {
-        self.waiting.store(points, Ordering::Relaxed);
+        self.waiting.fetch_add(points, Ordering::Relaxed);
     }
 
-    /// How many points waited when that was last noted.
+    /// This many points no longer wait.
+    pub(super) fn note_done(&self, points: u64) {
+        self.waiting.fetch_sub(points, Ordering::Relaxed);
+    }
+
+    /// How many points wait.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
     }

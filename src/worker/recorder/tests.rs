@@ -114,7 +114,7 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     // More than one batch.
     let count = BATCH as u64 + 44;
     (0..count).for_each(|number| inbox.record(sample(number)));
-    assert_eq!(inbox.finish(Instant::now() + Duration::from_secs(600)).await, 0);
+    assert_eq!(finish(&inbox).await, 0);
     assert_eq!(*told.lock().unwrap(), (0..count).collect::<Vec<_>>());
     assert_eq!(lines(&dir, "bandprobe_transfer").len() as u64, count);
     // A window may end meanwhile.
@@ -125,6 +125,14 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     assert_eq!((status.open.files, status.spool.points), (0, lines(&dir, "bandprobe_").len() as u64), "sealed");
     drop(inbox);
     tasks.join_next().await.unwrap().unwrap();
+}
+
+/// Waits until everything is written and sealed.
+async fn finish(inbox: &Inbox) -> u64 {
+    let (sealed, is_sealed) = oneshot::channel();
+    let lost = inbox.finish(sealed, Instant::now() + Duration::from_secs(600)).await;
+    is_sealed.await.unwrap();
+    lost
 }
 
 /// A recorder, what it has told of, and a disk that can be made to refuse.
@@ -334,8 +342,34 @@ async fn a_full_inbox_drops_and_counts_and_never_waits() {
     assert_eq!(dropped, 3);
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(task);
-    assert_eq!(inbox.finish(Instant::now() + Duration::from_secs(600)).await, 3);
+    assert_eq!(finish(&inbox).await, 3);
     assert_eq!(lines(root.path(), "bandprobe_transfer").len(), INBOX);
+}
+
+#[tokio::test]
+async fn what_is_not_written_at_the_deadline_is_lost() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path());
+    for (samples, lost) in [(0, 1), (1, 1), (5, 5)] {
+        let writer = Writer::open(&config.archive.dir).unwrap();
+        // Its task is never run.
+        let (inbox, _task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).start();
+        (0..samples).for_each(|number| inbox.record(sample(number)));
+        assert_eq!(inbox.finish(oneshot::channel().0, Instant::now()).await, lost, "{samples}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_once_it_is_written_or_lost() {
+    let root = tempfile::tempdir().unwrap();
+    let config = config(root.path());
+    let writer = Writer::open(&config.archive.dir).unwrap();
+    let (inbox, task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).start();
+    (0..INBOX as u64 + 3).for_each(|number| inbox.record(sample(number)));
+    assert_eq!(inbox.losses.waiting(), INBOX as u64);
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(task);
+    assert_eq!((finish(&inbox).await, inbox.losses.waiting()), (3, 0));
 }
 
 /// An integer field of a line, of a name that is no end of another's.
@@ -353,13 +387,12 @@ async fn syncs_and_seals_have_a_thread_of_their_own() {
     let (inbox, task) = recorder.start();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(task);
-    let deadline = Instant::now() + Duration::from_secs(600);
     for number in 0..200 {
         inbox.record(sample(number));
         inbox.seal();
         tokio::task::yield_now().await;
     }
-    assert_eq!(inbox.finish(deadline).await, 0);
+    assert_eq!(finish(&inbox).await, 0);
     let status = status(&config.archive.dir).unwrap();
     assert_eq!(status.open.files, 0, "all of them are sealed at the end");
     assert!(status.spool.files > 0);

@@ -48,7 +48,7 @@ impl<'a> Runs<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
-            allowance: Allowance::load(config, pipeline.keeper()),
+            allowance: pipeline.take_allowance().unwrap_or_else(|| Allowance::load(config, pipeline.keeper())),
             running: JoinSet::new(),
             tickets: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),

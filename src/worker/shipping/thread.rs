@@ -76,28 +76,30 @@ impl ShippingThread {
         }
     }
 
-    /// Delivers for at most `patience` or until `hurry`, and waits for the disk no longer than `grace` beyond that.
+    /// Delivers for at most `patience` or until `hurry`. The disk may delay the end until `deadline`, and by [`GRACE`] after
+    /// `hurry`.
     pub(in crate::worker) async fn finish(
         self,
         patience: Duration,
         hurry: impl Future<Output = ()>,
-        grace: Duration,
+        deadline: Instant,
     ) -> Shipment {
         let (stop, hurried) = oneshot::channel();
         let (answer, mut answered) = oneshot::channel();
+        let patience = patience.min(deadline.saturating_duration_since(Instant::now()));
         let _ = self.orders.send(Order::Finish(Finish { patience, hurry: hurried, answer }));
-        let mut deadline = Instant::now() + patience + grace;
+        let mut deadline = deadline;
         let shipment = tokio::select! {
             shipment = timeout_at(deadline, &mut answered) => shipment.ok().and_then(Result::ok),
             () = hurry => {
                 drop(stop);
-                deadline = Instant::now() + grace;
+                deadline = deadline.min(Instant::now() + GRACE);
                 timeout_at(deadline, answered).await.ok().and_then(Result::ok)
             }
         };
         if shipment.is_some() {
             // It keeps house once more; the next start does what is left.
-            let _ = timeout_at((Instant::now() + grace).min(deadline), self.ended).await;
+            let _ = timeout_at((Instant::now() + GRACE).min(deadline), self.ended).await;
         }
         shipment.unwrap_or_else(|| {
             let Counters { points_written: delivered, points_rejected: rejected, .. } = self.shipped.so_far();
@@ -150,3 +152,6 @@ async fn work(
     let _ = finish.answer.send(Shipment { drained, waiting: Some(waiting) });
     shipping.keep_house(archive, tally);
 }
+
+/// How long the disk may take when there is nothing more to deliver.
+const GRACE: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Merged files of so many days, the first one first, each with a point of its noon.
+/// Merged files of this many days, oldest first, each with a point at noon.
 fn days(dir: &Path, first: Timestamp, count: i64) -> Vec<Timestamp> {
     drop(Writer::open(dir).unwrap());
     let noons: Vec<_> = (0..count).map(|day| first + (day * 24).hours()).collect();
@@ -28,7 +28,7 @@ fn files_of_days_before_are_not_read() {
         let wanted = noons.iter().filter(|noon| since.is_none_or(|since| **noon >= since)).count();
         assert!(read.len() >= wanted && read.len() <= wanted + 1, "{since:?}");
     }
-    // Damage in a file that is skipped is nobody's concern.
+    // Damage in a file that is skipped does not matter.
     let first = names(dir.path(), "archive").remove(0);
     fs::write(dir.path().join("archive").join(first), "no header\n").unwrap();
     assert!(reader::lines(dir.path(), Some(noons[80])).unwrap().all(|line| line.is_ok()));

@@ -23,7 +23,7 @@ async fn regions_are_bounded_over_refreshes_and_starts() {
     let registry = Registry::answering(move |asked| match asked.name() {
         "Operators" => {
             round += 1;
-            // Families of their own: 40 regions that nobody has named before.
+            // New families: 40 regions that were not named before.
             let row = |n: usize| {
                 operator(&format!("{}:0", 40 * round + n), 1, false, &format!("https://n{n}.example/"), &Value::Null)
             };

@@ -138,7 +138,7 @@ async fn a_registry_that_refuses_every_size_is_given_up() {
     assert!(problems(&found).iter().any(|problem| problem.starts_with(said)), "{:?}", problems(&found));
 }
 
-/// Servers that cut every page, though nobody told us: a few scans are made, and what is still empty is asked for.
+/// Servers that cut every page without saying so: a few scans are made, and buckets that are still empty are asked for.
 #[tokio::test]
 async fn short_pages_are_read_on_for_a_while() {
     let registry = Registry::answering(|asked| match asked.name() {

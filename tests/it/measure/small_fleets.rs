@@ -55,10 +55,14 @@ fn judged(answers: &[Answer], progress: &[Progress]) -> Judgement {
 
 /// What is said of these nodes, round by round.
 fn rounds(nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
+    rounds_every(ROUND, nodes, rounds)
+}
+
+fn rounds_every(every: Duration, nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
     let mut histories = vec![History::default(); nodes.len()];
     let round = |round: u64| {
         let answers: Vec<_> = nodes.iter().map(|numbers| answer(numbers(round))).collect();
-        let now = ROUND * u32::try_from(round).unwrap();
+        let now = every * u32::try_from(round).unwrap();
         let progress = histories.iter_mut().zip(&answers).map(|(history, answer)| history.note_round(answer, now));
         judged(&answers, &progress.collect::<Vec<_>>())
     };
@@ -91,15 +95,18 @@ fn nodes_that_stand_still_are_blamed_and_the_others_never() {
     ];
     for (stuck, blamed_in) in long_ago {
         for (count, nodes) in fleets(stuck) {
-            for (round, judgement) in rounds(&nodes, 5).into_iter().enumerate() {
-                let states = states(&judgement);
-                // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
-                let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
-                if round > 0 || !is_alone {
-                    assert!(states[count..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
-                }
-                if round as u64 >= blamed_in {
-                    assert!(states[..count].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+            // Where rounds come often, it takes some until a number is known to stand still.
+            for (every, known_in) in [(ROUND, 1), (Duration::from_secs(20), 3)] {
+                for (round, judgement) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
+                    let states = states(&judgement);
+                    // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
+                    let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
+                    if round > 0 || !is_alone {
+                        assert!(states[count..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+                    }
+                    if round as u64 >= blamed_in.max(known_in) {
+                        assert!(states[..count].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+                    }
                 }
             }
         }
@@ -172,6 +179,9 @@ fn a_node_on_another_chain_is_told_from_one_that_is_ahead() {
         let found = rounds(&nodes, 2);
         assert!(found.iter().all(|judgement| states(judgement)[0] == State::Misconfigured), "{found:?}");
         assert!(found.iter().all(|judgement| states(judgement)[1..].iter().all(|state| *state == State::Ok)));
+        let ends = found.iter().map(|judgement| judgement.verdicts[0].reason.rsplit_once(": ").unwrap().1);
+        let expected = ["it follows another chain, or the others stand still", "it follows another chain"];
+        assert_eq!(ends.collect::<Vec<_>>(), expected);
     }
     // Two strays keep each other company until the others are seen to move.
     let found = rounds(&[stray, stray, good, good, good], 2);

@@ -30,7 +30,7 @@ pub(super) struct SetUp {
     /// The line `hosts:` of /etc/nsswitch.conf.
     #[serde(default = "files_dns")]
     nsswitch: String,
-    /// Addresses of this host beside those of loopback.
+    /// Addresses of this host other than those of loopback.
     #[serde(default)]
     addresses: Vec<String>,
     #[serde(default)]

@@ -1,4 +1,5 @@
-//! A disk whose syncs take 3 s: fsync(2) is delayed in the binary (slow_disk.c), next to the same run on a quick one.
+//! A disk whose syncs take 3 s: fsync(2) is delayed in the binary (slow_disk.c), next to the same run on a quick one. And a
+//! disk on which everything takes long, or never ends.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -28,6 +29,10 @@ const NODES: usize = 11;
 const SLOTS: usize = 8;
 /// What a sync takes.
 const DELAY: Duration = Duration::from_secs(3);
+/// How long the end may take by the README, and how much longer on a busy machine.
+const END: Duration = Duration::from_secs(20 + 25);
+/// What it takes on a disk that hangs: longer than any test.
+const HANG: Duration = Duration::from_secs(3_600);
 
 /// The shim that delays syncs; nothing without a C compiler.
 fn shim(dir: &Path) -> Option<PathBuf> {
@@ -52,7 +57,7 @@ fn server() -> FaultServer {
     FaultServer::start(Behaviour { port: Port::Http, script: images })
 }
 
-/// A configuration that has each of so many nodes on `server` probed once a second.
+/// A configuration that probes each of this many nodes on `server` once a second.
 fn config(world: &World, server: &str, nodes: usize) -> PathBuf {
     let mut text = "vantage.id = \"here\"\narchive = { dir = \"archive\", sync = \"1s\" }\nrecord.window = \"1s\"\n\
          [schedule]\nprobes = [\"./one.toml\", { probe = \"status\", every = \"1s\" }]\n\
@@ -85,8 +90,27 @@ impl Slow {
         let mut run = command(&["run", "-c", config.to_str().unwrap()]);
         run.env("LD_PRELOAD", shim).env("SLOW_DISK_MS", delay.as_millis().to_string());
         run.env("SLOW_DISK_LOG", world.path("calls"));
+        Some(Self::spawn(world, run))
+    }
+
+    /// One whose disk has everything take this long once it is [slowed](Self::slow_down).
+    fn later(server: &str, nodes: usize, delay: Duration) -> Option<Self> {
+        let world = World::new(vec![]);
+        let shim = shim(world.dir.path())?;
+        let config = config(&world, server, nodes);
+        let mut run = command(&["run", "-c", config.to_str().unwrap()]);
+        run.env("LD_PRELOAD", shim).env("SLOW_DISK_MS", delay.as_millis().to_string());
+        run.env("SLOW_DISK_ALL", world.archive()).env("SLOW_DISK_SINCE", world.path("slow"));
+        Some(Self::spawn(world, run))
+    }
+
+    fn spawn(world: World, mut run: Command) -> Self {
         let child = Child::spawn(&mut run);
-        Some(Self { world, child })
+        Self { world, child }
+    }
+
+    fn slow_down(&self) {
+        self.world.write("slow", "");
     }
 
     /// Waits for its end after SIGTERM, and says how long that took and what it left.
@@ -133,7 +157,7 @@ fn a_disk_that_takes_3_s_a_sync_costs_no_run_and_no_round() {
     let (_, _, quick) = quick.end();
     let (took, ended, world) = slow.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(took < Duration::from_secs(45), "stopped after {took:?}");
+    assert!(took < END, "stopped after {took:?}");
 
     assert!(calls(&world, "sync") > 5, "the shim is at work");
     let (slow, quick) = (points(&world.archive()), points(&quick.archive()));
@@ -167,4 +191,53 @@ fn a_thousand_runs_a_second_write_the_budget_once_a_second() {
     let writes = calls(&world, "budget.json");
     assert!(writes <= seconds + 1, "{writes} writes in {seconds} s");
     assert!(runs > nodes / 2 && rounds > 0, "{runs} runs and {rounds} status rounds in {seconds} s");
+}
+
+#[test]
+fn a_disk_on_which_everything_takes_3_s_loses_nothing() {
+    let server = server();
+    let Some(slow) = Slow::later(&server.address().to_string(), NODES, DELAY) else { return };
+    until("it records", || slow.world.archived().len() > NODES);
+    slow.slow_down();
+    let before = server.heads().len();
+    until("it goes on probing", || server.heads().len() > before + 2 * NODES * SLOTS);
+    slow.child.signal("TERM");
+    let (took, ended, world) = slow.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(took < END, "stopped after {took:?}");
+    let points = points(&world.archive());
+    assert_eq!(sum(&points, "transfers"), count(&points, transfer::MEASUREMENT.name) as u64, "{}", ended.stderr);
+}
+
+#[test]
+fn a_disk_that_hangs_delays_the_end_by_no_more_than_the_limit() {
+    let server = server();
+    let Some(hanging) = Slow::later(&server.address().to_string(), NODES, HANG) else { return };
+    until("it records", || hanging.world.archived().len() > NODES);
+    hanging.slow_down();
+    let before = server.heads().len();
+    until("it goes on probing", || server.heads().len() > before + 2 * NODES * SLOTS);
+    hanging.child.signal("TERM");
+    let (took, ended, _) = hanging.end();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" points are lost: the archive could not be written"), "{}", ended.stderr);
+    assert!(took < END, "stopped after {took:?}");
+}
+
+#[test]
+fn a_start_on_a_disk_that_hangs_can_be_stopped() {
+    for (name, code) in [("run", 0), ("once", 1)] {
+        let world = World::new(vec![]);
+        let Some(shim) = shim(world.dir.path()) else { return };
+        let config = config(&world, "127.0.0.1:1", 1);
+        let mut start = command(&[name, "-c", config.to_str().unwrap()]);
+        start.env("LD_PRELOAD", shim).env("SLOW_DISK_MS", HANG.as_millis().to_string());
+        start.env("SLOW_DISK_LOG", world.path("calls"));
+        let child = Child::spawn(&mut start);
+        until("it waits for the disk", || calls(&world, "sync") > 0);
+        child.signal("TERM");
+        let ended = child.end();
+        assert_eq!(ended.code, Some(code), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains("nothing was probed"), "{name}: {}", ended.stderr);
+    }
 }

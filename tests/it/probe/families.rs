@@ -19,7 +19,7 @@ use crate::fault::{
     server::{Behaviour, Port, Step},
 };
 
-/// The node listens on 127.0.0.1 alone.
+/// The node listens only on 127.0.0.1.
 #[tokio::test]
 async fn a_failed_connection_names_the_family_that_was_not_tried() {
     let names = Names::start().await;

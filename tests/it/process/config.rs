@@ -211,7 +211,7 @@ fn a_variable_that_is_no_text_is_named_without_its_value() {
     assert_eq!(foreign.code, Some(0), "{}", foreign.stderr);
 }
 
-/// Not what SIGHUP does to a worker that has not been told to ignore it: that may change.
+/// Not what SIGHUP does to a worker that was not started to ignore it: that may change.
 #[test]
 fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     let world = World::new(vec![sound("a")]);

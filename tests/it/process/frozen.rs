@@ -132,7 +132,7 @@ fn a_worker_that_was_frozen_goes_on_and_counts_it() {
     }
 }
 
-/// Runs a process, stops it where the node wants it stopped, for so long, and returns what it said in the end.
+/// Runs a process, stops it for this long where the node asks for it, and returns its output.
 fn frozen(length: Duration, mut start: Command, node: impl FnOnce(&Meeting) + Send + 'static) -> Ended {
     let (reached, is_reached) = mpsc::channel();
     let (stop, stopped) = mpsc::channel();
@@ -153,7 +153,7 @@ fn stand_still(child: &Child, length: Duration) {
 }
 
 /// Stops a process, all of its threads (proc(5): the state after the name, which ends with a parenthesis).
-fn freeze(child: &Child) {
+pub(super) fn freeze(child: &Child) {
     child.signal("STOP");
     let stat = format!("/proc/{}/stat", child.id());
     until("the process stands still", || {

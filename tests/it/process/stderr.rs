@@ -79,7 +79,7 @@ fn a_full_pipe_stops_neither_probing_nor_the_end() {
 
 /// A round that finds thousands of nodes dead has a line for each.
 #[test]
-fn lines_that_nobody_read_are_counted_and_reported() {
+fn lines_that_are_not_read_are_counted_and_reported() {
     let world = World::new(vec![sound("n1")]);
     let mut text = format!(
         "[vantage]\nid = \"here\"\n[schedule]\nprobes = [{{ probe = \"status\", every = \"1s\" }}]\n[archive]\ndir = \"archive\"\n\
@@ -130,7 +130,7 @@ fn a_config_with_many_problems_waits_for_its_reader() {
 }
 
 #[test]
-fn a_signal_ends_a_round_whose_results_nobody_reads() {
+fn a_signal_ends_a_round_whose_results_are_not_read() {
     let world = World::new(vec![sound("n1"), sound("n2")]);
     let config = world.config("b.toml", None, "");
     for json in [true, false] {

@@ -16,7 +16,7 @@ use crate::process::{World, bandprobe, sound};
 
 const NOTHING: &str = r#"{"results":[{"statement_id":0}]}"#;
 
-/// A database without points, and how many connections and requests it saw. It closes each connection after so many answers.
+/// A database without points, and how many connections and requests it saw. It closes each connection after this many answers.
 struct Database {
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,

@@ -17,7 +17,7 @@ use bandprobe::model::sample::{CacheState, Sample};
 
 const HOUR: i64 = 3_600_000_000_000;
 
-/// Three good cold images of a node, the last one so many hours before the end of the day.
+/// Three good cold images of a node, the last one this many hours before the end of the day.
 fn images(node: &str, ttfb: u64, hours_ago: i64) -> Vec<Sample> {
     (0..3).map(|n| image(node, -hours_ago * HOUR - n, ttfb)).collect()
 }
@@ -61,7 +61,7 @@ fn only_distributors_compete_where_there_are_some() {
     for (states, expected) in [
         (&all[..], "dist"),
         (&all[1..], "web"),
-        (&[], "store"), // without a status probe nobody knows
+        (&[], "store"), // not known without a status probe
     ] {
         assert_eq!(best(&samples, states).as_deref(), Some(expected), "{}", states.len());
     }

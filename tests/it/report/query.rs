@@ -52,7 +52,7 @@ fn asked(target: &str) -> [i64; 4] {
     numbers.try_into().unwrap()
 }
 
-/// Asks for everything in a database with so many rows a day; how many requests that takes, and the most rows of one.
+/// Asks for everything in a database with this many rows a day. Returns the number of requests, and the most rows of one.
 fn fetch(days: i64, rows_a_day: impl Fn(i64) -> i64) -> (usize, i64) {
     let day = 86_400_000_000_000;
     let start = i64::try_from(ten().as_nanosecond()).unwrap();

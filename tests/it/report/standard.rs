@@ -208,7 +208,7 @@ fn the_success_share_counts_runs_and_not_transfers() {
 }
 
 #[test]
-fn what_is_too_slow_fails_its_run_and_is_told() {
+fn what_is_too_slow_fails_its_run_and_is_reported() {
     let mut crawling = image("fra1", 0, 80_000);
     crawling.flags.raise(Flag::TooSlow);
     crawling.run_ok = Some(false);

@@ -91,7 +91,7 @@ const EXPECTED: [&str; 13] = [
          `development`, not `production`: it serves slowly\",up=1i,status=200i,blocks_behind=-1i,head_behind=0i,\
          version=\"2.1.2\",node_env=\"development\"",
     "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
-         the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows another chain\",up=1i,\
+         the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows another chain, or the others stand still\",up=1i,\
          status=200i,blocks_behind=9994i,head_behind=-890000i,version=\"2.1.2\",node_env=\"production\"",
     "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, the node \
          behind it does not\",up=0i,status=502i",

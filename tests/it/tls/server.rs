@@ -106,7 +106,7 @@ pub(super) struct Nginx {
 }
 
 impl Nginx {
-    /// With TLS, and these directives beside it.
+    /// With TLS, and these directives in addition.
     pub(super) fn start(made: &Made, ca: &str, directives: &str) -> Self {
         let server = format!("ssl_certificate chain.pem; ssl_certificate_key key.pem; {directives}");
         Self::serving("ssl", &server, Some((made, ca)))

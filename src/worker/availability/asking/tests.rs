@@ -114,7 +114,7 @@ async fn answers_are_noted_as_they_come() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_at_once_and_answers_in_the_order_of_the_nodes() {
+async fn a_limited_number_at_once_and_answers_in_node_order() {
     let now = Arc::new(Mutex::new((0, 0)));
     let questions = (0..200_u64).map(|n| {
         let now = now.clone();
