@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(words(&none, minute), None);
         let missed = Strain { started: 80, missed: 20, ..none };
         let expected = "this worker cannot keep up; in the last minute: 20 of 100 runs were skipped, because the previous run \
-            was still going or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
+            was still running or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
             (`limits`)";
         assert_eq!(words(&missed, minute).as_deref(), Some(expected));
         for (strain, said) in [
