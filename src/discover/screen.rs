@@ -50,12 +50,12 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
     };
     if let Some((address, range)) = address.and_then(|address| Some((address, guard.refuses(address)?))) {
         let remedy = "`network.allow-private` permits it for test setups";
-        return refused(format!("registries may not send bandprobe to {address} ({range}); {remedy}"), Some(url));
+        return refused(format!("a registry may not point to {address} ({range}); {remedy}"), Some(url));
     }
     let port = url.port_or_known_default().unwrap_or_default();
     if guard.refuses_port(port) {
         let open = "only 80, 443 and ports above 1023 are allowed";
-        return refused(format!("registries may not send bandprobe to port {port}: {open}"), Some(url));
+        return refused(format!("a registry may not point to port {port}: {open}"), Some(url));
     }
     Ok(endpoint)
 }
