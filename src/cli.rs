@@ -119,7 +119,7 @@ fn complain(text: &str) {
 
 /// Reports every problem of a config. It waits for its reader, as nothing else runs yet.
 fn refuse(problems: &Problems) -> Exit {
-    telemetry::print_and_wait(&message(&format!("the config has problems:\n{problems}")));
+    telemetry::print_and_wait(&message(&format!("the config is invalid:\n{problems}")));
     Exit::BadConfig
 }
 

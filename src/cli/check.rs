@@ -23,7 +23,7 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     };
     let mut discovery = Discovery::load(&config)?;
     if discovery.lists().any(|(_, known)| known.age(Timestamp::now()).is_none()) {
-        // Without its nodes there is no plan; what is known already is planned with as it is.
+        // Without its nodes there is no plan; a known list is used as it is.
         registries::ask(&mut discovery).await;
     }
     let (text, fits) = plan(args, &config, &discovery);
@@ -38,12 +38,12 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     Ok(if args.strict && !is_good { Exit::ProbeFailed } else { Exit::Done })
 }
 
-/// The plan as text, and whether it fits its limits. One of nothing would look like one that fits.
+/// The plan as text, and whether it fits its limits. An empty plan does not, because it would look fine.
 fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) {
     let targets = discovery.targets();
     if targets.nodes.is_empty() {
         let name = args.config.display();
-        return (format!("{name} has no problems.\n\nNothing would be probed: no node is left to ask.\n"), false);
+        return (format!("{name} has no problems.\n\nNothing would be probed, because there are no nodes.\n"), false);
     }
     let config = config.with_nodes(&targets);
     (check_text(&args.config, &config), Plan::of(&config).fits())
@@ -52,12 +52,12 @@ fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) 
 /// Where the nodes of the plan come from, unless the config names them all.
 fn sources(discovery: &Discovery) -> String {
     let line = |(registry, known): (&Registry, &Known)| match known.age(Timestamp::now()) {
-        None => format!("{} has given no list yet: its nodes are not in this plan\n", registry.url),
+        None => format!("{} has not answered yet, so this plan does not include its nodes\n", registry.url),
         Some(age) => {
             let (nodes, blocked) = (known.nodes().len(), known.blocked().len());
-            let blocked = if blocked == 0 { String::new() } else { format!(", and {blocked} that are blocked") };
+            let blocked = if blocked == 0 { String::new() } else { format!(" and {blocked} blocked ones") };
             let ago = ago(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
-            format!("{} lists {nodes} nodes{blocked}, as of {ago}; the plan holds until that changes\n", registry.url)
+            format!("{} lists {nodes} nodes{blocked} ({ago}); the plan is valid until that changes\n", registry.url)
         }
     };
     let lines: String = discovery.lists().map(line).collect();

@@ -42,12 +42,11 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         None => new_dir()?,
     };
     let refused = |error: StartError| match error {
-        StartError::Archive(source) => {
-            anyhow::Error::new(source).context("the results cannot be kept; name another place with `--archive DIR`")
-        }
+        StartError::Archive(source) => anyhow::Error::new(source)
+            .context("the results cannot be written; choose another directory with `--archive DIR`"),
         other => other.into(),
     };
-    let habits = Habits { archive: dir.to_str().context("--archive DIR has to be UTF-8")?, ..HURRY };
+    let habits = Habits { archive: dir.to_str().context("--archive DIR must be valid UTF-8")?, ..HURRY };
     let config = config::read(&scene.config(&habits))?;
 
     let started = Timestamp::now();
@@ -84,10 +83,12 @@ fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     let mut text = format!("{} {} in {}", points(waiting), if waiting == 1 { "is" } else { "are" }, dir.display());
     if waiting > 0 {
         let quoted = quoted(&dir.to_string_lossy());
-        text += &format!("; look again with\n  {us} report --archive {quoted}\n  {us} spool status --archive {quoted}");
+        text += &format!(
+            "; to see them again, run\n  {us} report --archive {quoted}\n  {us} spool status --archive {quoted}"
+        );
     }
     let fleet = if of_fleet { " --fleet" } else { "" };
-    text + &format!("\ntry the other commands on these nodes with\n  {us} demo{fleet} --serve\n")
+    text + &format!("\nto try the other commands on these nodes, run\n  {us} demo{fleet} --serve\n")
 }
 
 fn points(count: u64) -> String {
@@ -132,12 +133,13 @@ fn new_dir() -> anyhow::Result<PathBuf> {
             Ok(()) => return Ok(dir),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => {
-                return Err(error)
-                    .with_context(|| format!("cannot make {} here; name a place with `--archive DIR`", dir.display()));
+                return Err(error).with_context(|| {
+                    format!("cannot create {} here; choose a directory with `--archive DIR`", dir.display())
+                });
             }
         }
     }
-    anyhow::bail!("{name} and its like are all taken; name a place with `--archive DIR`")
+    anyhow::bail!("{name} and similar names are taken; choose a directory with `--archive DIR`")
 }
 
 /// How long a demo takes that was not told.
@@ -168,9 +170,9 @@ mod tests {
 
     #[test]
     fn nothing_is_to_be_looked_at_where_nothing_is() {
-        assert!(outlook(Path::new("a b"), 2, false).starts_with("2 points are in a b; look again with\n  "));
+        assert!(outlook(Path::new("a b"), 2, false).starts_with("2 points are in a b; to see them again, run\n  "));
         assert!(outlook(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
-        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\ntry"));
+        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\nto try"));
         assert!(outlook(Path::new("x"), 0, true).ends_with(" demo --fleet --serve\n"));
         assert_eq!((spoken(Duration::from_millis(1)), spoken(Duration::from_secs(90))), ("1 ms".into(), "90 s".into()));
     }

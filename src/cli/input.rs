@@ -44,7 +44,7 @@ fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
                 let what = if name.is_ok() { "its value" } else { "its name" };
                 problems.push(Problem {
                     place: Place { origin: shown, line: None, key: String::new() },
-                    message: format!("{what} is not text in UTF-8"),
+                    message: format!("{what} is not valid UTF-8"),
                     hint: None,
                 });
             }
@@ -80,7 +80,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_FILE {
-        let message = format!("it is larger than {} MiB: is it the right file?", MAX_FILE >> 20);
+        let message = format!("larger than {} MiB: is this the right file?", MAX_FILE >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)

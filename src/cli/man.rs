@@ -17,7 +17,7 @@ pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
         match wanted.find_subcommand(word) {
             Some(found) => wanted = found,
             None => {
-                complain(&format!("no command `{word}`: there are {}", names(wanted).join(", ")));
+                complain(&format!("no command `{word}`; the commands are {}", names(wanted).join(", ")));
                 return Ok(Exit::Usage);
             }
         }

@@ -118,13 +118,13 @@ async fn find(
     let failures = tokio::select! {
         failures = registries::ask(&mut discovery) => failures,
         () = signals.next() => {
-            complain("stopped before the registry had answered: nothing was probed");
+            complain("stopped before the registry answered: nothing was probed");
             return Ok(Err(Exit::Failed));
         }
     };
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
-        complain("nothing to probe: no node is known, and no list of them could be had");
+        complain("nothing to probe: no registry answered, and no node is known from before");
         return Ok(Err(Exit::Failed));
     }
     if let Some(unknown) = unknown(args, config, &targets) {
@@ -219,7 +219,9 @@ fn end(
     }
     if round.skipped > 0 {
         let skipped = round.skipped;
-        complain(&format!("{skipped} runs skipped: the day's budgets ([limits]) are spent, or the node limits us"));
+        complain(&format!(
+            "{skipped} runs skipped: the daily budgets ([limits]) are used up, or a node limits its requests"
+        ));
     }
     if !results.blocked.is_empty() {
         complain(&not_contacted(&results.blocked));
@@ -238,7 +240,7 @@ fn end(
     })
 }
 
-/// `2 nodes were not contacted, because they have no endpoint that may be asked: a.example, 5:2-14`
+/// `2 nodes were not contacted, because they have no permitted endpoint: a.example, 5:2-14`
 fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
     let (nodes, they) = match blocked.len() {
         1 => ("1 node was".to_owned(), "it has"),
@@ -248,7 +250,7 @@ fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
     if blocked.len() > MAX_NAMED {
         named.push("…");
     }
-    format!("{nodes} not contacted, because {they} no endpoint that may be asked: {}", named.join(", "))
+    format!("{nodes} not contacted, because {they} no permitted endpoint: {}", named.join(", "))
 }
 
 /// Each result is told only when it is in the archive: what was printed is never lost.
@@ -279,7 +281,7 @@ fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
     let probes: Vec<&str> = probes.chain(config.status.as_ref().map(|probe| &*probe.name)).collect();
     let find = |what: &str, given: &[String], known: &[&str]| {
         let name = given.iter().find(|name| !known.contains(&name.as_str()))?;
-        Some(format!("no {what} `{name}` in {}: there are {}", args.config.display(), known.join(", ")))
+        Some(format!("no {what} `{name}` in {}; the known ones are {}", args.config.display(), known.join(", ")))
     };
     find("node", &given, &nodes).or_else(|| find("probe", &args.probe, &probes))
 }

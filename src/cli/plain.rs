@@ -37,7 +37,7 @@ impl Lines {
             .filter(|path| path.is_file() && path.file_name().is_none_or(|name| name.as_encoded_bytes()[0] != b'.'))
             .collect();
         files.sort_unstable();
-        let (path, hint) = (path.display(), "neither a data directory nor one with files of line protocol");
+        let (path, hint) = (path.display(), "neither a data directory nor a directory with line protocol");
         anyhow::ensure!(!files.is_empty(), "{path} is {hint}");
         Ok(Self { files: files.into(), current: None })
     }
@@ -63,7 +63,7 @@ impl Lines {
                 Ok(Some(line)) => return Ok(Some(line)),
                 Ok(None) => self.current = None,
                 Err(error) => {
-                    let context = format!("cannot read {} to its end", path.display());
+                    let context = format!("cannot read the rest of {}", path.display());
                     self.current = None;
                     return Err(error).context(context);
                 }

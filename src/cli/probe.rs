@@ -33,7 +33,7 @@ use super::{
 
 pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     if matches!(args.http, super::args::Http::Http2) && args.url.scheme() == "http" {
-        complain("--http 2 needs an https URL: without TLS there is no way to agree on HTTP/2");
+        complain("--http 2 needs an https URL: HTTP/2 is negotiated during the TLS handshake");
         return Ok(Exit::Usage);
     }
     let mut prober = prober(args)?;
@@ -62,9 +62,9 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
         }
     }
     shown.end()?;
-    let end = *ended.wait_for(Option::is_some).await.context("a bug of ours, please report it")?;
+    let end = *ended.wait_for(Option::is_some).await.context("this is a bug in bandprobe, please report it")?;
     if end == Some(End::Signal) {
-        complain(&format!("interrupted: {} of {} transfers had ended", shown.count, shown.planned));
+        complain(&format!("interrupted: {} of {} transfers had finished", shown.count, shown.planned));
         return Ok(Exit::Failed);
     }
     Ok(exit)

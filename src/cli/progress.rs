@@ -107,7 +107,7 @@ impl Progress {
             let (done, all) = *checked.borrow_and_update();
             shown.total.set_length(all as u64);
             shown.total.set_position(done as u64);
-            shown.total.set_prefix(format!("{done}/{all} nodes asked"));
+            shown.total.set_prefix(format!("{done}/{all} nodes checked"));
         }
         pending().await
     }

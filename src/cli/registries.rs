@@ -8,7 +8,7 @@ use super::{complain, screen};
 pub(super) async fn ask(discovery: &mut Discovery) -> usize {
     if screen::size_of_stderr().is_some() {
         // It may take a while, and a person wonders.
-        discovery.lists().for_each(|(registry, _)| complain(&format!("asking {}", registry.url)));
+        discovery.lists().for_each(|(registry, _)| complain(&format!("querying {}", registry.url)));
     }
     let asked = discovery.ask_all().await;
     for complaint in asked.iter().flat_map(Asked::complaints) {

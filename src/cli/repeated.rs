@@ -1,8 +1,8 @@
-//! Many transfers of one URL: a line for each, and what they were like together.
+//! Many transfers of one URL: one line for each, and a summary.
 //!
-//! A new connection and a kept one, a hit and a miss are different things and are never one figure. Times are of what
-//! ended ok, rates of what is valid; what a deadline cut off has no total of its own. Beside each table stands how many
-//! ended ok and how many rates were left out, or the worst would vanish from the percentiles.
+//! New and reused connections, hits and misses are never mixed in one number. Times come from transfers that ended ok,
+//! rates from valid ones; a transfer cut off by a deadline has no total. Each table says how many transfers ended ok and
+//! how many rates were left out, because otherwise the worst would vanish from the percentiles.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,14 @@ use crate::{
     },
 };
 
-/// More transfers than this are lines and a summary, not pictures.
+/// More transfers than this become lines and a summary instead of pictures.
 pub(super) const MOST_PICTURES: u64 = 3;
 
-/// What was seen so far, in bounded memory: values are counted by bucket.
+/// The transfers so far, in bounded memory: values are counted by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Repeated {
     all: Attempts,
-    /// Of a failure the cache state may be unknown, the connection is not.
+    /// The cache state of a failed transfer may be unknown, its connection is not.
     conns: BTreeMap<Option<Conn>, Attempts>,
     groups: BTreeMap<(Option<Conn>, CacheState), Group>,
     failed: BTreeMap<Outcome, u64>,
@@ -38,7 +38,7 @@ pub(super) struct Repeated {
 }
 
 impl Repeated {
-    /// Takes a transfer, and tells it in a line with its number.
+    /// Counts a transfer, and returns its numbered line.
     pub(super) fn add(&mut self, sample: &Sample, look: Look) -> String {
         let ok = sample.outcome.is_ok();
         self.all.add(ok);
@@ -121,7 +121,7 @@ struct Group {
     total: Values,
     effective: Values,
     goodput: Values,
-    /// Goodputs that are not to be believed.
+    /// Goodputs that are not valid.
     left_out: u64,
 }
 
@@ -208,7 +208,7 @@ fn line(number: u64, sample: &Sample, look: Look) -> Vec<String> {
     pieces
 }
 
-/// Above a table: what is in it, how many transfers over such connections ended ok, and how many rates are not in it.
+/// The line above a table: its content, how many transfers on such connections ended ok, and how many rates are missing.
 fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out: u64, look: Look) -> String {
     let conn = conn.map_or("no connection", Conn::label);
     let (name, of) = match cache.is_hit() {
@@ -220,12 +220,12 @@ fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out:
     pieces.push(format!("{ok} of {count} {of}ok ({})", attempts.share(look)));
     if left_out > 0 {
         let rates = if left_out == 1 { "1 goodput".to_owned() } else { format!("{left_out} goodputs") };
-        pieces.push(Ink::Bad.on(&format!("{rates} left out as not valid"), look.colour));
+        pieces.push(Ink::Bad.on(&format!("{rates} left out as invalid"), look.colour));
     }
     format!("\n{}\n", flow(pieces.iter().map(String::as_str), "   ", ("", "  "), look.width))
 }
 
-/// Where no table fits.
+/// Used where no table fits.
 fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
     let words = |row: &Vec<Entry>| {
         let named = row.iter().zip(["", "n ", "min ", "p50 ", "p90 ", "max "]);

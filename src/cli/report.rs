@@ -86,7 +86,7 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
         gather(lines.filter_map(|line| line.map_err(|damage| tell(damage.to_string())).ok()).map(Ok), since)?
     };
     if problems > MOST_TOLD {
-        tracing::warn!(further = problems - MOST_TOLD, "further problems are not logged one by one");
+        tracing::warn!(further = problems - MOST_TOLD, "more problems, not logged one by one");
     }
     Ok(analysis)
 }
@@ -154,11 +154,11 @@ impl Asked<'_> {
             matches!(&answer, Err(FetchError::Status { status, .. }) if *status == StatusCode::UNAUTHORIZED);
         answer.with_context(|| {
             let token = match is_refused {
-                true => format!(": the token from {} is not accepted", self.database.token_from),
+                true => format!(": it rejects the token from {}", self.database.token_from),
                 false => String::new(),
             };
             format!(
-                "InfluxDB at {} cannot be asked{token}; `--archive DIR` reads the archive instead",
+                "cannot query InfluxDB at {}{token}; to read a data directory instead, use `--archive DIR`",
                 self.database.url
             )
         })

@@ -23,7 +23,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     };
     let discovery = Discovery::load(&config)?;
     if !Plan::of(&config.with_nodes(&discovery.targets())).fits() {
-        tracing::warn!("the plan does not fit its own limits, runs will be skipped: `bandprobe check` says which");
+        tracing::warn!("the plan exceeds its limits, so runs will be skipped: see `bandprobe check`");
     }
     let mut signals = Signals::listen()?;
     let on_recorded = Box::new(|sample: &Sample, _: &_| tell(sample));
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         "probing"
     );
     rounds::run(&pipeline, &config, signals.next()).await;
-    tracing::info!("stopping: writing and delivering what there is; a second signal ends the delivering");
+    tracing::info!("stopping: writing and delivering the remaining results; a second signal ends the delivery");
     let stopped = pipeline.stop(PATIENCE, signals.again()).await;
     let summary = farewell(&config, &stopped);
     if stopped.lost > 0 {
@@ -77,16 +77,16 @@ pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
         }
     };
     if config.influxdb.is_some() && stopped.is_cut_short {
-        text += &format!("; the disk is too slow: what is not delivered is kept in {dir}");
+        text += &format!("; the disk is too slow: undelivered results are kept in {dir}");
     } else if config.influxdb.is_some() && stopped.waiting > 0 {
-        let reason = stopped.drained.reason.as_deref().unwrap_or("no time left");
-        text += &format!("; {} points are kept in {dir} and wait: {reason}", stopped.waiting);
+        let reason = stopped.drained.reason.as_deref().unwrap_or("out of time");
+        text += &format!("; {} points wait in {dir}: {reason}", stopped.waiting);
     }
     if stopped.drained.rejected > 0 {
-        text += &format!("; {} points were refused and are in {dir}/rejected", stopped.drained.rejected);
+        text += &format!("; {} points were refused and moved to {dir}/rejected", stopped.drained.rejected);
     }
     if stopped.lost > 0 {
-        text += &format!("; {} points are lost: the archive could not be written", stopped.lost);
+        text += &format!("; {} points were lost: the archive could not be written", stopped.lost);
     }
     text
 }

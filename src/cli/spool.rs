@@ -60,7 +60,11 @@ fn dir(which: &Which) -> Result<(PathBuf, Bytes), Problems> {
 }
 
 fn is_there(dir: &Path) -> anyhow::Result<()> {
-    anyhow::ensure!(archive::exists(dir), "{} is no data directory: nothing was recorded there yet", dir.display());
+    anyhow::ensure!(
+        archive::exists(dir),
+        "{} is not a data directory: nothing has been recorded there yet",
+        dir.display()
+    );
     Ok(())
 }
 

@@ -39,7 +39,7 @@ pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
 
 fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Look) -> String {
     if listed.is_empty() {
-        return wrap("no node is known\n", look.width);
+        return wrap("no nodes are known\n", look.width);
     }
     let rows: Vec<_> = listed.iter().map(entries).collect();
     let table =
@@ -54,14 +54,14 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
     for Listed { node, endpoint, reason, .. } in listed {
         if let Some(reason) = reason {
             let endpoint = if endpoint.is_empty() { String::new() } else { format!(" ({endpoint})") };
-            text += &wrap(&format!("{node} is blocked, and never contacted: {reason}{endpoint}"), look.width);
+            text += &wrap(&format!("{node} is blocked and is never contacted: {reason}{endpoint}"), look.width);
             text.push('\n');
         }
     }
     // A list that was just fetched needs no age.
     let age = age.filter(|age| *age >= Duration::from_secs(60));
     let age = age.and_then(|age| SignedDuration::try_from(age).ok());
-    let age = age.map_or_else(String::new, |age| format!("; the list is from {}", ago(age)));
+    let age = age.map_or_else(String::new, |age| format!("; listed {}", ago(age)));
     let vantage = &config.vantage.id;
     text + &format!("{}\n", wrap(&format!("{counted}, seen from vantage {vantage}{age}"), look.width))
 }

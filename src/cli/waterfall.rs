@@ -98,7 +98,7 @@ fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
     words.extend(sample.trail.remote_addr.map(|address| address.to_string()));
     words.extend(sample.labels.conn.map(|conn| match conn {
         Conn::Cold => "new connection".to_owned(),
-        Conn::Warm => "kept connection".to_owned(),
+        Conn::Warm => "reused connection".to_owned(),
     }));
     words.extend(sample.labels.cache.is_hit().map(|_| format!("cache {}", sample.labels.cache.label())));
     words

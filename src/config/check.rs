@@ -78,7 +78,7 @@ fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
         }
     };
     let advice = format!(
-        "is it the right file? This is room for {} nodes, the most that one worker probes: divide more among several workers",
+        "is this the right file? The limit has room for {} nodes, the most that one worker probes; split more among several workers",
         file::MAX_NODES
     );
     let text = match file::utf8(&name, &bytes, file::MAX_CONFIG_BYTES, &advice) {

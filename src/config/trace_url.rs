@@ -16,22 +16,22 @@ pub struct TraceUrl {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TraceUrlError {
     /// It has no place for the id, or several.
-    #[error("has `{{trace_id}}` {0} times in it: once, where the id belongs")]
+    #[error("contains `{{trace_id}}` {0} times: it must appear once, where the id belongs")]
     Places(usize),
     /// Not a URL, or too long for one.
     #[error(
-        "is no URL of at most {MAX_CHARS} visible ASCII characters: write it as in \
+        "is not a URL of at most {MAX_CHARS} visible ASCII characters: write it like \
          https://apm.example/app/apm/link-to/trace/{{trace_id}}"
     )]
     NotUrl,
     /// Another scheme than http and https.
-    #[error("has scheme `{0}`: a browser follows http and https only")]
+    #[error("has scheme `{0}`: browsers only follow http and https")]
     Scheme(String),
     /// A secret in a link is none.
-    #[error("has a user or password in it: it is printed with every link")]
+    #[error("contains a user or password, which would be printed with every link")]
     Secret,
     /// The place is where no id belongs.
-    #[error("has `{{trace_id}}` in its host: the id belongs into the path, the query or the fragment")]
+    #[error("contains `{{trace_id}}` in its host: the id belongs in the path, the query or the fragment")]
     Host,
 }
 

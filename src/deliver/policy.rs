@@ -96,26 +96,26 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         413 if is_influx || !least => Verdict::Halve { message: text },
         413 => held(
             "even the smallest batch is too large for this server, which does not answer like InfluxDB; raise the limit \
-             of the proxy before it, or correct [influxdb] url"
+             of the proxy in front of it, or correct [influxdb] url"
                 .to_owned(),
         ),
         400 | 422 if is_influx => held(
-            "it takes no points at all like this; correct [influxdb] bucket, or raise the limit that it names".to_owned(),
+            "it accepts no points like this; correct [influxdb] bucket, or raise the limit in the message".to_owned(),
         ),
-        401 => held(format!("the token is not accepted; put a valid one into {token_from}")),
+        401 => held(format!("the token is not accepted; put a valid one in {token_from}")),
         403 => held(format!(
-            "the token may not write to bucket {bucket:?} of org {org:?}; grant it that, or put another one into {token_from}"
+            "the token may not write to bucket {bucket:?} of org {org:?}; grant it write access, or put another one in {token_from}"
         )),
         // 2.x: `organization name "x" not found`, and for the bucket `bucket "x" not found`.
         404 if text.contains("organization") => {
-            held(format!("there is no org {org:?}, or the token does not see it; correct [influxdb] org"))
+            held(format!("there is no org {org:?}, or the token has no access to it; correct [influxdb] org"))
         }
         // InfluxDB 3 says `not found` without JSON, but never in HTML.
         404 if text.starts_with('<') => held(NOT_INFLUXDB.to_owned()),
         404 => Verdict::NoBucket {
             reason: format!(
                 "{root} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
-                 bucket, org or url; the token must be allowed to see both"
+                 bucket, org or url; the token needs access to both"
             ),
         },
         429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{root} answered {status} ({text})"), less: false },
@@ -128,13 +128,13 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
 fn advice(problem: &str) -> &'static str {
     let says = |words: &str| problem.contains(words);
     if says("the server's certificate") {
-        "; is it that server? Then name its authority with [influxdb] ca-file"
+        "; if it is the right server, trust its authority with [influxdb] ca-file"
     } else if says("is not TLS") {
-        "; it does not speak TLS: should [influxdb] url start with http:// ?"
+        "; the server does not use TLS: should [influxdb] url start with http:// ?"
     } else if says(words::LOOKUP) {
         "; is the name in [influxdb] url right?"
     } else if says("refused") {
-        "; is InfluxDB running there, and [influxdb] url right? A proxy of the environment counts, too"
+        "; is InfluxDB running there, and [influxdb] url right? Check also the proxy variables in the environment"
     } else {
         ""
     }
@@ -230,8 +230,8 @@ mod tests {
         let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
         let down = judge(&refused, &place, false);
         let reason =
-            "http://db:8086: connection refused; is InfluxDB running there, and [influxdb] url right? A proxy of \
-                      the environment counts, too"
+            "http://db:8086: connection refused; is InfluxDB running there, and [influxdb] url right? Check also \
+                      the proxy variables in the environment"
                 .to_owned();
         assert_eq!(down, Verdict::Retry { reason, less: false });
         for status in [408, 429, 500, 502, 503, 504, 599] {
@@ -267,9 +267,9 @@ mod tests {
             (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
             (404, r#"{"message":"organization name \"dwg\" not found"}"#, r#"there is no org "dwg""#),
-            (401, "", "put a valid one into /etc/bandprobe/token"),
+            (401, "", "put a valid one in /etc/bandprobe/token"),
             (403, "", r#"may not write to bucket "bandprobe""#),
-            (403, "", "put another one into /etc/bandprobe/token"),
+            (403, "", "put another one in /etc/bandprobe/token"),
             (302, "", "captive portal"),
             (404, "<html>404", "captive portal"),
             (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),

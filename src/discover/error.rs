@@ -11,19 +11,19 @@ use crate::net::fetch::FetchError;
 #[derive(Debug, Error)]
 pub enum DiscoverError {
     /// No answer, or one of another status than 200.
-    #[error("the registry cannot be asked: {0}")]
+    #[error("cannot query the registry: {0}")]
     Fetch(#[from] FetchError),
     /// It drags its answers.
-    #[error("the registry is too slow: its list was not there within {} s", .0.as_secs())]
+    #[error("the registry is too slow: it sent no list within {} s", .0.as_secs())]
     Late(Duration),
     /// A page of a proxy, or whatever else.
-    #[error("its answer is no JSON but begins with `{0}`: is `url` the GraphQL API itself? It often ends in /graphql")]
+    #[error("its answer is not JSON but begins with `{0}`: is `url` the GraphQL API itself? It often ends in /graphql")]
     NotJson(String),
     /// JSON of another kind.
     #[error("its answer has neither `data` nor `errors` but begins with `{0}`: is `url` the GraphQL API itself?")]
     NotGraphql(String),
     /// GraphQL errors, and no data.
-    #[error("the registry answers with errors alone: {said}{}", with_status(*.status))]
+    #[error("the registry answers with errors only: {said}{}", with_status(*.status))]
     Refused {
         /// The errors, for a person.
         said: String,
@@ -31,13 +31,13 @@ pub enum DiscoverError {
         status: StatusCode,
     },
     /// Introspection is switched off.
-    #[error("the registry does not tell its schema ({0}): set `dialect` to `hydra`, `orion` or `storage-squid`")]
+    #[error("the registry does not reveal its schema ({0}): set `dialect` to `hydra`, `orion` or `storage-squid`")]
     NoIntrospection(String),
     /// GraphQL, but nothing of Joystream's.
-    #[error("its schema knows no distribution buckets: `url` is none of a query node, Orion or a storage squid")]
+    #[error("its schema has no distribution buckets: `url` must be a query node, Orion or a storage squid")]
     NotARegistry,
     /// Data without the list that was asked for.
-    #[error("the registry gives no `{list}` ({said}): is `dialect` right, and is it in order?")]
+    #[error("the registry gives no `{list}` ({said}): is `dialect` right, and does the registry work?")]
     NoList {
         /// The list.
         list: &'static str,
@@ -45,7 +45,7 @@ pub enum DiscoverError {
         said: String,
     },
     /// Nobody.
-    #[error("the registry lists no active operator of a distribution bucket: it may be syncing anew, ask again later")]
+    #[error("the registry lists no active operator of a distribution bucket: it may still be syncing, try again later")]
     Empty,
 }
 

@@ -102,15 +102,15 @@ mod tests {
             );
         }
         for (answer, said) in [
-            ("<html><title>502 Bad Gateway", "no JSON but begins with `<html>"),
-            ("", "no JSON"),
-            (r#"{"data":{"a":"#, "no JSON"),
+            ("<html><title>502 Bad Gateway", "not JSON but begins with `<html>"),
+            ("", "not JSON"),
+            (r#"{"data":{"a":"#, "not JSON"),
             ("[1, 2]", "neither `data` nor `errors`"),
             (r#"{"data":null}"#, "neither `data` nor `errors`"),
             (r#"{"data":[]}"#, "neither `data` nor `errors`"),
-            (r#"{"data":null,"errors":[{"message":"timeout"}]}"#, "errors alone: timeout"),
-            (r#"{"errors":[{"message":"Cannot query field \"x\""}]}"#, "errors alone: Cannot query field"),
-            (&"[".repeat(100_000), "no JSON"),
+            (r#"{"data":null,"errors":[{"message":"timeout"}]}"#, "errors only: timeout"),
+            (r#"{"errors":[{"message":"Cannot query field \"x\""}]}"#, "errors only: Cannot query field"),
+            (&"[".repeat(100_000), "not JSON"),
         ] {
             let error = read(StatusCode::OK, answer.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(said) && error.len() < 600, "{answer:.100}: {error}");

@@ -30,10 +30,10 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
         Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), authority })
     };
     if text.is_empty() {
-        return refused("its operator names no endpoint".to_owned(), None);
+        return refused("its operator has set no endpoint".to_owned(), None);
     }
     if text.len() > MAX_CHARS {
-        return refused(format!("the endpoint has {} bytes: {MAX_CHARS} at the most", text.len()), None);
+        return refused(format!("the endpoint has {} bytes, but at most {MAX_CHARS} are allowed", text.len()), None);
     }
     let endpoint = match text.parse::<Endpoint>() {
         Ok(endpoint) => endpoint.without_final_dot(),
@@ -49,13 +49,13 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
         Some(Host::Domain(_)) | None => None,
     };
     if let Some((address, range)) = address.and_then(|address| Some((address, guard.refuses(address)?))) {
-        let remedy = "`network.allow-private` lifts it for labs";
-        return refused(format!("strangers may not lead us to {address} ({range}); {remedy}"), Some(url));
+        let remedy = "`network.allow-private` permits it for test setups";
+        return refused(format!("a registry may not point to {address} ({range}); {remedy}"), Some(url));
     }
     let port = url.port_or_known_default().unwrap_or_default();
     if guard.refuses_port(port) {
-        let open = "only 80, 443 and those above 1023 are open to strangers";
-        return refused(format!("strangers may not lead us to port {port}: {open}"), Some(url));
+        let open = "only 80, 443 and ports above 1023 are allowed";
+        return refused(format!("a registry may not point to port {port}: {open}"), Some(url));
     }
     Ok(endpoint)
 }
@@ -82,8 +82,8 @@ mod tests {
             ("https://8.8.8.8/", Ok("https://8.8.8.8/")),
             ("https://[2a01:4f8::1]/", Ok("https://[2a01:4f8::1]/")),
             ("http://localhost/", Ok("http://localhost/")),
-            ("", Err("names no endpoint")),
-            (" \t", Err("names no endpoint")),
+            ("", Err("has set no endpoint")),
+            (" \t", Err("has set no endpoint")),
             ("n/a", Err("is not a URL")),
             ("dist1.example/distributor", Err("is not a URL")),
             ("ftp://dist1.example/", Err("only http and https")),
@@ -93,7 +93,7 @@ mod tests {
             ("https://secret@dist1.example/", Err("has a user")),
             ("https://dist1.example/?token=1", Err("has a query")),
             ("https://dist1.example/#a", Err("has a fragment")),
-            (&long, Err("10019 bytes: 512 at the most")),
+            (&long, Err("10019 bytes, but at most 512 are allowed")),
             ("https://dist1.example:22/", Err("port 22")),
             ("https://dist1.example:0/", Err("port 0")),
             ("https://dist1.example:99999/", Err("is not a URL")),

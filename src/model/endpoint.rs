@@ -13,7 +13,7 @@ pub struct Endpoint(Url);
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EndpointError {
     /// Not a URL at all.
-    #[error("`{0}` is not a URL: write it with its scheme, as in https://node.example.net/")]
+    #[error("`{0}` is not a URL: include the scheme, as in https://node.example.net/")]
     NotUrl(String),
     /// Another scheme than http or https.
     #[error("`{0}` has scheme `{1}`: only http and https can be probed")]

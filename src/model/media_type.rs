@@ -19,7 +19,7 @@ pub struct MediaRange(MediaType);
 
 /// Why a text is no [`MediaRange`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("`{0}` is no media type such as `video/mp4` or `image/*`")]
+#[error("`{0}` is not a media type such as `video/mp4` or `image/*`")]
 pub struct MediaRangeError(String);
 
 impl MediaType {

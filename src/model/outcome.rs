@@ -32,44 +32,44 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    Ok "ok" "the wanted bytes arrived and passed every check"
-    Blocked "blocked" "our own address policy refuses this address"
-    NotCached "not_cached" "the node holds none of the candidate assets in its cache"
-    LocalFailed "local_failed" "our own fault (descriptors, memory, no route, a freeze): not charged to the node"
-    Cancelled "cancelled" "we are shutting down; never recorded as a sample"
-    DnsNotFound "dns_not_found" "the name does not exist, or has no address of the wanted family"
-    DnsTimeout "dns_timeout" "no answer from the resolver in time"
-    DnsFailed "dns_failed" "the resolver answered with an error"
-    ConnectRefused "connect_refused" "nothing listens on that port"
-    ConnectTimeout "connect_timeout" "no answer to our SYN in time"
-    ConnectFailed "connect_failed" "the network reports the address as unreachable"
-    TlsUntrusted "tls_untrusted" "no authority that we trust vouches for the certificate"
-    TlsExpired "tls_expired" "the certificate is expired or not valid yet"
-    TlsWrongName "tls_wrong_name" "the certificate is for another name"
-    TlsUnsupported "tls_unsupported" "our TLS client lacks what the node asks for: a limit of ours, not charged to the node"
+    Ok "ok" "all bytes that were asked for arrived and passed every check"
+    Blocked "blocked" "bandprobe's own address policy forbids the address"
+    NotCached "not_cached" "the node holds none of the assets that were tried, so nothing was downloaded"
+    LocalFailed "local_failed" "the fault is on this machine (descriptors, memory, routes, a freeze): not charged to the node"
+    Cancelled "cancelled" "bandprobe was shutting down; never recorded"
+    DnsNotFound "dns_not_found" "the name does not exist, or has no address of the requested family"
+    DnsTimeout "dns_timeout" "no answer from the name servers in time"
+    DnsFailed "dns_failed" "the name servers failed or refused"
+    ConnectRefused "connect_refused" "nothing listens on the port"
+    ConnectTimeout "connect_timeout" "no answer to the connection attempt in time"
+    ConnectFailed "connect_failed" "the address is unreachable"
+    TlsUntrusted "tls_untrusted" "the certificate does not come from a trusted authority"
+    TlsExpired "tls_expired" "the certificate has expired or is not valid yet"
+    TlsWrongName "tls_wrong_name" "the certificate belongs to another host"
+    TlsUnsupported "tls_unsupported" "the node requires something that bandprobe's TLS does not support: not charged to the node"
     TlsFailed "tls_failed" "the TLS handshake failed for another reason"
-    TlsTimeout "tls_timeout" "the TLS handshake did not end in time"
+    TlsTimeout "tls_timeout" "the TLS handshake was not complete in time"
     HeadersTimeout "headers_timeout" "no complete response head in time"
-    HeadersInvalid "headers_invalid" "the response head is not HTTP"
-    HeadersTooLarge "headers_too_large" "the response head is over our limit"
-    Redirected "redirected" "the node answered with a redirect, which we do not follow silently"
-    ObjectNotFound "object_not_found" "the node does not know this object"
-    RouteNotFound "route_not_found" "the node does not know this path: its endpoint prefix is wrong"
-    Misdirected "misdirected" "the node does not serve this object (421)"
-    RangeUnsatisfiable "range_unsatisfiable" "the range lies beyond the asset (416)"
-    RateLimited "rate_limited" "the node asks us to slow down (429, or 503 with Retry-After)"
-    Http4xx "http_4xx" "a client error (4xx) of another kind than those above"
-    Http5xx "http_5xx" "a server error"
-    WrongStatus "wrong_status" "a status that no download should have (101, 204, 304 and the like)"
-    BodyTimeout "body_timeout" "the body did not end before its deadline, which is shorter than the time that tells a stall"
+    HeadersInvalid "headers_invalid" "the response is not HTTP"
+    HeadersTooLarge "headers_too_large" "the response head is too large"
+    Redirected "redirected" "a redirect, which bandprobe does not follow"
+    ObjectNotFound "object_not_found" "the node does not know the object"
+    RouteNotFound "route_not_found" "the node does not know the path, so its endpoint is probably wrong"
+    Misdirected "misdirected" "the node does not serve the object (421)"
+    RangeUnsatisfiable "range_unsatisfiable" "the range lies beyond the end of the object (416)"
+    RateLimited "rate_limited" "the node asks for fewer requests (429, or 503 with Retry-After)"
+    Http4xx "http_4xx" "another client error (4xx)"
+    Http5xx "http_5xx" "a server error (5xx)"
+    WrongStatus "wrong_status" "a status that no download should have, such as 101, 204 or 304"
+    BodyTimeout "body_timeout" "no body byte came before the body deadline"
     Stalled "stalled" "the body stopped flowing"
-    Reset "reset" "the connection broke in mid-transfer"
+    Reset "reset" "the connection broke during the transfer"
     Truncated "truncated" "the body ended before its announced length"
-    BodyInvalid "body_invalid" "the body breaks its framing, or has an encoding that we did not ask for"
-    WrongRange "wrong_range" "the node sent other bytes than those asked for"
-    WrongSize "wrong_size" "the size differs from the one known"
-    WrongType "wrong_type" "the content type is not that of the asset"
-    WrongHash "wrong_hash" "the content differs from the registered hash"
+    BodyInvalid "body_invalid" "the framing of the body is invalid, or it has an encoding that was not asked for"
+    WrongRange "wrong_range" "the node sent other bytes than those that were asked for"
+    WrongSize "wrong_size" "the size is not the known one"
+    WrongType "wrong_type" "the content type does not fit the kind of the asset"
+    WrongHash "wrong_hash" "the content does not match the known hash"
 }
 
 impl Outcome {
@@ -98,7 +98,7 @@ impl Outcome {
         )
     }
 
-    /// Is the node, or the path to it, responsible for it? The other outcomes are our own, or no fault at all.
+    /// Is the node, or the path to it, at fault? The other outcomes are our own fault, or nobody's.
     #[must_use]
     pub const fn is_charged(self) -> bool {
         !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled | Self::TlsUnsupported)
@@ -118,39 +118,41 @@ impl Outcome {
         )
     }
 
-    /// What whoever asked can do about it: one clause; `None` where nothing is wrong with node or path.
+    /// What the reader can do about it: one clause; `None` if nothing is wrong with the node or the path.
     #[must_use]
     pub const fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::Blocked => "if the address is yours, allow it with `network.allow-private`",
-            Self::NotCached => "nothing to do: what a miss costs is asked by the probe `cold-cache`",
+            Self::NotCached => "nothing to do: the probe `cold-cache` measures what a miss costs",
             Self::LocalFailed => {
-                "look at the error, then at this process: its limits (ulimit -n), memory and routes, and whether it ran at all"
+                "read the error, then check this process: its limits (ulimit -n), memory and routes, and whether it was stopped"
             }
-            Self::DnsNotFound => "look at the spelling, and whether the name has an address of the wanted family",
-            Self::DnsTimeout | Self::DnsFailed => "ask another resolver: `network.resolver`, /etc/resolv.conf",
-            Self::ConnectRefused => "look at the port, and whether the node is up",
-            Self::ConnectTimeout => "look for a firewall on the way, and ask from another network",
-            Self::ConnectFailed => "look at the routes of this host, those of IPv6 above all",
-            Self::TlsUntrusted => "if its authority is yours, trust it: --ca-file, `network.ca-file`",
-            Self::TlsFailed => "the node's operator has to fix what is named above",
+            Self::DnsNotFound => "check the spelling, and that the name has an address of the requested family",
+            Self::DnsTimeout | Self::DnsFailed => "try another resolver: `network.resolver`, /etc/resolv.conf",
+            Self::ConnectRefused => "check the port, and that the node is running",
+            Self::ConnectTimeout => "look for a firewall on the path, and try from another network",
+            Self::ConnectFailed => "check the routes of this machine, especially those of IPv6",
+            Self::TlsUntrusted => "if the authority is your own, trust it with --ca-file or `network.ca-file`",
+            Self::TlsFailed => "the node's operator has to fix the error above",
             Self::TlsUnsupported => {
-                "measure this node with another client; what ours supports is under Limits in the README"
+                "use another client for this node; see \"Limits\" on the documentation's operations page"
             }
-            Self::TlsExpired => "if this machine's clock is right, the operator has to renew the certificate",
-            Self::TlsWrongName => "ask by a name that the certificate holds",
-            Self::Redirected => "ask the URL that it leads to",
-            Self::ObjectNotFound => "look at the id, and whether this node has to serve that object",
-            Self::RouteNotFound => "look at the path: the API may begin at another prefix",
-            Self::RangeUnsatisfiable => "ask for bytes that the asset has (--range)",
-            Self::RateLimited => "ask less often, and again when the time that it named has passed",
-            Self::BodyTimeout => "give it more time: --deadline, or `deadline.body`",
-            Self::WrongType => "look at what was asked for (--expect, the asset's kind) before blaming the node",
+            Self::TlsExpired => {
+                "check the clock of this machine; if it is right, the operator has to renew the certificate"
+            }
+            Self::TlsWrongName => "use a host name that is in the certificate",
+            Self::Redirected => "use the URL that it redirects to",
+            Self::ObjectNotFound => "check the id, and whether this node is supposed to serve the object",
+            Self::RouteNotFound => "check the path: the API may have another prefix",
+            Self::RangeUnsatisfiable => "ask for a range inside the object (--range)",
+            Self::RateLimited => "probe less often, and wait as long as the node asks before you try again",
+            Self::BodyTimeout => "allow more time: --deadline, or `deadline.body`",
+            Self::WrongType => "check what you asked for (--expect, or the asset's kind) before you blame the node",
             Self::WrongSize | Self::WrongHash => {
-                "look whether the size and hash that are known are those of this object"
+                "check that the size and hash in the config or the registry are those of this object"
             }
             Self::Ok | Self::Cancelled => return None,
-            _ => "if it happens again, tell the node's operator, with the ids of the request (-v, --json)",
+            _ => "if it happens again, report it to the node's operator with the ids of the request (-v, --json)",
         })
     }
 }

@@ -11,7 +11,7 @@ pub struct Coordinates {
 
 /// The coordinates are not on Earth.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[error("latitude {latitude}, longitude {longitude} is no place on Earth (±90, ±180)")]
+#[error("latitude {latitude}, longitude {longitude} is not a place on Earth (±90, ±180)")]
 pub struct NotOnEarth {
     latitude: f64,
     longitude: f64,

@@ -112,7 +112,7 @@ pub fn bare_not_found(profile: Profile, is_head: bool, headers: &HeaderMap) -> O
         Profile::Colossus => true,
         Profile::Http => false,
     };
-    let detail = "status 404: the node does not know this object".to_owned();
+    let detail = "status 404: the node does not know the object".to_owned();
     (is_meant && !is_page).then_some(Mismatch { outcome: Outcome::ObjectNotFound, detail })
 }
 

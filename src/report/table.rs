@@ -34,7 +34,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
         text.push('\n');
     }
     if summary.rows.is_empty() {
-        line(&mut text, format_args!("no transfer was recorded in this time"));
+        line(&mut text, format_args!("no transfers were recorded in this period"));
     } else {
         let is_shown = |column| layout.is_none_or(|layout| layout.columns.contains(column));
         let words = LEGEND.iter().filter(|(column, _)| is_shown(column)).map(|(_, words)| *words);
@@ -126,7 +126,7 @@ fn notes(text: &mut String, row: &Row, look: Look) {
     };
     note("failed", row.failed.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect());
     note(
-        "stalled and went on",
+        "stalled, then continued",
         (row.stalled > 0).then(|| format!("{} of {} good", row.stalled, row.ok)).into_iter().collect(),
     );
     note(
@@ -233,12 +233,12 @@ const LAYOUTS: [Layout; 7] = [
 /// What columns mean; `n` stands in the verdicts too, so it is always told.
 const LEGEND: [(Column, &str); 7] = [
     (OK, "ok: share of runs in which nothing failed"),
-    (TTFB, "TTFB: cold images, with DNS, TCP and TLS"),
-    (GOODPUT, "goodput: video starts with a valid rate, p10 is the slow end"),
-    (HITS, "hits: found in cache, of all checks"),
-    (NODE, "n: how many values"),
-    (INVALID, "invalid: good downloads whose rate is left out"),
-    (NODE, "best: of the distributors that are not dead, with 3 or more values, the last 3 within a day"),
+    (TTFB, "TTFB: images on new connections, including DNS, TCP and TLS"),
+    (GOODPUT, "goodput: the start of videos, valid rates only; p10 is the slow end"),
+    (HITS, "hits: share of checks that found the object cached"),
+    (NODE, "n: number of values"),
+    (INVALID, "invalid: good downloads whose rate was left out"),
+    (NODE, "best: only distributors that are not dead and have at least 3 values, the last 3 within a day"),
 ];
 
 pub(super) const SEPARATOR: &str = " · ";

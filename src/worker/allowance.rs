@@ -132,7 +132,7 @@ impl Allowance {
         books.budget.spend(now(), reservation, Bytes(received.load(Relaxed)));
         let Some(Made { ended, cold }) = made else { return };
         if let Some(wait) = ended.leave_alone {
-            tracing::warn!(node = %node.id, seconds = wait.as_secs(), "the node limits us: no downloads from it for a while");
+            tracing::warn!(node = %node.id, seconds = wait.as_secs(), "the node limits its requests: no downloads from it for a while");
             books.leave_alone(&node.id, wait);
         }
         drop(books);

@@ -179,7 +179,7 @@ impl<'a> Course<'a> {
         tracing::debug!(node = %self.nodes[place].id, said, done, all, "status");
         if self.reported.elapsed() >= NOW_AND_THEN && done < all {
             self.reported = Instant::now();
-            tracing::info!("status round under way: {done} of {all} nodes have answered or run out of time");
+            tracing::info!("status round in progress: {done} of {all} nodes have answered or timed out");
         }
     }
 }

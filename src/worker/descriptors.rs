@@ -12,7 +12,7 @@ pub fn raise_limit() {
     }
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::debug!("the limit of open files cannot be raised: {error}");
+        tracing::debug!("cannot raise the limit of open files: {error}");
     }
 }
 

@@ -125,7 +125,7 @@ impl Discovery {
         let lists: BTreeMap<&str, &Known> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
         let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
-        encoded.inspect_err(|error| tracing::warn!("the list of nodes is not kept for the next start: {error}")).ok()
+        encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
     }
 
     /// What keeps the lists for the next process, whenever a registry has answered.
@@ -222,7 +222,7 @@ impl Keep for Unwritten {
 
 fn store(dir: &Path, lists: &[u8]) {
     if let Err(error) = state::store_json(dir, STATE, lists) {
-        tracing::warn!("the list of nodes is not kept for the next start: {error}");
+        tracing::warn!("cannot save the list of nodes for the next start: {error}");
     }
 }
 

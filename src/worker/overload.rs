@@ -53,10 +53,12 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     let mut said = Vec::new();
     if missed > 0 {
         let all = started.saturating_add(missed);
-        said.push(format!("{missed} of {all} runs were skipped, because the previous run was still going or waiting"));
+        said.push(format!(
+            "{missed} of {all} runs were skipped, because the previous run was still running or waiting"
+        ));
     }
     if late > 0 {
-        said.push(format!("{late} runs began late by more than a tenth of their `every`"));
+        said.push(format!("{late} runs started late by more than a tenth of their `every`"));
     }
     if !said.is_empty() {
         said.push(
@@ -95,11 +97,11 @@ mod tests {
         assert_eq!(words(&none, minute), None);
         let missed = Strain { started: 80, missed: 20, ..none };
         let expected = "this worker cannot keep up; in the last minute: 20 of 100 runs were skipped, because the previous run \
-            was still going or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
+            was still running or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
             (`limits`)";
         assert_eq!(words(&missed, minute).as_deref(), Some(expected));
         for (strain, said) in [
-            (Strain { late: 3, ..none }, "3 runs began late by more than a tenth"),
+            (Strain { late: 3, ..none }, "3 runs started late by more than a tenth"),
             (
                 Strain { rounds_missed: 2, round: Micros(95_000_000), ..none },
                 "2 status rounds were skipped, because the previous one took 95.0 s",

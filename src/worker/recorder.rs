@@ -75,7 +75,7 @@ pub(super) struct Recorder {
 }
 
 impl Inbox {
-    /// Hands a sample over. Never waits: probing goes on whatever the disk does, and what finds no room is counted.
+    /// Hands a sample over. Never waits: probing continues whatever the disk does, and what finds no room is counted.
     pub(super) fn record(&self, sample: Sample) {
         self.put(Entry::Sample(Box::new(sample)));
     }
@@ -91,7 +91,7 @@ impl Inbox {
         self.losses.give_up(1);
         if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
             tracing::error!(
-                "nobody records any more, which is a bug of ours: restart the worker, and please report it"
+                "results are no longer recorded, because of a bug in bandprobe: restart the worker, and please report it"
             );
         }
     }

@@ -76,7 +76,7 @@ impl Keep for Restarts {
             known.starts.clone()
         };
         if let Err(error) = self.write(starts) {
-            tracing::debug!("when nodes started is not kept: {error}");
+            tracing::debug!("cannot save the start times of nodes: {error}");
         }
     }
 }

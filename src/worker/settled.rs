@@ -112,7 +112,7 @@ impl SettledAssets {
                 self.count = count(&self.kept);
             }
             if self.count >= MAX_ENTRIES {
-                tracing::debug!(node = %node.id, "no room to remember its asset");
+                tracing::debug!(node = %node.id, "no room to remember this node's asset");
                 return;
             }
             self.count += 1;
@@ -170,7 +170,7 @@ impl Keep for Changes {
             mem::take(&mut waiting.changed)
         };
         if let Err(error) = self.write(changed) {
-            tracing::debug!("the assets to come back to are not kept: {error}");
+            tracing::debug!("cannot save the assets to measure next time: {error}");
         }
     }
 }

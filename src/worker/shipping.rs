@@ -203,7 +203,7 @@ impl Shipping {
         let (Some(new), Role::Deliver(drain)) = (new, &mut self.role) else { return false };
         match Influx::new(&new, &self.resolver) {
             Ok(influx) => {
-                tracing::info!("[influxdb] has changed: delivery goes on with it");
+                tracing::info!("[influxdb] has changed: delivery continues with the new settings");
                 drain.use_database(influx);
                 self.database = Some(new);
                 true
@@ -227,8 +227,8 @@ impl Shipping {
         if let Some(offset) = offset.filter(|offset| offset.abs() > TOLERANCE_MS) {
             let (seconds, direction) = (offset.abs() / 1000, if offset > 0 { "behind" } else { "ahead of" });
             tracing::warn!(
-                "our clock is {seconds} s {direction} the database's: points land at the wrong time, and dashboards miss \
-                 them; let NTP set the clocks of both machines"
+                "the clock of this machine is {seconds} s {direction} the database's: points get the wrong time, and dashboards miss \
+                 them; synchronise the clocks of both machines with NTP"
             );
         }
     }
@@ -244,7 +244,7 @@ impl Shipping {
                 drain.hurry();
                 tokio::select! {
                     ended = drain.drain_once(Instant::now() + patience) => ended,
-                    () = hurry => Ok(Drained { reason: Some("told to stop at once".to_owned()), ..Drained::default() }),
+                    () = hurry => Ok(Drained { reason: Some("stopped by a second signal".to_owned()), ..Drained::default() }),
                 }
             }
             Role::Keep(_) => Ok(Drained::default()),
@@ -306,7 +306,7 @@ impl Shipping {
             return;
         }
         tracing::error!(
-            "{} was removed or replaced while we ran: what waited there is wherever it went, and we go on in a new one",
+            "{} was removed or replaced while bandprobe ran: undelivered results went with it, and bandprobe continues in a new directory",
             self.dir.display()
         );
         if let Err(error) = self.claim() {

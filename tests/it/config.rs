@@ -256,7 +256,10 @@ fn counts_and_sizes_are_limited() {
     };
     let refused = |text: &str| read("b.toml", &[("b.toml", text.as_bytes())], &[]).unwrap_err().to_string();
     assert_eq!(read("b.toml", &[("b.toml", nodes(10_000).as_bytes())], &[]).unwrap().nodes.len(), 10_000);
-    assert_eq!(refused(&nodes(10_001)), "b.toml:4: source[0].nodes: 10001 entries are too many: 10000 at the most");
+    assert_eq!(
+        refused(&nodes(10_001)),
+        "b.toml:4: source[0].nodes: 10001 entries are too many: at most 10000 are allowed"
+    );
     let ordinary = ordinary_nodes(10_000);
     assert!(ordinary.len() > 1_900_000);
     assert_eq!(read("b.toml", &[("b.toml", ordinary.as_bytes())], &[]).unwrap().nodes.len(), 10_000);
@@ -264,18 +267,18 @@ fn counts_and_sizes_are_limited() {
     assert!(refused(&much).contains("there is no node to probe"), "read to its end");
     assert_eq!(
         refused(&format!("{much} ")),
-        "b.toml: is larger than 40 MiB: is it the right file? This is room for 10000 nodes, the most that one worker probes: \
-         divide more among several workers"
+        "b.toml: is larger than 40 MiB: is this the right file? The limit has room for 10000 nodes, the most that one worker \
+         probes; split more among several workers"
     );
     let probes = format!("{SMALLEST}\nschedule.probes = [{}]", "'image',".repeat(101));
-    assert!(refused(&probes).contains("schedule.probes: 101 probes are too many: 100 at the most"));
+    assert!(refused(&probes).contains("schedule.probes: 101 probes are too many: at most 100 are allowed"));
     let own = format!("kind = 'image'\nparts = [{}]", "{name='full'},".repeat(11));
     let text = format!("{SMALLEST}\nschedule.probes = ['./mine.toml']");
     let problems = read("b.toml", &[("b.toml", text.as_bytes()), ("mine.toml", own.as_bytes())], &[]).unwrap_err();
-    assert_eq!(problems.to_string(), "./mine.toml:2: parts: 11 entries are too many: 10 at the most");
+    assert_eq!(problems.to_string(), "./mine.toml:2: parts: 11 entries are too many: at most 10 are allowed");
     let large = [("b.toml", text.as_bytes()), ("mine.toml", much.as_bytes())];
     let problems = read("b.toml", &large, &[]).unwrap_err();
-    assert_eq!(problems.to_string(), "./mine.toml: is larger than 1 MiB: is it the right file?");
+    assert_eq!(problems.to_string(), "./mine.toml: is larger than 1 MiB: is this the right file?");
     let missing = read("b.toml", &[], &[]).unwrap_err().to_string();
     assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
 }

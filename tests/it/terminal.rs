@@ -56,7 +56,7 @@ fn a_failed_probe_fits_too() {
     let world = World::new(vec![limited()]);
     let missing = format!("{}api/v1/assets/999", world.fleet.nodes()[0].endpoint);
     for (url, words) in [
-        ("http://127.0.0.1:1/", &["connect_refused", "✗", "→ look at the port"][..]),
+        ("http://127.0.0.1:1/", &["connect_refused", "✗", "→ check the port"][..]),
         (&missing, &["object_not_found", "status 404", "does not exist"]),
     ] {
         let seen = Terminal::new(40, 50).with(UTF_8).run(&["probe", url]);
@@ -96,12 +96,12 @@ fn a_locale_without_utf_8_gets_ascii() {
     let url = format!("{}api/v1/assets/{IMAGE_ID}", world.fleet.nodes()[0].endpoint);
     for (args, words) in [
         (&["once", "-c", config][..], "goodput p50"),
-        (&["report", "--archive", archive.to_str().unwrap()], "n: how many values"),
+        (&["report", "--archive", archive.to_str().unwrap()], "n: number of values"),
         (&["targets", "-c", config], "1 image, 1 video"),
         (&["probe", &url], "total"),
         (&["check", "-c", config], "has no problems"),
         (&["probe", "http://127.0.0.1:1/"], "connect_refused"),
-        (&["check", "-c", "/no/such/file"], "the config has problems"),
+        (&["check", "-c", "/no/such/file"], "the config is invalid"),
     ] {
         let seen = Terminal::new(80, 50).with(("LC_ALL", "C")).run(args);
         assert!(seen.screen().contains(words), "{args:?}: {}", seen.screen());
@@ -163,7 +163,7 @@ fn logs_stay_whole_beside_progress() {
     let logged = screen.lines().take_while(|line| !line.starts_with("from here"));
     let logged: Vec<_> = logged.collect();
     assert!(!logged.is_empty() && logged.iter().all(|line| line.contains("delivery waits")), "{screen}");
-    assert!(screen.contains("points are kept in"), "{screen}");
+    assert!(screen.contains(" points wait in "), "{screen}");
 }
 
 #[test]

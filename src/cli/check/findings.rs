@@ -1,4 +1,4 @@
-//! What to fix although the config itself has no problem: where it runs, and what others can read.
+//! Problems outside the config: the data directory, and what others can read.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -7,13 +7,13 @@ use crate::{
     config::{Config, InfluxDb, TokenSource},
 };
 
-/// A sentence for each, with what to do.
+/// One sentence for each problem, with its remedy.
 pub(super) fn findings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if let Err(error) = try_write(&config.archive.dir) {
         found.push(format!(
-            "the data directory cannot be written: {error}; make it writable for the user that runs bandprobe, or set \
-             archive.dir to another one"
+            "the data directory cannot be written: {error}; give the user that runs bandprobe write access, or change \
+             archive.dir"
         ));
     }
     if let Some(database) = &config.influxdb {
@@ -23,11 +23,11 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     found
 }
 
-/// A token that every user of this machine can read. One that only a group can read is meant for that group: Kubernetes mounts
-/// secrets like this with `fsGroup`.
+/// A token that every user of this machine can read. Group access is intended: Kubernetes mounts secrets that way with
+/// `fsGroup`.
 fn readable(database: &InfluxDb) -> Option<String> {
     let TokenSource::File(path) = &database.token_from else { return None };
-    // A secret of Kubernetes is a link to a file in a hidden folder.
+    // A Kubernetes secret is a link to a file in a hidden folder.
     let file = fs::canonicalize(path).ok()?;
     let mode = fs::metadata(&file).ok()?.permissions().mode() & 0o7777;
     if mode & 0o004 == 0 || !file.ancestors().skip(1).all(is_passable) {
@@ -35,24 +35,24 @@ fn readable(database: &InfluxDb) -> Option<String> {
     }
     let shown = path.display();
     Some(format!(
-        "every user of this machine can read the token in {shown} (mode {mode:04o}): chmod 600 {shown}; for a secret of \
-         Kubernetes set `defaultMode: 0400`"
+        "every user of this machine can read the token in {shown} (mode {mode:04o}): run chmod 600 {shown}, or for a \
+         Kubernetes secret set `defaultMode: 0400`"
     ))
 }
 
-/// May every user go through this folder?
+/// Can every user enter this folder?
 fn is_passable(folder: &Path) -> bool {
     fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o001 != 0)
 }
 
-/// A token that travels in the clear to another machine.
+/// A token that travels unencrypted to another machine.
 fn unencrypted(database: &InfluxDb) -> Option<String> {
     if database.url.scheme() != "http" || database.is_on_this_machine() {
         return None;
     }
     Some(format!(
-        "the token and all results go to {} unencrypted, and the host is not this machine: use https, unless you trust \
-         the network in between",
+        "the token and all results travel unencrypted to {} on another machine: use https, unless you trust the network \
+         between them",
         database.root()
     ))
 }

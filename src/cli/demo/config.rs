@@ -47,7 +47,7 @@ pub(super) fn of_world(world: &World, habits: &Habits<'_>) -> String {
         ", {{ probe = \"status\", every = \"{status_every}\" }}, {{ probe = \"cold-cache\", every = \"{cold_every}\" }}"
     );
     let network =
-        "allow-private = [\"127.0.0.1/32\"] # where the fleet stands; other addresses inside a network are refused";
+        "allow-private = [\"127.0.0.1/32\"] # the addresses of the fleet; other private addresses are refused";
     let text = frame(habits, &further, network);
     format!(
         r#"{text}kind = "joystream"
@@ -111,7 +111,7 @@ pub(super) fn read(text: &str) -> anyhow::Result<Config> {
     let config = load(&Input { path, environment: &BTreeMap::new(), read: &read });
     config
         .map_err(|problems| anyhow::anyhow!("{problems}"))
-        .context("a bug of ours in the demo's config, please report it")
+        .context("this is a bug in the config of the demo, please report it")
 }
 
 fn source_node(node: &Node, description: &str) -> String {
@@ -132,8 +132,7 @@ fn source_node(node: &Node, description: &str) -> String {
 }
 
 /// The first line of every such text.
-pub(super) const HEADING: &str =
-    "# The nodes of one `bandprobe demo`: they, and what is named below, exist as long as it runs.";
+pub(super) const HEADING: &str = "# The nodes of a `bandprobe demo`. They exist only while it runs.";
 
 /// A TOML string.
 fn quoted(text: &str) -> String {

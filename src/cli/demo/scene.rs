@@ -68,7 +68,7 @@ impl Scene {
             }
             // Results name a node by its address: that is all that a registry gives it.
             Self::World(world) => {
-                let registry = format!("  {:<11}{:<40}what lists them all\n", "registry", world.registry());
+                let registry = format!("  {:<11}{:<40}lists all of them\n", "registry", world.registry());
                 iter::once(registry).chain(world.members().iter().map(member)).collect()
             }
         }

@@ -58,7 +58,7 @@ fn spare(path: &Path) -> anyhow::Result<()> {
         }
         _ => true,
     };
-    anyhow::ensure!(is_ours, "{} exists and is no config of a demo: name another file", path.display());
+    anyhow::ensure!(is_ours, "{} exists and is not a demo config: choose another file", path.display());
     Ok(())
 }
 
@@ -100,7 +100,7 @@ fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
     }
     if let Some(image) = nodes.iter().find_map(|node| asset(node, UNCACHED_IMAGE_ID)) {
         text += &format!(
-            "\nThis image is not cached yet. It will be once somebody has asked for it, as a viewer does after {} s:\n  \
+            "\nThis image is not cached yet. A simulated viewer asks for it after {} s, and then it is:\n  \
              {us} probe {image}\n",
             VIEWER.as_secs()
         );

@@ -27,7 +27,7 @@ impl Fetching {
             let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
             keep_clear_of(Some(lines));
             bar.set_prefix(format!("0s of {}", age(all)));
-            bar.set_message("asking InfluxDB");
+            bar.set_message("querying InfluxDB");
             bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
             bar
         });

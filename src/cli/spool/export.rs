@@ -88,7 +88,7 @@ impl Writer<'_> {
     fn write_row(&mut self, line: &str) -> io::Result<()> {
         let (Some(measurement), Some(point)) = (self.measurement, parse(line)) else {
             let beginning: String = line.chars().take(SHOWN).collect();
-            self.complain(&format!("a line is no point, and is left out: {}", made_printable(&beginning)));
+            self.complain(&format!("left out a line that is not a point: {}", made_printable(&beginning)));
             return Ok(());
         };
         self.row.clear();
@@ -116,7 +116,7 @@ impl Writer<'_> {
     fn conclude(&self) -> Exit {
         if self.unknown > 0 {
             complain(&format!(
-                "{} of a newer version left out: this one has no column for them",
+                "{} of a newer version left out: this version has no column for them",
                 count(self.unknown, "value")
             ));
         }

@@ -48,7 +48,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     let Config { influxdb: Some(database), archive, .. } = &config else {
         let (file, dir) = (args.config.display(), config.archive.dir.display());
         complain(&format!(
-            "{file} names no database: add the section [influxdb] to deliver to one; the results stay in {dir}"
+            "{file} names no database, so the results stay in {dir}; to deliver them, add an [influxdb] section"
         ));
         return Ok(Exit::BadConfig);
     };
@@ -57,14 +57,16 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     archive::create(dir)?;
     let (recovered, problems) = recover_each(dir);
-    problems.iter().for_each(|problem| complain(&format!("a file of a killed process is left for later: {problem}")));
+    problems.iter().for_each(|problem| {
+        complain(&format!("a file of a killed process could not be recovered and stays for later: {problem}"))
+    });
     if recovered.missing > 0 {
         let points = count(recovered.missing, "point");
-        complain(&format!("{points} that a killed process was writing are gone: they were not on the disk yet"));
+        complain(&format!("{points} of a killed process are lost: they were not on the disk yet"));
     }
     let before = left(dir)?;
     if before.files == 0 {
-        tell(&format!("nothing waits in {}\n", dir.display()))?;
+        tell(&format!("nothing to deliver in {}\n", dir.display()))?;
         return Ok(Exit::Done);
     }
     let spool = match Spool::lock(dir) {
@@ -80,7 +82,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     });
     let ended = tokio::select! {
         ended = delivering => ended,
-        () = signals.next() => Ok(Some("stopped by a signal".to_owned())),
+        () = signals.next() => Ok(Some("a signal stopped the delivery".to_owned())),
     };
     meter.end();
     drop(drain);
@@ -93,7 +95,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
         return told.map(|()| Exit::Done);
     }
     let reason = reason.or_else(|| passed_over(dir).ok()?.first().map(ToString::to_string));
-    let reason = reason.as_deref().unwrap_or("they came meanwhile");
+    let reason = reason.as_deref().unwrap_or("they arrived in the meantime");
     complain(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
     Ok(Exit::Failed)
 }
@@ -128,13 +130,13 @@ impl Done {
 fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit> {
     let waiting = left(dir)?;
     if waiting.files == 0 {
-        tell(&format!("nothing waits in {} any more\n", dir.display()))?;
+        tell(&format!("nothing is left to deliver in {}\n", dir.display()))?;
         return Ok(Exit::Done);
     }
     let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
-    let mut text = format!("{} wait, and that process delivers them: {draining}", amount(waiting));
+    let mut text = format!("{} wait; another process is delivering them: {draining}", amount(waiting));
     if last.value.time.is_some() {
-        text += &format!("; the database's last answer: {}", made_printable(&last.value.text));
+        text += &format!("; last answer from the database: {}", made_printable(&last.value.text));
     }
     complain(&text);
     Ok(Exit::Failed)

@@ -77,12 +77,12 @@ impl Importer {
         let needed = Bytes(waiting.0 + self.batch.len() as u64);
         anyhow::ensure!(
             needed <= self.room,
-            "more would wait than the data directory may hold ({}): deliver what is there (`bandprobe spool flush`), or raise \
-             `archive.max-size`; then import the same files again, which does no harm",
+            "the data directory would exceed its limit of {}: deliver the waiting points (`bandprobe spool flush`) or \
+             raise `archive.max-size`, then import the same files again, which does no harm",
             self.room
         );
         let now = Timestamp::now();
-        self.writer.append(now, self.batch.as_bytes(), self.points).context("the points cannot be kept")?;
+        self.writer.append(now, self.batch.as_bytes(), self.points).context("cannot write the points")?;
         self.imported += std::mem::take(&mut self.points);
         self.batch.clear();
         if self.writer.needs_seal(now) {

@@ -104,7 +104,7 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
         text += &format!("{name:<38}{:>8} points {bytes:>9}  {since}{newer}\n", file.points);
     }
     if listed.waiting.is_empty() {
-        text += "nothing waits\n";
+        text += "nothing to deliver\n";
     }
     if !listed.refusals.by_message.is_empty() {
         text += "\nrefused by InfluxDB, newest first:\n";
@@ -113,7 +113,7 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
         text += &group(refusal, now, width);
     }
     if listed.refusals.others > 0 {
-        text += &format!("{} with further messages, in rejected/\n", count(listed.refusals.others, "point"));
+        text += &format!("{} with other messages, in rejected/\n", count(listed.refusals.others, "point"));
     }
     if !listed.damaged.is_empty() {
         text += "\ndamaged, set aside:\n";
@@ -188,13 +188,13 @@ mod tests {
     #[test]
     fn what_there_is_is_listed_within_the_width() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
-        assert_eq!(text(&Listed::default(), now, None), "nothing waits\n");
+        assert_eq!(text(&Listed::default(), now, None), "nothing to deliver\n");
         let whole = text(&listed(), now, None);
         let rows = format!("{:<38}       7 points   1.50 kB  1h ago\n", "a.lp");
         let expected = rows
             + "\nrefused by InfluxDB, newest first:\n5 points, 1m ago, in rejected/b.lp and 2 other files\n  \
                field type conflict\n    m,node=a v=\"text\" 1763719200000000001\n    m v=\"x\" 2\n    …\n\
-               1 point, in rejected/b.lp\n  without a message\n    …\n2 points with further messages, in rejected/\n\
+               1 point, in rejected/b.lp\n  without a message\n    …\n2 points with other messages, in rejected/\n\
                \ndamaged, set aside:\n"
             + &format!("{:<51}      999 B\n", "rejected/c.lp.bad");
         assert_eq!(whole, expected);

@@ -95,7 +95,7 @@ fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> S
         text += &format!(", {} rejected", standing.rejected);
     }
     match (trouble, left) {
-        (Some(trouble), _) => text += &format!(", tries again: {trouble}"),
+        (Some(trouble), _) => text += &format!(", retrying: {trouble}"),
         (None, Some(left)) => {
             text += &format!(", {} left", age(left));
         }
@@ -117,7 +117,7 @@ mod tests {
         for (standing, left, trouble, expected) in [
             (standing(0, 0), None, None, "0 files"),
             (standing(2, 1), Some(Duration::from_millis(64_500)), None, "1 file, 2 rejected, 1m 4s left"),
-            (standing(0, 2), Some(Duration::from_secs(1)), Some("away"), "2 files, tries again: away"),
+            (standing(0, 2), Some(Duration::from_secs(1)), Some("away"), "2 files, retrying: away"),
         ] {
             assert_eq!(words(standing, left, trouble), expected);
         }

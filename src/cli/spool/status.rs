@@ -99,9 +99,9 @@ fn table(status: &Status) -> String {
         format!("{name:<12}{points:>10} points {files:>6} files {:>10}  {note}\n", Bytes(bytes).to_string())
     };
     let mut text = row("waiting", status.spool, "sealed, not delivered yet");
-    text += &row("open", status.open, "being written, or left by a killed process");
+    text += &row("open", status.open, "being written, or left over from a killed process");
     text += &row("archived", status.archived, "delivered or refused, kept for `archive.keep`");
-    text += &row("rejected", status.rejected, "refused by InfluxDB, with its reason beside each line");
+    text += &row("rejected", status.rejected, "refused by InfluxDB, each line with the reason");
     text + &row("damaged", status.bad, "set aside")
 }
 
@@ -109,28 +109,28 @@ fn sentences(told: &Told, now: Timestamp) -> String {
     let Told { status, last, drainer, refusal, losses, passed } = told;
     let mut text = String::from("\n");
     if let Some(oldest) = status.oldest {
-        text += &format!("oldest that waits: {oldest} ({})\n", ago(now.duration_since(oldest)));
+        text += &format!("oldest waiting: {oldest} ({})\n", ago(now.duration_since(oldest)));
     }
     text += &match drainer {
-        Some(pid) => format!("in charge of delivery: process {pid}\n"),
-        None => "in charge of delivery: no process\n".to_owned(),
+        Some(pid) => format!("delivering now: process {pid}\n"),
+        None => "delivering now: no process\n".to_owned(),
     };
     match last.time {
         Some(time) if last.text == DELIVERED => {
             text += &format!("last answer: {}: {}\n", ago(now.duration_since(time)), last.text);
         }
-        // Of a trouble the first answer is noted.
+        // The first answer of a failing period is kept.
         Some(time) => {
-            text += &format!("trouble since {time} ({}): {}\n", ago(now.duration_since(time)), last.text);
+            text += &format!("failing since {time} ({}): {}\n", ago(now.duration_since(time)), last.text);
         }
         None => {}
     }
     if let Losses { points: 1.., last: Some(last) } = losses {
         let (points, ago) = (count(losses.points, "point"), ago(now.duration_since(*last)));
-        text += &format!("lost: {points}, the last {ago}: there was no room, or the power went\n");
+        text += &format!("lost: {points}, the last {ago}, because the disk was full or the power failed\n");
     }
     for damage in passed {
-        text += &format!("left alone: {damage}\n");
+        text += &format!("ignored: {damage}\n");
     }
     if let Some(Refusal { message, points, at, .. }) = refusal {
         let when = at.map(|at| format!(", {}", ago(now.duration_since(at)))).unwrap_or_default();
@@ -160,7 +160,7 @@ mod tests {
         };
         let rows = table(&told.status);
         assert!(rows.starts_with("waiting              7 points      2 files    1.50 kB"), "{rows}");
-        assert_eq!(sentences(&told, now), "\nin charge of delivery: no process\n");
+        assert_eq!(sentences(&told, now), "\ndelivering now: no process\n");
         let nothing = r#"{"files":0,"points":0,"bytes":0}"#;
         let amounts = format!(
             r#"{{"waiting":{{"files":2,"points":7,"bytes":1500}},"open":{nothing},"archived":{nothing},"rejected":{nothing},"damaged":{nothing},"lost":0"#
@@ -178,8 +178,8 @@ mod tests {
             at: Some(earlier),
             lines: vec![],
         });
-        let expected = "\noldest that waits: 2026-11-22T11:00:00Z (1h ago)\nin charge of delivery: process 17\n\
-            trouble since 2026-11-22T11:00:00Z (1h ago): refused\n\
+        let expected = "\noldest waiting: 2026-11-22T11:00:00Z (1h ago)\ndelivering now: process 17\n\
+            failing since 2026-11-22T11:00:00Z (1h ago): refused\n\
             newest rejection: 1 point, 1h ago: field type conflict\n";
         assert_eq!(sentences(&told, now), expected);
         let more = r#","oldest":"2026-11-22T11:00:00Z","drainer":"17","last_answer":{"time":"2026-11-22T11:00:00Z","text":"refused"},"newest_rejection":{"time":"2026-11-22T11:00:00Z","text":"field type conflict"}}"#;

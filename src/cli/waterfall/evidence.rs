@@ -66,7 +66,7 @@ fn path(sample: &Sample) -> Vec<Row> {
     let why = if path.rtt.is_some() { SYSTEM } else { NO_CONNECTION };
     let source = |rtt: Micros| match sample.phases.took(Phase::Connect) {
         Some(took) if rtt < took => format!("{rtt}: the kernel's minimum; our TCP handshake took {took}"),
-        Some(_) => format!("{rtt}: our TCP handshake; the kernel knows of none that is shorter"),
+        Some(_) => format!("{rtt}: our TCP handshake; the kernel knows no shorter one"),
         None => format!("{rtt}: the kernel's minimum, or the TCP handshake of this connection if that was shorter"),
     };
     vec![
@@ -87,7 +87,7 @@ fn path(sample: &Sample) -> Vec<Row> {
 fn window(sample: &Sample, window: Bytes) -> String {
     let limit = percent(WINDOW_SHARE);
     let (Some(rate), Some(rtt)) = (reached(&sample.rates), sample.path.rtt) else {
-        return format!("{window} offered; without a rate there is nothing to hold against it");
+        return format!("{window} offered; there is no rate to compare it with");
     };
     let used = under_way(rate, rtt);
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
@@ -105,7 +105,7 @@ fn reader(sample: &Sample) -> Vec<Row> {
         Some(_) => SYSTEM,
     };
     // Stamps begin a moment after the first socket asks for them.
-    let unstamped = if why == SYSTEM { "the kernel stamped no segment of it" } else { why };
+    let unstamped = if why == SYSTEM { "the kernel stamped none of its segments" } else { why };
     let span = reader.span.unwrap_or_default();
     let limit = |limit: String| match span {
         short if short < SHORTEST_SHARED => format!("under {SHORTEST_SHARED}: not judged"),
@@ -135,13 +135,13 @@ fn body(sample: &Sample) -> Vec<Row> {
         Some(Micros::ZERO) => format!("none: {NEAR_PERCENT} % of the median rate of the second half from the start"),
         Some(ramp) => format!("{ramp}, to {NEAR_PERCENT} % of the median rate of the second half"),
         None if sample.flags.contains(Flag::Unsteady) => {
-            format!("no end: the first half did not reach {NEAR_PERCENT} % of the median rate of the second one")
+            format!("no end: the first half never reached {NEAR_PERCENT} % of the median rate of the second half")
         }
         None if !sample.outcome.is_ok() => "not measured: the transfer failed".to_owned(),
         None if sample.flags.contains(Flag::TooSmall) => {
             format!("not measured: less than {} were planned", Bytes(MIN_PLANNED))
         }
-        None => "not measured: the body came in too short a time".to_owned(),
+        None => "not measured: the body took too little time".to_owned(),
     };
     vec![row("socket reads", reads), row("stall", stalls), row("ramp", ramp)]
 }
@@ -151,19 +151,19 @@ fn origin(sample: &Sample) -> Vec<Row> {
     let (tls, trail) = (&sample.tls, &sample.trail);
     let why = match (tls.version, sample.phases.took(Phase::Tls), sample.path.rtt) {
         (Some(_), ..) => "it could not be read",
-        (None, Some(_), _) => "no handshake was finished",
+        (None, Some(_), _) => "the handshake did not complete",
         (None, None, None) => NO_CONNECTION,
-        (None, None, Some(_)) => "the connection is in the clear",
+        (None, None, Some(_)) => "the connection is not encrypted",
     };
     let told = |text: &Option<String>, why: &str| text.as_deref().map_or_else(|| why.to_owned(), made_printable);
-    let header = if sample.status.is_some() { "not told" } else { NO_ANSWER };
+    let header = if sample.status.is_some() { "not stated" } else { NO_ANSWER };
     vec![
         row("tls", or_absent(tls.version, str::to_owned, why)),
         row("certificate", or_absent(Expiry::of(sample), |until| until.to_string(), why)),
         row("server", told(&trail.server, header)),
         row("data source", told(&trail.data_source, header)),
-        row("trace id", told(&trail.trace_id, "none was sent")),
-        row("request id", told(&trail.request_id, "none was sent")),
+        row("trace id", told(&trail.trace_id, "not sent")),
+        row("request id", told(&trail.request_id, "not sent")),
     ]
 }
 
@@ -177,10 +177,10 @@ const INDENT: usize = 4;
 const NAME: usize = 15;
 
 /// Why a value can be absent.
-const SYSTEM: &str = "this system does not tell";
-const NO_CONNECTION: &str = "there was no connection to ask";
-const NO_ANSWER: &str = "no answer came";
-const NO_BODY: &str = "no body came";
+const SYSTEM: &str = "this system does not report it";
+const NO_CONNECTION: &str = "there was no connection";
+const NO_ANSWER: &str = "there was no response";
+const NO_BODY: &str = "there was no body";
 
 #[cfg(test)]
 mod tests {

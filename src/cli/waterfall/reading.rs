@@ -1,4 +1,4 @@
-//! The picture in one sentence: which part of a good transfer was the longest, and what the numbers say of why.
+//! The picture in one sentence: which part of a good transfer took longest, and the likely reason.
 
 use crate::{
     measure::evidence::Slowness,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The sentence; none of a failed transfer, where the outcome says it, and none of one that was frozen.
+/// The sentence; `None` for a failed transfer, where the outcome says it, and for a frozen one.
 pub(super) fn reading(sample: &Sample) -> Option<String> {
     if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
         return None;
@@ -37,7 +37,7 @@ struct Stages {
     request: Micros,
     node: Micros,
     body: Micros,
-    /// Round trips that the path's share holds by the protocols.
+    /// The round trips that the protocols need in the path's share.
     trips: u64,
 }
 
@@ -80,14 +80,14 @@ fn path(sample: &Sample, stages: &Stages) -> String {
     let told = |(name, took): (&str, Option<Micros>)| took.map(|took| format!("{name} took {took}"));
     let Some(rtt) = sample.path.rtt.filter(|rtt| rtt.0 > 0) else {
         let told: Vec<_> = [("connect", connect), ("tls", tls)].into_iter().filter_map(told).collect();
-        return format!("the way there: {}", told.join(", "));
+        return format!("the path: {}", told.join(", "));
     };
     if stages.path.0 * 4 <= stages.trips * rtt.0 * 5 {
         let trips = if stages.trips == 1 { "a round trip".to_owned() } else { format!("{} round trips", stages.trips) };
         let phases = match (connect, tls) {
-            (Some(_), Some(_)) => "connect, tls and the wait hold",
-            (Some(_), None) => "connect and the wait hold",
-            _ => "the wait holds",
+            (Some(_), Some(_)) => "connect, tls and wait contain",
+            (Some(_), None) => "connect and wait contain",
+            _ => "wait contains",
         };
         return format!("the path: {phases} {trips} of {rtt}");
     }
@@ -95,19 +95,21 @@ fn path(sample: &Sample, stages: &Stages) -> String {
     let tls_beyond = tls.map(|took| Micros(took.0.saturating_sub(tls_trips(sample) * rtt.0))).unwrap_or_default();
     if tls_beyond > connect_beyond {
         let took = tls.unwrap_or_default();
-        return format!("tls: it took {took} at a round trip of {rtt}, the rest is computing, there or here");
+        return format!("tls: it took {took} with a round trip of {rtt}, and the rest was computing on either side");
     }
     let took = connect.unwrap_or_default();
     if connect_beyond.0 >= SYN_AGAIN {
-        return format!("connect: it took {took} at a round trip of {rtt}, as when a first segment is lost (RFC 6298)");
+        return format!(
+            "connect: it took {took} with a round trip of {rtt}, probably because the first segment was lost (RFC 6298)"
+        );
     }
-    format!("connect: it took {took}, while the path's round trip is {rtt} at its best")
+    format!("connect: it took {took}, although the shortest round trip is {rtt}")
 }
 
 fn node(sample: &Sample, stages: &Stages) -> String {
     let beyond = stages.node;
     let Some(rtt) = sample.path.rtt else {
-        return format!("the wait: {beyond}, and no round trip is known that would tell the node from the path");
+        return format!("the wait: {beyond}, on the node or the path; the round trip is not known");
     };
     let cache = match sample.labels.cache {
         CacheState::Miss | CacheState::Pending => format!(" (cache {})", sample.labels.cache.label()),
@@ -116,7 +118,7 @@ fn node(sample: &Sample, stages: &Stages) -> String {
     format!("the node: it took {beyond} beyond the round trip of {rtt}{cache}")
 }
 
-/// Which of the limits was passed.
+/// The limit that was exceeded.
 fn busy(reader: &Reader) -> String {
     let slow = Slowness::of(reader);
     let delayed = reader.run_delay.filter(|_| slow.delayed).map(|delay| format!("it waited {delay} for a CPU"));
@@ -134,17 +136,20 @@ fn body(sample: &Sample, stages: &Stages) -> String {
     let size = Bytes(sample.bytes.unwrap_or_default());
     let (receive, stalled) = (stages.body, rates.stalled.unwrap_or_default());
     if has(Flag::CpuBound) {
-        return format!("the body, and this machine was too busy to tell of node or path: {}", busy(&sample.reader));
+        return format!(
+            "the body, but this machine was too busy to measure the node and the path: {}",
+            busy(&sample.reader)
+        );
     }
     if stalled.0 * 2 >= receive.0 && stalled.0 > 0 {
-        return format!("the body, and it stood still for {stalled} of {receive}");
+        return format!("the body, which stalled for {stalled} of {receive}");
     }
     if let Some(ramp) = rates.ramp.filter(|ramp| ramp.0 > 0 && ramp.0 * 2 >= receive.0) {
-        return format!("the body, and its rate was still rising for {ramp} of {receive}");
+        return format!("the body, and its rate was rising for {ramp} of {receive}");
     }
     if let Some(goodput) = rates.goodput {
         let limit = match () {
-            () if has(Flag::ReceiverLimited) => ", as much as our receive window lets through",
+            () if has(Flag::ReceiverLimited) => ", limited by the receive window of this machine",
             () if has(Flag::UplinkLimited) => ", near the rate of this vantage's uplink",
             () => "",
         };
@@ -152,7 +157,7 @@ fn body(sample: &Sample, stages: &Stages) -> String {
     }
     match in_slow_start(sample, receive) {
         Some((trips, rtt)) => {
-            format!("the body: {size} in about {trips} round trips of {rtt}, as many as slow start needs (RFC 6928)")
+            format!("the body: {size} in about {trips} round trips of {rtt}, as expected in slow start (RFC 6928)")
         }
         None => format!("the body: {size} in {receive}"),
     }
@@ -203,7 +208,7 @@ mod tests {
         let way = [Some(2), Some(80), Some(82), Some(0), Some(85), Some(1)];
         check(
             |s| small(s, way, 80, 9_000),
-            "most of it is the path: connect, tls and the wait hold 3 round trips of 80.0 ms",
+            "most of it is the path: connect, tls and wait contain 3 round trips of 80.0 ms",
         );
         let way = [Some(2), Some(80), Some(162), Some(0), Some(85), Some(1)];
         let old = |s: &mut Sample| s.tls.version = Some("1.2");
@@ -212,7 +217,7 @@ mod tests {
                 small(s, way, 80, 9_000);
                 old(s);
             },
-            "most of it is the path: connect, tls and the wait hold 4 round trips of 80.0 ms",
+            "most of it is the path: connect, tls and wait contain 4 round trips of 80.0 ms",
         );
         check(
             |s| small(s, [Some(300), Some(80), None, Some(0), Some(85), Some(1)], 80, 9_000),
@@ -220,19 +225,19 @@ mod tests {
         );
         check(
             |s| small(s, [None, None, None, Some(0), Some(85), Some(1)], 80, 9_000),
-            "most of it is the path: the wait holds a round trip of 80.0 ms",
+            "most of it is the path: wait contains a round trip of 80.0 ms",
         );
         check(
             |s| small(s, [None, Some(1_080), None, Some(0), Some(85), Some(1)], 80, 9_000),
-            "most of it is connect: it took 1.08 s at a round trip of 80.0 ms, as when a first segment is lost (RFC 6298)",
+            "most of it is connect: it took 1.08 s with a round trip of 80.0 ms, probably because the first segment was lost (RFC 6298)",
         );
         check(
             |s| small(s, [None, Some(200), None, Some(0), Some(85), Some(1)], 80, 9_000),
-            "most of it is connect: it took 200 ms, while the path's round trip is 80.0 ms at its best",
+            "most of it is connect: it took 200 ms, although the shortest round trip is 80.0 ms",
         );
         check(
             |s| small(s, [None, Some(3), Some(95), Some(0), Some(4), Some(1)], 2, 9_000),
-            "most of it is tls: it took 95.0 ms at a round trip of 2.00 ms, the rest is computing, there or here",
+            "most of it is tls: it took 95.0 ms with a round trip of 2.00 ms, and the rest was computing on either side",
         );
         check(
             |s| small(s, [None, None, None, Some(40), Some(4), Some(1)], 2, 9_000),
@@ -252,11 +257,11 @@ mod tests {
                 small(s, slow, 2, 9_000);
                 s.path.rtt = None;
             },
-            "most of it is the wait: 122 ms, and no round trip is known that would tell the node from the path",
+            "most of it is the wait: 122 ms, on the node or the path; the round trip is not known",
         );
         check(
             |s| small(s, [Some(50), Some(40), Some(0), Some(0), Some(40), Some(60)], 40, 9_000),
-            "the largest part is the path: connect, tls and the wait hold 3 round trips of 40.0 ms",
+            "the largest part is the path: connect, tls and wait contain 3 round trips of 40.0 ms",
         );
     }
 
@@ -268,11 +273,11 @@ mod tests {
                 s.flags.raise(Flag::CpuBound);
                 s.reader.run_delay = Some(Micros(400_000));
             },
-            "most of it is the body, and this machine was too busy to tell of node or path: it waited 400 ms for a CPU",
+            "most of it is the body, but this machine was too busy to measure the node and the path: it waited 400 ms for a CPU",
         );
         check(
             |s| s.flags.raise(Flag::ReceiverLimited),
-            "most of it is the body: 6.29 MB at 27.5 Mbit/s, as much as our receive window lets through",
+            "most of it is the body: 6.29 MB at 27.5 Mbit/s, limited by the receive window of this machine",
         );
         check(
             |s| s.flags.raise(Flag::UplinkLimited),
@@ -280,16 +285,16 @@ mod tests {
         );
         check(
             |s| s.rates.stalled = Some(Micros(1_200_000)),
-            "most of it is the body, and it stood still for 1.20 s of 1.83 s",
+            "most of it is the body, which stalled for 1.20 s of 1.83 s",
         );
         check(
             |s| s.rates.ramp = Some(Micros(1_000_000)),
-            "most of it is the body, and its rate was still rising for 1.00 s of 1.83 s",
+            "most of it is the body, and its rate was rising for 1.00 s of 1.83 s",
         );
         let far = [None, Some(80), None, Some(0), Some(85), Some(250)];
         check(
             |s| small(s, far, 80, 120_000),
-            "most of it is the body: 120 kB in about 3 round trips of 80.0 ms, as many as slow start needs (RFC 6928)",
+            "most of it is the body: 120 kB in about 3 round trips of 80.0 ms, as expected in slow start (RFC 6928)",
         );
         check(
             |s| {

@@ -1,4 +1,4 @@
-//! What to beware of, what went wrong, and what the reader can do about it.
+//! Warnings and failures of a transfer, and what the reader can do about them.
 
 use jiff::Timestamp;
 
@@ -16,13 +16,13 @@ pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
         let ink = if flag.invalidates() { Ink::Bad } else { Ink::Doubtful };
         text += &remark(flag.label(), ink, flag.meaning(), canvas);
         if let Some(frozen) = sample.reader.frozen.filter(|_| flag == Flag::Frozen) {
-            text += &wrap(&format!("    it did not run for {frozen}\n"), canvas.width);
+            text += &wrap(&format!("    bandprobe did not run for {frozen}\n"), canvas.width);
         }
         text += &remedy(Some(flag.remedy()), canvas);
     }
     if let Some(until) = Expiry::of(sample).filter(|until| until.is_soon()) {
         text += &remark("certificate", Ink::Doubtful, &format!("it {until}"), canvas);
-        text += &remedy(Some("the operator has to renew it before"), canvas);
+        text += &remedy(Some("the operator has to renew it in time"), canvas);
     }
     if !sample.outcome.is_ok() {
         let outcome = sample.outcome;
@@ -101,8 +101,8 @@ mod tests {
         sample.flags.raise(Flag::TooSmall);
         assert_eq!(
             remarks(&sample, canvas(80)),
-            "  too_small: planned under 1 MiB: no rate is given\n    \
-             → ask for 1 MiB or more (--range 0-1048575); of less, judge the ttfb and the\n      effective rate\n"
+            "  too_small: less than 1 MiB was planned, so there is no rate\n    \
+             → ask for at least 1 MiB (--range 0-1048575); for smaller objects, use the\n      ttfb and the effective rate\n"
         );
     }
 
@@ -113,7 +113,8 @@ mod tests {
         sample.reader.frozen = Some(Micros(8_031_000));
         let text = remarks(&sample, canvas(200));
         assert!(
-            text.contains("frozen: this program did not run") && text.contains("\n    it did not run for 8.03 s\n"),
+            text.contains("frozen: bandprobe itself was stopped")
+                && text.contains("\n    bandprobe did not run for 8.03 s\n"),
             "{text}"
         );
     }
@@ -124,13 +125,13 @@ mod tests {
         (sample.outcome, sample.error) = (Outcome::Redirected, Some("status 302: to https://b/".to_owned()));
         assert_eq!(
             remarks(&sample, canvas(100)),
-            "  redirected: the node answered with a redirect, which we do not follow silently\n    \
-             status 302: to https://b/\n    → ask the URL that it leads to\n"
+            "  redirected: a redirect, which bandprobe does not follow\n    \
+             status 302: to https://b/\n    → use the URL that it redirects to\n"
         );
     }
 
     #[test]
-    fn a_certificate_that_ends_soon_is_told() {
+    fn a_certificate_that_expires_soon_is_reported() {
         for (days, expected) in [
             (-1, Some("it expired on 2026-11-21")),
             (0, Some("it expires on 2026-11-22, within a day")),

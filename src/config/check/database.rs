@@ -35,7 +35,7 @@ pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb
     }
     let url = section.required("url", section.parse("url", url), "the root of its API, as in `http://127.0.0.1:8086`");
     let org = section.required("org", section.parse("org", name), "the organisation that owns the bucket");
-    let bucket = section.required("bucket", section.parse("bucket", name), "the bucket that takes the points");
+    let bucket = section.required("bucket", section.parse("bucket", name), "the bucket for the points");
     let token = token(&section, input);
     let extra_ca = certificates(&section, "ca-file", input);
     let create_bucket = section.yes_or_no("create-bucket").unwrap_or(false);
@@ -53,7 +53,7 @@ pub(super) fn certificates(section: &Section<'_>, key: &'static str, input: &Inp
         let bytes = read(file, input, MAX_CA_BYTES)?;
         match String::from_utf8(bytes) {
             Ok(text) if text.contains(PEM_CERTIFICATE) => Ok(Arc::from(text)),
-            _ => Err(format!("`{file}` holds no PEM certificate: it should have `{PEM_CERTIFICATE}` in it")),
+            _ => Err(format!("`{file}` contains no PEM certificate: it should contain `{PEM_CERTIFICATE}`")),
         }
     })
 }
@@ -64,7 +64,7 @@ pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> O
         text if text.len() > MAX_CA_BYTES => Err(format!("is larger than {MAX_CA_BYTES} bytes")),
         text if text.contains(PEM_CERTIFICATE) => Ok(Arc::from(text)),
         _ => Err(format!(
-            "is no PEM certificate: it should have `{PEM_CERTIFICATE}` in it; a file is named by `{key}-file`"
+            "is not a PEM certificate: it should contain `{PEM_CERTIFICATE}`; to name a file, use `{key}-file`"
         )),
     })
 }
@@ -89,7 +89,7 @@ fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, TokenSourc
         let text = text(file, read(file, input, MAX_TOKEN_BYTES)?)?;
         Ok::<_, String>((secret(&text, &format!("`{file}`"))?, TokenSource::File(resolve(input.path, file))))
     });
-    section.required("token-file", token, "name the file that holds the API token, or set BANDPROBE_INFLUXDB_TOKEN")
+    section.required("token-file", token, "name the file that contains the API token, or set BANDPROBE_INFLUXDB_TOKEN")
 }
 
 /// The text of a token file, as editors on any system leave it.
@@ -97,7 +97,7 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
         return Err(format!("`{file}` is UTF-16 or binary: save it as plain text in UTF-8"));
     }
-    String::from_utf8(bytes).map_err(|_| format!("`{file}` is not text in UTF-8: it should hold the token alone"))
+    String::from_utf8(bytes).map_err(|_| format!("`{file}` is not valid UTF-8: it should contain only the token"))
 }
 
 /// One line, without the byte order mark, spaces and line ends around it. A token has visible ASCII characters only; the
@@ -105,9 +105,9 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
 fn secret(text: &str, whence: &str) -> Result<Secret, String> {
     let line = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_ascii_whitespace());
     if line.is_empty() {
-        Err(format!("{whence} is empty: it should hold the token"))
+        Err(format!("{whence} is empty: it should contain the token"))
     } else if line.contains(['\n', '\r']) {
-        Err(format!("{whence} has {} lines: it should hold the token alone", line.lines().count()))
+        Err(format!("{whence} has {} lines: it should contain only the token", line.lines().count()))
     } else if line.chars().any(char::is_control) {
         Err(format!("{whence} has a control character in it, which no token has"))
     } else if SCHEMES.iter().any(|scheme| line.starts_with(scheme)) {
@@ -125,7 +125,7 @@ fn secret(text: &str, whence: &str) -> Result<Secret, String> {
 fn read(file: &str, input: &Input<'_>, most: usize) -> Result<Vec<u8>, String> {
     let bytes = (input.read)(&resolve(input.path, file)).map_err(|error| format!("cannot read `{file}`: {error}"))?;
     if bytes.len() > most {
-        Err(format!("`{file}` is larger than {most} bytes: is it the right file?"))
+        Err(format!("`{file}` is larger than {most} bytes: is this the right file?"))
     } else {
         Ok(bytes)
     }
@@ -134,12 +134,12 @@ fn read(file: &str, input: &Input<'_>, most: usize) -> Result<Vec<u8>, String> {
 fn url(text: &str) -> Result<Url, String> {
     let endpoint = text.parse::<Endpoint>().map_err(|error| match error {
         EndpointError::NotUrl(_) => {
-            format!("`{text}` is not a URL: write it with its scheme, as in http://127.0.0.1:8086")
+            format!("`{text}` is not a URL: include the scheme, as in http://127.0.0.1:8086")
         }
         EndpointError::Scheme(_, scheme) => {
-            format!("`{text}` has scheme `{scheme}`: InfluxDB speaks http and https only")
+            format!("`{text}` has scheme `{scheme}`: InfluxDB only supports http and https")
         }
-        EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: the root of the API and nothing else"),
+        EndpointError::Surplus(shown, what) => format!("`{shown}` has a {what}: give only the root of the API"),
         EndpointError::NoHost(_) => error.to_string(),
     })?;
     let url = endpoint.as_url();
@@ -156,7 +156,7 @@ fn url(text: &str) -> Result<Url, String> {
 fn rate(text: &str) -> Result<BitRate, String> {
     match text.parse() {
         Ok(rate) if rate < LEAST_RATE => {
-            Err(format!("`{text}` is too little to deliver with: {LEAST_RATE} at the least"))
+            Err(format!("`{text}` is too slow for delivery: it must be at least {LEAST_RATE}"))
         }
         Ok(rate) => Ok(rate),
         Err(error) => Err(error.to_string()),
@@ -167,7 +167,7 @@ fn name(text: &str) -> Result<String, String> {
     if text.trim().is_empty() {
         Err("is empty".to_owned())
     } else if text.chars().count() > MAX_NAME_CHARS || text.chars().any(char::is_control) {
-        Err(format!("is no name: {MAX_NAME_CHARS} characters at the most, none of them a control character"))
+        Err(format!("is not a name: at most {MAX_NAME_CHARS} characters, without control characters"))
     } else {
         Ok(text.to_owned())
     }

@@ -32,7 +32,7 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, 
 /// Refuses nodes that nobody would ask anything.
 pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Sources) {
     for placed in nodes.nodes.iter().filter(|placed| status.is_none() && placed.node.assets.is_empty()) {
-        let message = format!("`{}` has no assets, and no probe of kind `status` is on the schedule", placed.node.id);
+        let message = format!("`{}` has no assets, and no probe of kind `status` is scheduled", placed.node.id);
         let hint = Some("name an asset, or add `\"status\"` to `schedule.probes`".to_owned());
         document.refuse(placed.place.clone(), message, hint);
     }

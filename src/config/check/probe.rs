@@ -31,7 +31,7 @@ pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
 const MAX_TYPES: usize = 20;
 /// Why `jitter` is at most `every`.
-pub(super) const CHANGE_PLACES: &str = "two runs of one node would change places";
+pub(super) const CHANGE_PLACES: &str = "two runs against the same node could swap places";
 /// The kinds of probes: those of what they download, and `status`, which downloads nothing.
 const KINDS: [(&str, Option<AssetKind>); 3] = [
     (AssetKind::Image.label(), Some(AssetKind::Image)),
@@ -106,19 +106,19 @@ pub(super) fn load(
             Some(near) => format!("did you mean `{near}`?"),
             None => {
                 let names: Vec<_> = shipped_names().collect();
-                format!("shipped: {}; a file of your own is a path such as `./mine.toml`", names.join(", "))
+                format!("shipped: {}; for a file of your own, write a path such as `./mine.toml`", names.join(", "))
             }
         };
-        return Err(refuse(format!("`{entry}` is no shipped probe"), Some(hint)));
+        return Err(refuse(format!("`{entry}` is not a shipped probe"), Some(hint)));
     }
     let path = resolve(input.path, entry);
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = word::tag(stem).map_err(|error| refuse(format!("a probe has the name of its file: {error}"), None))?;
+    let name = word::tag(stem).map_err(|error| refuse(format!("a probe is named after its file: {error}"), None))?;
     let bytes =
         (input.read)(&path).map_err(|error| refuse(format!("cannot read `{}`: {error}", path.display()), None))?;
     let shown = display_name(Path::new(entry));
-    let text =
-        file::utf8(&shown, &bytes, file::MAX_PROBE_BYTES, "is it the right file?").map_err(|problem| vec![problem])?;
+    let text = file::utf8(&shown, &bytes, file::MAX_PROBE_BYTES, "is this the right file?")
+        .map_err(|problem| vec![problem])?;
     read(&shown, &name, text, inherited)
 }
 
@@ -157,14 +157,14 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
     let (pick, types) = asset(&root, kind, cache);
     let parts = parts(&root);
     if cache == CachePolicy::Miss && kind == Some(AssetKind::Video) {
-        let message = "a node fetches the whole of what it misses, so misses are measured with images alone";
-        root.refuse_with("cache", message, "say `kind = \"image\"`, or `cache = \"hit\"`");
+        let message = "on a miss the node fetches the whole asset, so misses are only measured with images";
+        root.refuse_with("cache", message, "use `kind = \"image\"`, or `cache = \"hit\"`");
     }
     let min_rate = root.parse("min-rate", str::parse::<BitRate>).unwrap_or(MIN_RATE);
     let deadlines = deadlines(&root, inherited.deadlines);
     if weight == Weight::Light && parts.iter().any(|part| part.extent.bytes() >= Some(RATED_FROM)) {
-        let message = "a light probe cannot have parts of 1 MiB and more: others run beside it and spoil its rate";
-        root.refuse_with("weight", message, "say `weight = \"heavy\"`, or make the parts smaller");
+        let message = "a light probe cannot have parts of 1 MiB or more, because other transfers run at the same time and spoil its rate";
+        root.refuse_with("weight", message, "use `weight = \"heavy\"`, or make the parts smaller");
     }
     root.done();
     Some(Probe {
@@ -189,8 +189,8 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
         if own.is_some() {
             root.refuse_with(
                 "jitter",
-                "does nothing with memoryless spacing",
-                "say `spacing = \"fixed\"`, or leave it out",
+                "has no effect with memoryless spacing",
+                "use `spacing = \"fixed\"`, or remove it",
             );
         }
         return Spacing::Memoryless;
@@ -199,7 +199,7 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
     // With an imposed `every` it is for who imposed it to compare them.
     if jitter > every && inherited.imposed.is_none() {
         match own {
-            Some(_) => root.refuse_with("jitter", "is wider than `every`", CHANGE_PLACES),
+            Some(_) => root.refuse_with("jitter", "is longer than `every`", CHANGE_PLACES),
             None if root.has("every") => root.refuse_with("every", "is less than `schedule.jitter`", CHANGE_PLACES),
             // Both are the schedule's, and it has the problem already.
             None => {}
@@ -224,8 +224,8 @@ fn asset(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> (Pi
     }
     let pick = asset.choice("pick", &PICKS);
     if cache == CachePolicy::Miss && pick.is_some_and(Pick::is_sticky) {
-        let message = "what was fetched because it was missing is not missing again";
-        asset.refuse_with("pick", message, "say `pick = \"random\"`, or `rotate`");
+        let message = "an asset that was fetched once is no longer a miss";
+        asset.refuse_with("pick", message, "use `pick = \"random\"`, or `rotate`");
     }
     let types = types(&asset);
     asset.done();
@@ -235,14 +235,22 @@ fn asset(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> (Pi
 fn types(asset: &Section<'_>) -> Vec<MediaRange> {
     let named = asset.texts("types").unwrap_or_default();
     if named.len() > MAX_TYPES {
-        asset.refuse("types", format!("{} types are too many: {MAX_TYPES} at most", named.len()));
+        asset.refuse("types", format!("{} types are too many: at most {MAX_TYPES} are allowed", named.len()));
     } else if named.is_empty() && asset.has("types") && asset.is_empty_list("types") {
-        asset.refuse_with("types", "is empty: no answer would do", "leave it out, or name the types that you accept");
+        asset.refuse_with(
+            "types",
+            "is empty, so no answer would be accepted",
+            "remove it, or list the types that you accept",
+        );
     }
     let read = named.into_iter().filter_map(|(text, place)| match text.parse() {
         Ok(range) => Some(range),
         Err(error) => {
-            asset.refuse_at(place, MediaRangeError::to_string(&error), "a type, or all of a kind with `*`");
+            asset.refuse_at(
+                place,
+                MediaRangeError::to_string(&error),
+                "write a type such as `video/mp4`, or `video/*` for all of a kind",
+            );
             None
         }
     });
@@ -271,13 +279,13 @@ fn part(section: Section<'_>) -> Option<Part> {
     let at = at.filter(|at| {
         let is_inside = (0.0..1.0).contains(at);
         if !is_inside {
-            section.refuse("at", format!("`{at}` is no fraction of the asset: it is at least 0 and below 1"));
+            section.refuse("at", format!("`{at}` is not a fraction of the asset: it must be at least 0 and below 1"));
         }
         is_inside
     });
     let refuse_surplus = |key: &'static str, name: &str| {
         if section.has(key) {
-            section.refuse(key, format!("does not go with part `{name}`"));
+            section.refuse(key, format!("is not used with part `{name}`"));
         }
     };
     let need_bytes = || section.required("bytes", bytes, "how much to download, as in `bytes = \"1 MiB\"`");

@@ -39,7 +39,7 @@ pub(super) fn probes(
     let is_memoryless = schedule.choice("spacing", &SPACINGS).unwrap_or(true);
     let jitter = schedule.duration("jitter", Bounds::JITTER);
     if !is_memoryless && jitter > Some(every) {
-        schedule.refuse_with("jitter", "is wider than `every`", probe::CHANGE_PLACES);
+        schedule.refuse_with("jitter", "is longer than `every`", probe::CHANGE_PLACES);
     }
     let written = entries(&schedule);
     let is_default = written.is_none();
@@ -82,13 +82,13 @@ impl Found {
         let mut names = self.probes.iter().map(|probe| &probe.name).chain(self.status.iter().map(|probe| &probe.name));
         if names.any(|other| other == own) {
             let message = format!("`{name}` is the second probe with the name `{own}`");
-            return Some((message, "rename its file, or leave it out".to_owned()));
+            return Some((message, "rename its file, or remove it".to_owned()));
         }
         if matches!(definition, Definition::Status(_))
             && let Some(first) = &self.status
         {
             let message = format!("`{name}` is the second probe of kind `status`, beside `{}`", first.name);
-            return Some((message, "one asks all nodes: leave one of them out".to_owned()));
+            return Some((message, "one covers all nodes: remove the other".to_owned()));
         }
         entry
             .every
@@ -105,11 +105,11 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
     }
     if !fit::can_miss(probe, nodes) {
         let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
-        return Some((message, "other nodes do not say what they hold: leave it out".to_owned()));
+        return Some((message, "other nodes do not report what they have cached: remove it".to_owned()));
     }
     if !fit::is_asked_for(probe, nodes) {
         let message = format!("no node has an asset of kind `{}` for probe `{name}`", probe.kind.label());
-        return Some((message, format!("add one to a node, or leave `{name}` out")));
+        return Some((message, format!("add one to a node, or remove `{name}`")));
     }
     None
 }
@@ -118,9 +118,9 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
 fn entries(schedule: &Section<'_>) -> Option<Vec<Entry>> {
     let items = schedule.items("probes")?;
     if items.is_empty() && schedule.is_empty_list("probes") {
-        schedule.refuse_with("probes", "is empty: there is nothing to do", "leave it out for every shipped probe");
+        schedule.refuse_with("probes", "is empty: there is nothing to do", "remove the key to use the default probes");
     } else if items.len() > MAX_PROBES {
-        schedule.refuse("probes", format!("{} probes are too many: {MAX_PROBES} at the most", items.len()));
+        schedule.refuse("probes", format!("{} probes are too many: at most {MAX_PROBES} are allowed", items.len()));
     }
     Some(items.into_iter().take(MAX_PROBES).filter_map(entry).collect())
 }
@@ -130,7 +130,7 @@ fn entry(item: Item<'_>) -> Option<Entry> {
         Item::Text(probe, place) => Some(Entry { probe, every: None, place }),
         Item::Table(section) => {
             let named = section.parse("probe", |text| Ok::<_, String>(text.to_owned()));
-            let probe = section.required("probe", named, "a shipped one by name, your own by path");
+            let probe = section.required("probe", named, "the name of a shipped probe, or the path of your own");
             let place = section.place("probe");
             let every = section.duration("every", Bounds::EVERY);
             section.done();

@@ -40,7 +40,7 @@ pub(super) fn vantage(section: Section<'_>) -> Option<Vantage> {
         section.required("id", section.parse("id", word::tag), "the tag on every point, as in `id = \"eu-central\"`");
     let worker = section.parse("worker", word::tag);
     let uplink = section.parse("uplink", |text| match text.parse() {
-        Ok(BitRate(0)) => Err(format!("`{text}` is no uplink at all: it has to be more than zero")),
+        Ok(BitRate(0)) => Err(format!("`{text}` must be more than zero")),
         Ok(rate) => Ok(rate),
         Err(error) => Err(error.to_string()),
     });
@@ -96,7 +96,7 @@ pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
     let max_size = section.size("max-size").filter(|size| {
         let is_enough = *size >= ARCHIVE_LEAST;
         if !is_enough {
-            section.refuse("max-size", format!("`{size}` is too small for an archive: {ARCHIVE_LEAST} at the least"));
+            section.refuse("max-size", format!("`{size}` is too small: the archive needs at least {ARCHIVE_LEAST}"));
         }
         is_enough
     });
@@ -118,14 +118,17 @@ fn allow_private(section: &Section<'_>) -> AllowPrivate {
         Some(Switch::Texts(texts)) => texts,
     };
     if texts.len() > MAX_NETWORKS {
-        section.refuse("allow-private", format!("{} networks are too many: {MAX_NETWORKS} at the most", texts.len()));
+        section.refuse(
+            "allow-private",
+            format!("{} networks are too many: at most {MAX_NETWORKS} are allowed", texts.len()),
+        );
         return AllowPrivate::Nowhere;
     }
     let networks = texts.into_iter().filter_map(|(text, place)| {
         let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
         if network.is_none() {
-            let message = format!("`{text}` is no network such as `10.0.0.0/8`");
-            section.refuse_at(place, message, "`true` lifts the guard everywhere, `false` nowhere");
+            let message = format!("`{text}` is not a network such as `10.0.0.0/8`");
+            section.refuse_at(place, message, "`true` allows all private addresses, `false` none");
         }
         network
     });
@@ -154,14 +157,15 @@ fn resolver(section: &Section<'_>) -> Resolver {
         return Resolver::System;
     }
     if given.len() > MAX_RESOLVERS || section.is_empty_list("resolver") {
-        section.refuse("resolver", format!("{} servers: name 1 to {MAX_RESOLVERS}, or say `\"system\"`", given.len()));
+        section
+            .refuse("resolver", format!("{} servers: list 1 to {MAX_RESOLVERS}, or write `\"system\"`", given.len()));
     }
     let servers = given.into_iter().filter_map(|(text, place)| {
         let with_default_port = || text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
         let server = text.parse::<SocketAddr>().ok().or_else(with_default_port);
         if server.is_none() {
-            let message = format!("`{text}` is no address of a name server, such as `1.1.1.1:53`");
-            section.refuse_at(place, message, "or say `resolver = \"system\"`");
+            let message = format!("`{text}` is not the address of a name server, such as `1.1.1.1:53`");
+            section.refuse_at(place, message, "or write `resolver = \"system\"`");
         }
         server
     });
@@ -182,7 +186,10 @@ fn extra_ca(section: &Section<'_>, input: &Input<'_>) -> Option<Arc<str>> {
 fn contact(text: &str) -> Result<String, String> {
     let is_fit = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\');
     if text.is_empty() || text.len() > MAX_CONTACT_CHARS || !text.chars().all(is_fit) {
-        Err(format!("`{}` is no contact: a URL or mail address without spaces and parentheses", text.escape_debug()))
+        Err(format!(
+            "`{}` is not a contact: use a URL or email address without spaces and parentheses",
+            text.escape_debug()
+        ))
     } else {
         Ok(text.to_owned())
     }

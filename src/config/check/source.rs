@@ -60,8 +60,8 @@ pub(super) fn sources(root: &Section<'_>) -> Sources {
                 match registry(source, exclude) {
                     None => found.complete = false,
                     Some(new) if found.registries.iter().any(|other| other.url == new.url) => {
-                        let message = format!("`{}` is asked by another source already", new.url);
-                        root.refuse_at(place, message, "one source a registry is enough");
+                        let message = format!("`{}` is already used by another source", new.url);
+                        root.refuse_at(place, message, "one source per registry is enough");
                     }
                     new => found.registries.extend(new),
                 }
@@ -69,7 +69,7 @@ pub(super) fn sources(root: &Section<'_>) -> Sources {
         }
     }
     if found.nodes.len() > MAX_NODES {
-        root.refuse("source", format!("{} nodes are too many: {MAX_NODES} at the most", found.nodes.len()));
+        root.refuse("source", format!("{} nodes are too many: at most {MAX_NODES} are allowed", found.nodes.len()));
     } else if found.nodes.is_empty() && excluded > 0 && found.registries.is_empty() {
         root.refuse("source", "`exclude` leaves no node to probe");
     } else if found.nodes.is_empty() && found.registries.is_empty() && found.complete {
@@ -83,8 +83,8 @@ fn kind(source: &Section<'_>) -> Option<Kind> {
     let kind = source.parse("kind", |text| match text {
         "static" => Ok(Kind::Static),
         "joystream" => Ok(Kind::Joystream),
-        "http-sd" => Err(format!("`{text}` comes with a later version: this one knows `static` and `joystream`")),
-        _ => Err(format!("`{text}` is no kind of source: this version knows `static` and `joystream`")),
+        "http-sd" => Err(format!("`{text}` is not supported yet: this version supports `static` and `joystream`")),
+        _ => Err(format!("`{text}` is not a kind of source: this version supports `static` and `joystream`")),
     });
     source.required("kind", kind, "`static` for nodes that you list, `joystream` for a registry that lists them")
 }

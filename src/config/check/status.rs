@@ -11,12 +11,12 @@ pub(super) fn status(root: Section<'_>, name: &str, inherited: &Inherited) -> St
     let deadlines = deadlines(&root, inherited.deadlines);
     for key in ["asset", "parts", "cache", "weight", "min-rate"] {
         if root.has(key) {
-            root.refuse_with(key, "does not go with kind `status`, which downloads nothing", "leave it out");
+            root.refuse_with(key, "is not used with kind `status`, which downloads nothing", "remove it");
         }
     }
     for key in ["spacing", "jitter"] {
         if root.has(key) {
-            root.refuse_with(key, "does not go with kind `status`: its rounds come at fixed times", "leave it out");
+            root.refuse_with(key, "is not used with kind `status`: its rounds come at fixed times", "remove it");
         }
     }
     root.done();

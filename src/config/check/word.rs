@@ -13,11 +13,11 @@ pub(super) fn tag(text: &str) -> Result<String, String> {
     if text.is_empty() {
         Err("is empty".to_owned())
     } else if text.len() > tag::MAX_CHARS {
-        Err(format!("has {} characters: {} at the most", text.chars().count(), tag::MAX_CHARS))
+        Err(format!("has {} characters, but at most {} are allowed", text.chars().count(), tag::MAX_CHARS))
     } else if text == tag::UNKNOWN {
-        Err("`none` stands for what is not known: take another word".to_owned())
+        Err("`none` is reserved for unknown values: choose another word".to_owned())
     } else if let Some(other) = text.chars().find(|c| !tag::is_safe(*c)) {
-        Err(format!("`{text}` has `{}` in it: letters, digits and . _ : / - only", other.escape_debug()))
+        Err(format!("`{text}` contains `{}`: only letters, digits and . _ : / - are allowed", other.escape_debug()))
     } else {
         Ok(text.to_owned())
     }
@@ -36,8 +36,8 @@ pub(super) fn country(text: &str) -> Result<String, String> {
 pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
     let (latitude, longitude) = (section.number("latitude"), section.number("longitude"));
     match (section.has("latitude"), section.has("longitude")) {
-        (true, false) => section.refuse_with("latitude", "stands alone", "give `longitude` too, or neither"),
-        (false, true) => section.refuse_with("longitude", "stands alone", "give `latitude` too, or neither"),
+        (true, false) => section.refuse_with("latitude", "is set alone", "set `longitude` too, or neither"),
+        (false, true) => section.refuse_with("longitude", "is set alone", "set `latitude` too, or neither"),
         _ => {}
     }
     Coordinates::new(latitude?, longitude?).map_err(|error| section.refuse("latitude", error.to_string())).ok()
@@ -46,13 +46,13 @@ pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
 /// The path of an asset below its node's endpoint.
 pub(super) fn path(text: &str) -> Result<String, String> {
     if text.trim_start_matches('/').is_empty() {
-        Err(format!("`{text}` is no path of an asset"))
+        Err(format!("`{text}` is not the path of an asset"))
     } else if text.len() > MAX_PATH_CHARS {
-        Err(format!("has {} characters: {MAX_PATH_CHARS} at the most", text.chars().count()))
+        Err(format!("has {} characters, but at most {MAX_PATH_CHARS} are allowed", text.chars().count()))
     } else if text.contains("://") {
-        Err(format!("`{text}` is a whole URL: only the path below the node's `endpoint` goes here"))
+        Err(format!("`{text}` is a whole URL: give only the path below the node's `endpoint`"))
     } else if text.contains('#') || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        Err(format!("`{}` has a space, a control character or `#` in it: percent-encode it", text.escape_debug()))
+        Err(format!("`{}` contains a space, a control character or `#`: percent-encode it", text.escape_debug()))
     } else {
         Ok(text.to_owned())
     }
@@ -72,7 +72,7 @@ pub(super) fn hash(text: &str) -> Result<String, String> {
     if multihash::is_blake3(text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is not a base58 BLAKE3 multihash: 46 characters or so that start with `gW`"))
+        Err(format!("`{text}` is not a base58 BLAKE3 multihash: about 46 characters that start with `gW`"))
     }
 }
 

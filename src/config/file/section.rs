@@ -73,7 +73,7 @@ impl<'d> Section<'d> {
             None => return Vec::new(),
         };
         if array.len() > most {
-            self.refuse(key, format!("{} entries are too many: {most} at the most", array.len()));
+            self.refuse(key, format!("{} entries are too many: at most {most} are allowed", array.len()));
             return Vec::new();
         }
         let sections = array.iter().enumerate().filter_map(|(index, item)| {
@@ -138,7 +138,7 @@ impl<'d> Section<'d> {
             let place = Place { line, ..self.place(key.get_ref()) };
             let hint = match nearest(key.get_ref(), asked.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", asked.join(", ")),
+                None => format!("known keys: {}", asked.join(", ")),
             };
             self.document.refuse(place, "no such key", Some(hint));
         }
@@ -196,7 +196,7 @@ pub(in super::super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k 
 
 pub(super) fn name_of(value: &DeValue<'_>) -> String {
     match value {
-        DeValue::String(text) => format!("the text `{text}`"),
+        DeValue::String(text) => format!("the string `{text}`"),
         DeValue::Integer(number) => format!("the number {number}"),
         DeValue::Float(number) => format!("the number {number}"),
         DeValue::Boolean(value) => format!("`{value}`"),

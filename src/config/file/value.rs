@@ -43,7 +43,7 @@ impl<'d> Section<'d> {
         let text = match self.find(key)? {
             Found::Variable(text) => text,
             Found::Written(DeValue::String(text)) => text.as_ref(),
-            Found::Written(other) => return self.wrong_type(key, "a text in quotes", other),
+            Found::Written(other) => return self.wrong_type(key, "a string in quotes", other),
         };
         parse(text).map_err(|error| self.refuse(key, error.to_string())).ok()
     }
@@ -56,14 +56,14 @@ impl<'d> Section<'d> {
                 return Ok(duration);
             }
             let (least, most) = (spell(*range.start()), spell(*range.end()));
-            Err(format!("`{text}` is out of bounds: it can be {least} to {most}"))
+            Err(format!("`{text}` is out of range: it must be {least} to {most}"))
         })
     }
 
     /// A size of one byte at least.
     pub(in super::super) fn size(&self, key: &'static str) -> Option<Bytes> {
         self.parse(key, |text| match text.parse() {
-            Ok(Bytes(0)) => Err(format!("`{text}` is nothing: it has to be more than zero")),
+            Ok(Bytes(0)) => Err(format!("`{text}` must be more than zero")),
             Ok(bytes) => Ok(bytes),
             Err(error) => Err(error.to_string()),
         })
@@ -72,7 +72,7 @@ impl<'d> Section<'d> {
     /// The size of an asset as it is stated: a whole number of bytes, or a text with a unit, which may be rounded.
     pub(in super::super) fn stated_size(&self, key: &'static str) -> Option<Size> {
         let read = |text: &str| match text.parse::<Size>() {
-            Ok(size) if size.stated() == Bytes(0) => Err(format!("`{text}` is nothing: it has to be more than zero")),
+            Ok(size) if size.stated() == Bytes(0) => Err(format!("`{text}` must be more than zero")),
             Ok(size) => Ok(size),
             Err(error) => Err(error.to_string()),
         };
@@ -81,7 +81,7 @@ impl<'d> Section<'d> {
                 self.whole(key, 1..=i64::MAX.unsigned_abs()).map(|bytes| Bytes(bytes).into())
             }
             Found::Written(DeValue::String(_)) | Found::Variable(_) => self.parse(key, read),
-            Found::Written(other) => self.wrong_type(key, "a whole number of bytes, or a text in quotes", other),
+            Found::Written(other) => self.wrong_type(key, "a whole number of bytes, or a string in quotes", other),
         }
     }
 
@@ -95,7 +95,7 @@ impl<'d> Section<'d> {
         let number = number.and_then(|number| u64::try_from(number).ok()).filter(|number| range.contains(number));
         if number.is_none() {
             let (least, most) = range.into_inner();
-            self.refuse(key, format!("`{shown}` is out of bounds: it is a whole number from {least} to {most}"));
+            self.refuse(key, format!("`{shown}` is out of range: it must be a whole number from {least} to {most}"));
         }
         number
     }
@@ -128,7 +128,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Yes or no, or a list of texts.
+    /// Yes or no, or a list of strings.
     pub(in super::super) fn switch_or_texts(&self, key: &'static str) -> Option<Switch> {
         match self.find(key)? {
             Found::Variable("true" | "false") | Found::Written(DeValue::Boolean(_)) => {
@@ -137,7 +137,7 @@ impl<'d> Section<'d> {
             Found::Variable(_) | Found::Written(DeValue::String(_) | DeValue::Array(_)) => {
                 self.texts(key).map(Switch::Texts)
             }
-            Found::Written(other) => self.wrong_type(key, "`true`, `false` or a list of texts", other),
+            Found::Written(other) => self.wrong_type(key, "`true`, `false` or a list of strings", other),
         }
     }
 
@@ -157,7 +157,7 @@ impl<'d> Section<'d> {
             Found::Written(DeValue::Array(array)) => array,
             Found::Written(DeValue::String(text)) => return Some(self.split_items(key, text)),
             Found::Variable(text) => return Some(self.split_items(key, text)),
-            Found::Written(other) => return self.wrong_type(key, "a list of texts or tables", other),
+            Found::Written(other) => return self.wrong_type(key, "a list of strings or tables", other),
         };
         let items = array.iter().enumerate().filter_map(|(index, item)| {
             let place = self.item_place(key, index, item);
@@ -165,7 +165,7 @@ impl<'d> Section<'d> {
                 DeValue::String(text) => Some(Item::Text(text.to_string(), place)),
                 DeValue::Table(table) => Some(Item::Table(self.below(place, table))),
                 other => {
-                    let message = format!("expected a text in quotes or a table, found {}", name_of(other));
+                    let message = format!("expected a string in quotes or a table, found {}", name_of(other));
                     self.document.refuse(place, message, None);
                     None
                 }
@@ -184,14 +184,14 @@ impl<'d> Section<'d> {
             Found::Written(DeValue::Array(array)) => array,
             Found::Variable(text) => return Some(self.split(key, text)),
             Found::Written(DeValue::String(text)) => return Some(self.split(key, text)),
-            Found::Written(other) => return self.wrong_type(key, "a list of texts", other),
+            Found::Written(other) => return self.wrong_type(key, "a list of strings", other),
         };
         let texts = array.iter().enumerate().filter_map(|(index, item)| {
             let place = self.item_place(key, index, item);
             match item.get_ref() {
                 DeValue::String(text) => Some((text.to_string(), place)),
                 other => {
-                    self.document.refuse(place, format!("expected a text in quotes, found {}", name_of(other)), None);
+                    self.document.refuse(place, format!("expected a string in quotes, found {}", name_of(other)), None);
                     None
                 }
             }

@@ -115,15 +115,33 @@ pub(in crate::demo) const CAST: [Character; 17] = [
     },
     Character {
         planted: Planted::PrivateAddress,
-        ..sound("inside", 12, &["4:1"], place("AR", "Buenos Aires", -34.6037, -58.3816), "a private address: a trap")
+        ..sound(
+            "inside",
+            12,
+            &["4:1"],
+            place("AR", "Buenos Aires", -34.6037, -58.3816),
+            "a private address, which must not be contacted",
+        )
     },
     Character {
         planted: Planted::Invited,
-        ..sound("invited", 13, &["4:2"], place("CL", "Santiago", -33.4489, -70.6693), "only invited: not to be asked")
+        ..sound(
+            "invited",
+            13,
+            &["4:2"],
+            place("CL", "Santiago", -33.4489, -70.6693),
+            "only invited, so it must not be contacted",
+        )
     },
     Character {
         planted: Planted::NoMetadata,
-        ..sound("unknown", 14, &["5:2"], place("ZA", "Cape Town", -33.9249, 18.4241), "its operator tells no endpoint")
+        ..sound(
+            "unknown",
+            14,
+            &["5:2"],
+            place("ZA", "Cape Town", -33.9249, 18.4241),
+            "its operator has set no endpoint",
+        )
     },
     Character {
         planted: Planted::LeftBehind,
@@ -132,7 +150,7 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             15,
             &["1:4"],
             place("IE", "Dublin", 53.3498, -6.2603),
-            "switched off, its query node stands still",
+            "switched off, its query node is stuck",
         )
     },
     Character {
@@ -142,7 +160,7 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             16,
             &["5:3"],
             place("EG", "Cairo", 30.0444, 31.2357),
-            "its cache is empty, and it reaches no storage",
+            "its cache is empty, and it cannot reach storage",
         )
     },
     Character {
@@ -152,7 +170,7 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             17,
             &["3:3"],
             place("IN", "Mumbai", 19.076, 72.8777),
-            "its status fails, and it serves all the same",
+            "its status fails, but it serves assets",
         )
     },
 ];

@@ -280,7 +280,7 @@ fn silence_has_its_reasons() {
             nothing(Outcome::ConnectRefused),
             Dead,
             Some(false),
-            "cannot be reached: nothing listens on that port (connect: no luck)",
+            "cannot be reached: nothing listens on the port (connect: no luck)",
         ),
         (broken, Dead, Some(false), "answers 200 and breaks off: the body stopped flowing (receive: no byte)"),
         (nothing(Outcome::Blocked), Blocked, Some(false), "never contacted: connect: no luck"),
@@ -501,7 +501,7 @@ fn a_node_that_serves_is_not_dead_whatever_its_status_says() {
         (
             nothing(ConnectRefused),
             vec![(after, Ok)],
-            Some("cannot be reached: nothing listens on that port (connect: no luck); yet the last download succeeded".to_owned()),
+            Some("cannot be reached: nothing listens on the port (connect: no luck); yet the last download succeeded".to_owned()),
         ),
     ] {
         let runs = ended.iter().map(|(at, outcome)| run(*at, *outcome)).collect();
@@ -530,7 +530,7 @@ fn a_node_that_cannot_fetch_is_degraded_unless_it_is_worse() {
         (
             nothing(Outcome::ConnectRefused),
             State::Dead,
-            "cannot be reached: nothing listens on that port (connect: no luck)".to_owned(),
+            "cannot be reached: nothing listens on the port (connect: no luck)".to_owned(),
         ),
     ] {
         let verdict = judged_as(&Subject { downloads: downloads.clone(), ..subject(&answer) }, USUAL);

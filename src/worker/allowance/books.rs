@@ -222,7 +222,7 @@ impl Disk {
 
     fn refused(&mut self, error: &archive::Error) {
         if !std::mem::replace(&mut self.is_refused, true) {
-            tracing::warn!("the budgets cannot be written, and are counted in memory alone: {error}");
+            tracing::warn!("cannot write the budgets, so they are counted in memory only: {error}");
         }
     }
 }

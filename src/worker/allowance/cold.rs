@@ -103,7 +103,7 @@ impl Desk {
         }
         let made = make(&self.dir, &requests);
         if let Err(error) = &made {
-            tracing::warn!("no cold-cache run, because it cannot be booked: {error}");
+            tracing::warn!("no cold-cache run, because it cannot be recorded: {error}");
         }
         let made = made.unwrap_or_else(|_| vec![Booking::Impossible; requests.len()]);
         for (request, booking) in requests.into_iter().zip(made) {
@@ -127,9 +127,7 @@ fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error
     let Loaded { value: mut days, problem } = state::load::<Days<ColdFetches>>(dir, STATE);
     let now = now();
     if let Some(problem) = &problem {
-        tracing::warn!(
-            "{problem}: no cold-cache run before tomorrow, because it is not known how many there were today"
-        );
+        tracing::warn!("{problem}: no cold-cache run before tomorrow, because the number of today's runs is unknown");
         days.at(now).close();
     }
     let made = requests.iter().map(|request| match request {

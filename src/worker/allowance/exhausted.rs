@@ -57,7 +57,7 @@ impl Exhausted {
             return Some("the budgets of more nodes are used up; no more of them are logged today".to_owned());
         }
         let advice = "runs that do not fit are skipped until 00:00 UTC (runs_skipped_budget). Raise the limit, or probe less often: \
-                      `bandprobe check` says what the plan needs";
+                      `bandprobe check` shows what the plan needs";
         Some(match limit {
             Limit::Worker => {
                 format!("the download budget of the day is used up (limits.bytes-per-day = {}); {advice}", self.per_day)
@@ -67,7 +67,7 @@ impl Exhausted {
                 self.per_node
             ),
             Limit::ColdFetches => format!(
-                "node {node}: it was made to fetch as many objects as it may today \
+                "node {node}: its cold fetches of the day are used up \
                  (limits.cold-fetches-per-node-per-day = {}); {advice}",
                 self.cold_fetches
             ),

@@ -63,7 +63,7 @@ impl Asking {
             answers[place] = Some(answer);
         }
         if let Some(Err(error)) = putting.join_next().await {
-            tracing::error!("a status round ended in a bug of ours, please report it: {error}");
+            tracing::error!("a status round failed because of a bug in bandprobe, please report it: {error}");
         }
         answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
     }
@@ -120,7 +120,9 @@ fn settle(
         Err(error) => {
             places.remove(&error.id());
             if !error.is_cancelled() {
-                tracing::error!("a node's check ended in a bug of ours, please report it: {error}");
+                tracing::error!(
+                    "a node's status check failed because of a bug in bandprobe, please report it: {error}"
+                );
             }
             None
         }

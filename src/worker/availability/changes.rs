@@ -31,7 +31,7 @@ impl Known {
         let is_still = still >= STANDSTILL;
         match (self.is_chain_still, is_still) {
             (false, true) => tracing::warn!(
-                "the chain head of the whole fleet has been {head} for {}: the chain makes no blocks, or no node sees them",
+                "the chain head of the whole fleet has been {head} for {}: the chain produces no blocks, or no node receives them",
                 Micros::from(still)
             ),
             (true, false) => tracing::info!("the chain head of the fleet moves again: {head}"),
@@ -53,7 +53,7 @@ impl Known {
             (false, true) => {
                 tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault")
             }
-            (true, false) => tracing::info!("this vantage hears its nodes again"),
+            (true, false) => tracing::info!("nodes answer this vantage again"),
             _ => {}
         }
         self.is_silent = is_silent;

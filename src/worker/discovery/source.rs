@@ -65,7 +65,7 @@ impl Source {
                 let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
-                problems.extend(doubted(change.assets, "nodes have nothing to serve any more by its new list"));
+                problems.extend(doubted(change.assets, "nodes have no assets any more in its new list"));
                 match doubted(change.verdict, "nodes are missing from its new list") {
                     None => (Ok(change), problems),
                     Some(reason) => (Err(reason), problems),
@@ -95,8 +95,8 @@ impl Asked {
         let reason = self.answer.as_ref().err()?;
         Some(match self.age.map(|age| (age, age.as_secs())) {
             None => format!("there is no list of nodes yet: {reason}"),
-            Some((_, 0)) => format!("the last list of nodes holds: {reason}"),
-            Some((age, _)) => format!("the last list of nodes, from {} ago, holds: {reason}", units::age(age)),
+            Some((_, 0)) => format!("the last list of nodes stays in use: {reason}"),
+            Some((age, _)) => format!("the list of nodes from {} ago stays in use: {reason}", units::age(age)),
         })
     }
 
@@ -128,11 +128,11 @@ fn doubted(verdict: Verdict, lost: &str) -> Option<String> {
     match verdict {
         Verdict::Accepted => None,
         Verdict::HeldBack { lost: number, of, times } => Some(format!(
-            "{number} of {of} {lost}, which looks like a registry that syncs anew; it counts when it says so three times in \
-             a row, each a `refresh` after the other (this was number {times})"
+            "{number} of {of} {lost}, as if the registry were still syncing; the loss counts once the registry reports it three times in \
+             a row, one `refresh` apart (this was time {times})"
         )),
         Verdict::Emptied { of } => {
-            Some(format!("its new list leaves none of {of} nodes to be asked: such a list never replaces another"))
+            Some(format!("its new list leaves none of the {of} nodes to probe, so the old list stays"))
         }
     }
 }
@@ -198,11 +198,11 @@ mod tests {
             (
                 found(3..4),
                 HOUR,
-                &["the last list of nodes, from 1h ago, holds: 3 of 4 nodes are missing", "something is odd"],
+                &["the list of nodes from 1h ago stays in use: 3 of 4 nodes are missing", "something is odd"],
             ),
-            (found(3..4), HOUR, &["(this was number 2)", "something is odd"]),
-            (down(), seconds(15), &["the last list of nodes, from 3h ago, holds: "]),
-            (found(0..0), HOUR, &["leaves none of 4 nodes to be asked: such a list never", "something is odd"]),
+            (found(3..4), HOUR, &["(this was time 2)", "something is odd"]),
+            (down(), seconds(15), &["the list of nodes from 3h ago stays in use: "]),
+            (found(0..0), HOUR, &["leaves none of the 4 nodes to probe", "something is odd"]),
             (found(3..4), HOUR, &["something is odd"]),
         ] {
             let asked = source.take(answer, now);

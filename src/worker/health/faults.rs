@@ -84,7 +84,7 @@ impl Keep for KeptFaults {
         if let Err(error) = &written {
             new.into_iter().for_each(|(node, finding)| _ = known.new.entry(node).or_insert(finding));
             if !mem::replace(&mut disk.is_refused, true) {
-                tracing::warn!("which nodes cannot fetch from storage is kept in memory alone: {error}");
+                tracing::warn!("the list of nodes that cannot fetch from storage is kept in memory only: {error}");
             }
         } else {
             disk.is_refused = false;
@@ -109,7 +109,7 @@ impl Disk {
             bytes => Loaded { value: StorageFaults::default(), problem: Some(format!("{STATE}: {bytes} bytes")) },
         };
         if let Some(problem) = problem {
-            tracing::warn!("which nodes cannot fetch from storage cannot be read: {problem}");
+            tracing::warn!("cannot read the list of nodes that cannot fetch from storage: {problem}");
             return false;
         }
         self.stored = value;

@@ -42,9 +42,9 @@ pub(super) fn all(plan: &Plan, config: &Config) -> Vec<Misfit> {
 fn day(plan: &Plan, config: &Config) -> Option<Misfit> {
     let limit = config.limits.bytes_per_day;
     (plan.bytes > limit).then(|| Misfit {
-        what: format!("{} a day are over `limits.bytes-per-day`, {limit}", plan.bytes),
+        what: format!("{} a day exceed `limits.bytes-per-day`, {limit}", plan.bytes),
         change: format!(
-            "runs will be skipped each day before it ends; {}, or raise the limit",
+            "later runs of each day will be skipped; {}, or raise the limit",
             slower(plan, plan.bytes, limit)
         ),
     })
@@ -54,14 +54,11 @@ fn node(plan: &Plan, config: &Config) -> Option<Misfit> {
     let limit = config.limits.bytes_per_node_per_day;
     let over = plan.nodes.iter().filter(|node| node.bytes > limit).count();
     let most = plan.nodes.iter().max_by_key(|node| node.bytes).filter(|_| over > 0)?;
-    let whom = if over == 1 { String::new() } else { format!(", the most of {over} nodes,") };
+    let whom = if over == 1 { String::new() } else { format!(", the most of {over} such nodes,") };
     Some(Misfit {
-        what: format!(
-            "{} a day from `{}`{whom} are over `limits.bytes-per-node-per-day`, {limit}",
-            most.bytes, most.id
-        ),
+        what: format!("{} a day from `{}`{whom} exceed `limits.bytes-per-node-per-day`, {limit}", most.bytes, most.id),
         change: format!(
-            "runs will be skipped each day before it ends; {}, or raise the limit",
+            "later runs of each day will be skipped; {}, or raise the limit",
             slower(plan, most.bytes, limit)
         ),
     })
@@ -75,7 +72,7 @@ fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
     let assets = config.nodes.iter().flat_map(|node| probe.candidates(node));
     let most = assets.map(|asset| most_bytes(probe, asset)).max()?;
     (most > limit).then(|| Misfit {
-        what: format!("one run of probe `{}` may take {most}, over `limits.{key}`, {limit}", probe.name),
+        what: format!("one run of probe `{}` may take {most}, more than `limits.{key}`, {limit}", probe.name),
         change: "it will never run; raise the limit, give the `size` of images, or use a probe of your own with fewer \
                  `bytes`"
             .to_owned(),
@@ -93,10 +90,10 @@ fn cold(plan: &Plan, config: &Config) -> Option<Misfit> {
     }
     Some(Misfit {
         what: format!(
-            "{fetches:.0} cold fetches a day from one node are over `limits.cold-fetches-per-node-per-day`, {limit}"
+            "{fetches:.0} cold fetches a day from one node exceed `limits.cold-fetches-per-node-per-day`, {limit}"
         ),
         change: format!(
-            "runs will be skipped each day before it ends; give probes with `cache = \"miss\"` an `every` at least {:.1} times \
+            "later runs of each day will be skipped; give probes with `cache = \"miss\"` an `every` at least {:.1} times \
              as long, or raise the limit",
             (fetches / limit as f64 * 10.0).ceil() / 10.0
         ),
@@ -106,10 +103,10 @@ fn cold(plan: &Plan, config: &Config) -> Option<Misfit> {
 fn heavy(plan: &Plan, config: &Config) -> Option<Misfit> {
     let most = MINUTES * config.limits.heavy_transfers as f64;
     (plan.heavy_minutes_per_hour > most).then(|| Misfit {
-        what: format!("heavy transfers take {:.0} minutes an hour at {}", plan.heavy_minutes_per_hour, plan.rate),
+        what: format!("heavy transfers need {:.0} minutes per hour at {}", plan.heavy_minutes_per_hour, plan.rate),
         change: format!(
-            "there are {most:.0} of them, so runs will be missed; give heavy probes an `every` at least {:.1} times as long, \
-             or measure fewer nodes here",
+            "only {most:.0} are available, so runs will be missed; give heavy probes an `every` at least {:.1} times as long, \
+             or measure fewer nodes from here",
             (plan.heavy_minutes_per_hour / most * 10.0).ceil() / 10.0
         ),
     })

@@ -65,15 +65,15 @@ fn what_does_not_fit_is_said_with_what_to_change() {
     // Videos take 182.452 of 212.404 MB, so 60.048 MB are left for them.
     check(
         "limits.bytes-per-day = \"90 MB\"",
-        &["212 MB a day are over `limits.bytes-per-day`, 90.0 MB: runs will be skipped each day before it ends; \
+        &["212 MB a day exceed `limits.bytes-per-day`, 90.0 MB: later runs of each day will be skipped; \
            give probe `video` an `every` at least 3.1 times as long, or raise the limit"],
     );
     check(
         "limits.bytes-per-node-per-day = \"7 MB\"",
         &[
-            "201 MB a day from `n1`, the most of 2 nodes, are over `limits.bytes-per-node-per-day`, 7.00 MB: runs will \
-             be skipped each day before it ends; measure less often, or raise the limit",
-            "one run of probe `video` may take 7.60 MB, over `limits.bytes-per-node-per-day`, 7.00 MB: it will never run; \
+            "201 MB a day from `n1`, the most of 2 such nodes, exceed `limits.bytes-per-node-per-day`, 7.00 MB: later runs \
+             of each day will be skipped; measure less often, or raise the limit",
+            "one run of probe `video` may take 7.60 MB, more than `limits.bytes-per-node-per-day`, 7.00 MB: it will never run; \
              raise the limit, give the `size` of images, or use a probe of your own with fewer `bytes`",
         ],
     );
@@ -82,8 +82,8 @@ fn what_does_not_fit_is_said_with_what_to_change() {
     check(
         "vantage.uplink = \"10 kbit/s\"",
         &[
-            "heavy transfers take 101 minutes an hour at 10.0 kbit/s: there are 60 of them, so runs will be missed; give \
-           heavy probes an `every` at least 1.7 times as long, or measure fewer nodes here",
+            "heavy transfers need 101 minutes per hour at 10.0 kbit/s: only 60 are available, so runs will be missed; give \
+           heavy probes an `every` at least 1.7 times as long, or measure fewer nodes from here",
         ],
     );
 }
@@ -94,25 +94,25 @@ fn a_plan_reads_like_this() {
     let expected = "\
 etc/b.toml has no problems.
 
-vantage here: results are written to bandprobe-data and stay there, because there is no [influxdb]
-probe image: every 5m, up to 1 check, 2 transfers and up to 64.0 kB a run; against 2 nodes 576 runs and up to 30.0 MB a day
-probe video: every 1h, 3 transfers and up to 7.60 MB a run; against 1 node 24 runs and up to 182 MB a day
-probe status: every 5m, one small request to each of 2 nodes; 576 a day
+vantage here: results are written to bandprobe-data and stay there, because there is no [influxdb] section
+probe image: every 5m, up to 1 check, 2 transfers and up to 64.0 kB per run; 576 runs and up to 30.0 MB a day on 2 nodes
+probe video: every 1h, 3 transfers and up to 7.60 MB per run; 24 runs and up to 182 MB a day on 1 node
+probe status: every 5m, one small request to each of 2 nodes; 576 requests a day
 node n1: 312 runs and up to 201 MB a day; 60.3 GB a month from all 10 vantages
 node n2: 288 runs and up to 11.5 MB a day; 3.46 GB a month from all 10 vantages
 downloads: 600 runs and up to 212 MB of 5.00 GB a day
-storage: a distributor of which 3 runs in a row find nothing cached is made to fetch its smallest image, once a day
+storage: if 3 runs in a row find nothing cached on a distributor, it is made to fetch its smallest image, at most once a day
 uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
-database: up to 4,560 points a day in 54 series while all is well
-archive: about 2.96 MB a day, kept for 30d after delivery; holds an outage of InfluxDB of up to 674 days in 2.00 GB
-assumed: 32.0 kB for images whose size is not given (1 node)
-sizes: 2 assets with a rounded size: `/1.mp4` of n1 may have 99500000 to 100500000 bytes; written in bytes it is compared exactly
+database: up to 4,560 points a day in 54 series, as long as nothing fails
+archive: about 2.96 MB a day, kept for 30d after delivery; bridges an outage of InfluxDB of up to 674 days in 2.00 GB
+assumed: 32.0 kB for images of unknown size (1 node)
+sizes: 2 assets with a rounded size: `/1.mp4` of n1 may have 99500000 to 100500000 bytes; only a size in plain bytes is compared exactly
 
 The plan fits its limits.
 ";
     assert_eq!(text, expected);
     let tight = check_text(Path::new("b.toml"), &config("limits.bytes-per-day = \"90 MB\""));
-    assert!(tight.contains("\nThe plan does not fit its limits:\n- 212 MB a day are over"), "{tight}");
+    assert!(tight.contains("\nThe plan exceeds its limits:\n- 212 MB a day exceed"), "{tight}");
 }
 
 #[test]
@@ -173,8 +173,8 @@ fn misses_have_a_budget_of_their_own() {
     assert_eq!(
         said,
         [
-            "4 cold fetches a day from one node are over `limits.cold-fetches-per-node-per-day`, 3: runs will be skipped each day \
-          before it ends; give probes with `cache = \"miss\"` an `every` at least 1.4 times as long, or raise the limit"
+            "4 cold fetches a day from one node exceed `limits.cold-fetches-per-node-per-day`, 3: later runs of each day will be \
+          skipped; give probes with `cache = \"miss\"` an `every` at least 1.4 times as long, or raise the limit"
         ]
     );
 }

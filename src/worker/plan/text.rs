@@ -19,7 +19,7 @@ pub fn check_text(path: &Path, config: &Config) -> String {
     let results = config.archive.dir.display();
     let influxdb = match &config.influxdb {
         Some(db) => format!("sent to bucket `{}` of organisation `{}` at {}", db.bucket, db.org, db.url),
-        None => "stay there, because there is no [influxdb]".to_owned(),
+        None => "stay there, because there is no [influxdb] section".to_owned(),
     };
     // Writing to a `String` cannot fail.
     let _ = writeln!(text, "vantage {}: results are written to {results} and {influxdb}", config.vantage.id);
@@ -50,7 +50,7 @@ impl fmt::Display for Text<'_> {
         match self.plan.misfits.as_slice() {
             [] => writeln!(f, "\nThe plan fits its limits."),
             misfits => {
-                writeln!(f, "\nThe plan does not fit its limits:")?;
+                writeln!(f, "\nThe plan exceeds its limits:")?;
                 misfits.iter().try_for_each(|misfit| writeln!(f, "- {misfit}"))
             }
         }
@@ -66,15 +66,15 @@ impl Text<'_> {
             if probe.checks_per_run > 0 {
                 write!(f, "up to {}, ", counted(probe.checks_per_run, "check"))?;
             }
-            write!(f, "{transfers} and up to {} a run; ", probe.bytes_per_run)?;
-            writeln!(f, "against {nodes} {} runs and up to {} a day", grouped(probe.runs), probe.bytes)?;
+            write!(f, "{transfers} and up to {} per run; ", probe.bytes_per_run)?;
+            writeln!(f, "{} runs and up to {} a day on {nodes}", grouped(probe.runs), probe.bytes)?;
         }
         if let (Some(status), Some(rounds)) = (&self.config.status, self.plan.rounds) {
             let (every, nodes) = (spelled(status.every), counted(self.plan.nodes.len(), "node"));
             let requests = grouped(rounds * self.plan.nodes.len() as f64);
             writeln!(
                 f,
-                "probe {}: every {every}, one small request to each of {nodes}; {requests} a day",
+                "probe {}: every {every}, one small request to each of {nodes}; {requests} requests a day",
                 status.name
             )?;
         }
@@ -88,8 +88,8 @@ impl Text<'_> {
         for node in nodes.iter().take(MAX_NODES) {
             if node.runs == 0.0 {
                 let why = match self.plan.rounds {
-                    Some(_) => "asked how it fares, and nothing is downloaded from it",
-                    None => "never probed, because no probe asks for the kind of asset that it has",
+                    Some(_) => "only its status is checked, nothing is downloaded",
+                    None => "never probed, because no probe fits its assets",
                 };
                 writeln!(f, "node {}: {why}", node.id)?;
                 continue;
@@ -138,7 +138,7 @@ impl Text<'_> {
         if limits.cold_fetches_per_node_per_day > 0 && plan.checks_storage {
             writeln!(
                 f,
-                "storage: a distributor of which 3 runs in a row find nothing cached is made to fetch its smallest image, once a day"
+                "storage: if 3 runs in a row find nothing cached on a distributor, it is made to fetch its smallest image, at most once a day"
             )?;
         }
         let heavy = plan.heavy_minutes_per_hour;
@@ -146,14 +146,14 @@ impl Text<'_> {
         let points = grouped(plan.points);
         writeln!(
             f,
-            "database: up to {points} points a day in {} series while all is well",
+            "database: up to {points} points a day in {} series, as long as nothing fails",
             grouped(plan.series as f64)
         )?;
         let archive = &self.config.archive;
         let days = archive.max_size.0 / plan.archived.0.max(1);
         writeln!(
             f,
-            "archive: about {} a day, kept for {} after delivery; holds an outage of InfluxDB of up to {} in {}",
+            "archive: about {} a day, kept for {} after delivery; bridges an outage of InfluxDB of up to {} in {}",
             plan.archived,
             spelled(archive.keep),
             counted(usize::try_from(days).unwrap_or(usize::MAX), "day"),
@@ -161,7 +161,7 @@ impl Text<'_> {
         )?;
         if plan.assumed_images > 0 {
             let nodes = counted(plan.assumed_images, "node");
-            writeln!(f, "assumed: {ASSUMED_IMAGE} for images whose size is not given ({nodes})")?;
+            writeln!(f, "assumed: {ASSUMED_IMAGE} for images of unknown size ({nodes})")?;
         }
         self.rounded_sizes(f)
     }
@@ -175,7 +175,7 @@ impl Text<'_> {
         let [(node, asset, size), ..] = rounded[..] else { return Ok(()) };
         writeln!(
             f,
-            "sizes: {} with a rounded size: `{}` of {} may have {size} bytes; written in bytes it is compared exactly",
+            "sizes: {} with a rounded size: `{}` of {} may have {size} bytes; only a size in plain bytes is compared exactly",
             counted(rounded.len(), "asset"),
             asset.id,
             node.id

@@ -240,7 +240,7 @@ impl Outlet {
     fn skip(&mut self, error: &archive::Error) {
         self.backlog.pop();
         self.losses.give_up(1);
-        tracing::error!("a result was made into no line, which is a bug of ours, please report it: {error}");
+        tracing::error!("a result could not be written because of a bug in bandprobe, please report it: {error}");
     }
 
     fn refused(&mut self, error: &archive::Error) {
@@ -250,10 +250,13 @@ impl Outlet {
         if self.refusals.may_speak() {
             refusal.told = true;
             let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
-            let advice =
-                if error.is_full() { "; free some room there, and give archive.max-size less than it has" } else { "" };
+            let advice = if error.is_full() {
+                "; free some space there, and set archive.max-size to less than the disk has"
+            } else {
+                ""
+            };
             tracing::error!(
-                "the archive cannot be written, probing goes on (points waiting in memory: {waiting}, lost: {lost}): \
+                "the archive cannot be written, probing continues (points waiting in memory: {waiting}, lost: {lost}): \
                  {error}{advice}"
             );
         }
@@ -264,14 +267,14 @@ impl Outlet {
         let Some(Refusal { since, told: true, saved, lost_before }) = self.refusal.take() else { return };
         let (seconds, lost) = (since.elapsed().as_secs(), self.losses.ever() - lost_before);
         tracing::info!(
-            "the archive is written again, after {seconds} s (points that waited and are in it now: {saved}, lost: {lost})"
+            "the archive is written again, after {seconds} s (points saved from memory: {saved}, lost: {lost})"
         );
     }
 
     fn delayed(&mut self, error: &archive::Error) {
         self.losses.tally.note_full(error.is_full());
         if self.delays.may_speak() {
-            tracing::error!("results are kept, and it is tried again: {error}");
+            tracing::error!("results are kept, and bandprobe tries again: {error}");
         }
     }
 }

@@ -149,7 +149,7 @@ impl<'a> Runs<'a> {
             }
             Err(error) => {
                 if !error.is_cancelled() {
-                    tracing::error!("a run ended in a bug of ours, please report it: {error}");
+                    tracing::error!("a run failed because of a bug in bandprobe, please report it: {error}");
                 }
                 None
             }

@@ -26,10 +26,10 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, is_steady
     let (removed, refused) = retain::enforce(spool, archive.max_size, keep, now);
     tell(&removed, delivering, tally);
     if let Some(error) = refused {
-        tracing::error!("the archive's limits cannot be kept: {error}");
+        tracing::error!("cannot enforce the limits of the archive: {error}");
     }
     if let Err(error) = merge(spool, archive.max_size, now) {
-        tracing::error!("delivered files cannot be merged: {error}");
+        tracing::error!("cannot merge delivered files: {error}");
     }
     take_over(spool.dir(), tally);
 }
@@ -39,17 +39,17 @@ pub(super) fn take_over(dir: &Path, tally: &Tally) {
     let (recovered, problems) = recover_each(dir);
     if recovered.files > 0 {
         let Recovered { files, points, cut_bytes, .. } = recovered;
-        tracing::info!(files, points, cut_bytes, "took over results of a killed process");
+        tracing::info!(files, points, cut_bytes, "recovered results of a killed process");
     }
     if recovered.missing > 0 {
         tally.count_dropped(recovered.missing);
         tracing::error!(
             points = recovered.missing,
-            "results that a killed process was writing are gone: they were not on the disk yet when it or the power went"
+            "results of a killed process are lost: they were not on the disk yet when the process or the power failed"
         );
     }
     for problem in problems {
-        tracing::error!("a file of a killed process cannot be taken over yet: {problem}");
+        tracing::error!("cannot recover a file of a killed process yet: {problem}");
     }
 }
 
@@ -65,11 +65,11 @@ fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
         tracing::error!(
             files,
             points,
-            "archive.max-size is reached: the oldest undelivered results were deleted; raise it, or see why delivery \
-             stands still"
+            "archive.max-size is reached: the oldest undelivered results were deleted; raise it, or check why delivery \
+             is stopped"
         );
     } else if files > 0 {
-        tracing::info!(files, points, "archive.max-size is reached: the oldest results went");
+        tracing::info!(files, points, "archive.max-size is reached: the oldest delivered results were deleted");
     }
 }
 
@@ -130,7 +130,7 @@ pub(super) fn note_losses(dir: &Path, tally: &Tally) {
     let before: Losses = state::load(dir, LOSSES).value;
     let losses = Losses { points: before.points + new, last: Some(Timestamp::now()) };
     if let Err(error) = state::store(dir, LOSSES, &losses) {
-        tracing::error!("{new} points are lost, and that cannot be noted: {error}");
+        tracing::error!("{new} points are lost, and the loss cannot be recorded: {error}");
     }
 }
 

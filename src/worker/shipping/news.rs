@@ -34,11 +34,11 @@ impl News {
             Event::Sent { points } => {
                 self.disk = None;
                 if std::mem::take(&mut self.stuck) {
-                    tracing::info!("the database takes points again: delivering what waited");
+                    tracing::info!("the database accepts points again: delivering the waiting results");
                 }
                 tracing::debug!(points, "delivered");
             }
-            Event::Divided { message } => tracing::debug!("InfluxDB refuses a batch, sending it in parts: {message}"),
+            Event::Divided { message } => tracing::debug!("InfluxDB refused a batch, sending it in parts: {message}"),
             Event::Finished { name, points, rejected, message } => {
                 tracing::debug!(name, points, rejected, "file delivered");
                 if let Some(message) = message {
@@ -46,21 +46,21 @@ impl News {
                 }
             }
             Event::SetAside { name, damage, points: 0, .. } => {
-                tracing::warn!(name, "damaged file, all that is left of it is good: {damage}");
+                tracing::warn!(name, "damaged file, all remaining lines are good: {damage}");
             }
             Event::SetAside { name, damage, points, kept } => {
                 tracing::error!(
                     name,
                     points,
                     kept,
-                    "damaged file, what cannot be trusted of it is in rejected/: {damage}"
+                    "damaged file, its unreliable lines were moved to rejected/: {damage}"
                 );
             }
-            Event::BucketCreated => tracing::info!("the bucket was missing, and has been made"),
+            Event::BucketCreated => tracing::info!("created the missing bucket"),
             Event::Holding { reason, news, .. } => {
                 self.stuck = true;
                 if *news {
-                    tracing::error!("delivery stands still, results are kept: {reason}");
+                    tracing::error!("delivery is stopped, results are kept: {reason}");
                 }
             }
             Event::BackingOff { reason, news, .. } => {
@@ -79,7 +79,7 @@ impl News {
             said += &format!(": {cause}");
         }
         if self.disk.as_ref() != Some(&said) {
-            tracing::error!("delivery stands still: {said}");
+            tracing::error!("delivery is stopped: {said}");
         }
         self.disk = Some(said);
     }
@@ -88,7 +88,7 @@ impl News {
     pub(super) fn unreadable(&mut self, problem: &dyn fmt::Display) {
         let said = problem.to_string();
         if self.config.as_ref() != Some(&said) {
-            tracing::error!("the config was read again for [influxdb], and cannot be used: {said}");
+            tracing::error!("the config was read again for [influxdb], but is invalid: {said}");
         }
         self.config = Some(said);
     }
@@ -97,7 +97,7 @@ impl News {
     pub(super) fn passed_over(&mut self, passed: &[Damage]) {
         for damage in passed {
             if self.passed.len() < MOST_PASSED && self.passed.insert(damage.file.clone()) {
-                tracing::warn!("left alone, not delivered: {damage}");
+                tracing::warn!("ignored, not delivered: {damage}");
             }
         }
     }
@@ -108,7 +108,7 @@ impl News {
         if self.refused.as_deref() != Some(&cause) {
             tracing::warn!(
                 points,
-                "InfluxDB refuses points, which are kept in rejected/{name}: {message}; `bandprobe spool list` shows them"
+                "InfluxDB refused points, which are kept in rejected/{name}: {message}; see `bandprobe spool list`"
             );
             self.refused = Some(cause);
         }

@@ -20,7 +20,7 @@ fn token_files_are_read_as_editors_leave_them() {
         (&utf16, Err("`token` is UTF-16 or binary: save it as plain text in UTF-8")),
         (&utf16_be, Err("is UTF-16 or binary")),
         (b"t\0o", Err("is UTF-16 or binary")),
-        (b"j\xfcrgen:x", Err("is not text in UTF-8")),
+        (b"j\xfcrgen:x", Err("is not valid UTF-8")),
         (b"\xef\xbb\xbf\r\n", Err("is empty")),
         (b"one\r\ntwo\r\n", Err("has 2 lines")),
         (b"user:pass\nword", Err("has 2 lines")),

@@ -108,9 +108,9 @@ fn a_refused_token_is_named_by_where_it_came_from() {
     let file = world.config("config.toml", Some(&server.config()), "");
     let once = bandprobe(&["once", "-c", file.to_str().unwrap()]);
     let from = format!("[influxdb] token-file ({})", world.path("config.toml.token").display());
-    assert!(once.stderr.contains(&format!("put a valid one into {from}")), "{}", once.stderr);
+    assert!(once.stderr.contains(&format!("put a valid one in {from}")), "{}", once.stderr);
     let report = bandprobe(&["report", "-c", file.to_str().unwrap()]);
     assert_eq!(report.code, Some(1));
-    assert!(report.stderr.contains(&format!("the token from {from} is not accepted")), "{}", report.stderr);
+    assert!(report.stderr.contains(&format!("it rejects the token from {from}")), "{}", report.stderr);
     assert!(!format!("{}{}", once.stderr, report.stderr).contains("secret"));
 }

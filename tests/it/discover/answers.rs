@@ -31,13 +31,13 @@ async fn what_is_no_graphql_is_told_with_its_beginning() {
     let moved = answer("301 Moved", "location: https://b.example/graphql\r\n", "");
     let huge = ok(&format!("[\"{}\"]", "x".repeat(5 << 20)));
     for (answer, said) in [
-        (ok(html), "no JSON but begins with `<html>"),
+        (ok(html), "not JSON but begins with `<html>"),
         (answer("502 Bad Gateway", "", html), "status 502 Bad Gateway: <html>"),
         (answer("404 Not Found", "", "\u{1b}[2Jno"), "status 404 Not Found: \u{fffd}[2Jno"),
         (moved, "sends us to `https://b.example/graphql`"),
         (answer("204 No Content", "", ""), "status 204"),
-        (String::new(), "the registry cannot be asked: wait: "),
-        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), "the registry cannot be asked: receive: "),
+        (String::new(), "cannot query the registry: wait: "),
+        ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), "cannot query the registry: receive: "),
         (huge, "longer than 4194304 bytes"),
     ] {
         check("Detect", &answer, said).await;
@@ -50,8 +50,8 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
     for (answer, said) in [
         (r#"{"errors":[{"message":"introspection is off"}]}"#, "(introspection is off): set `dialect`"),
         (r#"{"data":{"operators":null},"errors":[{"message":"off"}]}"#, "(off): set `dialect`"),
-        (r#"{"data":{"operators":null,"join":null,"version":null}}"#, "knows no distribution buckets"),
-        (r#"{"data":{}}"#, "knows no distribution buckets"),
+        (r#"{"data":{"operators":null,"join":null,"version":null}}"#, "has no distribution buckets"),
+        (r#"{"data":{}}"#, "has no distribution buckets"),
     ] {
         check("Detect", &ok(answer), said).await;
     }
@@ -70,14 +70,14 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
     check("Detect", &gateway, "Introspection is disabled\"}): set `dialect`").await;
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let busy = answer(status, "", r#"{"errors":[{"message":"come back later"}]}"#);
-        check("Detect", &busy, &format!("with errors alone: come back later (status {status})")).await;
+        check("Detect", &busy, &format!("with errors only: come back later (status {status})")).await;
     }
 }
 
 #[tokio::test]
 async fn a_registry_without_a_list_says_why() {
     for (answer, said) in [
-        (r#"{"errors":[{"message":"timeout"}],"data":null}"#, "with errors alone: timeout"),
+        (r#"{"errors":[{"message":"timeout"}],"data":null}"#, "with errors only: timeout"),
         (
             r#"{"errors":[{"message":"half"}],"data":{"distributionBucketOperators":null}}"#,
             "no `distributionBucketOperators` (half)",
@@ -91,7 +91,7 @@ async fn a_registry_without_a_list_says_why() {
         check("Operators", &ok(answer), said).await;
     }
     let refused = answer("400 Bad Request", "", r#"{"errors":[{"message":"Cannot query"}]}"#);
-    check("Operators", &refused, "with errors alone: Cannot query (status 400 Bad Request)").await;
+    check("Operators", &refused, "with errors only: Cannot query (status 400 Bad Request)").await;
     let with_data = answer(
         "500 Internal Server Error",
         "",
@@ -106,9 +106,9 @@ async fn a_registry_that_is_not_there_says_why() {
     let plain = Registry::answering(|asked| good(Dialect::Orion, asked));
     let plain = plain.url.port().unwrap();
     for (url, said) in [
-        (format!("http://127.0.0.1:{port}/graphql"), "cannot be asked: connect: "),
-        (format!("https://127.0.0.1:{plain}/graphql"), "cannot be asked: tls: "),
-        ("http://nowhere.invalid/graphql".to_owned(), "cannot be asked: dns: "),
+        (format!("http://127.0.0.1:{port}/graphql"), "cannot query the registry: connect: "),
+        (format!("https://127.0.0.1:{plain}/graphql"), "cannot query the registry: tls: "),
+        ("http://nowhere.invalid/graphql".to_owned(), "cannot query the registry: dns: "),
     ] {
         let error = ask(&config(url.parse().unwrap())).await.unwrap_err().to_string();
         assert!(error.contains(said), "{url}: {error}");
@@ -168,7 +168,7 @@ async fn a_failing_registry_is_not_asked_for_every_bucket() {
     });
     let found = registry.find().await.unwrap();
     let samples = registry.asked().iter().filter(|asked| asked.name() == "Samples").count();
-    let newest = "the newest images of all buckets cannot be listed: the registry cannot be asked: status 503";
+    let newest = "the newest images of all buckets cannot be listed: cannot query the registry: status 503";
     assert!(problems(&found)[0].starts_with(newest), "{:?}", problems(&found));
     assert_eq!((samples, found.gaps.samples.len(), problems(&found).len()), (3, 2, 6), "{:?}", problems(&found));
 }

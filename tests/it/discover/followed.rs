@@ -74,8 +74,8 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
         later = Discovery::load(&config).unwrap();
         let asked = later.ask_all().await;
         let complaints: Vec<_> = asked[0].complaints().collect();
-        let is_held = complaints[0].contains("the last list of nodes holds: ");
-        assert!(is_held && complaints[0].contains(&format!("this was number {time}")), "{complaints:?}");
+        let is_held = complaints[0].contains("the last list of nodes stays in use: ");
+        assert!(is_held && complaints[0].contains(&format!("this was time {time}")), "{complaints:?}");
         assert_eq!(ids(&later.targets()), all, "most of it is gone: nobody believes that at once");
         later.keep();
     }

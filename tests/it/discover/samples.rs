@@ -134,7 +134,7 @@ async fn a_registry_that_refuses_every_size_is_given_up() {
     assert_eq!(newest, 2 * [1_000, 500, 250, 125, 62, 31, 15, 10].len());
     assert_eq!(found.gaps.samples.len(), 2);
     let said =
-        "the newest videos of all buckets cannot be listed: the registry answers with errors alone: response might";
+        "the newest videos of all buckets cannot be listed: the registry answers with errors only: response might";
     assert!(problems(&found).iter().any(|problem| problem.starts_with(said)), "{:?}", problems(&found));
 }
 

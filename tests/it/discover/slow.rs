@@ -57,7 +57,7 @@ async fn what_is_missing_after_two_minutes_is_a_gap() {
     assert_eq!(
         problems(&found),
         [
-            "no samples of bucket 1:2: the registry is too slow: its list was not there within 120 s",
+            "no samples of bucket 1:2: the registry is too slow: it sent no list within 120 s",
             "the registry is too slow, or fails too often: not every bucket was asked for"
         ]
     );
@@ -74,5 +74,5 @@ async fn a_list_of_distributors_that_is_not_there_after_two_minutes_is_none() {
     })
     .await;
     let error = found.unwrap_err().to_string();
-    assert_eq!(error, "the registry is too slow: its list was not there within 120 s");
+    assert_eq!(error, "the registry is too slow: it sent no list within 120 s");
 }

@@ -78,11 +78,11 @@ fn sum(points: &[Line], measurement: &str, field: &str) -> usize {
 fn a_full_disk_costs_nothing_that_fits_in_memory() {
     let (server, world, config) = world();
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
-    let said = child.wait_for("the archive cannot be written, probing goes on");
+    let said = child.wait_for("the archive cannot be written, probing continues");
     assert!(said.contains("ERROR") && said.contains("File too large"), "{said}");
     let requested = || server.heads().len();
     let (before, safe) = (requested(), archived_ids(&world).len());
-    until("probing goes on", || requested() > before + 10 * NODES);
+    until("probing continues", || requested() > before + 10 * NODES);
     let asked: BTreeSet<String> = ids(&server.heads().concat()).collect();
     assert_eq!(archived_ids(&world).len(), safe, "and nothing is written");
 
@@ -94,7 +94,7 @@ fn a_full_disk_costs_nothing_that_fits_in_memory() {
     child.signal("TERM");
     let ended = child.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("are lost"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("were lost"), "{}", ended.stderr);
 
     let points = points(&world.archive());
     let transfers: Vec<&Line> = points.iter().filter(|point| point.0 == transfer::MEASUREMENT.name).collect();
@@ -121,7 +121,7 @@ fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_th
     let untold = server.heads().len() - told.len();
     let (_, lost) = ended.stderr.rsplit_once("; ").unwrap();
     let lost: usize =
-        lost.strip_suffix(" points are lost: the archive could not be written\n").unwrap().parse().unwrap();
+        lost.strip_suffix(" points were lost: the archive could not be written\n").unwrap().parse().unwrap();
     assert!(untold > 0 && lost > untold, "{untold} samples, the windows and the worker's point: {}", ended.stderr);
 
     // What is in the file is taken over, trailer or not.
@@ -137,13 +137,13 @@ fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_th
 fn a_worker_that_lost_points_exits_1() {
     let (server, _world, config) = world();
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
-    child.wait_for("the archive cannot be written, probing goes on");
+    child.wait_for("the archive cannot be written, probing continues");
     let before = server.heads().len();
-    until("probing goes on", || server.heads().len() > before + NODES);
+    until("probing continues", || server.heads().len() > before + NODES);
     child.signal("TERM");
     let ended = child.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains("points are lost: the archive could not be written"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("points were lost: the archive could not be written"), "{}", ended.stderr);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
     dead.append("2026-11-21T10:00:00Z".parse().unwrap(), lines.as_bytes(), 40).unwrap();
     drop(dead);
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
-    child.wait_for("a file of a killed process cannot be taken over yet");
+    child.wait_for("cannot recover a file of a killed process yet");
     until("it probes", || server.heads().len() > NODES);
     let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited:"]).status();
     assert!(lifted.unwrap().success());

@@ -42,7 +42,7 @@ fn a_database_that_cannot_be_used_costs_nothing_but_time() {
     thread::scope(|scope| {
         for (broken, why) in [
             (at(free()), "onnection refused"),
-            (InfluxDb { token: Secret::new("wrong"), ..good() }, "put a valid one into [influxdb] token-file"),
+            (InfluxDb { token: Secret::new("wrong"), ..good() }, "put a valid one in [influxdb] token-file"),
             (server.missing_bucket(), "create the bucket"),
             (at(portal(PAGE)), "captive portal"),
             (at(portal(MOVED)), "captive portal"),
@@ -70,7 +70,7 @@ fn kept_and_then_delivered(broken: &InfluxDb, why: &str, mended: &InfluxDb) {
     assert_eq!((first.len() > 5, &first), (true, &world.archived()), "{why}");
     let waiting = status(&world.archive()).unwrap().spool.points;
     let told = format!(
-        "0 points delivered to {} (bucket {}); {waiting} points are kept in {} and wait: ",
+        "0 points delivered to {} (bucket {}); {waiting} points wait in {}: ",
         broken.url,
         broken.bucket,
         world.archive().display()
@@ -130,7 +130,7 @@ fn what_a_person_mends_is_taken_up_without_a_restart() {
     let away = InfluxDb { url: "http://127.0.0.1:1/".parse().unwrap(), ..server.bucket() };
     thread::scope(|scope| {
         for (broken, why, mend) in [
-            (wrong, "put a valid one into [influxdb] token-file", token),
+            (wrong, "put a valid one in [influxdb] token-file", token),
             (server.missing_bucket(), "create the bucket", bucket),
             (away, "is InfluxDB running there, and [influxdb] url right?", url),
         ] {
@@ -146,7 +146,7 @@ fn what_a_person_mends_is_taken_up_without_a_restart() {
                 assert_eq!(ended.code, Some(0), "{}", ended.stderr);
                 assert_eq!(stored(server, &broken.bucket), world.archived(), "{why}");
                 assert_eq!(status(&world.archive()).unwrap().spool.points, 0);
-                assert!(!ended.stderr.contains("delivery stands still"), "said once: {}", ended.stderr);
+                assert!(!ended.stderr.contains("delivery is stopped"), "said once: {}", ended.stderr);
             });
         }
     });

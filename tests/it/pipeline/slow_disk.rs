@@ -220,7 +220,7 @@ fn a_disk_that_hangs_delays_the_end_by_no_more_than_the_limit() {
     hanging.child.signal("TERM");
     let (took, ended, _) = hanging.end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.contains(" points are lost: the archive could not be written"), "{}", ended.stderr);
+    assert!(ended.stderr.contains(" points were lost: the archive could not be written"), "{}", ended.stderr);
     assert!(took < END, "stopped after {took:?}");
 }
 

@@ -20,7 +20,7 @@ fn a_worker_goes_on_in_a_new_directory_and_says_so() {
     until("something is delivered", || !stored(server, &database.bucket).is_empty());
     fs::rename(world.archive(), world.path("elsewhere")).unwrap();
     let before = stored(server, &database.bucket);
-    child.wait_for("was removed or replaced while we ran");
+    child.wait_for("was removed or replaced while bandprobe ran");
     // What was delivered before is elsewhere: all that is archived here came later.
     until("it goes on", || world.archive().is_dir() && world.archived().len() > 10);
     until("it delivers", || stored(server, &database.bucket).len() > before.len() + 10);

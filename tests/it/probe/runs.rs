@@ -249,7 +249,7 @@ async fn answers_without_a_body_say_what_is_wrong() {
     let json = "HTTP/1.1 404 Not Found\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 39\r\n\r\n";
     let page = "HTTP/1.1 404 Not Found\r\ncontent-type: text/html\r\ncontent-length: 9\r\n\r\n";
     for (profile, answer, part, outcome, words) in [
-        (Argus, json, PartName::Check, Outcome::ObjectNotFound, "does not know this object"),
+        (Argus, json, PartName::Check, Outcome::ObjectNotFound, "does not know the object"),
         (Argus, page, PartName::Check, Outcome::Http4xx, "status 404"),
         (Argus, empty, PartName::Check, Outcome::RouteNotFound, "the path of the endpoint is probably wrong"),
         (Colossus, empty, PartName::Check, Outcome::RouteNotFound, "the path of the endpoint is probably wrong"),

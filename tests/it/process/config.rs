@@ -86,13 +86,13 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         (&["probe", "node.example"], "https://node.example.net/"),
         (&["probe", "http://"], "host"),
         (&["probe", "http://u:p@x/"], "user or password"),
-        (&["probe", "http://x/", "--range", "5-1"], "behind"),
+        (&["probe", "http://x/", "--range", "5-1"], "comes after"),
         (&["probe", "http://x/", "--range", "5"], "0-1023"),
         (&["probe", "http://x/", "--http", "2"], "https"),
         (&["probe", "http://x/", "--http", "3"], "1.1"),
         (&["once", "-c", config, "--node", "c"], "no node `c`"),
-        (&["once", "-c", config, "--node", "c"], "there are a, b"),
-        (&["once", "-c", config, "--probe", "images"], "there are image, video"),
+        (&["once", "-c", config, "--node", "c"], "the known ones are a, b"),
+        (&["once", "-c", config, "--probe", "images"], "the known ones are image, video"),
         (&["once"], "--config"),
         (&["report"], "--archive"),
         (&["spool", "status"], "--archive"),
@@ -174,14 +174,14 @@ fn check_names_what_to_fix() {
 
     let too_much = world.config("much.toml", None, "[limits]\nbytes-per-day = \"1 kB\"\n");
     let (code, said) = strict(&too_much);
-    assert!(code == Some(3) && said.contains("does not fit its limits"), "{said}");
+    assert!(code == Some(3) && said.contains("exceeds its limits"), "{said}");
 
     let url = "http://db.example:8086/".parse().unwrap();
     let database = bandprobe::config::InfluxDb::new(url, "o", "b", bandprobe::config::Secret::new("t0ken"));
     let abroad = world.config("abroad.toml", Some(&database), wide);
     let (code, said) = strict(&abroad);
     assert_eq!(code, Some(3));
-    assert!(said.contains("- the token and all results go to http://db.example:8086 unencrypted"), "{said}");
+    assert!(said.contains("- the token and all results travel unencrypted to http://db.example:8086"), "{said}");
     assert!(!said.contains("t0ken") && !world.archive().exists(), "{said}");
 }
 
@@ -194,11 +194,11 @@ fn a_variable_that_is_no_text_is_named_without_its_value() {
         (
             "BANDPROBE_INFLUXDB_TOKEN".into(),
             odd(b"s3cret\xff"),
-            "BANDPROBE_INFLUXDB_TOKEN: its value is not text in UTF-8",
+            "BANDPROBE_INFLUXDB_TOKEN: its value is not valid UTF-8",
         ),
-        ("BANDPROBE_LOG".into(), odd(b"\xff"), "BANDPROBE_LOG: its value is not text in UTF-8"),
-        (odd(b"BANDPROBE_VANTAGE_\xfe"), "x".into(), "BANDPROBE_VANTAGE_\u{fffd}: its name is not text in UTF-8"),
-        ("BANDPROBE_X".into(), odd(b"\x1b\xc0"), "BANDPROBE_X: its value is not text in UTF-8"),
+        ("BANDPROBE_LOG".into(), odd(b"\xff"), "BANDPROBE_LOG: its value is not valid UTF-8"),
+        (odd(b"BANDPROBE_VANTAGE_\xfe"), "x".into(), "BANDPROBE_VANTAGE_\u{fffd}: its name is not valid UTF-8"),
+        ("BANDPROBE_X".into(), odd(b"\x1b\xc0"), "BANDPROBE_X: its value is not valid UTF-8"),
     ];
     for (name, value, expected) in cases {
         for command_name in ["check", "run"] {

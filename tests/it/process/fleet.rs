@@ -251,7 +251,7 @@ fn blocked_nodes_count_in_a_strict_round() {
     }
     let ended = registered.run(&["once", "--strict", "--probe", "image"]);
     assert!(
-        ended.stderr.contains("2 nodes were not contacted, because they have no endpoint that may be asked: "),
+        ended.stderr.contains("2 nodes were not contacted, because they have no permitted endpoint: "),
         "{ended:?}"
     );
 }

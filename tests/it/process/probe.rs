@@ -128,7 +128,7 @@ fn piped_output_is_plain_with_and_without_no_color() {
         let Ended { code, stdout, stderr } = super::Child::spawn(&mut command).end();
         assert_eq!((code, stderr.as_str()), (Some(0), ""));
         assert!(!stdout.contains('\u{1b}'), "{stdout}");
-        for word in ["connect", "wait", "receive", "ttfb", "new connection", "kept connection", &url] {
+        for word in ["connect", "wait", "receive", "ttfb", "new connection", "reused connection", &url] {
             assert!(stdout.contains(word), "{word}: {stdout}");
         }
     }

@@ -107,7 +107,7 @@ fn it_writes_over_its_own_configs_alone() {
     let config = root.path().join("x.toml");
     std::fs::write(&config, "[vantage]\nid = 'precious'\n").unwrap();
     let ended = run_in(root.path(), &serve);
-    assert!(ended.code == Some(1) && ended.stderr.contains("x.toml exists and is no config of a demo"), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.stderr.contains("x.toml exists and is not a demo config"), "{ended:?}");
     assert_eq!(std::fs::read_to_string(config).unwrap(), "[vantage]\nid = 'precious'\n");
 }
 

@@ -66,7 +66,7 @@ fn ninety_days_are_asked_for_over_one_connection() {
         let config = world.config("config.toml", Some(&database.config), "");
         let ended = bandprobe(&["report", "-c", config.to_str().unwrap(), "--since", "90d"]);
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "nothing on stderr without a terminal");
-        assert_eq!(ended.stdout, "no transfer was recorded in this time\n");
+        assert_eq!(ended.stdout, "no transfers were recorded in this period\n");
         let (connections, requests) = (database.connections.load(Relaxed), database.requests.load(Relaxed));
         assert!((3..=20).contains(&requests), "{requests}");
         assert_eq!(connections == 1, is_kept, "{connections} connections for {requests} requests");

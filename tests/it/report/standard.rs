@@ -82,7 +82,7 @@ fn figures_outside_the_standard_are_marked() {
 
 #[test]
 fn nothing_is_said_of_nothing() {
-    assert_eq!(summary([], Look::default()), "no transfer was recorded in this time\n");
+    assert_eq!(summary([], Look::default()), "no transfers were recorded in this period\n");
     let text = summary(points(&[failed(image("n", 0, 1), Outcome::LocalFailed)]), Look::default());
     assert!(text.contains("\n n        0   –         –") && text.contains("not measured"), "{text}");
 }
@@ -151,7 +151,10 @@ fn a_stall_in_a_good_download_is_told_and_takes_no_validity_away() {
     gone.flags.raise(Flag::StalledSome);
     let all = points(&[stalled, start("fra1", 3, 50_000_000), gone]);
     let text = summary(all.clone(), Look::default());
-    assert!(text.contains("\n  fra1: stalled and went on: 1 of 2 good\n") && text.contains("30.0 Mbit/s"), "{text}");
+    assert!(
+        text.contains("\n  fra1: stalled, then continued: 1 of 2 good\n") && text.contains("30.0 Mbit/s"),
+        "{text}"
+    );
     let mut standard = Standard::default();
     all.iter().for_each(|point| standard.add(point));
     let row = &standard.summary().rows[0];

@@ -68,7 +68,7 @@ const CASES: &[Case] = &[
         script: script!(vec![Step::Reset], send("200 OK", "", "image")),
         status: Some(200),
         said: present,
-        why: Some("it does not answer HEAD (the connection broke in mid-transfer) and answers GET"),
+        why: Some("it does not answer HEAD (the connection broke during the transfer) and answers GET"),
     },
     Case {
         name: "length of 0",

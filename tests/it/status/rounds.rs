@@ -97,7 +97,7 @@ const EXPECTED: [&str; 13] = [
          behind it does not\",up=0i,status=502i",
     "node=plain,region=none,role=http state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i",
     "node=gone,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"cannot be reached: nothing listens on \
-         that port (connect: Connection refused (os error 111))\",up=0i,error=\"connect: Connection refused (os error 111)\"",
+         the port (connect: Connection refused (os error 111))\",up=0i,error=\"connect: Connection refused (os error 111)\"",
     "node=private,region=none,role=distributor state_code=4i,state=\"blocked\",reason=\"never contacted: connect: refused \
          to dial 127.0.0.1: loopback\",up=0i,error=\"connect: refused to dial 127.0.0.1: loopback\"",
     "node=fine,region=none,role=distributor state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i,\

@@ -25,7 +25,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     let id = section.required("id", section.parse("id", word::tag), "the tag of this node on every point");
     let id = id.filter(|id| {
         let other = taken.ids.insert(id.clone(), section.path().to_owned());
-        let message = |other| format!("`{id}` is the id of {other} too: ids tell nodes apart");
+        let message = |other| format!("`{id}` is also the id of {other}, and ids must be unique");
         other.map(|other| section.refuse("id", message(other))).is_none()
     });
     let endpoint = section.parse("endpoint", str::parse::<Endpoint>);
@@ -34,7 +34,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     let endpoint = endpoint.filter(|endpoint| {
         let other = taken.endpoints.insert(endpoint.clone(), section.path().to_owned());
         let message =
-            |other| format!("`{endpoint}` is the endpoint of {other} too: list a node once, with all its assets");
+            |other| format!("`{endpoint}` is also the endpoint of {other}; list each node once, with all its assets");
         other.map(|other| section.refuse("endpoint", message(other))).is_none()
     });
     let profile = section.choice("profile", &word::PROFILES);
@@ -86,7 +86,7 @@ fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, Place)> {
     };
     let (path, object_id) = (section.parse("path", word::path), section.parse("id", word::object_id));
     if section.has(other) {
-        section.refuse(other, format!("does not go with profile `{}`: its assets have `{key}`", profile.label()));
+        section.refuse(other, format!("is not used with profile `{}`: its assets need `{key}`", profile.label()));
     }
     let id = if profile == Profile::Http { path } else { object_id };
     let id = if section.has(other) { id } else { section.required(key, id, hint) };

@@ -16,7 +16,7 @@ use crate::{
 /// Reads a source of kind `joystream`, whose `exclude` is read already.
 pub(super) fn registry(section: Section<'_>, exclude: Vec<String>) -> Option<Registry> {
     let url = section.parse("url", url);
-    let url = section.required("url", url, "where its GraphQL is answered, as in `https://query.example.net/graphql`");
+    let url = section.required("url", url, "the URL of its GraphQL API, as in `https://query.example.net/graphql`");
     let refresh = section.duration("refresh", REFRESH).unwrap_or(DEFAULT_REFRESH);
     let refresh_assets = section.duration("refresh-assets", REFRESH).unwrap_or(DEFAULT_REFRESH_ASSETS);
     let dialect = section.choice("dialect", &DIALECTS);
@@ -43,7 +43,7 @@ fn url(text: &str) -> Result<Url, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
         Err("is not an http or https URL with a host".to_owned())
     } else if !url.username().is_empty() || url.password().is_some() {
-        Err("has a user or password in it, which this version does not send".to_owned())
+        Err("contains a user or password, which this version does not send".to_owned())
     } else {
         Ok(url)
     }

@@ -102,7 +102,10 @@ fn one_measurement_is_named_in_full_or_in_short() {
     let young = spool("export", &config, &["--format", "csv", "--since", "1ms"]);
     assert_eq!((young.code, young.stdout.lines().count()), (Some(0), 1), "the header alone: {young:?}");
     let ended = spool("export", &config, &["--measurement", "playback"]);
-    assert!(ended.code == Some(2) && ended.stderr.contains("there are transfer, window, node, worker"), "{ended:?}");
+    assert!(
+        ended.code == Some(2) && ended.stderr.contains("the measurements are transfer, window, node, worker"),
+        "{ended:?}"
+    );
 
     let all = spool("export", &config, &["--format", "csv"]).stdout;
     let file = world.path("out.csv");
@@ -126,7 +129,7 @@ fn what_a_newer_version_wrote_is_left_out_and_told_once() {
     assert_eq!(rows.len(), 2, "{rows:?}");
     assert!(rows[0].starts_with("2026-11-22T10:00:00.000000000Z,a,a,,"), "{rows:?}");
     let told: Vec<&str> = ended.stderr.lines().collect();
-    assert_eq!(told, ["bandprobe: 3 values of a newer version left out: this one has no column for them"]);
+    assert_eq!(told, ["bandprobe: 3 values of a newer version left out: this version has no column for them"]);
     assert_eq!(spool("export", &config, &[]).stdout, lines, "line protocol keeps all of it");
 }
 
@@ -139,6 +142,6 @@ fn lines_that_are_no_points_are_no_rows() {
     seal(&world.archive(), "2026-11-22T10:00:00Z", &(broken + good));
     let ended = spool("export", &config, &["--format", "csv", "--measurement", "worker"]);
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(1), 2), "{ended:?}");
-    assert_eq!(ended.stderr.matches("a line is no point").count(), 20);
+    assert_eq!(ended.stderr.matches("left out a line that is not a point").count(), 20);
     assert!(ended.stderr.ends_with("bandprobe: 10 problems more\n"), "{}", ended.stderr);
 }

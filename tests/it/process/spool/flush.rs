@@ -80,7 +80,7 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
 
     server.stop();
     let ended = spool("flush", &config, &[]);
-    let told = format!("nothing waits in {}\n", world.archive().display());
+    let told = format!("nothing to deliver in {}\n", world.archive().display());
     assert_eq!((ended.code, &*ended.stderr, ended.stdout), (Some(0), "", told), "the database is not asked");
 }
 
@@ -94,7 +94,7 @@ fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
     let Some(server) = influxd::shared() else { return };
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     for (database, advice) in
-        [(wrong, "put a valid one into [influxdb] token-file"), (server.missing_bucket(), "create the bucket")]
+        [(wrong, "put a valid one in [influxdb] token-file"), (server.missing_bucket(), "create the bucket")]
     {
         let world = empty();
         let config = world.config("here.toml", Some(&database), "");
@@ -120,11 +120,11 @@ fn beside_a_worker_it_says_who_delivers() {
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{ended:?}");
     let told = format!("is being delivered by another process (pid {pid})");
     assert!(
-        ended.stderr.contains(" wait, and that process delivers them: ") && ended.stderr.contains(&told),
+        ended.stderr.contains(" wait; another process is delivering them: ") && ended.stderr.contains(&told),
         "{ended:?}"
     );
     let shown = spool("status", &config, &[]).stdout;
-    assert!(shown.contains(&format!("\nin charge of delivery: process {pid}\n")), "{shown}");
+    assert!(shown.contains(&format!("\ndelivering now: process {pid}\n")), "{shown}");
     let shown = spool("status", &config, &["--json"]).stdout;
     assert!(shown.contains(&format!(r#""drainer":"{pid}""#)), "{shown}");
 }
@@ -145,8 +145,10 @@ fn a_signal_ends_it_at_once_and_the_rest_waits() {
         let ended = child.end();
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.stdout, format!("2 points in 1 file delivered to {} (bucket b)\n", database.url));
-        let told =
-            format!("bandprobe: 4 points in 2 files in {} wait: stopped by a signal\n", world.archive().display());
+        let told = format!(
+            "bandprobe: 4 points in 2 files in {} wait: a signal stopped the delivery\n",
+            world.archive().display()
+        );
         assert_eq!(ended.stderr, told);
         assert_eq!((waiting(&world).files, waiting(&world).points), (2, 4));
     }
@@ -182,7 +184,7 @@ fn a_config_that_cannot_serve_is_refused() {
     seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, waiting(&world).points), (Some(78), 1), "{ended:?}");
-    assert!(ended.stderr.contains("add the section [influxdb]"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("add an [influxdb] section"), "{}", ended.stderr);
     let ended = bandprobe(&["spool", "flush", "--archive", world.archive().to_str().unwrap()]);
     assert_eq!(ended.code, Some(2), "which database is not in the directory: {ended:?}");
 }

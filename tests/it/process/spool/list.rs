@@ -64,11 +64,11 @@ fn refused_lines_are_listed_with_what_the_database_said() {
     assert_eq!(rows[0]["lines"], Value::from(refused.to_vec()));
     let listed = spool("list", &config, &[]).stdout;
     let expected = format!("\n  {message}\n    {}\n    {}\n", refused[0], refused[1]);
-    assert!(listed.starts_with("nothing waits\n\nrefused by InfluxDB, newest first:\n2 points, "), "{listed}");
+    assert!(listed.starts_with("nothing to deliver\n\nrefused by InfluxDB, newest first:\n2 points, "), "{listed}");
     assert!(listed.ends_with(&expected), "{listed}");
 
     let status = spool("status", &config, &[]).stdout;
-    assert!(status.contains("\nin charge of delivery: no process\n"), "{status}");
+    assert!(status.contains("\ndelivering now: no process\n"), "{status}");
     assert!(status.contains("\nnewest rejection: 2 points, ") && status.contains(message), "{status}");
     let status: Value = serde_json::from_str(&spool("status", &config, &["--json"]).stdout).unwrap();
     assert_eq!((&status["rejected"]["points"], &status["newest_rejection"]["text"]), (&2.into(), &message.into()));
