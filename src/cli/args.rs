@@ -30,7 +30,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Probe simulated nodes on loopback for 15 seconds and print the report
+    /// Probe simulated nodes on loopback for 25 seconds and print the report
     #[command(after_help = "Examples:\n  bandprobe demo --duration 60s\n  \
         bandprobe demo --fleet --dialect hydra\n  \
         bandprobe demo --serve -o demo.toml   # then, in another terminal: bandprobe once -c demo.toml")]
@@ -117,7 +117,7 @@ pub(super) struct Man {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
-    /// How long to run [default: 15s, or with --serve until a signal]
+    /// How long to run [default: 25s, or with --serve until a signal]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) duration: Option<Duration>,
     /// Where to write the results [default: a new directory in the current one]

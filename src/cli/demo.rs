@@ -142,13 +142,13 @@ fn new_dir() -> anyhow::Result<PathBuf> {
     anyhow::bail!("{name} and similar names are taken; choose a directory with `--archive DIR`")
 }
 
-/// How long a demo takes that was not told.
-const DURATION: Duration = Duration::from_secs(15);
+/// How long a demo takes by default: enough for three video starts from the fast nodes.
+const DURATION: Duration = Duration::from_secs(25);
 
 /// Fixed spacing gives every node its turn in some seconds.
 const HURRY: Habits<'_> = Habits {
     image_every: "1500ms",
-    video_every: "7s",
+    video_every: "5s",
     status_every: "5s",
     cold_every: "10s",
     spacing: "fixed",
