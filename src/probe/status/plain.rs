@@ -1,7 +1,7 @@
-//! A plain web server: is its first asset there?
+//! A plain web server: does it serve its first asset?
 //!
-//! A HEAD request asks, which moves no body. Some servers refuse HEAD, or never answer it, but serve GET well. So when HEAD
-//! fails, a GET of one byte decides. Servers that need GET are remembered.
+//! The question is a HEAD request, which transfers no body. Some servers refuse HEAD, or never answer it, but answer
+//! GET well. So when HEAD fails, a GET of one byte decides. Servers that need GET are remembered.
 
 use std::{
     collections::HashMap,
@@ -34,25 +34,25 @@ use crate::{
 
 use super::{Asked, Question};
 
-/// The servers that are asked by GET, and why. Clones share it.
+/// The servers that are asked by GET, and why. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct HeadRefusals(Arc<Mutex<HashMap<Arc<str>, Refusal>>>);
 
-/// What a server does with HEAD.
+/// How a server fails to answer HEAD.
 #[derive(Clone, Debug)]
 struct Refusal {
     url: Url,
     words: String,
 }
 
-/// Asks by HEAD, and by GET where that is no use. When HEAD is silent the two run side by side and end when HEAD's own deadline
-/// does, so that no server takes longer than one that hangs.
+/// Asks by HEAD, and by GET when HEAD fails. When HEAD gets no answer, both run concurrently and end at HEAD's own
+/// deadline. So no server takes longer than one that hangs.
 pub(super) async fn ask(question: &Question<'_>) -> Answer {
     let refusals = &question.prober.head_refusals;
     if let Some(words) = refusals.of(question) {
         let answer = question.put(Asked::FirstByte).await;
         if answer.said != Said::Present {
-            // Next time HEAD has its chance again.
+            // The next round tries HEAD again.
             refusals.lock().remove(&question.node.id);
         }
         return by_get(answer, &words);
@@ -102,12 +102,12 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
     answer
 }
 
-/// Does this status mean that the asset is there?
+/// Does this status mean that the asset exists?
 pub(super) const fn is_there(status: StatusCode) -> bool {
     status.as_u16() < StatusCode::BAD_REQUEST.as_u16()
 }
 
-/// What the answer to HEAD says. An asset without a byte does not count.
+/// Interprets the answer to HEAD. An empty asset does not count.
 pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
     let is_empty = status == StatusCode::OK && headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     match (is_there(status), is_empty) {
@@ -117,7 +117,7 @@ pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
     }
 }
 
-/// What the answer to the GET of a byte says, once as much of it has come.
+/// Interprets the answer to the GET of one byte, once that byte has arrived.
 pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Failure> {
     match received.end {
         End::Failed(failure) if received.bytes == 0 => Err(failure),
@@ -128,8 +128,8 @@ pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Fa
     }
 }
 
-/// What is wrong with an answer to HEAD, if GET may do better. A server that limits us is not asked again, and one that cannot be
-/// reached is not reached by GET either.
+/// What is wrong with an answer to HEAD, if GET may succeed. `None` when it is good, when the server rate-limits us,
+/// or when the server cannot be reached.
 fn refusal(answer: &Answer) -> Option<String> {
     match (&answer.said, answer.status) {
         (Said::Other(Shape::Empty), _) => Some("answers HEAD with a length of 0".to_owned()),
@@ -142,13 +142,13 @@ fn refusal(answer: &Answer) -> Option<String> {
     }
 }
 
-/// The answer to GET, with what HEAD was worth.
+/// The answer to GET, with the reason why HEAD failed.
 fn by_get(answer: Answer, words: &str) -> Answer {
     let answers = if answer.said == Said::Present { " and answers GET" } else { "" };
     Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
 }
 
-/// The answer, or a timeout when it has not arrived by then.
+/// The answer, or a timeout when it has not arrived before the deadline.
 async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
@@ -159,7 +159,7 @@ async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output
 }
 
 impl HeadRefusals {
-    /// What is remembered of a server, if it is the same URL still.
+    /// The remembered reason, if the URL is still the same.
     fn of(&self, question: &Question<'_>) -> Option<String> {
         let known = self.lock();
         known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.words.clone())
@@ -177,5 +177,5 @@ impl HeadRefusals {
     }
 }
 
-/// Further servers are not remembered: they are asked by HEAD first in each round.
+/// Further servers are not remembered: each round asks them by HEAD first.
 const MAX_REFUSALS: usize = 10_000;
