@@ -7,16 +7,14 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
 };
 
-use tokio::{
-    sync::oneshot,
-    time::{Instant, timeout_at},
-};
+use tokio::{sync::oneshot, time::Instant};
 
 /// State that is kept in memory and written to disk from time to time.
 pub(super) trait Keep: Send + Sync {
@@ -27,7 +25,11 @@ pub(super) trait Keep: Send + Sync {
 
 /// A handle of the thread. The thread ends when all handles are gone.
 #[derive(Clone)]
-pub(super) struct Keeper(mpsc::Sender<Order>);
+pub(super) struct Keeper {
+    orders: mpsc::Sender<Order>,
+    /// The last pass is next, so the thread leaves out the rest of the one under way.
+    is_stopping: Arc<AtomicBool>,
+}
 
 enum Order {
     Register(Arc<dyn Keep>),
@@ -42,8 +44,10 @@ impl Keeper {
     /// When the system cannot start a thread.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, orders) = mpsc::channel();
-        thread::Builder::new().name("state".to_owned()).spawn(move || work(&orders))?;
-        Ok(Self(sender))
+        let is_stopping = Arc::<AtomicBool>::default();
+        let stopping = is_stopping.clone();
+        thread::Builder::new().name("state".to_owned()).spawn(move || work(&orders, &stopping))?;
+        Ok(Self { orders: sender, is_stopping })
     }
 
     /// Writes this state regularly from now on.
@@ -56,21 +60,26 @@ impl Keeper {
         self.order(Order::Do(Box::new(job)));
     }
 
-    /// Writes everything and ends the thread; waits until `deadline` at most. Returns whether everything was written.
-    pub(super) async fn stop(&self, deadline: Instant) -> bool {
+    /// Writes everything and ends the thread; waits until `given_up` completes at most. Returns whether everything was
+    /// written.
+    pub(super) async fn stop(&self, given_up: impl Future<Output = ()>) -> bool {
         let (done, stopped) = oneshot::channel();
+        self.is_stopping.store(true, Ordering::Release);
         self.order(Order::Stop(done));
-        timeout_at(deadline, stopped).await.is_ok_and(|stopped| stopped.is_ok())
+        tokio::select! {
+            stopped = stopped => stopped.is_ok(),
+            () = given_up => false,
+        }
     }
 
     fn order(&self, order: Order) {
-        if self.0.send(order).is_err() {
+        if self.orders.send(order).is_err() {
             tracing::debug!("state that changed after the end is not kept");
         }
     }
 }
 
-fn work(orders: &mpsc::Receiver<Order>) {
+fn work(orders: &mpsc::Receiver<Order>, is_stopping: &AtomicBool) {
     let mut all: Vec<Arc<dyn Keep>> = Vec::new();
     let mut due = Instant::now() + EVERY;
     let done = loop {
@@ -82,7 +91,7 @@ fn work(orders: &mpsc::Receiver<Order>) {
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         if Instant::now() >= due {
-            all.iter().for_each(|kept| kept.keep(false));
+            all.iter().take_while(|_| !is_stopping.load(Ordering::Acquire)).for_each(|kept| kept.keep(false));
             due = Instant::now() + EVERY;
         }
     };
@@ -96,7 +105,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::{future, sync::Mutex};
 
     use super::*;
 
@@ -115,17 +124,17 @@ mod tests {
         keeper.register(calls.clone());
         let (told, mut done) = oneshot::channel();
         keeper.run(move || told.send(()).unwrap());
-        assert!(keeper.stop(Instant::now() + Duration::from_secs(60)).await);
+        assert!(keeper.stop(future::pending()).await);
         assert_eq!(calls.0.lock().unwrap().iter().filter(|last| **last).count(), 1);
         assert_eq!(done.try_recv(), Ok(()), "in their order");
-        assert!(!keeper.stop(Instant::now() + Duration::from_secs(60)).await, "it has ended");
+        assert!(!keeper.stop(future::pending()).await, "it has ended");
     }
 
     #[tokio::test]
-    async fn nothing_waits_longer_than_the_deadline() {
+    async fn nothing_waits_once_the_caller_has_given_up() {
         let keeper = Keeper::start().unwrap();
         let (_held, waits) = mpsc::channel::<()>();
         keeper.run(move || _ = waits.recv());
-        assert!(!keeper.stop(Instant::now() + Duration::from_millis(50)).await);
+        assert!(!keeper.stop(future::ready(())).await);
     }
 }

@@ -5,7 +5,7 @@
 //! ```
 
 use std::{
-    io,
+    future, io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinSet,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use crate::{
@@ -37,7 +37,7 @@ use super::{
     recorder::{Inbox, OnRecorded, Recorder},
     restarts::Restarts,
     service::{aside, on_own_thread},
-    shipping::{Reread, Shipment, Shipping, ShippingThread},
+    shipping::{GRACE, Reread, Shipment, Shipping, ShippingThread},
     tally::Tally,
 };
 
@@ -62,6 +62,8 @@ pub struct Pipeline {
     connections: usize,
     /// Progress of the status round under way: nodes that have answered or timed out, and all nodes.
     checked: watch::Sender<(usize, usize)>,
+    /// The config names a database.
+    delivers: bool,
 }
 
 /// Why a worker cannot start.
@@ -158,6 +160,7 @@ impl Pipeline {
             checker,
             connections,
             checked: watch::Sender::new((0, 0)),
+            delivers: config.influxdb.is_some(),
         })
     }
 
@@ -252,29 +255,63 @@ impl Pipeline {
     }
 
     /// Writes and seals all results, then delivers for at most `patience` or until `hurry` completes. What is not
-    /// delivered waits for the next start. A slow disk delays the stop by 10 s at most; results that are not
-    /// written by the end of that time are lost.
+    /// delivered waits for the next start. A slow disk delays the stop by 10 s at most, and by 5 s after `hurry`;
+    /// results that are not written by the end of that time are lost.
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         self.tasks.abort_all();
         let recorded_by = Instant::now() + DISK;
-        let deadline = recorded_by + patience;
-        if self.tally.is_full() {
-            // The points in memory are lost unless there is room now.
-            self.shipping.make_room(recorded_by).await;
-        }
-        let (sealed, is_sealed) = oneshot::channel();
-        let inbox = self.inbox;
-        let delivering = async {
-            // A file that is not sealed in time stays on disk, and the next start recovers it.
-            let _ = timeout_at(recorded_by, is_sealed).await;
-            self.shipping.finish(patience, hurry, deadline).await
+        // While results are delivered, the disk has that time too.
+        let deadline = if self.delivers { recorded_by + patience } else { recorded_by };
+        let (hurried, is_hurried) = watch::channel(false);
+        let stopping = async {
+            if self.tally.is_full() {
+                // The points in memory are lost unless there is room now.
+                before(signal(&is_hurried), self.shipping.make_room(recorded_by)).await;
+            }
+            let (sealed, is_sealed) = oneshot::channel();
+            let inbox = self.inbox;
+            let delivering = async {
+                // A file that is not sealed in time stays on disk, and the next start recovers it.
+                before(signal(&is_hurried), timeout_at(recorded_by, is_sealed)).await;
+                self.shipping.finish(patience, signal(&is_hurried), deadline).await
+            };
+            let given_up = || given_up(deadline, signal(&is_hurried));
+            tokio::join!(inbox.finish(sealed, given_up()), delivering, self.keeper.stop(given_up()))
         };
-        let (lost, Shipment { drained, waiting }, kept) =
-            tokio::join!(inbox.finish(sealed, deadline), delivering, self.keeper.stop(deadline));
+        let hurrying = async {
+            hurry.await;
+            hurried.send_replace(true);
+            future::pending().await
+        };
+        let (lost, Shipment { drained, waiting }, kept) = tokio::select! {
+            stopped = stopping => stopped,
+            never = hurrying => never,
+        };
         if !kept {
             tracing::warn!("the disk is too slow: the state of the budgets may not be written");
         }
         Stopped { drained, lost, waiting: waiting.unwrap_or_default(), is_cut_short: waiting.is_none() }
+    }
+}
+
+/// Completes at `deadline`, or [`GRACE`] after `hurry` if that is earlier.
+async fn given_up(deadline: Instant, hurry: impl Future<Output = ()>) {
+    if timeout_at(deadline, hurry).await.is_ok() {
+        sleep_until(deadline.min(Instant::now() + GRACE)).await;
+    }
+}
+
+/// Completes when the value is `true`.
+fn signal(is_hurried: &watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
+    let mut is_hurried = is_hurried.clone();
+    async move { _ = is_hurried.wait_for(|hurried| *hurried).await }
+}
+
+/// Waits for `work`, but no longer than until `hurry` completes.
+async fn before<T>(hurry: impl Future<Output = ()>, work: impl Future<Output = T>) {
+    tokio::select! {
+        _ = work => {}
+        () = hurry => {}
     }
 }
 
@@ -286,3 +323,27 @@ fn hash(config: &Config) -> String {
 
 /// The longest time by which the disk may delay the end.
 const DISK: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_signal_shortens_the_wait_for_the_disk() {
+        let cases = [(None, 10), (Some(0), 5), (Some(2), 7), (Some(8), 10), (Some(12), 10)];
+        for (hurried, expected) in cases {
+            let began = Instant::now();
+            let hurry = async {
+                match hurried {
+                    Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+                    None => future::pending().await,
+                }
+            };
+            given_up(began + DISK, hurry).await;
+            let seconds = Instant::now().duration_since(began).as_secs();
+            assert_eq!(seconds, expected, "with a second signal after {hurried:?} s");
+        }
+    }
+}

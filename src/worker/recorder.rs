@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval, timeout_at},
+    time::{MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -105,16 +105,20 @@ impl Inbox {
 
     /// Requests that everything handed over so far, and the open windows, are written and sealed. `sealed` receives a
     /// message when that is done. Returns the number of lost points as soon as all others are written. What is not
-    /// written at `deadline` is lost too.
-    pub(super) async fn finish(&self, sealed: oneshot::Sender<()>, deadline: Instant) -> u64 {
+    /// written when `given_up` completes is lost too.
+    pub(super) async fn finish(&self, sealed: oneshot::Sender<()>, given_up: impl Future<Output = ()>) -> u64 {
         let (written, lost) = oneshot::channel();
         let finish = Entry::Finish(Finish { written, sealed });
-        let finished = timeout_at(deadline, async {
+        let finished = async {
             self.entries.send(finish).await.ok()?;
             lost.await.ok()
-        });
+        };
+        let lost = tokio::select! {
+            lost = finished => lost,
+            () = given_up => None,
+        };
         // The windows may not have ended, so at least one point is lost.
-        finished.await.ok().flatten().unwrap_or_else(|| (self.losses.ever() + self.losses.waiting()).max(1))
+        lost.unwrap_or_else(|| (self.losses.ever() + self.losses.waiting()).max(1))
     }
 }
 
@@ -193,7 +197,10 @@ impl Recorder {
                 other => after.push(other),
             }
         }
-        self.outlet.flush();
+        // The end writes what is left in one append.
+        if !after.iter().any(|entry| matches!(entry, Entry::Finish(_))) {
+            self.outlet.flush();
+        }
         for entry in after {
             match entry {
                 Entry::Finish(Finish { written, sealed }) => {

@@ -28,7 +28,7 @@ mod news;
 mod thread;
 
 use self::thread::Shipped;
-pub(super) use self::thread::{Shipment, ShippingThread};
+pub(super) use self::thread::{GRACE, Shipment, ShippingThread};
 
 use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
 

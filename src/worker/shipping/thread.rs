@@ -156,4 +156,4 @@ async fn work(
 }
 
 /// How long the disk may take when nothing more is delivered.
-const GRACE: Duration = Duration::from_secs(5);
+pub(in crate::worker) const GRACE: Duration = Duration::from_secs(5);

@@ -29,8 +29,8 @@ const NODES: usize = 11;
 const SLOTS: usize = 8;
 /// What a sync takes.
 const DELAY: Duration = Duration::from_secs(3);
-/// How long the end may take by the README, and how much longer on a busy machine.
-const END: Duration = Duration::from_secs(20 + 25);
+/// How long a slow disk may delay the end by the docs, and how much longer on a busy machine.
+const END: Duration = Duration::from_secs(10 + 25);
 /// What it takes on a disk that hangs: longer than any test.
 const HANG: Duration = Duration::from_secs(3_600);
 
@@ -51,6 +51,11 @@ fn shim(dir: &Path) -> Option<PathBuf> {
 fn images(_: usize) -> Vec<Step> {
     let answer = "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\ncontent-length: 1000\r\n\r\n".to_owned();
     vec![Step::Request, Step::Send((answer + &"x".repeat(1_000)).into())]
+}
+
+/// Never answers.
+fn silence(_: usize) -> Vec<Step> {
+    vec![Step::Request, Step::Hold]
 }
 
 fn server() -> FaultServer {
@@ -222,6 +227,43 @@ fn a_disk_that_hangs_delays_the_end_by_no_more_than_the_limit() {
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains(" points were lost: the archive could not be written"), "{}", ended.stderr);
     assert!(took < END, "stopped after {took:?}");
+}
+
+/// `once` may deliver for 30 s, but has nothing to deliver to here, or is told to hurry.
+#[test]
+fn the_end_of_once_waits_for_a_disk_that_hangs_as_long_as_documented() {
+    for is_hurried in [false, true] {
+        let (world, server) = (World::new(vec![]), FaultServer::start(Behaviour { port: Port::Http, script: silence }));
+        let Some(shim) = shim(world.dir.path()) else { return };
+        let config = config(&world, &server.address().to_string(), 1);
+        if is_hurried {
+            let database = "[influxdb]\nurl = \"http://127.0.0.1:1\"\norg = \"o\"\nbucket = \"b\"\n";
+            fs::write(&config, fs::read_to_string(&config).unwrap() + database).unwrap();
+        }
+        let mut once = command(&["once", "-c", config.to_str().unwrap()]);
+        once.env("LD_PRELOAD", shim).env("SLOW_DISK_MS", HANG.as_millis().to_string());
+        once.env("SLOW_DISK_ALL", world.archive()).env("SLOW_DISK_SINCE", world.path("slow"));
+        if is_hurried {
+            once.env("BANDPROBE_INFLUXDB_TOKEN", "t");
+        }
+        let once = Child::spawn(&mut once);
+        until("it probes", || !server.heads().is_empty());
+        world.write("slow", "");
+        let began = Instant::now();
+        once.signal("TERM");
+        let ended = std::thread::scope(|scope| {
+            let id = once.id().to_string();
+            let ending = scope.spawn(|| once.end());
+            // A signal within a second of the first one does not count.
+            while is_hurried && !ending.is_finished() {
+                std::thread::sleep(Duration::from_millis(1_500));
+                let _ = Command::new("kill").args(["-s", "TERM", &id]).stderr(std::process::Stdio::null()).status();
+            }
+            ending.join().unwrap()
+        });
+        let took = began.elapsed();
+        assert!(took < END, "stopped after {took:?}, hurried: {is_hurried}: {}", ended.stderr);
+    }
 }
 
 #[test]
