@@ -1,72 +1,79 @@
-//! The data directory: what was written here is neither lost nor changed unseen, and what is not in it was never sent.
+//! The data directory. A line written here is neither lost nor changed unnoticed, and no line is sent that was not
+//! written here first.
 //!
 //! # Constraints
 //!
-//! - One write a batch, no thread, no index: the directory is the whole state, so there is nothing else to go wrong.
-//! - Every file is line protocol that anyone can send to a database as it is; what is ours in it is comments.
-//! - A line is handed out only if it is as it was written, byte by byte. Damage costs the lines that it hit and no others.
-//! - Reading takes the memory of one line and of 2000 sums, whatever lies there. Opening waits for one merge at the
-//!   most, which is bounded.
-//! - Several processes may write (a file each) and read at once; one delivers.
+//! - One write per batch, no thread, no index. The directory is the whole state, so nothing else can get out of step
+//!   with it.
+//! - Every file is line protocol that you can send to a database as it is. Everything that bandprobe adds is a comment.
+//! - A line is returned only if every byte of it is as it was written. Damage costs only the lines that it hits.
+//! - Reading needs memory for one line and 2000 checksums, whatever the directory contains. Opening waits for at most
+//!   one merge, and a merge is bounded.
+//! - Several processes may write (one file each) and read at the same time; one delivers.
 //!
 //! # On disk
 //!
 //! ```text
-//! open/      one growing file a process, and one being sealed, locked (flock) meanwhile log
-//! spool/     sealed files that wait for delivery; `.lock`: who delivers               recover, spool, salvage
+//! open/      one growing file per process, and one being sealed, both locked (flock)  log
+//! spool/     sealed files that wait for delivery; `.lock`: the delivering process     recover, spool, salvage
 //! archive/   delivered files, merged within each day                                  spool, merge, retain
 //! rejected/  NAME.lp: lines that the database refused, each after its message         spool, rejected
-//!            NAME.lp.bad: lines of a damaged file that are not what was written       salvage
-//! state/     small JSON values that outlive a restart                                 state
+//!            NAME.lp.bad: lines of a damaged file that are not as they were written   salvage
+//! state/     small JSON values that survive a restart                                 state
 //! ```
 //!
-//! File names start with the UTC time of the first append, so name order is time order in every folder. [`mod@format`]
-//! has the lines of a file: a header, comments with the sums of the lines that follow, the points, and a trailer with
-//! their count and a checksum of all before. A name that starts with a dot means nothing yet.
+//! File names start with the UTC time of the first append, so in every folder name order is time order. [`mod@format`]
+//! describes the lines of a file: a header, comments with the checksums of the lines that follow, the points, and a
+//! trailer with the number of points and a checksum of everything before it. Files whose names start with a dot are
+//! temporary files or locks.
 //!
 //! # Life of a file
 //!
-//! 1. `open/`: made with the first append, grows by whole batches, each behind its sums; synced every `archive.sync`.
-//! 2. `spool/`: trailer, sync, rename. From now on it does not change.
-//! 3. `archive/`: a rename is what "delivered" means: every point is in the database or in `rejected/`.
-//! 4. Merged with others of its day, into one file a finished day, or a few large ones ([`merge`]); deleted after `archive.keep`, or sooner to keep within `archive.max-size`.
+//! 1. `open/`: created by the first append. It grows by whole batches, each after its checksums, and is synced every
+//!    `archive.sync`.
+//! 2. `spool/`: trailer, sync, rename. From now on the file does not change.
+//! 3. `archive/`: the rename means "delivered": every point is in the database or in `rejected/`.
+//! 4. Merged with other files of its day, into one file per finished day or a few large ones ([`merge`]). Deleted after
+//!    `archive.keep`, or earlier when the directory exceeds `archive.max-size`.
 //!
 //! # Crash points
 //!
-//! | when the process or the power dies | what is found | what happens |
+//! | the process or the power dies | on disk | what happens next |
 //! |---|---|---|
-//! | while a file is made | `open/.….new` | [`recover`] deletes it: nothing was ever in it |
-//! | in an append | an unlocked open file, maybe with half a line | [`recover`] cuts at the last newline and seals |
-//! | before the next sync (power) | an open file with zeros or old bytes, anywhere | the same; what is not as it was written shows by its sums |
+//! | while a file is created | `open/.….new` | [`recover`] deletes it: it never held anything |
+//! | during an append | an unlocked open file, perhaps with half a line | [`recover`] cuts it at the last newline and seals it |
+//! | before the next sync (power) | an open file with zeros or old bytes anywhere | the same; the checksums identify the changed lines |
 //! | after the trailer, before the rename | an open file with its trailer | it is moved as it is |
-//! | while a damaged file is divided | it, and `.….tmp` in spool/ and rejected/ | it is divided again; these are deleted by whoever has the lock next |
-//! | after its rest is in rejected/, before the good lines replace it | both | it is divided again, and the same rest replaces itself |
-//! | after the good lines replaced it | both halves | they are sent |
-//! | after a delivery, before the rename to archive/ | a spool file | it is sent again: same tags and time, same point |
-//! | in the middle of a file's batches | a spool file | the same |
-//! | after lines were quarantined, before the rename | a spool file and its namesake in rejected/ | sent again, rejected/ replaced |
-//! | while delivered files are merged | `.….tmp` beside whole files | the merge starts over; that file is deleted by whoever has the lock next |
-//! | after the merged file got its name, before all its parts are deleted | both | the merged file names its parts and sorts before them: readers skip them, the next merge in that day deletes them |
-//! | after its parts are deleted, before that is durable (power) | both, again | the same: no merge goes on before it is durable |
+//! | while a damaged file is divided | the file, and `.….tmp` in spool/ and rejected/ | it is divided again; the next process that takes the lock deletes the `.tmp` files |
+//! | after the bad lines are in rejected/, before the good lines replace the file | both | it is divided again, and the same bad lines replace themselves |
+//! | after the good lines replaced the file | both halves | the good lines are sent |
+//! | after a delivery, before the rename to archive/ | a spool file | it is sent again: the same tags and time make the same point |
+//! | between two batches of a file | a spool file | the same |
+//! | after lines were quarantined, before the rename | a spool file and a file of the same name in rejected/ | it is sent again, and the file in rejected/ is replaced |
+//! | while delivered files are merged | `.….tmp` next to complete files | the merge starts again; the next process that takes the lock deletes the `.tmp` file |
+//! | after the merged file got its name, before all its parts are deleted | both | the merged file names its parts and sorts before them: readers skip them, and the next merge of that day deletes them |
+//! | after its parts are deleted, before that is durable (power) | both, again | the same: the next merge waits until the deletion is durable |
 //!
 //! # What is guaranteed
 //!
-//! - **Kill**: what was appended is there. **Power cut**: what was appended before the last sync is there.
-//! - **Full or read-only disk**: a batch is in the file as a whole, or the caller is told and none of it is.
-//! - **Removed or replaced directory**: the next append or seal makes it again, with all that was in the open file.
-//!   What waited is gone with it, and [`spool::Spool::is_ours`] tells that the lock is.
-//! - **Damage** ([`damage`]): reported by every reader until the file's turn to be delivered comes; then its good lines
-//!   are delivered, the others set aside and counted, and nothing reads these as points again.
-//! - **A newer version's file** is left where it is, named ([`status::passed_over`]), never sent, and deleted only to keep
-//!   within `archive.max-size`. **Anything that is no regular file** is left alone and named. **A stranger's file** (no
-//!   header, no line with its sum) is set aside whole.
+//! - **Kill**: everything appended is on disk. **Power cut**: everything appended before the last sync is on disk.
+//! - **Full or read-only disk**: either the whole batch is in the file, or the caller gets an error and none of it is.
+//! - **Removed or replaced directory**: the next append or seal creates it again, with everything that was in the open
+//!   file. Files that waited for delivery are gone with the directory, and [`spool::Spool::is_ours`] reports that the
+//!   lock is lost.
+//! - **Damage** ([`damage`]): every reader reports it until the file is delivered. Then its good lines are delivered,
+//!   the others are set aside and counted, and no reader returns them as points.
+//! - **A file of a newer version** stays where it is, is listed by [`status::passed_over`], and is never sent. It is
+//!   deleted only to keep within `archive.max-size`. **Anything that is not a regular file** is left alone and listed.
+//!   **A file that is not bandprobe's** (no header, no line with a matching checksum) is set aside as a whole.
 //!
 //! # Limits
 //!
-//! A line is [`format::MAX_LINE`] bytes at the most. A changed line passes for another with 2000 sums outstanding at
-//! worst, once in two million times; a change of up to 32 bits in a row never passes for its own (CRC32C). A copied
-//! stretch of a file with its sums is seen (the count does not fit) but its lines are as they were written, and are
-//! handed out twice. One flipped bit in the header's format number makes a newer version's file: it waits, whole.
+//! A line has at most [`format::MAX_LINE`] bytes. A changed line passes for another line at worst once in two million
+//! times, with 2000 checksums outstanding. CRC32C always detects a change of up to 32 consecutive bits. When a stretch
+//! of a file is duplicated together with its checksums, the damage is detected because the number of points is wrong,
+//! but the duplicated lines are intact and are returned twice. One flipped bit in the format number of the header can
+//! make a file look like one of a newer version: the whole file then waits.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -96,34 +103,34 @@ mod sums;
 pub mod trial;
 mod whole;
 
-/// Why the data directory could not be used.
+/// Why an operation on the data directory failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The file system refused.
+    /// A file system operation failed.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation, as an infinitive: "open", "create the folder".
         doing: &'static str,
-        /// On which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: io::Error,
     },
-    /// A batch was not made of as many whole lines as it claimed; nothing of it was written.
+    /// A batch does not consist of as many whole lines as the caller claimed. None of it was written.
     #[error("a batch of {claimed} points has {lines} lines")]
     NotWholeLines {
-        /// Points by the caller's count.
+        /// The number of points that the caller passed.
         claimed: u64,
-        /// Lines that end in a newline.
+        /// The number of points that end in a newline.
         lines: u64,
     },
-    /// A newer version wrote this file; it stays where it is.
+    /// A newer version of bandprobe wrote this file. It stays where it is.
     #[error("{}: {}", path.display(), damage::What::Newer(*format))]
     Newer {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// In which format.
+        /// Its format number.
         format: u64,
     },
     /// Another process delivers from this directory.
@@ -131,22 +138,22 @@ pub enum Error {
     Draining {
         /// The data directory.
         dir: PathBuf,
-        /// Who, by its own word.
+        /// The process id that the other process wrote into the lock file, or "unknown".
         pid: String,
     },
-    /// A value could not be turned into JSON.
+    /// A value could not be encoded as JSON.
     #[error("cannot encode the state {name:?}: {source}")]
     State {
-        /// Which value.
+        /// The name of the value.
         name: &'static str,
-        /// Why.
+        /// The error of the encoder.
         #[source]
         source: serde_json::Error,
     },
 }
 
 impl Error {
-    /// Whether there is no room on the disk, and there would be if something was deleted.
+    /// Whether the disk or the quota is full, so that deleting files would help.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let Self::Io { source, .. } = self else { return false };
@@ -154,22 +161,22 @@ impl Error {
     }
 }
 
-/// Whether there is a data directory.
+/// Whether `dir` is a data directory: it has `open/` and `spool/`.
 #[must_use]
 pub fn exists(dir: &Path) -> bool {
     [OPEN, SPOOL].into_iter().all(|folder| dir.join(folder).is_dir())
 }
 
-/// Whether a directory has any folder of a data directory.
+/// Whether `dir` has at least one folder of a data directory.
 #[must_use]
 pub fn has_any_folder(dir: &Path) -> bool {
     FOLDERS.into_iter().chain([STATE]).any(|folder| dir.join(folder).is_dir())
 }
 
-/// Makes the data directory and its folders, for this user alone, where they are missing.
+/// Creates the data directory and its folders where they are missing, accessible to this user only.
 ///
 /// # Errors
-/// When a folder cannot be made.
+/// When a folder cannot be created.
 pub fn create(dir: &Path) -> Result<(), Error> {
     let is_new = !dir.join(STATE).is_dir();
     for folder in ["", OPEN, SPOOL, DELIVERED, REJECTED, STATE] {
@@ -177,7 +184,8 @@ pub fn create(dir: &Path) -> Result<(), Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(on("create the folder", &path))?;
     }
     if is_new {
-        // What is synced in them later is only there when they are. Whoever may not read the folder above does without.
+        // What is synced in these folders later survives a power cut only if the folders do. The parent may be
+        // unreadable for this user; its sync is then skipped.
         sync_folder(dir)?;
         let above = dir.parent().map(|above| if above == Path::new("") { Path::new(".") } else { above });
         let _ = above.map(sync_folder);
@@ -187,8 +195,8 @@ pub fn create(dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The names of the line files in a folder, oldest first; a missing folder is empty. What is no regular file is left
-/// alone.
+/// The names of the line files in a folder, oldest first. A missing folder counts as empty. Entries that are not
+/// regular files are skipped.
 fn list(folder: &Path) -> Result<Vec<String>, Error> {
     let entries = match fs::read_dir(folder) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -206,18 +214,18 @@ fn list(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names in a folder survive a power cut.
 fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(on("sync the folder", folder))
 }
 
-/// Writes a file so that its name holds either the old or the new content, whatever happens.
+/// Replaces a file atomically: at any moment its name holds either the old or the new content.
 fn replace(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     replace_content(folder, name, content)?;
     sync_folder(folder)
 }
 
-/// The same, at half the cost; the new content is only sure to survive a power cut once the folder is synced.
+/// Like [`replace`], with half the syncs: the new content survives a power cut only once the folder is synced.
 fn replace_content(folder: &Path, name: &str, content: &[u8]) -> Result<(), Error> {
     let (temporary, path) = (folder.join(format!(".{name}.tmp")), folder.join(name));
     let written = private().truncate(true).open(&temporary).and_then(|mut file| {
@@ -228,8 +236,8 @@ fn replace_content(folder: &Path, name: &str, content: &[u8]) -> Result<(), Erro
     fs::rename(&temporary, &path).map_err(on("rename into place", &path))
 }
 
-/// A file whose lock ends when this is dropped, also for a copy of the descriptor that a process has which is being
-/// started: until it executes its program, it has all of ours.
+/// A file that is unlocked explicitly on drop. Closing it is not enough: between fork and exec a child process holds a
+/// copy of every descriptor, and with it the lock.
 #[derive(Debug)]
 struct Locked(File);
 
@@ -239,7 +247,7 @@ impl Drop for Locked {
     }
 }
 
-/// Takes a file's lock if nobody has it; whether we have it now.
+/// Locks a file unless another process holds the lock. Returns whether this process holds it now.
 fn lock(file: &File, path: &Path) -> Result<bool, Error> {
     match file.try_lock() {
         Ok(()) => Ok(true),
@@ -248,20 +256,20 @@ fn lock(file: &File, path: &Path) -> Result<bool, Error> {
     }
 }
 
-/// Whether a path still names this file.
+/// Whether the path still names this file.
 fn is_at(file: &File, path: &Path) -> bool {
     let same = |ours: fs::Metadata, named: fs::Metadata| (ours.dev(), ours.ino()) == (named.dev(), named.ino());
     file.metadata().is_ok_and(|ours| fs::metadata(path).is_ok_and(|named| same(ours, named)))
 }
 
-/// Options for a file that this user alone may read.
+/// Options that create a file which only this user may read.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
     options
 }
 
-/// Names what was tried on which path when the system refuses.
+/// Turns an I/O error into [`Error::Io`] with the operation and the path.
 fn on(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { doing, path, source }
@@ -272,5 +280,5 @@ const SPOOL: &str = "spool";
 const DELIVERED: &str = "archive";
 const REJECTED: &str = "rejected";
 const STATE: &str = "state";
-/// Where a line file can be on its road.
+/// The folders through which a line file passes.
 const FOLDERS: [&str; 4] = [OPEN, SPOOL, DELIVERED, REJECTED];

@@ -1,4 +1,4 @@
-//! The command line: arguments, exit codes, and what goes to stdout (data) and stderr (logs, progress).
+//! The command line: arguments, exit codes, and what is written to stdout (data) and stderr (logs, progress).
 
 use std::{io, process::ExitCode};
 
@@ -34,28 +34,28 @@ mod waterfall;
 
 use self::args::{Args, Command};
 
-/// How a command ended; each is an exit code.
+/// How a command ended. Each variant has its own exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit {
-    /// 0
+    /// 0: the command succeeded.
     Done,
-    /// 1: we could not do it.
+    /// 1: bandprobe could not do its work.
     Failed,
-    /// 2: what was asked for makes no sense; clap's own code.
+    /// 2: the arguments are invalid. clap uses the same code.
     Usage,
-    /// 3: we did it, and what we probed failed.
+    /// 3: bandprobe did its work, but a probe failed.
     ProbeFailed,
-    /// 78, `EX_CONFIG` of sysexits(3).
+    /// 78: the config is invalid (`EX_CONFIG` of sysexits(3)).
     BadConfig,
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command that the arguments select.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
-            // --help and --version are such errors too, with exit code 0 and stdout.
+            // clap reports --help and --version as errors too, with exit code 0 and on stdout.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -96,28 +96,28 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
     }
 }
 
-/// Writes text for people, in the characters of the terminal.
+/// Prints text for people, in characters that the terminal can show.
 fn print(text: &str) -> anyhow::Result<()> {
     print_data(screen::fit(text, &io::stdout()).as_bytes())
 }
 
-/// Writes sentences: what nobody copies may be broken where the terminal ends.
+/// Prints sentences, wrapped at the width of the terminal. Not for text that users copy.
 fn tell(text: &str) -> anyhow::Result<()> {
     print(&wrap(text, screen::width()))
 }
 
-/// Writes data as it is. A reader that has gone (`| head`) ends the command quietly.
+/// Writes data unchanged. If the reader has closed the pipe (`| head`), the command ends without a message.
 fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
     telemetry::flush();
     Ok(stdout::write(bytes)?)
 }
 
-/// Writes a message for people to stderr. It never waits, and does not fail when the message cannot be written.
+/// Prints a message for people on stderr. It never waits, and ignores write errors.
 fn complain(text: &str) {
     telemetry::print(&message(text));
 }
 
-/// Reports every problem of a config. It waits for its reader, as nothing else runs yet.
+/// Prints every problem of a config. It waits until they are written, because nothing else is running yet.
 fn refuse(problems: &Problems) -> Exit {
     telemetry::print_and_wait(&message(&format!("the config is invalid:\n{problems}")));
     Exit::BadConfig
@@ -128,7 +128,8 @@ fn message(text: &str) -> String {
     screen::fit(&text, &io::stderr()).into_owned()
 }
 
-/// An error and its sources, each told once: many an error names its source in its own words already.
+/// An error and its sources. A source that is already part of the text is not repeated, because many errors quote their
+/// source.
 fn in_words(error: &anyhow::Error) -> String {
     error.chain().fold(String::new(), |text, source| {
         let source = source.to_string();

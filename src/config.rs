@@ -1,7 +1,7 @@
-//! The configuration: what a user wrote, read leniently ([`mod@file`]), turned once into checked types ([`check`]).
+//! The configuration: what the user wrote ([`mod@file`]), converted once into checked types ([`check`]).
 //!
-//! The types here are the checked ones: whoever holds a [`Config`] needs no further "just in case" check. Precedence is
-//! flag > environment > file > default; all problems are reported at once, each with file, key path and a hint.
+//! The types here are the checked ones, so code that has a [`Config`] needs no further checks. Precedence is flag >
+//! environment > file > default. All problems are reported at once, each with file, key path and a hint.
 
 use std::{
     fmt,
@@ -27,62 +27,62 @@ pub mod file;
 pub mod problem;
 pub mod trace_url;
 
-/// A configuration without problems.
+/// A checked configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where we stand.
+    /// The place that this worker measures from.
     pub vantage: Vantage,
-    /// What is downloaded, how often; names unique. Empty only where there is a status probe.
+    /// The probes that download, with unique names. Empty only when there is a status probe.
     pub probes: Vec<Probe>,
-    /// How nodes fare, asked in rounds; its name is none of the others'.
+    /// The probe that asks nodes for their status, in rounds. Its name differs from the names of `probes`.
     pub status: Option<StatusProbe>,
-    /// Politeness and isolation.
+    /// Limits that protect the nodes and keep measurements apart.
     pub limits: Limits,
     /// How connections are made.
     pub network: Network,
-    /// The nodes of all static sources; ids and endpoints unique.
+    /// The nodes of all static sources, with unique ids and endpoints.
     pub nodes: Vec<Node>,
-    /// Where further nodes are found.
+    /// The registries that list further nodes.
     pub registries: Vec<Registry>,
-    /// Where results go; without it they stay in the archive.
+    /// The database for the results; when `None`, they stay in the archive.
     pub influxdb: Option<InfluxDb>,
-    /// The flush interval of histograms.
+    /// Length of the windows in which values are gathered into histograms.
     pub window: Duration,
     /// The data directory.
     pub archive: Archive,
-    /// Where a trace id leads.
+    /// The tracing page to which trace ids are linked.
     pub trace_url: Option<TraceUrl>,
 }
 
 impl Config {
-    /// The same, as if the user had named these nodes alone: what it costs to probe them.
+    /// The same configuration, but with exactly these nodes. Used to compute what it costs to probe them.
     #[must_use]
     pub fn with_nodes(&self, targets: &Targets) -> Self {
         Self { nodes: targets.nodes.iter().map(|node| (**node).clone()).collect(), ..self.clone() }
     }
 }
 
-/// Politeness towards the nodes, and isolation of measurements from each other.
+/// Limits that protect the nodes and keep measurements apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many workers probe the same nodes.
+    /// Number of workers that probe the same nodes.
     pub vantages: u64,
-    /// Download budget of this worker per UTC day.
+    /// Download budget of this worker, in bytes per UTC day.
     pub bytes_per_day: Bytes,
-    /// Download budget of this worker per node and UTC day.
+    /// Download budget of this worker for one node, in bytes per UTC day.
     pub bytes_per_node_per_day: Bytes,
-    /// Objects that each node is made to fetch, per UTC day, by probes that measure misses.
+    /// Number of objects that each node is made to fetch, per UTC day, by probes that measure misses.
     pub cold_fetches_per_node_per_day: u64,
-    /// Heavy transfers at once.
+    /// Most heavy transfers at once.
     pub heavy_transfers: usize,
-    /// Light transfers at once.
+    /// Most light transfers at once.
     pub light_transfers: usize,
-    /// Transfers at once from one node.
+    /// Most transfers at once from one node.
     pub transfers_per_node: usize,
 }
 
 impl Limits {
-    /// Transfers at once, heavy and light.
+    /// Most transfers at once, heavy and light.
     #[must_use]
     pub const fn transfers(&self) -> usize {
         self.heavy_transfers.saturating_add(self.light_transfers)
@@ -92,68 +92,69 @@ impl Limits {
 /// How connections are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Lets discovered endpoints be where strangers may not lead us: for labs.
+    /// Which non-public addresses discovered nodes may have. For test networks.
     pub allow_private: AllowPrivate,
-    /// Who looks names up.
+    /// How names are looked up.
     pub resolver: Resolver,
-    /// Which HTTP version is asked for.
+    /// Which HTTP version is requested.
     pub http: HttpChoice,
-    /// Which address family is dialled.
+    /// Which address family is used.
     pub family: FamilyChoice,
-    /// PEM text of further trusted certificates, beside the system's.
+    /// PEM text of further trusted certificates, in addition to the system's.
     pub extra_ca: Option<Arc<str>>,
-    /// Appended to the user agent, so that an operator can reach whoever probes: a URL or mail address.
+    /// Appended to the user agent, so that operators can contact the person who probes: a URL or email address.
     pub contact: Option<String>,
 }
 
-/// From which of the networks that strangers may not lead us into the address guard is lifted.
+/// For which networks the address guard is lifted. The guard keeps discovered nodes out of networks that are not
+/// public.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AllowPrivate {
-    /// It stands before all of them.
+    /// The guard applies everywhere.
     #[default]
     Nowhere,
-    /// It is lifted, as it is for ports.
+    /// The guard is lifted for all addresses and ports.
     Everywhere,
-    /// It is lifted for the addresses in these alone, as they are written: a mapped or embedded IPv4 address is not in an
+    /// The guard is lifted only for addresses in these networks. A mapped or embedded IPv4 address does not match an
     /// IPv4 network.
     In(Vec<IpNet>),
 }
 
-/// Who looks names up.
+/// How names are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolver {
-    /// The system's servers and its hosts file.
+    /// By the system's name servers and its hosts file.
     System,
-    /// These servers alone.
+    /// Only by these name servers.
     Servers(Vec<SocketAddr>),
 }
 
-/// Which HTTP version is asked for.
+/// Which HTTP version is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpChoice {
-    /// By ALPN; HTTP/1.1 without TLS.
+    /// Chosen by ALPN; HTTP/1.1 without TLS.
     #[default]
     Auto,
-    /// HTTP/1.1 alone.
+    /// Only HTTP/1.1.
     Http1,
-    /// HTTP/2 alone, over TLS.
+    /// Only HTTP/2, over TLS.
     Http2,
 }
 
-/// Which address family is dialled.
+/// Which address family is used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FamilyChoice {
     /// The preferred one (RFC 6724) that this host has a route for.
     #[default]
     Any,
-    /// IPv4 alone.
+    /// Only IPv4.
     V4,
-    /// IPv6 alone.
+    /// Only IPv6.
     V6,
 }
 
 impl FamilyChoice {
-    /// May an address of this family be dialled?
+    /// Whether an address of this family may be used.
     #[must_use]
     pub const fn admits(self, address: &IpAddr) -> bool {
         match self {
@@ -164,39 +165,40 @@ impl FamilyChoice {
     }
 }
 
-/// A GraphQL endpoint of Joystream's, which knows the nodes and what each must serve.
+/// A GraphQL endpoint of Joystream that lists the nodes and the objects that each must serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registry {
-    /// Where it answers.
+    /// URL of the GraphQL endpoint.
     pub url: Url,
-    /// How often it is asked for its nodes again.
+    /// Time between two requests for the list of nodes.
     pub refresh: Duration,
-    /// How often it is asked, together with the nodes, for what they must serve.
+    /// Time between two requests for the objects that the nodes must serve. They are made together with a request for
+    /// the nodes.
     pub refresh_assets: Duration,
-    /// The shape of its schema; `None` to find it out by asking.
+    /// The dialect of its schema; `None` to detect it automatically.
     pub dialect: Option<Dialect>,
-    /// Nodes that are left out: by node, operator id or host, with or without its port and path.
+    /// Nodes that are left out: by node id, operator id or host, where the host may include the port and the path.
     pub exclude: Vec<String>,
-    /// Objects that are samples of every node that must serve them, by object id, before those that are found.
+    /// Object ids that are sampled from every node that must serve them, in preference to discovered objects.
     pub fixed: Vec<(AssetKind, Arc<str>)>,
 }
 
-/// The shapes of Joystream's GraphQL schemas.
+/// The dialects of Joystream's GraphQL schemas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// The query node.
     Hydra,
     /// Orion, which player apps use.
     Orion,
-    /// The squid beside storage and distributor nodes: it knows no object types but subtitles.
+    /// The squid that runs next to storage and distributor nodes. It knows no object types except subtitles.
     StorageSquid,
 }
 
 impl Dialect {
-    /// All of them.
+    /// All dialects.
     pub const ALL: [Self; 3] = [Self::Hydra, Self::Orion, Self::StorageSquid];
 
-    /// The word that the outside sees.
+    /// The name in the config.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -207,31 +209,31 @@ impl Dialect {
     }
 }
 
-/// Where results go.
+/// The InfluxDB server and bucket that receive the results, and how they are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InfluxDb {
-    /// Root of its HTTP API, ending in `/`: that of a server, or a path of it where a proxy stands in front.
+    /// Root URL of its HTTP API, with a final `/`. May have a path if a proxy is in front of the server.
     pub url: Url,
-    /// Organisation.
+    /// Name of the organisation.
     pub org: String,
-    /// Bucket.
+    /// Name of the bucket.
     pub bucket: String,
-    /// API token, or `user:password` of 1.8.
+    /// API token, or `user:password` for InfluxDB 1.8.
     pub token: Secret,
-    /// Where the token came from.
+    /// Where the token was read from.
     pub token_from: TokenSource,
-    /// PEM text of further trusted certificates, beside the system's.
+    /// PEM text of further trusted certificates, in addition to the system's.
     pub extra_ca: Option<Arc<str>>,
-    /// Makes the bucket where it is missing, which the token must be allowed to.
+    /// Whether to create the bucket when it does not exist. The token needs permission for this.
     pub create_bucket: bool,
-    /// Which of the waiting files goes first.
+    /// Which of the waiting files is delivered first.
     pub order: Order,
-    /// What delivery sends at the most, as compressed bodies.
+    /// The highest rate of delivery, measured on compressed request bodies.
     pub rate: BitRate,
 }
 
 impl InfluxDb {
-    /// A bucket, and the defaults for how it is delivered to.
+    /// Creates the settings for a bucket, with the defaults for delivery.
     #[must_use]
     pub fn new(url: Url, org: &str, bucket: &str, token: Secret) -> Self {
         Self {
@@ -243,7 +245,8 @@ impl InfluxDb {
             extra_ca: None,
             create_bucket: false,
             order: Order::default(),
-            // A backlog of an hour at 200 points a second, some 70 MB, is gone in about a minute, and most uplinks have more.
+            // An hour's backlog at 200 points per second, about 70 MB, is delivered in about a minute. Most uplinks are
+            // faster.
             rate: BitRate(8_000_000),
         }
     }
@@ -256,11 +259,12 @@ impl InfluxDb {
     /// When `path` is not a path and query.
     #[must_use]
     pub fn at(&self, path: &str) -> Url {
-        // Relative to the root: an absolute path would leave a proxy's prefix.
+        // Join relative to the root: an absolute path would drop the prefix of a proxy.
         self.url.join(&format!("./{}", path.trim_start_matches('/'))).expect("invariant: paths of the API are fixed")
     }
 
-    /// Is it on this machine, as far as the URL shows? RFC 6761 section 6.3 keeps `localhost` and the names below it there.
+    /// Whether the URL shows that the server is on this machine. RFC 6761 section 6.3 reserves `localhost` and the
+    /// names below it for this.
     #[must_use]
     pub fn is_on_this_machine(&self) -> bool {
         match self.url.host() {
@@ -274,16 +278,17 @@ impl InfluxDb {
         }
     }
 
-    /// The root as a person writes it, without the final slash.
+    /// The root URL as a user writes it, without the final slash.
     #[must_use]
     pub fn root(&self) -> String {
         let (origin, path) = (self.url.origin().ascii_serialization(), self.url.path().trim_end_matches('/'));
         format!("{origin}{path}")
     }
 
-    /// The value of the `authorization` header. 1.8 cuts the credentials of the scheme `Token` at a space, and some proxies accept
-    /// only ASCII in header values. Credentials with other characters therefore go as `Basic` (RFC 7617, UTF-8), which 1.8
-    /// accepts too. 2.x does not accept `Basic` here, but its tokens have no such characters.
+    /// The value of the `authorization` header. InfluxDB 1.8 cuts the credentials of the scheme `Token` at a space, and
+    /// some proxies accept only ASCII in header values. Credentials with other characters are therefore sent as `Basic`
+    /// (RFC 7617, UTF-8), which 1.8 accepts too. 2.x does not accept `Basic` here, but its tokens have no such
+    /// characters.
     #[must_use]
     pub fn authorization(&self) -> Secret {
         let token = self.token.reveal();
@@ -296,14 +301,14 @@ impl InfluxDb {
     }
 }
 
-/// Where a token came from; its `Display` names that.
+/// Where a token was read from. `Display` prints this source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenSource {
-    /// This file.
+    /// From this file.
     File(PathBuf),
-    /// This environment variable.
+    /// From this environment variable.
     Variable(&'static str),
-    /// The caller did not say.
+    /// From the caller, without a source.
     Unnamed,
 }
 
@@ -317,40 +322,40 @@ impl fmt::Display for TokenSource {
     }
 }
 
-/// Which of the waiting files goes first.
+/// Which of the waiting files is delivered first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// History fills up from where it broke off.
+    /// The oldest file first: the history in the database continues where it stopped.
     #[default]
     OldestFirst,
-    /// What happens now is seen first, the gap closes backwards.
+    /// The newest file first: current results are visible first, and the gap is filled backwards.
     RecentFirst,
 }
 
 /// The data directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    /// Where it is.
+    /// Path of the directory.
     pub dir: PathBuf,
-    /// Its size at the most; delivered files go first, then the oldest undelivered ones, counted.
+    /// Its maximum size. Delivered files are deleted first, then the oldest undelivered ones, which are counted.
     pub max_size: Bytes,
     /// How long delivered files are kept.
     pub keep: Duration,
-    /// What a power cut may cost.
+    /// Time between two syncs to disk: the longest time of which results are lost in a power cut.
     pub sync: Duration,
 }
 
 impl Archive {
-    /// How large it may become by default.
+    /// Default of `max_size`.
     pub const MAX_SIZE: Bytes = Bytes(2_000_000_000);
 }
 
-/// A text that is never printed.
+/// A text that is never printed. `Debug` prints `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes a text out of sight.
+    /// Wraps a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Self(text.into())

@@ -1,10 +1,11 @@
-//! Delivery: sealed files go from the spool to InfluxDB until the database has every point of them.
+//! Delivery: sends sealed files from the spool to InfluxDB until the database has every point.
 //!
-//! At least once, and idempotent: a point that is sent twice has the same tags and time, and so is one point. Nothing
-//! here blocks probing, and nothing here spawns: the worker runs [`drain::Drain`].
+//! Delivery is at least once and idempotent: a point that is sent twice has the same tags and time, so it is stored
+//! once. Nothing here blocks probing or spawns tasks: the worker runs [`drain::Drain`].
 //!
-//! [`influx`] sends and tells what came back, [`policy`] says what an answer means, [`drain`] does it, one request on its
-//! way at a time and within the configured rate, and [`event`] is what it tells. [`clock`] compares clocks.
+//! [`influx`] sends a request and returns the answer, [`policy`] decides what an answer means, and [`drain`] acts on
+//! it. It makes one request at a time, within the configured rate, and returns an [`event`] for each step. [`clock`]
+//! compares the clocks.
 
 pub mod clock;
 pub mod drain;

@@ -1,8 +1,9 @@
-//! The fake world: a fleet of embedded nodes on loopback that behave as Argus does, each with a character of its own;
-//! and [`world`], where they stand before storage nodes and are listed in a registry.
+//! A simulated Joystream network on loopback, for `bandprobe demo` and for tests.
 //!
-//! It serves `bandprobe demo` and the tests, and it is no mock: sockets, TLS, HTTP and faults are real. A fleet owns
-//! its tasks and ends them when it is dropped. A node cannot be overrun: connections, heads and lifetimes are limited.
+//! A [`Fleet`] is a few standalone nodes that behave like Argus, each with its own speed and faults. A [`world`] adds
+//! storage nodes behind the distributors and a registry that lists them all. Sockets, TLS, HTTP and faults are real;
+//! nothing is mocked. A fleet owns its tasks and ends them when it is dropped. Connections, request heads and lifetimes
+//! are limited, so that no client can overload a node.
 
 use std::{
     io,
@@ -51,10 +52,10 @@ use shelf::{Object, Shelf};
 use status::Reports;
 use store::Store;
 
-/// The seed of every sample.
+/// The seed for all generated samples.
 const SEED: u64 = 1343;
 
-/// Running demo nodes. Dropping it ends them.
+/// Running demo nodes. Dropping the fleet stops them.
 #[derive(Debug)]
 pub struct Fleet {
     nodes: Vec<Node>,
@@ -66,33 +67,33 @@ pub struct Fleet {
 /// Why a fleet could not start.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// No port could be bound.
+    /// The port of a node could not be bound.
     #[error("demo node `{node}` cannot listen on {address}")]
     Listen {
-        /// Which node.
+        /// The id of the node.
         node: &'static str,
-        /// Where; port 0 is any free one.
+        /// The address of the node; port 0 means any free port.
         address: SocketAddr,
-        /// The system's reason.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The throwaway certificates could not be made.
+    /// The throwaway certificates could not be generated.
     #[error("the demo's certificate cannot be made")]
     Certificate(#[from] rcgen::Error),
-    /// The TLS library refused them.
+    /// The TLS library rejected the certificates.
     #[error("the demo's certificate cannot be used")]
     Tls(#[from] rustls::Error),
-    /// The fake registry's schema is not one: a bug.
+    /// The GraphQL schema of the simulated registry is invalid, which is a bug.
     #[error("the demo's registry cannot be made: {0}")]
     Schema(String),
-    /// A plan places its node nowhere.
+    /// A plan has coordinates that are not on Earth.
     #[error("a demo node has no place")]
     Place(#[from] crate::model::target::NotOnEarth),
 }
 
 impl Fleet {
-    /// Starts one node a plan, each on a port of 127.0.0.1 that the system picks.
+    /// Starts one node for each plan, each on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// When a port cannot be bound, certificates cannot be made, or a plan's coordinates are not on Earth.
@@ -101,10 +102,10 @@ impl Fleet {
         Self::start_at(plans, ports).await
     }
 
-    /// The same on these ports of 127.0.0.1, one a plan.
+    /// Like [`Fleet::start`], on the given ports of 127.0.0.1: one port for each plan.
     ///
     /// # Errors
-    /// Those of [`Fleet::start`]; a port that is taken is named.
+    /// The same as for [`Fleet::start`]. If a port is taken, the error names it.
     pub async fn start_at(plans: Vec<NodePlan>, ports: impl IntoIterator<Item = u16>) -> Result<Self, DemoError> {
         let authority = Authority::new()?;
         let image = Object { bytes: samples::image(SEED), content_type: "image/webp" };
@@ -139,26 +140,25 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// The nodes as a config would name them; sizes are left for the check to tell.
+    /// The nodes as a config would list them. Asset sizes are `None`, so the `HEAD` check has to find them out.
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         self.nodes.clone()
     }
 
-    /// What each node is like, in one clause for a person, in the order of [`Fleet::nodes`].
+    /// One clause for each node that describes it to people, in the order of [`Fleet::nodes`].
     #[must_use]
     pub fn descriptions(&self) -> &[&'static str] {
         &self.descriptions
     }
 
-    /// The certificate of the authority behind the TLS nodes, as PEM. It must be trusted by nothing that outlives the
-    /// fleet.
+    /// The certificate of the authority behind the TLS nodes, as PEM. Nothing that outlives the fleet may trust it.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
     }
 
-    /// Ends all nodes, and waits until their ports are closed and their connections are told to end.
+    /// Stops all nodes and waits until their ports are closed. Their connections are aborted.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
     }

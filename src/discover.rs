@@ -1,15 +1,15 @@
-//! Who is to be asked: the nodes that a registry lists, what each must serve, and the last good list of them.
+//! Discovery: the nodes that a registry lists, the assets that each must serve, and the last good list.
 //!
 //! ```text
-//! graphql ── row ── screen ── fleet ── samples ── joystream     one question; its rows; endpoints; nodes; their assets
-//! known                                                         what becomes of a list from one time to the next
+//! graphql ── row ── screen ── fleet ── samples ── joystream     one query; its rows; endpoints; nodes; their assets
+//! known                                                         how a new list replaces the last good one
 //! ```
 //!
-//! Operators write into the registry what they like, and it may answer with anything: every value is read as if it could be
-//! missing or wrong, and costs itself alone. Endpoints are screened here, and the address guard stands before them
-//! again when they are dialled, because only then a name has an address. Every question and every list has a limit.
+//! Operators write arbitrary values into the registry, and it may give any answer. So every value may be missing or
+//! wrong, and a bad value affects only itself. Endpoints are screened here. The address guard checks them again when
+//! they are dialled, because a name has an address only then. Every query and every list has a limit.
 //!
-//! The text of a query stands in its `.graphql` file alone; tests hold each one against the schemas that it is sent to.
+//! The text of each query is in its `.graphql` file. Tests check every query against the schemas that it is sent to.
 
 pub mod error;
 mod fleet;

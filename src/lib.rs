@@ -1,16 +1,16 @@
 //! bandprobe: a synthetic bandwidth probe worker for content-delivery nodes.
 //!
-//! A worker stands at one vantage, downloads sample images and byte ranges of videos from each node on a schedule,
-//! measures latency by phase and goodput over time, and delivers every result to InfluxDB.
+//! A worker runs at one vantage. It downloads sample images and byte ranges of videos from each node on a schedule,
+//! measures the latency of each phase and the goodput over time, and delivers every result to InfluxDB.
 //!
-//! The modules are layers, and imports point down only (`tests/it/architecture.rs` holds this):
+//! The modules form layers, and imports point down only (enforced by `tests/it/architecture.rs`):
 //!
 //! ```text
 //! shell    cli telemetry                             arguments, files named on the command line, exit codes, logs
-//! worker   worker                                    owns every task, channel and permit; start and drain; plan
-//! edges    discover  probe  deliver  report  demo    the outside world, one room per protocol or product
+//! worker   worker                                    owns every task, channel and permit; start and drain; the plan
+//! edges    discover  probe  deliver  report  demo    the outside world, one module per protocol or product
 //! base     net  archive                              outgoing probe sockets; the data directory
-//! logic    schedule  measure  record  config         pure: no clock, no dice, no file, no socket, no async
+//! logic    schedule  measure  record  config         pure: no clock, no randomness, no file, no socket, no async
 //! model    model                                     plain data and its invariants
 //! ```
 

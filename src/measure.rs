@@ -1,15 +1,16 @@
-//! From the stamps of a body's socket reads to rates that one can trust, and to the reasons for distrust.
+//! Turns the stamps of a body's socket reads into reliable rates, and into reasons to distrust them.
 //!
-//! [`timeline`] is written while the body arrives: bounded memory and constant cost a read, however long the body.
-//! [`goodput`] reads it afterwards. Both are pure: stamps are offsets from t0 that the caller took, and the same
-//! stamps give the same numbers for ever (`model::sample::METHOD` is raised when a formula here changes).
+//! [`timeline`] is filled while the body arrives, with bounded memory and constant cost per read, whatever the length
+//! of the body. [`goodput`] evaluates it afterwards. Both are pure: stamps are offsets from t0 that the caller took,
+//! and the same stamps always give the same numbers (`model::sample::METHOD` is raised when a formula here changes).
 //!
-//! [`evidence`] judges what else is known of the transfer: how well we kept up ([`lag`]), our window, our clock.
+//! [`evidence`] evaluates what else is known about the transfer: how well this process kept up ([`lag`]), the receive
+//! window and the clock.
 //!
-//! [`freezes`] knows when this process did not run, so that no deadline counts that time.
+//! [`freezes`] records when this process did not run, so that no deadline counts that time.
 //!
-//! [`availability`] judges a status round, with what [`restarts`] and [`standstill`] remember of the rounds before, and
-//! [`history`] and [`storage_faults`] of the downloads.
+//! [`availability`] judges a status round. It uses what [`restarts`] and [`standstill`] remember of earlier rounds, and
+//! what [`history`] and [`storage_faults`] remember of the downloads.
 
 pub mod availability;
 pub mod evidence;

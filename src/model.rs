@@ -1,4 +1,4 @@
-//! Plain data and its invariants: the words of the project, each with one type.
+//! Plain data and its invariants: one type for each word of the project.
 //!
 //! | word | type |
 //! |---|---|
@@ -7,8 +7,8 @@
 //! | phase, and the boundaries between phases | [`phase`] |
 //! | outcome | [`outcome`] |
 //! | flag | [`flag`] |
-//! | sample, the result of one transfer | [`sample`] |
-//! | state of a node, the verdict of a status round | [`availability`] |
+//! | sample (the result of one transfer) | [`sample`] |
+//! | state of a node, verdict of a status round | [`availability`] |
 //! | stated size of an asset, with its precision | [`size`] |
 //! | media type | [`media_type`] |
 //! | bytes, bit/s, µs | [`units`] |

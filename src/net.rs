@@ -1,14 +1,18 @@
-//! Outgoing probe connections, and the stamps taken on them.
+//! Outgoing probe connections, and the timestamps taken on them.
 //!
-//! One transfer goes down this road, each step a room:
+//! The steps of a transfer, and the phases that they end:
 //!
 //! ```text
 //! resolve ─ guard ─ connect ─ tls ─ http        dns, connect, tls, send + wait + receive
 //!                      │        │      │
-//!                    meter    meter  boundary   who stamps: the socket (bytes, time), the message (which read, which write)
+//!                      meter    meter  boundary   the source of the timestamps
 //! ```
 //!
-//! Nothing here retries, falls back to another address, follows a redirect or caches: each of these would hide in a number.
+//! `meter` takes the times of socket reads and writes, and counts bytes. `boundary` finds the read and the write at
+//! which a message begins or ends.
+//!
+//! Nothing here retries, tries another address, follows a redirect or caches: each of these would hide time in a
+//! number.
 
 pub mod boundary;
 pub mod connect;

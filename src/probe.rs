@@ -1,16 +1,16 @@
-//! Probing: one run of one probe against one node is a row of transfers, and each transfer becomes a sample.
+//! Probing: one run of one probe against one node is a sequence of transfers, and each transfer becomes a sample.
 //!
 //! ```text
-//! run         which asset, which parts, in order           (the algorithm; reads as a list of steps)
-//! candidates  in which order assets are tried              pure
-//! errand      what a transfer is sent out for              plain data
-//! transfer    one request and its response → one sample    (the instrument: permit, then `exchange`, which fills `facts`)
-//! wanted      which bytes a part means, given the size     pure
+//! run         which asset, which parts, in which order     the algorithm, written as a list of steps
+//! candidates  the order in which assets are tried          pure
+//! errand      the description of one transfer              plain data
+//! transfer    one request and its response → one sample    gets the permit, calls `exchange`, which fills `facts`
+//! wanted      the bytes of a part, given the asset's size  pure
 //! verify      is the answer what was asked for?            pure
-//! classify    what a failure means                         pure
-//! gate        who may use the uplink now, or no more       permits
-//! status      how a node fares                             no transfer: it leaves an answer, not a sample
-//! suspicion   is it rather our own vantage?                shared by those two
+//! classify    the outcome of a failure                     pure
+//! gate        permits to use the uplink                    shared by all transfers
+//! status      one node in a status round                   returns an answer; makes no sample
+//! suspicion   is our own vantage down?                     shared by `transfer` and the status rounds
 //! ```
 
 mod candidates;
@@ -31,19 +31,19 @@ use std::sync::Arc;
 
 use crate::{model::target::Vantage, net::dial::Dialer};
 
-/// What every run needs: how to connect, whose turn it is, who we are.
+/// What every run needs. Clones share the gate, the suspicion and the HEAD refusals.
 #[derive(Clone)]
 pub struct Prober {
     /// Opens connections.
     pub dialer: Dialer,
     /// Hands out permits to transfer.
     pub gate: gate::Gate,
-    /// What the last status round found of this vantage.
+    /// Whether the last status round found this vantage to be down.
     pub suspicion: suspicion::Suspicion,
-    /// Which plain servers are asked by GET whether they are there.
+    /// The plain web servers that need GET instead of HEAD in status rounds.
     pub head_refusals: status::plain::HeadRefusals,
-    /// Where we stand.
+    /// The place where this worker runs. Its id is the `vantage` of every sample.
     pub vantage: Arc<Vantage>,
-    /// The `user-agent` of every request.
+    /// The `user-agent` header of every request.
     pub agent: Arc<str>,
 }

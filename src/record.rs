@@ -1,4 +1,5 @@
-//! What is written down: the schema of the database, and the pure way from a sample to points and lines of text.
+//! The records that are written: the schema of the database, and the pure conversion of a sample to points and lines of
+//! text.
 //!
 //! ```text
 //! Sample ── transfer ──> Point ── line ──> line protocol (archive, InfluxDB) ── parse ──> csv
@@ -7,7 +8,8 @@
 //! Checked ── availability ──> Point of `bandprobe_node`
 //! ```
 //!
-//! A [`point::Point`] holds only what both outputs can say alike, so that the database and NDJSON agree field by field.
+//! A [`point::Point`] holds only values that both outputs can represent in the same way, so the database and NDJSON
+//! agree field by field.
 
 pub mod availability;
 pub mod conform;

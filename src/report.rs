@@ -1,4 +1,4 @@
-//! The analysis: from points, out of the archive or the database, to what a person reads.
+//! The analysis: turns points from the archive or the database into a report.
 //!
 //! ```text
 //! archive ── scan ──┐                      ┌─> Standard ─────┐
@@ -6,7 +6,7 @@
 //! Point ────────────┘   NodePoint ─────────┴─> Availability ─┘
 //! ```
 //!
-//! Everything here is pure: whoever calls brings lines and answers, and prints the text.
+//! Everything here is pure: the caller supplies lines and answers, and prints the text.
 
 pub mod availability;
 pub mod best;
@@ -36,32 +36,32 @@ use self::{
 };
 use crate::config::trace_url::TraceUrl;
 
-/// All that is told of a time, in bounded memory.
+/// The report's data for a period, in bounded memory.
 #[derive(Clone, Debug, Default)]
 pub struct Analysis {
-    /// The transfers against the standard.
+    /// The figures of the performance standard.
     pub standard: Standard,
-    /// Those that are looked at one by one.
+    /// The transfers that are listed one by one.
     pub slowest: Slowest,
     /// The states of the nodes.
     pub availability: Availability,
-    /// Lines and rows that were not understood.
+    /// Lines and rows that were not understood, by reason.
     pub left_out: Reasons,
 }
 
 impl Analysis {
-    /// Takes one transfer.
+    /// Adds one transfer.
     pub fn add(&mut self, point: &TransferPoint) {
         self.standard.add(point);
         self.slowest.add(point);
     }
 
-    /// Takes one round of one node.
+    /// Adds one status round of one node.
     pub fn add_node(&mut self, point: &NodePoint) {
         self.availability.add(point);
     }
 
-    /// Takes what a scan found.
+    /// Adds a point that a scan found.
     pub fn add_found(&mut self, found: &Found) {
         match found {
             Found::Transfer(point) => self.add(point),
@@ -69,7 +69,7 @@ impl Analysis {
         }
     }
 
-    /// The figures of all nodes, each with what the last status round said of it.
+    /// The figures of all nodes, each with its role and state in the last status round.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = self.standard.summary();
@@ -81,7 +81,7 @@ impl Analysis {
         summary
     }
 
-    /// As plain text, its last newline included: the states, the standard, the slowest and failed transfers.
+    /// The report as plain text, with a final newline: the states, the standard, the slowest and failed transfers.
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         let states = availability::render(&self.availability, look);
@@ -93,7 +93,7 @@ impl Analysis {
             }
         };
         if summary.rows.is_empty() && !states.is_empty() {
-            return states + &left_out; // nothing is missing: nobody asked for more
+            return states + &left_out; // no transfers were asked for, so their absence is not reported
         }
         let standard = table::render(&summary, look);
         let slowest = self.slowest.render(look, trace_url);
@@ -102,7 +102,7 @@ impl Analysis {
     }
 }
 
-/// The text of the points.
+/// The report of these transfers as plain text.
 #[must_use]
 pub fn summary(points: impl IntoIterator<Item = TransferPoint>, look: Look) -> String {
     let mut analysis = Analysis::default();

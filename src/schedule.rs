@@ -1,7 +1,8 @@
-//! When runs are due, which slots are missed, and what the day's bytes allow.
+//! When runs are due, which slots are missed, and what the day's download budgets allow.
 //!
-//! Time is an offset since the worker's start ([`crate::model::units::Micros`]); whoever holds the clock and the dice
-//! hands them in. A run never starts early, never overlaps another one of its entry, and is never made up for later.
+//! Time is an offset from the worker's start ([`crate::model::units::Micros`]). The caller passes in the time and the
+//! random numbers. A run never starts early, never overlaps another run of the same entry, and is never made up for
+//! later.
 
 pub mod budget;
 pub mod queue;

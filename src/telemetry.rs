@@ -1,7 +1,7 @@
-//! Everything that goes to stderr: logs, messages, progress, panics. stdout is data.
+//! All output to stderr: logs, messages, progress and panics. stdout is for data.
 //!
-//! All of it goes through one bounded `queue` and one thread, so that nothing here ever waits for the reader of stderr. A
-//! line has at most 2,000 bytes, and no control characters from outside, whatever wrote it.
+//! All output goes through one bounded `queue` and one thread, so no caller waits for the reader of stderr unless it
+//! asks to. A line has at most 2,000 bytes and no control characters from outside, whatever wrote it.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
@@ -26,15 +26,16 @@ mod queue;
 /// The environment variable that filters logs, in the syntax of `tracing`: `info`, `bandprobe=debug`.
 pub const FILTER: &str = "BANDPROBE_LOG";
 
-/// When dropped, it writes what still waits, unless stderr is not read.
+/// Guard for the output. When dropped, it writes the output that is still waiting, unless stderr is not read.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry(());
 
-/// Starts logging at `level` unless the environment says otherwise. Once a process; a second call changes nothing.
+/// Starts logging at `level` unless the environment sets another filter. A second call in the same process changes
+/// nothing.
 ///
 /// # Errors
-/// When the system refuses a thread.
+/// When the system cannot start a thread.
 pub fn start(level: &str) -> io::Result<Telemetry> {
     if QUEUE.get().is_none() {
         let _ = QUEUE.set(Queue::start(io::stderr())?);
@@ -42,7 +43,7 @@ pub fn start(level: &str) -> io::Result<Telemetry> {
     }
     let fallback = format!("warn,bandprobe={level}");
     let filter = env::var_os(FILTER).map(|text| filter(&text)).transpose().unwrap_or_else(|problem| {
-        // Not a log event: a filter may keep those back.
+        // Not a log event, because a filter may suppress those.
         print(&format!("bandprobe: {FILTER} is ignored: {problem}; the filter is `{fallback}`\n"));
         None
     });
@@ -53,18 +54,19 @@ pub fn start(level: &str) -> io::Result<Telemetry> {
         .with_writer(move || Event { in_colour })
         .with_ansi(in_colour)
         .with_target(false)
-        // They would go to stderr past the queue.
+        // Internal errors would bypass the queue on their way to stderr.
         .log_internal_errors(false)
         .try_init();
     Ok(Telemetry(()))
 }
 
-/// Writes text to stderr, never waiting for its reader: what finds no room is dropped and counted.
+/// Writes text to stderr without waiting for its reader. Text that does not fit into the queue is dropped and counted.
 pub fn print(text: &str) {
     put(fit(text));
 }
 
-/// Writes text to stderr and waits for its reader, however slow. For what a command was called for, while nothing else runs.
+/// Writes text to stderr and waits for its reader, however slow it is. For the main output of a command, while nothing
+/// else runs.
 pub fn print_and_wait(text: &str) {
     print(text);
     if let Some(queue) = QUEUE.get() {
@@ -72,21 +74,21 @@ pub fn print_and_wait(text: &str) {
     }
 }
 
-/// Writes what draws a picture on the terminal.
+/// Writes a progress display to the terminal. It is skipped when the reader is slow.
 pub fn draw(picture: String) {
     if let Some(queue) = QUEUE.get() {
         queue.draw(picture);
     }
 }
 
-/// Waits a moment for what was printed and drawn so far, so that stdout on the same terminal does not come before it.
+/// Waits briefly for the output so far, so that output to stdout does not overtake it on the same terminal.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
         queue.flush(MOMENT, MOMENT);
     }
 }
 
-/// How many lines were dropped since the start, because stderr was not read.
+/// Number of lines dropped since the start because stderr was not read.
 #[must_use]
 pub fn dropped() -> u64 {
     QUEUE.get().map_or(0, |queue| queue.dropped())
@@ -100,12 +102,12 @@ impl Drop for Telemetry {
     }
 }
 
-/// From now on logs keep clear of what is drawn on stderr; `None` when nothing is any more.
+/// Makes logs avoid the progress bars that are drawn on stderr. `None` when there are none any more.
 pub fn keep_clear_of(lines: Option<MultiProgress>) {
     *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = lines;
 }
 
-/// May text to this stream be coloured? Only on a terminal, and not when `NO_COLOR` is set (no-color.org).
+/// Whether text to this stream may be coloured: only on a terminal, and not when `NO_COLOR` is set (no-color.org).
 #[must_use]
 pub fn may_colour(stream: &impl IsTerminal) -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -113,18 +115,18 @@ pub fn may_colour(stream: &impl IsTerminal) -> bool {
     stream.is_terminal() && !refused && !dumb
 }
 
-/// Adds lines to the queue, clear of what is drawn.
+/// Adds lines to the queue without disturbing the progress bars.
 fn put(text: String) {
     let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match (QUEUE.get(), drawn) {
         (Some(queue), Some(lines)) => lines.suspend(|| queue.put(text)),
         (Some(queue), None) => queue.put(text),
-        // Nothing runs yet, or it is a test.
+        // The queue is not started yet, or this is a test.
         (None, _) => drop(io::stderr().write_all(text.as_bytes())),
     }
 }
 
-/// Each line of a text as it may go to stderr.
+/// Makes each line of a text safe for stderr.
 fn fit(text: &str) -> String {
     text.split_inclusive('\n').fold(String::with_capacity(text.len()), |mut fitted, line| {
         let bare = line.strip_suffix('\n');
@@ -134,19 +136,19 @@ fn fit(text: &str) -> String {
     })
 }
 
-/// What panicked and where, as the standard library prints it, without waiting for a reader.
+/// Prints what panicked and where, like the standard library, but without waiting for a reader.
 fn on_panic(panic: &PanicHookInfo<'_>) {
     let thread = thread::current();
     let trace = Backtrace::capture();
     let trace = if trace.status() == BacktraceStatus::Captured { format!("{trace}") } else { String::new() };
     let text = fit(&format!("thread '{}' {panic}\n{trace}", thread.name().unwrap_or("unnamed")));
-    // Not clear of what is drawn: it may be the drawing that panicked.
+    // The progress bars are not suspended here, because the drawing itself may have panicked.
     if let Some(queue) = QUEUE.get() {
         queue.put(text);
     }
 }
 
-/// A log event, which is one write: it becomes one line, whatever is in it.
+/// A log event. It is written in one call and becomes one line, whatever it contains.
 struct Event {
     in_colour: bool,
 }
@@ -163,7 +165,7 @@ impl Write for Event {
     }
 }
 
-/// The filter that somebody wrote, or what is wrong with it.
+/// Parses a filter. Returns what is wrong with it as the error.
 fn filter(text: &OsStr) -> Result<EnvFilter, String> {
     let text = text.to_str().ok_or_else(|| "it is not UTF-8".to_owned())?;
     EnvFilter::builder().parse(text).map_err(|problem| format!("`{text}`: {problem}"))
@@ -171,16 +173,16 @@ fn filter(text: &OsStr) -> Result<EnvFilter, String> {
 
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
-/// What is drawn on stderr: a log line in the midst of it would be drawn over.
+/// The progress bars on stderr, which would overwrite a log line between them.
 static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
-/// No line is longer, colours and the note of what is left out aside.
+/// The longest line, not counting colours and the note of what is left out.
 const MOST_LINE_BYTES: usize = 2_000;
-/// A terminal shows what it is sent in less.
+/// A terminal shows its output in less time than this.
 const MOMENT: Duration = Duration::from_millis(250);
-/// A write that takes this long is not being read: a worker that is to end does so.
+/// At exit, give up when a single write takes this long, because stderr is not being read.
 const STUCK_AT_EXIT: Duration = Duration::from_secs(1);
-/// Somebody reads slowly.
+/// At exit, wait at most this long for a slow reader.
 const MOST_AT_EXIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

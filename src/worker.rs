@@ -1,7 +1,7 @@
-//! The worker: owns every task, channel and permit; starts them, and drains them in the end.
+//! The worker owns every task, channel and permit. It starts them, and drains them at the end.
 //!
-//! [`discovery`] knows whom to ask; [`rounds`] decides when runs are made, [`availability`] when all nodes are asked how they
-//! fare; [`pipeline`] is everything between a probe and the database; [`plan`] says beforehand what runs will cost.
+//! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
+//! is everything between a probe and the database. [`plan`] calculates in advance what a configuration costs.
 
 mod allowance;
 pub mod availability;

@@ -1,48 +1,48 @@
-//! What is not as it was written.
+//! Damage: what in a file is not as it was written.
 
 use std::{fmt, path::PathBuf};
 
-/// Something in a file that is not as it was written.
+/// A problem with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Where.
+    /// The file.
     pub file: PathBuf,
-    /// What.
+    /// The problem.
     pub what: What,
 }
 
-/// What can be wrong with a file.
+/// The kinds of damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It does not start with the header of a format that we know.
+    /// The file does not start with the header of a known format.
     Header,
-    /// A newer version of the program wrote it, in this format; nothing of it is read.
+    /// A newer version of the program wrote the file, in this format. None of it is read.
     Newer(u64),
-    /// It is not sealed although its place says so: its end is missing.
+    /// The trailer is missing, although the file is in a folder of sealed files.
     Trailer,
-    /// A comment was changed since it was written; which one is not known.
+    /// A comment was changed since it was written; which one is unknown.
     Checksum,
-    /// It holds fewer or more lines than it was sealed with.
+    /// The file holds fewer or more lines than it was sealed with.
     Count {
-        /// Points by the trailer.
+        /// The number of points by the trailer.
         sealed: u64,
-        /// Lines found where points are, changed ones included.
+        /// The number of lines found in the place of points, changed ones included.
         found: u64,
     },
     /// Bytes follow the trailer.
     AfterTrailer,
-    /// This line (counted from 1) was changed, came from elsewhere, or its sum is lost: it is not handed out.
+    /// This line (counted from 1) was changed, came from elsewhere, or its checksum is lost. It is not returned.
     Line(u64),
-    /// This line (counted from 1) is as it was written, but longer than [`MAX_LINE`](super::format::MAX_LINE), not UTF-8,
-    /// or holds control characters.
+    /// This line (counted from 1) is as it was written, but it is longer than [`MAX_LINE`](super::format::MAX_LINE),
+    /// not UTF-8, or has control characters.
     NoText(u64),
-    /// It holds what an earlier reading of damaged files set aside: so many lines, which are not handed out again.
+    /// The file holds this many lines that were set aside from damaged files. They are not returned.
     SetAside(u64),
-    /// It is a folder, a link or the like, where a file of lines should be; it is left alone.
+    /// There is a folder, a link or the like in the place of a line file. It is left alone.
     NoFile,
-    /// It was deleted while we read the directory.
+    /// The file was deleted during the reading of the directory.
     Vanished,
-    /// The disk refused to read on.
+    /// The file could not be read further. The text is the error of the operating system.
     Read(String),
 }
 

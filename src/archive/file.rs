@@ -1,7 +1,7 @@
-//! Reading one file line by line.
+//! Reads one file line by line.
 //!
-//! Memory is bounded by the longest line. Damage is a value among the lines, never an end: every line that is as it was
-//! written is handed out, and no other: its sum tells.
+//! Memory is bounded by the longest line. Damage is an item among the lines and does not end the iteration: exactly the
+//! intact lines are returned. The checksum of each line decides.
 
 use std::{fs::File, io, ops::Range, path::PathBuf, time::SystemTime};
 
@@ -12,38 +12,38 @@ use super::{
     sums::Announced,
 };
 
-/// The point lines of one file, without newlines. Iteration goes on after damage.
+/// The point lines of one file, without newlines. Iteration continues after damage.
 #[derive(Debug)]
 pub struct FileLines {
     path: PathBuf,
     raw: RawLines,
-    /// Whether the end must be sealed; the half line at the end of a growing file is no damage.
+    /// Whether the file must have a trailer. Half a line at the end of a file that is still growing is not damage.
     sealed: bool,
     announced: Announced,
     claimed: u64,
     points: u64,
-    /// Checksum of all before the trailer.
+    /// CRC32C of everything before the trailer.
     crc: u32,
     trailer: Option<format::Trailer>,
     after_trailer: bool,
     parts: Vec<String>,
     starts_as_ours: bool,
-    /// What comes next, where one line is two things that are wrong.
+    /// The second problem of a line that has two.
     queued: Option<What>,
     complained: bool,
     done: bool,
 }
 
-/// What a line is.
+/// The kind of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// A point, as it was written.
+    /// An intact point.
     Point(String),
-    /// Stands where a point is, and cannot be handed out.
+    /// A line in the place of a point that cannot be returned.
     Bad(What),
-    /// One of our comments, or empty.
+    /// A comment of the file format, or an empty line.
     Known,
-    /// A comment that is none of ours.
+    /// An unknown comment.
     Strange,
 }
 
@@ -72,19 +72,20 @@ impl FileLines {
         }
     }
 
-    /// The files that a merged one says it holds; complete once the first line came out.
+    /// The names of the files that this merged file contains. Complete once the first line was returned.
     #[must_use]
     pub fn parts(&self) -> &[String] {
         &self.parts
     }
 
-    /// Lines seen so far where points are, as the trailer counts them: those that cannot be handed out, too.
+    /// The number of lines seen so far in the place of points, as the trailer counts them: damaged ones included.
     #[must_use]
     pub fn points(&self) -> u64 {
         self.points
     }
 
-    /// Points that were announced or sealed and are not there; sure once the end is reached.
+    /// The number of points that the checksums or the trailer promise but that are missing. Final once the end is
+    /// reached.
     #[must_use]
     pub fn missing(&self) -> u64 {
         let changed = self.points - self.claimed;
@@ -93,37 +94,39 @@ impl FileLines {
         announced.max(sealed)
     }
 
-    /// When the file was last written, where the system tells.
+    /// When the file was last written. `None` when the system does not report it.
     pub(super) fn written(&self) -> Option<SystemTime> {
         self.raw.written()
     }
 
-    /// Whether its first line says that it is ours.
+    /// Whether the first line is the header of this format.
     pub(super) fn starts_as_ours(&self) -> bool {
         self.starts_as_ours
     }
 
-    /// The trailer, if that is what the line just read is.
+    /// The trailer, if the line just read is one.
     pub(super) fn trailer(&self) -> Option<format::Trailer> {
         self.trailer
     }
 
-    /// The line just read, without its newline, unless it was handed out; at the end, the half line that ends the file.
+    /// The bytes of the line just read, without its newline; empty if it was returned as a point. At the end, the half
+    /// line that ends the file.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.raw.line
     }
 
-    /// The trailer that would seal what was read.
+    /// The trailer that would seal what was read so far.
     pub(super) fn seal(&self) -> format::Trailer {
         format::Trailer { points: self.points, crc: self.crc }
     }
 
-    /// Where the line just read is, its newline included; at the end, where the half line that ends the file is.
+    /// The byte range of the line just read, with its newline. At the end, the range of the half line that ends the
+    /// file.
     pub(super) fn span(&self) -> Range<u64> {
         self.raw.span.clone()
     }
 
-    /// The next whole line.
+    /// Reads the next whole line. `None` at the end.
     pub(super) fn next_line(&mut self) -> io::Result<Option<Found>> {
         let more = self.raw.read()?;
         self.after_trailer |= self.trailer.is_some() && !self.raw.span.is_empty();
@@ -149,7 +152,7 @@ impl FileLines {
             self.parts.extend(part.map(str::to_owned));
             let header = self.raw.number == 1 && self.starts_as_ours;
             let known = header || line.is_empty() || self.trailer.is_some() || part.is_some();
-            // A damaged comment of whatever kind may have the sums behind it.
+            // The checksums may be in a damaged comment of any kind.
             return if self.announced.read(line) || known { Found::Known } else { Found::Strange };
         }
         self.points += 1;
@@ -168,13 +171,13 @@ impl FileLines {
         }
     }
 
-    /// What is wrong with the file as a whole, once its end is reached.
+    /// What is wrong with the file as a whole. Call it at the end.
     fn verdict(&self) -> Option<What> {
         let (found, whole) = (self.points, !self.complained);
         match self.trailer {
             _ if self.after_trailer => Some(What::AfterTrailer),
             None => self.sealed.then_some(What::Trailer),
-            // A changed line that was reported may be one more or less; a lost one is only seen here.
+            // A changed line that was already reported may add or remove a line. A lost line shows only in this count.
             Some(trailer) if trailer.points > found || (trailer.points != found && whole) => {
                 Some(What::Count { sealed: trailer.points, found })
             }
@@ -198,7 +201,7 @@ impl FileLines {
                 self.done = true;
                 return Some(Err(What::Newer(format)));
             }
-            // Nothing was announced yet, so it is no point.
+            // Nothing was announced yet, so this is not an intact point.
             self.queued = if let Found::Bad(what) = found { Some(what) } else { None };
             return Some(Err(What::Header));
         }

@@ -2,92 +2,93 @@
 //!
 //! ```text
 //! # bandprobe lines format=1
-//! # part 2026-11-21T100000.000000000Z-17.lp        (merged files only: what is in it)
-//! # sums 5e1cf6a0                                  (of the lines that follow: `sums`)
+//! # part 2026-11-21T100000.000000000Z-17.lp        (only in merged files: the name of a file it contains)
+//! # sums 5e1cf6a0                                  (checksums of the lines that follow: see `sums`)
 //! bandprobe_transfer,vantage=fra … 1763719200000000000
 //! …
 //! # end points=1 crc32c=1a2b3c4d
 //! ```
 //!
-//! Points are the lines that are neither empty nor start with `#`. The trailer's checksum (CRC32C, RFC 3720 appendix
-//! B.4) is over every byte before the trailer, header included. A file in `open/` has no trailer yet.
+//! Points are the lines that are not empty and do not start with `#`. The checksum of the trailer (CRC32C, RFC 3720
+//! appendix B.4) covers every byte before the trailer, including the header. A file in `open/` has no trailer yet.
 //!
-//! A later format starts with the same words and a greater number, whatever follows.
+//! The header of a later format starts with the same words and has a greater number. Anything may follow the number.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 /// The first line of a file, with its newline.
 pub const HEADER: &str = "# bandprobe lines format=1\n";
 
-/// The format that this version writes, and the only one that it reads.
+/// The format that this version writes. It reads no other.
 pub const FORMAT: u64 = 1;
 
-/// The longest line that is read, in bytes: a window's histogram takes some ten kB.
+/// The longest line that is read, in bytes. The longest lines written are the histograms of a window, some tens of kB.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// What the last line of a sealed file says about the rest.
+/// The last line of a sealed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trailer {
-    /// Points in the file.
+    /// The number of points in the file.
     pub points: u64,
     /// CRC32C of every byte before the trailer.
     pub crc: u32,
 }
 
 impl Trailer {
-    /// The line, with its newline.
+    /// The trailer as a line, with its newline.
     #[must_use]
     pub fn encode(&self) -> String {
         format!("{TRAILER}{} crc32c={:08x}\n", self.points, self.crc)
     }
 
-    /// Reads the line, without its newline.
+    /// Parses a line without its newline. `None` when it is not a trailer.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
         let (points, crc) = line.strip_prefix(TRAILER)?.split_once(" crc32c=")?;
         let trailer = Self { points: points.parse().ok()?, crc: u32::from_str_radix(crc, 16).ok()? };
-        // Nothing but what we write: a changed letter must not pass as another spelling.
+        // Accept only the exact spelling that `encode` writes, so that a damaged trailer cannot pass as valid.
         (trailer.encode().trim_end() == line).then_some(trailer)
     }
 }
 
-/// The format that a file's first line names, when it is one that only a newer version knows.
+/// The format number in the first line of a file, if it is greater than [`FORMAT`].
 #[must_use]
 pub fn newer(line: &[u8]) -> Option<u64> {
     let number = str::from_utf8(line).ok()?.strip_prefix(VERSION)?.split(' ').next()?;
     number.parse().ok().filter(|format| *format > FORMAT && number.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
-/// The name of a file that gets its first append now. Names sort by time, whatever a broken clock says: before the year 0,
-/// which has no name of this form, it is the year 0.
+/// The name of a file whose first append is at `now`. Names sort by time, whatever the clock says: times before the
+/// year 0, which cannot be written in this form, become the start of the year 0.
 #[must_use]
 pub fn name(now: Timestamp, pid: u32) -> String {
     let year_0 = Timestamp::from_second(YEAR_0).unwrap_or(Timestamp::UNIX_EPOCH);
-    // The fraction of a timestamp before 1970 counts backwards; that of its time of day does not.
+    // Before 1970, the subsecond part of a `Timestamp` is negative; that of a zoned time is not.
     let time = now.max(year_0).to_zoned(TimeZone::UTC);
     format!("{}.{:09}Z-{pid}{SUFFIX}", time.strftime("%Y-%m-%dT%H%M%S"), time.subsec_nanosecond())
 }
 
-/// The name of a file that holds this one and later ones: it sorts before it, and no process has the id 0.
+/// The name of the merged file whose oldest part is `first`. It sorts before `first`: its process id is 0, which no
+/// process has.
 #[must_use]
 pub fn merged_name(first: &str) -> Option<String> {
     let (time, _) = first.split_once("Z-")?;
     Some(format!("{time}Z-0{SUFFIX}")).filter(|name| name.as_str() <= first)
 }
 
-/// The UTC day that a file's name starts with.
+/// The UTC day at the start of a file name.
 #[must_use]
 pub fn day(name: &str) -> Option<Date> {
     name.get(..10)?.parse().ok()
 }
 
-/// The name of a further file beside one of this name, in its place in time.
+/// Another name derived from this one, for when this one is taken. It has the same place in time order.
 #[must_use]
 pub fn sibling(name: &str, number: u64) -> String {
     format!("{}-{number}{SUFFIX}", name.strip_suffix(SUFFIX).unwrap_or(name))
 }
 
-/// When a file got its first append, by its name.
+/// The time of the first append, parsed from the file name.
 #[must_use]
 pub fn opened(name: &str) -> Option<Timestamp> {
     let midnight = day(name)?.to_zoned(TimeZone::UTC).ok()?.timestamp();
@@ -99,32 +100,32 @@ pub fn opened(name: &str) -> Option<Timestamp> {
     Timestamp::new(midnight.as_second() + seconds, nanos).ok()
 }
 
-/// Whether a name is one of a file of lines, and not a temporary or lock file.
+/// Whether this is the name of a line file, and not of a temporary file or a lock.
 #[must_use]
 pub fn is_line_file(name: &str) -> bool {
     name.ends_with(SUFFIX) && !name.starts_with('.')
 }
 
-/// The header line by which a merged file names one of its parts.
+/// The comment with which a merged file names one of its parts, with its newline.
 #[must_use]
 pub fn part(name: &str) -> String {
     format!("{PART}{name}\n")
 }
 
-/// Which part a header line names.
+/// The file name in such a comment.
 #[must_use]
 pub fn parse_part(line: &str) -> Option<&str> {
     line.strip_prefix(PART)
 }
 
-/// Whether a line, without its newline, is a point.
+/// Whether a line, without its newline, is a point: neither empty nor a comment.
 #[must_use]
 pub fn is_point(line: &[u8]) -> bool {
     !line.is_empty() && line[0] != b'#'
 }
 
 const SUFFIX: &str = ".lp";
-/// 0000-01-01T00:00:00Z.
+/// 0000-01-01T00:00:00Z as a Unix time in seconds.
 const YEAR_0: i64 = -62_167_219_200;
 const VERSION: &str = "# bandprobe lines format=";
 const TRAILER: &str = "# end points=";

@@ -1,10 +1,11 @@
-//! The open file of this process: appended with one write a batch, sealed by trailer, sync and rename.
+//! The open file of this process: one write per batch, sealed by trailer, sync and rename.
 //!
-//! The file is locked (flock) as long as its writer lives, which is how [`recover`](super::recover) tells an orphan.
-//! It is made on the first append, so no empty file is ever sealed. The caller's clock decides on syncing and sealing.
+//! The file stays locked (flock) while its writer lives. That is how [`recover`](super::recover) recognizes an orphan.
+//! It is created by the first append, so no empty file is ever sealed. The caller passes the time and decides when to
+//! sync and seal.
 //!
-//! When the directory is removed or replaced under our feet, what was appended is still in the open descriptor: it goes
-//! into a new file before anything else happens.
+//! When the directory is removed or replaced while the file is open, the appended data can still be read through the
+//! open descriptor. It is copied into a new file before anything else happens.
 
 use std::{
     fs::{self, File},
@@ -26,7 +27,7 @@ pub const SEAL_BYTES: u64 = 1_000_000;
 /// A file of at least this age should be sealed.
 pub const SEAL_AGE: Duration = Duration::from_secs(600);
 
-/// The one who appends for this process.
+/// Appends points to the open file of this process.
 #[derive(Debug)]
 pub struct Writer {
     dir: PathBuf,
@@ -38,47 +39,48 @@ pub struct Writer {
 pub struct Sealed {
     /// Its name in the spool.
     pub name: String,
-    /// Points in it.
+    /// The number of points in it.
     pub points: u64,
 }
 
-/// A sync that has begun.
+/// A sync that another thread can finish.
 #[derive(Debug)]
 #[must_use = "nothing is synced until it is finished"]
 pub struct Syncing {
     file: File,
     path: PathBuf,
-    /// The folder with the name of a new file.
+    /// The folder to sync as well, if the file is new and its name not yet durable.
     folder: Option<PathBuf>,
 }
 
-/// A file that has its trailer, so that nothing more is appended to it.
+/// A file with its trailer, ready to be synced and moved. Nothing more is appended to it.
 #[derive(Debug)]
 #[must_use = "nothing is sealed until it is finished"]
 pub struct Sealing {
     dir: PathBuf,
     open: OpenFile,
-    /// Its length and sum before the trailer.
+    /// Length in bytes and CRC32C before the trailer.
     good: u64,
     crc: u32,
 }
 
 impl Writer {
-    /// Makes the data directory where it is missing. Call [`recover`](super::recover::recover) beside it.
+    /// Creates the data directory where it is missing. Call [`recover`](super::recover::recover) as well: it seals the
+    /// files of dead processes.
     ///
     /// # Errors
-    /// When the folders cannot be made.
+    /// When the folders cannot be created.
     pub fn open(dir: &Path) -> Result<Self, Error> {
         super::create(dir)?;
         Ok(Self { dir: dir.to_owned(), open: None })
     }
 
-    /// Appends a batch of points, each a whole line that ends in a newline. On `Ok` a kill of this process no longer loses
-    /// it; on `Err` nothing of it is in the file, unless the disk refused to cut it back as well: then recovery may find
-    /// lines of it, which are there twice when they are appended again.
+    /// Appends a batch of points, each a whole line that ends in a newline. After `Ok`, killing this process does not
+    /// lose the batch. After `Err`, the file holds none of it, with one exception: if the disk also refused to truncate
+    /// the file, recovery may find some of its lines, and they are duplicates when the caller appends the batch again.
     ///
     /// # Errors
-    /// When the disk refuses, or the lines are not whole or not as many as `points`.
+    /// When the disk refuses, when a line is not whole, or when the number of lines is not `points`.
     pub fn append(&mut self, now: Timestamp, lines: &[u8], points: u64) -> Result<(), Error> {
         let whole = |line: &&[u8]| line.strip_suffix(b"\n").is_some_and(format::is_point);
         let found = lines.split_inclusive(|byte| *byte == b'\n').filter(whole).count() as u64;
@@ -105,23 +107,23 @@ impl Writer {
             }
             Err(Torn { source, cut }) => {
                 let error = on("append to", &open.path)(source);
-                // A file that could not be cut back is let go: its lock ends, and recovery cuts it.
+                // If the file could not be truncated, drop it: that releases the lock, and recovery truncates it.
                 self.open = cut.then_some(open);
                 Err(error)
             }
         }
     }
 
-    /// Whether something was appended longer than `every` ago and not synced since.
+    /// Whether data appended at least `every` ago is still not synced.
     #[must_use]
     pub fn needs_sync(&self, now: Timestamp, every: Duration) -> bool {
         self.open.as_ref().and_then(|open| open.unsynced_since).is_some_and(|since| apart(since, now) >= every)
     }
 
-    /// Makes what was appended survive a power cut.
+    /// Makes everything appended so far survive a power cut.
     ///
     /// # Errors
-    /// When the disk refuses; it is due again then.
+    /// When the disk refuses. The sync is then due again.
     pub fn sync(&mut self) -> Result<(), Error> {
         let Some(syncing) = self.begin_sync()? else { return Ok(()) };
         let result = syncing.finish();
@@ -131,8 +133,8 @@ impl Writer {
         result
     }
 
-    /// The same, for another thread to finish: what is appended meanwhile is left to the next sync. If finishing fails, call
-    /// [`Writer::distrust`].
+    /// Like [`Writer::sync`], for another thread to finish. Data appended meanwhile waits for the next sync. If
+    /// finishing fails, call [`Writer::distrust`].
     ///
     /// # Errors
     /// When the disk refuses.
@@ -145,7 +147,7 @@ impl Writer {
         Ok(Some(Syncing { file, path: open.path.clone(), folder }))
     }
 
-    /// The file at `path` could not be synced: it is written again before anything else happens to it.
+    /// Call this when syncing the file at `path` failed. The writer copies it to a new file before the next operation.
     pub fn distrust(&mut self, path: &Path) {
         if let Some(open) = self.open.as_mut().filter(|open| open.path == path) {
             open.distrusted = true;
@@ -153,22 +155,23 @@ impl Writer {
         }
     }
 
-    /// Whether the open file is large or old enough to be sealed.
+    /// Whether the open file has reached [`SEAL_BYTES`] or [`SEAL_AGE`].
     #[must_use]
     pub fn needs_seal(&self, now: Timestamp) -> bool {
         self.open.as_ref().is_some_and(|open| open.len >= SEAL_BYTES || apart(open.opened, now) >= SEAL_AGE)
     }
 
-    /// Points in the open file.
+    /// The number of points in the open file.
     #[must_use]
     pub fn open_points(&self) -> u64 {
         self.open.as_ref().map_or(0, |open| open.points)
     }
 
-    /// Seals the open file, if there is one with points, into the spool. The next append opens a new one.
+    /// Seals the open file and moves it to the spool. Returns `None` when it has no points. The next append creates a
+    /// new file.
     ///
     /// # Errors
-    /// When the disk refuses; the file stays open then, or is left to recovery.
+    /// When the disk refuses. The file then stays open or is left to recovery.
     pub fn seal(&mut self) -> Result<Option<Sealed>, Error> {
         let Some(sealing) = self.begin_seal()? else { return Ok(None) };
         sealing.finish_or_reopen().map(Some).map_err(|(error, open)| {
@@ -177,10 +180,10 @@ impl Writer {
         })
     }
 
-    /// The same, for another thread to finish. The next append opens a new file in any case.
+    /// Like [`Writer::seal`], for another thread to finish. The next append creates a new file in any case.
     ///
     /// # Errors
-    /// When the disk refuses; the file stays open then, or is left to recovery.
+    /// When the disk refuses. The file then stays open or is left to recovery.
     pub fn begin_seal(&mut self) -> Result<Option<Sealing>, Error> {
         self.come_home(None)?;
         let Some(mut open) = self.open.take_if(|open| open.points > 0) else { return Ok(None) };
@@ -194,15 +197,16 @@ impl Writer {
         Ok(Some(Sealing { dir: self.dir.clone(), open, good, crc }))
     }
 
-    /// Writes what is in the open file into a new one, if its name no longer means it, because the directory was removed or
-    /// replaced; or if it could not be synced: Linux tells of pages that were not written once, and of the next sync that
-    /// all is well (fsync(2), Errors). On `Err` the old one is kept, for the next try.
+    /// Copies the open file into a new one in two cases: its name no longer refers to it, because the directory was
+    /// removed or replaced; or a sync of it failed. After a failed sync, Linux reports the lost pages once and then
+    /// success (fsync(2), Errors). On `Err` the old file is kept for the next attempt.
     fn come_home(&mut self, now: Option<Timestamp>) -> Result<(), Error> {
         let Some(lost) = self.open.take_if(|open| open.distrusted || open.is_lost()) else { return Ok(()) };
         match OpenFile::create(&self.dir, lost.opened).and_then(|mut open| open.take_over(&lost).map(|()| open)) {
             Ok(mut open) => {
                 if !lost.is_lost() {
-                    // If that fails, recovery finds it too, and its points are the same ones.
+                    // If this fails, recovery delivers the old file too. Its points are identical, so the database
+                    // keeps each once.
                     let _ = fs::remove_file(&lost.path);
                 }
                 open.unsynced_since = now.or(lost.unsynced_since).or(Some(lost.opened));
@@ -218,16 +222,16 @@ impl Writer {
 }
 
 impl Syncing {
-    /// Waits for the disk.
+    /// Waits until the data is on the disk.
     ///
     /// # Errors
-    /// When it refuses.
+    /// When the disk refuses.
     pub fn finish(&self) -> Result<(), Error> {
         self.file.sync_data().map_err(on("sync", &self.path))?;
         self.folder.as_deref().map_or(Ok(()), sync_folder)
     }
 
-    /// Of the file that is synced.
+    /// The path of the file that is synced, for [`Writer::distrust`].
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -235,15 +239,15 @@ impl Syncing {
 }
 
 impl Sealing {
-    /// Waits for the disk.
+    /// Waits until the file is on the disk and moves it to the spool.
     ///
     /// # Errors
-    /// When it refuses; the file is left to recovery then.
+    /// When the disk refuses. The file is then left to recovery.
     pub fn finish(self) -> Result<Sealed, Error> {
         self.finish_or_reopen().map_err(|(error, _)| error)
     }
 
-    /// On an error also the file as it was before, unless the disk refused that too.
+    /// On an error, also returns the file without its trailer, unless it could not be truncated.
     fn finish_or_reopen(self) -> Result<Sealed, (Error, Option<Box<OpenFile>>)> {
         let Self { dir, mut open, good, crc } = self;
         let spooled = dir.join(SPOOL).join(&open.name);
@@ -265,7 +269,7 @@ impl Sealing {
     }
 }
 
-/// The time between two readings, whichever way the clock was set meanwhile.
+/// The time between two timestamps, also when the clock was set back between them.
 fn apart(a: Timestamp, b: Timestamp) -> Duration {
     a.duration_until(b).unsigned_abs()
 }
@@ -286,7 +290,7 @@ mod tests {
         writer.append(now, b"a v=1i 2\n", 1).unwrap();
         assert!(writer.needs_sync(now, Duration::ZERO));
         syncing.finish().unwrap();
-        // It failed, say: all of it is written again.
+        // Pretend that the sync failed: everything is written again.
         let before = syncing.path().to_owned();
         writer.distrust(&before);
         writer.append(now, b"a v=1i 3\n", 1).unwrap();

@@ -1,15 +1,16 @@
-//! Delivered files become few: those of a day that are alike in size become one, and a finished day becomes one.
+//! Merges delivered files: within a day, files of similar size become one; all files of a finished day become one.
 //!
 //! # Constraints
 //!
-//! - A point is written anew a few times, not each minute: 20 files of a day become one when they lie within a
-//!   factor of ten in size, as in a log-structured merge tree (O'Neil et al., 1996), and all of a day once more when
-//!   nothing of it is on its way any more.
-//! - A call writes 64 MB and reads 2000 files at the most. A file of so much, or of a 16th of what may lie here, is
-//!   merged no more: so little goes at once when the directory is too large, and so little room does a merge need.
-//! - What is not as it was written stays as it is: a fresh checksum over it would hide the damage. It is read once while
-//!   the spool is held, and stops no other file.
-//! - A merged file sorts before its parts and names them, so whoever reads it first need not read them too.
+//! - A point is rewritten only a few times, not every minute. 20 files of a day become one when their sizes are within
+//!   a factor of ten, as in a log-structured merge tree (O'Neil et al., 1996). When no file of a day is still in
+//!   `open/` or `spool/`, all files of that day are merged once more.
+//! - A call writes at most 64 MB and reads at most 2000 files. Files of 64 MB, or of a 16th of the maximum size of the
+//!   directory, are not merged further. This bounds what is deleted at once when the directory is too large, and the
+//!   room that a merge needs.
+//! - A damaged file is never merged: a fresh checksum over it would hide the damage. It is read once per lock of the
+//!   spool and does not stop the merging of other files.
+//! - A merged file sorts before its parts and names them, so a reader that reads it first can skip them.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -27,20 +28,20 @@ use super::{
     sync_folder, whole::WholeFile,
 };
 
-/// What a call did.
+/// What one call of [`merge`] did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// Files that went into others.
+    /// The number of files that were merged into others.
     pub files: u64,
-    /// Bytes that were written.
+    /// The number of bytes written.
     pub bytes: u64,
 }
 
-/// Merges delivered files, for about a second at the most; the rest is for the next call. Nothing while someone reads the
-/// directory. With `max_size`, that of the directory, files do not grow beyond a 16th of it.
+/// Merges delivered files for about a second at most; the next call continues. Does nothing while a reader has the
+/// directory open. `max_size` is the maximum size of the directory; merged files stay below a 16th of it.
 ///
 /// # Errors
-/// When the disk refuses; the parts are kept then.
+/// When the disk refuses. The parts are then kept.
 pub fn merge(spool: &Spool, max_size: Bytes, now: Timestamp) -> Result<Merged, Error> {
     let folder = spool.dir().join(DELIVERED);
     let path = folder.join(MERGE_LOCK);
@@ -66,7 +67,7 @@ pub fn merge(spool: &Spool, max_size: Bytes, now: Timestamp) -> Result<Merged, E
         if sweep(&folder, &names, passed)? {
             continue;
         }
-        // What turns out damaged was read as well.
+        // Damaged files count too: they were read.
         bytes += group.iter().map(|name| files[name]).sum::<u64>();
         count += group.len();
         if bytes > MOST || count > FILES {
@@ -81,7 +82,7 @@ pub fn merge(spool: &Spool, max_size: Bytes, now: Timestamp) -> Result<Merged, E
 fn sizes(folder: &Path, passed: &HashSet<String>) -> Result<BTreeMap<String, u64>, Error> {
     let mut sizes = BTreeMap::new();
     for name in list(folder)?.into_iter().filter(|name| !passed.contains(name)) {
-        // One that is gone meanwhile was deleted by a person.
+        // A file that is gone was deleted by a person in the meantime.
         if let Ok(metadata) = fs::symlink_metadata(folder.join(&name)) {
             sizes.insert(name, metadata.len());
         }
@@ -89,7 +90,7 @@ fn sizes(folder: &Path, passed: &HashSet<String>) -> Result<BTreeMap<String, u64
     Ok(sizes)
 }
 
-/// Two or more files of one day that are to become one of `largest` bytes at the most, oldest first.
+/// Two or more files of one day to merge into one of at most `largest` bytes, oldest first.
 fn due(files: &BTreeMap<String, u64>, grows: impl Fn(Date) -> bool, largest: u64) -> Option<Vec<String>> {
     let mut groups: BTreeMap<(Date, u32), Vec<(&String, u64)>> = BTreeMap::new();
     for (name, size) in files.iter().filter(|(_, size)| **size < largest) {
@@ -102,7 +103,7 @@ fn due(files: &BTreeMap<String, u64>, grows: impl Fn(Date) -> bool, largest: u64
     due.flat_map(|(_, files)| portions(files, largest)).find(|portion| portion.len() > 1)
 }
 
-/// Files one after the other, together as many as make up so many bytes, or [`FILES`].
+/// Splits files, in their order, into groups of at most `largest` bytes and [`FILES`] files.
 fn portions(files: Vec<(&String, u64)>, largest: u64) -> Vec<Vec<String>> {
     let (mut portions, mut room) = (vec![Vec::new()], largest);
     for (name, size) in files {
@@ -116,13 +117,14 @@ fn portions(files: Vec<(&String, u64)>, largest: u64) -> Vec<Vec<String>> {
     portions
 }
 
-/// Below 10 kB, 100 kB, 1 MB and so on.
+/// Size classes: below 10 kB, 100 kB, 1 MB and so on.
 fn tier(size: u64) -> u32 {
     (size / 1000).checked_ilog10().unwrap_or(0)
 }
 
-/// Deletes parts that a crash left beside the file that already holds them, in one day; whether anything has changed.
-/// They stay while that file is damaged, and it is passed together with them: it may be they that hold the good lines.
+/// Deletes parts that a crash left next to the file that contains them, within one day. Returns whether anything
+/// changed. If the merged file is damaged, its parts are kept and all of them are skipped from now on: the parts may
+/// hold the only intact lines.
 fn sweep(folder: &Path, names: &BTreeSet<&String>, passed: &mut HashSet<String>) -> Result<bool, Error> {
     for name in names {
         let (is_whole, parts) = look(&folder.join(name), names);
@@ -138,11 +140,12 @@ fn sweep(folder: &Path, names: &BTreeSet<&String>, passed: &mut HashSet<String>)
     Ok(false)
 }
 
-/// Whether a file is as it was written, as far as its first line or, if parts of it are here, to its end; and those parts.
+/// Whether a file is intact, and which of its parts are here. Reads to the end only if there are such parts, otherwise
+/// to the first line.
 fn look(path: &Path, names: &BTreeSet<&String>) -> (bool, Vec<String>) {
     let Ok(mut lines) = FileLines::open(path.to_owned(), true) else { return (false, Vec::new()) };
     let mut is_whole = true;
-    // Its parts are known once a line came out.
+    // The parts are known once the first point has been read.
     while lines.next().is_some_and(|line| line.is_err()) {
         is_whole = false;
     }
@@ -151,13 +154,13 @@ fn look(path: &Path, names: &BTreeSet<&String>) -> (bool, Vec<String>) {
     (is_whole, parts)
 }
 
-/// Writes files into one, which then takes the place of them all; nothing when one of them is not as it was written, and
-/// that one is passed from now on.
+/// Merges files into one, which replaces them all. Does nothing when one of them is damaged; that one is skipped from
+/// now on.
 fn join(folder: &Path, group: &[String], passed: &mut HashSet<String>) -> Result<Merged, Error> {
-    // The next merged file does not name the parts of earlier ones any more: they must be gone for good.
+    // The new merged file does not name the parts of earlier ones, so their deletion must be durable first.
     sync_folder(folder)?;
     let name = match format::merged_name(&group[0]) {
-        // Never over a file that is no part of this.
+        // Never overwrite a file that is not part of this merge.
         Some(name) if name == group[0] || folder.join(&name).symlink_metadata().is_err() => name,
         _ => group[0].clone(),
     };
@@ -179,7 +182,7 @@ fn join(folder: &Path, group: &[String], passed: &mut HashSet<String>) -> Result
     Ok(merged)
 }
 
-/// Copies the lines of a file; whether all of it is as it was written.
+/// Copies the lines of a file. Returns whether the whole file was intact.
 fn copy(path: &Path, to: &mut WholeFile) -> Result<bool, Error> {
     let Ok(lines) = FileLines::open(path.to_owned(), true) else { return Ok(false) };
     for line in lines {
@@ -189,8 +192,8 @@ fn copy(path: &Path, to: &mut WholeFile) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Deletes what a merged file holds. Should a part stay, readers skip it as long as the merged file names it, so that one
-/// is passed from then on.
+/// Deletes the parts of a merged file. If one cannot be deleted, the merged file must keep naming it, because that is
+/// why readers skip it. So the merged file is not merged again.
 fn delete(folder: &Path, parts: &[String], merged: &str, passed: &mut HashSet<String>) -> Result<(), Error> {
     for path in parts.iter().map(|part| folder.join(part)) {
         match fs::remove_file(&path) {
@@ -205,15 +208,15 @@ fn delete(folder: &Path, parts: &[String], merged: &str, passed: &mut HashSet<St
     Ok(())
 }
 
-/// So many files of a size make one larger one. A day that grows has fewer than that of each size between two calls.
+/// This many files of one size class are merged. Between two calls, a day gains fewer files of each class than that.
 const MANY: usize = 20;
-/// What a call writes at the most, in bytes, and the size of the largest file that is still merged.
+/// The most bytes that one call writes. Files of this size are not merged further.
 const MOST: u64 = 64_000_000;
-/// As small as they may be.
+/// The most files that one call reads, however small they are.
 const FILES: usize = 2000;
-/// Of the size that the directory may have, so much may be one merged file.
+/// The largest merged file is this fraction of the maximum size of the directory.
 const SHARE: u64 = 16;
-/// The tier of all files of a day of which nothing is on its way.
+/// The size class of all files of a day that is finished.
 const FINISHED: u32 = u32::MAX;
 
 #[cfg(test)]

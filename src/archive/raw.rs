@@ -1,4 +1,4 @@
-//! Lines of bytes, whatever they mean, in bounded memory.
+//! Reads lines of arbitrary bytes in bounded memory.
 
 use std::{
     fs::{File, OpenOptions},
@@ -11,18 +11,18 @@ use std::{
 
 use super::{damage::What, format};
 
-/// The lines of one file; here is the one just read.
+/// A reader for the lines of one file. It holds the line that was read last.
 #[derive(Debug)]
 pub(super) struct RawLines {
     reader: BufReader<File>,
-    /// Without its newline; only its beginning when it is too long.
+    /// Without its newline. Of a line that is too long, only the beginning.
     pub(super) line: Vec<u8>,
     pub(super) too_long: bool,
-    /// Of all its bytes but the newline.
+    /// CRC32C of the whole line, without its newline.
     pub(super) crc: u32,
-    /// Where it is, its newline included.
+    /// The byte range in the file, with the newline.
     pub(super) span: Range<u64>,
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     pub(super) number: u64,
 }
 
@@ -32,12 +32,12 @@ impl RawLines {
         Self { reader, line, too_long: false, crc: 0, span: 0..0, number: 0 }
     }
 
-    /// When the file was last written, where the system tells.
+    /// When the file was last written. `None` when the system does not report it.
     pub(super) fn written(&self) -> Option<SystemTime> {
         self.reader.get_ref().metadata().and_then(|metadata| metadata.modified()).ok()
     }
 
-    /// Reads on to the next newline; false when none comes.
+    /// Reads up to the next newline. False when the file ends without one.
     pub(super) fn read(&mut self) -> io::Result<bool> {
         (self.span.start, self.crc, self.too_long) = (self.span.end, 0, false);
         self.line.clear();
@@ -59,18 +59,18 @@ impl RawLines {
     }
 }
 
-/// Opens a regular file; never waits, whatever the name has come to mean since it was listed.
+/// Opens a regular file. Never blocks, even if the name now refers to something else.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(What::NoFile.to_string())) }
 }
 
-/// The format that a file's first line names, when only a newer version knows it.
+/// The format number in the first line of a file, if a newer version wrote it.
 pub(super) fn newer(path: &Path) -> io::Result<Option<u64>> {
     let mut start = Vec::new();
     open(path)?.take(LONGEST_HEADER).read_to_end(&mut start)?;
     Ok(start.split(|byte| *byte == b'\n').next().and_then(format::newer))
 }
 
-/// So much of a file's start tells its format.
+/// The number of bytes that are read to find the format number.
 const LONGEST_HEADER: u64 = 64;

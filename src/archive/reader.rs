@@ -1,4 +1,4 @@
-//! Reading a whole data directory, as a stream, beside writers and the drain.
+//! Reads a whole data directory as a stream, in parallel with writers and the drain.
 
 use std::{
     collections::{BTreeMap, HashSet, btree_map},
@@ -21,37 +21,37 @@ use super::{
     format, list, on, whole,
 };
 
-/// The point lines of a whole data directory.
+/// The point lines of a data directory, as an iterator. Damage is an item, and iteration continues after it.
 #[derive(Debug)]
 pub struct Lines {
     dir: PathBuf,
     files: btree_map::IntoIter<String, &'static str>,
     since: Option<Timestamp>,
-    /// Files that were read, or begun.
+    /// The number of files read or being read.
     read: u64,
-    /// Parts of merged files that were read, and so are not read again.
+    /// Parts of merged files that were read, and so are skipped.
     merged: HashSet<String>,
     current: Option<FileLines>,
-    /// Keeps files from being merged while we read.
+    /// A shared lock that keeps files from being merged during the read.
     _unmerged: Option<Locked>,
 }
 
-/// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. What was set
-/// aside out of damaged files is reported, and not returned. With `since`, files that hold nothing of that time are skipped: by the
-/// day in their names, and by when they were last written; a file that reaches over it is read as a whole. Waits while delivered
-/// files are merged, about a second.
+/// All points of a data directory, oldest file first, each once: delivered, waiting, and being written. Lines that were
+/// set aside from damaged files are reported as damage, not returned. With `since`, files without points from that time
+/// on are skipped, judged by the day in their names and by when they were last written. A file that may have such
+/// points is read as a whole. Waits while delivered files are merged, about a second.
 ///
 /// # Errors
-/// When there is no such directory, or it cannot be listed.
+/// When the directory does not exist or cannot be listed.
 pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
     fs::read_dir(dir).map_err(on("list", dir))?;
     let unmerged = File::open(dir.join(DELIVERED).join(MERGE_LOCK)).ok();
     if let Some(lock) = &unmerged {
-        // A merge is bounded (`merge::MOST`); where locks do not work, nothing is merged.
+        // The wait is bounded, because a merge is (`merge::MOST`). Where locks do not work, nothing is merged.
         let _ = lock.lock_shared();
     }
     let mut files = BTreeMap::new();
-    // In the order of a file's road: one that moves on while we list is seen at least once.
+    // List the folders in the order in which files move, so that a file that moves meanwhile is seen at least once.
     for folder in ROAD {
         for name in list(&dir.join(folder))? {
             files.entry(name).or_insert(folder);
@@ -101,7 +101,7 @@ impl Iterator for Lines {
 }
 
 impl Lines {
-    /// How many files were read so far, or begun.
+    /// How many files were read so far, including the current one.
     #[must_use]
     pub const fn files_read(&self) -> u64 {
         self.read
@@ -112,8 +112,9 @@ impl Lines {
     }
 }
 
-/// Does the day in a file's name say that it holds nothing from `since` on? Names have the day of the first append, and a merged
-/// file has all of that day. A day of a time before this program is that of a clock that was not set yet: it says nothing.
+/// Whether the day in a file name excludes points from `since` on. The name has the day of the first append, and a
+/// merged file contains only files of that day. A day before this program existed comes from a clock that was not set:
+/// it excludes nothing.
 fn is_of_days_before(name: &str, since: Timestamp) -> bool {
     let since = since.to_zoned(TimeZone::UTC).date();
     let last = |day: Date| day.checked_add(DAYS_AFTER.days()).unwrap_or(Date::MAX);
@@ -124,7 +125,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// Opens a file where it was listed, or where it has moved since.
+/// Opens a file where it was listed, or where it was moved since.
 fn find(dir: &Path, name: &str, listed: &str) -> Result<FileLines, Damage> {
     for folder in ROAD.into_iter().skip_while(|folder| *folder != listed) {
         let path = dir.join(folder).join(name);
@@ -141,7 +142,7 @@ fn find(dir: &Path, name: &str, listed: &str) -> Result<FileLines, Damage> {
     }
 }
 
-/// The names of the files that hold what was set aside.
+/// The names of the files in `rejected/` that hold damaged lines.
 pub(super) fn set_aside(dir: &Path) -> Result<Vec<String>, Error> {
     let folder = dir.join(REJECTED);
     let entries = match fs::read_dir(&folder) {
@@ -156,18 +157,18 @@ pub(super) fn set_aside(dir: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// What the bad lines of a file are called in `rejected/`, by how often that happened to it.
+/// The name in `rejected/` for the damaged lines of a file. `number` counts how often the file was damaged, from 1.
 pub(super) fn bad_name(name: &str, number: u32) -> String {
     if number == 1 { format!("{name}{BAD}") } else { format!("{name}.{number}{BAD}") }
 }
 
 const BAD: &str = ".bad";
 
-/// Shared by readers, exclusive to a merge, in `archive/`.
+/// The lock file in `archive/`: shared by readers, exclusive for a merge.
 pub(super) const MERGE_LOCK: &str = ".merge";
 
-/// How many days after the one in its name a file may hold points of: it is sealed after ten minutes, which may be past midnight,
-/// and clocks are a little wrong.
+/// A file may hold points of this many days after the day in its name: it is sealed after ten minutes, which may be
+/// after midnight, and clocks are slightly wrong.
 const DAYS_AFTER: i32 = 1;
 
 const BEFORE_THIS_PROGRAM: Date = date(2025, 1, 1);

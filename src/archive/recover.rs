@@ -1,8 +1,8 @@
-//! What a killed process left in `open/` goes to the spool.
+//! Moves what a killed process left in `open/` to the spool.
 //!
-//! A power cut may leave more than half a line: zeros or old bytes in the middle. They need no care here. Whatever stands
-//! between two newlines counts as a line, and the trailer seals the file as it was found; who reads it later tells by the
-//! sums which lines are as they were written.
+//! A power cut may leave more than half a line: zeros or old bytes in the middle. Recovery does not handle them
+//! specially. Everything between two newlines counts as a line, and the trailer seals the file as it was found. Readers
+//! identify the intact lines by their checksums.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -13,30 +13,33 @@ use std::{
 
 use super::{Error, Locked, OPEN, SPOOL, damage::What, file::FileLines, format, is_at, list, on, sync_folder};
 
-/// What recovery found.
+/// What recovery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recovered {
-    /// Files that went to the spool.
+    /// The number of files moved to the spool.
     pub files: u64,
-    /// Points in them.
+    /// The number of points in them.
     pub points: u64,
-    /// Bytes of half a last line, cut off.
+    /// The number of bytes cut off, because they were half a last line.
     pub cut_bytes: u64,
-    /// Points that were announced and are not there: they were never said to be safe, or the power went before the sync.
+    /// The number of points that were announced but are missing: their append did not return, or the power failed
+    /// before the sync.
     pub missing: u64,
 }
 
-/// Seals every open file whose process is gone: cut at its last newline, counted, trailer, sync, rename. Files of living
-/// processes are left alone. May run at any time, beside writers and other recoveries.
+/// Seals every open file whose process is gone: cuts it at its last newline, counts its points, then trailer, sync,
+/// rename. Files of running processes are left alone. May run at any time, in parallel with writers and other
+/// recoveries.
 ///
 /// # Errors
-/// The first of those of [`recover_each`].
+/// The first problem that [`recover_each`] reports.
 pub fn recover(dir: &Path) -> Result<Recovered, Error> {
     let (recovered, problems) = recover_each(dir);
     problems.into_iter().next().map_or(Ok(recovered), Err)
 }
 
-/// The same, and one file that the disk refuses to seal does not hold up the others: it is found again next time.
+/// Like [`recover`], with all problems: a file that the disk refuses to seal does not stop the others. The next
+/// recovery finds it again.
 #[must_use]
 pub fn recover_each(dir: &Path) -> (Recovered, Vec<Error>) {
     let (mut recovered, mut problems) = (Recovered::default(), Vec::new());
@@ -58,7 +61,7 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
     let Some(Locked(file)) = &mut lock_orphan(&path)? else { return Ok(()) };
     let Some(found) = scan(file, &path)? else { return Ok(()) };
     if found.is_strange {
-        // Nothing in it is ours: it goes as it is, and whoever reads it sets it aside.
+        // Nothing in the file is bandprobe's. Move it as it is; delivery sets it aside.
     } else if found.points == 0 && found.trailer.is_none() {
         fs::remove_file(&path).map_err(on("remove the empty", &path))?;
         recovered.cut_bytes += found.len - found.whole_lines;
@@ -67,7 +70,7 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
     } else {
         recovered.cut_bytes += found.len - found.whole_lines;
         file.set_len(found.whole_lines).map_err(on("cut", &path))?;
-        // A trailer that is already there stays, right or wrong: a new one would hide the damage.
+        // An existing trailer stays, even a wrong one: a new one would hide the damage.
         if found.trailer.is_none() {
             file.write_all(found.seal.encode().as_bytes()).map_err(on("seal", &path))?;
         }
@@ -80,7 +83,8 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
     Ok(())
 }
 
-/// Opens and locks a file whose writer is gone; nothing when it lives, or when the file moved on meanwhile.
+/// Opens and locks a file whose writer is gone. `None` when the writer runs, or when the file was moved in the
+/// meantime.
 fn lock_orphan(path: &Path) -> Result<Option<Locked>, Error> {
     let file = match OpenOptions::new().read(true).append(true).custom_flags(libc::O_NOFOLLOW).open(path) {
         Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -90,11 +94,11 @@ fn lock_orphan(path: &Path) -> Result<Option<Locked>, Error> {
         return Ok(None);
     }
     let locked = Locked(file);
-    // Its writer may have sealed it between our open and our lock: the name must still mean this file.
+    // The writer may have sealed the file between open and lock: check that the path still names it.
     Ok(is_at(&locked.0, path).then_some(locked))
 }
 
-/// Deletes files that got no name because their process died in creating them: nothing was ever in them.
+/// Deletes the temporary files of processes that died while they created a file. They never held anything.
 fn sweep_unnamed(open: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(open) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -103,28 +107,28 @@ fn sweep_unnamed(open: &Path) -> Result<(), Error> {
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
         let is_file = || fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
         if path.extension().is_some_and(|extension| extension == "new") && is_file() && lock_orphan(&path)?.is_some() {
-            // Whoever else deletes it first did our work.
+            // If another recovery deletes it first, that is just as well.
             let _ = fs::remove_file(&path);
         }
     }
     Ok(())
 }
 
-/// What an open file holds.
+/// The content of an open file.
 struct Found {
     len: u64,
     /// Bytes up to the last newline.
     whole_lines: u64,
     points: u64,
     missing: u64,
-    /// The trailer that it has, and the one that it needs.
+    /// The trailer that the file has, and the one that would seal it.
     trailer: Option<format::Trailer>,
     seal: format::Trailer,
-    /// Neither header nor any line is ours.
+    /// Neither the header nor any line is bandprobe's.
     is_strange: bool,
 }
 
-/// Reads an open file through; nothing when only a newer version knows what is in it.
+/// Reads an open file to its end. `None` when a newer version wrote it.
 fn scan(file: &File, path: &Path) -> Result<Option<Found>, Error> {
     let copy = file.try_clone().and_then(|mut copy| copy.rewind().map(|()| copy)).map_err(on("read", path))?;
     let mut lines = FileLines::over(path.to_owned(), copy, false);
@@ -150,8 +154,8 @@ fn scan(file: &File, path: &Path) -> Result<Option<Found>, Error> {
     }))
 }
 
-/// Whether a first line that never ended is nothing at all: the beginning of our header, or zeros of a file that the power
-/// cut kept from being written.
+/// Whether a first line without a newline is nothing at all: the start of the header, or zeros where a power cut
+/// prevented the write.
 fn is_blank(start: &[u8]) -> bool {
     format::HEADER.as_bytes().starts_with(start) || start.iter().all(|byte| *byte == 0)
 }

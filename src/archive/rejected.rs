@@ -1,7 +1,7 @@
-//! What lies in `rejected/`: lines that the database refused, by what it said of them, and damaged files.
+//! The content of `rejected/`: lines that the database refused, grouped by its message, and damaged files.
 //!
-//! A file there is `# message`, line, `# message`, line, … between header and trailer. Its time is when it was written, which
-//! is when its lines were refused; the time in its name is that of its first point.
+//! A file of refused lines is `# message`, line, `# message`, line, … between header and trailer. Its modification time
+//! is when the lines were refused; the time in its name is when its first point was appended.
 
 use std::{
     collections::HashMap,
@@ -18,26 +18,26 @@ use crate::model::text::made_printable;
 /// Lines that were refused for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What the server said, made printable, with `…` where it repeats the line.
+    /// The server's message, made printable. `…` replaces the line where the message repeats it.
     pub message: String,
-    /// How many lines.
+    /// The number of lines.
     pub points: u64,
-    /// How many files they are in.
+    /// The number of files that contain them.
     pub files: u64,
-    /// The file of the newest, in `rejected/`.
+    /// The name of the newest of these files, in `rejected/`.
     pub file: String,
-    /// When the newest were refused, where the system tells.
+    /// When the newest lines were refused. `None` when the system does not report the file's time.
     pub at: Option<Timestamp>,
-    /// Some of them, the newest file's first, made printable.
+    /// Up to [`MOST_LINES`] of the lines, those of the newest file first, made printable.
     pub lines: Vec<String>,
 }
 
-/// Everything that was refused.
+/// All lines that were refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// By message, newest first.
+    /// One entry per message, the newest file's first.
     pub by_message: Vec<Refusal>,
-    /// Lines with still other messages, beyond [`MOST_MESSAGES`].
+    /// The number of lines with other messages, beyond the first [`MOST_MESSAGES`].
     pub others: u64,
 }
 
@@ -50,13 +50,13 @@ pub struct Damaged {
     pub bytes: u64,
 }
 
-/// The messages that are told apart, at the most: one of a server that never says the same twice are others.
+/// The most messages that are listed separately. It bounds memory when a server never repeats a message.
 pub const MOST_MESSAGES: usize = 100;
 
-/// Lines that are kept of each message, at the most.
+/// The most lines that are kept of each message.
 pub const MOST_LINES: usize = 3;
 
-/// Reads every refused line; may run beside the drain.
+/// Reads every refused line. May run in parallel with the drain.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
@@ -68,7 +68,7 @@ pub fn refusals(dir: &Path) -> Result<Refusals, Error> {
     Ok(groups.found)
 }
 
-/// What was refused last.
+/// The group of the line that was refused last; `None` when `rejected/` has no refused line.
 ///
 /// # Errors
 /// When the folder or a file cannot be read.
@@ -76,7 +76,7 @@ pub fn newest(dir: &Path) -> Result<Option<Refusal>, Error> {
     for (name, at) in newest_first(dir)? {
         let mut groups = Groups::default();
         groups.read(dir, &name, at)?;
-        // Within a file the lines are in the order of the answers.
+        // The lines of a file are in the order of the answers.
         if let Some(last) = groups.found.by_message.pop() {
             return Ok(Some(last));
         }
@@ -84,7 +84,7 @@ pub fn newest(dir: &Path) -> Result<Option<Refusal>, Error> {
     Ok(None)
 }
 
-/// The damaged files, in the order of their names.
+/// The damaged files, sorted by name.
 ///
 /// # Errors
 /// When the folder cannot be listed.
@@ -96,7 +96,7 @@ pub fn damaged(dir: &Path) -> Result<Vec<Damaged>, Error> {
     Ok(set_aside(dir)?.into_iter().filter_map(size).collect())
 }
 
-/// The files of refused lines, with when they were written.
+/// The files of refused lines and when they were written, newest first.
 fn newest_first(dir: &Path) -> Result<Vec<(String, Option<Timestamp>)>, Error> {
     let folder = dir.join(REJECTED);
     let written = |name: &str| fs::metadata(folder.join(name)).and_then(|metadata| metadata.modified()).ok();
@@ -112,15 +112,15 @@ fn newest_first(dir: &Path) -> Result<Vec<(String, Option<Timestamp>)>, Error> {
 #[derive(Default)]
 struct Groups {
     found: Refusals,
-    /// Where each message stands.
+    /// Position of each message in `found`, by its cause.
     places: HashMap<String, Place>,
-    /// How many files were read.
+    /// The number of files read.
     files: u64,
 }
 
 struct Place {
     index: usize,
-    /// The number of the file that it was seen in last.
+    /// The number of the file in which it was last seen.
     file: u64,
 }
 
@@ -141,7 +141,7 @@ impl Groups {
             if read == 0 {
                 return Ok(());
             }
-            // A line that is too long comes in pieces, and is its first one.
+            // A line that is too long is read in pieces. Only the first piece is kept.
             if std::mem::replace(&mut is_rest, !piece.ends_with(b"\n")) {
                 continue;
             }
@@ -178,7 +178,7 @@ impl Groups {
     }
 }
 
-/// What a message is about, apart from its numbers and times: how many lines a batch had is not another reason.
+/// A message with its numbers normalized, so that messages that differ only in counts or times are grouped.
 #[must_use]
 pub fn cause(message: &str) -> String {
     let mut before = ' ';
@@ -190,22 +190,22 @@ pub fn cause(message: &str) -> String {
     kept.map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
 
-/// Is a comment one of ours, and no message?
+/// Whether a comment belongs to the file format, and is not a message.
 fn is_of_the_format(comment: &str) -> bool {
     comment == format::HEADER.trim_end()
         || format::Trailer::parse(comment).is_some()
         || Announced::default().read(comment.as_bytes())
 }
 
-/// A message that repeats the line that it is about, or as much of it as there was room for, without that: it is the same
-/// of each such line then.
+/// Replaces the line that a message quotes, in full or shortened, by `…`. Messages about different lines are then
+/// equal.
 fn without(message: &str, line: &str) -> String {
     let Some((end, _)) = line.char_indices().nth(TELLING) else { return message.to_owned() };
     let Some(at) = message.find(&line[..end]) else { return message.to_owned() };
     let same = message[at..].chars().zip(line.chars()).take_while(|(a, b)| a == b);
     let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
     let rest = &message[at + length..];
-    // Of a long message the middle is left out, and so it may go on with the end of the line.
+    // A long message is shortened in the middle, so it may continue with the end of the line.
     let end = rest.strip_prefix('…').and_then(|rest| {
         let tails = line.char_indices().skip(TELLING).map(|(start, _)| &line[start..]);
         tails.filter_map(|tail| rest.strip_prefix(tail)).next()
@@ -213,7 +213,7 @@ fn without(message: &str, line: &str) -> String {
     format!("{}…{}", &message[..at], end.unwrap_or(rest))
 }
 
-/// So many characters of a line in a message are no coincidence, nor only the name of its measurement.
+/// A quote of at least this many characters is neither a coincidence nor just the measurement name.
 const TELLING: usize = 24;
 
 #[cfg(test)]
@@ -239,7 +239,7 @@ mod tests {
             &[("m v=3 3", "wrong type"), ("m v=4 4", "sums up to nothing"), ("m v=5 5", "wrong type")],
         );
         quarantine(&spool, "c.lp", &[("m v=6 6", "wrong type")]);
-        // The order is that of the clock, which names are not: the last one was delivered first.
+        // The order is that of the modification times, not of the names: the last one was delivered first.
         for (name, second) in [("a.lp", 1), ("c.lp", 2), ("b.lp", 3)] {
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(second);
             File::options()

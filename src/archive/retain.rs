@@ -1,8 +1,9 @@
-//! Keeping the data directory within its limits.
+//! Keeps the data directory within its limits.
 //!
-//! What is deleted undelivered is counted. Order: delivered files that are past their time; then, while the directory
-//! is too large, the oldest delivered, the oldest rejected, the oldest undelivered. The file being written stays, and so
-//! does what a newer version wrote, unless its size is needed. What cannot be deleted keeps nothing else from going.
+//! Undelivered points that are deleted are counted. Order: first the delivered files past their retention time; then,
+//! while the directory is too large, the oldest delivered, the oldest rejected and the oldest undelivered files. The
+//! file being written is kept. A file of a newer version is deleted only for size, never for age. A file that cannot be
+//! deleted does not stop the others.
 
 use std::{
     fs, io,
@@ -17,24 +18,24 @@ use crate::model::units::Bytes;
 
 use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on, raw, reader::set_aside, spool::Spool, whole};
 
-/// What went to keep within the limits.
+/// What was deleted to keep within the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
-    /// Delivered files that were deleted.
+    /// The number of delivered files that were deleted.
     pub delivered_files: u64,
-    /// Files of refused or damaged lines that were deleted: those lines were counted when they were set aside.
+    /// The number of deleted files with refused or damaged lines. The lines were counted when they were set aside.
     pub rejected_files: u64,
-    /// Files of points that are in no database and were deleted.
+    /// The number of undelivered files that were deleted.
     pub dropped_files: u64,
-    /// Points in them.
+    /// The number of points in the undelivered files.
     pub dropped_points: u64,
 }
 
-/// Deletes what is too old or too much: what went, and the first thing that the disk refused, if any.
+/// Deletes what exceeds the age or the size. Returns what was deleted and the first error, if any.
 #[must_use]
 pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -> (Removed, Option<Error>) {
     let dir = spool.dir();
-    // In the order in which they go.
+    // In the order of deletion.
     let folders = [
         (Kind::Delivered, DELIVERED, list(&dir.join(DELIVERED))),
         (Kind::Rejected, REJECTED, set_aside(dir)),
@@ -54,12 +55,12 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
     (removed, problem.or(refused))
 }
 
-/// A file that takes room.
+/// A file that takes up room.
 #[derive(Clone, Debug)]
 struct Kept {
     kind: Kind,
     path: PathBuf,
-    /// The room that it takes.
+    /// The room that it takes on disk, in bytes.
     size: u64,
 }
 
@@ -73,12 +74,12 @@ enum Kind {
 
 impl Kept {
     fn new(kind: Kind, path: PathBuf) -> Self {
-        // Small ones take a whole block.
+        // A small file takes a whole block.
         let size = fs::metadata(&path).map_or(0, |metadata| metadata.len().max(metadata.blocks() * 512));
         Self { kind, path, size }
     }
 
-    /// Whether its day ended longer ago than it is kept.
+    /// Whether it is a delivered file whose day ended at least `keep` ago.
     fn is_past(&self, keep: Duration, now: Timestamp) -> bool {
         let day = self.path.file_name().and_then(|name| format::day(name.to_str()?));
         let ended = day.and_then(|day| day.tomorrow().ok()).and_then(midnight);
@@ -88,7 +89,7 @@ impl Kept {
     }
 }
 
-/// Deletes what is past, and of the rest one after the other until all that is left takes no more than `max_size`.
+/// Deletes the files in `past`, then those in `rest` one by one until everything that remains takes at most `max_size`.
 fn clear(
     past: Vec<Kept>,
     rest: Vec<Kept>,

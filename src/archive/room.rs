@@ -1,18 +1,18 @@
-//! Room on a disk that is full: what is delivered already goes before anything that is not.
+//! Makes room on a full disk: delivered files are deleted, undelivered ones are not.
 
 use std::{fs, path::Path};
 
 use super::{DELIVERED, Error, list, on};
 use crate::model::units::Bytes;
 
-/// What [`make`] deletes at the most, and a little more: room for minutes of any worker.
+/// [`make`] stops once it has freed this many bytes. That is room for some minutes of any worker.
 const ROOM: u64 = 16 << 20;
 
-/// Deletes the oldest delivered files, until there is room or none is left. Returns what was freed. Only for whoever holds
-/// the [`Spool`](super::spool::Spool).
+/// Deletes the oldest delivered files until at least 16 MiB are freed or none is left. Returns the number of bytes
+/// freed. Only the process that holds the [`Spool`](super::spool::Spool) may call it.
 ///
 /// # Errors
-/// When the disk refuses that as well.
+/// When the folder cannot be listed or a file cannot be deleted.
 pub fn make(dir: &Path) -> Result<Bytes, Error> {
     let folder = dir.join(DELIVERED);
     let mut freed = 0;

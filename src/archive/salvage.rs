@@ -1,7 +1,8 @@
-//! A damaged file is divided: what is as it was written is delivered, the rest is kept for a person.
+//! Divides a damaged file: the intact lines are delivered, the rest is kept for a person.
 //!
-//! The rest goes to `rejected/NAME.bad` (`NAME.2.bad` when that name holds the rest of an earlier damage): raw bytes, each
-//! line after a comment that says what is wrong with it, counted by a trailer, and never read as points again.
+//! The rest goes to `rejected/NAME.bad`, or `NAME.2.bad` if that name holds the rest of an earlier damage. It is raw
+//! bytes, each line after a comment that says what is wrong with it, with a trailer that counts the lines. It is never
+//! read as points again.
 
 use std::{
     fs::{self, File},
@@ -24,24 +25,24 @@ use super::{
 /// What became of a damaged file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salvaged {
-    /// Points that were as they were written, and wait on under the same name. With none, the file is gone.
+    /// The number of intact points. They wait under the same name. With 0, the file is gone.
     pub kept: u64,
-    /// Lines that stood where points are, and went to `rejected/`.
+    /// The number of lines in the place of points that went to `rejected/`.
     pub set_aside: u64,
-    /// Points that were announced or sealed, and are nowhere.
+    /// The number of points that were announced or sealed but are missing.
     pub missing: u64,
-    /// What was wrong, the first thing in words.
+    /// The first problem in words, with the number of further problems and of missing points.
     pub damage: String,
 }
 
 impl Spool {
-    /// Reads a waiting file through; nothing when every byte is as it was written, or the file is gone. Otherwise it is
-    /// divided: what was good waits on in a whole file of the same name, the rest is in `rejected/`. A file that is none
-    /// of ours goes there as it is.
+    /// Reads a waiting file to its end. `None` when every byte is intact or the file is gone. Otherwise the file is
+    /// divided: its intact lines wait in a new file of the same name, the rest is in `rejected/`. A file without header
+    /// and without any intact line is moved there as it is.
     ///
     /// # Errors
-    /// When the file cannot be read to its end, is a newer version's, or the disk refuses; nothing is lost then, and
-    /// another try does all of it again.
+    /// When the file cannot be read to its end, when a newer version wrote it, or when the disk refuses. Nothing is
+    /// then lost, and the next call starts again.
     pub fn salvage(&self, name: &str) -> Result<Option<Salvaged>, Error> {
         let Some(mut lines) = self.open(name)? else { return Ok(None) };
         let path = self.dir().join(SPOOL).join(name);
@@ -58,7 +59,7 @@ impl Spool {
             }
         }
         let Some(first) = first else { return Ok(None) };
-        // Half a line at the end is set aside, not missing.
+        // Half a line at the end is set aside, so it does not count as missing.
         let half = !lines.span().is_empty() && format::is_point(lines.bytes());
         let missing = lines.missing().saturating_sub(u64::from(half));
         let more = |count: u64, what: &str| if count > 0 { format!("; {count} {what}") } else { String::new() };
@@ -68,7 +69,7 @@ impl Spool {
         Ok(Some(Salvaged { kept, set_aside, missing, damage }))
     }
 
-    /// Moves a file to the rejected ones as it is; how many points it says it holds.
+    /// Moves a file to `rejected/` as it is. Returns the number of points that it claims to hold.
     fn set_aside(&self, name: &str) -> Result<u64, Error> {
         let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
         let free = (1..).map(|number| bad_name(name, number)).find(|bad| !rejected.join(bad).exists());
@@ -81,20 +82,20 @@ impl Spool {
         Ok(points)
     }
 
-    /// Writes both parts, and gives them their names: the rest first, so that it is nowhere lost.
+    /// Writes both parts and then gives them their names, the rest first, so that nothing is lost in between.
     fn divide(&self, name: &str, first: &What) -> Result<(u64, u64), Error> {
         let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
         let path = spool.join(name);
         let mut good = WholeFile::create(&spool, name, format::HEADER)?;
         let mut bad = WholeFile::create(&rejected, &bad_name(name, 1), SET_ASIDE)?;
-        // With the size, the rest of a later damage differs even where its bytes are the same.
+        // The size makes the rest of a later damage differ from this one even if their bytes are equal.
         let size = fs::metadata(&path).map_err(on("read", &path))?.len();
         bad.comment(&format!("# out of spool/{name} of {size} bytes: {first}\n"))?;
         let found_bad = copy(&path, &mut good, &mut bad)?;
         let (kept, set_aside) = (good.points(), bad.points());
         if found_bad {
             let trailer = bad.seal()?;
-            // The same rest was written before, by one who did not come further than that.
+            // An earlier call may have published the same rest and then died.
             let same = |bad: &Path| whole::trailer(bad).ok().flatten() == Some(trailer);
             let free = |bad: &String| same(&rejected.join(bad)) || !rejected.join(bad).exists();
             let name = (1..).map(|number| bad_name(name, number)).find(free);
@@ -111,8 +112,8 @@ impl Spool {
     }
 }
 
-/// Copies each line to its part; whether the bad one may hold a point. A comment that is none of ours may be a changed
-/// point only when one is missing.
+/// Copies each line to its part. Returns whether the bad part may contain a point. An unknown comment may be a changed
+/// point only if a point is missing.
 fn copy(path: &Path, good: &mut WholeFile, bad: &mut WholeFile) -> Result<bool, Error> {
     let mut lines = FileLines::open(path.to_owned(), true).map_err(on("open", path))?;
     let mut source = raw::open(path).map_err(on("open", path))?;
@@ -142,7 +143,7 @@ fn copy(path: &Path, good: &mut WholeFile, bad: &mut WholeFile) -> Result<bool, 
     }
 }
 
-/// These bytes of a file.
+/// A reader of these bytes of a file.
 fn part(file: &mut File, span: Range<u64>) -> io::Result<impl Read> {
     file.seek(SeekFrom::Start(span.start))?;
     Ok(file.take(span.end - span.start))

@@ -1,4 +1,4 @@
-//! The files that wait for delivery, in the hands of the one process that may deliver them.
+//! The files that wait for delivery, locked by the one process that may deliver them.
 
 use std::{
     collections::HashSet,
@@ -16,25 +16,25 @@ use super::{
     whole::{self, WholeFile},
 };
 
-/// The spool, locked for this process until dropped.
+/// The spool. It is locked for this process until the value is dropped.
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
     lock: File,
-    /// Delivered files that [`merge`](super::merge) found no use for, so that it does not read them again.
+    /// Delivered files that [`merge`](super::merge) cannot merge, remembered so that it does not read them again.
     pub(super) unmergeable: Mutex<HashSet<String>>,
 }
 
-/// A line that the database refused, and why.
+/// A line that the database refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
     /// The line, without its newline.
     pub line: String,
-    /// The server's message.
+    /// The server's message about it.
     pub message: String,
 }
 
-/// As of the open file: the lock ends here and now.
+/// Unlocks explicitly, because a child process may hold a copy of the descriptor until it executes its program.
 impl Drop for Spool {
     fn drop(&mut self) {
         let _ = self.lock.unlock();
@@ -42,10 +42,10 @@ impl Drop for Spool {
 }
 
 impl Spool {
-    /// Makes the data directory where it is missing and takes the right to deliver from it.
+    /// Creates the data directory where it is missing and takes the lock for delivery.
     ///
     /// # Errors
-    /// [`Error::Draining`] when another process has it, or the disk refuses.
+    /// [`Error::Draining`] when another process holds the lock; otherwise when the disk refuses.
     pub fn lock(dir: &Path) -> Result<Self, Error> {
         super::create(dir)?;
         let path = dir.join(SPOOL).join(LOCK);
@@ -56,7 +56,7 @@ impl Spool {
         for folder in [SPOOL, DELIVERED, REJECTED] {
             whole::sweep(&dir.join(folder));
         }
-        // A hint for whoever comes second. The lock holds without it: a full disk must not keep us from delivering.
+        // The process id only helps the next process to explain itself. The lock works without it, also on a full disk.
         let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));
         Ok(Self { dir: dir.to_owned(), lock, unmergeable: Mutex::default() })
     }
@@ -67,14 +67,14 @@ impl Spool {
         &self.dir
     }
 
-    /// Whether the lock on disk is still the one that we hold: not after the directory was removed or replaced, and then
-    /// another process may deliver from what is there now.
+    /// Whether this process still holds the lock on disk. It does not after the directory was removed or replaced:
+    /// another process may then deliver from the new directory.
     #[must_use]
     pub fn is_ours(&self) -> bool {
         is_at(&self.lock, &self.folder().join(LOCK))
     }
 
-    /// The oldest waiting file.
+    /// The oldest file that waits for delivery. Skips files of a newer version.
     ///
     /// # Errors
     /// When the spool cannot be listed.
@@ -82,7 +82,7 @@ impl Spool {
         self.next(false, &HashSet::new())
     }
 
-    /// The waiting file that is next in this order; not one of these, nor what a newer version wrote.
+    /// The next file to deliver, oldest or newest first. Skips the files in `passed` and those of a newer version.
     ///
     /// # Errors
     /// When the spool cannot be listed.
@@ -92,16 +92,16 @@ impl Spool {
         if recent_first {
             names.reverse();
         }
-        // One that cannot be read is handed out: opening it says why.
+        // An unreadable file is returned too: opening it reports why.
         let deliverable =
             |name: &String| !passed.contains(name) && !matches!(raw::newer(&folder.join(name)), Ok(Some(_)));
         Ok(names.into_iter().find(deliverable))
     }
 
-    /// Opens a waiting file; nothing when it was deleted to keep within the archive's limits.
+    /// Opens a waiting file. `None` when retention has deleted it.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be opened.
     pub fn open(&self, name: &str) -> Result<Option<FileLines>, Error> {
         let path = self.folder().join(name);
         match FileLines::open(path.clone(), true) {
@@ -110,17 +110,18 @@ impl Spool {
         }
     }
 
-    /// Moves a file to the delivered ones: from now on every point of it is in the database or in `rejected/`. Another file
-    /// of its name there, because somebody put refused lines back into the spool, stays beside it.
+    /// Moves a file to `archive/`. Call it when every point of the file is in the database or in `rejected/`. If
+    /// `archive/` already has a file of that name, because a person put refused lines back into the spool, the moved
+    /// file gets a new name.
     ///
     /// # Errors
-    /// When the disk refuses; the file waits on then, and will be sent again.
+    /// When the disk refuses. The file then stays in the spool and is sent again.
     pub fn delivered(&self, name: &str) -> Result<(), Error> {
         let (path, folder) = (self.folder().join(name), self.dir.join(DELIVERED));
         let names = (2..).map(|number| format::sibling(name, number));
         let mut free = [name.to_owned()].into_iter().chain(names).filter(|name| !folder.join(name).exists());
         match fs::rename(&path, folder.join(free.next().expect("invariant: names do not end"))) {
-            // Deleted to keep within the archive's limits, and counted there.
+            // Retention deleted the file and counted it.
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => return Ok(()),
             moved => moved.map_err(on("move", &path))?,
         }
@@ -128,7 +129,8 @@ impl Spool {
         sync_folder(&self.folder())
     }
 
-    /// Keeps the refused lines of a file, each after its message, instead of what was kept of that file before.
+    /// Writes the refused lines of a file to `rejected/`, each after its message. Replaces an earlier version for the
+    /// same file.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -149,7 +151,7 @@ impl Spool {
     }
 }
 
-/// Who holds the lock, by its own word.
+/// The process id in the lock file, or "unknown".
 pub(super) fn pid(lock: &File) -> String {
     let mut pid = String::new();
     let _ = Read::take(lock, 20).read_to_string(&mut pid);
@@ -159,7 +161,7 @@ pub(super) fn pid(lock: &File) -> String {
     }
 }
 
-/// Exclusive to who delivers, in `spool/`.
+/// The lock file in `spool/`, held by the process that delivers.
 pub(super) const LOCK: &str = ".lock";
-/// Of a server's message, in characters.
+/// The longest server message that is kept, in characters.
 const MAX_MESSAGE: usize = 500;

@@ -1,5 +1,5 @@
-//! Small values that outlive a restart: budgets spent today, the last answer of the database. One JSON file each,
-//! replaced as a whole. They are hints: without them the worker still does its job.
+//! Small values that survive a restart, such as the budgets spent today and the last answer of the database. Each is a
+//! JSON file that is replaced as a whole. They are hints: the worker does its job without them.
 
 use std::{
     fs, io,
@@ -12,25 +12,25 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Error, Locked, STATE, on};
 
-/// A value from the last time, or the default.
+/// A value from the last run, or the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded<T> {
-    /// What is known.
+    /// The stored value, or the default.
     pub value: T,
-    /// Why it is the default although a file is there.
+    /// Why the stored value could not be read. `None` when it was read, or none was stored.
     pub problem: Option<String>,
 }
 
-/// How many points were ever lost from here, in the state [`LOSSES`].
+/// How many points were lost over the lifetime of this directory; stored under [`LOSSES`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Losses {
-    /// Points that were recorded, or about to be, and are in no file and no database.
+    /// Points that were recorded, or about to be, and are neither in a file nor in the database.
     pub points: u64,
-    /// When the last of them were counted.
+    /// When the number last grew.
     pub last: Option<Timestamp>,
 }
 
-/// Distinguishes versions of a stored value.
+/// Identifies a version of a stored value: it changes whenever the value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
@@ -39,14 +39,14 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// How many bytes it has.
+    /// The size of the file in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {
         self.size
     }
 }
 
-/// The right to change a value that processes share: whoever holds it is alone with it until this is dropped.
+/// A lock on a value that several processes change. It is released on drop.
 #[derive(Debug)]
 #[must_use]
 pub struct Held {
@@ -56,7 +56,7 @@ pub struct Held {
 /// The state under which [`Losses`] are kept.
 pub const LOSSES: &str = "losses";
 
-/// Reads a value; one that was never stored is the default, one that cannot be read is the default with a problem.
+/// Reads a value. Returns the default when none was stored, and the default with a problem when it cannot be read.
 #[must_use]
 pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Loaded<T> {
     let path = path(dir, name);
@@ -74,7 +74,7 @@ pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Lo
     }
 }
 
-/// Which version of a value is stored; nothing where there is none.
+/// The stored version of a value; `None` when none is stored.
 #[must_use]
 pub fn stamp(dir: &Path, name: &'static str) -> Option<Stamp> {
     let metadata = fs::metadata(path(dir, name)).ok()?;
@@ -82,46 +82,47 @@ pub fn stamp(dir: &Path, name: &'static str) -> Option<Stamp> {
     Some(Stamp { inode: metadata.ino(), size: metadata.len(), modified })
 }
 
-/// Stores a value for the next time.
+/// Stores a value. It survives a power cut.
 ///
 /// # Errors
-/// When it is not JSON, or the disk refuses; the old value is kept then.
+/// When the value cannot be encoded or the disk refuses. The old value is then kept.
 pub fn store<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
     store_json(dir, name, &json(name, value)?)
 }
 
-/// Stores a value that [`json`] encoded.
+/// Stores a value that [`json`] has encoded. It survives a power cut.
 ///
 /// # Errors
-/// When the disk refuses; the old value is kept then.
+/// When the disk refuses. The old value is then kept.
 pub fn store_json(dir: &Path, name: &'static str, json: &[u8]) -> Result<(), Error> {
     super::create(dir)?;
     super::replace(&dir.join(STATE), &file(name), json)
 }
 
-/// Encodes a value, to be stored elsewhere.
+/// Encodes a value, for [`store_json`] on another thread.
 ///
 /// # Errors
-/// When it is not JSON.
+/// When the value cannot be encoded.
 pub fn json<T: Serialize>(name: &'static str, value: &T) -> Result<Vec<u8>, Error> {
     serde_json::to_vec_pretty(value).map_err(|source| Error::State { name, source })
 }
 
-/// Stores a value that is stored again soon: after a power cut the value before it may be there. The JSON is compact, because
-/// it can be large.
+/// Stores a value that will soon be stored again. It is cheaper: after a power cut the previous value may be back. The
+/// JSON is compact, because the value can be large.
 ///
 /// # Errors
-/// When it is not JSON, or the disk refuses; the old value is kept then.
+/// When the value cannot be encoded or the disk refuses. The old value is then kept.
 pub fn store_often<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> Result<(), Error> {
     let json = serde_json::to_vec(value).map_err(|source| Error::State { name, source })?;
     super::create(dir)?;
     super::replace_content(&dir.join(STATE), &file(name), &json)
 }
 
-/// Waits until nobody else holds a value. Those who only read it, or store it without holding it, do not see this.
+/// Waits until no other process or thread holds a value, and locks it. The lock is advisory: [`load`] and [`store`]
+/// ignore it.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the lock file cannot be opened or locked.
 pub fn hold(dir: &Path, name: &'static str) -> Result<Held, Error> {
     super::create(dir)?;
     let path = dir.join(STATE).join(format!(".{}.lock", file(name)));

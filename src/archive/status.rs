@@ -1,4 +1,4 @@
-//! What lies in a data directory, for a person who asks and for the worker's own points.
+//! What the data directory contains: for a person who asks, and for the worker's own points.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -19,31 +19,31 @@ use super::{
     spool, whole,
 };
 
-/// How much there is of what. Sizes in bytes.
+/// Files, points and bytes in each folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Files being written.
+    /// Files that processes append to.
     pub open: Amount,
     /// Sealed files that wait for delivery.
     pub spool: Amount,
-    /// When the oldest waiting file, sealed or open, got its first point.
+    /// When the oldest waiting file, sealed or open, got its first point. `None` when nothing waits.
     pub oldest: Option<Timestamp>,
-    /// Delivered files that are kept.
+    /// Delivered files that are still kept.
     pub archived: Amount,
-    /// Lines that the database refused.
+    /// Files of lines that the database refused.
     pub rejected: Amount,
-    /// Lines that were set aside because they are not what was written.
+    /// Files of damaged lines that were set aside.
     pub bad: Amount,
 }
 
-/// Some files.
+/// Totals over some files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Amount {
-    /// How many.
+    /// The number of files.
     pub files: u64,
-    /// Points in them, by their own word.
+    /// The number of points, as the trailers say; counted where there is no trailer.
     pub points: u64,
-    /// Their size.
+    /// The size in bytes.
     pub bytes: u64,
 }
 
@@ -52,17 +52,18 @@ pub struct Amount {
 pub struct Waiting {
     /// Its name in the spool.
     pub name: String,
-    /// When it got its first point, where its name tells.
+    /// When it got its first point, if its name says so.
     pub opened: Option<Timestamp>,
-    /// Points in it, by its own word.
+    /// The number of points, as its trailer says.
     pub points: u64,
     /// Its size in bytes.
     pub bytes: u64,
-    /// The format that it is in, when only a newer version can deliver it.
+    /// Its format number, if only a newer version can deliver it.
     pub newer: Option<u64>,
 }
 
-/// How much waits and since when, sealed or open, at the cost of two lists of names.
+/// How many bytes wait, sealed or open, and since when. Cheaper than [`status`]: it lists two folders and reads no
+/// file.
 ///
 /// # Errors
 /// When a folder cannot be listed.
@@ -77,7 +78,7 @@ pub fn backlog(dir: &Path) -> Result<(Bytes, Option<Timestamp>), Error> {
     Ok((Bytes(bytes), oldest))
 }
 
-/// Looks at everything; may run beside writers and the drain.
+/// Counts everything in the data directory. May run while others write and deliver.
 ///
 /// # Errors
 /// When a folder cannot be listed.
@@ -113,13 +114,13 @@ pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
     Ok(found.collect())
 }
 
-/// Who delivers from this directory now: its process id, by its own word; nothing when nobody does.
+/// The process id of the delivering process, as it wrote it into the lock file; `None` when no process delivers.
 ///
-/// The lock is asked for as a reader and given back at once. A process that asks for it as the one who delivers in that very
-/// moment is told that it is taken, as it would be by any other.
+/// Takes the lock as a reader and releases it at once. A process that tries to start delivering in that very moment
+/// finds the lock taken.
 ///
 /// # Errors
-/// When the lock cannot be asked for.
+/// When the lock file cannot be opened or locked.
 pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
     let path = dir.join(SPOOL).join(spool::LOCK);
     let lock = match File::open(&path) {
@@ -136,8 +137,8 @@ pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// What lies where files of lines should be, and is left alone: files of a newer version, and what is no file. For a
-/// person, in words, once.
+/// Entries with the name of a line file that bandprobe leaves alone: files of a newer version, and what is not a
+/// regular file.
 ///
 /// # Errors
 /// When a folder cannot be listed.
@@ -172,7 +173,7 @@ fn amount(folder: &Path, names: &[String]) -> Amount {
     })
 }
 
-/// One file; nothing when it moved on since it was listed.
+/// One file; `None` when it was moved or deleted since it was listed.
 fn look(folder: &Path, name: &str) -> Option<Amount> {
     let path = folder.join(name);
     let bytes = fs::metadata(&path).ok()?.len();

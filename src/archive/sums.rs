@@ -1,19 +1,21 @@
-//! Sums of single lines: what was announced is what was written.
+//! Checksums of single lines: they show which lines are as they were written.
 //!
 //! ```text
 //! # sums 1a2b3c4d 9e8f7a6b
 //! ```
 //!
-//! stands before the lines whose CRC32C (each without its newline) it announces, in their order. A line is as it was
-//! written when its own sum is announced and no other line has claimed it. Everything here works on what may be damaged:
-//! each sum stands at a place of its own, so one that cannot be read costs its line and no other.
+//! A comment like this precedes the lines whose CRC32C it announces. The checksums are those of the lines without their
+//! newlines, in their order. A line is intact when its own checksum is announced and no other line has claimed that
+//! checksum. All code here works on data that may be damaged. Each checksum has a fixed place, so an unreadable one
+//! costs its own line and no other.
 
 use std::collections::VecDeque;
 
-/// How many sums a comment announces at the most.
+/// The most checksums in one comment.
 pub(super) const GROUP: usize = 1000;
 
-/// The comment that announces these lines (no newlines in them, [`GROUP`] at the most), with its newline.
+/// The comment that announces these lines, with its newline. The lines have no newlines, and there are at most
+/// [`GROUP`].
 pub(super) fn announce<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut comment = String::from(WORD);
     for line in lines {
@@ -23,7 +25,7 @@ pub(super) fn announce<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String 
     comment
 }
 
-/// Writes whole lines, each ending in a newline, behind the comments that announce them.
+/// Writes whole lines, each ending in a newline, after the comments that announce them.
 pub(super) fn write(lines: &[u8], to: &mut Vec<u8>) {
     let lines: Vec<_> = lines.split_inclusive(|byte| *byte == b'\n').collect();
     for group in lines.chunks(GROUP) {
@@ -33,7 +35,7 @@ pub(super) fn write(lines: &[u8], to: &mut Vec<u8>) {
     }
 }
 
-/// The sums that no line has claimed yet.
+/// The checksums that no line has claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
     sums: VecDeque<u32>,
@@ -41,19 +43,21 @@ pub(super) struct Announced {
 }
 
 impl Announced {
-    /// How many lines were announced so far.
+    /// The number of lines announced so far.
     pub(super) fn total(&self) -> u64 {
         self.total
     }
 
-    /// Takes the sums out of a line that is no point as it was written. Whether it is such a comment, and no more.
+    /// Reads the checksums in a line that is not an intact point. Returns whether the line is an intact checksum
+    /// comment.
     pub(super) fn read(&mut self, line: &[u8]) -> bool {
         let Some(start) = start(line) else { return false };
         let sums = &line[start..];
         let before = self.sums.len();
         self.sums.extend(sums.chunks(PLACE).take(GROUP).filter_map(sum));
         self.total += (self.sums.len() - before) as u64;
-        // Two groups: lines of the last one may still come when a damaged line looks like the next one's comment.
+        // Keep two groups: a damaged line may look like the next comment while lines of the last group are still to
+        // come.
         let forgotten = self.sums.len().saturating_sub(2 * GROUP);
         self.sums.drain(..forgotten);
         line.starts_with(WORD.as_bytes())
@@ -61,23 +65,23 @@ impl Announced {
             && sums.chunks(PLACE).all(|place| place[0] == b' ' && sum(place).is_some())
     }
 
-    /// Whether the line with this sum is as it was written; each sum is good for one line.
+    /// Whether the line with this checksum is intact. Each checksum is valid for one line.
     pub(super) fn claim(&mut self, sum: u32) -> bool {
-        // Undamaged files are read in order: it is the first one.
+        // In an undamaged file this is always the first one.
         let place = self.sums.iter().position(|announced| *announced == sum);
         place.is_some_and(|place| self.sums.remove(place).is_some())
     }
 }
 
-/// Where the first sum's place is: behind the word, wherever in a damaged line that is, or where it would be if one of
-/// the word's letters is wrong.
+/// The position of the first checksum: after the word, wherever it is in a damaged line; or where it should be, if the
+/// word itself is damaged.
 fn start(line: &[u8]) -> Option<usize> {
     let word = line.windows(WORD.len() + 1).position(|part| part.strip_suffix(b" ") == Some(WORD.as_bytes()));
     let looks_alike = || line.get(WORD.len()..WORD.len() + PLACE).and_then(sum).map(|_| 0);
     Some(word.or_else(looks_alike)? + WORD.len())
 }
 
-/// A space and eight digits, as we write them.
+/// Parses a space and eight lower-case hex digits.
 fn sum(place: &[u8]) -> Option<u32> {
     let digits = str::from_utf8(place.get(1..PLACE)?).ok()?;
     let ours = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));

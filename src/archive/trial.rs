@@ -1,4 +1,4 @@
-//! Whether the data directory can be written: tried, and nothing left behind.
+//! Tests whether the data directory is writable, and leaves nothing behind.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -9,14 +9,14 @@ use std::{
 
 use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, STATE, on, private, reader::MERGE_LOCK, spool::LOCK};
 
-/// Tries what a worker does there: makes a file in each folder and opens the locks; where there is no data directory yet,
-/// makes a folder in the nearest one above it.
+/// Does what a worker would do: creates a file in each folder and opens the locks. If there is no data directory yet,
+/// creates a folder in the nearest parent that exists.
 ///
 /// # Errors
-/// The first thing that cannot be done.
+/// The first step that fails.
 pub fn try_write(dir: &Path) -> Result<(), Error> {
     if !dir.exists() {
-        // A dangling link cannot hold a folder either.
+        // A folder cannot be created below a dangling link either.
         return if dir.is_symlink() {
             fs::read_dir(dir).map(drop).map_err(on("follow the link", dir))
         } else {
@@ -52,7 +52,7 @@ fn try_folder_in(folder: &Path) -> Result<(), Error> {
     fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(on("make a folder in", folder))
 }
 
-/// The first path above this one that is there.
+/// The nearest parent of a path that exists.
 fn nearest(dir: &Path) -> &Path {
     let above = dir.ancestors().skip(1).map(|above| if above == Path::new("") { Path::new(".") } else { above });
     let mut existing = above.filter(|above| above.symlink_metadata().is_ok());
@@ -99,7 +99,7 @@ mod tests {
         for (dir, named) in [
             (temporary.path().join("file"), "file"),
             (temporary.path().join("file/below"), "file"),
-            // Even root makes no files there.
+            // Not even root can create files in /proc.
             (PathBuf::from("/proc/bandprobe/data"), "/proc"),
             (PathBuf::from("/proc"), "/proc"),
         ] {

@@ -1,5 +1,5 @@
-//! A file that is written at once, under a name that means either nothing of it or all: merged files, refused lines, and
-//! both halves of a damaged file.
+//! A file that is written in one go and then gets its name, so that the name means all of it or nothing: merged files,
+//! refused lines, and both halves of a damaged file.
 
 use std::{
     fs::{self, File},
@@ -9,13 +9,13 @@ use std::{
 
 use super::{Error, file::FileLines, format, on, raw, sums, sync_folder};
 
-/// A file without its name yet.
+/// A file that has no final name yet.
 #[derive(Debug)]
 pub(super) struct WholeFile {
     folder: PathBuf,
     temporary: PathBuf,
     out: BufWriter<File>,
-    /// Lines that are not announced yet.
+    /// Lines whose checksums are not written yet.
     group: Vec<u8>,
     group_lines: usize,
     points: u64,
@@ -24,7 +24,7 @@ pub(super) struct WholeFile {
 }
 
 impl WholeFile {
-    /// Starts a file that is to be called like this, with its first line.
+    /// Creates the temporary file for `name` and writes its first line, which includes its newline.
     pub(super) fn create(folder: &Path, name: &str, header: &str) -> Result<Self, Error> {
         let temporary = folder.join(format!(".{name}{UNNAMED}"));
         let file = super::private().truncate(true).open(&temporary).map_err(on("create", &temporary))?;
@@ -34,13 +34,13 @@ impl WholeFile {
         Ok(whole)
     }
 
-    /// Adds a comment, its newline included.
+    /// Adds a comment, which includes its newline.
     pub(super) fn comment(&mut self, text: &str) -> Result<(), Error> {
         self.announce()?;
         self.put(text.as_bytes())
     }
 
-    /// Adds a point.
+    /// Adds a point, without its newline.
     pub(super) fn line(&mut self, line: &str) -> Result<(), Error> {
         self.group.extend_from_slice(line.as_bytes());
         self.group.push(b'\n');
@@ -49,7 +49,7 @@ impl WholeFile {
         if self.group_lines == sums::GROUP || self.group.len() >= GROUP_BYTES { self.announce() } else { Ok(()) }
     }
 
-    /// Adds a line of whatever bytes, unannounced, with or without its newline.
+    /// Adds a line of arbitrary bytes without a checksum, with or without a newline at its end.
     pub(super) fn raw(&mut self, from: &mut impl Read, is_point: bool) -> Result<(), Error> {
         let (mut piece, mut last) = (vec![0; PIECE], b'\n');
         loop {
@@ -62,17 +62,17 @@ impl WholeFile {
         if last == b'\n' { Ok(()) } else { self.put(b"\n") }
     }
 
-    /// Points so far.
+    /// The number of points added so far.
     pub(super) fn points(&self) -> u64 {
         self.points
     }
 
-    /// Bytes that were written so far.
+    /// The number of bytes written so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Seals it and makes it durable, still without a name.
+    /// Writes the trailer and syncs the file. It still has no final name.
     pub(super) fn seal(&mut self) -> Result<format::Trailer, Error> {
         self.announce()?;
         let trailer = format::Trailer { points: self.points, crc: self.crc };
@@ -82,7 +82,7 @@ impl WholeFile {
         Ok(trailer)
     }
 
-    /// Gives it this name, for good, in the place of whatever had it.
+    /// Gives the file its final name durably and replaces any file of that name.
     pub(super) fn publish(self, name: &str) -> Result<(), Error> {
         let path = self.folder.join(name);
         fs::rename(&self.temporary, &path).map_err(on("rename into place", &path))?;
@@ -105,29 +105,29 @@ impl WholeFile {
 }
 
 impl Drop for WholeFile {
-    /// Without a name it only takes room.
+    /// Without its final name the file only takes up room.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.temporary);
     }
 }
 
-/// Lines of so many bytes are announced together at the most, so that memory is bounded.
+/// The most bytes of lines that wait for one checksum comment. It bounds memory.
 const GROUP_BYTES: usize = 256 * 1024;
 const PIECE: usize = 64 * 1024;
 
-/// Deletes what writers that died left without a name.
+/// Deletes the temporary files of writers that died.
 pub(super) fn sweep(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let left = |name: &str| name.starts_with('.') && name.ends_with(UNNAMED);
     for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(left)) {
-        // It costs room and no more; whoever comes next tries again.
+        // A leftover only costs room, and the next call tries again.
         let _ = fs::remove_file(entry.path());
     }
 }
 
 const UNNAMED: &str = ".tmp";
 
-/// The trailer that a file ends with.
+/// The trailer at the end of a file; `None` when it has none.
 pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {
     let mut file = raw::open(path)?;
     let len = file.metadata()?.len();
@@ -138,7 +138,8 @@ pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {
     Ok(last.and_then(|line| format::Trailer::parse(str::from_utf8(line).ok()?)))
 }
 
-/// The points that a file says it holds, read from its end; its lines where it has none, or where a newer version wrote it.
+/// The number of points by the trailer. Without a trailer, or when a newer version wrote the file, the lines are
+/// counted.
 pub(super) fn points(path: &Path) -> io::Result<u64> {
     if raw::newer(path)?.is_none()
         && let Some(trailer) = trailer(path)?

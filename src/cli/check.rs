@@ -1,4 +1,4 @@
-//! `bandprobe check`: every problem at once, or what the config will cost.
+//! `bandprobe check`: prints every problem of a config, or what the config will cost.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,7 +23,7 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     };
     let mut discovery = Discovery::load(&config)?;
     if discovery.lists().any(|(_, known)| known.age(Timestamp::now()).is_none()) {
-        // Without its nodes there is no plan; a known list is used as it is.
+        // Without nodes there is no plan. A list that is already known is used as it is.
         registries::ask(&mut discovery).await;
     }
     let (text, fits) = plan(args, &config, &discovery);
@@ -38,7 +38,8 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     Ok(if args.strict && !is_good { Exit::ProbeFailed } else { Exit::Done })
 }
 
-/// The plan as text, and whether it fits its limits. An empty plan does not, because it would look fine.
+/// The plan as text, and whether it fits its limits. An empty plan counts as not fitting, so that it does not look
+/// fine.
 fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) {
     let targets = discovery.targets();
     if targets.nodes.is_empty() {
@@ -49,7 +50,7 @@ fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) 
     (check_text(&args.config, &config), Plan::of(&config).fits())
 }
 
-/// Where the nodes of the plan come from, unless the config names them all.
+/// Where the nodes of the plan are from. Empty when the config lists them all.
 fn sources(discovery: &Discovery) -> String {
     let line = |(registry, known): (&Registry, &Known)| match known.age(Timestamp::now()) {
         None => format!("{} has not answered yet, so this plan does not include its nodes\n", registry.url),

@@ -1,4 +1,4 @@
-//! `bandprobe completions SHELL`: out of the arguments themselves, so that they cannot differ.
+//! `bandprobe completions SHELL`: shell completions, generated from the arguments so that they always match.
 
 use clap::CommandFactory;
 

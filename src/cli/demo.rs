@@ -1,4 +1,4 @@
-//! `bandprobe demo`: the main job on embedded nodes, without config or network.
+//! `bandprobe demo`: probes embedded nodes, without a config or a network.
 
 use std::{
     fs::DirBuilder,
@@ -77,7 +77,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where the results are, and what can be done next.
+/// Where the results are, and what to do next.
 fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     let us = invoked_as();
     let mut text = format!("{} {} in {}", points(waiting), if waiting == 1 { "is" } else { "are" }, dir.display());
@@ -99,7 +99,7 @@ fn introduction(scene: &Scene, duration: Duration) -> String {
     format!("{}, probed for {}:\n{}\n", scene.summary(), spoken(duration), scene.lines(false))
 }
 
-/// `15 s`, or less than one in milliseconds.
+/// A duration for people: `15 s`, or milliseconds when it is shorter than a second.
 fn spoken(duration: Duration) -> String {
     match duration.as_secs() {
         0 => format!("{} ms", duration.as_millis()),
@@ -107,14 +107,14 @@ fn spoken(duration: Duration) -> String {
     }
 }
 
-/// How whoever reads this calls us: `cargo run` leaves nobody with a `bandprobe` on their path.
+/// The command that started this process. After `cargo run`, `bandprobe` is not in the user's path.
 fn invoked_as() -> String {
     let name = std::env::args().next();
     let name = name.filter(|name| name.contains(std::path::MAIN_SEPARATOR));
     name.map_or_else(|| "bandprobe".to_owned(), |name| quoted(&name))
 }
 
-/// A word as a shell takes it (POSIX, shell command language, §2.2.2).
+/// A word quoted for a shell (POSIX, shell command language, §2.2.2).
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./-+:@%,=".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
@@ -124,7 +124,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-/// A directory that no other demo uses: `bandprobe-demo-20261122-104500`, with a number when that is taken.
+/// Creates a directory that no other demo uses: `bandprobe-demo-20261122-104500`, with a number if that name is taken.
 fn new_dir() -> anyhow::Result<PathBuf> {
     let name = format!("bandprobe-demo-{}", Timestamp::now().strftime("%Y%m%d-%H%M%S"));
     for attempt in 0..100 {
@@ -142,10 +142,10 @@ fn new_dir() -> anyhow::Result<PathBuf> {
     anyhow::bail!("{name} and similar names are taken; choose a directory with `--archive DIR`")
 }
 
-/// How long a demo takes by default: enough for three video starts from the fast nodes.
+/// The default duration of a demo: enough for three video starts from the fast nodes.
 const DURATION: Duration = Duration::from_secs(25);
 
-/// Fixed spacing gives every node its turn in some seconds.
+/// Short intervals with fixed spacing, so that every node is probed within seconds.
 const HURRY: Habits<'_> = Habits {
     image_every: "1500ms",
     video_every: "5s",

@@ -1,4 +1,4 @@
-//! Files that the user names: the only place that reads them.
+//! Reads configs and other small files that the user names.
 
 use std::{collections::BTreeMap, fs, io, io::Read, path::Path};
 
@@ -14,7 +14,7 @@ use crate::{
     worker::{Reread, lookups},
 };
 
-/// Loads a config with the process's environment over it.
+/// Loads a config, with the environment variables of the process over it.
 pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     let (environment, unreadable) = environment();
     let loaded = load(&Input { path, environment: &environment, read: &read });
@@ -31,7 +31,8 @@ pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     config.filter(|_| problems.is_empty()).ok_or(Problems(problems))
 }
 
-/// The variables of the process, and a problem for each of bandprobe's that is not text; its value may be a secret.
+/// The environment variables of the process, and a problem for each bandprobe variable that is not valid UTF-8. The
+/// problem does not show the value, which may be a secret.
 fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
     let (mut environment, mut problems) = (BTreeMap::new(), Vec::new());
     for (name, value) in std::env::vars_os() {
@@ -54,13 +55,13 @@ fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
     (environment, problems)
 }
 
-/// Reads `[influxdb]` of the config again and again, for a worker whose database does not take its points.
+/// A function that reads `[influxdb]` from the config again, for a worker whose database does not accept its points.
 pub(super) fn reread(path: &Path) -> Reread {
     let path = path.to_owned();
     Box::new(move || config(&path).map(|config| config.influxdb))
 }
 
-/// What reads well but cannot be used: keys with the reason. Only those who use it can tell.
+/// Settings that parse but cannot be used: keys with the reason. Only the modules that use them can detect this.
 fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     if let Some(pem) = &config.network.extra_ca
@@ -75,7 +76,7 @@ fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     found
 }
 
-/// Reads a file of a sensible size.
+/// Reads a file of at most [`MAX_FILE`] bytes.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
@@ -86,7 +87,8 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// More than a config may have, so that a config that is a little too large is refused in the words of its own check.
+/// More than the limit for a config, so that a config that is a little too large fails its own check, with its own
+/// message.
 const MAX_FILE: u64 = 2 * MAX_CONFIG_BYTES as u64;
-/// The prefix of all variables of bandprobe.
+/// The prefix of all environment variables of bandprobe.
 const PREFIX: &str = "BANDPROBE_";

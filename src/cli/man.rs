@@ -1,4 +1,4 @@
-//! `bandprobe man [COMMAND]`: manual pages, out of the arguments themselves.
+//! `bandprobe man [COMMAND]`: manual pages, generated from the arguments.
 
 use clap::{Command, CommandFactory};
 
@@ -10,7 +10,7 @@ use super::{
 
 pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
     let mut command = Args::command();
-    // Gives every command the name that its page has, as in `bandprobe-spool-status`.
+    // Gives every command the name of its page, such as `bandprobe-spool-status`.
     command.build();
     let mut wanted = &command;
     for word in &args.command {
@@ -33,7 +33,7 @@ fn page(command: &Command) -> anyhow::Result<String> {
         clap_mangen::Man::new(command.clone()).title(title).date(NO_DATE).source(source).manual("bandprobe manual");
     let mut page = Vec::new();
     man.render(&mut page)?;
-    // What stands after the options has a name in manual pages, man-pages(7).
+    // The section after the options gets its usual name, as in man-pages(7).
     let page = String::from_utf8(page)?.replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n");
     Ok(page.replace(".SH EXTRA\nExample:\n", ".SH EXAMPLES\n").replace(".SH EXTRA\n", ".SH NOTES\n"))
 }
@@ -42,5 +42,5 @@ fn names(command: &Command) -> Vec<&str> {
     command.get_subcommands().map(Command::get_name).filter(|name| *name != "help").collect()
 }
 
-/// A build has none, and an empty argument would let the next one slip into its place.
+/// The page has no date, because a build has none. With an empty argument, the next one would take its place.
 const NO_DATE: &str = " ";

@@ -1,4 +1,4 @@
-//! `bandprobe once`: one full round now.
+//! `bandprobe once`: runs every probe once, now.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -32,17 +32,17 @@ use super::{
     screen, signals::Signals, stdout,
 };
 
-/// What a round has yielded so far.
+/// The results of the round so far.
 #[derive(Default)]
 struct Yield {
     analysis: Analysis,
     failed: u64,
-    /// Nodes whose state was judged, and those of them that are dead.
+    /// Number of nodes whose state was judged, and how many of them are dead.
     states: usize,
     dead: u64,
-    /// Nodes of operators that were never contacted.
+    /// Ids of nodes that were never contacted.
     blocked: BTreeSet<Arc<str>>,
-    /// stdout is gone.
+    /// The error of stdout. After it, nothing more is printed.
     broken: Option<anyhow::Error>,
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     };
     pipeline.tally().watch_log(telemetry::dropped);
     let mut interrupted = false;
-    // First of all: what fails afterwards is to be judged by it.
+    // Status is first, because failed downloads are judged by it.
     let asked = tokio::select! {
         asked = ask(&pipeline, &config, &targets, args) => asked,
         never = progress.follow(pipeline.checked().subscribe()) => match never {},
@@ -87,7 +87,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         };
         round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     }
-    // Last, because downloads take part in the verdicts.
+    // Verdicts are last, because they use the results of the downloads.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
     let hurry = async {
         match interrupted {
@@ -108,7 +108,7 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     end(args, &config, results, round, &stopped, interrupted)
 }
 
-/// Whom the sources yield, or how it exits when that is nobody.
+/// The targets that the sources yield, or the exit code when there is nothing to probe.
 async fn find(
     args: &Once,
     config: &Config,
@@ -134,7 +134,7 @@ async fn find(
     Ok(Ok((discovery, targets)))
 }
 
-/// The pipeline, unless a signal comes before the disk lets it start.
+/// Starts the pipeline; `None` when a signal arrives before the disk lets it start.
 async fn start(
     args: &Once,
     config: &Config,
@@ -151,7 +151,7 @@ async fn start(
     }
 }
 
-/// Asks the nodes that are wanted for their status, if its probe is wanted.
+/// Asks the selected nodes for their status, if the status probe is selected.
 async fn ask<'c>(
     pipeline: &Pipeline,
     config: &'c Config,
@@ -165,13 +165,13 @@ async fn ask<'c>(
     Some((availability::ask(pipeline, &targets, probe).await, probe))
 }
 
-/// Judges what the nodes answered. One failed download is enough where there is one round.
+/// Judges the answers of the nodes. One failed download is enough, because there is only one round.
 fn states(pipeline: &Pipeline, config: &Config, asked: Asked, probe: &StatusProbe) -> Vec<Point> {
     let checked = availability::judge(pipeline, asked, probe, 1).checked;
     checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
 }
 
-/// Is the node one of those that were named, if any were: by its id or an operator's?
+/// Whether the node is selected: by its id, by an operator's id, or because no node was named.
 fn is_meant(args: &Once, id: &str, listing: &Listing) -> bool {
     listed(&args.node, id)
         || listing.operators.iter().any(|operator| args.node.iter().any(|named| **named == **operator))
@@ -182,7 +182,7 @@ fn listed(names: &[String], name: &str) -> bool {
 }
 
 impl Yield {
-    /// Takes the states of the nodes; they are in the archive by now.
+    /// Adds the states of the nodes, which are in the archive already.
     fn add_states(&mut self, states: &[Point], json: bool) {
         for point in states {
             if let Some(point) = NodePoint::from_point(point) {
@@ -202,7 +202,7 @@ impl Yield {
     }
 }
 
-/// Tells what came of the round, and how that exits.
+/// Prints the summary of the round, and returns the exit code.
 fn end(
     args: &Once,
     config: &Config,
@@ -253,7 +253,7 @@ fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
     format!("{nodes} not contacted, because {they} no permitted endpoint: {}", named.join(", "))
 }
 
-/// Each result is told only when it is in the archive: what was printed is never lost.
+/// Prints each result only after it is in the archive, so that no printed result is lost.
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample, point: &Point| {
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
@@ -270,7 +270,7 @@ fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> On
     })
 }
 
-/// A node or probe that is named but not configured.
+/// The message about a node or probe that is named but not configured.
 fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
     let blocked = targets.blocked.iter().map(|blocked| &*blocked.id);
     let nodes: Vec<&str> = targets.nodes.iter().map(|node| &*node.id).chain(blocked).collect();
@@ -286,7 +286,7 @@ fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
     find("node", &given, &nodes).or_else(|| find("probe", &args.probe, &probes))
 }
 
-/// How long a round goes on delivering.
+/// How long delivery may continue after a round.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Nodes that one message names.
+/// The most nodes that one message names.
 const MAX_NAMED: usize = 10;

@@ -1,5 +1,5 @@
-//! Plain line protocol in files that the user names, as `spool export` writes it: no header and no checksums, compressed with
-//! gzip or not. Lines come one by one, so that memory stays bounded whatever the files hold.
+//! Plain line protocol from files that the user names, as `spool export` writes it: without header and checksums,
+//! compressed with gzip or not. Lines are read one by one, so memory is bounded for files of any size.
 
 use std::{
     collections::VecDeque,
@@ -13,20 +13,20 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::{archive, record::parse::MAX_LINE};
 
-/// The lines of some files, one after the other, without their newlines. Of one that is too long the beginning comes, which is
-/// still too long to be read as a point.
+/// The lines of some files, one file after the other, without newlines. A line that is too long is cut, but stays too
+/// long to be parsed as a point.
 pub(super) struct Lines {
     files: VecDeque<PathBuf>,
     current: Option<(PathBuf, Box<dyn BufRead>)>,
 }
 
-/// Is it a file, a pipe, or a directory of files, and not a data directory of bandprobe?
+/// Whether this is a file, a pipe, or a directory of files, and not a data directory of bandprobe.
 pub(super) fn is_plain(path: &Path) -> bool {
     path.exists() && !(path.is_dir() && archive::has_any_folder(path))
 }
 
 impl Lines {
-    /// Of a file or pipe, or of all files of a directory, by name.
+    /// The lines of a file or pipe, or of all files of a directory, sorted by name. Hidden files are skipped.
     pub(super) fn of(path: &Path) -> anyhow::Result<Self> {
         if !path.is_dir() {
             return Ok(Self { files: [path.to_owned()].into(), current: None });
@@ -42,7 +42,7 @@ impl Lines {
         Ok(Self { files: files.into(), current: None })
     }
 
-    /// Of these files; `-`, or none at all, is standard input.
+    /// The lines of these files. `-` or an empty list means standard input.
     pub(super) fn of_all(paths: &[PathBuf]) -> Self {
         let standard = [PathBuf::from(STDIN)];
         let paths = if paths.is_empty() { &standard[..] } else { paths };
@@ -93,7 +93,7 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(if is_compressed { Box::new(BufReader::new(MultiGzDecoder::new(reader))) } else { reader })
 }
 
-/// The next line; `None` at the end.
+/// The next line without its newline; `None` at the end.
 fn line(reader: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let longest = MAX_LINE as u64 + 1;
@@ -108,7 +108,7 @@ fn line(reader: &mut dyn BufRead) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-/// Skips to after the next newline.
+/// Skips everything up to and including the next newline.
 fn skip(reader: &mut dyn BufRead) -> io::Result<()> {
     loop {
         let buffer = reader.fill_buf()?;
@@ -125,5 +125,5 @@ fn skip(reader: &mut dyn BufRead) -> io::Result<()> {
 
 const STDIN: &str = "-";
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-/// The first bytes of what gzip compressed (RFC 1952 §2.3.1).
+/// The first two bytes of gzip data (RFC 1952 §2.3.1).
 const GZIP: [u8; 2] = [0x1f, 0x8b];

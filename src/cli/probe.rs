@@ -1,4 +1,4 @@
-//! `bandprobe probe URL`: one URL, from here, now.
+//! `bandprobe probe URL`: probes one URL from this machine, now.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,14 +38,15 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     }
     let mut prober = prober(args)?;
     let signals = Signals::listen()?;
-    // A freeze is reported with the transfers that it disturbed.
+    // A freeze is not logged here, because the affected transfers report it.
     let measuring = Measuring::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
     let errands = Errands::of(args);
     let (results, mut arriving) = mpsc::channel(MOST_WAITING);
     let transfers = measuring.begin(async move { errands.run(&prober, results).await });
     let (end, mut ended) = watch::channel(None);
-    // Not here: a write to a terminal or pipe that nobody reads waits, and signals must not.
+    // In another thread, because a write to a terminal or pipe that nothing reads blocks this one, and signals must not
+    // wait.
     let _watching = measuring.begin(until_signalled(transfers, signals, end));
     let mut shown = Shown::new(args);
     let mut exit = Exit::Done;
@@ -70,17 +71,17 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Why no more transfers come.
+/// Why there are no more transfers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// They were all made.
+    /// All of them were made.
     Own,
-    /// A signal; what had finished by then is told yet.
+    /// A signal arrived. Finished transfers are still printed.
     Signal,
 }
 
-/// Ends the transfers at a signal, and the process at the next one, which is the wish not to wait for what is told yet.
-/// A panic of theirs ends it without a word to `end`.
+/// Ends the transfers at the first signal, and the process at the next one, which means that the user does not want to
+/// wait for the output. If the transfers panic, it returns without sending to `end`.
 async fn until_signalled(mut transfers: JoinSet<()>, mut signals: Signals, end: watch::Sender<Option<End>>) {
     tokio::select! {
         ended = transfers.join_next() => {
@@ -97,7 +98,7 @@ async fn until_signalled(mut transfers: JoinSet<()>, mut signals: Signals, end: 
     signals.end_at_another().await;
 }
 
-/// Everything is allowed that a person at a terminal asks for.
+/// A prober without restrictions, because a person at a terminal may probe any URL.
 fn prober(args: &Probe) -> anyhow::Result<Prober> {
     let extra_ca = match &args.ca_file {
         None => None,
@@ -131,7 +132,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
     })
 }
 
-/// How transfers are told: as data, as pictures, or many of them as lines that end with what they have in common.
+/// How transfers are printed: as JSON, as waterfalls, or, if there are many, as lines with a summary at the end.
 struct Shown<'a> {
     args: &'a Probe,
     many: Option<Repeated>,
@@ -171,7 +172,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Nobody else measures in this process.
+/// No limits matter, because nothing else measures in this process.
 const ALONE: Limits = Limits {
     vantages: 1,
     bytes_per_day: Bytes(u64::MAX),
@@ -182,9 +183,10 @@ const ALONE: Limits = Limits {
     transfers_per_node: 1,
 };
 
-/// Short transfers end by the thousand a second: to be woken for each would cost half as much again as telling it.
+/// How long results are collected before they are printed. Short transfers can end by the thousand per second, and a
+/// wake-up for each would cost half as much again as printing it.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// So many results wait to be told; then no further transfer begins until there is room. More than the fastest node
-/// yields in a pause.
+/// The most results that wait to be printed. When there are this many, the next transfer waits until there is room.
+/// More than the fastest node yields in one [`PAUSE`].
 const MOST_WAITING: usize = 1_000;

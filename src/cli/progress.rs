@@ -1,8 +1,8 @@
-//! Progress on stderr, only on a terminal: a line a node with its last result, and one for all of them.
+//! Progress on stderr, only on a terminal: a line for each node with its last result, and a line for all nodes.
 //!
-//! Where the nodes are more than the terminal has lines for, there is the one for all alone. Nothing remains when it
-//! ends. The screen is written at most [`REDRAWS`] times a second, however many results there are; without a terminal
-//! nothing is even put into words.
+//! If the terminal has too few lines for all nodes, only the line for all nodes is shown. At the end, all lines are
+//! removed. The screen is written at most [`REDRAWS`] times per second, however many results there are. Without a
+//! terminal, no text is formatted at all.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ mod line;
 
 use self::line::{Count, Look, Standing, Tally};
 
-/// Lines that tell how far a command is; silent when stderr is no terminal.
+/// Lines that show how far a command is. Without a terminal, nothing is shown.
 #[derive(Clone)]
 pub(super) struct Progress(Option<Arc<Shown>>);
 
@@ -48,12 +48,12 @@ struct State {
 }
 
 impl Progress {
-    /// Over the runs of these nodes.
+    /// Progress over the runs of these nodes.
     pub(super) fn over_runs<'a>(nodes: impl Iterator<Item = &'a Node>) -> Self {
         Self::start(nodes, Count::Runs { done: 0, all: 0 })
     }
 
-    /// Over some time of probing these nodes.
+    /// Progress over a time of probing these nodes.
     pub(super) fn over_time(nodes: &[Node]) -> Self {
         Self::start(nodes.iter(), Count::Transfers)
     }
@@ -82,7 +82,7 @@ impl Progress {
         Self(Some(Arc::new(Shown { lines, total, state: Mutex::new(state) })))
     }
 
-    /// So many of a node's runs have ended.
+    /// Records that `done` of `all` runs of a node have ended.
     pub(super) fn runs(&self, node: &str, done: usize, all: usize) {
         let Some(shown) = &self.0 else { return };
         let mut state = shown.state();
@@ -101,7 +101,7 @@ impl Progress {
         shown.total.set_prefix(format!("{done}/{all} runs"));
     }
 
-    /// Shows how many nodes a status round has heard, of how many, as that changes.
+    /// Shows how many nodes a status round has checked, out of how many, whenever that changes. Never returns.
     pub(super) async fn follow(&self, mut checked: watch::Receiver<(usize, usize)>) -> Infallible {
         while let (Some(shown), Ok(())) = (&self.0, checked.changed().await) {
             let (done, all) = *checked.borrow_and_update();
@@ -112,7 +112,7 @@ impl Progress {
         pending().await
     }
 
-    /// A transfer ended.
+    /// Records the result of a transfer.
     pub(super) fn result(&self, sample: &Sample) {
         let Some(shown) = &self.0 else { return };
         let mut state = shown.state();
@@ -125,13 +125,13 @@ impl Progress {
         shown.total.set_message(show(&state.all.words(look)));
     }
 
-    /// What the pipeline is to call of each result.
+    /// The function that the pipeline calls with each result.
     pub(super) fn on_recorded(&self) -> OnRecorded {
         let progress = self.clone();
         Box::new(move |sample, _| progress.result(sample))
     }
 
-    /// Waits so long, and shows the time.
+    /// Waits for `duration` and shows the time.
     pub(super) async fn tick(&self, duration: Duration) {
         let started = Instant::now();
         while started.elapsed() < duration {
@@ -145,14 +145,14 @@ impl Progress {
         }
     }
 
-    /// Nothing is measured any more, and yet it takes time.
+    /// Shows that results are being delivered, after measuring has ended.
     pub(super) fn delivering(&self) {
         if let Some(shown) = &self.0 {
             shown.total.set_prefix("delivering");
         }
     }
 
-    /// Does something with the lines out of the way.
+    /// Calls a function while the lines are hidden.
     pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         match &self.0 {
             Some(shown) => shown.lines.suspend(what),
@@ -160,7 +160,7 @@ impl Progress {
         }
     }
 
-    /// Takes the lines away.
+    /// Removes the lines.
     pub(super) fn end(&self) {
         if let Some(shown) = &self.0 {
             shown.clear();
@@ -177,12 +177,12 @@ impl Shown {
         keep_clear_of(None);
         self.total.finish_and_clear();
         self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
-        // Lines are gone already where they were drawn; where the screen cannot be written nothing else can be done.
+        // Lines that were drawn are already removed. If the screen cannot be written, there is nothing else to do.
         let _ = self.lines.clear();
     }
 }
 
-/// A command that fails midway leaves nothing behind either.
+/// Removes the lines when a command fails, too.
 impl Drop for Shown {
     fn drop(&mut self) {
         self.clear();
@@ -195,25 +195,25 @@ fn redraw(bar: Option<&ProgressBar>, standing: &Standing, look: Look) {
     }
 }
 
-/// The text as this terminal can show it.
+/// The text in characters that this terminal can show.
 pub(super) fn show(text: &str) -> String {
     screen::fit(text, &std::io::stderr()).into_owned()
 }
 
-/// A line of this form, its bar in characters that the terminal has.
+/// A style for a line, whose bar has characters that the terminal can show.
 pub(super) fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("invariant: the template is well-formed");
     style.progress_chars(if screen::fit("█", &std::io::stderr()) == "█" { "━╸─" } else { "=>-" })
 }
 
-/// How often the screen is written, in a second.
+/// How often the screen is written at most, per second.
 pub(super) const REDRAWS: u8 = 8;
 
-/// How often the time moves.
+/// How often the time is updated.
 const STEP: Duration = Duration::from_millis(250);
 
-/// Lines that are not for nodes: the one for all, and the cursor's own.
+/// Terminal lines that are not for nodes, such as the line for all nodes and the cursor's line.
 const MARGIN: usize = 3;
 
-/// Narrower terminals have words alone.
+/// The narrowest terminal on which a line has a bar, in columns.
 pub(super) const ROOM_FOR_BAR: u16 = 70;

@@ -1,13 +1,13 @@
-//! Asking the registries of a config in front of a person, who is told what they do not give.
+//! Queries the registries of a config for a command, and prints their problems.
 
 use crate::worker::discovery::{Asked, Discovery};
 
 use super::{complain, screen};
 
-/// Asks every registry, tells on stderr what was missing or odd, and says how many gave no list.
+/// Queries every registry, and prints on stderr what was missing or odd. Returns how many registries gave no list.
 pub(super) async fn ask(discovery: &mut Discovery) -> usize {
     if screen::size_of_stderr().is_some() {
-        // It may take a while, and a person wonders.
+        // A query may take a while.
         discovery.lists().for_each(|(registry, _)| complain(&format!("querying {}", registry.url)));
     }
     let asked = discovery.ask_all().await;

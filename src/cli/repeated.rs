@@ -1,8 +1,9 @@
 //! Many transfers of one URL: one line for each, and a summary.
 //!
-//! New and reused connections, hits and misses are never mixed in one number. Times come from transfers that ended ok,
-//! rates from valid ones; a transfer cut off by a deadline has no total. Each table says how many transfers ended ok and
-//! how many rates were left out, because otherwise the worst would vanish from the percentiles.
+//! New and reused connections, and hits and misses, are never mixed in one number. Times are from transfers that ended
+//! ok, rates from valid ones; a transfer cut off by a deadline has no total. Each table says how many transfers ended
+//! ok and how many rates were left out, because otherwise the worst results would be missing from the percentiles
+//! without a trace.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +24,15 @@ use crate::{
     },
 };
 
-/// More transfers than this become lines and a summary instead of pictures.
+/// With more transfers than this, the output is lines and a summary instead of waterfalls.
 pub(super) const MOST_PICTURES: u64 = 3;
 
 /// The transfers so far, in bounded memory: values are counted by bucket.
 #[derive(Debug, Default)]
 pub(super) struct Repeated {
     all: Attempts,
-    /// The cache state of a failed transfer may be unknown, its connection is not.
+    /// Separate from `groups`, because the cache state of a failed transfer may be unknown while its connection is
+    /// known.
     conns: BTreeMap<Option<Conn>, Attempts>,
     groups: BTreeMap<(Option<Conn>, CacheState), Group>,
     failed: BTreeMap<Outcome, u64>,
@@ -55,13 +57,13 @@ impl Repeated {
         flow(pieces.iter().map(String::as_str), "  ", ("", "    "), look.width) + "\n"
     }
 
-    /// All of them together.
+    /// The summary of all transfers.
     pub(super) fn summary(&self, look: Look) -> String {
         let Attempts { count, ok } = self.all;
         let all = format!("{count} transfers, {ok} ok ({})", self.all.share(look));
         let mut text = format!("\n{}\n", wrap(&all, look.width));
         let tables: Vec<_> = self.groups.values().map(Group::rows).collect();
-        // One for all groups, so that they can be compared.
+        // One layout for all groups, so that they can be compared.
         let layout = choose(&tables.concat(), &LAYOUTS, look);
         for (&conn, attempts) in &self.conns {
             let groups: Vec<_> = self.groups.iter().filter(|((other, _), _)| *other == conn).collect();
@@ -93,7 +95,7 @@ impl Repeated {
     }
 }
 
-/// How many there were, and how many of them ended ok.
+/// How many transfers there were, and how many of them ended ok.
 #[derive(Clone, Copy, Debug, Default)]
 struct Attempts {
     count: u64,
@@ -106,14 +108,14 @@ impl Attempts {
         self.ok += u64::from(ok);
     }
 
-    /// Never 100 % for what is a little less.
+    /// The share of transfers that ended ok, rounded down: 100 % means all of them.
     fn share(self, look: Look) -> String {
         let ink = if self.ok == self.count { Ink::Good } else { Ink::Bad };
         ink.on(&format!("{} %", (self.ok * 100).checked_div(self.count).unwrap_or(0)), look.colour)
     }
 }
 
-/// The good transfers that may be compared with each other.
+/// Good transfers that can be compared with each other.
 #[derive(Debug, Default)]
 struct Group {
     ttfb: Values,
@@ -121,14 +123,14 @@ struct Group {
     total: Values,
     effective: Values,
     goodput: Values,
-    /// Goodputs that are not valid.
+    /// How many goodputs were left out because they are not valid.
     left_out: u64,
 }
 
 impl Group {
     fn add(&mut self, sample: &Sample) {
         if sample.flags.contains(Flag::Frozen) {
-            return; // its times are ours
+            return; // bandprobe caused its times, not the node
         }
         self.ttfb.add_time(sample.phases.ttfb());
         let cut_off = sample.flags.contains(Flag::Partial);
@@ -153,7 +155,7 @@ impl Group {
     }
 }
 
-/// Values of one kind: buckets, and the exact ends.
+/// Values of one kind: counts by bucket, and the exact minimum and maximum.
 #[derive(Debug, Default)]
 struct Values {
     counts: Counts,
@@ -180,7 +182,7 @@ impl Values {
         self.ends = Some((min.min(value), max.max(value)));
     }
 
-    /// Name, n, min, p50, p90, max; nothing without values.
+    /// Name, n, min, p50, p90, max; `None` without values.
     fn row(&self, name: &str, words: impl Fn(u64) -> String) -> Option<Vec<Entry>> {
         let (min, max) = self.ends?;
         let percentile = |percent| self.counts.percentile(percent).unwrap_or(min).clamp(min, max);
@@ -208,7 +210,8 @@ fn line(number: u64, sample: &Sample, look: Look) -> Vec<String> {
     pieces
 }
 
-/// The line above a table: its content, how many transfers on such connections ended ok, and how many rates are missing.
+/// The line above a table: connection and cache state, how many transfers on such connections ended ok, and how many
+/// rates are missing.
 fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out: u64, look: Look) -> String {
     let conn = conn.map_or("no connection", Conn::label);
     let (name, of) = match cache.is_hit() {
@@ -225,7 +228,7 @@ fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out:
     format!("\n{}\n", flow(pieces.iter().map(String::as_str), "   ", ("", "  "), look.width))
 }
 
-/// Used where no table fits.
+/// Text for terminals on which no table fits.
 fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
     let words = |row: &Vec<Entry>| {
         let named = row.iter().zip(["", "n ", "min ", "p50 ", "p90 ", "max "]);

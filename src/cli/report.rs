@@ -1,4 +1,4 @@
-//! `bandprobe report`: the analysis, over the database or the archive.
+//! `bandprobe report`: analyses the results in the database or the archive.
 
 use std::{fs, path::Path};
 
@@ -60,8 +60,8 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Everything in a data directory, delivered or not, or in plain files of line protocol. What is damaged there is logged, and left
-/// out; a single file has to be whole.
+/// Analyses everything in a data directory, delivered or not, or in plain files of line protocol. Damaged data is
+/// logged and skipped, but a single file must be readable as a whole.
 pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
     let mut problems = 0;
     let mut tell = |problem: String| {
@@ -71,7 +71,7 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
         }
     };
     let analysis = if plain::is_plain(path) {
-        // Of one file nothing is left to report on.
+        // If the only file cannot be read, there is nothing to report.
         let is_one = !path.is_dir();
         let lines = plain::Lines::of(path)?.filter_map(|line| match line {
             Err(problem) if !is_one => {
@@ -91,7 +91,7 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
     Ok(analysis)
 }
 
-/// What lines say of the time from `since` on.
+/// Analyses lines with times from `since` on.
 fn gather<L: AsRef<[u8]>>(
     lines: impl Iterator<Item = anyhow::Result<L>>,
     since: Timestamp,
@@ -128,7 +128,7 @@ async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp
         transfers += page.points.len() as u64;
         fetching.show(pages.answered_share(since), transfers);
     }
-    // These are asked for one by one, because ids would double the pages.
+    // The slowest transfers have their own query, because their ids would double the size of the pages.
     let single = query::target(&database.bucket, &query::slowest::query(since, until));
     let page = parse(&asked.answer(&single).await?).context("InfluxDB's answer")?;
     page.points.iter().for_each(|point| analysis.slowest.add(point));
@@ -140,7 +140,7 @@ async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp
     Ok(analysis)
 }
 
-/// A database, and what asks it.
+/// A database, and the session that queries it.
 struct Asked<'a> {
     database: &'a InfluxDb,
     session: Session<'a>,
@@ -165,12 +165,12 @@ impl Asked<'_> {
     }
 }
 
-/// Was an answer too long, or too slow as a whole?
+/// Whether an answer was too long, or too slow as a whole.
 fn is_too_much(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(FetchError::TooLong(_) | FetchError::Slow(_)))
 }
 
-/// Problems of an archive that are told in full: a damaged file may have one a line.
+/// The most problems of an archive that are logged one by one: a damaged file may have one in each line.
 const MOST_TOLD: u64 = 5;
 
 #[cfg(test)]
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    /// The warnings about a spooled file with so many lines that are not text.
+    /// The warnings about a spooled file with `bad` lines that are not UTF-8.
     fn told(bad: usize) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let spool = dir.path().join("spool");
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_first_problems_of_an_archive_are_told_and_the_others_counted() {
-        // Each bad line is one; the missing header and the missing end are two more.
+        // Each bad line is a problem. The missing header and the missing end are two more.
         for (bad, lines, further) in
             [(1, 3, None), (3, 5, None), (4, 6, Some("further=1")), (100, 6, Some("further=97"))]
         {

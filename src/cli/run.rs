@@ -1,4 +1,4 @@
-//! `bandprobe run`: the worker, until a signal.
+//! `bandprobe run`: runs the worker until a signal.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// For whoever wants to follow: the samples that are in the archive, one by one.
+/// Logs each sample that is in the archive, for users who want to follow.
 fn tell(sample: &Sample) {
     let labels = &sample.labels;
     tracing::debug!(
@@ -67,7 +67,7 @@ fn tell(sample: &Sample) {
     );
 }
 
-/// What became of the results.
+/// Where the results are after the worker has stopped.
 pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
     let dir = config.archive.dir.display();
     let mut text = match &config.influxdb {
@@ -91,5 +91,5 @@ pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
     text
 }
 
-/// How long a worker that is told to stop goes on delivering.
+/// How long delivery may continue after the worker is asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! What the terminal can show: its size, its colours, its characters.
+//! What the terminal can show: its size, colours and characters.
 
 use std::{
     borrow::Cow,
@@ -7,34 +7,34 @@ use std::{
 
 use crate::{report::table::Look, telemetry::may_colour};
 
-/// How tables on stdout may look.
+/// How tables on stdout are formatted.
 pub(super) fn look() -> Look {
     Look { width: width(), colour: may_colour(&io::stdout()) }
 }
 
-/// Columns of stdout, when that is a terminal.
+/// Columns of stdout; `None` when it is not a terminal.
 pub(super) fn width() -> Option<u16> {
     known(terminal_size::terminal_size_of(io::stdout())?.0.0)
 }
 
-/// Columns and rows of stderr, when that is a terminal.
+/// Columns and rows of stderr; `None` when it is not a terminal.
 pub(super) fn size_of_stderr() -> Option<(u16, u16)> {
     let (width, height) = terminal_size::terminal_size_of(io::stderr())?;
     Some((known(width.0)?, height.0))
 }
 
-/// A terminal that has not been told its size says 0.
+/// A terminal whose size was never set reports 0.
 fn known(width: u16) -> Option<u16> {
     (width > 0).then_some(width)
 }
 
-/// The text as this stream can show it: ASCII alone on a terminal whose locale knows no more. What goes into a file or pipe
-/// stays as it is.
+/// The text in characters that this stream can show: only ASCII on a terminal whose locale is not UTF-8. For a file or
+/// pipe, the text is unchanged.
 pub(super) fn fit<'a>(text: &'a str, stream: &impl IsTerminal) -> Cow<'a, str> {
     if stream.is_terminal() && !is_unicode() { ascii(text) } else { Cow::Borrowed(text) }
 }
 
-/// The text in ASCII, each of our characters by one that looks like it.
+/// The text in ASCII. Each of bandprobe's own characters is replaced by a similar one.
 pub(super) fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return Cow::Borrowed(text);
@@ -66,7 +66,7 @@ pub(super) fn ascii(text: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// Does the locale know more than ASCII? In the order of setlocale(3).
+/// Whether the locale is UTF-8. The variables are read in the order of setlocale(3).
 fn is_unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()

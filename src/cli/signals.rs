@@ -1,7 +1,8 @@
 //! SIGTERM, SIGINT and SIGHUP.
 //!
-//! A SIGHUP that was ignored when the process started stays ignored: that is what `nohup` asks for. SIGINT is handled even then,
-//! because shells without job control start every background process with it ignored, and a `kill -INT` is meant.
+//! If SIGHUP was ignored when the process started, it stays ignored: that is what `nohup` asks for. SIGINT is handled
+//! even then. Shells without job control start every background process with SIGINT ignored, but a user who runs
+//! `kill -INT` means it.
 
 use std::{fs, process, time::Duration};
 
@@ -10,11 +11,11 @@ use tokio::{
     time::sleep,
 };
 
-/// The signals that end a command; listening starts with this value.
+/// The signals that end a command. Listening starts when this value is created.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// A terminal that was closed; nothing is reloaded. `None` when it is to be ignored.
+    /// The terminal was closed; nothing is reloaded. `None` when the signal is ignored.
     hang_up: Option<Signal>,
 }
 
@@ -27,7 +28,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -36,7 +37,8 @@ impl Signals {
         }
     }
 
-    /// The second one: a supervisor may signal a process and its group at once, which is one wish told twice.
+    /// Waits for a second signal. Signals within a second count as one, because a supervisor may signal a process and
+    /// its group at once.
     pub(super) async fn again(&mut self) {
         let mut pause = std::pin::pin!(sleep(SAME_WISH));
         loop {
@@ -48,14 +50,14 @@ impl Signals {
         self.next().await;
     }
 
-    /// Ends the process at a second one, whatever is under way: a write that nobody reads cannot be told to end.
+    /// Ends the process at a second signal, whatever is running: a blocked write cannot be cancelled.
     pub(super) async fn end_at_another(mut self) {
         self.again().await;
         process::exit(AT_ONCE);
     }
 }
 
-/// The next one, or never.
+/// Waits for the next signal; never returns when there is none.
 async fn hung_up(signal: Option<&mut Signal>) -> Option<()> {
     match signal {
         Some(signal) => signal.recv().await,
@@ -63,12 +65,13 @@ async fn hung_up(signal: Option<&mut Signal>) -> Option<()> {
     }
 }
 
-/// Was the process started with this signal ignored? Only Linux shows it without unsafe code; elsewhere the answer is no.
+/// Whether the process was started with this signal ignored. Only Linux shows this without unsafe code; elsewhere it is
+/// false.
 fn is_ignored(signal: SignalKind) -> bool {
     fs::read_to_string(STATUS).is_ok_and(|status| ignores(&status, signal.as_raw_value()))
 }
 
-/// Is the signal in the mask `SigIgn` (proc_pid_status(5)), whose lowest bit is signal 1?
+/// Whether the signal is in the mask `SigIgn` (proc_pid_status(5)), whose lowest bit is signal 1.
 fn ignores(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
@@ -77,10 +80,10 @@ fn ignores(status: &str, signal: i32) -> bool {
 
 const STATUS: &str = "/proc/self/status";
 
-/// Signals within this time mean the same.
+/// Signals within this time count as one.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// As after the first one, where that is the end of it.
+/// The exit code after a second signal, which is also that of a command that ends at the first one.
 const AT_ONCE: i32 = 1;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `bandprobe spool`: what waits for delivery, what was refused, and the results themselves.
+//! `bandprobe spool`: shows and handles points that wait for delivery, rejected points, and the results themselves.
 
 use std::{
     path::{Path, PathBuf},
@@ -50,7 +50,7 @@ pub(super) async fn spool(args: &Spool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The data directory, and how large it may become.
+/// The data directory, and its maximum size.
 fn dir(which: &Which) -> Result<(PathBuf, Bytes), Problems> {
     match (&which.archive, &which.config) {
         (Some(dir), _) => Ok((dir.clone(), Archive::MAX_SIZE)),
@@ -68,12 +68,12 @@ fn is_there(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A number with its word: `1 point`, `7 files`.
+/// A number with its noun: `1 point`, `7 files`.
 fn count(number: u64, word: &str) -> String {
     format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
-/// How long ago, in its two largest units. A time ahead of our clock, such as one of another machine's file, is now.
+/// How long ago, in the two largest units. A time ahead of the clock, such as one from another machine, counts as now.
 pub(super) fn ago(since: SignedDuration) -> String {
     match since.as_secs() {
         ..=0 => "just now".to_owned(),

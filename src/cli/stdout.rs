@@ -1,4 +1,4 @@
-//! stdout, whose reader may be slow: a write waits for it, until a signal asks the command to end.
+//! stdout, whose reader may be slow: a write waits for the reader, until a signal asks the command to end.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use super::signals::Signals;
 
-/// Writes all of it.
+/// Writes all bytes.
 ///
 /// # Errors
-/// When the reader has gone, or does not read and a signal asked the command to end.
+/// When the reader has closed the pipe, or does not read after a signal has asked the command to end.
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     for piece in bytes.chunks(PIECE) {
@@ -28,7 +28,7 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// From the next signal on, no write waits for long.
+/// Waits for the next signal. From then on, each write waits for the reader for at most [`PATIENCE`].
 pub(super) async fn give_up_after(mut signals: Signals) {
     signals.next().await;
     SIGNALLED.get_or_init(Instant::now);
@@ -40,7 +40,7 @@ fn wait_for_room(stdout: &io::StdoutLock<'_>) -> io::Result<()> {
         let mut polled = [PollFd::new(stdout, PollFlags::OUT)];
         match poll(&mut polled, Some(&LOOK)) {
             Ok(0) | Err(Errno::INTR) => {}
-            // An error of stdout is the next write's.
+            // If stdout has an error, the next write reports it.
             Ok(_) | Err(_) => return Ok(()),
         }
         if SIGNALLED.get().is_some_and(|signalled| began.max(*signalled).elapsed() >= PATIENCE) {
@@ -51,8 +51,8 @@ fn wait_for_room(stdout: &io::StdoutLock<'_>) -> io::Result<()> {
 
 static SIGNALLED: OnceLock<Instant> = OnceLock::new();
 
-/// No more than what a pipe takes at once when it takes anything (`PIPE_BUF` of POSIX).
+/// What every pipe accepts at once if it accepts anything (the least `PIPE_BUF` of POSIX), in bytes.
 const PIECE: usize = 512;
-/// A terminal or pager that is being read takes a piece in less time.
+/// A terminal or pager that is being read accepts a piece in less time.
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };

@@ -1,4 +1,4 @@
-//! `bandprobe targets`: what the sources of a config yield.
+//! `bandprobe targets`: lists the nodes from the sources of a config.
 
 use std::{fmt::Write, time::Duration};
 
@@ -81,7 +81,7 @@ fn entries(listed: &Listed<'_>) -> Vec<Entry> {
     ]
 }
 
-/// Where not even the narrowest table fits.
+/// Text for terminals on which not even the narrowest table fits.
 fn paragraphs(listed: &[Listed<'_>], look: Look) -> String {
     let mut text = String::new();
     for one in listed {
@@ -109,7 +109,7 @@ fn counts(listed: &Listed<'_>) -> String {
     }
 }
 
-/// For what is not known.
+/// Shown for unknown values.
 const ABSENT: &str = "–";
 
 const NODE: Column = Column::words("node", 0);
@@ -122,7 +122,7 @@ const ASSETS: Column = Column::words("assets", 6);
 const ENDPOINT: Column = Column::words("endpoint", 7);
 const ALL: &[Column] = &[NODE, SOURCE, PROFILE, REGION, COUNTRY, DISTANCE, ASSETS, ENDPOINT];
 
-/// The roomiest first.
+/// From the widest to the narrowest.
 const LAYOUTS: [Layout; 5] = [
     Layout { padding: 1, columns: ALL },
     Layout { padding: 0, columns: ALL },

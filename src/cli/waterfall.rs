@@ -1,4 +1,4 @@
-//! A transfer as a picture: its phases below each other, each where and as long as it was.
+//! A transfer as a picture: its phases below each other, each with its position and length in time.
 
 use url::Url;
 
@@ -24,7 +24,7 @@ mod remarks;
 /// What the picture is drawn on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Canvas {
-    /// Columns of the terminal; `None` when it is none: no line of words is broken then.
+    /// Columns of the terminal. `None` without a terminal: text is not wrapped.
     pub(super) width: Option<u16>,
     /// Whether colours may be used.
     pub(super) colour: bool,
@@ -36,7 +36,7 @@ impl Canvas {
         usize::from(self.width.unwrap_or(UNKNOWN).clamp(NARROWEST, WIDEST))
     }
 
-    /// A picture that is broken into lines is none.
+    /// Whether pictures fit without wrapping.
     fn has_room(self) -> bool {
         self.width.is_none_or(|width| width >= NARROWEST)
     }
@@ -51,7 +51,7 @@ impl Canvas {
     }
 }
 
-/// Draws a sample, good or failed; a `verbose` picture ends with what figures and flags rest on.
+/// Draws a sample, good or failed. With `verbose`, the evidence for its figures and flags follows.
 pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas, verbose: bool) -> String {
     let mut text = title(url, canvas);
     let mut words = headline(sample, canvas);
@@ -81,7 +81,7 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas, verbose: bool) ->
     text
 }
 
-/// The line above a picture.
+/// The URL, as the line above a picture.
 fn title(url: &Url, canvas: Canvas) -> String {
     Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour) + "\n"
 }
@@ -137,14 +137,14 @@ fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
     }
 }
 
-/// Pictures in fewer or more columns say nothing, or nothing more.
+/// A narrower picture would show too little, and a wider one would show nothing more.
 const NARROWEST: u16 = 40;
 const WIDEST: u16 = 160;
 
-/// What stands for the width where there is no terminal.
+/// The width that is assumed without a terminal.
 const UNKNOWN: u16 = 80;
 
-/// What came, and what was to come where that is more.
+/// How much was received, and how much was expected if that differs.
 fn received(bytes: u64, expected: Option<u64>) -> String {
     let wanted = expected.filter(|expected| *expected != bytes).map(|expected| format!(" of {}", Bytes(expected)));
     format!("received {}{}", Bytes(bytes), wanted.unwrap_or_default())

@@ -1,4 +1,5 @@
-//! From what a user wrote to checked types: every rule, every default, all problems at once.
+//! Converts what the user wrote into checked types. Applies every rule and every default, and reports all problems at
+//! once.
 
 use std::{
     collections::BTreeMap,
@@ -26,41 +27,41 @@ mod source;
 mod status;
 mod word;
 
-/// Mean time between two runs of a probe that sets none.
+/// Default mean time between two runs of a probe.
 const EVERY: Duration = Duration::from_secs(300);
-/// Width of the draw with fixed spacing, or a third of `every` where that is less.
+/// Default width of the draw with fixed spacing, or a third of `every` if that is less.
 const JITTER: Duration = Duration::from_secs(100);
-/// Is it memoryless?
+/// The values of `spacing`, and whether each is memoryless.
 const SPACINGS: [(&str, bool); 2] = [("memoryless", true), ("fixed", false)];
 
-/// All that a configuration is made of. The room itself reads no file and no environment.
+/// The input of a configuration. The check itself reads no file and no environment variable.
 pub struct Input<'a> {
-    /// The configuration file; paths in it are relative to its directory.
+    /// Path of the configuration file. Paths in the file are relative to its directory.
     pub path: &'a Path,
-    /// The environment; variables that do not start with `BANDPROBE_` are ignored.
+    /// The environment. Variables that do not start with `BANDPROBE_` are ignored.
     pub environment: &'a BTreeMap<String, String>,
-    /// Reads a file: the configuration itself, and what it names.
+    /// Reads a file: the configuration itself, or a file that it names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-/// What durations may be.
+/// Allowed ranges of durations.
 struct Bounds;
 
 impl Bounds {
-    /// A node is asked at most once a second.
+    /// A node is asked at most once per second.
     const EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 86_400);
     const JITTER: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(30 * 86_400);
     const WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
     const KEEP: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3_660 * 86_400);
     const SYNC: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3_600);
-    /// Histograms of times end at 120 s.
+    /// The histograms of times end at 120 s.
     const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(120);
 }
 
-/// Reads a configuration.
+/// Reads and checks a configuration.
 ///
 /// # Errors
-/// Every problem of it and of the files that it names.
+/// All problems of the configuration and of the files that it names.
 pub fn load(input: &Input<'_>) -> Result<Config, Problems> {
     inspect(input).0
 }
@@ -95,7 +96,7 @@ fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
     (config, accepted)
 }
 
-/// Everything is read before anything is given up, so that no problem hides another.
+/// Reads everything before it gives up, so that no problem hides another.
 fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let root = document.root();
     let vantage = settings::vantage(root.section("vantage"));
@@ -128,7 +129,7 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     })
 }
 
-/// `deadline` of a configuration or a probe, over those that hold without it.
+/// The `deadline` table of a configuration or a probe, on top of the inherited values.
 fn deadlines(parent: &Section<'_>, inherited: Deadlines) -> Deadlines {
     let section = parent.section("deadline");
     let read = |key, inherited| section.duration(key, Bounds::DEADLINE).unwrap_or(inherited);
@@ -144,7 +145,7 @@ fn deadlines(parent: &Section<'_>, inherited: Deadlines) -> Deadlines {
     deadlines
 }
 
-/// A path of the configuration, relative to the file.
+/// A path in the configuration, relative to the directory of its file.
 fn resolve(config: &Path, path: &str) -> PathBuf {
     config.parent().unwrap_or_else(|| Path::new("")).join(path)
 }
@@ -157,7 +158,7 @@ fn display_name(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    /// Secrets do not belong into a file, so the sample cannot show this one.
+    /// Secrets do not belong in the file, so the sample cannot show this key.
     const BY_ENVIRONMENT_ALONE: &str = "influxdb.token";
 
     #[test]

@@ -1,8 +1,8 @@
-//! What a user wrote: a TOML document, read key by key.
+//! A TOML document as the user wrote it, read key by key.
 //!
-//! A derived reader stops at the first wrong value. Here every key is asked for by name and type, a wrong value leaves
-//! a [`Problem`] with its line and counts as unset, and whatever nobody asked for is an unknown key. Environment
-//! variables lie over the scalar keys of the top-level sections: `BANDPROBE_LIMITS_VANTAGES` is `limits.vantages`.
+//! A derived deserializer stops at the first wrong value. Here every key is asked for by name and type. A wrong value
+//! adds a [`Problem`] with its line and counts as unset. A key that is never asked for is an unknown key. Environment
+//! variables override the scalar keys of the top-level sections: `BANDPROBE_LIMITS_VANTAGES` sets `limits.vantages`.
 
 use std::cell::RefCell;
 
@@ -23,15 +23,16 @@ pub(super) use self::{
     value::{Item, Switch},
 };
 
-/// Nodes that one configuration may list.
+/// The most nodes that one configuration may list.
 pub const MAX_NODES: usize = 10_000;
-/// What each of them may take: an ordinary one with two assets has 190 bytes, one with 30 assets of known size and hash 4 kB.
+/// Size allowed for each node. An ordinary node with two assets has 190 bytes, one with 30 assets of known size and
+/// hash 4 kB.
 const BYTES_PER_NODE: usize = 4 << 10;
-/// What everything but nodes may take, and what a probe file may.
+/// Size allowed for everything except nodes, and for a probe file.
 const MAX_SETTINGS_BYTES: usize = 1 << 20;
-/// A configuration file is as large as its nodes need; a larger one is another file.
+/// The largest configuration file. It has room for the most nodes; a larger file is probably not a configuration.
 pub const MAX_CONFIG_BYTES: usize = MAX_SETTINGS_BYTES + MAX_NODES * BYTES_PER_NODE;
-/// A probe file lists no nodes.
+/// The largest probe file. It lists no nodes.
 pub(super) const MAX_PROBE_BYTES: usize = MAX_SETTINGS_BYTES;
 
 /// One parsed file, the problems found in it so far, and the keys that were asked for.
@@ -44,10 +45,10 @@ pub(super) struct Document<'a> {
     accepted: RefCell<Vec<String>>,
 }
 
-/// The text of a file of at most `most` bytes; `advice` says what to do about a larger one.
+/// Decodes a file of at most `most` bytes. `advice` says what to do about a larger one.
 ///
 /// # Errors
-/// When it is too large or not UTF-8.
+/// When the file is too large or not UTF-8.
 pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8], most: usize, advice: &str) -> Result<&'a str, Problem> {
     let refuse = |line, message: String| Problem {
         place: Place { origin: name.to_owned(), line, key: String::new() },
@@ -67,7 +68,7 @@ impl<'a> Document<'a> {
     /// Parses the text.
     ///
     /// # Errors
-    /// All syntax errors. What lies around one is not looked at: it would only yield problems that are none.
+    /// All syntax errors. The rest of the document is not checked then, because that would report false problems.
     pub(super) fn parse(name: &str, text: &'a str, environment: Environment<'a>) -> Result<Self, Vec<Problem>> {
         let line_starts =
             std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1));
@@ -89,7 +90,7 @@ impl<'a> Document<'a> {
         Err(problems)
     }
 
-    /// The top level.
+    /// The top level of the document.
     pub(super) fn root(&self) -> Section<'_> {
         Section::root(self, self.root.get_ref())
     }
@@ -104,7 +105,7 @@ impl<'a> Document<'a> {
         self.problems.borrow_mut().extend(problems);
     }
 
-    /// Every problem, and every key that was asked for, as in `limits.vantages` and `source.nodes.id`.
+    /// All problems, and all keys that were asked for, such as `limits.vantages` and `source.nodes.id`.
     pub(super) fn finish(self) -> (Vec<Problem>, Vec<String>) {
         self.environment.unused(&self.problems);
         let mut accepted = self.accepted.into_inner();
@@ -126,7 +127,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The file's own problems in its order, then those of variables and of other files.
+/// Sorts the problems: first those of the file, in its order, then those of variables and of other files.
 fn sort(problems: &mut [Problem], own: &str) {
     let key = |problem: &Problem| (problem.place.origin != own, problem.place.origin.clone(), problem.place.line);
     problems.sort_by_cached_key(key);

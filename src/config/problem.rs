@@ -1,38 +1,38 @@
-//! What is wrong with a configuration: every problem, each with its place and what to do.
+//! The problems of a configuration, each with its place and what to do about it.
 
 use std::fmt;
 
-/// Problems shown to a person; the rest is counted.
+/// The most problems that are printed. The others are only counted.
 const MAX_SHOWN: usize = 100;
 
-/// One thing that is wrong.
+/// One problem of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it was written.
     pub place: Place,
     /// What is wrong.
     pub message: String,
-    /// What to do about it, where that is not plain from the message.
+    /// What to do about it, if the message does not make it clear.
     pub hint: Option<String>,
 }
 
-/// Where a value was written, or should have been.
+/// Where a value was written, or should have been written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file as the user named it, or the environment variable.
+    /// The file as the user named it, or the name of the environment variable.
     pub origin: String,
-    /// Line in the file, from 1 on.
+    /// Line in the file, counted from 1.
     pub line: Option<usize>,
-    /// Path of the key, as in `source[0].nodes[2].endpoint`; empty for the file as a whole.
+    /// Path of the key, such as `source[0].nodes[2].endpoint`; empty for the file as a whole.
     pub key: String,
 }
 
-/// All problems of a configuration; never empty when it is an error.
+/// All problems of a configuration. Never empty in an `Err`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
 impl fmt::Display for Place {
-    /// `bandprobe.toml:12: limits.vantages`: a form that editors and terminals can jump to.
+    /// `bandprobe.toml:12: limits.vantages`, a form that editors and terminals can open.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;
         if let Some(line) = self.line {
@@ -43,7 +43,7 @@ impl fmt::Display for Place {
 }
 
 impl fmt::Display for Problem {
-    /// One line: place, message, hint.
+    /// One line: place, message and hint.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)?;
         match &self.hint {
@@ -54,7 +54,7 @@ impl fmt::Display for Problem {
 }
 
 impl fmt::Display for Problems {
-    /// One line each.
+    /// One line per problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.0.iter().take(MAX_SHOWN).enumerate() {
             let separator = if index == 0 { "" } else { "\n" };

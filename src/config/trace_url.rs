@@ -1,42 +1,42 @@
-//! Where a trace id leads: the page of an operator's own tracing.
+//! Links from trace ids to a page of the operator's tracing system.
 
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 use url::{Position, Url};
 
-/// A URL with a place for a trace id.
+/// A URL with a placeholder for a trace id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TraceUrl {
     before: String,
     after: String,
 }
 
-/// Why a text is no such URL.
+/// Why a text is not a [`TraceUrl`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TraceUrlError {
-    /// It has no place for the id, or several.
+    /// It does not have exactly one placeholder. Holds the number of placeholders.
     #[error("contains `{{trace_id}}` {0} times: it must appear once, where the id belongs")]
     Places(usize),
-    /// Not a URL, or too long for one.
+    /// It is not a URL, or it is too long.
     #[error(
         "is not a URL of at most {MAX_CHARS} visible ASCII characters: write it like \
          https://apm.example/app/apm/link-to/trace/{{trace_id}}"
     )]
     NotUrl,
-    /// Another scheme than http and https.
+    /// The scheme is neither http nor https. Holds the scheme.
     #[error("has scheme `{0}`: browsers only follow http and https")]
     Scheme(String),
-    /// A secret in a link is none.
+    /// It has a user or password, which would not stay secret in a link.
     #[error("contains a user or password, which would be printed with every link")]
     Secret,
-    /// The place is where no id belongs.
+    /// The placeholder is in the host or before it.
     #[error("contains `{{trace_id}}` in its host: the id belongs in the path, the query or the fragment")]
     Host,
 }
 
 impl TraceUrl {
-    /// The link to a trace. Whatever is no hex digit is left out of its id.
+    /// The link to a trace. Characters of the id that are not hex digits are left out.
     #[must_use]
     pub fn of(&self, trace_id: &str) -> String {
         let id: String = trace_id.chars().filter(char::is_ascii_hexdigit).collect();
@@ -48,7 +48,8 @@ impl FromStr for TraceUrl {
     type Err = TraceUrlError;
 
     /// # Errors
-    /// When it is not http(s) of a sensible length, has another number of places than one, one in its host, or a user.
+    /// When it is not an http or https URL of at most 2,000 visible ASCII characters, when it does not have exactly one
+    /// placeholder, when the placeholder is in the host, or when it has a user.
     fn from_str(text: &str) -> Result<Self, TraceUrlError> {
         if text.len() > MAX_CHARS || !text.chars().all(|c| c.is_ascii_graphic()) {
             return Err(TraceUrlError::NotUrl);
@@ -77,10 +78,10 @@ impl fmt::Display for TraceUrl {
     }
 }
 
-/// What stands for the id.
+/// The placeholder for the id.
 const PLACE: &str = "{trace_id}";
 
-/// As long as an id is (W3C Trace Context §3.2.2.3).
+/// A sample id of the right length (W3C Trace Context §3.2.2.3).
 const SOME_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 
 const MAX_CHARS: usize = 2_000;

@@ -1,14 +1,14 @@
-//! Whether our clock agrees with the database's: points with a wrong time hide from every dashboard that asks for the
+//! Whether our clock agrees with the database's. Points with a wrong time do not appear on a dashboard that shows the
 //! last hour.
 
 use jiff::{Timestamp, fmt::rfc2822};
 
-/// How far the clocks may be apart before a person should know, in ms.
+/// The largest difference of the clocks that needs no warning, in ms.
 pub const TOLERANCE_MS: i64 = 5_000;
 
-/// How far the database's clock is ahead of ours, in ms, within half a second and half the round trip: the `Date` header
-/// (RFC 9110, section 6.6.1) has whole seconds, of which the middle is taken, and is compared with the middle between
-/// request and answer, as theta of RFC 5905 is. Nothing when the header is no date.
+/// How far the database's clock is ahead of ours, in ms. The error is at most half a second plus half the round trip.
+/// The `Date` header (RFC 9110, section 6.6.1) has whole seconds; their middle is compared with the middle between
+/// request and answer, like theta of RFC 5905. `None` when the header is not a date.
 #[must_use]
 pub fn offset_ms(date: &str, sent: Timestamp, received: Timestamp) -> Option<i64> {
     let date = rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;

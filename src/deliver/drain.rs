@@ -1,6 +1,6 @@
-//! The drain: takes a sealed file, sends it in batches, does what the answer means, takes the next.
+//! The drain: takes a sealed file, sends it in batches, acts on the answers, takes the next file.
 //!
-//! Every future here can be dropped at any await: a batch leaves the list only with its answer, and a file leaves the
+//! Every future here can be dropped at any await. A batch leaves the list only after its answer, and a file leaves the
 //! spool only when every line of it is in the database or in `rejected/`.
 
 use std::{collections::HashSet, time::Duration};
@@ -32,28 +32,28 @@ pub struct Drain {
     sending: Option<Sending>,
     not_before: Instant,
     failures: u32,
-    /// Why nothing goes through at the moment.
+    /// Why nothing can be delivered now.
     trouble: Option<String>,
     counters: Counters,
-    /// Bytes of a batch at the most: halved by each timeout, doubled by each success.
+    /// The most bytes of a batch: halved by each timeout, doubled by each success.
     batch_bytes: usize,
-    /// What it can be at the most: halved by each 413, until nothing waits.
+    /// The upper limit of `batch_bytes`: halved by each 413, reset when nothing waits.
     most_batch_bytes: usize,
-    /// The bucket was missing and was made: it is not made again before something was stored.
+    /// The bucket was missing and has been created. It is not created again before points were stored.
     bucket_made: bool,
     suspects: Suspects,
-    /// Files that could not be read, since when.
+    /// Files that could not be read, and when the last one was added.
     passed: HashSet<String>,
     passed_since: Instant,
-    /// When it was last noted that a file was delivered; not since there was trouble.
+    /// When a delivered file was last recorded in the state; `None` after trouble.
     noted: Option<Instant>,
-    /// Somebody is about to leave: as fast as it goes.
+    /// The process is about to end, so nothing is delayed by the rate.
     hurried: bool,
     dice: fn() -> f64,
 }
 
 impl Drain {
-    /// Delivers what waits in this spool, and will wait.
+    /// Delivers the files that are in this spool now and later.
     #[must_use]
     pub fn new(spool: Spool, influx: Influx) -> Self {
         Self {
@@ -76,65 +76,67 @@ impl Drain {
         }
     }
 
-    /// Replaces the dice of the backoff, uniform in [0, 1), so that a test can tell when the next try is.
+    /// Replaces the random numbers of the backoff, uniform in [0, 1), so that tests know when the next try is.
     #[must_use]
     pub fn with_dice(mut self, dice: fn() -> f64) -> Self {
         self.dice = dice;
         self
     }
 
-    /// Goes on with another database or token, at once.
+    /// Switches to another database or token, immediately.
     pub fn use_database(&mut self, influx: Influx) {
         self.influx = influx;
         self.lift_limits();
         self.bucket_made = false;
         self.suspects = Suspects::default();
         self.failures = 0;
-        // Whatever is wrong next is news, even when it is what was wrong before.
+        // The next problem is reported again, even if it is the same as before.
         self.trouble = None;
         self.not_before = Instant::now();
     }
 
-    /// Forgets how long it was to wait, and the rate: somebody is about to leave, and this is the last chance.
+    /// Ends the current wait and lifts the rate limit, because the process is about to end.
     pub fn hurry(&mut self) {
         self.hurried = true;
         self.failures = 0;
         self.not_before = Instant::now();
     }
 
-    /// When the next step does something.
+    /// The earliest time of the next step.
     #[must_use]
     pub const fn due(&self) -> Instant {
         self.not_before
     }
 
-    /// When the oldest of what waits was opened; nothing when nothing waits, or the disk does not say.
+    /// When the oldest waiting file was opened, without those that could not be read. `None` when nothing waits, or
+    /// when the spool cannot be read.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
         format::opened(&self.spool.next(false, &self.passed).ok()??)
     }
 
-    /// How far the database's clock is ahead of ours, in ms; asks it.
+    /// Asks the database for its time. Returns how far its clock is ahead of ours, in ms, or `None` when it does not
+    /// answer.
     pub async fn clock_offset_ms(&self) -> Option<i64> {
         self.influx.clock_offset_ms().await
     }
 
-    /// The spool that is drained: its limits are kept by the same process.
+    /// The spool that is drained. The same process enforces its limits.
     #[must_use]
     pub fn spool(&self) -> &Spool {
         &self.spool
     }
 
-    /// The counters, which start again at 0.
+    /// Returns the counters and resets them to 0.
     pub fn take_counters(&mut self) -> Counters {
         std::mem::take(&mut self.counters)
     }
 
-    /// Waits until it is time, then makes at most one request, and says what came of it. Dropping the future loses
-    /// nothing.
+    /// Waits until a step is due, makes at most one delivery request, and returns the result. Dropping the future
+    /// loses nothing.
     ///
     /// # Errors
-    /// When the data directory cannot be read or written; the next step tries the same again, later each time.
+    /// When the data directory cannot be read or written. The next step tries again, with a longer wait each time.
     pub async fn step(&mut self) -> Result<Event, Error> {
         sleep_until(self.not_before).await;
         match self.prepare() {
@@ -166,7 +168,7 @@ impl Drain {
         Ok(event)
     }
 
-    /// Brings a batch to the top of the list, or says why there is none.
+    /// Puts a batch at the end of the pending list, or returns an event when there is none to send.
     fn prepare(&mut self) -> Result<Option<Event>, Error> {
         let mut sending = match self.sending.take() {
             Some(sending) => sending,
@@ -182,7 +184,7 @@ impl Drain {
                 match self.begin(name.clone()) {
                     Ok(Ok(sending)) => sending,
                     Ok(Err(event)) => return Ok(Some(event)),
-                    // One file that cannot be read does not hold up the others.
+                    // A file that cannot be read does not delay the others.
                     Err(problem) => {
                         self.pass_over(Some(name));
                         return Err(problem);
@@ -200,14 +202,15 @@ impl Drain {
             return Ok(None);
         }
         let finished = sending.finish(&self.spool);
-        // Where it cannot be moved, or its refused lines cannot be kept, it is sent again later, after the others.
+        // When the file cannot be moved, or its refused lines cannot be stored, it is sent again later, after the
+        // others.
         let name = self.sending.take().map(|sending| sending.name);
         let event = finished.inspect_err(|_| self.pass_over(name))?;
         self.note(DELIVERED);
         Ok(Some(event))
     }
 
-    /// Opens a file that is as it was written; a damaged one becomes that first.
+    /// Opens an intact file. A damaged file is salvaged first.
     fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
         if let Some(salvaged) = self.spool.salvage(&name)? {
             self.counters.points_rejected += salvaged.set_aside;
@@ -219,7 +222,7 @@ impl Drain {
         Ok(Ok(Sending::new(name, lines)))
     }
 
-    /// Does what the answer to the batch on top means.
+    /// Acts on the answer to the last batch of the pending list.
     fn conclude(&mut self, verdict: Verdict) -> Event {
         let sending = self.sending.as_mut().expect("invariant: an answer belongs to a batch");
         let batch = sending.pending.pop().expect("invariant: an answer belongs to a batch");
@@ -244,7 +247,7 @@ impl Drain {
             }
             Verdict::Hold { reason } | Verdict::NoBucket { reason } => {
                 sending.pending.push(batch);
-                // Whoever puts it right may lift a limit, too: what is read next is as large as at the start.
+                // The fix may also lift a limit, so the next batch read from the file has the full size.
                 (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
                 self.failures = self.failures.saturating_add(1);
                 let until = Instant::now() + policy::hold(self.failures);
@@ -268,7 +271,7 @@ impl Drain {
         event
     }
 
-    /// Lets the next step wait, longer each time.
+    /// Delays the next step, longer after each failure.
     fn back_off(&mut self) -> Instant {
         self.failures = self.failures.saturating_add(1);
         self.not_before = Instant::now() + policy::backoff(self.failures, (self.dice)());
@@ -281,12 +284,12 @@ impl Drain {
         self.passed.extend(name);
     }
 
-    /// Forgets what a server could not take: another one may take more, and so may the same one later.
+    /// Resets the limits that a server imposed. Another server may accept more, and so may the same one later.
     fn lift_limits(&mut self) {
         (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
     }
 
-    /// Notes why nothing goes through; whether that is news.
+    /// Records why nothing can be delivered. Returns whether the reason is new.
     fn stuck(&mut self, reason: &str, until: Instant) -> bool {
         self.not_before = until;
         self.counters.retries += 1;
@@ -298,8 +301,8 @@ impl Drain {
         news
     }
 
-    /// Keeps the news for whoever asks later: of good ones the last, of a trouble the first, whoever met it. A disk that
-    /// refuses will say so where it matters.
+    /// Stores the last result for `spool status`. A success is stored at most every [`NOTE_AGAIN`]. The first of equal
+    /// failures is kept, also across processes. A write error is ignored, because a full disk is reported elsewhere.
     fn note(&mut self, text: &str) {
         if text == DELIVERED && self.noted.is_some_and(|noted| noted.elapsed() < NOTE_AGAIN) {
             return;
@@ -313,22 +316,22 @@ impl Drain {
     }
 }
 
-/// A file that was deleted to keep within the archive's limits, and counted there.
+/// The event of a file that was deleted to keep the archive's limits. The archive has counted it.
 fn gone(name: String) -> Event {
     Event::Finished { name, points: 0, rejected: 0, message: None }
 }
 
-/// Why a bucket is not made again.
+/// Why a bucket is not created again.
 const MADE: &str = "it was made a moment ago, and is not there yet";
 
-/// How long so many bytes take at a rate.
+/// How long it takes to send this many bytes at this rate.
 fn pause(bytes: u64, rate: BitRate) -> Duration {
     Duration::from_millis((bytes * 8_000).div_ceil(rate.0.max(1)))
 }
 
-/// The text of a [`LastAnswer`] while all is well.
+/// The text of a [`LastAnswer`] after a success.
 const DELIVERED: &str = "delivered";
-/// How often that is noted.
+/// How often a success is stored.
 const NOTE_AGAIN: Duration = Duration::from_secs(10);
-/// So long a file that could not be read is passed over.
+/// How long a file that could not be read is skipped.
 const PASSED_OVER: Duration = Duration::from_secs(600);

@@ -1,4 +1,4 @@
-//! What the drain tells of its work.
+//! The events of the drain.
 
 use std::ops::{AddAssign, Sub};
 
@@ -9,72 +9,72 @@ use tokio::time::Instant;
 /// What one step did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Nothing waits: seal the open file, or wait until one is sealed before the next step.
+    /// Nothing waits. The caller seals the open file, or waits until a file is sealed, before the next step.
     Idle,
     /// Points were stored.
     Sent {
-        /// How many.
+        /// Number of points.
         points: u64,
     },
-    /// A batch was refused or too large, and is sent in parts now, or its only line was quarantined.
+    /// A batch was refused or too large. It is sent in parts now, or its lines were quarantined.
     Divided {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// A file is done with.
+    /// A file is complete.
     Finished {
-        /// Its name.
+        /// Name of the file.
         name: String,
-        /// Points of it that the database has.
+        /// Number of its points that the database has.
         points: u64,
-        /// Lines of it that went to `rejected/`.
+        /// Number of its lines that went to `rejected/`.
         rejected: u64,
-        /// Why the last of these was refused.
+        /// Why the last of these was refused. `None` when none was.
         message: Option<String>,
     },
-    /// A damaged file was divided: what is not as it was written went to `rejected/`, the rest waits on.
+    /// A damaged file was divided: the changed lines went to `rejected/`, and the intact ones still wait.
     SetAside {
         /// Its name in the spool.
         name: String,
-        /// What is wrong with it.
+        /// A description of the damage.
         damage: String,
-        /// Points of it that are as they were written, and wait on.
+        /// Number of intact points, which still wait.
         kept: u64,
-        /// Lines of it that will not be sent.
+        /// Number of lines that will not be sent.
         points: u64,
     },
-    /// The bucket was missing, and is there now.
+    /// The bucket was missing and has been created.
     BucketCreated,
-    /// Somebody has to change something; the next step waits for [`hold`](super::policy::hold).
+    /// The user has to change something. The next step waits for [`hold`](super::policy::hold).
     Holding {
         /// What to change.
         reason: String,
-        /// Whether it is another reason than last time: say it once.
+        /// Whether the reason differs from the last one, so that it is printed once.
         news: bool,
-        /// When the next step goes on.
+        /// When the next step continues.
         until: Instant,
     },
-    /// The database is away or busy; the next step waits.
+    /// The database is away or busy. The next step waits.
     BackingOff {
         /// What happened.
         reason: String,
-        /// Whether it is another reason than last time: say it once.
+        /// Whether the reason differs from the last one, so that it is printed once.
         news: bool,
-        /// When the next step goes on.
+        /// When the next step continues.
         until: Instant,
     },
 }
 
-/// What was delivered, since the counters were last taken.
+/// What was delivered since the counters were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Points that the database stored.
     pub points_written: u64,
     /// Points that went to `rejected/`.
     pub points_rejected: u64,
-    /// Points of damaged files that are nowhere any more.
+    /// Points of damaged files that are lost.
     pub points_dropped: u64,
-    /// Requests that have to be made again as they were.
+    /// Requests that have to be repeated.
     pub retries: u64,
 }
 
@@ -100,7 +100,7 @@ impl AddAssign for Counters {
     }
 }
 
-/// What [`Drain::drain_once`](super::drain::Drain::drain_once) achieved.
+/// The result of [`Drain::drain_once`](super::drain::Drain::drain_once).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     /// Points that the database stored.
@@ -109,18 +109,18 @@ pub struct Drained {
     pub rejected: u64,
     /// Points that wait in sealed files.
     pub waiting: u64,
-    /// Why they wait.
+    /// Why they wait. `None` when nothing prevented delivery.
     pub reason: Option<String>,
 }
 
-/// The last news of the database, kept in the state [`STATE`] for `spool status`.
+/// The last result of delivery, stored in the state [`STATE`] for `spool status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAnswer {
-    /// When it came; nothing before the first one.
+    /// When the result was stored. `None` before the first one.
     pub time: Option<Timestamp>,
-    /// "delivered", or why not.
+    /// `delivered`, or why nothing can be delivered.
     pub text: String,
 }
 
-/// The state under which [`LastAnswer`] is kept.
+/// The name of the state file that contains [`LastAnswer`].
 pub const STATE: &str = "drain";

@@ -1,10 +1,14 @@
-//! The one user of the `influxdb2` crate.
+//! The only user of the `influxdb2` crate.
 //!
-//! What holds of it (0.5.2) and is relied on here: only the status 204 is `Ok`, every other 2xx and 3xx is
-//! `RequestError::Http` with status and text, so a captive portal's page never counts as delivered; it sets the path of
-//! the URL and so drops a prefix, which is why `api` makes the requests below a prefix itself; it panics on a URL that does not
-//! parse; its default headers go with every request, which is how a body that we compressed gets its `content-encoding`.
-//! `Retry-After` is not visible through it. It reads the body of an answer whole: the total timeout is what bounds a body without end.
+//! This module relies on these properties of version 0.5.2:
+//!
+//! - Only the status 204 is `Ok`. Every other 2xx and 3xx is `RequestError::Http` with status and text, so the page of
+//!   a captive portal never counts as delivered.
+//! - It sets the path of the URL and so drops a prefix. Therefore `api` makes the requests below a prefix itself.
+//! - It panics on a URL that does not parse.
+//! - Its default headers are sent with every request, so a compressed body gets its `content-encoding` there.
+//! - It does not expose `Retry-After`.
+//! - It reads the body of an answer whole, so only the total timeout limits an endless body.
 
 use std::{error::Error as _, io::Write, time::Duration};
 
@@ -28,7 +32,7 @@ use crate::{
 
 mod api;
 
-/// A bucket of a database, and how it is delivered to.
+/// A bucket of a database, and the settings for delivering to it.
 #[derive(Debug)]
 pub struct Influx {
     client: Api,
@@ -44,59 +48,59 @@ struct Connecting {
     timeouts: Timeouts,
 }
 
-/// A request to write.
+/// The result of a write request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// What came back.
+    /// The answer of the database.
     pub answer: Answer,
-    /// Size of the compressed body, in bytes.
+    /// Size of the compressed request body, in bytes.
     pub bytes: u64,
 }
 
-/// Which bucket it is, in words that a person configured. Never holds a secret.
+/// The bucket that is written to, as configured. Never contains a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Scheme, host, port, and the path where there is one.
+    /// Scheme, host, port, and the path if there is one.
     pub root: String,
-    /// Organisation.
+    /// Name of the organisation.
     pub org: String,
-    /// Bucket.
+    /// Name of the bucket.
     pub bucket: String,
-    /// Where the token came from.
+    /// Where the token was read from.
     pub token_from: String,
 }
 
 /// How long a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the connection stands.
+    /// Limit for establishing the connection.
     pub connect: Duration,
-    /// Until the answer is complete.
+    /// Limit for the complete answer, from the start of the request.
     pub total: Duration,
 }
 
-/// A database that cannot even be asked, for a reason in its configuration.
+/// An error in the configuration that prevents any request.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The API's own paths and queries are appended to the URL.
+    /// The URL has a query or fragment, but the API's own paths and queries are appended to it.
     #[error("[influxdb] url: must be the root of the API, like {0}, without a query or fragment")]
     Surplus(String),
-    /// No HTTP URL.
+    /// The URL has another scheme than http or https, or no host.
     #[error("[influxdb] url: must start with http:// or https:// and name a host")]
     Scheme,
     /// The token cannot be sent in a header.
     #[error("[influxdb] token-file: the token is empty or holds a character that no header can carry")]
     Token,
-    /// The further trusted certificates cannot be used.
+    /// The additional trusted certificates cannot be used.
     #[error("[influxdb] ca-file: its certificates cannot be used")]
     Ca(#[source] influxdb2::BuildError),
-    /// The client library gave up.
+    /// The client library could not be set up.
     #[error("cannot set up the client for [influxdb]")]
     Client(#[source] influxdb2::BuildError),
 }
 
 impl Influx {
-    /// Sets a client up; sends nothing.
+    /// Creates a client without sending anything.
     ///
     /// # Errors
     /// When the configured URL, token or certificates cannot be used.
@@ -104,10 +108,10 @@ impl Influx {
         Self::with_timeouts(config, resolver, TIMEOUTS)
     }
 
-    /// Sets a client up whose requests may take so long.
+    /// Like [`Influx::new`], with these timeouts for its requests.
     ///
     /// # Errors
-    /// As [`Influx::new`].
+    /// Like [`Influx::new`].
     pub fn with_timeouts(config: &config::InfluxDb, resolver: &Resolver, timeouts: Timeouts) -> Result<Self, Error> {
         let url = &config.url;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -128,25 +132,25 @@ impl Influx {
         Ok(Self { client, connecting, place })
     }
 
-    /// Which bucket this is.
+    /// The bucket that is written to.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Which of the waiting files goes first.
+    /// Which of the waiting files is sent first.
     #[must_use]
     pub const fn order(&self) -> Order {
         self.connecting.config.order
     }
 
-    /// What may be sent at the most.
+    /// The highest rate of the compressed request bodies.
     #[must_use]
     pub const fn rate(&self) -> BitRate {
         self.connecting.config.rate
     }
 
-    /// Sends lines, each ending in a newline, and tells what came back.
+    /// Sends lines, each ending in a newline, and returns the answer.
     pub async fn write(&self, lines: &str) -> Written {
         let body = gzip(lines.as_bytes());
         let bytes = body.len() as u64;
@@ -157,16 +161,16 @@ impl Influx {
         Written { answer, bytes }
     }
 
-    /// Makes the bucket, which keeps points for ever, where the config says so; says why not otherwise.
+    /// Creates the bucket, without a retention limit, if the config allows it.
     ///
     /// # Errors
-    /// What to do about it, in words for a person.
+    /// Why it was not created, or how to allow it, as text for people.
     pub async fn create_bucket(&self) -> Result<(), String> {
         let Place { org, bucket, .. } = &self.place;
         if !self.connecting.config.create_bucket {
             return Err("or set [influxdb] create-bucket = true".to_owned());
         }
-        // A client of its own: the other one calls every body compressed.
+        // This request needs its own client, because the other one marks every body as compressed.
         let client = Api::new(&self.connecting, HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
             Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
@@ -181,7 +185,7 @@ impl Influx {
         }
     }
 
-    /// How far the database's clock is ahead of ours, in ms; nothing when it does not say.
+    /// How far the database's clock is ahead of ours, in ms. `None` when it does not answer or sends no date.
     pub async fn clock_offset_ms(&self) -> Option<i64> {
         let http = api::http(&self.connecting, HeaderMap::new()).ok()?.build().ok()?;
         let sent = Timestamp::now();
@@ -190,7 +194,7 @@ impl Influx {
     }
 }
 
-/// What a failed request means.
+/// Turns a failed request into an answer.
 fn answer(error: RequestError) -> Answer {
     match error {
         RequestError::Http { status, text } => Answer::Status { status: status.as_u16(), text },
@@ -210,7 +214,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     written.expect("invariant: writing to memory does not fail")
 }
 
-/// What went wrong on the way, from the outermost to the innermost cause, without the URL: it may hold a password.
+/// The chain of causes, from the outermost to the innermost, without the URL, which may contain a password.
 fn chain(error: reqwest::Error) -> String {
     let is_timeout = error.is_timeout();
     let error = error.without_url();

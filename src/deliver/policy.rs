@@ -1,4 +1,5 @@
-//! What an answer of the database means. Pure: no clock, no dice, no socket.
+//! What an answer of the database means. Pure: the caller supplies the random number, and nothing here reads a clock
+//! or socket.
 
 use std::time::Duration;
 
@@ -7,50 +8,50 @@ use serde_json::Value as Json;
 use super::{influx::Place, words};
 use crate::model::text::made_printable;
 
-/// What came back for a batch.
+/// The result of sending a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// 204: every line of the batch is stored.
     Stored,
     /// Any other status.
     Status {
-        /// The HTTP status.
+        /// The HTTP status code.
         status: u16,
         /// The body.
         text: String,
     },
-    /// No answer: not connected, timed out, cut off.
+    /// No answer: the connection failed, timed out or was cut off.
     Failed {
         /// What happened, without URL and secrets.
         problem: String,
-        /// Connected, and not answered in time.
+        /// The connection was established, but the answer did not arrive in time.
         timed_out: bool,
     },
 }
 
-/// What to do about a batch.
+/// What to do with a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is stored.
     Delivered,
     /// It is too large: send it in halves, or quarantine its only line.
     Halve {
-        /// What the server said.
+        /// The server's message.
         message: String,
     },
-    /// Some line of it is refused for good: find out which, send the others.
+    /// The database refuses at least one line permanently: find that line and send the others.
     Refused {
-        /// What the server said.
+        /// The server's message.
         message: String,
-        /// How many lines it did not store, when it says so.
+        /// How many lines were not stored. `None` when the server does not say.
         dropped: Option<u64>,
     },
-    /// Nothing can be delivered until a person changes something: keep everything, try again after [`hold`].
+    /// Nothing can be delivered until the user changes something: keep everything, and try again after [`hold`].
     Hold {
         /// What to change, and where.
         reason: String,
     },
-    /// As [`Verdict::Hold`], but what is missing is the bucket, which we may be able to make.
+    /// Like [`Verdict::Hold`], but only the bucket is missing, which bandprobe may be able to create.
     NoBucket {
         /// What to change, and where.
         reason: String,
@@ -59,23 +60,26 @@ pub enum Verdict {
     Retry {
         /// What happened.
         reason: String,
-        /// Whether less at once may help: the answer took too long.
+        /// Whether a smaller batch may help, because the answer took too long.
         less: bool,
     },
 }
 
-/// How long to wait before a new try when a person has to change something, after so many in vain (the first is 1): 5 s,
-/// doubled up to a minute, because who has just started the worker is most likely mending it.
+/// How long to wait for the next try when the user has to change something, after this many failures in a row (the
+/// first is 1). It starts at 5 s and doubles up to 60 s. The first waits are short because a user who has just started
+/// the worker is probably fixing the problem.
 #[must_use]
 pub fn hold(failures: u32) -> Duration {
     HOLD_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(HOLD_MOST)
 }
 
-/// What an answer means. 400 and 422 are about lines (InfluxDB 2.9.1: a line that does not parse is a 400 that stores
-/// nothing of its batch; a wrong field type or a point older than the retention is a 422 that stores the other lines).
-/// Every 2xx but 204, every 3xx, and a 400 without InfluxDB's JSON is another server's. A proxy before InfluxDB may say 413
-/// as well, and smaller batches help; of one that is `least`, which cannot sensibly be smaller, only InfluxDB's own 413 is
-/// about its lines.
+/// What to do after an answer.
+///
+/// 400 and 422 refer to lines. With InfluxDB 2.9.1, a line that does not parse gives a 400, and nothing of the batch
+/// is stored. A wrong field type, or a point older than the retention, gives a 422, and the other lines are stored.
+/// Every 2xx except 204, every 3xx, and a 400 without InfluxDB's JSON come from another server. A proxy in front of
+/// InfluxDB may also answer 413, and smaller batches help. `least` marks a batch that cannot sensibly be smaller: for
+/// such a batch, only a 413 from InfluxDB itself refers to the lines.
 #[must_use]
 pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     let Place { root, org, bucket, token_from } = place;
@@ -106,11 +110,11 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         403 => held(format!(
             "the token may not write to bucket {bucket:?} of org {org:?}; grant it write access, or put another one in {token_from}"
         )),
-        // 2.x: `organization name "x" not found`, and for the bucket `bucket "x" not found`.
+        // InfluxDB 2.x: `organization name "x" not found`, and for the bucket `bucket "x" not found`.
         404 if text.contains("organization") => {
             held(format!("there is no org {org:?}, or the token has no access to it; correct [influxdb] org"))
         }
-        // InfluxDB 3 says `not found` without JSON, but never in HTML.
+        // InfluxDB 3 answers `not found` without JSON, but never with HTML.
         404 if text.starts_with('<') => held(NOT_INFLUXDB.to_owned()),
         404 => Verdict::NoBucket {
             reason: format!(
@@ -124,7 +128,7 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
     }
 }
 
-/// What to do about a connection that failed, where its words show it.
+/// What to do about a failed connection. Empty when the text of the problem does not show it.
 fn advice(problem: &str) -> &'static str {
     let says = |words: &str| problem.contains(words);
     if says("the server's certificate") {
@@ -140,9 +144,9 @@ fn advice(problem: &str) -> &'static str {
     }
 }
 
-/// How long to back off after so many failures in a row (the first is 1): full jitter (a uniform share, `dice` in
-/// [0, 1), of a cap that doubles from 1 s to 60 s), so that workers do not return at once. After Brooker, "Exponential
-/// backoff and jitter", AWS Architecture Blog, 2015.
+/// How long to back off after this many failures in a row (the first is 1). Full jitter: a uniform share, `dice` in
+/// [0, 1), of a cap that doubles from 1 s to 60 s, so that workers do not return simultaneously. After Brooker,
+/// "Exponential backoff and jitter", AWS Architecture Blog, 2015.
 #[must_use]
 pub fn backoff(failures: u32, dice: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
@@ -150,14 +154,14 @@ pub fn backoff(failures: u32, dice: f64) -> Duration {
     cap.mul_f64(dice.clamp(0.0, 1.0))
 }
 
-/// What the body of an answer says.
+/// The content of an answer's body.
 #[derive(Default)]
 struct Body {
-    /// InfluxDB's message, if it is InfluxDB's JSON: `message` of 2.x, `error` of 1.8 and 3.x.
+    /// InfluxDB's message, if the body is InfluxDB's JSON: `message` of 2.x, `error` of 1.8 and 3.x.
     message: Option<String>,
-    /// Whether it says that no line is to blame.
+    /// Whether it says that the request was refused as a whole, so no line is at fault.
     is_about_request: bool,
-    /// How many lines were not stored, when it says so.
+    /// How many lines were not stored. `None` when it does not say.
     dropped: Option<u64>,
 }
 
@@ -168,7 +172,7 @@ impl Body {
         let dropped = message.as_deref().and_then(dropped);
         match json.get("data") {
             Some(Json::Null) => Self { message, is_about_request: true, dropped },
-            // "partial write of line protocol occurred", and for each line what is wrong with it.
+            // "partial write of line protocol occurred", with an error for each refused line.
             Some(Json::Array(lines)) => {
                 let reason = lines.first().and_then(|line| line.get("error_message")).and_then(Json::as_str);
                 let with_reason = |message| reason.map(|reason| format!("{message}: {reason}")).unwrap_or(message);
@@ -179,7 +183,8 @@ impl Body {
     }
 }
 
-/// The server's own words on one line. Of many, the beginning and the end: InfluxDB repeats the line before its reason.
+/// The server's text on one line. Of a long text the beginning and the end, because InfluxDB repeats the line before
+/// its reason.
 pub(super) fn said(text: &str) -> String {
     let line = made_printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.chars().count() {
@@ -189,9 +194,9 @@ pub(super) fn said(text: &str) -> String {
     }
 }
 
-/// The number of "partial write: … dropped=7", at the end or before " for database: …", which may come after more than we
-/// show. Of a line that could not be parsed nothing is believed: the message repeats it, and whoever was probed may have
-/// chosen its words.
+/// The number in "partial write: … dropped=7". It is at the end, or before " for database: …", and possibly beyond the
+/// text that we show. It is ignored when a line could not be parsed: the message repeats that line, and the line may
+/// contain words of a probed node.
 fn dropped(text: &str) -> Option<u64> {
     let (before, after) = text.trim_end().rsplit_once("dropped=")?;
     let number = after.split_once(" for database: ").map_or(after, |(number, _)| number);
@@ -205,7 +210,7 @@ const HOLD_FIRST: Duration = Duration::from_secs(5);
 const HOLD_MOST: Duration = Duration::from_secs(60);
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 const BACKOFF_MOST: Duration = Duration::from_secs(60);
-/// Of a server's text, in characters.
+/// Characters of a server's text that are shown.
 const MAX_TEXT: usize = 300;
 
 #[cfg(test)]
@@ -287,7 +292,7 @@ mod tests {
         let text = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict dropped=12"}"#;
         let Verdict::Refused { message, dropped } = verdict(422, text) else { panic!() };
         assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
-        // What a probed node says may be in the line that is repeated.
+        // The repeated line may contain words of a probed node.
         for message in ["unable to parse 'm error=\"partial write dropped=3'", "partial write: dropped=3 of them"] {
             let Verdict::Refused { dropped, .. } = verdict(400, &json!({"message": message}).to_string()) else {
                 panic!()

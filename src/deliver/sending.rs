@@ -1,4 +1,4 @@
-//! One file on its way: read in batches, divided where the database refuses, moved when all of it is answered.
+//! A file that is being sent: read in batches, divided where the database refuses, moved when all lines are answered.
 
 use std::collections::HashSet;
 
@@ -9,14 +9,15 @@ use crate::archive::{
     spool::{Rejected, Spool},
 };
 
-/// Series of which the database refused a point: most likely it will refuse the next one too. So they are sent apart from
-/// the others when a batch is refused, and a source that is bad for long costs two requests a batch instead of a search.
+/// Series of which the database refused a point. It will probably refuse their next point too, so a refused batch is
+/// first divided into these series and the others. A series with persistent errors then costs two requests per batch
+/// instead of a search.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(HashSet<String>);
 
 impl Suspects {
     fn note(&mut self, line: &str) {
-        // Whoever has that many bad sources is searched for the others.
+        // When the set is full, lines of further series are found by a search.
         if self.0.len() < MOST_SUSPECTS {
             self.0.insert(series(line).to_owned());
         }
@@ -27,7 +28,7 @@ impl Suspects {
     }
 }
 
-/// Measurement and tags: up to the first space that is not escaped.
+/// Measurement and tags: the text up to the first unescaped space.
 fn series(line: &str) -> &str {
     let mut escaped = false;
     let end = line.find(|c| {
@@ -38,21 +39,21 @@ fn series(line: &str) -> &str {
     &line[..end.unwrap_or(line.len())]
 }
 
-/// A file on its way.
+/// A file that is being sent.
 #[derive(Debug)]
 pub(super) struct Sending {
     pub(super) name: String,
     pub(super) lines: FileLines,
-    /// What was read and is not answered yet, the next batch last.
+    /// Batches that were read and are not answered yet. The last one is sent next.
     pub(super) pending: Vec<Batch>,
     rejected: Vec<Rejected>,
-    /// Points of it that the database has.
+    /// Number of its points that the database has.
     pub(super) points: u64,
-    /// What happened to the file since it was found whole.
+    /// Damage that was found while the file was read, after it was checked as intact.
     damage: Option<String>,
 }
 
-/// Lines that go together.
+/// Lines that are sent in one request.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) lines: Vec<String>,
@@ -69,7 +70,7 @@ impl Batch {
         self.lines.push(line);
     }
 
-    /// Can it not sensibly be smaller?
+    /// Is it too small to be divided sensibly?
     pub(super) fn is_least(&self) -> bool {
         self.lines.len() == 1 || self.bytes <= LEAST_BATCH_BYTES
     }
@@ -85,15 +86,15 @@ impl Batch {
 }
 
 impl Sending {
-    /// Starts with a file's first line.
+    /// Starts at the file's first line.
     pub(super) fn new(name: String, lines: FileLines) -> Self {
         Self { name, lines, pending: Vec::new(), rejected: Vec::new(), points: 0, damage: None }
     }
 
-    /// The next lines of the file.
+    /// Reads the next lines of the file. `None` at its end.
     pub(super) fn read_batch(&mut self, most_bytes: usize) -> Option<Batch> {
         let mut batch = Batch::default();
-        // The line that goes over the limit closes its batch, so no line is read twice.
+        // The line that exceeds the limit is still part of the batch, so no line is read twice.
         while batch.lines.len() < BATCH_LINES && batch.bytes < most_bytes {
             match self.lines.next() {
                 Some(Ok(line)) => batch.push(line),
@@ -106,8 +107,8 @@ impl Sending {
         (!batch.lines.is_empty()).then_some(batch)
     }
 
-    /// Splits a batch that was not taken; a line that is alone is quarantined, and so is a batch of which the server
-    /// says that it dropped all. Returns how many lines that were.
+    /// Divides a refused batch. A single line is quarantined, and so is a batch of which the server says that it
+    /// dropped all lines. Returns the number of quarantined lines.
     pub(super) fn divide(&mut self, batch: Batch, message: &str, dropped: Option<u64>, suspects: &mut Suspects) -> u64 {
         let count = batch.lines.len();
         if count == 1 || dropped == Some(count as u64) {
@@ -125,21 +126,21 @@ impl Sending {
         0
     }
 
-    /// Splits a batch that was too much at once, or that has to be searched.
+    /// Halves a batch that was too large, or that contains a refused line.
     pub(super) fn halve(&mut self, mut batch: Batch) {
         let later = batch.lines.split_off(batch.lines.len() / 2);
         self.pending
             .extend([Batch::of(later), Batch::of(batch.lines)].into_iter().filter(|half| !half.lines.is_empty()));
     }
 
-    /// Moves the file to where it belongs once all of it is answered. Quarantined lines are safe before it moves.
+    /// Moves the file out of the spool once all of it is answered. Quarantined lines are written before that.
     pub(super) fn finish(&self, spool: &Spool) -> Result<Event, Error> {
         let name = self.name.clone();
         if !self.rejected.is_empty() {
             spool.quarantine(&name, &self.rejected)?;
         }
         if let Some(damage) = self.damage.clone() {
-            // It stays: taken up again, it is salvaged first.
+            // The file stays in the spool. The next attempt salvages it first.
             return Ok(Event::SetAside { name, damage, kept: self.points, points: 0 });
         }
         spool.delivered(&name)?;
@@ -148,13 +149,13 @@ impl Sending {
     }
 }
 
-/// Lines of a batch, at the most.
+/// The most lines of a batch.
 const BATCH_LINES: usize = 5000;
-/// Bytes of a batch; the line that reaches them is still in it.
+/// The bytes at which a batch ends. The line that reaches them is still part of it.
 pub(super) const BATCH_BYTES: usize = 1_000_000;
-/// A server that refuses even this is not about sizes.
+/// A server that refuses a batch of this size does not refuse it because of its size.
 pub(super) const LEAST_BATCH_BYTES: usize = 1000;
-/// So many series are remembered as bad.
+/// The most series that are remembered.
 const MOST_SUSPECTS: usize = 1000;
 
 #[cfg(test)]

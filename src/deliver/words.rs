@@ -1,7 +1,7 @@
-//! Failures of the database's client in plain words. That client brings its own HTTP library, whose texts are for programmers,
-//! and its own rustls, whose texts end in Rust's debug output.
+//! Plain words for failures of the database's client. The client has its own HTTP library, whose texts are written for
+//! programmers, and its own rustls, whose texts end in Rust's debug output.
 
-/// What an error says before the reason why the name has no address.
+/// The text before the reason why a name could not be resolved.
 pub(super) const LOOKUP: &str = "name lookup: ";
 
 /// The text of an error of the client in plain words.
@@ -9,7 +9,7 @@ pub(super) fn plain(text: &str) -> String {
     PHRASES.iter().fold(without_debug_output(text), |text, (phrase, words)| text.replace(phrase, words))
 }
 
-/// The text with its TLS part, if it has one, in plain words.
+/// The text with its TLS part, if there is one, in plain words.
 fn without_debug_output(text: &str) -> String {
     let found = MARKS.iter().find_map(|(mark, words)| Some((text.find(mark)?, *mark, *words)));
     let Some((at, mark, words)) = found else { return text.to_owned() };
@@ -31,7 +31,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("request or response body error: ", ""),
     ("operation timed out", "no answer in time"),
 ];
-/// How the texts begin that end in debug output, and what each means.
+/// The beginning of each text that ends in debug output, and its meaning.
 const MARKS: &[(&str, &str)] = &[
     ("invalid peer certificate: ", "the server's certificate was not accepted"),
     ("received fatal alert: ", "the server refused the TLS handshake"),

@@ -1,10 +1,10 @@
-//! What every server of the fake world sends back, and the JSON that Joystream's request validator answers with.
+//! Responses of the simulated servers, with the JSON errors of Joystream's request validator.
 
 use http::{HeaderValue, Response, StatusCode, header};
 
 use super::{content::Content, flow::Flow};
 
-/// An answer, and whether the connection is to end in a reset when its body breaks off.
+/// A response, and whether the connection is reset when the body breaks off.
 pub(super) struct Answer {
     pub(super) response: Response<Flow>,
     pub(super) reset: bool,
@@ -16,14 +16,14 @@ impl From<Response<Flow>> for Answer {
     }
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(super) fn empty(status: StatusCode) -> Response<Flow> {
     let mut response = Response::new(Content::none().into());
     *response.status_mut() = status;
     response
 }
 
-/// A JSON document.
+/// A response with a JSON document.
 pub(super) fn json(status: StatusCode, body: String) -> Response<Flow> {
     let mut response = empty(status);
     *response.body_mut() = Content::of(body.into()).into();
@@ -31,14 +31,14 @@ pub(super) fn json(status: StatusCode, body: String) -> Response<Flow> {
     response
 }
 
-/// What the request validator in front of the handlers answers. `message` is JSON-escaped already.
+/// An error of the request validator that runs before the handlers. `message` must already be JSON-escaped.
 pub(super) fn refusal(status: StatusCode, path: &str, message: &str) -> Response<Flow> {
     let path = path.replace(['"', '\\'], "");
     let errors = format!(r#"[{{"path":"{path}","message":"{message}"}}]"#);
     json(status, format!(r#"{{"type":"request_validation","message":"{message}","errors":{errors}}}"#))
 }
 
-/// What HEAD sends of an answer: no body, and of an error not even what it would be like.
+/// Turns a response to GET into one to HEAD: it has no body. An error also loses its content type and has length 0.
 pub(super) fn beheaded(mut response: Response<Flow>) -> Response<Flow> {
     if response.status().is_client_error() || response.status().is_server_error() {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -48,10 +48,10 @@ pub(super) fn beheaded(mut response: Response<Flow>) -> Response<Flow> {
     response
 }
 
-/// A header value out of our own words.
+/// A header value from the demo's own text, which must be visible ASCII.
 pub(super) fn text(value: String) -> HeaderValue {
     HeaderValue::try_from(value).expect("invariant: only visible ASCII is written here")
 }
 
-/// The type of every JSON document.
+/// The content type of every JSON document.
 pub(super) const JSON: &str = "application/json; charset=utf-8";

@@ -1,6 +1,7 @@
-//! The answers of Argus, Joystream's distributor node, to one request: paths, heads, error bodies, cache life cycle.
+//! The responses of Argus, Joystream's distributor node: paths, headers, error bodies, and the life cycle of the cache.
 //!
-//! The real handlers were run to find them. What no client can rely on is left out: tracing and logs.
+//! They match what the real handlers sent when they were run. Tracing and logs are left out, because no client can rely
+//! on them.
 
 use std::{
     future::pending,
@@ -23,22 +24,23 @@ use super::{
     store::{About, Known, Store, Wanted},
 };
 
-/// How long an answer may be kept whose object is still on its way: it could turn out to be wrong.
+/// The `Cache-Control` of an object that is not completely cached yet. The age is short, because the object could still
+/// turn out to be wrong.
 const PENDING_AGE: &str = "max-age=180, must-revalidate";
 
-/// What the node tells a client of its idle limit, in seconds; `node` holds it.
+/// The idle timeout that the node announces to clients, in seconds. The server in `node` enforces it.
 pub(super) const KEEP_ALIVE_SECS: u64 = 5;
 
-/// One Argus, shared by all its connections.
+/// One Argus node, shared by all its connections.
 pub(super) struct Argus {
-    /// Behind a TLS proxy.
+    /// Whether a TLS proxy is in front of the node.
     tls: bool,
     behaviour: Behaviour,
-    /// What it says of itself.
+    /// What the node reports about itself.
     pub(super) reports: Reports,
     pub(super) store: Store,
     pub(super) started: Instant,
-    /// Distinguishes the entity tags of nodes.
+    /// Makes the entity tags of nodes differ from each other.
     etag_seed: u64,
     downloads: AtomicUsize,
 }
@@ -61,7 +63,7 @@ impl Argus {
             headers.insert(name, HeaderValue::from_static("*"));
         }
         if self.tls {
-            // TLS is the proxy's: Caddy keeps the hop-by-hop headers to itself (RFC 9110 §7.6.1).
+            // Caddy, the TLS proxy, does not forward hop-by-hop headers (RFC 9110 §7.6.1).
             headers.insert(header::SERVER, HeaderValue::from_static("Caddy"));
             headers.insert(header::VIA, HeaderValue::from_static("1.1 Caddy"));
         } else if !wants_close {
@@ -124,20 +126,20 @@ impl Argus {
         (self.download(id, about, request).await.map(|body| body.with(turn)), reset)
     }
 
-    /// The fault whose turn it is: one a download, in a cycle.
+    /// The fault of this download: each download gets the next fault of the cycle.
     fn next_fault(&self) -> Fault {
         let Behaviour::Failing(cycle) = &self.behaviour else { return Fault::None };
         let turn = self.downloads.fetch_add(1, Ordering::Relaxed);
         cycle.get(turn % cycle.len().max(1)).copied().unwrap_or(Fault::None)
     }
 
-    /// The pauses of every body, if the node is one that stalls.
+    /// The pauses in every body, if the node is one that stalls.
     fn pauses(&self) -> Option<Turn> {
         let Behaviour::Stalling { every, pause } = self.behaviour else { return None };
         Some(Turn::Pauses(usize::try_from(every.0).unwrap_or(usize::MAX), pause))
     }
 
-    /// Cache state and size, without side effect. The type is told only on a hit.
+    /// The response to HEAD: cache state and size, without side effects. Only a hit has a content type.
     fn head(about: About, state: CacheState) -> Response<Flow> {
         let mut response = empty(StatusCode::OK);
         let headers = response.headers_mut();
@@ -161,7 +163,7 @@ impl Argus {
         let (first, last) = match span {
             Span::Part { first, last } => (first, last),
             Span::Unsatisfiable if self.store.state(id, now) == CacheState::Hit => return self.unsatisfiable(size),
-            // Of what is not there yet, a range that makes no sense gets all.
+            // Argus answers an unsatisfiable range of an object that is not cached yet with the whole object.
             Span::Full | Span::Unsatisfiable => (0, size.saturating_sub(1)),
         };
         let is_part = matches!(span, Span::Part { .. });
@@ -188,7 +190,7 @@ impl Argus {
         response
     }
 
-    /// The headers that every answer to a download has.
+    /// A response with the headers of every download.
     fn bare(&self, status: StatusCode, size: u64, state: CacheState, local: bool) -> Response<Flow> {
         let is_hit = state == CacheState::Hit;
         let mut response = empty(status);

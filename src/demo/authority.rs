@@ -1,4 +1,4 @@
-//! A certificate authority for one process: its key exists in memory only, and nobody else trusts it.
+//! A certificate authority for one process. Its key exists only in memory, and nothing outside the demo trusts it.
 
 use std::sync::Arc;
 
@@ -10,17 +10,16 @@ use tokio_rustls::TlsAcceptor;
 
 use super::DemoError;
 
-/// The names that the demo's certificate is for.
+/// The names and addresses in the demo's server certificate.
 const NAMES: [&str; 3] = ["127.0.0.1", "::1", "localhost"];
 
-/// The authority.
 pub(super) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
 impl Authority {
-    /// Makes one.
+    /// Makes an authority with a new key.
     pub(super) fn new() -> Result<Self, DemoError> {
         let mut params = CertificateParams::new(Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -31,12 +30,12 @@ impl Authority {
         Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
-    /// Its certificate, for those who shall trust it.
+    /// The CA certificate as PEM, for clients that connect to the demo.
     pub(super) fn pem(&self) -> &str {
         &self.pem
     }
 
-    /// A server end with a certificate for the loopback names, which speaks HTTP/2 and HTTP/1.1 by ALPN.
+    /// A TLS acceptor with a new certificate for the loopback names. It offers HTTP/2 and HTTP/1.1 by ALPN.
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor, DemoError> {
         let mut params = CertificateParams::new(NAMES.map(String::from))?;
         params.distinguished_name.push(DnType::CommonName, "bandprobe demo node");

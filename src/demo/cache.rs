@@ -1,5 +1,5 @@
-//! A distributor's cache with its real life cycle: an absent object is fetched whole from a storage node by the first
-//! download, can be read while it arrives, and stays until the room is needed for others.
+//! A distributor's cache with the life cycle of the real one. The first download of an absent object fetches the whole
+//! object from a storage node. Others can read it while it arrives. It stays until other objects need the room.
 
 use std::{
     collections::HashMap,
@@ -29,25 +29,25 @@ use super::{
 
 /// The cache of one distributor.
 pub(super) struct Cache {
-    /// All objects that the node has heard of.
+    /// All objects that the node knows, cached or not.
     known: HashMap<Arc<str>, Known>,
     kept: Mutex<Kept>,
     room: Room,
     storage: Vec<SocketAddr>,
-    /// To [`Cache::fetch_all`]; at most one job an object is under way.
+    /// Sends jobs to [`Cache::fetch_all`]. Each object has at most one job at a time.
     jobs: UnboundedSender<Job>,
 }
 
-/// What a cache may take, and how fast.
+/// How much a cache can hold, and how fast objects arrive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    /// Bytes of whole objects. What is larger than that alone is passed through and never kept.
+    /// The total size of whole objects, in bytes. A larger object is passed through and never kept.
     pub(super) capacity: u64,
-    /// How fast one object arrives, at the most; as fast as it can without.
+    /// The rate limit of one arriving object; `None` means unlimited.
     pub(super) rate: Option<BitRate>,
 }
 
-/// An object to be fetched.
+/// An object to fetch from a storage node.
 pub(super) struct Job {
     id: Arc<str>,
     object: Arc<Growing>,
@@ -57,7 +57,7 @@ pub(super) struct Job {
 #[derive(Default)]
 struct Kept {
     objects: HashMap<Arc<str>, Entry>,
-    /// Counts uses.
+    /// Counts uses, so that the least recently used object is known.
     uses: u64,
 }
 
@@ -66,7 +66,7 @@ enum Entry {
     Arriving(Arc<Growing>),
 }
 
-/// What a download finds.
+/// What a download finds in the cache.
 enum Found {
     Whole(Bytes),
     Arriving(Arc<Growing>, CacheState),
@@ -74,8 +74,8 @@ enum Found {
 }
 
 impl Cache {
-    /// A cache that knows these objects and holds those; `storage` must not be empty. The jobs are for
-    /// [`Cache::fetch_all`].
+    /// A cache that knows the objects in `known` and holds those in `held`. `storage` must not be empty. The receiver
+    /// is for [`Cache::fetch_all`].
     pub(super) fn new(
         known: HashMap<Arc<str>, Known>,
         held: impl IntoIterator<Item = (Arc<str>, Bytes)>,
@@ -94,7 +94,7 @@ impl Cache {
         self.known.get(id).copied().unwrap_or(Known::Unknown)
     }
 
-    /// How an object stands; asking has no effect, not even on what is evicted next.
+    /// The cache state of an object. Asking changes nothing, not even which object is evicted next.
     pub(super) fn state(&self, id: &str) -> CacheState {
         match self.lock().objects.get(id) {
             Some(Entry::Whole { .. }) => CacheState::Hit,
@@ -117,7 +117,8 @@ impl Cache {
         census
     }
 
-    /// The wanted bytes: from the cache, from what has arrived and goes on arriving, or passed through.
+    /// The requested bytes: from the cache, from an object that is still arriving, or passed through from a storage
+    /// node.
     pub(super) async fn supply(&self, wanted: &Wanted<'_>) -> Result<Supply, NoSupply> {
         let Known::Served(About { size, .. }) = self.known(wanted.id) else { return Err(NoSupply) };
         let (object, state) = match self.find(wanted, size) {
@@ -131,7 +132,7 @@ impl Cache {
         if !object.begun().await {
             return Err(NoSupply);
         }
-        // At the very start nothing has to be there: it is next.
+        // The first byte of the range may be the next one to arrive.
         if wanted.first > object.length() {
             return self.pass(wanted, state).await;
         }
@@ -157,13 +158,13 @@ impl Cache {
         kept.objects.insert(Arc::clone(&id), Entry::Arriving(Arc::clone(&object)));
         let job = Job { id, object: Arc::clone(&object), trace: wanted.trace.cloned() };
         if let Err(unsent) = self.jobs.send(job) {
-            // The node is being shut down.
+            // There is no receiver any more: the node is shutting down.
             unsent.0.object.fail();
         }
         Found::Arriving(object, CacheState::Miss)
     }
 
-    /// A storage node's own answer.
+    /// Passes on the response of a storage node.
     async fn pass(&self, wanted: &Wanted<'_>, state: CacheState) -> Result<Supply, NoSupply> {
         let range = wanted.is_part.then_some((wanted.first, wanted.last));
         let order = Order { id: wanted.id.into(), range, trace: wanted.trace.cloned() };
@@ -171,7 +172,7 @@ impl Cache {
         Ok(Supply { state, local: false, body: Flow::Passed(passed) })
     }
 
-    /// Fetches what is asked for, until it is dropped.
+    /// Runs all fetch jobs. Dropping the future stops them.
     pub(super) async fn fetch_all(self: Arc<Self>, mut jobs: UnboundedReceiver<Job>) {
         let mut under_way = JoinSet::new();
         while let Some(job) = jobs.recv().await {
@@ -188,7 +189,7 @@ impl Cache {
         }
     }
 
-    /// `None` when the object did not arrive as a whole.
+    /// Receives the whole object; `None` when it did not arrive completely.
     async fn receive(&self, job: &Job) -> Option<()> {
         let order = Order { id: job.id.as_ref().into(), range: None, trace: job.trace.clone() };
         let mut body = Flow::Passed(fetch::from_any(&self.storage, &order).await.ok()?);
@@ -202,7 +203,7 @@ impl Cache {
                 if let Some(rate) = self.room.rate {
                     sleep_until(began + takes(arrived, rate)).await;
                 }
-                // Under the lock, so that whoever has read the last byte finds the object cached.
+                // Under the lock, so that a client that has read the last byte finds the object cached.
                 let mut kept = self.lock();
                 if let Some(whole) = job.object.push(&piece) {
                     kept.keep(&job.id, whole, self.room.capacity);
@@ -219,7 +220,7 @@ impl Cache {
 }
 
 impl Kept {
-    /// Keeps a whole object, and evicts what was used longest ago until there is room for it.
+    /// Keeps a whole object, and evicts the least recently used objects until there is room for it.
     fn keep(&mut self, id: &Arc<str>, bytes: Bytes, capacity: u64) {
         self.uses += 1;
         let size = bytes.len() as u64;
@@ -243,11 +244,11 @@ impl Kept {
     }
 }
 
-/// How long so many bytes take.
+/// The time for `bytes` at `rate`.
 fn takes(bytes: u64, rate: BitRate) -> Duration {
     let nanos = u128::from(bytes) * 8 * 1_000_000_000 / u128::from(rate.0.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// How finely the rate is kept, in bytes.
+/// The step in which the rate limit is applied, in bytes.
 const PIECE_BYTES: usize = 16 << 10;

@@ -1,4 +1,4 @@
-//! The answers of Colossus, Joystream's storage node: it holds every object that it serves.
+//! The responses of Colossus, Joystream's storage node, which holds every object that it serves.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +24,7 @@ pub(super) struct Colossus {
     started: Instant,
 }
 
-/// `/api/v1/status`, in seconds and minutes.
+/// The document at `/api/v1/status`. The uptime is in seconds, intervals are in minutes.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status<'a> {
@@ -45,7 +45,7 @@ struct Job {
 }
 
 impl Colossus {
-    /// A node of these buckets that holds these objects with their types.
+    /// A node for these buckets that holds these objects: id, content and content type.
     pub(super) fn new(
         objects: impl IntoIterator<Item = (Arc<str>, Bytes, &'static str)>,
         buckets: Vec<&'static str>,

@@ -1,4 +1,4 @@
-//! Response bodies: slices of a sample that arrive whole, at a pace, or not to the end.
+//! Response bodies from memory, which are sent at once, at a limited pace, or only in part.
 
 use std::{
     pin::Pin,
@@ -11,21 +11,21 @@ use hyper::body::{Body, Frame, SizeHint};
 use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-/// How much is handed to hyper at once, in bytes.
+/// The largest piece that is passed to hyper at once, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// How long a body waits before it breaks off, so that what was handed over has left the process: hyper drops what it
-/// still buffers when a body fails.
+/// How long a body waits before it breaks off, so that all bytes before have left the process. When a body fails, hyper
+/// drops what it still buffers.
 const BEFORE_BREAK: Duration = Duration::from_millis(20);
 
-/// A response body.
+/// A response body from memory.
 pub(super) struct Content {
     rest: Bytes,
     framing: Framing,
-    /// What happens before the byte at this distance from here.
+    /// The next fault, and how many bytes come before it.
     turn: Option<(usize, Turn)>,
     pace: Option<Pace>,
-    /// The next piece at `pace` has been waited for.
+    /// Whether the wait for the next piece at `pace` is over.
     fetched: bool,
     wait: Option<Pin<Box<Sleep>>>,
     broken: bool,
@@ -38,33 +38,33 @@ enum Framing {
     Chunked,
 }
 
-/// A fault in mid-body.
+/// A fault in the middle of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing flows for a while.
+    /// No bytes for this time, once.
     Pause(Duration),
-    /// The same, and again after each so many bytes.
+    /// No bytes for this time, again and again after this number of bytes.
     Pauses(usize, Duration),
-    /// The connection ends here.
+    /// The connection breaks.
     Break,
 }
 
-/// When each byte of an object that is still being fetched is there.
+/// When each byte of an object that is still being fetched is available.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
-    /// When the first byte of the rest of this body is there.
+    /// When the first of the remaining bytes is available.
     pub(super) from: Instant,
-    /// How long a byte takes, in nanoseconds.
+    /// The time for each byte, in nanoseconds.
     pub(super) nanos_per_byte: u64,
 }
 
-/// The body was meant to break off here.
+/// The error of a body that breaks off on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the demo node breaks this body off")]
 pub(super) struct BrokenOff;
 
 impl Content {
-    /// A body of known length.
+    /// A body of known length that is sent at once.
     pub(super) const fn of(bytes: Bytes) -> Self {
         Self {
             rest: bytes,
@@ -77,17 +77,17 @@ impl Content {
         }
     }
 
-    /// No body.
+    /// An empty body.
     pub(super) const fn none() -> Self {
         Self::of(Bytes::new())
     }
 
-    /// A body that does not announce its length and comes no faster than `pace`.
+    /// A body of unannounced length (chunked) that is sent no faster than `pace`.
     pub(super) fn fetched(bytes: Bytes, pace: Pace) -> Self {
         Self { framing: Framing::Chunked, pace: Some(pace), ..Self::of(bytes) }
     }
 
-    /// The same body with a turn: in its middle, if there is a body; pauses at their own distance.
+    /// Adds a fault: in the middle of the body, or for pauses at their own distance. An empty body gets no fault.
     pub(super) fn with(self, turn: Option<Turn>) -> Self {
         let middle = self.rest.len() / 2;
         let distance = |turn: Turn| if let Turn::Pauses(every, _) = turn { every } else { middle };
@@ -95,7 +95,7 @@ impl Content {
         Self { turn, ..self }
     }
 
-    /// The next piece, up to the next turn; `None` when a wait was begun instead.
+    /// The next piece, up to the next fault; `None` when a wait begins instead.
     fn next_piece(&mut self) -> Option<Bytes> {
         let mut piece = self.rest.len().min(PIECE_BYTES);
         if let Some((distance, turn)) = self.turn {

@@ -1,4 +1,4 @@
-//! A distributor as a client: it gets objects from storage nodes.
+//! The client side of a distributor: it fetches objects from storage nodes.
 
 use std::{
     io,
@@ -22,30 +22,30 @@ use crate::net::connect::connect;
 
 use super::{answer::text, content::BrokenOff};
 
-/// Path prefix of every storage node.
+/// The path prefix of every storage node.
 pub(super) const STORAGE_PREFIX: &str = "/storage";
 
-/// What a distributor calls itself there.
+/// The user agent of a distributor that fetches from a storage node.
 pub(super) const DISTRIBUTOR: &str = "distributor-node";
 
-/// What is asked of a storage node.
+/// A request to a storage node.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
-    /// The object.
+    /// The id of the object.
     pub(super) id: String,
-    /// First and last offset, both inclusive; without it all.
+    /// The first and the last offset, both inclusive; `None` means the whole object.
     pub(super) range: Option<(u64, u64)>,
-    /// The trace of whoever wants it.
+    /// The `traceparent` header of the client's request.
     pub(super) trace: Option<HeaderValue>,
 }
 
-/// A body that comes from another server, and the connection that brings it.
+/// A body from another server, and the connection that carries it.
 pub(super) struct Passed {
     body: Incoming,
     _connection: JoinSet<()>,
 }
 
-/// Why a storage node sends nothing.
+/// Why a storage node did not send an object.
 #[derive(Debug, Error)]
 pub(super) enum OrderError {
     #[error("no connection to the storage node")]
@@ -56,7 +56,8 @@ pub(super) enum OrderError {
     Refused(StatusCode),
 }
 
-/// The first of these storage nodes that has it, beginning with one that depends on the object alone.
+/// Fetches from the first of these storage nodes that has the object. The object's id decides which node is asked
+/// first.
 pub(super) async fn from_any(storage: &[SocketAddr], order: &Order) -> Result<Passed, OrderError> {
     let first = order.id.bytes().map(usize::from).sum::<usize>() % storage.len().max(1);
     let mut last = OrderError::Refused(StatusCode::NOT_FOUND);
@@ -73,7 +74,7 @@ async fn from(address: SocketAddr, order: &Order) -> Result<Passed, OrderError> 
     let (mut sender, connection) = http1::handshake(TokioIo::new(connect(address).await?)).await?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
-        // Whoever reads the body notices.
+        // A failed connection also ends the body with an error.
         let _ = connection.await;
     });
     let response = sender.send_request(request(address, order)).await?;
@@ -105,7 +106,7 @@ impl Passed {
         Self { body: response.into_body(), _connection: connection }
     }
 
-    /// The next frame.
+    /// As [`Body::poll_frame`].
     pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         Pin::new(&mut self.body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(|_| BrokenOff)))
     }

@@ -1,4 +1,4 @@
-//! Where the bytes of a response come from: a sample in memory, an object that is still arriving, or another server.
+//! The source of a response's bytes: memory, an object that is still arriving, or another server.
 
 use std::{
     pin::Pin,
@@ -17,15 +17,15 @@ use super::{
 
 /// A response body.
 pub(super) enum Flow {
-    /// Bytes that are there.
+    /// Bytes that are in memory.
     Ready(Content),
-    /// Bytes of an object as they arrive.
+    /// Bytes of an object, sent as they arrive.
     Tail(Tail),
-    /// What another server sends, passed on.
+    /// The body of another server's response, passed on.
     Passed(Passed),
 }
 
-/// From one offset of an arriving object to another.
+/// The bytes `next..end` of an arriving object.
 pub(super) struct Tail {
     pub(super) object: Arc<Growing>,
     pub(super) next: u64,
@@ -33,7 +33,7 @@ pub(super) struct Tail {
 }
 
 impl Flow {
-    /// The same body with a turn in it. What is not there yet takes none.
+    /// Adds a fault to a body from memory. Other bodies stay as they are.
     pub(super) fn with(self, turn: Option<Turn>) -> Self {
         match self {
             Self::Ready(content) => Self::Ready(content.with(turn)),
@@ -82,7 +82,7 @@ impl Body for Flow {
         match self {
             Self::Ready(content) => content.size_hint(),
             Self::Passed(passed) => passed.size_hint(),
-            // Argus does not announce how much comes of what is still arriving.
+            // Argus does not announce the length of an object that is still arriving.
             Self::Tail(_) => SizeHint::default(),
         }
     }

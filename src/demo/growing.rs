@@ -1,4 +1,4 @@
-//! An object on its way from a storage node, which readers follow while it grows.
+//! An object that arrives from a storage node while clients read it.
 
 use std::{
     future::poll_fn,
@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::content::BrokenOff;
 
-/// The object: what of it has arrived, and who waits for more.
+/// An object: the bytes that have arrived, and the readers that wait for more.
 #[derive(Debug)]
 pub(super) struct Growing {
     size: usize,
@@ -21,7 +21,7 @@ pub(super) struct Growing {
 #[derive(Debug)]
 struct Arrived {
     bytes: Held,
-    /// A storage node has begun to send it.
+    /// Whether a storage node has begun to send the object.
     begun: bool,
     failed: bool,
     readers: Vec<Waker>,
@@ -34,20 +34,21 @@ enum Held {
 }
 
 impl Growing {
-    /// An object of `size` bytes of which nothing has arrived.
+    /// An object of `size` bytes, none of which have arrived.
     pub(super) fn new(size: usize) -> Self {
         let bytes = Held::Part(Vec::new());
         Self { size, arrived: Mutex::new(Arrived { bytes, begun: false, failed: false, readers: vec![] }) }
     }
 
-    /// A storage node has it and begins to send.
+    /// Records that a storage node has begun to send the object.
     pub(super) fn begin(&self) {
         let mut arrived = self.lock();
         arrived.begun = true;
         arrived.wake();
     }
 
-    /// Appends what arrived; with the last byte the whole object is returned, once. More bytes than it has are a failure.
+    /// Appends bytes that arrived. Returns the whole object once, with its last byte. More than `size` bytes are a
+    /// failure.
     pub(super) fn push(&self, piece: &[u8]) -> Option<Bytes> {
         let mut arrived = self.lock();
         arrived.begun = true;
@@ -67,19 +68,19 @@ impl Growing {
         Some(whole)
     }
 
-    /// It will not be completed.
+    /// Records that the object will not be completed.
     pub(super) fn fail(&self) {
         let mut arrived = self.lock();
         arrived.failed = true;
         arrived.wake();
     }
 
-    /// How many bytes are there.
+    /// How many bytes have arrived.
     pub(super) fn length(&self) -> u64 {
         self.lock().bytes.as_slice().len() as u64
     }
 
-    /// Waits until a storage node begins to send it, or until none does: false.
+    /// Waits until a storage node begins to send the object. False when the object fails instead.
     pub(super) async fn begun(&self) -> bool {
         poll_fn(|context| {
             let mut arrived = self.lock();
@@ -92,8 +93,8 @@ impl Growing {
         .await
     }
 
-    /// What is there between the two offsets, at least one byte and at most a piece. A failed object breaks off where it
-    /// ends.
+    /// The bytes between the two offsets that have arrived: at least one byte and at most one piece. If the object has
+    /// failed, the error comes after its last byte.
     pub(super) fn poll_piece(&self, next: u64, end: u64, context: &mut Context<'_>) -> Poll<Result<Bytes, BrokenOff>> {
         let mut arrived = self.lock();
         let within = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
@@ -133,7 +134,7 @@ impl Arrived {
     }
 }
 
-/// How much is handed to hyper at once, in bytes.
+/// The largest piece that is passed to hyper at once, in bytes.
 const PIECE_BYTES: usize = 64 << 10;
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! A link of a fixed rate, as a token bucket that all connections of one node share.
+//! A link with a fixed rate: a token bucket that all connections of one node share.
 //!
-//! The bucket counts **TCP payload**: what the node hands to its sockets, response heads included, frames and
-//! TCP/IP headers not. A plain-HTTP body with a content-length therefore flows at the nominal rate less its own head
-//! (about 0.5 kB a response, under 0.01 % of a video range). On a wire of 1514-byte frames the same payload would take
-//! 1514/1448 of that rate at layer 2.
+//! The bucket counts **TCP payload**: the bytes that the node writes to its sockets. This includes response heads but
+//! not Ethernet, IP and TCP headers. A plain-HTTP body with a content length therefore flows at the nominal rate less
+//! its own head (about 0.5 kB for each response, under 0.01 % of a video range). On a wire with frames of 1514 bytes,
+//! the same payload takes 1514/1448 of that rate at layer 2.
 //!
-//! Every piece reserves its slot when it asks, on a schedule that only the rate moves on; a timer that fires late costs
-//! nothing, because the slots after it were laid without looking at the clock. So the long-run rate is exact with
-//! timers of 1 ms, as long as they fire within the burst's worth of time (13 ms at 20 Mbit/s, 4 ms at most rates above).
+//! Each piece reserves its slot when it asks, on a schedule that depends only on the rate. A timer that fires late
+//! costs nothing, because later slots do not depend on the clock. The long-run rate is therefore exact with timers of
+//! 1 ms, as long as they fire within the time of one burst (13 ms at 20 Mbit/s, 4 ms above 66 Mbit/s).
 
 use std::{
     io,
@@ -24,42 +24,43 @@ use tokio::{
 
 use crate::model::units::BitRate;
 
-/// What an idle link may send at once, in bytes, at least.
+/// The least that an idle link may send at once, in bytes.
 pub const BURST_BYTES: usize = 32 << 10;
 
-/// The largest piece that is sent in one go, in bytes: 1.6 ms at 20 Mbit/s, so that a reader sees a steady flow.
+/// The largest piece that a slow link sends at once, in bytes: 1.6 ms at 20 Mbit/s, so that a reader sees a steady
+/// flow. For the pieces of fast links, see [`Link::piece`].
 pub const PIECE_BYTES: usize = 4 << 10;
 
-/// A fast link is credited with so much time at least: timers have 1 ms, and fire late.
+/// The least time that a burst lasts, for fast links: timers have a resolution of 1 ms, and fire late.
 const BURST_TIME: Duration = Duration::from_millis(4);
 
-/// A fast link sends pieces of so much time at least, or waking up for them would cost more than they carry.
+/// The least time that a piece lasts, for fast links: waking up for smaller pieces would cost more than they carry.
 const PIECE_TIME: Duration = Duration::from_micros(500);
 
-/// A token bucket; see the module.
+/// A token bucket; see the module documentation.
 #[derive(Debug)]
 pub struct Link {
     rate: BitRate,
-    /// When everything reserved so far will have been sent; `None` before the first piece.
+    /// When all pieces reserved so far will have been sent; `None` before the first piece.
     sent_by: Mutex<Option<Instant>>,
 }
 
 impl Link {
-    /// A link of `rate` bits of TCP payload a second; a rate of zero counts as one bit a second.
+    /// A link of `rate` bits of TCP payload per second. A rate of zero counts as one bit per second.
     #[must_use]
     pub fn new(rate: BitRate) -> Self {
         Self { rate: BitRate(rate.0.max(1)), sent_by: Mutex::new(None) }
     }
 
-    /// Bits of TCP payload a second, in the long run.
+    /// Bits of TCP payload per second, in the long run.
     #[must_use]
     pub const fn payload_rate(&self) -> BitRate {
         self.rate
     }
 
-    /// Reserves the next slot for a piece of `bytes`, and says when it begins; that is when the piece may be sent.
+    /// Reserves the next slot for a piece of `bytes`. Returns the time from which the piece may be sent.
     ///
-    /// First come, first served. A link that was idle is credited with at most one burst.
+    /// Slots are given in the order of the calls. A link that was idle gets credit for at most one burst.
     pub fn reserve(&self, bytes: usize, now: Instant) -> Instant {
         let mut sent_by = self.sent_by.lock().expect("invariant: nothing panics under this lock");
         let earliest = now.checked_sub(self.takes(BURST_BYTES).max(BURST_TIME)).unwrap_or(now);
@@ -68,21 +69,21 @@ impl Link {
         begin
     }
 
-    /// The largest piece that is sent in one go, in bytes.
+    /// The largest piece that is sent at once, in bytes: 500 µs at the link's rate, but at least [`PIECE_BYTES`].
     #[must_use]
     pub fn piece(&self) -> usize {
         let carried = u128::from(self.rate.0) * PIECE_TIME.as_nanos() / 8 / 1_000_000_000;
         usize::try_from(carried).unwrap_or(usize::MAX).max(PIECE_BYTES)
     }
 
-    /// How long `bytes` take at the link's rate, to the nanosecond below.
+    /// The time for `bytes` at the link's rate, rounded down to the nanosecond.
     fn takes(&self, bytes: usize) -> Duration {
         let nanos = bytes as u128 * 8 * 1_000_000_000 / u128::from(self.rate.0);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 
-/// A byte stream whose writes pass through a link, or through nothing. Reads are not limited.
+/// A byte stream whose writes pass through an optional link. Reads are not limited.
 #[derive(Debug)]
 pub struct Shaped<S> {
     inner: S,
@@ -90,19 +91,19 @@ pub struct Shaped<S> {
     slot: Slot,
 }
 
-/// Where the next piece stands.
+/// The slot of the next piece.
 #[derive(Debug)]
 enum Slot {
-    /// Nothing reserved.
+    /// No slot is reserved.
     None,
-    /// So many bytes may be sent when the time comes.
+    /// This many bytes may be sent when the timer fires.
     Ahead(Pin<Box<Sleep>>, usize),
-    /// So many bytes may be sent now; never 0.
+    /// This many bytes may be sent now; never 0.
     Open(usize),
 }
 
 impl<S> Shaped<S> {
-    /// Puts `inner` behind `link`.
+    /// Puts `inner` behind `link`. Without a link, writes are not limited.
     pub const fn new(inner: S, link: Option<Arc<Link>>) -> Self {
         Self { inner, link, slot: Slot::None }
     }
@@ -164,7 +165,7 @@ mod tests {
         let mut now = start;
         for piece in 0..10_000_u64 {
             let begin = link.reserve(PIECE_BYTES, now);
-            // Rounded up to the next millisecond, and now and then far later, as on a busy machine.
+            // Timers round up to the next millisecond. Sometimes they fire far later, as on a busy machine.
             let late = Duration::from_millis(if piece % 50 == 0 { 9 } else { 1 });
             now = now.max(begin + late);
         }

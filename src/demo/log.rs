@@ -1,4 +1,4 @@
-//! What a server of the fake world was asked: for whoever wants to know what really came down the wire.
+//! The requests that a simulated server received, for tests that check what was really sent.
 
 use std::{
     collections::VecDeque,
@@ -10,26 +10,26 @@ use http::{HeaderMap, Request};
 /// One request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// `GET`, `HEAD`, …
+    /// The method, such as `GET`.
     pub method: String,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// Its `range`.
+    /// The `range` header.
     pub range: Option<String>,
-    /// Its `traceparent`.
+    /// The `traceparent` header.
     pub traceparent: Option<String>,
-    /// Its `x-request-id`.
+    /// The `x-request-id` header.
     pub request_id: Option<String>,
-    /// Its `user-agent`.
+    /// The `user-agent` header.
     pub user_agent: Option<String>,
 }
 
-/// The latest requests of one server.
+/// The latest requests to one server.
 #[derive(Debug, Default)]
 pub(super) struct Log(Mutex<VecDeque<Seen>>);
 
 impl Log {
-    /// Notes a request. Beyond the limit the oldest is forgotten.
+    /// Adds a request. When the log is full, the oldest request is removed.
     pub(super) fn note<B>(&self, request: &Request<B>) {
         let header = |name: &str| header(request.headers(), name);
         let seen = Seen {
@@ -47,7 +47,7 @@ impl Log {
         log.push_back(seen);
     }
 
-    /// All that are remembered, oldest first.
+    /// All requests in the log, oldest first.
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
@@ -57,5 +57,5 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
-/// A served fleet may stand for days.
+/// The most requests in a log: a served fleet may run for days.
 const KEPT: usize = 10_000;

@@ -1,4 +1,4 @@
-//! One listening node: sockets, TLS, HTTP, and the limits that keep it on its feet.
+//! One listening server: sockets, TLS, HTTP, and limits so that clients cannot overload it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -29,31 +29,32 @@ use super::{
     registry::Registry,
 };
 
-/// Connections served at once; further ones wait in the listen queue.
+/// The most connections served at once. Further ones wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Longest request head, in bytes.
+/// The longest request head, in bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// Streams of one HTTP/2 connection.
+/// The most concurrent streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 32;
 
-/// Send buffer of a node with a link, in bytes: what lies in it is out of the bucket but not yet with the client.
+/// The send buffer of a node with a link, in bytes. It is small, because its content has left the bucket but has not
+/// reached the client.
 const SHAPED_SEND_BUFFER: usize = 16 << 10;
 
 /// The longest TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// The longest life of a connection: a client that reads nothing holds its place no longer.
+/// The longest life of a connection, so that a client that reads nothing cannot hold its place for longer.
 const CONNECTION_LIFE: Duration = Duration::from_secs(600);
 
-/// How long the proxy before a TLS node keeps an idle connection: Caddy's default.
+/// How long the proxy in front of a TLS node keeps an idle connection: Caddy's default.
 const PROXY_IDLE: Duration = Duration::from_secs(300);
 
-/// How long the node rests when it cannot accept, for want of descriptors.
+/// How long the node waits after a failed accept, for example when it has no file descriptors left.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// One server of the fake world, ready to serve.
+/// A server of the simulated network, ready to serve.
 pub(super) struct DemoNode {
     pub(super) role: Role,
     pub(super) tls: Option<TlsAcceptor>,
@@ -61,7 +62,7 @@ pub(super) struct DemoNode {
     pub(super) log: Arc<Log>,
 }
 
-/// What it is.
+/// What a server is.
 pub(super) enum Role {
     Distributor(Argus),
     Storage(Colossus),
@@ -79,12 +80,12 @@ impl Role {
 }
 
 impl DemoNode {
-    /// A plain one.
+    /// A server without TLS and without a link limit.
     pub(super) fn plain(role: Role) -> Self {
         Self { role, tls: None, link: None, log: Arc::default() }
     }
 
-    /// Serves until the task is dropped, and then drops all connections.
+    /// Serves until the future is dropped. Then all connections are dropped too.
     pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
@@ -97,7 +98,7 @@ impl DemoNode {
             };
             let node = Arc::clone(&self);
             connections.spawn(async move {
-                // A connection that goes wrong is the client's to notice.
+                // The client notices a failed connection; there is nothing to do here.
                 let _ = timeout(CONNECTION_LIFE, node.connection(socket)).await;
                 drop(place);
             });
@@ -105,7 +106,7 @@ impl DemoNode {
     }
 
     async fn connection(self: Arc<Self>, socket: TcpStream) -> Option<()> {
-        // Without it a piece of a shaped body would wait for the acknowledgement of the one before (Nagle).
+        // With Nagle's algorithm, a piece of a shaped body would wait for the acknowledgement of the previous piece.
         socket.set_nodelay(true).ok()?;
         let raw = SockRef::from(&socket);
         if self.link.is_some() {
@@ -125,11 +126,11 @@ impl DemoNode {
     }
 }
 
-/// One connection's view of its node.
+/// One connection and its node.
 #[derive(Clone)]
 struct Session {
     node: Arc<DemoNode>,
-    /// A second handle on the socket, to make its end a reset.
+    /// A second handle to the socket, so that its end can become a reset.
     socket: Arc<Socket>,
 }
 
@@ -137,7 +138,7 @@ impl Session {
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(self, stream: S, idle: Duration) -> Option<()> {
         http1::Builder::new()
             .timer(TokioTimer::new())
-            // It runs from the end of the answer before: this is what closes idle connections.
+            // The timeout counts from the end of the previous response, so it also closes idle connections.
             .header_read_timeout(idle)
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(stream), self)
@@ -160,7 +161,7 @@ impl Session {
         self.node.log.note(&request);
         let answer = self.node.role.answer(request).await;
         if answer.reset && version < Version::HTTP_2 {
-            // Closing a socket that lingers for no time sends RST in place of FIN (socket(7)).
+            // Closing a socket with a linger time of zero sends RST instead of FIN (socket(7)).
             let _ = self.socket.set_linger(Some(Duration::ZERO));
         }
         answer.response

@@ -1,4 +1,4 @@
-//! What the demo's nodes are to be like, as data.
+//! Plans of the demo's nodes, as data: what each node is like.
 
 use std::time::Duration;
 
@@ -7,48 +7,48 @@ use crate::model::{
     units::{BitRate, Bytes},
 };
 
-/// The path prefix of every demo node, as real distributors mostly have one.
+/// The path prefix of every demo node. Most real distributors have one too.
 pub const PREFIX: &str = "/distributor";
 
-/// Id of the image sample: the working group's fixed thumbnail.
+/// The id of the image sample: the fixed thumbnail of the working group.
 pub const IMAGE_ID: &str = "1343";
 
-/// Id of the video sample: the working group's fixed video.
+/// The id of the video sample: the fixed video of the working group.
 pub const VIDEO_ID: &str = "552149";
 
-/// Id of an image that each node knows but has not cached at start.
+/// The id of an image that every node knows but has not cached at the start.
 pub const UNCACHED_IMAGE_ID: &str = "270398";
 
-/// Id of a video that each node knows but has not cached at start.
+/// The id of a video that every node knows but has not cached at the start.
 pub const UNCACHED_VIDEO_ID: &str = "270399";
 
-/// Id of an object that exists but that no demo node serves: 421.
+/// The id of an object that exists but that no demo node serves; the status is 421.
 pub const ELSEWHERE_ID: &str = "7";
 
-/// One node of the fleet.
+/// The plan of one node.
 #[derive(Clone, Debug)]
 pub struct NodePlan {
     /// The node's id.
     pub id: &'static str,
-    /// Its region label.
+    /// The region label.
     pub region: &'static str,
-    /// Two-letter country code.
+    /// The two-letter country code.
     pub country: &'static str,
-    /// Latitude and longitude of its pretended place, in degrees.
+    /// The simulated latitude and longitude, in degrees.
     pub place: (f64, f64),
-    /// One clause for a person: what this node is like.
+    /// One clause for people that says what this node is like.
     pub description: &'static str,
-    /// Behind a TLS proxy that speaks HTTP/2 and HTTP/1.1 by ALPN? Else plain HTTP/1.1.
+    /// Whether the node is behind a TLS proxy with HTTP/2 and HTTP/1.1 (by ALPN). Otherwise it speaks plain HTTP/1.1.
     pub tls: bool,
-    /// The payload rate of its link; unlimited without.
+    /// The link's rate of TCP payload; `None` means unlimited.
     pub link: Option<BitRate>,
-    /// How it answers.
+    /// How the node answers.
     pub behaviour: Behaviour,
-    /// What it holds at start.
+    /// What the node has cached at the start.
     pub holds: Holds,
-    /// What becomes of an object that it does not hold, once somebody asks for it.
+    /// What happens to an object that is not cached when a client asks for it.
     pub fetch: Fetch,
-    /// When a viewer who is none of ours asks for all that it does not hold, after its start.
+    /// How long after the start a simulated viewer asks for every object that is not cached; `None` means never.
     pub viewer: Option<Duration>,
     /// The assets that a config would list, in this order.
     pub assets: &'static [(AssetKind, &'static str)],
@@ -57,27 +57,27 @@ pub struct NodePlan {
 /// How a node answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Behaviour {
-    /// As it should.
+    /// Correctly.
     Sound,
-    /// As it should, each answer so much later, to about 0.2 ms.
+    /// Correctly, but each answer is late by this time, to about 0.2 ms.
     SlowBackEnd(Duration),
-    /// As it should, but nothing flows for a while whenever so many bytes of a body have: what TCP makes of a path that
-    /// loses packets in bursts.
+    /// Correctly, but each body pauses again and again, as on a path that loses packets in bursts.
     Stalling {
-        /// Bytes between two pauses.
+        /// The number of bytes between two pauses.
         every: Bytes,
-        /// How long each one is.
+        /// The length of each pause.
         pause: Duration,
     },
-    /// As it should, but assets are never answered, not even HEAD: what a node does that cannot reach its disk.
+    /// Correctly, but requests for assets get no answer, not even to HEAD, as when a node cannot reach its disk.
     MuteOnAssets,
-    /// As it should, but its status fails: what a node does while its query node is down.
+    /// Correctly, but the status fails, as when the node's query node is down.
     FailingStatus,
-    /// Each download (GET of an asset that it serves) meets the next fault of the cycle. HEAD requests meet none.
+    /// Each download (GET of an asset that the node serves) gets the next fault of the cycle. HEAD requests get no
+    /// fault.
     Failing(Vec<Fault>),
 }
 
-/// What a node holds at start.
+/// What a node has cached at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
     /// The image and the video.
@@ -86,36 +86,36 @@ pub enum Holds {
     Nothing,
 }
 
-/// What becomes of an object that a node does not hold, once somebody asks for it.
+/// What happens to an object that is not cached when a client asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fetch {
-    /// It is pending for so long, and a hit from then on.
+    /// The object is pending for this time, and then a hit.
     Takes(Duration),
-    /// It is passed through from storage each time and stays a miss, as objects above the node's size limit do.
+    /// Each download is passed through from storage and the object stays a miss, like objects above the node's size
+    /// limit.
     Never,
 }
 
 /// What goes wrong with one download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// 500, with the JSON of a failed fetch from storage.
+    /// Status 500, with the JSON of a failed fetch from storage.
     ServerError,
-    /// The connection is reset after half of the body. On HTTP/2 it is the stream.
+    /// After half of the body, the connection is reset. With HTTP/2, the stream is reset.
     ResetMidBody,
-    /// Nothing flows for a while after half of the body; then the rest comes.
+    /// After half of the body, no bytes are sent for this time. Then the rest is sent.
     StallMidBody(Duration),
-    /// The connection is closed after half of the body.
+    /// After half of the body, the connection is closed.
     TruncatedBody,
-    /// 404, with the JSON of an unknown object.
+    /// Status 404, with the JSON of an unknown object.
     ObjectNotFound,
-    /// None.
+    /// No fault.
     None,
 }
 
 impl NodePlan {
-    /// The demo's fleet, one node for each answer that a person looks for: fast over TLS, limited to 15 Mbit/s, slow back
-    /// end of 80 ms, stalling, always missing, failing in turn. The first asset of the limited node is a miss until a
-    /// viewer asks for it.
+    /// The six nodes of the demo: fast over TLS, limited to 15 Mbit/s, slow back end (80 ms), stalling, always a miss,
+    /// and failing in a cycle. The first asset of the limited node is a miss until the simulated viewer asks for it.
     #[must_use]
     pub fn standard() -> Vec<Self> {
         vec![fast(), limited(), slow_backend(), stalling(), missing(), failing()]

@@ -1,24 +1,24 @@
-//! The `Range` request header as Argus reads it (Express's `send` and `range-parser`), which is not wholly as
-//! RFC 9110 §14.2 has it.
+//! The `Range` request header as Argus reads it (`send` and `range-parser` of Express), which differs from RFC 9110
+//! §14.2 in places.
 
-/// Which bytes of an object a request gets.
+/// The bytes of an object that a request gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Span {
-    /// All: no range, one that cannot be read, or several.
+    /// The whole object: the header is missing, names several ranges, or does not have the form `bytes=…-…`.
     Full,
-    /// From the first to the last offset, both inclusive, within the object.
+    /// From the first to the last offset, both inclusive and within the object.
     Part {
         /// Offset of the first byte.
         first: u64,
         /// Offset of the last byte.
         last: u64,
     },
-    /// Nothing of it lies within the object.
+    /// The offsets are invalid, or no byte of the range is within the object.
     Unsatisfiable,
 }
 
 impl Span {
-    /// Reads a header for an object of `size` bytes. The end is clipped at the size.
+    /// Parses the header for an object of `size` bytes. An end beyond the object is clipped.
     pub(super) fn asked(header: Option<&str>, size: u64) -> Self {
         let Some(set) = header.and_then(|header| header.strip_prefix("bytes=")) else { return Self::Full };
         if set.contains(',') {
@@ -26,7 +26,7 @@ impl Span {
         }
         let Some((first, last)) = set.trim().split_once('-') else { return Self::Full };
         let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
-            // The last so many bytes; more than there are is unsatisfiable to `range-parser`.
+            // The last `count` bytes. `range-parser` rejects a count that is larger than the object.
             (Err(_), Ok(count)) if first.is_empty() && (1..=size).contains(&count) => (size - count, size - 1),
             (Ok(first), Ok(last)) => (first, last.min(size.saturating_sub(1))),
             (Ok(first), Err(_)) if last.is_empty() => (first, size.saturating_sub(1)),

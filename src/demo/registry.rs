@@ -1,5 +1,5 @@
-//! The registry of the fake world: GraphQL over HTTP in one of Joystream's dialects, executed over the world's own data by
-//! a real engine. What a schema lacks is refused as real servers refuse it.
+//! The registry of the simulated network: GraphQL over HTTP in one of Joystream's dialects. A real GraphQL engine runs
+//! the queries on the network's own data. Fields that a schema lacks are therefore refused as by a real server.
 
 use std::{
     collections::HashMap,
@@ -34,10 +34,10 @@ mod rows;
 use graph::Graph;
 use rows::Root;
 
-/// What the registry lists.
+/// The data that the registry lists.
 pub(super) struct Roster<'a> {
     pub(super) library: &'a Library,
-    /// By name of the node; who is not in it is not listed.
+    /// Endpoints by node name. A node that is not in the map is not listed.
     pub(super) endpoints: HashMap<&'static str, Option<String>>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct Registry {
 #[derive(Debug)]
 struct Listed {
     graph: Arc<Graph>,
-    /// What a proxy in front of the registry answers in its place.
+    /// The status that a proxy in front of the registry returns instead of the registry's answer.
     outage: Option<StatusCode>,
 }
 
@@ -67,7 +67,7 @@ struct Asked {
     operation_name: Option<String>,
 }
 
-/// The body of an answer to a request that was not executed.
+/// The body of a response to a request that was not executed.
 #[derive(Serialize)]
 struct Refused {
     errors: Vec<GraphQLError>,
@@ -86,13 +86,13 @@ impl Registry {
         Ok(Self { schema, dialect, listed: Mutex::new(Listed { graph, outage: None }) })
     }
 
-    /// Lists something else from now on.
+    /// Replaces the listed data.
     pub(super) fn relist(&self, roster: &Roster<'_>) {
         let graph = Arc::new(listing::graph(self.dialect, roster));
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).graph = graph;
     }
 
-    /// Has a proxy answer in its place, or no longer.
+    /// Makes a proxy answer with this status instead of the registry; `None` ends that.
     pub(super) fn cut(&self, outage: Option<StatusCode>) {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).outage = outage;
     }
@@ -122,7 +122,8 @@ impl Registry {
         self.execute(&asked, &graph)
     }
 
-    /// What cannot be executed is refused with 400; what fails on the way is 200 with `errors`, as Apollo's server does.
+    /// Returns 400 for what cannot be executed, and 200 with `errors` for what fails during execution, as Apollo Server
+    /// does.
     fn execute(&self, asked: &Asked, graph: &Graph) -> Response<Flow> {
         let bad = |errors| refused(StatusCode::BAD_REQUEST, errors);
         let document = match ExecutableDocument::parse_and_validate(&self.schema, &asked.query, "query") {
@@ -149,7 +150,7 @@ fn refused(status: StatusCode, errors: Vec<GraphQLError>) -> Response<Flow> {
     json(status, written(&Refused { errors }))
 }
 
-/// A proxy's own page.
+/// The HTML error page of a proxy.
 fn page(status: StatusCode) -> Response<Flow> {
     let text = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
     let mut response = json(status, text);

@@ -1,7 +1,7 @@
-//! The sample assets, made at start from a seed: the same bytes on every machine.
+//! The sample assets. They are generated from a seed at startup, with the same bytes on every machine.
 //!
-//! They are what a node of Joystream serves: a thumbnail as WebP, and a progressive MP4 (`moov` in front) with H.264 in
-//! it. Both show the same test card, so that whoever opens one sees at once what it is.
+//! They are like the assets of a Joystream node: a thumbnail as WebP, and a progressive MP4 (`moov` first) with H.264.
+//! Both show the same test card, so that people recognize it at once.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -23,41 +23,41 @@ use noise::Noise;
 /// Size of the video sample in bytes.
 pub const VIDEO_BYTES: usize = 8 << 20;
 
-/// What the video sample plays, exactly: 350 frames at 25 a second.
+/// Exact duration of the video sample: 350 frames at 25 frames per second.
 pub const VIDEO_DURATION: Duration = Duration::from_secs(VIDEO_FRAMES as u64 / FRAMES_PER_SECOND as u64);
 
 /// Width and height of the video sample in pixels.
 pub const VIDEO_PIXELS: (u16, u16) = (384, 216);
 
-/// Width and height of the image sample in pixels: those of a thumbnail.
+/// Width and height of the image sample in pixels, like those of a thumbnail.
 pub const IMAGE_PIXELS: (u32, u32) = (640, 360);
 
-/// Frames of the video sample: seven groups of pictures.
+/// Number of frames of the video sample: seven groups of pictures.
 const VIDEO_FRAMES: u32 = 14 * FRAMES_PER_SECOND;
 
-/// Frames of a clip.
+/// Number of frames of a clip.
 const CLIP_FRAMES: u32 = 9 * FRAMES_PER_SECOND;
 
 const FRAMES_PER_SECOND: u32 = 25;
 
-/// Frames from one sync sample to the next: 2 s, as videos for the web have.
+/// Number of frames from one sync sample to the next: 2 s, as in videos for the web.
 const GROUP: u32 = 2 * FRAMES_PER_SECOND;
 
-/// A WebP of [`IMAGE_PIXELS`] and of 20–50 kB, as thumbnails have: colour bars that darken towards the bottom, sprinkled
-/// with noise.
+/// A WebP of [`IMAGE_PIXELS`] and 20–50 kB, like real thumbnails: colour bars that darken towards the bottom, with
+/// noise. The same `seed` gives the same bytes.
 #[must_use]
 pub fn image(seed: u64) -> Bytes {
     static LAST: Last = Last::none();
     LAST.or(seed, make_image)
 }
 
-/// A progressive MP4 of exactly [`VIDEO_BYTES`] that plays for [`VIDEO_DURATION`] at about 4.8 Mbit/s: a test card over
-/// which a bright band sweeps.
+/// A progressive MP4 of exactly [`VIDEO_BYTES`] that plays for [`VIDEO_DURATION`] at about 4.8 Mbit/s: a test card with
+/// a bright band that moves across it.
 ///
-/// Layout: `ftyp`, `moov`, `mdat`, and a `free` that fills up to the size. The one track is H.264 Constrained Baseline
-/// in `avc1`, 25 frames a second, a sync sample every 2 s, one chunk a second, every sample one slice. The picture is
-/// not compressed (macroblocks of type `I_PCM`), which costs nothing to make and gives the rate of a real video; half of
-/// each sample of brightness is noise.
+/// Layout: `ftyp`, `moov`, `mdat`, and a `free` box that fills the rest of the file. The only track is H.264
+/// Constrained Baseline in `avc1`, with 25 frames per second, a sync sample every 2 s, one chunk per second, and one
+/// slice in every sample. The picture is not compressed (macroblocks of type `I_PCM`), which is cheap to generate and
+/// gives the bit rate of a real video. Four of the eight bits of each luma sample are noise.
 #[must_use]
 pub fn video(seed: u64) -> Bytes {
     static LAST: Last = Last::none();
@@ -67,15 +67,15 @@ pub fn video(seed: u64) -> Bytes {
 /// Size of every [`clip`] in bytes.
 pub(super) const CLIP_BYTES: usize = 11 << 19;
 
-/// What a [`clip`] plays.
+/// Duration of every [`clip`].
 pub(super) const CLIP_DURATION: Duration = Duration::from_secs(CLIP_FRAMES as u64 / FRAMES_PER_SECOND as u64);
 
-/// An image as [`image`] makes it, one of many.
+/// An image like [`image`], which is not kept: there are many of them.
 pub(super) fn thumbnail(seed: u64) -> Bytes {
     make_image(seed)
 }
 
-/// A shorter video of [`CLIP_BYTES`], otherwise as [`video`] makes it.
+/// A shorter video of [`CLIP_BYTES`], otherwise like [`video`].
 pub(super) fn clip(seed: u64) -> Bytes {
     film(seed, CLIP_FRAMES, CLIP_BYTES)
 }
@@ -105,7 +105,7 @@ fn film(seed: u64, frames: u32, bytes: usize) -> Bytes {
     mp4::progressive(&track, bytes, &mut noise).into()
 }
 
-/// What was made last, and from which seed: many fleets start in one process, all from the same.
+/// The last asset and its seed. Many fleets start in one process, all with the same seed.
 struct Last(Mutex<Option<(u64, Bytes)>>);
 
 impl Last {

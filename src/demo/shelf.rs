@@ -1,5 +1,5 @@
-//! What a node of the standard demo holds: objects, and for each where it stands between miss and hit. No storage node is
-//! behind it: a fetch is a stretch of time.
+//! The objects of a node of the standard demo, and the cache state of each. There is no storage node behind it: a fetch
+//! only takes time.
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
@@ -17,35 +17,33 @@ use super::{
 /// An object that the node serves.
 #[derive(Clone, Debug)]
 pub(super) struct Object {
-    /// Its content.
     pub(super) bytes: Bytes,
-    /// Its type.
     pub(super) content_type: &'static str,
 }
 
 /// The node's objects by id, and its cache.
 pub(super) struct Shelf {
     objects: HashMap<&'static str, Object>,
-    /// Objects that were not cached at start, and when the fetch of each began.
+    /// Objects that were not cached at the start, and when the fetch of each began.
     uncached: Mutex<HashMap<&'static str, Option<Instant>>>,
     fetch: Fetch,
-    /// When a viewer asks for each object that is still absent then.
+    /// When a simulated viewer asks for each object that is still absent.
     viewer: Option<Instant>,
 }
 
-/// How an object stands in the cache at one moment.
+/// The cache state of an object at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Standing {
-    /// Wholly there.
+    /// Completely cached.
     Cached,
-    /// Not there, and not asked for either.
+    /// Not cached, and not being fetched.
     Absent,
-    /// On its way since then.
+    /// Being fetched since this time.
     Fetching(Instant),
 }
 
 impl Standing {
-    /// The word for it in `x-cache`.
+    /// The value of `x-cache`.
     pub(super) const fn state(self) -> CacheState {
         match self {
             Self::Cached => CacheState::Hit,
@@ -56,7 +54,7 @@ impl Standing {
 }
 
 impl Shelf {
-    /// Objects as (id, object, cached).
+    /// Takes objects as (id, object, whether it is cached).
     pub(super) fn new(
         objects: impl IntoIterator<Item = (&'static str, Object, bool)>,
         fetch: Fetch,
@@ -71,7 +69,7 @@ impl Shelf {
         }
     }
 
-    /// What the node knows of an object.
+    /// What the node knows about an object.
     pub(super) fn known(&self, id: &str) -> Known {
         match self.objects.get(id) {
             Some(Object { bytes, content_type }) => Known::Served(About { size: bytes.len() as u64, content_type }),
@@ -80,13 +78,13 @@ impl Shelf {
         }
     }
 
-    /// The wanted bytes of an object that it serves.
+    /// The requested bytes; `None` when the node does not serve the object.
     pub(super) fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Supply> {
         let object = self.objects.get(wanted.id)?;
         let (first, last, size) = (wanted.first, wanted.last, object.bytes.len() as u64);
         let per_byte = self.nanos_per_byte(size);
-        // What of a fetch is on disk is read from there; what lies beyond, and what is never kept, is passed through
-        // from a storage node.
+        // During a fetch, bytes that have arrived are read from disk. Later bytes, and objects that are never kept, are
+        // passed through from a storage node.
         let on_disk =
             |since: Instant| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX);
         let state = self.standing(wanted.id, now).state();
@@ -103,7 +101,7 @@ impl Shelf {
         })
     }
 
-    /// Where the object stands now. Asking has no effect.
+    /// The cache state of an object. Asking changes nothing.
     pub(super) fn standing(&self, id: &str, now: Instant) -> Standing {
         let uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
         let Some(asked) = uncached.get(id) else { return Standing::Cached };
@@ -115,7 +113,7 @@ impl Shelf {
         }
     }
 
-    /// Somebody asks for the object: if it is absent and is ever kept, it is on its way from now on.
+    /// Handles a request for an object: if the object is absent and the node keeps objects, its fetch begins now.
     pub(super) fn fetch(&self, id: &str, now: Instant) -> Standing {
         if self.fetch != Fetch::Never && self.standing(id, now) == Standing::Absent {
             let mut uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
@@ -126,13 +124,13 @@ impl Shelf {
         self.standing(id, now)
     }
 
-    /// How long one byte of an object of `size` bytes takes to fetch, in nanoseconds.
+    /// The time to fetch one byte of an object of `size` bytes, in nanoseconds.
     pub(super) fn nanos_per_byte(&self, size: u64) -> u64 {
         let Fetch::Takes(time) = self.fetch else { return 0 };
         u64::try_from(time.as_nanos() / u128::from(size.max(1))).unwrap_or(u64::MAX)
     }
 
-    /// How much is in the cache, and how much on its way.
+    /// How much is cached, and how many objects are being fetched.
     pub(super) fn census(&self, now: Instant) -> Census {
         let mut census = Census::default();
         for (id, object) in &self.objects {

@@ -7,37 +7,37 @@ use tokio::time::Instant;
 
 use super::argus::Argus;
 
-/// Height of the chain when a node starts; a block every 6 s after that.
+/// Height of the chain when a node starts. A new block follows every 6 s.
 const START_HEIGHT: u64 = 5_678_901;
 const BLOCK_SECS: u64 = 6;
 
-/// What a node says of itself.
+/// What a node reports about itself.
 #[derive(Clone, Debug)]
 pub(super) struct Reports {
     pub(super) id: &'static str,
     pub(super) worker: u32,
-    /// Ids of the buckets that it serves.
+    /// Ids of the buckets that the node serves.
     pub(super) buckets: Vec<&'static str>,
     pub(super) node_env: &'static str,
     pub(super) chain: Chain,
 }
 
-/// The chain as a node sees it.
+/// The chain as the node sees it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chain {
-    /// Height when the node starts.
+    /// Height of the chain when the node starts.
     pub(super) head: u64,
-    /// How many blocks its query node has still to process.
+    /// How many blocks the node's query node still has to process.
     pub(super) behind: u64,
 }
 
 impl Reports {
-    /// Nothing to complain of.
+    /// The reports of a healthy node.
     pub(super) fn sound(id: &'static str, worker: u32, buckets: Vec<&'static str>) -> Self {
         Self { id, worker, buckets, node_env: "production", chain: Chain::default() }
     }
 
-    /// `/api/v1/buckets`.
+    /// The document at `/api/v1/buckets`.
     pub(super) fn buckets(&self) -> String {
         format!(
             r#"{{"bucketIds":[{}]}}"#,
@@ -53,7 +53,7 @@ impl Default for Chain {
 }
 
 impl Chain {
-    /// The part of a status document that tells of the query node.
+    /// The part of the status document about the query node.
     pub(super) fn after(self, uptime: Duration) -> QueryNode {
         let chain_head = self.head + uptime.as_secs() / BLOCK_SECS;
         QueryNode {
@@ -65,7 +65,7 @@ impl Chain {
     }
 }
 
-/// `/api/v1/status`, in bytes and seconds.
+/// The document at `/api/v1/status`. Sizes are in bytes, times in seconds.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Status<'a> {
@@ -90,7 +90,7 @@ pub(super) struct QueryNode {
     package_version: &'static str,
 }
 
-/// The document as JSON text.
+/// The status document as JSON.
 pub(super) fn document(argus: &Argus, now: Instant) -> String {
     let census = argus.store.census(now);
     let uptime = now - argus.started;

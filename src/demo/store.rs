@@ -1,4 +1,4 @@
-//! What a distributor has: samples whose fetches are only pretended, or a cache before real storage nodes.
+//! The objects of a distributor: samples with simulated fetches, or a cache in front of real storage nodes.
 
 use std::sync::Arc;
 
@@ -11,35 +11,36 @@ use crate::model::sample::CacheState;
 
 use super::{cache::Cache, flow::Flow, shelf::Shelf};
 
-/// The node's objects.
+/// The objects of a node.
 pub(super) enum Store {
-    /// Those of the standard demo.
+    /// A node of the standard demo.
     Samples(Shelf),
-    /// Those of a fleet.
+    /// A distributor of a simulated network.
     Cache(Arc<Cache>),
 }
 
-/// What a node knows of an object.
+/// What a node knows about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// It has to serve it.
+    /// The node must serve the object.
     Served(About),
-    /// It exists, and others have to.
+    /// The object exists, but only other nodes serve it.
     Elsewhere,
-    /// It does not exist, or nobody has uploaded it yet.
+    /// The object does not exist.
     Unknown,
+    /// The object is registered, but its content is not uploaded yet.
     NotUploaded,
 }
 
-/// What is known of an object before its content is there.
+/// What is known about an object without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct About {
-    /// In bytes.
+    /// Size in bytes.
     pub(super) size: u64,
     pub(super) content_type: &'static str,
 }
 
-/// What of an object is wanted, and for whom.
+/// The requested bytes of an object, and the trace of the request.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) id: &'a str,
@@ -47,28 +48,28 @@ pub(super) struct Wanted<'a> {
     pub(super) first: u64,
     /// Offset of the last byte.
     pub(super) last: u64,
-    /// Less than all was asked for.
+    /// Whether the request has a range.
     pub(super) is_part: bool,
     pub(super) trace: Option<&'a HeaderValue>,
 }
 
-/// What is sent of it.
+/// The answer to [`Wanted`].
 pub(super) struct Supply {
-    /// How the object stood when it was asked for.
+    /// The cache state when the request arrived.
     pub(super) state: CacheState,
-    /// It comes from the node's own disk, else from a storage node.
+    /// Whether the bytes are from the node's own disk. Otherwise they are from a storage node.
     pub(super) local: bool,
     pub(super) body: Flow,
 }
 
-/// How much a node holds.
+/// How much a node has cached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Census {
-    /// Whole objects.
+    /// Number of whole objects.
     pub(super) cached: usize,
-    /// Objects on their way.
+    /// Number of objects that are being fetched.
     pub(super) arriving: usize,
-    /// Bytes of the whole ones.
+    /// Total size of the whole objects, in bytes.
     pub(super) bytes: u64,
 }
 
@@ -85,7 +86,7 @@ impl Store {
         }
     }
 
-    /// How the object stands. Asking has no effect.
+    /// The cache state of an object. Asking changes nothing.
     pub(super) fn state(&self, id: &str, now: Instant) -> CacheState {
         match self {
             Self::Samples(shelf) => shelf.standing(id, now).state(),
@@ -93,7 +94,7 @@ impl Store {
         }
     }
 
-    /// The wanted bytes, or as many more as Argus sends. What is not there is fetched.
+    /// The requested bytes, or the larger number that Argus sends. An absent object is fetched.
     pub(super) async fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Supply, NoSupply> {
         match self {
             Self::Samples(shelf) => shelf.supply(wanted, now).ok_or(NoSupply),
@@ -110,18 +111,18 @@ impl Store {
 }
 
 impl Wanted<'_> {
-    /// Where the body of an object ends that is still on its way. The known defect: whole steps are sent from the start
-    /// of the range on, whatever its end.
+    /// Where the body of an object that is still arriving ends. This copies a known defect of Argus: it sends whole
+    /// steps from the start of the range, wherever the range ends.
     pub(super) fn end_of_pending(&self, size: u64) -> u64 {
         (self.first + (self.last + 1 - self.first).next_multiple_of(PENDING_STEP)).min(size)
     }
 }
 
-/// Bytes `first..end` of an object, shared.
+/// Bytes `first..end` of an object, without a copy.
 pub(super) fn slice(bytes: &Bytes, first: u64, end: u64) -> Bytes {
     let within = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
     bytes.slice(within(first)..within(end))
 }
 
-/// The piece that a pending object is read in, from disk to client: the end of a range is only looked at after it.
+/// The step in which Argus sends a pending object, in bytes. It checks the end of the range only after each step.
 const PENDING_STEP: u64 = 1 << 20;

@@ -1,8 +1,9 @@
-//! A whole fake world of Joystream's: storage nodes that hold everything, distributors that fetch from them and have
-//! something planted in each, and the registry that lists them all, on loopback. What each server was asked can be read.
+//! A simulated Joystream network on loopback: storage nodes that hold every object, distributors that fetch from them,
+//! and the registry that lists them all. Each distributor has a condition that bandprobe should detect ([`Planted`]).
+//! Tests can read which requests each server received.
 //!
-//! Everything stands on 127.0.0.1, apart from one trap at 127.66.66.66, whose endpoint is registered as well: whoever
-//! may reach the one address alone must never open a connection to the other.
+//! All servers are on 127.0.0.1, except for one trap at 127.66.66.66, whose endpoint is registered too. A client that
+//! may reach only 127.0.0.1 must never connect to the trap.
 
 use std::{
     collections::HashMap,
@@ -45,22 +46,22 @@ use library::Library;
 use ports::Ports;
 use trap::Trap;
 
-/// What a world is to be like.
+/// How to build a [`World`].
 #[derive(Clone, Debug)]
 pub struct WorldPlan {
-    /// The schema that the registry has.
+    /// The dialect of the registry's schema.
     pub dialect: Dialect,
-    /// How fast one object comes from a storage node to a distributor, at the most; as fast as it can without.
+    /// The rate limit of one object from a storage node to a distributor; `None` means unlimited.
     pub rate: Option<BitRate>,
-    /// What a distributor's cache holds. Larger objects are passed through.
+    /// The capacity of each distributor's cache. A larger object is passed through.
     pub capacity: units::Bytes,
-    /// Do distributors hold objects at start, each its own share of them?
+    /// Whether distributors have objects cached at the start, each a different share of them.
     pub is_warm: bool,
-    /// The registry's port, and all others follow; free ones without.
+    /// The registry's port; the other servers use the ports after it. `None` means any free ports.
     pub first_port: Option<u16>,
 }
 
-/// A running world. Dropping it ends it.
+/// A running network. Dropping it stops all servers.
 #[derive(Debug)]
 pub struct World {
     members: Vec<Member>,
@@ -69,31 +70,31 @@ pub struct World {
     asked: Arc<Log>,
     inside: Trap,
     uninvited: Trap,
-    /// Keeps the dead node's port from being anybody else's.
+    /// Keeps the port of the dead node reserved.
     _dead: Socket,
     tasks: JoinSet<()>,
 }
 
-/// A storage node or an operator's node.
+/// A storage node or a distributor.
 #[derive(Debug)]
 pub struct Member {
-    /// What it is called here; no tag has this name.
+    /// The name in the demo. It is not a tag in the database.
     pub name: &'static str,
-    /// As it is registered; `None` where the registry knows none.
+    /// The registered endpoint; `None` when the registry has no endpoint for this node.
     pub endpoint: Option<String>,
-    /// Its storage, or distribution, buckets.
+    /// Ids of the storage or distribution buckets.
     pub buckets: Vec<&'static str>,
-    /// A storage node, else a distributor.
+    /// Whether this is a storage node. Otherwise it is a distributor.
     pub is_storage: bool,
-    /// What is to be found out about it.
+    /// The condition that bandprobe should detect.
     pub planted: Planted,
-    /// The same in one clause for a person.
+    /// The same, in one clause for people.
     pub description: &'static str,
     log: Arc<Log>,
 }
 
 impl WorldPlan {
-    /// A world whose objects arrive at 20 Mbit/s.
+    /// A network with warm caches of 128 MiB and free ports, whose objects arrive at 20 Mbit/s.
     #[must_use]
     pub const fn new(dialect: Dialect) -> Self {
         let (rate, capacity) = (Some(BitRate(20_000_000)), units::Bytes(128 << 20));
@@ -102,14 +103,14 @@ impl WorldPlan {
 }
 
 impl World {
-    /// Starts it.
+    /// Starts all servers.
     ///
     /// # Errors
-    /// When a port cannot be bound; a port that is taken is named.
+    /// When a port cannot be bound. If a port is taken, the error names it.
     pub async fn start(plan: &WorldPlan) -> Result<Self, DemoError> {
         let mut ports = Ports::from(plan.first_port);
         let mut tasks = JoinSet::new();
-        // The registry has the first port, and starts last.
+        // The registry gets the first port but starts last, because it lists the other servers.
         let listener = ports.listen("registry").await?;
         let registry = local("http", &listener, "/graphql");
         let (mut members, storage) = start_storage(&mut ports, &mut tasks).await?;
@@ -151,42 +152,42 @@ impl World {
         Ok(Self { members, registry, lists, asked, inside, uninvited, _dead: dead.0, tasks })
     }
 
-    /// Where the registry answers.
+    /// The URL of the registry.
     #[must_use]
     pub const fn registry(&self) -> &Url {
         &self.registry
     }
 
-    /// What the registry was asked, oldest first.
+    /// The latest requests to the registry, oldest first.
     #[must_use]
     pub fn registry_seen(&self) -> Vec<Seen> {
         self.asked.seen()
     }
 
-    /// From now on the registry lists those alone: operators leave and come back, and after a resync nobody is left. The
-    /// nodes themselves stay up.
+    /// From now on, the registry lists only members for which `is_listed` is true: operators leave and return, and
+    /// after a resync the list may be empty. The nodes themselves keep running.
     pub fn relist(&self, is_listed: impl Fn(&Member) -> bool) {
         self.lists.relist(&roster(&self.members, is_listed));
     }
 
-    /// From now on a proxy answers for the registry, with this status and a page of HTML; with `None` it answers again.
+    /// From now on, a proxy answers instead of the registry, with this status and an HTML page; `None` ends that.
     pub fn cut_registry(&self, outage: Option<StatusCode>) {
         self.lists.cut(outage);
     }
 
-    /// The storage nodes, then the distributors.
+    /// All members: the storage nodes, then the distributors.
     #[must_use]
     pub fn members(&self) -> &[Member] {
         &self.members
     }
 
-    /// The member of that name.
+    /// The member with this name.
     #[must_use]
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
     }
 
-    /// What distributors fetched from all storage nodes together, by object id: how often.
+    /// How often distributors fetched each object from all storage nodes together, by object id.
     #[must_use]
     pub fn fetches(&self) -> HashMap<String, usize> {
         let mut fetches = HashMap::new();
@@ -200,27 +201,27 @@ impl World {
         fetches
     }
 
-    /// Connections that were opened to the private address. Where the system has none such to listen on, as outside
-    /// Linux, always 0.
+    /// Number of connections to the private address. Always 0 where the system cannot listen on that address, as
+    /// outside Linux.
     #[must_use]
     pub fn trapped(&self) -> usize {
         self.inside.sprung()
     }
 
-    /// Connections that were opened to the node of the operator who is only invited.
+    /// Number of connections to the node whose operator is only invited.
     #[must_use]
     pub fn uninvited(&self) -> usize {
         self.uninvited.sprung()
     }
 
-    /// Ends all servers, and waits until their ports are closed and their connections are told to end.
+    /// Stops all servers and waits until their ports are closed. Their connections are aborted.
     pub async fn shutdown(mut self) {
         self.tasks.shutdown().await;
     }
 }
 
 impl Member {
-    /// What it was asked, oldest first.
+    /// The latest requests to this member, oldest first.
     #[must_use]
     pub fn seen(&self) -> Vec<Seen> {
         self.log.seen()
@@ -260,7 +261,7 @@ async fn start_storage(
     Ok((members, addresses))
 }
 
-/// The trap, or a picture of one where the system has no such address.
+/// Starts the trap. Where the system has no such address, the trap is only an address without a listener.
 async fn trap(ports: &mut Ports, tasks: &mut JoinSet<()>) -> Result<Trap, DemoError> {
     match ports.trap("inside", INSIDE, tasks).await {
         Err(DemoError::Listen { source, .. }) if source.kind() == io::ErrorKind::AddrNotAvailable => {
@@ -279,7 +280,7 @@ fn local(scheme: &str, listener: &TcpListener, path: &str) -> Url {
     url.parse().expect("invariant: an address and a fixed path make a URL")
 }
 
-/// Of the loopback network, where Linux answers on every address.
+/// An address of the loopback network. Linux answers on all of them.
 const INSIDE: Ipv4Addr = Ipv4Addr::new(127, 66, 66, 66);
 const FAR_INSIDE: Ipv4Addr = Ipv4Addr::new(10, 66, 66, 66);
 const FAR_PORT: u16 = 8080;

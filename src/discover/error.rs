@@ -7,50 +7,51 @@ use thiserror::Error;
 
 use crate::net::fetch::FetchError;
 
-/// Why a registry gave no list. The last good one stays in use.
+/// Why a registry gave no list. The last good list stays in use.
 #[derive(Debug, Error)]
 pub enum DiscoverError {
-    /// No answer, or one of another status than 200.
+    /// The registry did not answer, or answered with a status other than 200.
     #[error("cannot query the registry: {0}")]
     Fetch(#[from] FetchError),
-    /// It drags its answers.
+    /// The whole list took longer than the deadline.
     #[error("the registry is too slow: it sent no list within {} s", .0.as_secs())]
     Late(Duration),
-    /// A page of a proxy, or whatever else.
+    /// The answer is not JSON, for example a proxy's HTML page. Contains its beginning.
     #[error("its answer is not JSON but begins with `{0}`: is `url` the GraphQL API itself? It often ends in /graphql")]
     NotJson(String),
-    /// JSON of another kind.
+    /// The answer is JSON, but not from GraphQL. Contains its beginning.
     #[error("its answer has neither `data` nor `errors` but begins with `{0}`: is `url` the GraphQL API itself?")]
     NotGraphql(String),
-    /// GraphQL errors, and no data.
+    /// GraphQL errors without data.
     #[error("the registry answers with errors only: {said}{}", with_status(*.status))]
     Refused {
-        /// The errors, for a person.
+        /// The text of the errors.
         said: String,
-        /// The HTTP status that they came with.
+        /// The HTTP status of the answer.
         status: StatusCode,
     },
-    /// Introspection is switched off.
+    /// Introspection is switched off. Contains the text of the errors.
     #[error("the registry does not reveal its schema ({0}): set `dialect` to `hydra`, `orion` or `storage-squid`")]
     NoIntrospection(String),
-    /// GraphQL, but nothing of Joystream's.
+    /// A GraphQL API that is not a Joystream registry.
     #[error("its schema has no distribution buckets: `url` must be a query node, Orion or a storage squid")]
     NotARegistry,
-    /// Data without the list that was asked for.
+    /// Data without the requested list.
     #[error("the registry gives no `{list}` ({said}): is `dialect` right, and does the registry work?")]
     NoList {
-        /// The list.
+        /// Name of the list.
         list: &'static str,
-        /// Its errors, if any.
+        /// The text of the errors, if there are any.
         said: String,
     },
-    /// Nobody.
+    /// The list of distributors is empty.
     #[error("the registry lists no active operator of a distribution bucket: it may still be syncing, try again later")]
     Empty,
 }
 
 impl DiscoverError {
-    /// Did the registry, or a proxy in front of it, find that too much was asked for at once? Then a smaller page may do.
+    /// Did the registry, or a proxy in front of it, refuse the request because of its size? Then a smaller page may
+    /// succeed.
     #[must_use]
     pub(super) fn wants_less(&self) -> bool {
         match self {
@@ -63,8 +64,8 @@ impl DiscoverError {
     }
 }
 
-/// Is this the message of a limit on the size or cost of a query, as squids ("response might exceed the size limit"),
-/// complexity plugins and proxies word it? A limit on the rate of requests or on time is none.
+/// Does this message name a limit of a query's size or cost? Squids ("response might exceed the size limit"),
+/// complexity plugins and proxies word it differently. Limits of the request rate or of time do not count.
 fn names_a_size_limit(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));

@@ -1,4 +1,4 @@
-//! Operators to nodes: one node an endpoint, whoever runs it.
+//! Turns operators into nodes: one node per endpoint, whatever the number of its operators.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
@@ -15,16 +15,16 @@ use crate::{
     net::guard::Guard,
 };
 
-/// The nodes of a registry, before their assets.
+/// The nodes of a registry, still without assets.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
     pub(super) members: Vec<Member>,
     pub(super) blocked: Vec<Blocked>,
-    /// How many of both the user left out.
+    /// How many nodes, blocked ones included, the user excluded.
     pub(super) excluded: usize,
 }
 
-/// A node, and the switched-on buckets whose objects it must serve.
+/// A node, and the active buckets whose objects it must serve.
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) node: Node,
@@ -32,7 +32,7 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Must it serve anything?
+    /// Must it serve any bucket?
     pub(super) fn is_serving(&self) -> bool {
         !self.buckets.is_empty()
     }
@@ -42,7 +42,7 @@ impl Member {
     }
 }
 
-/// Groups operators by endpoint. What is left out for a limit or is odd goes to `problems`.
+/// Groups operators by endpoint. Reports odd entries and entries beyond the limits in `problems`.
 pub(super) fn fleet(
     mut operators: Vec<Operator>,
     guard: &Guard,
@@ -56,7 +56,7 @@ pub(super) fn fleet(
         match screen(operator.endpoint.as_deref(), guard) {
             Ok(endpoint) => served.entry(endpoint.to_string()).or_insert((endpoint, vec![])).1.push(operator),
             Err(why) => {
-                // Two who name nothing are two.
+                // Operators without an endpoint are kept apart.
                 let key = if why.shown.is_empty() { operator.id.to_string() } else { why.shown.clone() };
                 refused.entry(key).or_insert((why, vec![])).1.push(operator);
             }
@@ -100,7 +100,7 @@ pub(super) fn fleet(
     fleet
 }
 
-/// What all operators of one endpoint say of it: of what they say differently, the first by id.
+/// The listing of an endpoint, merged from all its operators. Where they differ, the first by role and id counts.
 fn listing(id: &str, operators: &[Operator], problems: &mut Vec<String>) -> Listing {
     let is = |role| operators.iter().any(|operator| operator.role == role);
     if is(Role::Distributor) && is(Role::Storage) {
@@ -117,7 +117,7 @@ fn listing(id: &str, operators: &[Operator], problems: &mut Vec<String>) -> List
         country: operators.iter().find_map(|operator| operator.country.clone()),
         location: operators.iter().find_map(|operator| operator.location),
         operators: ids.into_iter().take(MAX_OPERATORS).collect(),
-        // Switched on in one bucket, it serves that one.
+        // A node that is active in one bucket serves that bucket.
         distributing: switches.reduce(|one, other| one || other),
         ..Listing::bare(Origin::Joystream, profile)
     }

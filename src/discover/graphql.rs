@@ -1,4 +1,4 @@
-//! One question to a GraphQL API, and its answer of whatever quality.
+//! One query to a GraphQL API, and its answer, which may have any content.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use url::Url;
 use super::error::DiscoverError;
 use crate::{model::text::made_printable, net::fetch::Fetcher};
 
-/// An answer with data; errors beside it mean that some of it is missing.
+/// An answer with data. If it also has errors, some of the data is missing.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) data: Map<String, Value>,
@@ -18,19 +18,19 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Its errors, for a person.
+    /// The errors as text for people.
     pub(super) fn said(&self) -> &str {
         if self.errors.is_empty() { "without a word" } else { &self.errors }
     }
 
-    /// The rows of a list, if it is there.
+    /// The rows of a list, if the answer has that list.
     pub(super) fn rows(&self, list: &str) -> Option<&[Value]> {
         self.data.get(list).and_then(Value::as_array).map(Vec::as_slice)
     }
 }
 
-/// Asks `query` with `variables`. Servers differ in the status that they give errors (Apollo's refuses introspection with
-/// 400, GraphQL over HTTP §6.4 allows others), so a GraphQL body counts whatever its status.
+/// Sends `query` with `variables`. Servers send errors with different status codes (Apollo Server refuses
+/// introspection with 400, GraphQL over HTTP §6.4 allows others), so a GraphQL body counts whatever its status.
 pub(super) async fn ask(fetcher: &Fetcher, url: &Url, query: &str, variables: Value) -> Result<Reply, DiscoverError> {
     let question = json!({ "query": query, "variables": variables }).to_string();
     let answer = fetcher.post_json(url, question.into_bytes(), MAX_ANSWER, PATIENCE).await?;
@@ -66,14 +66,15 @@ fn message(error: &Value) -> String {
     message.map_or_else(|| beginning(&error.to_string()), beginning)
 }
 
-/// The beginning of a stranger's text, for a person.
+/// The beginning of untrusted text, made printable.
 pub(super) fn beginning(text: &str) -> String {
     made_printable(&text.trim().chars().take(MAX_SHOWN_CHARS).collect::<String>())
 }
 
-/// A page of 1,000 operators has half a MB.
+/// The most bytes of an answer that are read. A page of 1,000 operators has about 0.5 MB.
 const MAX_ANSWER: u64 = 4 << 20;
-/// A registry that hangs must not keep a round waiting for long: real ones take a second or two.
+/// The time limit of one query, so that a hanging registry does not delay a round for long. Real registries take one
+/// or two seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_ERRORS: usize = 5;
 const MAX_SHOWN_CHARS: usize = 200;

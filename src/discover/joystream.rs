@@ -1,4 +1,4 @@
-//! Joystream's registry: who distributes and who stores, in each of its dialects.
+//! Joystream's registry in each of its dialects: distributors and storage nodes.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -27,40 +27,42 @@ use crate::{
     },
 };
 
-/// What a registry lists.
+/// The nodes that a registry lists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
-    /// The shape of its schema, as given or found out.
+    /// The dialect of its schema, as configured or detected.
     pub dialect: Dialect,
-    /// Ids and endpoints unique; sorted by endpoint.
+    /// Nodes with unique ids and endpoints, sorted by endpoint.
     pub nodes: Vec<Node>,
-    /// Operators whose endpoints are never asked; ids unique, among the nodes' too.
+    /// Operators whose endpoints are never asked. Their ids are unique among themselves and the nodes.
     pub blocked: Vec<Blocked>,
-    /// How many of both the user left out.
+    /// How many nodes, blocked ones included, the user excluded.
     pub excluded: usize,
-    /// What was missing, odd or too much of the list, for a person.
+    /// What was missing, odd or too much in the list, as text for people.
     pub problems: Vec<String>,
-    /// The same of the samples; `None` when they were not asked for, and what is known of them holds.
+    /// The same for the samples. `None` when samples were not requested, because the known ones are still current.
     pub sample_problems: Option<Vec<String>>,
-    /// What had no answer at all.
+    /// The parts that had no answer.
     pub gaps: Gaps,
 }
 
-/// Parts of a list that had no answer: what is not there may still be so.
+/// Parts of a list that had no answer. Their earlier values may still be correct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
-    /// The storage nodes.
+    /// The list of storage nodes had no answer.
     pub storage: bool,
-    /// Samples, or some of them, of these nodes.
+    /// Ids of the nodes whose samples, or some of them, had no answer.
     pub samples: HashSet<Arc<str>>,
 }
 
-/// Asks a registry for everything that is to be probed: distributors, switched off or not, with what they must serve, and
-/// storage nodes. The guard judges their endpoints; the registry's own address is the user's.
+/// Asks a registry for everything that is probed: distributors, active or not, with the assets that they must serve,
+/// and storage nodes. The guard checks their endpoints; it does not check the registry's own address, which the user
+/// has configured.
 ///
-/// Samples cost the registry the most, so they are left out (every node is a gap) when `sampled` covers all of its nodes.
+/// Samples are the most expensive part for the registry. When `sampled` covers all nodes, they are not requested, and
+/// every node that serves a bucket is a gap.
 ///
-/// It takes [`DEADLINE`] at the most: what has no answer then is a gap.
+/// It takes at most [`DEADLINE`]. Parts without an answer by then are gaps.
 ///
 /// # Errors
 /// When there is no list of distributors, or an empty one.
@@ -111,7 +113,8 @@ pub async fn find(
     Ok(Found { dialect, nodes, blocked, excluded, problems, sample_problems: Some(sample_problems), gaps })
 }
 
-/// A node with what it must serve. A storage node is asked for images only: no viewer gets videos from it.
+/// A node with the assets that it must serve. A storage node is asked for images only, because viewers get no videos
+/// from it.
 fn with_assets(member: Member, shelves: &Shelves) -> Node {
     let mut assets = shelves.of(&member.buckets);
     if member.node.listing.profile == Profile::Colossus {
@@ -125,7 +128,7 @@ pub(super) struct Api<'a> {
     fetcher: &'a Fetcher,
     registry: &'a Registry,
     pub(super) dialect: Dialect,
-    /// When all must be over.
+    /// When all queries together must end.
     pub(super) until: Instant,
 }
 
@@ -156,8 +159,8 @@ impl Api<'_> {
         timeout_at(self.until, reply).await.unwrap_or(Err(LATE))
     }
 
-    /// Asks for a page of up to `limit` rows of these lists. Where the registry has a limit on the size of an answer, it is
-    /// asked for half as many until it answers; `limit` stays at what went through, for the next page.
+    /// Asks for a page of up to `limit` rows of these lists. If the registry limits the size of an answer, `limit` is
+    /// halved until it answers. The smaller `limit` also applies to the next page.
     pub(super) async fn ask_page(
         &self,
         query: &str,
@@ -170,7 +173,7 @@ impl Api<'_> {
             let answer = self.ask(query, variables.clone()).await;
             let wants_less = match &answer {
                 Err(error) => error.wants_less(),
-                // Where a list may be null, the refusal comes next to the null.
+                // If the schema allows null for a list, the refusal is an error next to a null.
                 Ok(reply) => lists
                     .iter()
                     .filter(|list| reply.rows(list).is_none())
@@ -183,9 +186,9 @@ impl Api<'_> {
         }
     }
 
-    /// All rows of a list that can be read, each operator once.
+    /// All readable rows of a list, each operator once.
     async fn list(&self, list: &List, problems: &mut Vec<String>) -> Result<Vec<Operator>, DiscoverError> {
-        // A page must not depend on the mood of the database.
+        // Pages need a stable order.
         let order = match self.dialect {
             Dialect::Hydra => "createdAt_ASC",
             Dialect::Orion | Dialect::StorageSquid => "id_ASC",
@@ -201,7 +204,7 @@ impl Api<'_> {
             if !reply.errors.is_empty() {
                 problems.push(format!("`{name}` is not whole: {}", reply.errors));
             }
-            // Wanted or not: a page of others alone is not the last.
+            // Count unwanted rows too: a page without any wanted row is not the last page.
             let before = ids.len();
             ids.extend(rows.iter().filter_map(|row| row.get("id")?.as_str()).map(str::to_owned));
             for row in rows.iter().filter(|row| (list.is_wanted)(row)) {
@@ -212,7 +215,7 @@ impl Api<'_> {
                 }
             }
             offset += rows.len();
-            // A server may give less than asked for; one that ignores the offset gives the same again.
+            // A server may return fewer rows than requested. One that ignores the offset returns the same rows again.
             if rows.len() < SHORTEST_PAGE.min(limit) || ids.len() == before {
                 break;
             }
@@ -228,17 +231,17 @@ impl Api<'_> {
     }
 }
 
-/// Which dialect does the registry speak?
+/// Detects the dialect of the registry.
 async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, DiscoverError> {
     match graphql::ask(fetcher, &registry.url, include_str!("detect.graphql"), json!({})).await {
         Ok(reply) => dialect(&reply),
-        // With other words these statuses are of a registry that is busy or down.
+        // With any other message, these statuses mean that the registry is busy or down.
         Err(DiscoverError::Refused { said, status })
             if names_introspection(&said) || (status != StatusCode::TOO_MANY_REQUESTS && !status.is_server_error()) =>
         {
             Err(DiscoverError::NoIntrospection(said))
         }
-        // Gateways refuse it in words of their own.
+        // Gateways refuse introspection with their own messages.
         Err(DiscoverError::Fetch(FetchError::Status { said, .. })) if names_introspection(&said) => {
             Err(DiscoverError::NoIntrospection(said))
         }
@@ -261,13 +264,14 @@ fn dialect(reply: &Reply) -> Result<Dialect, DiscoverError> {
     }
 }
 
-/// Of all questions together: [`DEADLINE`] may fall between any two of them.
+/// The error at the deadline of all queries together.
 const LATE: DiscoverError = DiscoverError::Late(DEADLINE);
-/// For a whole list. Real registries take some seconds; one that drags every answer must not keep a round waiting.
+/// The time limit of a whole list. Real registries take some seconds. The limit keeps one with slow answers from
+/// delaying a round.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 const PAGE: usize = 1_000;
-/// The least that any known server cuts a page to: a shorter one is the last, unless fewer were asked for.
+/// The shortest page of any known server. A shorter page is the last one, unless fewer rows were requested.
 pub(super) const SHORTEST_PAGE: usize = 50;
-/// A server that refuses even this much is not asked for less.
+/// A server that refuses this page size is not asked for less.
 const SMALLEST_PAGE: usize = 10;
 const MAX_ROWS: usize = 5_000;

@@ -1,15 +1,18 @@
-//! The last good list of a registry: pure, so that every rule of it can be tried, and it can be kept on disk.
+//! The last good list of a registry. The module is pure, so every rule can be tested, and the list can be saved to
+//! disk.
 //!
-//! A refresh replaces the list, except one that loses more than half of the nodes: a registry that syncs anew, or a proxy
-//! that cuts an answer, looks like that. Such a one is held back, until it was the third in a row; restarts do not reset the
-//! count, and one that comes sooner than a `refresh` after the one counted last is not counted. The same holds of what the
-//! nodes must serve, by itself: when more than half of those that had assets have none any more, they keep those of before.
-//! A list without any node never replaces one, and an error never gets here.
+//! A refresh replaces the list unless it loses more than half of the nodes, as when a registry is syncing again or a
+//! proxy cuts an answer. Such a refresh is held back, and the third in a row is accepted. Restarts do not reset the
+//! count, and a refresh that follows the last counted one too soon (in less than about one `refresh`) is not counted.
+//! The same rule applies to assets, with a separate count: when more than half of the nodes that had assets have none
+//! any more, they keep their earlier assets. A list without any node never replaces a list with nodes, and an error
+//! never reaches this module.
 //!
-//! Samples are asked for less often than nodes, because they cost the registry the most: in between, each node keeps those
-//! that it has ([`Known::sampled`]).
+//! Samples are requested less often than nodes, because they are the most expensive part for the registry. In between,
+//! each node keeps its samples ([`Known::sampled`]).
 //!
-//! A node that is listed at the same endpoint as before keeps its id: with it go its series, its budget and its rest.
+//! A node that is listed at the same endpoint as before keeps its id, because its series, its budget and its rest
+//! periods depend on it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,14 +38,14 @@ use crate::{
 mod doubt;
 mod saved;
 
-/// The last good list of one registry. Its saved form is JSON with a version; what cannot be read of it is left out.
+/// The last good list of one registry. Its saved form is JSON with a version. Unreadable parts of it are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "serde_json::Value", into = "saved::List")]
 pub struct Known {
     found_at: Option<Timestamp>,
-    /// When its samples were asked for, and all of them were there; `None` also after an answer with gaps.
+    /// When its samples were requested and all of them answered. `None` after an answer with gaps.
     sampled_at: Option<Timestamp>,
-    /// The fixed objects that were asked for then.
+    /// The fixed objects that were requested then.
     sampled_fixed: Vec<(AssetKind, Arc<str>)>,
     nodes: Vec<Node>,
     blocked: Vec<Blocked>,
@@ -52,42 +55,44 @@ pub struct Known {
     bare: Doubt,
 }
 
-/// What became of a refresh.
+/// The result of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Is it the list now?
+    /// Whether the refresh replaced the list.
     pub verdict: Verdict,
-    /// If it is: is what its nodes must serve taken from it too? `lost` nodes have nothing to serve any more.
+    /// Whether the assets of its nodes were replaced too. Its `lost` counts nodes that have no assets any more. Only
+    /// meaningful when the list was replaced.
     pub assets: Verdict,
-    /// Ids of nodes that were not there before.
+    /// Ids of nodes that were not on the list before.
     pub added: Vec<Arc<str>>,
-    /// Ids of nodes that are there no more.
+    /// Ids of nodes that are no longer on the list.
     pub removed: Vec<Arc<str>>,
 }
 
-/// Whether a refresh is the list now.
+/// Whether a refresh replaced the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// It did.
     Accepted,
-    /// What was before it stays, because it lost too much.
+    /// The earlier list stays, because the refresh lost too much.
     HeldBack {
-        /// Nodes that lost it, or are lost.
+        /// Number of nodes that are lost, or that lost their assets.
         lost: usize,
-        /// Of so many.
+        /// Number of nodes before.
         of: usize,
-        /// How many in a row this was.
+        /// How many refreshes in a row were held back, counting this one.
         times: u32,
     },
-    /// The one before it stays, because this one leaves no node at all, however often it comes.
+    /// The earlier list stays, because the refresh has no node at all. This is never accepted, however often it
+    /// happens.
     Emptied {
-        /// Nodes of the one before it.
+        /// Number of nodes before.
         of: usize,
     },
 }
 
 impl Known {
-    /// The nodes.
+    /// The nodes of the list.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
@@ -99,20 +104,20 @@ impl Known {
         &self.blocked
     }
 
-    /// The listings of both.
+    /// The listings of the nodes and of the blocked operators.
     pub fn listings_mut(&mut self) -> impl Iterator<Item = &mut Listing> {
         let blocked = self.blocked.iter_mut().map(|blocked| &mut blocked.listing);
         self.nodes.iter_mut().map(|node| &mut node.listing).chain(blocked)
     }
 
-    /// How old it is; `None` when there never was one.
+    /// Time since the last accepted refresh. `None` when there was none.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Option<Duration> {
         self.found_at.map(|then| Duration::try_from(now.duration_since(then)).unwrap_or_default())
     }
 
-    /// The samples that need not be asked for again yet: none when they are older than `refresh-assets`, when other fixed
-    /// objects are configured by now, or when the registry named nothing.
+    /// The samples that need not be requested again yet. Empty when they are older than `refresh-assets`, when the
+    /// config names other fixed objects than before, or when the registry listed no objects.
     #[must_use]
     pub fn sampled(&self, registry: &Registry, now: Timestamp) -> Sampled {
         let age = self.sampled_at.and_then(|then| Duration::try_from(now.duration_since(then)).ok());
@@ -125,7 +130,8 @@ impl Known {
         Sampled(buckets.collect())
     }
 
-    /// The list without nodes that the user leaves out, or that the guard refuses, by now: the config may have changed since.
+    /// Removes nodes that the user excludes or the guard refuses. The config may have changed since the list was
+    /// saved.
     #[must_use]
     pub fn under(mut self, exclude: &[String], guard: &Guard) -> Self {
         self.nodes.retain_mut(|node| match screen(Some(node.endpoint.as_url().as_str()), guard) {
@@ -139,7 +145,7 @@ impl Known {
         self
     }
 
-    /// The list after a refresh of `registry`, which may have been told anew whom to leave out.
+    /// The list after a refresh of `registry`, whose exclusions may have changed.
     #[must_use]
     pub fn weigh(self, found: Found, registry: &Registry, now: Timestamp) -> (Self, Change) {
         let (is_sampled, is_whole) = (found.sample_problems.is_some(), found.gaps.samples.is_empty());
@@ -178,8 +184,8 @@ impl Known {
     }
 }
 
-/// Gives the nodes that lost all their assets those of before, as long as there are too many of them to be believed. Who was
-/// switched off has lost his duty, and nothing else.
+/// Gives the nodes that lost all their assets the earlier ones back, while too many lost them for the loss to be
+/// accepted. A node that was switched off does not count, because it no longer has to serve anything.
 fn kept_assets(nodes: &mut [Node], before: &Known, now: Timestamp, refresh: Duration) -> (Doubt, Verdict) {
     let had: HashMap<&Endpoint, &Node> =
         before.nodes.iter().filter(|known| !known.assets.is_empty()).map(|known| (&known.endpoint, known)).collect();
@@ -195,7 +201,7 @@ fn kept_assets(nodes: &mut [Node], before: &Known, now: Timestamp, refresh: Dura
     (bare, verdict)
 }
 
-/// Where a part of the list had no answer, what was known of it before stays. Sorted by endpoint.
+/// Fills the gaps of an answer with the earlier values. The nodes are sorted by endpoint.
 fn filled(found: Found, before: &Known) -> (Vec<Node>, Vec<Blocked>) {
     let Found { mut nodes, mut blocked, gaps: Gaps { storage, samples }, .. } = found;
     for node in nodes.iter_mut().filter(|node| samples.contains(&node.id)) {

@@ -1,8 +1,9 @@
-//! Node ids out of endpoints: the same list always yields the same ids, whatever its order.
+//! Node ids made from endpoints: the same list always gives the same ids, whatever its order.
 //!
-//! An id is the host, with `:port` if that is not the scheme's own, and with the path prefix where several nodes share these;
-//! then a number, where even that is taken. As a tag on every point it must not change because of others: who is listed
-//! again at the same endpoint keeps the id that he had, and who comes to his host later gets the longer one.
+//! An id is the host, with `:port` if it is not the scheme's default. If several nodes share these, it also has the
+//! path prefix, and if that is taken, a number. An id is a tag on every point, so it must not change because of other
+//! nodes. A node that is listed again at the same endpoint keeps its id, and a node that appears later on the same
+//! host gets the longer one.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -15,8 +16,8 @@ use crate::model::{
     target::{Blocked, Endpoint, Node},
 };
 
-/// An id for each endpoint: its host, with `:port` if not the scheme's own, and its path prefix where two share these.
-/// What is in no tag becomes `_`.
+/// An id for each endpoint: its host, with `:port` if it is not the scheme's default, and its path prefix if two share
+/// these. Characters that a tag cannot have become `_`.
 pub(super) fn ids<'e>(endpoints: impl Iterator<Item = &'e Endpoint> + Clone) -> BTreeMap<String, Arc<str>> {
     let mut sharing = BTreeMap::<String, usize>::new();
     for endpoint in endpoints.clone() {
@@ -33,9 +34,8 @@ pub(super) fn ids<'e>(endpoints: impl Iterator<Item = &'e Endpoint> + Clone) -> 
     named.collect()
 }
 
-/// Whoever was listed `before` at the same endpoint keeps his id; the others get one that nobody has, in the order of their
-/// endpoints. A list may lack a part, and one that is filled up has more who share a host than it had by itself: so they
-/// are counted over the whole of it.
+/// A node that was listed `before` at the same endpoint keeps its id. The others get unused ids, in the order of their
+/// endpoints. Nodes that share a host are counted in `nodes`, which includes those that the last answer lacked.
 pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [Blocked]), before: (&[Node], &[Blocked])) {
     let known: HashMap<_, _> = before.0.iter().map(|node| (&node.endpoint, &node.id)).collect();
     let known_blocked: HashMap<_, _> = before.1.iter().map(|blocked| (place(blocked), &blocked.id)).collect();
@@ -44,7 +44,7 @@ pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [Blocked]), before: 
         *sharing.entry(authority(node.endpoint.as_url())).or_default() += 1;
     }
     let mut taken = HashSet::new();
-    // True where there is none to keep. Our own file may have been edited: no id is kept twice.
+    // Returns true when there is no id to keep. No id is kept twice, because our own file may have been edited.
     let mut keep = |id: &mut Arc<str>, old: Option<&&Arc<str>>| {
         let kept = old.filter(|old| taken.insert(Arc::clone(old)));
         kept.map(|kept| *id = Arc::clone(kept)).is_none()
@@ -72,7 +72,8 @@ pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [Blocked]), before: 
     }
 }
 
-/// An id where others are taken: the own one, or that with the path prefix, or numbered; it is taken then.
+/// An id that is not in `taken`: `id` itself, or the one with the path prefix, or one with a number. Adds it to
+/// `taken`.
 pub fn free(id: &Arc<str>, endpoint: Option<&Endpoint>, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
     if taken.insert(Arc::clone(id)) {
         return Arc::clone(id);
@@ -80,7 +81,7 @@ pub fn free(id: &Arc<str>, endpoint: Option<&Endpoint>, taken: &mut HashSet<Arc<
     distinct(&endpoint.map_or_else(|| id.to_string(), long), taken)
 }
 
-/// What tells one blocked operator, or several at one endpoint, from another.
+/// The key that distinguishes one blocked endpoint, or one operator without an endpoint, from another.
 pub(super) fn place(blocked: &Blocked) -> (Arc<str>, Option<Arc<str>>) {
     let nameless = blocked.endpoint.is_empty().then(|| blocked.listing.operators.first().cloned());
     (Arc::clone(&blocked.endpoint), nameless.flatten())
@@ -91,7 +92,7 @@ fn long(endpoint: &Endpoint) -> String {
     authority(endpoint.as_url()) + endpoint.as_url().path().trim_end_matches('/')
 }
 
-/// A tag made of a text, with `-2` and so on where it is taken; it is taken then.
+/// A tag made from a text, with `-2` and so on if it is in `taken`. Adds it to `taken`.
 pub(super) fn distinct(text: &str, taken: &mut HashSet<Arc<str>>) -> Arc<str> {
     let base = tag::reduced(text).unwrap_or_else(|| "unnamed".to_owned());
     let mut id: Arc<str> = base.as_str().into();

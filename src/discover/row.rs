@@ -1,4 +1,4 @@
-//! Single rows of a registry's lists: every value may be missing or of another type, and is unknown then.
+//! Single rows of a registry's lists. Every value may be missing or have another type; it is unknown then.
 
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ pub(super) struct Operator {
     pub(super) role: Role,
     pub(super) bucket: Option<Arc<str>>,
     pub(super) distributing: Option<bool>,
-    /// As it was written.
+    /// The endpoint as the operator wrote it.
     pub(super) endpoint: Option<String>,
     pub(super) region: Option<Arc<str>>,
     pub(super) country: Option<String>,
     pub(super) location: Option<Coordinates>,
 }
 
-/// A row of the distribution buckets' operators; `None` when it does not even say who.
+/// Reads a row of the distribution buckets' operators. `None` when it has no id.
 pub(super) fn distributor(row: &Value) -> Option<Operator> {
-    // It goes into questions and messages: one that is no tag is none of Joystream's either.
+    // The id is used in queries and messages. Ids of Joystream are valid tags, so any other is ignored.
     let bucket = text(row, "/distributionBucket/id").filter(|id| tag::reduced(id).as_deref() == Some(*id));
     let place = Location::of(row.get("metadata"));
     Some(Operator {
@@ -51,12 +51,12 @@ pub(super) fn distributor(row: &Value) -> Option<Operator> {
     })
 }
 
-/// Is a row of the storage buckets that of an active operator?
+/// Does this row of the storage buckets have an active operator?
 pub(super) fn is_active(row: &Value) -> bool {
     text(row, "/operatorStatus/__typename") == Some("StorageBucketOperatorStatusActive")
 }
 
-/// A row of the storage buckets; `None` when it does not even say who.
+/// Reads a row of the storage buckets. `None` when it has no id.
 pub(super) fn storage(row: &Value) -> Option<Operator> {
     let bucket = text(row, "/id")?;
     let worker = row.pointer("/operatorStatus/workerId").and_then(Value::as_u64);
@@ -74,7 +74,7 @@ pub(super) fn storage(row: &Value) -> Option<Operator> {
     })
 }
 
-/// A data object; `None` without an id that a node would understand.
+/// Reads a data object. `None` without an id that a node accepts.
 pub(super) fn object(row: &Value, kind: AssetKind) -> Option<Asset> {
     let id = text(row, "/id").filter(|id| is_object_id(id))?;
     Some(Asset {
@@ -86,7 +86,7 @@ pub(super) fn object(row: &Value, kind: AssetKind) -> Option<Asset> {
     })
 }
 
-/// The buckets that must serve an object, distribution and storage buckets, through the join entity or without.
+/// The buckets that must serve an object, distribution and storage buckets, with or without the join entity.
 pub(super) fn buckets(object: &Value) -> Vec<String> {
     let listed = |list: &str, one: &'static str| {
         let joined = object.pointer(list).and_then(Value::as_array);
@@ -97,17 +97,17 @@ pub(super) fn buckets(object: &Value) -> Vec<String> {
     distribution.chain(storage).collect()
 }
 
-/// A storage bucket among distribution buckets: both kinds have numbers.
+/// The id of a storage bucket among distribution buckets. The prefix is needed because both kinds are numbered.
 fn storage_bucket(id: &str) -> String {
     format!("{STORAGE_BUCKET}{id}")
 }
 
-/// Is it one of those?
+/// Is this the id of a storage bucket?
 pub(super) fn is_storage_bucket(bucket: &str) -> bool {
     bucket.starts_with(STORAGE_BUCKET)
 }
 
-/// `BigInt` travels as a string, and as a number from some servers. An object without bytes has no size worth the name.
+/// `BigInt` is a string, or a number from some servers. A size of 0 counts as unknown.
 fn size(value: &Value) -> Option<Bytes> {
     let bytes = value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
     bytes.filter(|bytes| *bytes > 0).map(Bytes)
@@ -130,7 +130,7 @@ impl Location {
         let location = degrees("/coordinates/latitude").zip(degrees("/coordinates/longitude"));
         Self {
             country: country.filter(|code| code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase())),
-            // Nobody serves from the Gulf of Guinea: both zero is a form left empty.
+            // Both zero means an empty form: there is no node in the Gulf of Guinea.
             location: location
                 .filter(|place| *place != (0.0, 0.0))
                 .and_then(|(lat, lon)| Coordinates::new(lat, lon).ok()),
@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// JSON out of the words that rows are made of.
+    /// JSON built from the words that occur in rows.
     fn shapes() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),

@@ -1,8 +1,8 @@
-//! What a node must serve: the newest objects of its buckets, and the objects that the user named.
+//! The assets that a node must serve: the newest objects of its buckets, and the objects that the user named.
 //!
-//! One question per kind lists the newest objects of the whole registry with their buckets, which costs it one scan. Only
-//! a bucket that has none of them is asked for by itself: the condition on a bucket costs a scan and a join each time,
-//! which took over a minute and a half for 26 buckets and 1.5 million objects.
+//! One query per kind lists the newest objects of the whole registry with their buckets, which costs the registry one
+//! scan. Only a bucket without any of them gets its own query. The condition on a bucket costs a scan and a join each
+//! time: 26 buckets and 1.5 million objects took over a minute and a half.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -29,12 +29,13 @@ use crate::{
 
 mod newest;
 
-/// Which samples are known well enough not to be asked for again: by endpoint, the buckets that they were asked for.
+/// Samples that are recent enough not to be requested again: for each endpoint, the buckets that they were requested
+/// for.
 #[derive(Clone, Debug, Default)]
 pub struct Sampled(pub(super) HashMap<Endpoint, Vec<Arc<str>>>);
 
 impl Sampled {
-    /// Are the samples of all these nodes known, and of the same buckets?
+    /// Are the samples of all these nodes known, for the same buckets?
     pub(super) fn covers(&self, members: &[Member]) -> bool {
         let serving = members.iter().filter(|member| !member.node.listing.buckets.is_empty());
         serving.into_iter().all(|member| self.0.get(&member.node.endpoint) == Some(&member.node.listing.buckets))
@@ -47,14 +48,14 @@ pub(super) struct Shelves {
     found: BTreeMap<Arc<str>, Vec<Asset>>,
     /// In the order of the config.
     fixed: Vec<(Asset, BTreeSet<Arc<str>>)>,
-    /// Buckets without an answer, or a whole one.
+    /// Buckets without a complete answer.
     unknown: BTreeSet<Arc<str>>,
-    /// Nobody knows who serves the fixed objects.
+    /// It is unknown which buckets the fixed objects are in.
     is_fixed_unknown: bool,
 }
 
 impl Shelves {
-    /// Asks for all of them, as long as there is time; what has no answer goes to `problems`.
+    /// Requests all objects, as long as there is time. Missing answers are reported in `problems`.
     pub(super) async fn ask(
         api: &Api<'_>,
         wanted: &BTreeSet<Arc<str>>,
@@ -74,7 +75,7 @@ impl Shelves {
             shelves.unknown.clone_from(wanted);
         }
         if newest.has_failed {
-            // These are not asked for one by one.
+            // Storage buckets get no queries of their own.
             shelves.unknown.extend(wanted.iter().filter(|bucket| is_storage_bucket(bucket)).cloned());
         }
         shelves.found = newest.found;
@@ -82,7 +83,7 @@ impl Shelves {
         shelves
     }
 
-    /// Asks for the distribution buckets that have no image or no video yet, one at a time.
+    /// Queries the distribution buckets that have no image or no video yet, one at a time.
     async fn top_up(&mut self, api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) {
         let (mut failed, mut is_cut_short) = (0, false);
         for bucket in wanted.iter().filter(|bucket| !is_storage_bucket(bucket)) {
@@ -125,17 +126,18 @@ impl Shelves {
         }
     }
 
-    /// Is all known that a node with these buckets must serve?
+    /// Are all assets known that a node with these buckets must serve?
     pub(super) fn is_whole(&self, buckets: &BTreeSet<Arc<str>>) -> bool {
         !self.is_fixed_unknown && self.unknown.is_disjoint(buckets)
     }
 
-    /// What a node with these buckets must serve: the fixed objects, then the newest, each once.
+    /// The assets that a node with these buckets must serve: the fixed objects, then the newest, each once.
     pub(super) fn of(&self, buckets: &BTreeSet<Arc<str>>) -> Vec<Asset> {
         let fixed = self.fixed.iter().filter(|(_, serving)| !serving.is_disjoint(buckets)).map(|(asset, _)| asset);
         let mut assets: Vec<_> = fixed.cloned().collect();
         let mut found: Vec<_> = buckets.iter().filter_map(|bucket| self.found.get(bucket)).flatten().collect();
-        // The chain numbers objects as they are made: the newest has the largest number, whose text is the longest.
+        // The chain numbers objects in the order of their creation, so the newest has the largest number. A longer
+        // text is a larger number.
         found.sort_by(|a, b| (b.id.len(), &b.id).cmp(&(a.id.len(), &a.id)));
         let mut taken: HashSet<_> = assets.iter().map(|asset| Arc::clone(&asset.id)).collect();
         let mut room = BTreeMap::from([(AssetKind::Image, NEWEST), (AssetKind::Video, NEWEST)]);
@@ -208,17 +210,17 @@ fn of_bucket<'r>(dialect: Dialect, rows: impl Fn(&str) -> Option<&'r [Value]>) -
     [images, videos].concat()
 }
 
-/// An image is downloaded whole: what a channel calls a thumbnail may be of any size.
+/// Is the asset suitable? An image is downloaded whole, and a channel's thumbnail may have any size.
 fn is_fit(asset: &Asset) -> bool {
     asset.kind == AssetKind::Video || asset.size.is_none_or(|size| size.most() <= LARGEST_IMAGE)
 }
 
-/// Samples of each kind, a bucket and a node.
+/// Samples of each kind, per bucket and per node.
 const NEWEST: usize = 20;
-/// Questions without an answer, one after the other.
+/// After this many failed queries in a row, no further bucket is queried.
 const MAX_FAILED: u32 = 3;
 const LARGEST_IMAGE: Bytes = Bytes(1 << 20);
-/// Aliases and fields of the queries, as JSON pointers where an object lies below a row.
+/// Aliases and fields of the queries. A field is a JSON pointer if the object is below a row.
 const IMAGES: &str = "images";
 const VIDEOS: &str = "videos";
 const THUMBNAIL: &str = "/thumbnailPhoto";

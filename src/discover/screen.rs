@@ -1,4 +1,4 @@
-//! What operators write as their endpoint: one that we may ask, or why not.
+//! The endpoints that operators enter: checks whether we may ask them.
 
 use url::{Host, Url};
 
@@ -14,14 +14,14 @@ use crate::{
 /// An endpoint that is never asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refused {
-    /// What was given, fit to be shown.
+    /// The text that the operator entered, made printable.
     pub(super) shown: String,
     pub(super) reason: String,
-    /// Its host and port as a node's id has them, where it has a host.
+    /// Its host and port in the form of a node's id, if it has a host.
     pub(super) authority: Option<String>,
 }
 
-/// The endpoint in normal form, or why it is never asked. What a name leads to is judged when it is dialled.
+/// The endpoint in normal form, or why it is never asked. The address of a name is checked when it is dialled.
 pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refused> {
     let text = text.unwrap_or_default().trim();
     let refused = |reason: String, url: Option<&Url>| {
@@ -60,7 +60,7 @@ pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refu
     Ok(endpoint)
 }
 
-/// Longer than any real one.
+/// Longer than any real endpoint.
 const MAX_CHARS: usize = 512;
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! A status round judged: each node against what it should be, against how downloads from it end, and against the fleet's
-//! median of this very round.
+//! Judges a status round: each node by its own answer, by how downloads from it end, and by comparison with the fleet's
+//! median in the same round.
 //!
-//! A node that lags is seen by comparison alone: nobody here knows the height of the chain. So at least three nodes must
-//! report a number before any of them is judged by it, unless it is seen to stand still while another one's moves on. The same number
-//! of nodes tells a dead vantage from dead nodes.
+//! A node that lags shows only by comparison, because bandprobe does not know the height of the chain. At least three
+//! nodes must therefore report a number before any of them is judged by it. The exception is a number that stands still
+//! while another node's number changes. The same minimum distinguishes a dead vantage from dead nodes.
 
 use crate::model::{
     availability::{Answer, Said, State, Subject, Verdict},
@@ -18,19 +18,19 @@ mod environment;
 mod fleet;
 mod words;
 
-/// The reason of a node with which nothing is wrong, and of which nothing more is to be said.
+/// The reason for a node with which nothing is wrong, when there is nothing else to report.
 pub const SOUND: &str = "nothing wrong";
 
-/// What a round says.
+/// The result of a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
-    /// One for each node, in their order.
+    /// One verdict for each node, in the order of the nodes.
     pub verdicts: Vec<Verdict>,
     /// The fleet's median height of the chain; `None` when no node reports one.
     pub chain_head: Option<u64>,
 }
 
-/// One thing that is wrong with a node.
+/// One problem of a node: the state that it leads to, and the reason.
 type Finding = (State, String);
 
 /// Judges all nodes that were asked in a round.
@@ -54,15 +54,15 @@ pub fn judge(subjects: &[Subject<'_>], tolerance: Tolerance) -> Judgement {
     Judgement { verdicts: subjects.iter().zip(own).map(verdict).collect(), chain_head: fleet.head() }
 }
 
-/// The verdict on a node that our own policy refuses: it is never contacted.
+/// The verdict on a node that our address policy refuses. Such a node is never contacted.
 #[must_use]
 pub fn blocked(reason: &str) -> Verdict {
     let reason = format!("never contacted: {reason}");
     Verdict { state: State::Blocked, reason, up: Some(false), blocks_behind: None, head_behind: None }
 }
 
-/// Is this vantage itself in order, by the answers of a round? `None` when too few were asked to distinguish a dead vantage from
-/// dead nodes.
+/// Whether this vantage itself works, judged by the answers of a round. `None` when too few nodes were asked to
+/// distinguish a dead vantage from dead nodes.
 pub fn vantage<'a>(answers: impl Iterator<Item = &'a Answer> + Clone) -> Option<bool> {
     if answers.clone().any(Answer::is_heard) {
         return Some(true);
@@ -78,7 +78,7 @@ const fn was_contacted(answer: &Answer) -> bool {
     !matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. })
 }
 
-/// What is wrong with a node, regardless of the others.
+/// The problems of a node that do not depend on the other nodes.
 fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     let answer = subject.answer;
     let answered = match &answer.said {
@@ -100,7 +100,7 @@ fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> 
         findings.extend(place.findings);
         remark = place.remark;
     }
-    // The sort is stable: what is equally bad keeps its order.
+    // The sort is stable: equally bad findings keep their order.
     findings.sort_by_key(|(state, _)| std::cmp::Reverse(*state));
     let state = findings.first().map_or(State::Ok, |(state, _)| *state);
     let reasons: Vec<_> = findings.into_iter().map(|(_, words)| words).collect();
@@ -111,7 +111,7 @@ fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> 
     Verdict { state, reason, up: is_up(answer, state), blocks_behind, head_behind }
 }
 
-/// What is said of a node with which nothing is wrong, as far as it was judged.
+/// The reason for a node with which nothing is wrong, with a note of what could not be judged.
 fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
     let more = match &answer.said {
         Said::Report(report) if report.blocks_processed.is_none() => "; it tells no blocks, so these are not judged",
@@ -127,7 +127,7 @@ fn silent(answer: &Answer, outcome: Outcome, error: &str) -> Finding {
         (Outcome::Blocked, _) => (State::Blocked, format!("never contacted: {error}")),
         (Outcome::LocalFailed, _) => (State::Unknown, format!("this vantage itself is at fault: {error}")),
         (Outcome::TlsUnsupported, _) => (State::Unknown, format!("cannot be judged from here: {error}")),
-        // What it did with HEAD is said behind it.
+        // What the node did with the HEAD request is appended to the reason later.
         (_, None) if answer.head_refused.is_some() => {
             (State::Dead, format!("does not answer GET: {meaning} ({error})"))
         }
@@ -136,7 +136,7 @@ fn silent(answer: &Answer, outcome: Outcome, error: &str) -> Finding {
     }
 }
 
-/// A node that limits us works, and so does one that serves downloads while its status fails.
+/// A node that limits our requests works, and so does one that serves downloads while its status request fails.
 const fn is_up(answer: &Answer, state: State) -> Option<bool> {
     match (&answer.said, state) {
         (_, State::Unknown) => None,
@@ -145,7 +145,7 @@ const fn is_up(answer: &Answer, state: State) -> Option<bool> {
     }
 }
 
-/// The fewest nodes of which a median is one, and whose common silence is the vantage's fault.
+/// Fewest nodes for a meaningful median, and fewest silent nodes that show that the vantage is at fault.
 const MIN_FLEET: usize = 3;
 
 #[cfg(test)]

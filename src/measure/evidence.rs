@@ -1,14 +1,15 @@
-//! When evidence beside the bytes takes trust away: we were slow, our window was small, our clock was set.
+//! Evidence other than the bytes that makes a rate unreliable: this process was slow, the receive window was small, or
+//! the clock was set.
 //!
 //! | flag | rule | source |
 //! |---|---|---|
-//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`], both from the response head to the last body byte, if that took [`SHORTEST_SHARED`] or more; receive lag p90 above [`MAX_LAG`] | a thread that is always busy, or that waits for a CPU, reads late whatever the path does (`schedstat` of proc(5): time on the CPU, time on the run queue) |
-//! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window under way per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so near that the window is what we measured |
-//! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same of our own line |
-//! | `reordered` | a segment came out of order | counters of the kernel's `TCP_INFO` |
-//! | `clock_step` | wall clock against monotonic clock by more than [`MAX_CLOCK_DRIFT`] | a timestamp is wall clock, a duration is not |
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`]; receive lag p90 above [`MAX_LAG`]. The first two are measured from the response head to the last body byte, if that took [`SHORTEST_SHARED`] or more | a thread that is always busy or waits for a CPU reads late, whatever the path does (`schedstat` in proc(5): time on the CPU, time on the run queue) |
+//! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window in flight per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so close to this limit the window is what we measured |
+//! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same for our own line |
+//! | `reordered` | a segment arrived out of order | counters of the kernel's `TCP_INFO` |
+//! | `clock_step` | wall clock and monotonic clock differ by more than [`MAX_CLOCK_DRIFT`] | timestamps use the wall clock, durations do not |
 //!
-//! What is not known raises nothing.
+//! A value that is not known raises no flag.
 
 use std::time::Duration;
 
@@ -18,44 +19,44 @@ use crate::model::{
     units::{BitRate, Micros},
 };
 
-/// The largest sound share of the time of a body in which the measuring thread runs or waits for a CPU.
+/// The largest acceptable share of a body's time in which the measuring thread runs or waits for a CPU.
 pub const MAX_CPU_SHARE: f64 = 0.8;
 
-/// The largest sound share of the time of a body in which the thread waits for a CPU; see [`max_run_delay`].
+/// The largest acceptable share of a body's time in which the thread waits for a CPU; see [`max_run_delay`].
 pub const MAX_RUN_DELAY_SHARE: f64 = 0.05;
 
-/// What waking a thread takes at the most on a machine that has nothing else to do; see [`waited`].
+/// The most time that waking a thread takes on an idle machine; see [`waited`].
 pub const WAKE_UP: Duration = Duration::from_micros(25);
 
-/// The longest sound time that bytes lie in the kernel, for nine tenths of them.
+/// The longest acceptable time that bytes stay in the kernel before we read them. Applies to the 90th percentile.
 pub const MAX_LAG: Micros = Micros(5_000);
 
-/// The time of a body, if shorter than this, has no shares: a body that is here already is read at full speed, and a scheduler's tick
-/// is a large part of it.
+/// For a body that takes less time than this, shares are not evaluated: data that has already arrived is read at full
+/// speed, and a scheduler tick is a large part of the time.
 pub const SHORTEST_SHARED: Micros = Micros(20_000);
 
-/// From this share of the receive window on the window is the limit.
+/// At this share of the receive window and above, the window is the limit.
 pub const WINDOW_SHARE: f64 = 0.8;
 
-/// From this share of the vantage's uplink on the uplink is the limit.
+/// At this share of the vantage's uplink and above, the uplink is the limit.
 pub const UPLINK_SHARE: f64 = 0.8;
 
-/// How far the wall clock may move against the monotonic one in the course of a transfer.
+/// How far the wall clock may drift from the monotonic clock during a transfer.
 pub const MAX_CLOCK_DRIFT: Duration = Duration::from_millis(100);
 
-/// Of the rules for `cpu_bound`, those that are broken.
+/// Which rules for `cpu_bound` are broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slowness {
-    /// The thread was busy, or waited for a CPU, nearly all the time.
+    /// The thread ran or waited for a CPU nearly all the time.
     pub busy: bool,
-    /// It waited for a CPU.
+    /// The thread waited too long for a CPU.
     pub delayed: bool,
-    /// Bytes lay in the kernel.
+    /// Bytes stayed in the kernel for too long.
     pub late: bool,
 }
 
 impl Slowness {
-    /// Looks at how well we kept up.
+    /// Evaluates how well this process kept up.
     #[must_use]
     pub fn of(reader: &Reader) -> Self {
         let shared = reader.span.filter(|span| *span >= SHORTEST_SHARED);
@@ -67,54 +68,58 @@ impl Slowness {
         }
     }
 
-    /// Is any rule broken?
+    /// Whether any rule is broken.
     #[must_use]
     pub const fn is_any(self) -> bool {
         self.busy || self.delayed || self.late
     }
 }
 
-/// How long a thread waited for a CPU that others had: its time on the run queue, less [`WAKE_UP`] for each turn on a CPU.
+/// How long a thread waited for a CPU that others used: its time on the run queue minus [`WAKE_UP`] for each turn on a
+/// CPU.
 ///
-/// A turn begins with such a time even where nobody else wants a CPU: an interrupt has to be taken, and the CPU has to leave its
-/// idle state. On an idle virtual machine with two CPUs that took 12 to 15 µs. A thread that is woken by every segment has 16,000
-/// turns a second at 200 Mbit/s, and would have waited for 20 % of the time, with rates that were right within 0.1 %.
+/// Every turn begins with a wait, even when nothing else needs a CPU: an interrupt has to be handled, and the CPU has
+/// to leave its idle state. On an idle virtual machine with two CPUs that took 12 to 15 µs. A thread that is woken by
+/// every segment has 16,000 turns per second at 200 Mbit/s. Without the subtraction it would have waited for 20 % of
+/// the time, although its rates were right within 0.1 %.
 #[must_use]
 pub fn waited(run_queue: Duration, turns: u64) -> Duration {
     run_queue.saturating_sub(WAKE_UP.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX)))
 }
 
-/// The longest sound time in which the thread waits for a CPU, of so long a time:
-/// [`MAX_RUN_DELAY_SHARE`] of it, and [`MAX_LAG`] in any case.
+/// The longest acceptable time for which the thread waits for a CPU within `span`: [`MAX_RUN_DELAY_SHARE`] of `span`,
+/// but at least [`MAX_LAG`].
 ///
-/// Waits that sum up to less than [`MAX_LAG`] cannot have kept one byte for longer than that, which is sound. One time slice of
-/// any other thread (3 ms on two CPUs, by Linux's default) would be too much for 60 ms of an otherwise idle machine.
+/// Waits that add up to less than [`MAX_LAG`] cannot have delayed a byte for longer than that, which is acceptable.
+/// Without this minimum, one time slice of another thread (3 ms on two CPUs, Linux's default) would be too much for
+/// 60 ms of an otherwise idle machine.
 #[must_use]
 pub fn max_run_delay(span: Micros) -> Micros {
     Micros::from(span.as_duration().mul_f64(MAX_RUN_DELAY_SHARE)).max(MAX_LAG)
 }
 
-/// A part of a time as a share of it.
+/// The share of `part` in `whole`.
 #[must_use]
 pub fn share(part: Micros, whole: Micros) -> f64 {
     part.as_duration().div_duration_f64(whole.max(Micros(1)).as_duration())
 }
 
-/// The bytes that a rate has under way on a path at any time: rate × rtt.
+/// The bytes in flight on a path at this rate: rate × rtt.
 #[must_use]
 pub fn under_way(rate: BitRate, rtt: Micros) -> u64 {
     let bytes = u128::from(rate.0) * u128::from(rtt.0) / (8 * 1_000_000);
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// The rate that is held against a limit: goodput, or the steady rate if that is higher. On a long path the mean of a body is
-/// pulled down by slow start, however long its rest ran at the limit.
+/// The rate that is compared with a limit: goodput, or the steady rate if that is higher. On a long path, slow start
+/// lowers the mean of a body, even if the rest of it ran at the limit.
 #[must_use]
 pub fn reached(rates: &Rates) -> Option<BitRate> {
     rates.goodput.max(rates.steady)
 }
 
-/// `cpu_bound`, `reordered`, and with a rate `receiver_limited` and `uplink_limited`, as they apply.
+/// Raises `cpu_bound` and `reordered` where they apply, and, if a rate is known, `receiver_limited` and
+/// `uplink_limited`.
 #[must_use]
 pub fn flags(reader: &Reader, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
     let mut flags = Flags::NONE;
@@ -138,7 +143,7 @@ pub fn flags(reader: &Reader, path: &Path, rates: &Rates, uplink: Option<BitRate
     flags
 }
 
-/// Was the wall clock set meanwhile? `wall_nanos` is how far it moved, `elapsed` how much time passed.
+/// Whether the wall clock was set in the meantime. `wall_nanos` is how far it moved, `elapsed` how much time passed.
 #[must_use]
 pub fn clock_stepped(wall_nanos: i128, elapsed: Duration) -> bool {
     let elapsed = i128::try_from(elapsed.as_nanos()).unwrap_or(i128::MAX);
@@ -175,11 +180,11 @@ mod tests {
             (0.81, 50_000, 5_000, 1_000_000, (true, false, false)),
             (0.8, 50_001, 5_000, 1_000_000, (false, true, false)),
             (0.8, 50_000, 5_001, 1_000_000, (false, false, true)),
-            // A small body is read at once: only its lag tells.
+            // The shares of a small body are not evaluated, only its lag.
             (1.0, 19_000, 20, 19_999, (false, false, false)),
             (1.0, 19_000, 5_001, 19_999, (false, false, true)),
             (1.0, 1_001, 20, 20_000, (true, false, false)),
-            // A wait as short as a sound lag is sound, however short the rest.
+            // A total wait of up to `MAX_LAG` is acceptable, however short the body.
             (0.1, 4_900, 20, 40_000, (false, false, false)),
             (0.1, 5_000, 20, 20_000, (false, false, false)),
             (0.1, 5_001, 20, 20_000, (false, true, false)),
@@ -198,7 +203,7 @@ mod tests {
             (0, 0, 0),
             (3_000, 0, 3_000),
             (3_000, 1, 2_975),
-            // 220 ms at 200 Mbit/s: on an idle machine, and beside others.
+            // 220 ms at 200 Mbit/s: on an idle machine, and next to other processes.
             (44_000, 3_400, 0),
             (135_000, 3_400, 50_000),
             (1, u64::MAX, 0),
@@ -229,9 +234,9 @@ mod tests {
             let reader = Reader::default();
             let path = path(wnd, ooo);
             let of_all = Rates { goodput: Some(BitRate(rate)), ..Rates::default() };
-            // Slow start pulls down the mean and not what came after it.
+            // Slow start lowers the mean, but not the rate after it.
             let at_last = Rates { goodput: Some(BitRate(rate / 4)), steady: Some(BitRate(rate)), ..Rates::default() };
-            // Slow at the end: the mean tells more than what came after the ramp.
+            // Slow at the end: the mean is higher than the rate after the ramp.
             let at_first = Rates { goodput: Some(BitRate(rate)), steady: Some(BitRate(rate / 4)), ..Rates::default() };
             for rates in [of_all, at_last, at_first] {
                 let flags = flags(&reader, &path, &rates, Some(BitRate(uplink)));

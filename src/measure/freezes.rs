@@ -1,15 +1,17 @@
-//! When this process did not run: stopped, frozen by its container, suspended with the machine, or kept from the CPU.
+//! Records when this process did not run: stopped, frozen by its container, suspended with the machine, or without CPU
+//! time.
 //!
-//! The measuring thread reports that it runs ([`Freezes::look`]) at least once per tick. A look that comes more than [`MARGIN`]
-//! after its tick ends a freeze. The monotonic clock goes on while the process is stopped, but not while the machine sleeps, so
-//! the time that the machine slept is passed in as well: it extends no deadline, but the peer had to wait for that time too.
+//! The measuring thread reports that it runs ([`Freezes::look`]) at least once per tick. A look that is more than
+//! [`MARGIN`] late ends a freeze. The monotonic clock continues while the process is stopped, but not while the machine
+//! sleeps. The time that the machine slept is therefore passed in as well: it extends no deadline, but the peer had to
+//! wait for that time too.
 
 use std::{collections::VecDeque, time::Duration};
 
 /// The freezes of one thread. All times are offsets from one fixed instant of the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub struct Freezes {
-    /// The last look; `None` while no looks come regularly.
+    /// The last look; `None` while there are no regular looks.
     seen: Option<Duration>,
     /// How long the machine has slept, as far as known.
     slept: Duration,
@@ -24,26 +26,26 @@ struct Freeze {
 }
 
 impl Freezes {
-    /// Looks come regularly from now on.
+    /// Starts regular looks.
     pub fn start(&mut self, now: Duration, slept: Duration) {
         self.seen = Some(now);
         self.slept = self.slept.max(slept);
     }
 
-    /// Looks no longer come regularly: a long time without one means nothing.
+    /// Ends regular looks. A long time without a look then means nothing.
     pub fn stop(&mut self) {
         self.seen = None;
     }
 
-    /// The thread runs at `now`; the machine has slept for `slept` since its start. Looks are at most `tick` apart while the
-    /// thread runs. Returns the length of the freeze that this look ends, if it ends one.
+    /// Reports that the thread runs at `now`, and that the machine has slept for `slept` since its start. Looks are at
+    /// most `tick` apart while the thread runs. Returns the length of the freeze that this look ends, if there was one.
     pub fn look(&mut self, now: Duration, slept: Duration, tick: Duration) -> Option<Duration> {
         let seen = self.seen?;
         self.seen = Some(seen.max(now));
         let gap = now.saturating_sub(seen);
         let slept = {
             let before = self.slept;
-            // Two clocks cannot be read at once. What is read is never too large, so the largest is right.
+            // Two clocks cannot be read at once. A reading is never too large, so the largest one is right.
             self.slept = before.max(slept);
             self.slept - before
         };
@@ -60,19 +62,19 @@ impl Freezes {
         Some(freeze.to - freeze.from + slept)
     }
 
-    /// For how much of the time since `since` the monotonic clock went on and the process did not run.
+    /// The time since `since` in which the monotonic clock continued but the process did not run.
     #[must_use]
     pub fn lost_since(&self, since: Duration) -> Duration {
         self.after(since).map(|freeze| freeze.to - freeze.from.max(since)).sum()
     }
 
-    /// The same, with the time that the machine slept: how long others had to wait for this process.
+    /// The same plus the time that the machine slept: how long others had to wait for this process.
     #[must_use]
     pub fn away_since(&self, since: Duration) -> Duration {
         self.lost_since(since) + self.slept_since(since)
     }
 
-    /// For how long of it the machine slept, so that not even the kernel received anything.
+    /// The time since `since` in which the machine slept, so that not even the kernel received anything.
     #[must_use]
     pub fn slept_since(&self, since: Duration) -> Duration {
         self.after(since).map(|freeze| freeze.slept).sum()
@@ -83,9 +85,10 @@ impl Freezes {
     }
 }
 
-/// A look this much after its tick ends a freeze. A thread that is woken on a machine with dozens of busy processes per CPU
-/// runs within some 100 ms; a container that has used up its share of the CPU waits 100 ms for the next period. A wait of half a
-/// second is longer than either, and far shorter than any deadline. What is shorter counts as load: see `cpu_bound`.
+/// A look that is more than this late ends a freeze. On a machine with dozens of busy processes per CPU, a thread that
+/// is woken runs within about 100 ms. A container that has used up its share of the CPU waits 100 ms for the next
+/// period. Half a second is longer than either, and much shorter than any deadline. Shorter waits count as load: see
+/// `cpu_bound`.
 pub const MARGIN: Duration = Duration::from_millis(500);
 
 /// How many freezes are remembered: those of the last ten minutes, even if they follow each other without a break.
@@ -101,7 +104,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// Looks at these times, each with how long the machine had slept by then.
+    /// Looks at these times, each with how long the machine had slept until then.
     fn looked(looks: &[(u64, u64)]) -> (Freezes, Vec<Option<Duration>>) {
         let mut freezes = Freezes::default();
         freezes.start(ms(0), ms(0));
@@ -118,7 +121,8 @@ mod tests {
             (&[(0, 0), (700, 0), (1_400, 0)], [None, Some(700), Some(700)]),
             (&[(100, 400), (200, 30_000), (300, 30_000)], [None, Some(29_600), None]),
             (&[(100, 0), (6_100, 60_000), (6_200, 60_000)], [None, Some(66_000), None]),
-            // The clocks were read some time apart: less than it was, then right again.
+            // The second reading of the sleep clock is too small, because the clocks were read some time apart. The
+            // third one is right again.
             (&[(100, 9_000), (200, 2_000), (300, 9_000)], [Some(9_000), None, None]),
         ] {
             assert_eq!(looked(looks).1, found.map(|length: Option<u64>| length.map(ms)), "{looks:?}");

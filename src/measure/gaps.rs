@@ -1,8 +1,8 @@
 //! The pauses of a body, in bounded memory.
 //!
-//! What counts as a stall depends on the round-trip time, and the kernel's best figure for that is read when the
-//! transfer is over. So every pause above the fixed floor is kept by its value, up to [`KEPT`]; then the shortest ones
-//! are kept as a count and a sum.
+//! What counts as a stall depends on the round-trip time, and the kernel's best estimate of it is read after the
+//! transfer. Each pause above a fixed minimum is therefore kept by value, up to [`KEPT`] pauses. Beyond that, the
+//! shortest ones are kept only as a count and a sum.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
@@ -12,12 +12,12 @@ use crate::model::units::Micros;
 #[derive(Clone, Debug)]
 pub(super) struct Gaps {
     longest: Option<Micros>,
-    /// The longest pauses above the floor, each with its begin; the shortest of them on top.
+    /// The longest pauses above the minimum, each with its begin. The shortest of them is on top of the heap.
     kept: BinaryHeap<Reverse<(Micros, Micros)>>,
     spilled: Spilled,
 }
 
-/// The pauses above the floor that are no longer kept one by one.
+/// The pauses above the minimum that are no longer kept by value.
 #[derive(Clone, Copy, Debug, Default)]
 struct Spilled {
     count: u64,
@@ -26,13 +26,13 @@ struct Spilled {
 }
 
 impl Gaps {
-    /// Takes all the memory that it will ever take.
+    /// Creates an empty list and allocates all memory that it will ever need.
     pub(super) fn new() -> Self {
         Self { longest: None, kept: BinaryHeap::with_capacity(KEPT), spilled: Spilled::default() }
     }
 
-    /// Notes the time between two body bytes, the first of which came at `from`. Constant cost below the floor, which is
-    /// nearly always.
+    /// Adds the time between two body bytes, of which the first arrived at `from`. Constant cost for pauses up to
+    /// [`FLOOR`], as nearly all are.
     pub(super) fn note(&mut self, from: Micros, gap: Micros) {
         self.longest = self.longest.max(Some(gap));
         if gap <= FLOOR {
@@ -49,26 +49,26 @@ impl Gaps {
         self.spilled.add(shortest);
     }
 
-    /// The pauses that are kept, begin and end, in their order.
+    /// The kept pauses as (begin, end), in order of time.
     pub(super) fn into_kept(self) -> Vec<(Micros, Micros)> {
         let mut kept: Vec<_> =
             self.kept.into_iter().map(|Reverse((gap, from))| (from, Micros(from.0.saturating_add(gap.0)))).collect();
         kept.sort_unstable();
-        // It is the heap's own memory, and nearly always empty.
+        // The vector reuses the heap's memory and is nearly always empty.
         kept.shrink_to_fit();
         kept
     }
 
-    /// The longest pause; absent before two stamps are known.
+    /// The longest pause; `None` before two stamps are known.
     pub(super) const fn longest(&self) -> Option<Micros> {
         self.longest
     }
 
-    /// How many pauses were longer than `threshold`, which is not below [`FLOOR`], and their sum.
+    /// The number of pauses longer than `threshold` and their sum. `threshold` must not be below [`FLOOR`].
     ///
-    /// Exact for up to [`KEPT`] pauses above the floor, and always when the threshold is the floor itself. Beyond, the
-    /// spilled ones are the shortest; they count only when all of them are above the threshold, so that the result
-    /// is then a lower bound.
+    /// Exact for up to [`KEPT`] pauses above the minimum, and always exact when the threshold is the minimum itself.
+    /// With more pauses, the spilled ones are the shortest. They count only when all of them are above the threshold,
+    /// so the result is then a lower bound.
     pub(super) fn longer_than(&self, threshold: Micros) -> (u64, Micros) {
         let all_spilled = self.spilled.count > 0 && self.spilled.shortest > threshold;
         let spilled = if all_spilled { (self.spilled.count, self.spilled.sum) } else { (0, Micros::ZERO) };
@@ -87,11 +87,11 @@ impl Spilled {
     }
 }
 
-/// No pause up to this is a stall, whatever the round-trip time: Linux's minimum retransmission timeout, so that one
-/// lost segment recovered by timeout is the shortest event that can count.
+/// No pause up to this length is a stall, whatever the round-trip time. This is Linux's minimum retransmission timeout,
+/// so one lost segment that is recovered by a timeout is the shortest event that can count.
 pub(super) const FLOOR: Micros = Micros(200_000);
 
-/// How many pauses above the floor are kept by value. 256 of them are at least 51 s of silence.
+/// How many pauses above the minimum are kept by value. 256 of them are at least 51 s of silence.
 const KEPT: usize = 256;
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(many.kept.len(), KEPT);
         let sum: u64 = (0..1_000).map(|n| (300 + n % 100) * 1_000).sum();
         assert_eq!(many.longer_than(FLOOR), (1_000, Micros(sum)));
-        // The longest are kept: 390–399 ms, ten times each, are exact. In between, never more than there were.
+        // The longest are kept, so 390–399 ms, ten times each, are exact. Below that, the count is never too high.
         assert_eq!(many.longer_than(Micros(389_000)).0, 100);
         assert!(many.longer_than(Micros(310_000)).0 <= 890);
     }

@@ -1,21 +1,22 @@
-//! What a body's timeline says of its rate, and when not to believe it.
+//! The rates of a body, computed from its timeline, and when they are unreliable.
 //!
 //! | number | formula | source |
 //! |---|---|---|
-//! | effective | 8·bytes / total | the file's transfer time as a viewer has it, latency included |
-//! | goodput | 8·(bytes − bytes of the first point) / (t_last − t_first) | goodput as in RFC 2647 §3.17: what reached the application; its counters are cumulative and its rates computed later, as in ndt7 |
+//! | effective | 8·bytes / total | the transfer time of the file for a viewer, latency included |
+//! | goodput | 8·(bytes − bytes of the first point) / (t_last − t_first) | goodput as in RFC 2647 §3.17: what reached the application; counters are cumulative and rates are computed later, as in ndt7 |
 //! | steady | goodput after the ramp | the equilibrium of RFC 6349 |
-//! | intervals, min_interval | the rate of each 50 ms, the smallest over 250 ms | a player lives on the worst moments, not on the mean |
+//! | intervals, min_interval | the rate of each 50 ms; the smallest rate over 250 ms | a player depends on the worst moments, not on the mean |
 //! | stalls | pauses longer than max(200 ms, 4 × rtt) | above a retransmission timeout, and above what a lost round trip explains |
-//! | too_slow | receive phase > [`SLOW_RECEIVE`] and effective < the probe's `min-rate` | a viewer gives up on it: the transfer ends ok, the run does not |
+//! | too_slow | receive phase > [`SLOW_RECEIVE`] and effective < the probe's `min-rate` | a viewer would give up: the transfer ends ok, but the run is not good |
 //!
-//! **Why the first point's bytes do not count.** Of n equal reads, one every d, the bytes are n·s and the time from the first
-//! to the last is (n − 1)·d: the quotient is the rate times n/(n − 1). The s bytes of the first read came before its stamp, in
-//! time that was not measured. Without them it is (n − 1)·s / ((n − 1)·d), the rate itself. 256 KiB over TLS are 16 records: 1/15
-//! too high. Measuring from the request on would err the other way, by the time that the node thought.
+//! **Why the first point's bytes do not count.** With n equal reads of s bytes, one every d, the bytes are n·s and the
+//! time from the first to the last read is (n − 1)·d. The quotient is the rate times n/(n − 1), because the s bytes of
+//! the first read arrived before its stamp, in time that was not measured. Without them, the quotient is (n − 1)·s /
+//! ((n − 1)·d), the rate itself. 256 KiB over TLS are 16 records, so the error would be 1/15. Measuring from the
+//! request would err in the other direction, by the time that the node needed to respond.
 //!
-//! A rate is given for what was *planned* to be at least [`MIN_PLANNED`], never for what turned out fast or slow
-//! enough: a rule that looks at the result makes the fastest nodes vanish from the statistic, or the slowest.
+//! A rate is given when the *planned* body has at least [`MIN_PLANNED`] bytes, whatever the result. A rule that
+//! depended on the result would remove the fastest or the slowest nodes from the statistics.
 
 use super::{
     ramp::{self, Ramp},
@@ -27,47 +28,49 @@ use crate::model::{
     units::{BitRate, Micros},
 };
 
-/// Bodies planned smaller than this have no goodput: 1 MiB. In less, the start of the connection is all there is.
+/// Bodies that are planned smaller than this have no goodput: 1 MiB. A smaller body consists mostly of the start of the
+/// connection.
 pub const MIN_PLANNED: u64 = 1 << 20;
 
-/// A transfer whose body took no longer is never `too_slow`: too little time passed to call a rate low.
+/// A transfer whose receive phase is not longer than this is never `too_slow`: too little time has passed to call a
+/// rate low.
 pub const SLOW_RECEIVE: Micros = Micros(5_000_000);
 
 /// The most intervals of a body: those of 120 s, the longest deadline.
 pub const MOST_INTERVALS: usize = 2_400;
 
-/// How a body ended that did not fail.
+/// How the body of a transfer ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// With the last byte wanted.
+    /// At the last byte wanted.
     Finished,
-    /// By the body deadline, while bytes were flowing.
+    /// At the body deadline, while bytes were arriving.
     Partial,
 }
 
-/// What a timeline says.
+/// The evaluation of a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// The rates and pauses; absent where they cannot be known.
+    /// The rates and pauses; each is `None` when it cannot be known.
     pub rates: Rates,
-    /// The rate of each whole 50 ms after the ramp, at most [`MOST_INTERVALS`] of them. From the first point on
-    /// when no end of the ramp was found: an unsettled rate must not vanish from the statistic.
+    /// The rate of each whole 50 ms after the ramp, at most [`MOST_INTERVALS`] of them. When no end of the ramp was
+    /// found, they begin at the first point, so that an unsettled rate does not disappear from the statistics.
     pub intervals: Vec<BitRate>,
-    /// `too_small`, `coarse`, `unsteady` and `stalled_some`, as they apply.
+    /// `too_small`, `coarse`, `unsteady` and `stalled_some`, where they apply.
     pub flags: Flags,
 }
 
-/// Judges the body of one transfer.
+/// Evaluates the body of one transfer.
 ///
-/// `planned` is how many body bytes the request and the response promised. Where neither did (no length told), the
-/// body's own length stands for it, unless it was cut off: it might have been long, and a slow node keeps its rate as a fast
-/// one does. `total` is the offset from t0 at which the transfer ended or was given up: the last body byte wanted, or the
-/// deadline. `rtt` is the path's smallest round-trip time where it is known.
+/// `planned` is the number of body bytes that the request and the response promised. When it is not known, the body's
+/// own length is used, unless the body was cut off: the body might have been long, and a slow node must get a rate just
+/// as a fast one does. `total` is the offset from t0 at which the transfer ended or was given up: the last body byte
+/// wanted, or the deadline. `rtt` is the smallest round-trip time of the path, if known.
 ///
-/// The stalls of a partial body, the silence before its deadline among them, are in the rates; `stalled_some` is not raised, for
-/// that is said of a body that went on to its end.
+/// The rates of a partial body include its stalls, also the silence before the deadline. `stalled_some` is not raised
+/// for it, because that flag is for a body that continued to its end.
 ///
-/// The rates of a transfer that failed are for the caller to drop: this function does not know the outcome.
+/// The caller must drop the rates of a failed transfer, because this function does not know the outcome.
 #[must_use]
 pub fn judge(
     timeline: &Timeline,
@@ -101,7 +104,7 @@ pub fn judge(
     judgement
 }
 
-/// Was the body so slow that a viewer would call it a failure?
+/// Whether the body was so slow that a viewer would give up.
 #[must_use]
 pub fn is_too_slow(effective: Option<BitRate>, receive: Option<Micros>, min_rate: BitRate) -> bool {
     receive.is_some_and(|receive| receive > SLOW_RECEIVE) && effective.is_some_and(|effective| effective < min_rate)
@@ -128,7 +131,7 @@ fn judge_rate(timeline: &Timeline, judgement: &mut Judgement) {
     judgement.rates.min_interval = ramp::smallest(timeline, settled);
 }
 
-/// The mean rate from `offset` after the first point to the last one; absent when no time passed.
+/// The mean rate from `offset` after the first point to the last one; `None` when no time passed.
 fn goodput_after(timeline: &Timeline, offset: Micros) -> Option<BitRate> {
     let span = timeline.span();
     let bytes = timeline.bytes_after_first(span) - timeline.bytes_after_first(offset);

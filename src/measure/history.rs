@@ -1,6 +1,7 @@
-//! What is remembered of a node for its health: how the last runs against it ended, and whether its numbers change.
+//! The history of a node that its verdict depends on: how the last runs against it ended, and whether its numbers
+//! change.
 //!
-//! Only runs that are charged to a node count, and what is old does not. A run is good when `run_ok` says so, as everywhere.
+//! Only runs that are charged to a node count, and old runs do not. As everywhere, a run is good when `run_ok` is true.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,18 +14,18 @@ use crate::model::{
     sample::Sample,
 };
 
-/// What is remembered of one node.
+/// The history of one node.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// Oldest first.
+    /// The last runs, oldest first.
     runs: VecDeque<Run>,
-    /// How many runs in a row found nothing that the node holds.
+    /// Number of runs in a row that found no asset that the node holds.
     found_nothing: u32,
     blocks: NumberWatch,
     head: NumberWatch,
 }
 
-/// One run under way.
+/// One run in progress.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RunUnderWay {
     fault: Option<RunFault>,
@@ -34,12 +35,12 @@ pub struct RunUnderWay {
 #[derive(Clone, Debug)]
 struct Run {
     ended: EndedRun,
-    /// It is old from then on.
+    /// The time from which on the run is old.
     until: Duration,
 }
 
 impl RunUnderWay {
-    /// Takes its next sample. Returns what was wrong with the last one that was not good.
+    /// Adds the next sample of the run. Returns what was wrong with the last sample that was not good.
     fn note(&mut self, sample: &Sample, probe: &Probe) -> Option<RunFault> {
         if !sample.outcome.is_ok() {
             self.fault = Some(RunFault::Failed(sample.outcome));
@@ -51,7 +52,7 @@ impl RunUnderWay {
 }
 
 impl History {
-    /// Takes the next sample of a run of this probe. `now` is the time since the start of the process.
+    /// Adds the next sample of a run of this probe. `now` is the time since the start of the process.
     pub fn note(&mut self, run: &mut RunUnderWay, sample: &Sample, probe: &Probe, now: Duration) {
         let fault = run.note(sample, probe);
         if probe.cache == CachePolicy::Miss {
@@ -70,7 +71,8 @@ impl History {
         }
     }
 
-    /// Takes the answer of a round. Do the numbers in it change from round to round?
+    /// Adds the answer of a round. Returns whether the numbers in it change from round to round. `now` is the time
+    /// since the start of the process.
     pub fn note_round(&mut self, answer: &Answer, now: Duration) -> Progress {
         let Said::Report(report) = &answer.said else { return Progress::default() };
         Progress {
@@ -79,8 +81,8 @@ impl History {
         }
     }
 
-    /// Did enough runs in a row find nothing, so that it is time to see whether the node can fetch anything? Asked once, it takes
-    /// as many runs again.
+    /// Whether enough runs in a row found nothing, so that it is time to test whether the node can fetch anything.
+    /// After it returns true, the count starts again.
     pub fn takes_fetch(&mut self) -> bool {
         let is_due = self.found_nothing >= FOUND_NOTHING;
         if is_due {
@@ -89,18 +91,19 @@ impl History {
         is_due
     }
 
-    /// The runs that are not old.
+    /// The runs that are not old yet.
     #[must_use]
     pub fn ended(&self, now: Duration) -> Vec<EndedRun> {
         self.runs.iter().filter(|run| run.until > now).map(|run| run.ended).collect()
     }
 }
 
-/// Runs that a node is judged by, at most.
+/// The most runs that a node is judged by.
 const KEPT: usize = 4;
-/// Runs that have to fail before a node is said to serve nothing.
+/// Number of runs that have to fail before a node counts as serving nothing.
 pub const ENOUGH: usize = 3;
-/// A run is old after this many times the mean time between two runs of its probe. The drawn times are at most 2.5 times the mean.
+/// A run is old after this many times the mean time between two runs of its probe. The drawn times are at most 2.5
+/// times the mean.
 const FRESH: u32 = 6;
-/// Runs in a row that find nothing before the node is made to fetch an object.
+/// Number of runs in a row that find nothing before the node is made to fetch an object.
 const FOUND_NOTHING: u32 = 3;

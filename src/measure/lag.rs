@@ -1,8 +1,8 @@
-//! How long bytes lay in the kernel before we read them: a distribution in constant memory.
+//! How long bytes stayed in the kernel before we read them: a distribution in constant memory.
 //!
-//! The kernel stamps each segment as it receives it, and a read tells the stamp of the last segment that it took from. The
-//! time from there to the read's return is its *lag*. A read counts with its bytes: one that empties a full buffer after a
-//! pause of ours weighs as much as what came meanwhile.
+//! The kernel stamps each segment when it receives it, and a read returns the stamp of the last segment that it took
+//! data from. The time from this stamp to the return of the read is the *lag* of the read. Each read is weighted by its
+//! bytes: a read that empties a full buffer after we paused weighs as much as the data that arrived in that time.
 
 use hdrhistogram::Histogram;
 
@@ -13,26 +13,28 @@ use crate::model::units::Micros;
 pub struct Lags(Histogram<u64>);
 
 impl Lags {
-    /// No read yet. Takes all the memory that it will ever take (about 3 KiB).
+    /// An empty distribution. Allocates all memory that it will ever need (about 3 KiB).
     #[must_use]
     pub fn new() -> Self {
         let histogram = Histogram::new_with_bounds(1, LONGEST.0, DIGITS);
         Self(histogram.expect("invariant: constants within the bounds of the histogram"))
     }
 
-    /// A read took `bytes`, the last of which the kernel had received `lag` before. A lag beyond two minutes counts as that.
+    /// Adds a read of `bytes`, the last of which the kernel had received `lag` earlier. A lag of more than two minutes
+    /// counts as two minutes.
     pub fn note(&mut self, lag: Micros, bytes: u64) {
         self.0.saturating_record_n(lag.0, bytes);
     }
 
-    /// The lag that nine tenths of the bytes did not exceed (nearest rank), to within 1/16 of it. Absent without a byte.
+    /// The lag that nine tenths of the bytes did not exceed (nearest rank), within 1/16 of its value. `None` when no
+    /// byte was read.
     #[must_use]
     pub fn p90(&self) -> Option<Micros> {
-        // One microsecond is the histogram's own grain.
+        // The resolution of the histogram is one microsecond.
         (!self.0.is_empty()).then(|| Micros(self.0.value_at_quantile(0.9)))
     }
 
-    /// Forgets every read.
+    /// Removes all reads.
     pub fn clear(&mut self) {
         self.0.reset();
     }
@@ -44,9 +46,10 @@ impl Default for Lags {
     }
 }
 
-/// No phase lasts longer.
+/// No phase lasts longer than this.
 const LONGEST: Micros = Micros(120_000_000);
-/// One significant digit: 16 steps between a value and its double. The limit that it is held against is a round number.
+/// One significant digit: 16 steps between a value and its double. This is precise enough, because the limit is a round
+/// number.
 const DIGITS: u8 = 1;
 
 #[cfg(test)]

@@ -1,54 +1,55 @@
-//! When nodes started, to see that one started anew.
+//! When nodes started, to detect restarts.
 //!
-//! A node says how long it has been up. Asked at `at`, it started at `at` − uptime, and the answer is late by as much as it
-//! took to come: so what is reckoned is up to a round's deadlines too early, and never too late by more than a second.
+//! A node reports its uptime. If it is asked at `at`, it started at `at` − uptime. The answer is late by its latency,
+//! so the computed start is up to a round's deadlines too early, and never more than a second too late.
 //!
-//! Our own clock may step, and moves all starts with it. So a later start alone is no restart: the uptime has to fit into the
-//! time since the node was seen, too. And a node that is up for less long than it was before has restarted, whatever the
-//! clock says. What remains: a step forward by more than a node's whole uptime looks like a restart.
+//! Our own clock may step, which moves all computed starts. A later start alone is therefore not a restart: the uptime
+//! must also fit into the time since the node was last seen. A node whose uptime is less than before has restarted,
+//! whatever the clock says. One error remains: a step forward by more than a node's whole uptime looks like a restart.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// When each node started, as far as was told: the state to keep over restarts of our own.
+/// When each node started, as far as known: the state that is kept over restarts of bandprobe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Starts(BTreeMap<String, Start>);
 
-/// Seconds since 1970.
+/// Times in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Start {
-    /// When it started.
+    /// When the node started.
     started: i64,
-    /// When it was last seen.
+    /// When the node was last seen.
     seen: i64,
 }
 
 impl Starts {
-    /// Notes that a node asked at `at` has been up for so many seconds. Did it start anew since it was last seen? `None` when
-    /// it was not seen before, or when what it says cannot be.
+    /// Adds that a node asked at `at` has been up for `uptime_s` seconds. Returns whether it restarted since it was
+    /// last seen; `None` when it was not seen before or when the uptime is impossible.
     pub fn note(&mut self, node: &str, at: Timestamp, uptime_s: u64) -> Option<bool> {
         let seen = at.as_second();
         let started = i64::try_from(uptime_s).ok().and_then(|uptime| seen.checked_sub(uptime))?;
         let before = self.0.get(node).copied();
         let restarted = before.and_then(|before| before.is_followed_by(started, seen));
-        // Of one start the latest reckoning is the nearest; of two processes behind one name the younger one stays. When the
-        // clock has stepped back, all that was reckoned before is wrong.
+        // For the same start, the latest of the computed times is the most accurate. When two processes share one name,
+        // the younger one is kept. When the clock has stepped back, all earlier times are wrong.
         let started = before.filter(|before| before.seen <= seen).map_or(started, |before| before.started.max(started));
         self.0.insert(node.to_owned(), Start { started, seen });
         restarted
     }
 
-    /// Takes over nodes that only others have asked.
+    /// Adds nodes that only other processes have asked.
     pub fn learn(&mut self, others: Self) {
         for (node, start) in others.0 {
             self.0.entry(node).or_insert(start);
         }
     }
 
-    /// Forgets nodes that were not seen for 30 days, and of too many those not seen for longest.
+    /// Removes nodes that were not seen for 30 days. If there are still too many, it removes those that were not seen
+    /// for longest.
     pub fn forget(&mut self, now: Timestamp) {
         let now = now.as_second();
         self.0.retain(|_, start| now.saturating_sub(start.seen) <= KEEP_S);
@@ -67,8 +68,8 @@ impl Starts {
 }
 
 impl Start {
-    /// Is what was reckoned at `seen` another start than this one? `None` when the clock has stepped back meanwhile, and the
-    /// uptime does not tell.
+    /// Whether a start that was computed at `seen` is a later start than this one. `None` when the clock has stepped
+    /// back in the meantime and the uptime does not decide.
     const fn is_followed_by(self, started: i64, seen: i64) -> Option<bool> {
         let (uptime, uptime_before) = (seen - started, self.seen.saturating_sub(self.started));
         let since = seen.saturating_sub(self.seen);
@@ -82,10 +83,10 @@ impl Start {
     }
 }
 
-/// What two reckonings of one start may differ by: more than an answer may take.
+/// By how much two computed times of one start may differ: more than an answer may take.
 const SLACK_S: i64 = 30;
 const KEEP_S: i64 = 30 * 86_400;
-/// As many as a configuration may name.
+/// As many nodes as a configuration may list.
 const MAX_NODES: usize = 10_000;
 
 #[cfg(test)]

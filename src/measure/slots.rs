@@ -1,15 +1,16 @@
-//! The bytes of each 10 ms of a body, for rates over windows that stay as wide as they are called.
+//! The bytes of each 10 ms of a body, for rates over windows of constant width.
 //!
-//! Bins merge as the body goes on, and a mean over 80 ms hides what a player meets in 50. So the windows whose rates are recorded
-//! are counted apart. A bin is [`WIDTH`] times a power of two wide, hence every bin edge, the end of the ramp among them, is an
-//! edge of slots: windows that begin there are exact.
+//! The bins of a timeline merge as the body continues, and a mean over 80 ms hides what a player experiences in 50 ms.
+//! The windows whose rates are recorded are therefore counted separately. The width of a bin is [`WIDTH`] times a power
+//! of two, so every bin edge, including the end of the ramp, is also a slot edge. Windows that begin there are exact.
 //!
-//! No body goes on for longer than the longest deadline, 120 s; were one to, what comes after [`MOST`] slots has no windows.
+//! No body takes longer than the longest deadline, 120 s. If one did, the part after [`MOST`] slots would have no
+//! windows.
 
 use super::timeline::FIRST_WIDTH;
 use crate::model::units::{BitRate, Micros};
 
-/// How wide a slot is.
+/// Width of a slot.
 pub(super) const WIDTH: Micros = FIRST_WIDTH;
 
 /// The most slots: 120 s, in 96 KB.
@@ -20,7 +21,7 @@ pub(super) const MOST: usize = 12_000;
 pub(super) struct Slots(Vec<u64>);
 
 impl Slots {
-    /// Adds bytes that came so long after the first point; the offset is above zero.
+    /// Adds bytes that arrived `offset` after the first point. `offset` must be above zero.
     pub(super) fn add(&mut self, offset: Micros, bytes: u64) {
         let Some(slot) = usize::try_from((offset.0 - 1) / WIDTH.0).ok().filter(|slot| *slot < MOST) else { return };
         if slot >= self.0.len() {
@@ -29,24 +30,24 @@ impl Slots {
         self.0[slot] += bytes;
     }
 
-    /// The rates of windows that follow one another from a slot's edge on, as far as they lie within `span`.
+    /// The rates of consecutive windows from a slot edge to the last one that lies completely within `span`.
     pub(super) fn in_turn(&self, from: Micros, span: Micros, window: Micros) -> impl Iterator<Item = BitRate> {
         self.within(from, span).chunks_exact(count(window)).filter_map(move |slots| mean(slots, window))
     }
 
-    /// The smallest rate of those windows that begin at any slot's edge from one of them on.
+    /// The smallest rate of the windows that begin at any slot edge from `from` on and lie completely within `span`.
     pub(super) fn smallest(&self, from: Micros, span: Micros, window: Micros) -> Option<BitRate> {
         self.within(from, span).windows(count(window)).filter_map(|slots| mean(slots, window)).min()
     }
 
-    /// The slots that lie wholly between.
+    /// The slots that lie completely between `from` and `span`.
     fn within(&self, from: Micros, span: Micros) -> &[u64] {
         let end = count(span).min(self.0.len());
         self.0.get(count(from)..end).unwrap_or_default()
     }
 }
 
-/// How many whole slots a time has.
+/// The number of whole slots in a duration.
 fn count(time: Micros) -> usize {
     usize::try_from(time.0 / WIDTH.0).unwrap_or(usize::MAX)
 }

@@ -1,20 +1,21 @@
-//! Does the chain go on: that of the whole fleet, and as each node sees it? Nodes are compared with each other, so a standstill that
-//! all of them share would never be noticed, and one that most of them share would make the others look wrong.
+//! Detects whether the chain of the whole fleet moves on, and whether it does for each node. Nodes are compared with
+//! each other, so a standstill of all nodes would otherwise go unnoticed, and a standstill of most nodes would make the
+//! others look wrong.
 
 use std::time::Duration;
 
 use crate::model::availability::Motion;
 
-/// The fleet's median height of the chain, over rounds.
+/// The fleet's median height of the chain, over several rounds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ChainWatch {
-    /// The last height, and since when it is the same.
+    /// The last height, and since when it has not changed.
     last: Option<(u64, Duration)>,
 }
 
 impl ChainWatch {
-    /// Takes the height of a round, `None` where no node reports one. Returns for how long it has been the same; `now` is the time
-    /// since the start of the process.
+    /// Adds the height of a round; `None` when no node reports one. Returns how long the height has not changed. `now`
+    /// is the time since the start of the process.
     pub const fn note(&mut self, head: Option<u64>, now: Duration) -> Option<Duration> {
         let Some(head) = head else { return None };
         match self.last {
@@ -27,23 +28,24 @@ impl ChainWatch {
     }
 }
 
-/// One number of one node, over rounds.
+/// One number of one node, over several rounds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NumberWatch {
-    /// The last value, and since when it is the same.
+    /// The last value, and since when it has not changed.
     last: Option<(u64, Duration)>,
     has_changed: bool,
 }
 
 impl NumberWatch {
-    /// Takes the number of a round, `None` where the node does not report it. `now` is the time since the start of the process.
+    /// Adds the number of a round; `None` when the node does not report it. `now` is the time since the start of the
+    /// process.
     pub fn note(&mut self, number: Option<u64>, now: Duration) -> Motion {
         let Some(number) = number else { return Motion::Unknown };
         match self.last {
             Some((last, since)) if last == number => {
                 let still = now.saturating_sub(since);
                 if still >= STILL {
-                    return Motion::StandsStill(still);
+                    return if self.has_changed { Motion::Stopped(still) } else { Motion::StandsStill(still) };
                 }
             }
             last => {
@@ -55,9 +57,9 @@ impl NumberWatch {
     }
 }
 
-/// A chain that makes a block every 6 s and has made none for this long stands still.
+/// The chain makes a block every 6 s. When there is none for this long, the chain stands still.
 pub const STANDSTILL: Duration = Duration::from_mins(10);
-/// A node whose number is the same for this long has missed ten blocks.
+/// When a node's number does not change for this long, the node has missed ten blocks.
 const STILL: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
@@ -66,16 +68,17 @@ mod tests {
 
     #[test]
     fn a_number_moves_or_stands_still_once_it_was_seen_twice() {
-        use Motion::{Moves, StandsStill, Unknown};
+        use Motion::{Moves, StandsStill, Stopped, Unknown};
         let mut watch = NumberWatch::default();
         for (seconds, number, motion) in [
             (0, Some(7), Unknown),
             (30, Some(7), Unknown),
+            (90, Some(7), StandsStill(Duration::from_secs(90))),
             (300, Some(50), Moves),
             (330, Some(50), Moves),
-            (600, Some(50), StandsStill(Duration::from_secs(300))),
+            (600, Some(50), Stopped(Duration::from_secs(300))),
             (900, None, Unknown),
-            (1_200, Some(50), StandsStill(Duration::from_secs(900))),
+            (1_200, Some(50), Stopped(Duration::from_secs(900))),
             (1_500, Some(40), Moves),
         ] {
             assert_eq!(watch.note(number, Duration::from_secs(seconds)), motion, "{seconds}");

@@ -1,7 +1,7 @@
-//! Nodes that could not fetch an object from storage: what was found, to be kept over restarts.
+//! Nodes that could not fetch an object from storage. This state is kept over restarts.
 //!
-//! A node is made to fetch an object once a day at most, so what that showed must not be forgotten before the next time, and holds
-//! for all processes that share the state. Anything that the node serves afterwards shows that it is well again.
+//! A node is made to fetch an object at most once a day. The result must therefore not be forgotten before the next
+//! fetch, and it applies to all processes that share the state. When the node later serves anything, the fault is over.
 
 use std::collections::BTreeMap;
 
@@ -20,21 +20,21 @@ use crate::model::{
 #[serde(transparent)]
 pub struct StorageFaults(BTreeMap<String, StorageFault>);
 
-/// A fetch that failed.
+/// A failed fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StorageFault {
-    /// When it was tried.
+    /// Wall clock at t0 of the fetch.
     pub at: Timestamp,
-    /// What happened, in the node's own words where it has any.
+    /// What happened, including the node's own error text if there is one.
     pub error: String,
 }
 
-/// Something that was learned of a node's storage.
+/// A new fact about a node's storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// It could not fetch an object.
+    /// The node could not fetch an object.
     Failed(StorageFault),
-    /// It served something. This fault, if it is the one that is known, is over.
+    /// The node served something, so this fault is over if it is still the known one.
     Over(StorageFault),
 }
 
@@ -44,7 +44,8 @@ impl StorageFault {
         Self { at, error: words.collect() }
     }
 
-    /// Is it recent? A clock that was wrong for a while must not keep one for ever, so one from the future grows old as well.
+    /// Whether the fault is recent. A fault from the future expires too, so that a clock that was wrong for a while
+    /// does not keep it forever.
     fn holds(&self, now: Timestamp) -> bool {
         self.at.duration_since(now).abs() <= BELIEVED
     }
@@ -66,7 +67,7 @@ impl StorageFaults {
         (is_fetch && is_nodes).then(|| Finding::Failed(StorageFault::new(sample.at, error())))
     }
 
-    /// Takes over what was learned. A fault that is newer than the one that is over stays.
+    /// Records a finding. A fault that is newer than the one that is over is kept.
     pub fn note(&mut self, node: &str, finding: &Finding) {
         match finding {
             Finding::Failed(fault) => _ = self.0.insert(node.to_owned(), fault.clone()),
@@ -78,13 +79,13 @@ impl StorageFaults {
         }
     }
 
-    /// What happened when a node last tried to fetch, if nothing has shown since that it can.
+    /// The error of a node's last failed fetch; `None` when a later download shows that the node can fetch.
     #[must_use]
     pub fn error(&self, node: &str, now: Timestamp) -> Option<&str> {
         self.0.get(node).filter(|fault| fault.holds(now)).map(|fault| fault.error.as_str())
     }
 
-    /// Makes what was read from a file fit to be used: forgets what is old, keeps no more than a limit, and makes texts printable.
+    /// Cleans up what was read from a file: removes old faults, limits their number, and makes texts printable.
     pub fn tidy(&mut self, now: Timestamp) {
         self.0.retain(|_, fault| fault.holds(now));
         while self.0.len() > MAX_NODES {
@@ -94,9 +95,10 @@ impl StorageFaults {
     }
 }
 
-/// A fault is believed until the next day has made another fetch: one is made a day, three runs after midnight at the earliest.
+/// A fault is valid until the next day's fetch. There is one fetch a day, at the earliest after three runs after
+/// midnight.
 const BELIEVED: SignedDuration = SignedDuration::from_hours(26);
-/// The node's own words go into a reason, which people read; in characters.
+/// Longest text from the node in a reason, in characters. People read the reason.
 const MAX_WORDS: usize = 200;
-/// As many as a configuration may name.
+/// As many nodes as a configuration may list.
 const MAX_NODES: usize = 10_000;

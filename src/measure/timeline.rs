@@ -1,21 +1,23 @@
-//! How many bytes of a body had arrived when: bounded memory, whatever the length of the body.
+//! The number of body bytes that had arrived at any time, in bounded memory for a body of any length.
 //!
-//! A point is (offset from t0, body bytes so far), and carries the stamp of the *socket read* that completed it. Its
-//! bytes arrived before its stamp; hence the bytes of the first point belong to no time that was measured, and the
-//! timeline proper starts there. From the first point on, bytes are counted in at most [`BINS`] bins, 10 ms wide at
-//! first. When a point lies beyond the last bin, neighbours merge and the width doubles. So at every bin edge the
-//! count is exact, and in between it is interpolated.
+//! A point is (offset from t0, body bytes so far). It carries the stamp of the *socket read* that completed it, so its
+//! bytes arrived before its stamp. The bytes of the first point therefore belong to no measured time, and the timeline
+//! starts at that point. From there on, bytes are counted in at most [`BINS`] bins, which are 10 ms wide at first. When
+//! a point lies beyond the last bin, neighbouring bins merge and the width doubles. The count is exact at every bin
+//! edge and interpolated in between.
 //!
-//! **How wrong interpolation can be.** Within a bin of b bytes the true count and ours both lie between those of its edges; at
-//! the share f of its width they differ by max(f, 1 − f)·b at most, which one read just after the left edge, or just before
-//! the right one, comes near to. A window that begins at an edge and ends within a bin has that error once.
+//! **How large the interpolation error can be.** Within a bin of b bytes, the true count and ours both lie between the
+//! counts at its edges. At the share f of its width they differ by at most max(f, 1 − f)·b. One read just after the
+//! left edge, or just before the right one, comes close to that. A window that begins at an edge and ends within a bin
+//! has this error once.
 //!
-//! **What TLS records and HTTP/2 frames do.** Either is handed over when it is whole, so a point may be short of up to one
-//! record (16 KiB, RFC 8446 §5.1; likewise our largest frame) that was on its way. The first and the last point err in the
-//! same direction, hence bytes between two points are wrong by less than one record: 1.6 % of 1 MiB, 0.08 % of 20 MB.
+//! **The effect of TLS records and HTTP/2 frames.** Both are handed over only when they are complete, so a point may
+//! lack up to one record (16 KiB, RFC 8446 §5.1; our largest frame has the same size) that was in transit. The first
+//! and the last point err in the same direction, so the bytes between two points are wrong by less than one record:
+//! 1.6 % of 1 MiB, 0.08 % of 20 MB.
 //!
-//! What bins would lose is kept apart and exact: the first and the last point, the number of points, the pauses, and the
-//! bytes of each 10 ms, for the rates of windows of which the worst counts.
+//! Values that the bins would lose are kept separately and exactly: the first and the last point, the number of points,
+//! the pauses, and the bytes of each 10 ms. The latter are for the rates of windows of which the worst one counts.
 
 use super::{
     gaps::{FLOOR, Gaps},
@@ -23,13 +25,13 @@ use super::{
 };
 use crate::model::{curve::Curve, units::Micros};
 
-/// The most bins that a timeline has.
+/// The most bins of a timeline.
 pub const BINS: usize = 256;
 
-/// How wide a bin is at first.
+/// Initial width of a bin.
 pub const FIRST_WIDTH: Micros = Micros(10_000);
 
-/// A body had so many bytes at that time.
+/// How many bytes of a body had arrived at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
     /// Offset from t0 of the socket read that completed these bytes.
@@ -41,7 +43,7 @@ pub struct Point {
 /// The arrival of one body.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// When the response head was here.
+    /// When the response head had arrived.
     head: Micros,
     ends: Option<Ends>,
     points: u64,
@@ -52,7 +54,7 @@ pub struct Timeline {
     slots: Slots,
 }
 
-/// First and last point; the same one while there is only one.
+/// The first and the last point. They are equal while there is only one.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
     first: Point,
@@ -62,17 +64,17 @@ struct Ends {
 /// The pauses of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stalls {
-    /// How many pauses were stalls.
+    /// Number of pauses that were stalls.
     pub count: u64,
-    /// The sum of those whole pauses.
+    /// The sum of these pauses.
     pub stalled: Micros,
-    /// The longest pause, a stall or not.
+    /// The longest pause, whether or not it is a stall.
     pub longest_gap: Micros,
 }
 
 impl Timeline {
-    /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes about 6 KiB, and will take
-    /// eight bytes for every 10 ms of the body, 96 KB at the most.
+    /// An empty timeline of a response whose head was read at `head`, an offset from t0. Takes about 6 KiB, and later
+    /// eight bytes for every 10 ms of the body, at most 96 KB.
     #[must_use]
     pub fn new(head: Micros) -> Self {
         Self {
@@ -86,16 +88,17 @@ impl Timeline {
         }
     }
 
-    /// By the socket read at `at` (offset from t0), `bytes` of the body had arrived in all.
+    /// Records that at the socket read at `at` (offset from t0), `bytes` of the body had arrived in total.
     ///
-    /// Called for every chunk: constant cost. Chunks of one stamp are one point, and a chunk without a
-    /// new byte is none. Neither figure falls; a stamp before the last one counts as the last one.
+    /// Called for every chunk, so its cost is constant. Chunks with the same stamp are one point, and a chunk without a
+    /// new byte is ignored. Neither value ever decreases: a stamp before the last one counts as the last one.
     pub fn record(&mut self, at: Micros, bytes: u64) {
         self.record_after(at, bytes, Micros(u64::MAX));
     }
 
-    /// The same, knowing that the socket was silent for at most `silence` at a time since the last point. A TLS record or
-    /// HTTP/2 frame is handed over whole: while one of 16 KiB trickles in, bytes flow, and that is no pause.
+    /// Like [`record`](Self::record), but knows that since the last point the socket was never silent for longer than
+    /// `silence`. A TLS record or HTTP/2 frame is handed over only when it is complete. While a record of 16 KiB
+    /// arrives slowly, bytes flow, so this is not a pause.
     pub fn record_after(&mut self, at: Micros, bytes: u64, silence: Micros) {
         let Some(Ends { first, last }) = self.ends else {
             if bytes > 0 {
@@ -123,37 +126,37 @@ impl Timeline {
         self.slots.add(offset, grown);
     }
 
-    /// The first point.
+    /// The first point; `None` before the first byte.
     #[must_use]
     pub fn first(&self) -> Option<Point> {
         self.ends.map(|ends| ends.first)
     }
 
-    /// The last point.
+    /// The last point; `None` before the first byte.
     #[must_use]
     pub fn last(&self) -> Option<Point> {
         self.ends.map(|ends| ends.last)
     }
 
-    /// How many points there were: reads with body bytes in them, by distinct stamps.
+    /// Number of points: reads that brought body bytes, counted by distinct stamps.
     #[must_use]
     pub const fn points(&self) -> u64 {
         self.points
     }
 
-    /// How many body bytes arrived.
+    /// Number of body bytes that arrived.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.ends.map_or(0, |ends| ends.last.bytes)
     }
 
-    /// From the first point to the last one.
+    /// Time from the first point to the last one.
     #[must_use]
     pub fn span(&self) -> Micros {
         self.ends.map_or(Micros::ZERO, |Ends { first, last }| last.at.saturating_sub(first.at))
     }
 
-    /// How wide a bin is now.
+    /// Current width of a bin.
     #[must_use]
     pub const fn width(&self) -> Micros {
         self.width
@@ -164,8 +167,8 @@ impl Timeline {
         &self.slots
     }
 
-    /// Bytes that arrived after the first point and until `offset` after it. Exact at multiples of [`Self::width`] and
-    /// at the end; in between as if the bytes of a bin had come evenly.
+    /// The bytes that arrived after the first point and up to `offset` after it. Exact at multiples of [`Self::width`]
+    /// and at the end. In between, the bytes of a bin count as evenly spread over it.
     #[must_use]
     pub fn bytes_after_first(&self, offset: Micros) -> u64 {
         let offset = offset.min(self.span());
@@ -179,13 +182,13 @@ impl Timeline {
         before + share(self.bins[bin], offset.saturating_sub(begin), end.saturating_sub(begin))
     }
 
-    /// The pauses until `end`, the offset from t0 of the moment when the transfer ended or was given up. A stall is
-    /// a pause longer than max(200 ms, 4 × rtt).
+    /// The pauses until `end`, the offset from t0 at which the transfer ended or was given up. A stall is a pause
+    /// longer than max(200 ms, 4 × rtt).
     ///
-    /// "No body byte" is meant as it is said: the time from the response head to the first body byte is a pause like
-    /// any other, and so is the time from the last one to `end`. A node that sends its head at once and then thinks
-    /// is caught, and so is one that stops for ever. `None` when there is no pause to speak of: no body, or all of it
-    /// in the read that brought the head.
+    /// Every time without a body byte is a pause: the time from the response head to the first body byte counts, and so
+    /// does the time from the last byte to `end`. This detects a node that sends its head at once and then waits, and a
+    /// node that stops completely. `None` when there is no pause: no body arrived, or all of it arrived in the read
+    /// that brought the head.
     #[must_use]
     pub fn stalls(&self, end: Micros, rtt: Option<Micros>) -> Option<Stalls> {
         let tail = end.saturating_sub(self.last()?.at);
@@ -199,7 +202,7 @@ impl Timeline {
         Some(Stalls { count, stalled, longest_gap })
     }
 
-    /// The arrival for a picture, in the memory that the timeline has already; `None` when no byte came.
+    /// Converts the timeline into a curve for drawing and reuses its memory; `None` when no byte arrived.
     #[must_use]
     pub fn into_curve(self) -> Option<Curve> {
         let (begin, span) = (self.first()?.at, self.span());
@@ -218,7 +221,7 @@ impl Timeline {
         }
     }
 
-    /// The bin of an offset from the first point, after as many doublings as it takes to have one.
+    /// The bin of an offset from the first point. Doubles the width until there is such a bin.
     fn bin_of(&mut self, offset: Micros) -> usize {
         while self.width.0.saturating_mul(BINS as u64) < offset.0 {
             self.double();
@@ -226,7 +229,8 @@ impl Timeline {
         self.index(offset)
     }
 
-    /// The bin of an offset above zero that has one. Right edges belong to their bin: bytes come before their stamp.
+    /// The bin of an offset, which must be above zero and within the bins. The right edge belongs to a bin, because
+    /// bytes arrive before their stamp.
     fn index(&self, offset: Micros) -> usize {
         let index = (offset.0 - 1) / self.width.0;
         usize::try_from(index).expect("invariant: below BINS")
@@ -247,7 +251,7 @@ pub fn stall_threshold(rtt: Option<Micros>) -> Micros {
     rtt.map_or(FLOOR, |rtt| Micros(rtt.0.saturating_mul(STALL_ROUND_TRIPS)).max(FLOOR))
 }
 
-/// So many round trips without a byte are no stall yet.
+/// A time of up to this many round trips without a byte is not a stall.
 pub const STALL_ROUND_TRIPS: u64 = 4;
 
 /// `bytes × part / whole`, rounded down, without overflow.
@@ -260,7 +264,7 @@ fn share(bytes: u64, part: Micros, whole: Micros) -> u64 {
 mod tests {
     use super::*;
 
-    /// A timeline of (ms, bytes so far), its head at 0.
+    /// A timeline from (ms, bytes so far), with its head at 0.
     fn timeline(points: impl IntoIterator<Item = (u64, u64)>) -> Timeline {
         let mut timeline = Timeline::new(Micros::ZERO);
         points.into_iter().for_each(|(ms, bytes)| timeline.record(Micros(ms * 1_000), bytes));
@@ -328,7 +332,7 @@ mod tests {
     fn a_record_that_trickles_in_is_no_pause() {
         let mut timeline = Timeline::new(Micros::ZERO);
         for n in 1..=10 {
-            // 16 KiB at a time, every 300 ms, while the socket brought something every 20 ms
+            // 16 KiB at a time, every 300 ms, while the socket received something every 20 ms.
             timeline.record_after(Micros(n * 300_000), n * 16_384, Micros(20_000));
         }
         let stalls = timeline.stalls(Micros(3_000_000), None).unwrap();

@@ -1,4 +1,4 @@
-//! Availability: what a node answered in a status round, and what that means.
+//! Availability: what a node answered in a status round, and the verdict on it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,44 +11,44 @@ use super::{
     units::{BitRate, Micros},
 };
 
-/// How a node fares. The worst one last: where several hold, the last of them is told; [`Blocked`](Self::Blocked) and
-/// [`Unknown`](Self::Unknown) exclude all others.
+/// The state of a node, from best to worst. When several states apply, the worst one is reported.
+/// [`Blocked`](Self::Blocked) and [`Unknown`](Self::Unknown) exclude all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
-    /// Nothing wrong.
+    /// Healthy, as far as the node was judged.
     Ok,
-    /// It works, and lags behind the others, limits us, or serves badly.
+    /// The node works, but it lags behind the others, limits our requests, or serves badly.
     Degraded,
-    /// It answers, and its operator has to change something.
+    /// The node answers, but its operator has to change something.
     Misconfigured,
-    /// It does not answer, or what stands before it says so.
+    /// The node does not answer, or a proxy in front of it reports that it is down.
     Dead,
-    /// Our own address policy refuses it.
+    /// Our address policy refuses the node, so it is never contacted.
     Blocked,
-    /// This vantage itself seems to be down: nothing can be said of the node.
+    /// Nothing can be concluded about the node, for example because this vantage itself seems to be down.
     Unknown,
 }
 
-/// What a node says of itself in its status document. What it does not say, or says in another type, is `None`.
+/// What a node reports in its status document. A field is `None` when it is missing or has another type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Its software.
+    /// Version of the node's software.
     pub version: Option<String>,
-    /// `nodeEnv`, empty where it is sent empty; nodes of 2023 do not send it.
+    /// `nodeEnv`; may be empty. Nodes of 2023 do not send it.
     pub node_env: Option<String>,
-    /// Seconds since its start.
+    /// Seconds since the node's process started.
     pub uptime_s: Option<u64>,
-    /// Bytes that its objects take.
+    /// Bytes that its stored objects use.
     pub storage_used: Option<u64>,
-    /// Bytes that they may take.
+    /// Bytes that its stored objects may use.
     pub storage_limit: Option<u64>,
-    /// Objects that it holds.
+    /// Number of objects in its storage or cache.
     pub cached_objects: Option<u64>,
-    /// Objects that it is fetching.
+    /// Number of objects that it is fetching from storage.
     pub downloads_in_progress: Option<u64>,
-    /// Blocks that its query node has processed.
+    /// Number of blocks that its query node has processed.
     pub blocks_processed: Option<u64>,
-    /// Height of the chain, as its query node sees it.
+    /// Height of the chain as its query node sees it.
     pub chain_head: Option<u64>,
 }
 
@@ -57,70 +57,73 @@ pub struct Report {
 pub struct Answer {
     /// Wall clock at t0.
     pub at: Timestamp,
-    /// From t0 to the last byte, when the answer is complete.
+    /// Time from t0 to the last byte; `None` when the answer is not complete.
     pub latency: Option<Micros>,
-    /// HTTP status of the final response; `None` when none came.
+    /// HTTP status of the final response; `None` when there was no response.
     pub status: Option<u16>,
-    /// What it says.
+    /// What the answer says.
     pub said: Said,
-    /// What came of a HEAD request, where this is the answer to a GET of one byte that took its place: one clause.
+    /// How the node failed to answer a HEAD request, as one clause. Set only when this is the answer to a GET of one
+    /// byte that replaced the HEAD request.
     pub head_refused: Option<String>,
 }
 
 /// One node of a round, with everything that its verdict depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject<'a> {
-    /// What it answered.
+    /// The answer of the node.
     pub answer: &'a Answer,
-    /// What kind of server it is.
+    /// The kind of server.
     pub profile: Profile,
-    /// Is it switched on in the registry? `None` where nobody can switch it.
+    /// Whether the node is switched on in the registry; `None` when it has no such switch.
     pub distributing: Option<bool>,
-    /// How the last downloads from it ended.
+    /// How the last downloads from the node ended.
     pub downloads: Downloads,
-    /// Do its numbers change from round to round?
+    /// Whether the node's numbers change from round to round.
     pub progress: Progress,
 }
 
 /// Whether the numbers of a node change from round to round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Of the blocks processed.
+    /// Motion of the number of processed blocks.
     pub blocks: Motion,
-    /// Of the height of the chain.
+    /// Motion of the chain head.
     pub head: Motion,
 }
 
 /// Whether a number changes from round to round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Motion {
-    /// Not enough was seen of it.
+    /// Too few rounds have reported the number.
     #[default]
     Unknown,
-    /// It does.
+    /// It changes.
     Moves,
-    /// It has been the same for this long.
+    /// It has not changed for this long, and was never seen to change.
     StandsStill(Duration),
+    /// It changed before, but not for this long.
+    Stopped(Duration),
 }
 
-/// How the last downloads from a node ended. A download here is a whole run of a probe; runs that say nothing about the node
-/// are left out.
+/// How the last downloads from a node ended. A download here is a whole run of a probe. Runs that say nothing about the
+/// node are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Downloads {
-    /// The last few, oldest first.
+    /// The last few runs, oldest first.
     pub ended: Vec<EndedRun>,
-    /// How many have to fail before the node is judged by them.
+    /// Number of runs that have to fail before they affect the verdict.
     pub enough: usize,
-    /// What happened when it last failed to fetch an object from storage, if nothing has shown since that it can.
+    /// The error of the last failed fetch from storage; `None` when a later download shows that the node can fetch.
     pub fetch_failed: Option<String>,
 }
 
-/// How a run ended that was charged to the node.
+/// The result of a run that was charged to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EndedRun {
-    /// When its last transfer began.
+    /// Wall clock at t0 of its last transfer.
     pub at: Timestamp,
-    /// What was wrong with it; `None` of a good run.
+    /// What was wrong with the run; `None` when it was good.
     pub fault: Option<RunFault>,
 }
 
@@ -129,7 +132,7 @@ pub struct EndedRun {
 pub enum RunFault {
     /// A transfer failed.
     Failed(Outcome),
-    /// A transfer ended well, below this rate, which its probe asks for.
+    /// A transfer ended well, but below this rate, the minimum of its probe.
     TooSlow(BitRate),
 }
 
@@ -138,53 +141,54 @@ pub enum RunFault {
 pub enum Said {
     /// 200 with a status document.
     Report(Box<Report>),
-    /// What was asked for is there, of a server that has no status document.
+    /// The requested object is there. Only for servers that have no status document.
     Present,
     /// Another complete answer.
     Other(Shape),
-    /// No answer, and this process did not run for this part of the time: nothing can be said of the node.
+    /// There was no answer, and this process did not run for this part of the time. Nothing can be concluded about the
+    /// node.
     Frozen(Micros),
-    /// No answer, or one that broke off.
+    /// There was no answer, or it broke off.
     Nothing {
-        /// What that is called.
+        /// The outcome that this failure has.
         outcome: Outcome,
-        /// The phase and the error, in the words of whoever reported it.
+        /// The phase and the error text from the library or the system.
         error: String,
     },
 }
 
-/// What a body that is no status document looks like.
+/// What a body looks like that is not a status document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// JSON with a `message`, the node's own word of what was wrong, made printable and cut.
+    /// JSON with a `message`: the node's own error text, made printable and cut.
     Error {
-        /// With a `type` too: of a 404 it says that the path is wrong, and not that an object is missing.
+        /// Whether it also has a `type`. For a 404 this means that the path is wrong, not that an object is missing.
         is_typed: bool,
         /// The message; may be empty.
         message: String,
     },
-    /// Nothing at all: what proxies send for a path that they do not know.
+    /// No body, which is how many proxies answer a request for an unknown path.
     Empty,
-    /// A web page.
+    /// An HTML page.
     Page,
-    /// Where a redirect leads; empty when it does not say.
+    /// A redirect to this target; empty when the response does not name one.
     Redirect(String),
     /// Anything else.
     Unknown,
 }
 
-/// What a round says of one node.
+/// The result of a round for one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// How it fares.
+    /// The state of the node.
     pub state: State,
-    /// Why, in words for its operator; the worst first.
+    /// The reasons for its operator to read; the worst one first.
     pub reason: String,
-    /// Does it answer as what it is? `None` when unknown.
+    /// Whether the node works; `None` when unknown.
     pub up: Option<bool>,
-    /// Median of the blocks processed in this round − its own; negative when it is ahead.
+    /// Median of the processed blocks in this round minus the node's own; negative when the node is ahead.
     pub blocks_behind: Option<i64>,
-    /// Median of the chain's height in this round − its own; negative when it is ahead.
+    /// Median of the chain heads in this round minus the node's own; negative when the node is ahead.
     pub head_behind: Option<i64>,
 }
 
@@ -193,24 +197,24 @@ pub struct Verdict {
 pub struct Checked {
     /// The node's tag.
     pub node: Arc<str>,
-    /// What its source says of it.
+    /// What its source says about it.
     pub listing: Listing,
-    /// When it was asked, or would have been.
+    /// When it was asked, or would have been asked.
     pub at: Timestamp,
-    /// What it answered; `None` of a node that was not contacted.
+    /// Its answer; `None` when the node was not contacted.
     pub answer: Option<Answer>,
-    /// What that means.
+    /// The verdict on it.
     pub verdict: Verdict,
-    /// Did it start anew since it was last seen? `None` when it was not seen before, or does not say.
+    /// Whether it restarted since it was last seen; `None` when it was not seen before or does not report an uptime.
     pub restarted: Option<bool>,
 }
 
 impl State {
-    /// All of them, in the order of their codes.
+    /// All states, in the order of their codes.
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Degraded, Self::Misconfigured, Self::Dead, Self::Blocked, Self::Unknown];
 
-    /// The word that the outside sees.
+    /// The value of the `state` field.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -223,7 +227,7 @@ impl State {
         }
     }
 
-    /// The number that the outside sees.
+    /// The value of the `state_code` field.
     #[must_use]
     pub const fn code(self) -> u64 {
         match self {
@@ -238,7 +242,7 @@ impl State {
 }
 
 impl RunFault {
-    /// The word that the outside sees.
+    /// The label of the outcome, or of the flag `too_slow`.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -249,14 +253,15 @@ impl RunFault {
 }
 
 impl Answer {
-    /// Did anything that speaks HTTP answer?
+    /// Whether a server responded. A TLS handshake that fails with `tls_unsupported` counts as a response.
     #[must_use]
     pub const fn is_heard(&self) -> bool {
         let is_refused = matches!(self.said, Said::Nothing { outcome: Outcome::TlsUnsupported, .. });
         self.status.is_some() || is_refused
     }
 
-    /// Were we ourselves away, and nothing was heard? Then it says nothing, neither of the node nor of our network.
+    /// Whether this process did not run and there was no answer. Such an answer says nothing about the node or our
+    /// network.
     #[must_use]
     pub const fn is_frozen(&self) -> bool {
         matches!(self.said, Said::Frozen(_))

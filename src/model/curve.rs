@@ -1,36 +1,39 @@
-//! A body's arrival as a picture needs it: bytes by time. Nothing is computed from it that is stored.
+//! How a body arrived, for drawing: bytes by time. No stored number is computed from it.
 
 use super::units::{BitRate, Micros};
 
-/// How many bytes of a body came when, counted from its first socket read. The bytes of that read itself are in no bin:
-/// they came before it, in no time that was measured. Times are offsets from t0.
+/// The bytes of a body by arrival time, counted from its first socket read. The bytes of that first read are in no bin,
+/// because they arrived before it, in time that was not measured. Times are offsets from t0 unless stated otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Curve {
-    /// When the response head was here.
+    /// When the response head had arrived.
     pub head: Micros,
-    /// The first socket read with body bytes in it.
+    /// When the first socket read with body bytes returned.
     pub begin: Micros,
-    /// From that read to the last one.
+    /// Time from that read to the last one with body bytes.
     pub span: Micros,
-    /// How wide a bin is.
+    /// Width of a bin.
     pub width: Micros,
-    /// How many socket reads brought body bytes, by distinct stamps.
+    /// Number of socket reads that brought body bytes, counted by distinct stamps.
     pub reads: u64,
-    /// Bin k holds the bytes of the reads in (k·width, (k + 1)·width] after `begin`; the last one ends at `begin + span`.
+    /// Bin k holds the bytes of the reads in (k·width, (k + 1)·width] after `begin`. The last bin ends at `begin +
+    /// span`.
     pub bytes: Vec<u64>,
-    /// The longest pauses between the head and the last byte, begin and end, in their order; all that may be stalls where
-    /// these are not hundreds. Where a TLS record had begun to come, its pause is told as the first part of that time.
+    /// The longest pauses between the head and the last byte as (begin, end), in order of time. They include every
+    /// possible stall, unless there are hundreds. When part of a TLS record arrived during a pause, the pause begins at
+    /// the previous byte and has the length of the longest silence.
     pub pauses: Vec<(Micros, Micros)>,
 }
 
 impl Curve {
-    /// The last socket read with body bytes in it.
+    /// When the last socket read with body bytes returned.
     #[must_use]
     pub const fn last(&self) -> Micros {
         Micros(self.begin.0.saturating_add(self.span.0))
     }
 
-    /// The mean rate between two times; within a bin as if its bytes had come evenly. Zero when no time is between them.
+    /// The mean rate between two times. The bytes of a bin count as evenly spread over it. Zero when no time lies
+    /// between the two.
     #[must_use]
     pub fn rate(&self, from: Micros, until: Micros) -> BitRate {
         let bytes = self.bytes_until(until) - self.bytes_until(from);
@@ -39,7 +42,8 @@ impl Curve {
         BitRate(bits.round() as u64)
     }
 
-    /// The pauses longer than `threshold`, that up to `end` among them, at which the transfer ended or was given up.
+    /// The pauses longer than `threshold`. The pause from the last byte to `end`, when the transfer ended or was given
+    /// up, is included.
     #[must_use]
     pub fn stalls(&self, threshold: Micros, end: Micros) -> Vec<(Micros, Micros)> {
         let pauses = self.pauses.iter().copied().chain([(self.last(), end)]);

@@ -5,47 +5,49 @@ use std::fmt;
 use thiserror::Error;
 use url::Url;
 
-/// The root URL of a node: http or https, with a host, without user, query and fragment, ending in `/`.
+/// The root URL of a node: http or https, with a host, without user, query or fragment, and with a final `/`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint(Url);
 
-/// Why a text is no endpoint.
+/// Why a text is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EndpointError {
-    /// Not a URL at all.
+    /// It is not a URL. Holds the text without user and password.
     #[error("`{0}` is not a URL: include the scheme, as in https://node.example.net/")]
     NotUrl(String),
-    /// Another scheme than http or https.
+    /// The scheme is neither http nor https. Holds the text, without user and password, and the scheme.
     #[error("`{0}` has scheme `{1}`: only http and https can be probed")]
     Scheme(String, String),
-    /// `http:///path` and the like.
+    /// It has no host, as in `http:///path`.
     #[error("`{0}` has no host")]
     NoHost(String),
-    /// A user, password, query or fragment, which an endpoint cannot have.
+    /// It has a part that an endpoint cannot have: a user, a query or a fragment. Holds the text, without password, and
+    /// the name of the part.
     #[error("`{0}` has a {1}: an endpoint is scheme, host, port and path prefix alone")]
     Surplus(String, &'static str),
 }
 
 impl Endpoint {
-    /// The URL, ending in `/`.
+    /// The URL, with a final `/`.
     #[must_use]
     pub const fn as_url(&self) -> &Url {
         &self.0
     }
 
-    /// With the host's final dot left out: `node.example.` is `node.example`, and not a second node.
+    /// Removes the final dot of the host, so that `node.example.` and `node.example` are one node.
     #[must_use]
     pub fn without_final_dot(mut self) -> Self {
         let shorter = self.0.host_str().and_then(|host| host.strip_suffix('.')).map(str::to_owned);
         if let Some(host) = shorter.filter(|host| !host.is_empty()) {
-            // What cannot be a host stays as it was.
+            // A host that is not valid without its dot is left unchanged.
             let _ = self.0.set_host(Some(&host));
         }
         self
     }
 }
 
-/// Host, and port if it is not the scheme's own. An IPv6 address goes without its brackets, which no tag has.
+/// The host, and the port if it is not the default of the scheme. An IPv6 address loses its brackets, because a tag
+/// cannot contain them.
 #[must_use]
 pub fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
@@ -59,7 +61,7 @@ impl std::str::FromStr for Endpoint {
         let given = || without_user(text);
         let mut url = Url::parse(text).map_err(|_| EndpointError::NotUrl(given()))?;
         if !matches!(url.scheme(), "http" | "https") {
-            // `node.example.net:8080` parses as scheme `node.example.net`.
+            // `node.example.net:8080` parses as a URL with the scheme `node.example.net`.
             return Err(if text.contains("://") {
                 EndpointError::Scheme(given(), url.scheme().to_owned())
             } else {
@@ -70,7 +72,7 @@ impl std::str::FromStr for Endpoint {
             return Err(EndpointError::NoHost(given()));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            // The text may hold a password: show it without.
+            // The text may contain a password, so print it without.
             let _ = url.set_username("***");
             let _ = url.set_password(None);
             return Err(EndpointError::Surplus(url.to_string(), "user"));
@@ -87,7 +89,7 @@ impl std::str::FromStr for Endpoint {
     }
 }
 
-/// A text that may be a URL with a password in it, fit to be shown.
+/// Replaces the user and password of a text that may be a URL with `***`, so that it can be printed.
 #[must_use]
 pub fn without_user(text: &str) -> String {
     match text.rsplit_once('@') {

@@ -1,8 +1,9 @@
-//! Who is left out: the one rule of `exclude`, wherever a node comes from.
+//! Which nodes are left out: the one rule of `exclude`, for nodes from every source.
 //!
-//! Each name of the list is compared, without regard to case, with a node's id, with the operators behind it, with its bare
-//! host, with host and port, and with both and its path: whichever of them somebody sees and writes down, it holds, though the
-//! id may change with who else is listed. Brackets around an IPv6 address, its spelling, and a final dot make no difference.
+//! Each name in the list is compared with a node's id, its operators, its host, its host and port, and its host, port
+//! and path, without regard to case. A user can therefore write down whichever of these they see, and the entry stays
+//! valid even though the id of a node depends on which other nodes are listed. Brackets around an IPv6 address, its
+//! spelling and a final dot of the host make no difference.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,7 +15,7 @@ use super::{
 };
 
 impl Node {
-    /// Is it one of `names`?
+    /// Whether `names` contains this node.
     #[must_use]
     pub fn is_among(&self, names: &[String]) -> bool {
         is_among(names, &self.id, &self.listing.operators, Some(self.endpoint.as_url()))
@@ -22,7 +23,7 @@ impl Node {
 }
 
 impl Blocked {
-    /// Is it one of `names`?
+    /// Whether `names` contains this node.
     #[must_use]
     pub fn is_among(&self, names: &[String]) -> bool {
         is_among(names, &self.id, &self.listing.operators, Url::parse(&self.endpoint).ok().as_ref())
@@ -43,7 +44,7 @@ fn is_among(names: &[String], id: &str, operators: &[Arc<str>], at: Option<&Url>
     })
 }
 
-/// Without what makes no difference.
+/// The name without the differences that do not count: spaces around it, brackets, final slashes and dots, and case.
 fn plain(name: &str) -> String {
     let bare = name.trim().replace(['[', ']'], "");
     bare.trim_end_matches('/').trim_end_matches('.').to_ascii_lowercase()

@@ -1,38 +1,38 @@
-//! Flags: reasons to distrust a number in an otherwise good sample.
+//! Flags: reasons to distrust a number in a sample that is otherwise good.
 
 use std::fmt;
 
 macro_rules! flags {
     ($($variant:ident $label:literal $distrust:literal $meaning:literal $remedy:literal)*) => {
-        /// One reason for distrust.
+        /// A reason to distrust a number.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Flag {
             $(#[doc = $meaning] $variant,)*
         }
 
         impl Flag {
-            /// All of them, sorted by label.
+            /// All flags, sorted by label.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word that the outside sees.
+            /// The name in the `flags` field.
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label),* }
             }
 
-            /// One clause that explains the flag to a person.
+            /// One clause that explains the flag to a reader.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning),* }
             }
 
-            /// What the reader can do about it, or how to take the figures: one clause.
+            /// One clause that says what the reader can do about it, or how to treat the numbers.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$variant => $remedy),* }
             }
 
-            /// Does the flag take `valid` away from the sample?
+            /// Whether a sample with this flag is no longer `valid`.
             #[must_use]
             pub const fn invalidates(self) -> bool {
                 match self { $(Self::$variant => $distrust),* }
@@ -41,7 +41,7 @@ macro_rules! flags {
     };
 }
 
-// Sorted by label, so that a set prints sorted.
+// Sorted by label, so that a set is printed in order.
 flags! {
     CacheChanged "cache_changed" false "the check and the download reported different cache states"
         "nothing to do: the numbers count under the state that came with the download"
@@ -80,7 +80,7 @@ flags! {
 }
 
 impl Flag {
-    /// Does a failure with this flag say nothing about the node? Then it is not charged.
+    /// Whether a failure with this flag says nothing about the node, so that it is not charged to the node.
     #[must_use]
     pub const fn excuses(self) -> bool {
         matches!(self, Self::Frozen | Self::VantageSuspect)
@@ -92,7 +92,7 @@ impl Flag {
 pub struct Flags(u32);
 
 impl Flags {
-    /// No flag: nothing to distrust.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
     /// Adds a flag.
@@ -105,13 +105,13 @@ impl Flags {
         self.0 |= other.0;
     }
 
-    /// Is this flag in the set?
+    /// Whether the flag is in the set.
     #[must_use]
     pub const fn contains(self, flag: Flag) -> bool {
         self.0 & (1 << flag as u32) != 0
     }
 
-    /// Is the set empty?
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -122,7 +122,7 @@ impl Flags {
         Flag::ALL.iter().copied().filter(move |flag| self.contains(*flag))
     }
 
-    /// Does any flag of the set take `valid` away?
+    /// Whether a sample with these flags is no longer `valid`.
     #[must_use]
     pub fn invalidate(self) -> bool {
         self.iter().any(Flag::invalidates)
@@ -138,7 +138,7 @@ impl FromIterator<Flag> for Flags {
 }
 
 impl fmt::Display for Flags {
-    /// Sorted and comma-joined: the form of the `flags` field.
+    /// The labels, sorted and separated by commas, as in the `flags` field.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labels: Vec<_> = self.iter().map(Flag::label).collect();
         f.pad(&labels.join(","))

@@ -1,4 +1,4 @@
-//! Media types as servers send them and as people name them.
+//! Media types, as servers send them and as users write them.
 
 use std::{fmt, str::FromStr};
 
@@ -9,22 +9,22 @@ use thiserror::Error;
 pub struct MediaType {
     /// The part before the slash.
     pub kind: String,
-    /// The part after it.
+    /// The part after the slash.
     pub subtype: String,
 }
 
-/// What a probe accepts: one media type, or all of a type (`video/*`).
+/// What a probe accepts: one media type, or all subtypes of a type (`video/*`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MediaRange(MediaType);
 
-/// Why a text is no [`MediaRange`].
+/// The text is not a [`MediaRange`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is not a media type such as `video/mp4` or `image/*`")]
 pub struct MediaRangeError(String);
 
 impl MediaType {
-    /// Reads the value of a content-type as browsers do (WHATWG MIME Sniffing §4.4): parameters are dropped, and case does not matter.
-    /// `None` when it names no type.
+    /// Parses the value of a `content-type` header as browsers do (WHATWG MIME Sniffing §4.4): parameters are dropped,
+    /// and case does not matter. `None` when it names no type.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.trim_matches(SPACE).split_once('/')?;
@@ -41,7 +41,7 @@ impl fmt::Display for MediaType {
 }
 
 impl MediaRange {
-    /// Is the media type this one, or one of these?
+    /// Whether the range contains this media type.
     #[must_use]
     pub fn contains(&self, other: &MediaType) -> bool {
         self.0.kind == other.kind && (self.0.subtype == "*" || self.0.subtype == other.subtype)
@@ -63,13 +63,13 @@ impl FromStr for MediaRange {
     }
 }
 
-/// RFC 9110 §5.6.2; never empty.
+/// Whether the text is a token of RFC 9110 §5.6.2. A token is never empty.
 fn is_token(text: &str) -> bool {
     let is_in_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_in_token)
 }
 
-/// Whitespace of HTTP.
+/// HTTP whitespace, as defined by WHATWG Fetch.
 const SPACE: [char; 4] = [' ', '\t', '\r', '\n'];
 
 #[cfg(test)]

@@ -1,20 +1,20 @@
-//! Joystream's content hashes: base58 (Bitcoin's alphabet) of the BLAKE3 multihash.
+//! Joystream's content hashes: the BLAKE3 multihash in base58 (Bitcoin's alphabet).
 
-/// Multihash code of BLAKE3, and length of its digest (multiformats table).
+/// Multihash code of BLAKE3 and length of its digest (multiformats table).
 const BLAKE3: [u8; 2] = [0x1e, 32];
-/// The text of 34 bytes has 47 characters at the most.
+/// Longest base58 text of 34 bytes.
 const MAX_CHARS: usize = 47;
 
-/// The hash of some content.
+/// The hash of this content.
 #[must_use]
 pub fn of(content: &[u8]) -> String {
     bs58::encode([&BLAKE3[..], blake3::hash(content).as_bytes()].concat()).into_string()
 }
 
-/// Is the text the hash of some content?
+/// Whether the text is a well-formed hash.
 #[must_use]
 pub fn is_blake3(text: &str) -> bool {
-    // base58 is quadratic in its length
+    // Decoding base58 takes time quadratic in the length, so check the length first.
     text.len() <= MAX_CHARS
         && bs58::decode(text).into_vec().is_ok_and(|bytes| bytes.len() == 34 && bytes.starts_with(&BLAKE3))
 }
@@ -25,7 +25,7 @@ mod tests {
 
     #[test]
     fn the_hash_of_nothing_is_the_published_one() {
-        // The first of BLAKE3's official test vectors, put into base58 by another program.
+        // The first of BLAKE3's official test vectors, encoded to base58 by another program.
         assert_eq!(of(b""), "gW9T5gSXhgQB5LaqmnJrLVVpHawhM7youzHnuY6HyGBDy3");
     }
 

@@ -1,28 +1,28 @@
-//! How a transfer ended: `ok`, or the one reason why not. A closed set, because it is a tag and because a person has to
-//! be able to learn it.
+//! How a transfer ended: `ok`, or the one reason why it failed. The set is closed, because the outcome is a tag and
+//! because people have to learn the words.
 
 use std::fmt;
 
-/// The one home of the labels: variant, label, what it means to a person.
+/// The only list of the outcomes: variant, label and meaning.
 macro_rules! outcomes {
     ($($variant:ident $label:literal $meaning:literal)*) => {
-        /// How a transfer ended. A failure is a result and is recorded like one; it is never an `Err`.
+        /// How a transfer ended. A failure is a result and is recorded like any other; it is never an `Err`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Outcome {
             $(#[doc = $meaning] $variant,)*
         }
 
         impl Outcome {
-            /// All of them, in the order in which a transfer can meet them.
+            /// All outcomes, in the order in which a transfer can meet them.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word that the outside sees.
+            /// The value of the `outcome` tag.
             #[must_use]
             pub const fn label(self) -> &'static str {
                 match self { $(Self::$variant => $label),* }
             }
 
-            /// One clause that explains the outcome to a person.
+            /// One clause that explains the outcome to a reader.
             #[must_use]
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $meaning),* }
@@ -73,13 +73,13 @@ outcomes! {
 }
 
 impl Outcome {
-    /// Did the transfer do what it was for?
+    /// Whether the transfer succeeded.
     #[must_use]
     pub const fn is_ok(self) -> bool {
         matches!(self, Self::Ok)
     }
 
-    /// Did it fail before a request could be sent: at the name, the connection or TLS?
+    /// Whether the transfer failed before a request could be sent: at the name look-up, the connection or TLS.
     #[must_use]
     pub const fn is_before_request(self) -> bool {
         matches!(
@@ -98,13 +98,14 @@ impl Outcome {
         )
     }
 
-    /// Is the node, or the path to it, at fault? The other outcomes are our own fault, or nobody's.
+    /// Whether the failure is charged to the node or the path to it. The other outcomes have causes on our side, or no
+    /// one is at fault.
     #[must_use]
     pub const fn is_charged(self) -> bool {
         !matches!(self, Self::Blocked | Self::NotCached | Self::LocalFailed | Self::Cancelled | Self::TlsUnsupported)
     }
 
-    /// Did nothing come in time?
+    /// Whether a deadline passed without a response or data.
     #[must_use]
     pub const fn is_timeout(self) -> bool {
         matches!(
@@ -118,7 +119,7 @@ impl Outcome {
         )
     }
 
-    /// What the reader can do about it: one clause; `None` if nothing is wrong with the node or the path.
+    /// One clause that says what the reader can do about it; `None` when nothing is wrong with the node or the path.
     #[must_use]
     pub const fn remedy(self) -> Option<&'static str> {
         Some(match self {

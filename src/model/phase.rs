@@ -5,33 +5,33 @@
 //!    dns   connect       tls   send    wait         receive
 //! ```
 //!
-//! A boundary is an offset from t0 in whole microseconds, and a phase is the difference of two neighbouring
-//! boundaries. So the phases add up to the total exactly: nothing can hide in between.
+//! A boundary is an offset from t0 in whole microseconds, and a phase is the difference of two neighbouring boundaries.
+//! The phases therefore add up exactly to the total, and no time is missing between them.
 
 use super::units::Micros;
 
-/// One stretch of a transfer, in the order in which they happen.
+/// One phase of a transfer, in the order in which the phases happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// The name is looked up. Absent when the URL holds an address, and on a warm connection.
+    /// Name look-up. Absent when the URL holds an address, and on a warm connection.
     Dns,
     /// TCP handshake.
     Connect,
     /// TLS handshake.
     Tls,
-    /// From the start of the request to the kernel's taking its last byte.
+    /// From the start of the request until the kernel accepts its last byte.
     Send,
-    /// Until the socket read that completed the first byte of the final response head.
+    /// From then until the socket read that completes the first byte of the final response head.
     Wait,
-    /// Until the last body byte wanted.
+    /// From then until the last body byte wanted.
     Receive,
 }
 
 impl Phase {
-    /// All of them, in order.
+    /// All phases, in order.
     pub const ALL: [Self; 6] = [Self::Dns, Self::Connect, Self::Tls, Self::Send, Self::Wait, Self::Receive];
 
-    /// The word that the outside sees.
+    /// The name in fields, messages and output.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -45,10 +45,10 @@ impl Phase {
     }
 }
 
-/// How long each phase took. Built by ending phases in order; a phase that did not happen stays absent.
+/// How long each phase took. The phases are ended in order. A phase that did not happen is absent.
 ///
-/// On a failed transfer the phase in which it failed holds the time until the failure, so that here too the phases
-/// add up to the total.
+/// In a failed transfer, the phase that failed holds the time until the failure. The phases therefore add up to the
+/// total here too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Phases {
     took: [Option<Micros>; 6],
@@ -57,11 +57,12 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// Ends `phase` at `boundary`, an offset from t0. A boundary that would lie before the one before it is moved up to
-    /// it: clocks of the kernel's granularity may put two neighbours in one instant, never in the wrong order.
+    /// Ends `phase` at `boundary`, an offset from t0. A boundary that is earlier than the previous one is moved up to
+    /// it: the resolution of the clocks can put two neighbouring boundaries in one instant, but never in the wrong
+    /// order.
     ///
     /// # Panics
-    /// When `phase` or a later one has already ended: a boundary is stamped once, in order.
+    /// When `phase` or a later one has already ended: each boundary is set once, and in order.
     pub fn end(&mut self, phase: Phase, boundary: Micros) {
         let later_ended = self.took[phase as usize..].iter().any(Option::is_some);
         assert!(!later_ended, "invariant: {} ends once, and before later phases", phase.label());
@@ -69,19 +70,20 @@ impl Phases {
         self.total = self.total.max(boundary);
     }
 
-    /// The duration of one phase, absent when it did not happen.
+    /// The duration of one phase; `None` when it did not happen.
     #[must_use]
     pub const fn took(&self, phase: Phase) -> Option<Micros> {
         self.took[phase as usize]
     }
 
-    /// From t0 to the last boundary: the exact sum of the phases.
+    /// Time from t0 to the last boundary: the exact sum of the phases.
     #[must_use]
     pub const fn total(&self) -> Micros {
         self.total
     }
 
-    /// t0 → first response byte, with DNS, TCP and TLS in it when the transfer was cold; absent before that byte.
+    /// Time from t0 to the first response byte; `None` when there was none. Includes DNS, TCP and TLS for a cold
+    /// transfer.
     #[must_use]
     pub fn ttfb(&self) -> Option<Micros> {
         let receive = self.took(Phase::Receive)?;

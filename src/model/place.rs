@@ -1,15 +1,15 @@
-//! Places on Earth, and how far they are from each other.
+//! Places on Earth, and the distance between them.
 
 use thiserror::Error;
 
-/// A point on Earth in degrees, checked: latitude ±90, longitude ±180.
+/// A point on Earth in degrees: latitude within ±90, longitude within ±180.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coordinates {
     latitude: f64,
     longitude: f64,
 }
 
-/// The coordinates are not on Earth.
+/// The coordinates are out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[error("latitude {latitude}, longitude {longitude} is not a place on Earth (±90, ±180)")]
 pub struct NotOnEarth {
@@ -19,7 +19,7 @@ pub struct NotOnEarth {
 
 impl Coordinates {
     /// # Errors
-    /// When the numbers are outside ±90 and ±180, or are no numbers.
+    /// When the numbers are outside ±90 and ±180, or are not finite.
     pub fn new(latitude: f64, longitude: f64) -> Result<Self, NotOnEarth> {
         if latitude.abs() <= 90.0 && longitude.abs() <= 180.0 {
             Ok(Self { latitude, longitude })
@@ -28,20 +28,20 @@ impl Coordinates {
         }
     }
 
-    /// Degrees north.
+    /// Degrees north of the equator; negative in the south.
     #[must_use]
     pub const fn latitude(self) -> f64 {
         self.latitude
     }
 
-    /// Degrees east.
+    /// Degrees east of Greenwich; negative in the west.
     #[must_use]
     pub const fn longitude(self) -> f64 {
         self.longitude
     }
 
-    /// Great-circle distance in km by the haversine formula (Sinnott, "Virtues of the Haversine", 1984) on a sphere of
-    /// the Earth's mean radius: within 0.5 % of the ellipsoid's.
+    /// Great-circle distance in km by the haversine formula (Sinnott, "Virtues of the Haversine", 1984) on a sphere
+    /// with the Earth's mean radius. Within 0.5 % of the distance on the ellipsoid.
     #[must_use]
     pub fn distance_km(self, other: Self) -> f64 {
         const MEAN_RADIUS_KM: f64 = 6371.0088;

@@ -1,4 +1,4 @@
-//! Probe definitions: which asset, which parts, how often, with which deadlines.
+//! Probe definitions: which asset, which parts, how often, and with which deadlines.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,58 +8,59 @@ use super::{
     units::{BitRate, Bytes},
 };
 
-/// No node is made to fetch an object larger than this.
+/// The largest object that a probe may make a node fetch from storage.
 pub const MAX_COLD_OBJECT: Bytes = Bytes(1 << 20);
 
-/// The least rate that still counts as serving, where a probe sets none: below it not even a low-quality audio stream plays.
+/// The default of `min-rate`. Below this rate not even a low-quality audio stream plays.
 pub const MIN_RATE: BitRate = BitRate(64_000);
 
-/// One question asked of every node on a schedule: a file in `probes/`.
+/// One measurement that is repeated against every node on a schedule: a file in `probes/`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
-    /// The tag: the file's name without `.toml`.
+    /// The `probe` tag: the name of the file without `.toml`.
     pub name: Arc<str>,
-    /// What it downloads.
+    /// The kind of asset that it downloads.
     pub kind: AssetKind,
     /// Mean time between two runs against one node.
     pub every: Duration,
     /// How the times between runs are drawn.
     pub spacing: Spacing,
-    /// Whether its transfers need the uplink for themselves.
+    /// Whether its transfers need the uplink to themselves.
     pub weight: Weight,
     /// Which of a node's assets a run takes.
     pub pick: Pick,
-    /// The media types that it accepts; empty: all that an asset of its kind can have.
+    /// The media types that it accepts. When empty, it accepts all types that an asset of its kind can have.
     pub types: Vec<MediaRange>,
     /// The transfers of a run, in order; never empty.
     pub parts: Vec<Part>,
     /// Which cache states it measures.
     pub cache: CachePolicy,
-    /// A long transfer with a lower effective rate is flagged `too_slow`; zero flags none.
+    /// A transfer that takes longer than a few seconds and has a lower effective rate is flagged `too_slow`. With zero,
+    /// none is flagged.
     pub min_rate: BitRate,
-    /// When each phase is given up.
+    /// How long each phase may take.
     pub deadlines: Deadlines,
 }
 
-/// The probe that asks how nodes fare: one round over all of them at fixed times.
+/// The probe that asks nodes for their status: one round over all nodes at fixed times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusProbe {
-    /// Its file's name without `.toml`.
+    /// The name of its file without `.toml`.
     pub name: Arc<str>,
     /// Time between two rounds.
     pub every: Duration,
-    /// When each phase is given up.
+    /// How long each phase may take.
     pub deadlines: Deadlines,
     /// How far a node may be from the fleet's median.
     pub tolerance: Tolerance,
 }
 
-/// How many blocks a node may be from the fleet's median before anything is said of it.
+/// How many blocks a node may differ from the fleet's median before its verdict mentions it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
-    /// Behind it: a node that is further behind is degraded.
+    /// Blocks behind the median. A node that is further behind is degraded.
     pub behind: u64,
-    /// Ahead of it, which by itself is no fault.
+    /// Blocks ahead of the median. Being ahead alone is not a fault.
     pub ahead: u64,
 }
 
@@ -72,11 +73,12 @@ impl Default for Tolerance {
 /// How the times between the runs of one probe against one node are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spacing {
-    /// Exponential, clamped to [0.1, 2.5] × `every`, with mean `every`: no phase of the node's own rhythm is favoured.
+    /// Exponential, clamped to [0.1, 2.5] × `every`, with mean `every`. The runs do not fall in step with a rhythm of
+    /// the node.
     Memoryless,
-    /// Every `every`, moved by a uniform draw of ± half of `jitter`.
+    /// One run per `every`, moved by a uniform draw of ± half of `jitter`.
     Fixed {
-        /// Width of the draw.
+        /// Full width of the draw.
         jitter: Duration,
     },
 }
@@ -84,86 +86,87 @@ pub enum Spacing {
 /// How much of the uplink a transfer takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Weight {
-    /// Small: several may run at once, none beside a heavy one.
+    /// Small: several may run at once, but none at the same time as a heavy one.
     Light,
-    /// Video-sized: runs alone.
+    /// As large as a video: runs alone.
     Heavy,
 }
 
 /// Which of a node's assets of the wanted kind a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
-    /// The one measured last while it is there, so that trends compare like with like.
+    /// The one that was measured last, as long as the node still lists it, so that trends compare like with like.
     Sticky,
-    /// The next one each time.
+    /// The next one in each run.
     Rotate,
-    /// Any one each time.
+    /// A random one in each run.
     Random,
-    /// As sticky, of those alone that the user named.
+    /// Like [`Sticky`](Self::Sticky), but only from the assets that the user named.
     Fixed,
-    /// The smallest one. No configuration asks for it: see [`Probe::storage_check`].
+    /// The smallest one. The configuration cannot choose it: see [`Probe::storage_check`].
     Smallest,
 }
 
 /// Which cache states a probe measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CachePolicy {
-    /// Only what the node holds, or does not say: a miss would make the node fetch the whole object.
+    /// Only assets that the node holds, or whose state it does not report. A miss would make the node fetch the whole
+    /// object.
     Hit,
-    /// Only what the node says it does not hold: the declared cold-cache probe.
+    /// Only assets that the node reports as missing. Used by the cold-cache probe.
     Miss,
 }
 
 /// One transfer of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Part {
-    /// Which part it is, for the tag.
+    /// The name for the `part` tag.
     pub name: PartName,
-    /// Which bytes it wants.
+    /// The bytes that it asks for.
     pub extent: Extent,
 }
 
-/// The name of a part. `Check` is the HEAD request that asks for cache state and size.
+/// The name of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PartName {
     /// The whole asset.
     Full,
-    /// Its first bytes.
+    /// The first bytes.
     Start,
-    /// Its last bytes.
+    /// The last bytes.
     Tail,
     /// Bytes from the middle, as after a seek.
     Seek,
-    /// The HEAD request before a run.
+    /// The HEAD request before a run, which asks for cache state and size.
     Check,
 }
 
-/// Which bytes of an asset a part wants. Clipped at the asset's size.
+/// Which bytes of an asset a part asks for. Clipped to the size of the asset.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Extent {
-    /// All.
+    /// All bytes.
     Full,
-    /// The first so many.
+    /// The first bytes, this many.
     First(Bytes),
-    /// The last so many.
+    /// The last bytes, this many.
     Last(Bytes),
-    /// So many from a fraction of the asset on.
+    /// A number of bytes that begin at a fraction of the asset.
     From {
         /// Fraction of the size, in [0, 1).
         at: f64,
-        /// How many.
+        /// Number of bytes.
         bytes: Bytes,
     },
-    /// Exactly these, both inclusive: `probe URL --range`.
+    /// A range with both ends inclusive, from `probe URL --range`.
     Exactly {
         /// Offset of the first byte.
         first: u64,
-        /// Offset of the last byte, not before the first.
+        /// Offset of the last byte; not before the first one.
         last: u64,
     },
 }
 
-/// When each phase is given up.
+/// How long each phase may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// Name look-up.
@@ -176,7 +179,7 @@ pub struct Deadlines {
     pub headers: Duration,
     /// From the complete response head to the last body byte.
     pub body: Duration,
-    /// The longest time without any body byte.
+    /// The longest time without a body byte.
     pub stall: Duration,
 }
 
@@ -188,21 +191,21 @@ impl Default for Deadlines {
 }
 
 impl Probe {
-    /// The same probe for a node of which run after run finds nothing cached: can it fetch anything at all? It is made to fetch
-    /// its smallest object.
+    /// The same probe, changed so that it makes a node fetch its smallest object from storage. It is used for a node on
+    /// which run after run finds nothing cached, to see whether the node can fetch anything.
     #[must_use]
     pub fn storage_check(&self) -> Self {
         Self { pick: Pick::Smallest, cache: CachePolicy::Miss, ..self.clone() }
     }
 
-    /// Is it one that [`storage_check`](Self::storage_check) made?
+    /// Whether this probe was made by [`storage_check`](Self::storage_check).
     #[must_use]
     pub fn is_storage_check(&self) -> bool {
         self.pick == Pick::Smallest
     }
 
-    /// The assets of a node that a run may take. Argus alone says that it does not hold one, so misses are measured there and
-    /// nowhere else, of small objects.
+    /// The assets of a node that a run may take. Only Argus reports that it does not hold an asset, so misses are
+    /// measured only there, and only with small objects.
     pub fn candidates<'n>(&self, node: &'n Node) -> impl Iterator<Item = &'n Asset> + use<'n> {
         let (kind, named_alone) = (self.kind, self.pick == Pick::Fixed);
         let is_cold = self.cache == CachePolicy::Miss;
@@ -215,7 +218,7 @@ impl Probe {
 }
 
 impl Pick {
-    /// Does it come back to the asset of the run before?
+    /// Whether a run takes the asset of the run before it again.
     #[must_use]
     pub const fn is_sticky(self) -> bool {
         matches!(self, Self::Sticky | Self::Fixed)
@@ -223,10 +226,10 @@ impl Pick {
 }
 
 impl PartName {
-    /// All of them.
+    /// All part names.
     pub const ALL: [Self; 5] = [Self::Full, Self::Start, Self::Tail, Self::Seek, Self::Check];
 
-    /// The word that the outside sees.
+    /// The value of the `part` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -240,7 +243,7 @@ impl PartName {
 }
 
 impl Extent {
-    /// How many bytes it asks for at the most, where the extent itself says so.
+    /// The most bytes that the extent asks for; `None` for the whole asset.
     #[must_use]
     pub const fn bytes(self) -> Option<Bytes> {
         match self {

@@ -1,4 +1,4 @@
-//! A sample: the measured result of one transfer, good or failed.
+//! A sample: the measured result of one transfer, whether it succeeded or failed.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,71 +14,73 @@ use super::{
     units::{BitRate, Bytes, Micros},
 };
 
-/// The version of the formulas behind the numbers. Raised when one changes, so that a break in a trend explains itself.
+/// The version of the formulas behind the numbers. It is raised when a formula changes, so that a break in a trend can
+/// be explained.
 pub const METHOD: i64 = 2;
 
-/// The measured result of one transfer. What was not measured is `None`, never zero.
+/// The measured result of one transfer. A value that was not measured is `None`, never zero.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// Wall clock at t0.
     pub at: Timestamp,
-    /// Which of the bounded sets it belongs to.
+    /// The labels that become tags.
     pub labels: Labels,
     /// How it ended.
     pub outcome: Outcome,
-    /// The phase in which it failed.
+    /// The phase in which it failed; `None` when it did not fail in a phase.
     pub failed_phase: Option<Phase>,
-    /// What went wrong, for a person; without secrets, any length.
+    /// What went wrong, as text for a reader. Contains no secrets; may have any length.
     pub error: Option<String>,
-    /// Actual start − intended start. Zero when nothing was scheduled.
+    /// Actual start minus intended start. Zero when nothing was scheduled.
     pub lateness: Micros,
     /// How long each phase took.
     pub phases: Phases,
-    /// Body bytes received, those of the range alone.
+    /// Body bytes received that belong to the requested range.
     pub bytes: Option<u64>,
-    /// Body bytes that the plan and the response promised.
+    /// Body bytes that the request and the response promised.
     pub expected_bytes: Option<u64>,
     /// HTTP status of the final response.
     pub status: Option<u16>,
-    /// The rates, when there is a body to judge.
+    /// The rates and pauses; each is `None` when the body does not allow it.
     pub rates: Rates,
-    /// `rate of each 50 ms after the ramp`; goes into histograms only.
+    /// The rate of each 50 ms after the ramp. Used for histograms only.
     pub intervals: Vec<BitRate>,
-    /// How the body arrived, of a failed transfer too; for pictures, and in no point.
+    /// How the body arrived, also for a failed transfer. Used for drawing only, and not written to the database.
     pub curve: Option<Curve>,
-    /// Did the node hold the asset? Only of a transfer whose asset was *not* chosen for being held, so that the share of
-    /// the ones is the hit ratio; `None` of all others, and where the node did not say.
+    /// Whether the node held the asset. Set only when the asset was *not* chosen because the node holds it, so that the
+    /// mean is the hit ratio. `None` for all other transfers, and when the node did not report it.
     pub hit: Option<bool>,
-    /// Was the whole run good? On the transfer that decides it, and on no other: the mean of these is the success share.
+    /// Whether the whole run was good. Set only on the transfer that decides this, so that the mean is the share of
+    /// successful runs.
     pub run_ok: Option<bool>,
-    /// Reasons for distrust.
+    /// Reasons to distrust the numbers.
     pub flags: Flags,
-    /// Great-circle distance from vantage to node.
+    /// Great-circle distance from the vantage to the node.
     pub distance_km: Option<f64>,
-    /// What the kernel knows of the path.
+    /// What the kernel knows about the path.
     pub path: Path,
-    /// How well we ourselves kept up.
+    /// How well this process kept up with the data.
     pub reader: Reader,
-    /// What the TLS handshake told.
+    /// What the TLS handshake revealed.
     pub tls: Tls,
-    /// What identifies the transfer to a person or in the node's own logs.
+    /// What identifies the transfer to a person, or in the logs of the node.
     pub trail: Trail,
 }
 
-/// The bounded labels of a sample: the tags.
+/// The labels of a sample, each from a bounded set. They become its tags.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Labels {
-    /// Where we stand.
+    /// The vantage that measured.
     pub vantage: Arc<str>,
-    /// Whom we asked.
+    /// The node that was measured.
     pub node: Arc<str>,
     /// The node's region label.
     pub region: Option<Arc<str>>,
-    /// Which probe asked.
+    /// The probe that measured.
     pub probe: Arc<str>,
-    /// Kind of the asset.
+    /// The kind of asset.
     pub kind: Option<AssetKind>,
-    /// Which part of it.
+    /// The part of the run.
     pub part: Option<PartName>,
     /// New connection or reused; `None` when there was no transfer.
     pub conn: Option<Conn>,
@@ -86,23 +88,23 @@ pub struct Labels {
     pub http: Option<HttpVersion>,
     /// Address family of the connection.
     pub family: Option<Family>,
-    /// What the node said of its cache.
+    /// The cache state that the node reported.
     pub cache: CacheState,
 }
 
-/// New connection, or reused within the run.
+/// A new connection, or one that is reused within the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Conn {
-    /// Name look-up, TCP and TLS handshake in full.
+    /// Full name look-up, TCP handshake and TLS handshake.
     Cold,
-    /// The connection of the transfer before it in the same run.
+    /// The connection of the previous transfer in the same run.
     Warm,
 }
 
-/// HTTP versions that we speak.
+/// HTTP versions that bandprobe speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HttpVersion {
-    /// HTTP/1.1 (and answers in 1.0).
+    /// HTTP/1.1. HTTP/1.0 responses count here too.
     Http1,
     /// HTTP/2.
     Http2,
@@ -117,24 +119,24 @@ pub enum Family {
     V6,
 }
 
-/// What a node said of its cache. Hit, pending and miss are never mixed in a statistic.
+/// The cache state that a node reported. Hit, pending and miss are never mixed in a statistic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CacheState {
-    /// It held the object.
+    /// The node held the object.
     Hit,
-    /// It was fetching it.
+    /// The node was fetching the object.
     Pending,
-    /// It did not hold it.
+    /// The node did not hold the object.
     Miss,
-    /// It did not say.
+    /// The node did not report a state.
     #[default]
     Unknown,
 }
 
-/// What the timeline of a body yields.
+/// The rates and pauses of a body. The formulas are in `measure::goodput`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
-    /// 8·bytes / total: what a viewer got, latency included.
+    /// 8·bytes / total: the rate for a viewer, latency included.
     pub effective: Option<BitRate>,
     /// Rate between the first and the last socket read of the body.
     pub goodput: Option<BitRate>,
@@ -146,93 +148,100 @@ pub struct Rates {
     pub ramp: Option<Micros>,
     /// The longest time without a body byte.
     pub longest_gap: Option<Micros>,
-    /// Pauses long enough to count as a stall.
+    /// Number of pauses that were long enough to count as a stall.
     pub stalls: Option<u64>,
     /// The sum of those pauses.
     pub stalled: Option<Micros>,
 }
 
-/// What the kernel knows of the path (Linux; elsewhere absent).
+/// What the kernel knows about the path (Linux only; elsewhere all `None`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Path {
-    /// The smaller of the kernel's minimum round-trip time and our own TCP handshake.
+    /// The smaller of the kernel's minimum round-trip time and the duration of our TCP handshake.
     pub rtt: Option<Micros>,
-    /// The receiver's own estimate of the round-trip time; information only.
+    /// The receiver's own estimate of the round-trip time; for information only.
     pub rcv_rtt: Option<Micros>,
-    /// Segments of this transfer that came out of order; path disorder, never a loss rate.
+    /// Segments of this transfer that arrived out of order. This shows disorder on the path and is never a loss rate.
     pub ooo_segments: Option<u64>,
-    /// The receive window that we offered last.
+    /// The receive window that we last offered.
     pub rcv_wnd: Option<Bytes>,
 }
 
-/// How well we ourselves kept up while the body came (Linux; elsewhere absent): the evidence behind `cpu_bound`.
+/// How well this process kept up while the body arrived (Linux only; elsewhere all `None`): the evidence for
+/// `cpu_bound`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reader {
-    /// From the kernel's receipt of a segment to our read of it: the 90th percentile, each read weighted by its bytes.
+    /// Time from the kernel's receipt of a segment to our read of it: the 90th percentile, with each read weighted by
+    /// its bytes.
     pub lag_p90: Option<Micros>,
-    /// (CPU time of the measuring thread + time that it waited for a CPU) / wall time, from the head of the answer to the
+    /// (CPU time of the measuring thread + time that it waited for a CPU) / wall time, from the response head to the
     /// last byte wanted.
     pub cpu_share: Option<f64>,
-    /// The second of these times: the thread could run, and no CPU was free. Without what waking it takes on an idle machine.
+    /// The second of these times: the thread could run, but no CPU was free. Excludes the time that waking the thread
+    /// takes on an idle machine.
     pub run_delay: Option<Micros>,
-    /// For how long this process did not run between the start and the end of the transfer; absent when it ran.
+    /// How long this process did not run between the start and the end of the transfer; `None` when it always ran.
     pub frozen: Option<Micros>,
-    /// The wall time of both. The receive phase is longer where the head itself comes in pieces.
+    /// The wall time of `cpu_share` and `run_delay`. The receive phase is longer when the head itself arrives in
+    /// pieces.
     pub span: Option<Micros>,
 }
 
-/// What the TLS handshake told.
+/// What the TLS handshake revealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     /// `1.2` or `1.3`.
     pub version: Option<&'static str>,
-    /// How many seconds after the start of the transfer the node's own certificate expires.
+    /// Seconds from the start of the transfer until the node's own certificate expires. Negative when it has expired.
     pub cert_expires: Option<i64>,
 }
 
-/// What identifies a transfer to a person, or in the node's own logs. Unbounded, so fields and never tags.
+/// What identifies a transfer to a person, or in the logs of the node. The values are unbounded, so they are fields and
+/// never tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trail {
-    /// Path or object id.
+    /// The path or object id of the asset.
     pub asset_id: Option<Arc<str>>,
     /// The address that was dialled.
     pub remote_addr: Option<IpAddr>,
-    /// `server` header.
+    /// The `server` header of the response.
     pub server: Option<String>,
-    /// `x-data-source` header.
+    /// The `x-data-source` header of the response.
     pub data_source: Option<String>,
-    /// Trace id of our `traceparent`.
+    /// The trace id in the `traceparent` header that we sent.
     pub trace_id: Option<String>,
-    /// Our `x-request-id`.
+    /// The `x-request-id` header that we sent.
     pub request_id: Option<String>,
 }
 
 impl Sample {
-    /// Is the outcome ok, with no flag that takes its validity away?
+    /// Whether the outcome is ok and no flag makes the numbers invalid.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         self.outcome.is_ok() && !self.flags.invalidate()
     }
 
-    /// Does it say something about the node, whether good or bad?
+    /// Whether the sample says something about the node, good or bad.
     #[must_use]
     pub fn is_charged(&self) -> bool {
         self.outcome.is_charged() && !self.flags.iter().any(Flag::excuses)
     }
 
-    /// Would a viewer have been content with it? A run is good when all its transfers are.
+    /// Whether a viewer would be content with the transfer. A run is good when all its transfers are.
     #[must_use]
     pub const fn is_good(&self) -> bool {
         self.outcome.is_ok() && !self.flags.contains(Flag::TooSlow)
     }
 
-    /// Counts it for the hit ratio, if it ended ok: its asset was not chosen for being held.
+    /// Sets `hit` from the cache state if the outcome is ok. For assets that were not chosen because the node holds
+    /// them.
     pub fn count_hit(&mut self) {
         self.hit = self.labels.cache.is_hit().filter(|_| self.outcome.is_ok());
     }
 
-    /// wait − path rtt, never below zero: time beyond the TCP endpoint, the node's own or, behind a CDN's edge, its
-    /// origin's. It tells a slow node from a long path.
+    /// Wait minus the round-trip time of the path, never below zero: the time that is spent behind the TCP endpoint.
+    /// This is the node's own time or, behind a CDN's edge, also that of its origin. It separates a slow node from a
+    /// long path.
     #[must_use]
     pub fn server_time(&self) -> Option<Micros> {
         self.phases.ttfb()?;
@@ -241,7 +250,7 @@ impl Sample {
 }
 
 impl Conn {
-    /// The word that the outside sees.
+    /// The value of the `conn` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -252,7 +261,7 @@ impl Conn {
 }
 
 impl HttpVersion {
-    /// The word that the outside sees.
+    /// The value of the `http` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -263,7 +272,7 @@ impl HttpVersion {
 }
 
 impl Family {
-    /// The family of an address; an IPv4-mapped one is IPv6 to the socket.
+    /// The family of an address. An IPv4-mapped address is IPv6 to the socket.
     #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         match address {
@@ -272,7 +281,7 @@ impl Family {
         }
     }
 
-    /// The word that the outside sees.
+    /// The value of the `family` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -283,7 +292,7 @@ impl Family {
 }
 
 impl CacheState {
-    /// The word that the outside sees.
+    /// The value of the `cache` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -294,7 +303,7 @@ impl CacheState {
         }
     }
 
-    /// Did the node hold it? `None` when it did not say.
+    /// Whether the node held the asset; `None` when it did not report a state.
     #[must_use]
     pub const fn is_hit(self) -> Option<bool> {
         match self {

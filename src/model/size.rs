@@ -1,13 +1,13 @@
-//! The size of an asset as somebody stated it, with the precision in which it was written.
+//! The size of an asset as stated by a user or a registry, with the precision of the written number.
 
 use std::{fmt, str::FromStr};
 
 use super::units::{BYTE_UNITS, Bytes, QuantityError};
 
-/// A stated size: every number of bytes that it can mean.
+/// A stated size: the range of byte counts that it can mean.
 ///
-/// A whole number of bytes means itself. `2.1 MB` is rounded, and means everything that rounds to it: 2,050,000 to 2,150,000 bytes,
-/// half a unit of the last digit either way, both ends included.
+/// A whole number of bytes means itself. `2.1 MB` is rounded and means everything that rounds to it: 2,050,000 to
+/// 2,150,000 bytes, half a unit of the last digit either way, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Size {
     least: u64,
@@ -15,31 +15,31 @@ pub struct Size {
 }
 
 impl Size {
-    /// The smallest size that it can mean: what lies below this is in the asset.
+    /// The smallest size that it can mean. The asset has at least this many bytes.
     #[must_use]
     pub const fn least(self) -> Bytes {
         Bytes(self.least)
     }
 
-    /// The largest size that it can mean: no download is larger.
+    /// The largest size that it can mean. No download is larger.
     #[must_use]
     pub const fn most(self) -> Bytes {
         Bytes(self.most)
     }
 
-    /// The size as it was written, for estimates.
+    /// The middle of the range: the number as it was written. Used for estimates.
     #[must_use]
     pub const fn stated(self) -> Bytes {
         Bytes(self.least + (self.most - self.least) / 2)
     }
 
-    /// The size itself; `None` when it was rounded.
+    /// The exact size; `None` when it was rounded.
     #[must_use]
     pub fn exact(self) -> Option<Bytes> {
         (self.least == self.most).then_some(Bytes(self.least))
     }
 
-    /// Can it mean this many bytes?
+    /// Whether it can mean this many bytes.
     #[must_use]
     pub fn admits(self, bytes: Bytes) -> bool {
         (self.least..=self.most).contains(&bytes.0)
@@ -53,7 +53,7 @@ impl From<Bytes> for Size {
 }
 
 impl fmt::Display for Size {
-    /// In bytes: `2097152`, or `2050000 to 2150000` of a rounded one.
+    /// In bytes: `2097152`, or `2050000 to 2150000` when rounded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.exact() {
             Some(Bytes(bytes)) => write!(f, "{bytes}"),
@@ -71,7 +71,8 @@ impl FromStr for Size {
     }
 }
 
-/// `digits[.digits][ unit]`; without a unit, or in `B`, a whole number. `None` for anything else, overflow included.
+/// Parses `digits[.digits][ unit]`. Without a unit or with `B`, the number must be whole. `None` for anything else,
+/// overflow included.
 fn read(text: &str) -> Option<Size> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
@@ -82,7 +83,8 @@ fn read(text: &str) -> Option<Size> {
     let factor = u128::from(BYTE_UNITS.iter().find(|(name, _)| *name == unit)?.1);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
-    // The stated value is digits × factor / 10^decimals: half a unit of its last digit is half of that for one.
+    // The stated value is digits × factor / 10^decimals, and half a unit of its last digit is factor / (2 ×
+    // 10^decimals).
     let twice = 10_u128.checked_pow(fraction.len().try_into().ok()?)?.checked_mul(2)?;
     let least = (2 * digits).saturating_sub(1).checked_mul(factor)? / twice;
     let most = (2 * digits + 1).checked_mul(factor)?.div_ceil(twice);

@@ -1,19 +1,20 @@
 //! Texts that are safe as a tag value, in a URL and in a shell: ASCII letters, digits and `. _ : / -`.
 
-/// A tag is in every point of its series: long ones cost memory in the database.
+/// The longest tag, in characters. A tag is part of every point of its series, so long ones cost memory in the
+/// database.
 pub const MAX_CHARS: usize = 100;
 
-/// Stands for what is not known, and for nothing else.
+/// The value of a tag that is not known. Reserved for this purpose.
 pub const UNKNOWN: &str = "none";
 
-/// May it be in a tag?
+/// Whether a tag may contain the character.
 #[must_use]
 pub fn is_safe(c: char) -> bool {
     c.is_ascii_alphanumeric() || "._:/-".contains(c)
 }
 
-/// What is left of a stranger's text as a tag: cut, and each run of other characters is one `_`. `None` when nothing is
-/// left that says anything, or it would say [`UNKNOWN`].
+/// Turns text from an untrusted source into a tag: cuts it, and replaces each run of other characters with one `_`.
+/// `None` when nothing meaningful is left, or when the result is [`UNKNOWN`].
 #[must_use]
 pub fn reduced(text: &str) -> Option<String> {
     let mut tag = String::new();

@@ -1,4 +1,4 @@
-//! Where we stand, whom we ask, and what for: vantage, node, asset.
+//! Vantage, node and asset: where bandprobe measures from, which servers it measures, and what it downloads.
 
 use std::sync::Arc;
 
@@ -11,123 +11,123 @@ pub use super::{
     place::{Coordinates, NotOnEarth},
 };
 
-/// The place that a worker measures from.
+/// The place from which a worker measures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vantage {
-    /// The tag on every point.
+    /// The `vantage` tag of every point.
     pub id: Arc<str>,
-    /// Tag of the worker's own points.
+    /// The `worker` tag of the worker's own points.
     pub worker: Arc<str>,
-    /// Rate of the vantage's own uplink, where the operator stated one.
+    /// Rate of the vantage's own uplink, if the operator stated one.
     pub uplink: Option<BitRate>,
-    /// Two-letter country code.
+    /// Two-letter country code (ISO 3166-1).
     pub country: Option<String>,
-    /// Where it is.
+    /// Coordinates, used to compute distances.
     pub location: Option<Coordinates>,
 }
 
-/// What kind of server a node runs: it decides paths, checks and headers.
+/// The kind of server that a node runs. It determines paths, checks and headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Profile {
-    /// Any web server: assets are paths, nothing is known of its cache.
+    /// Any web server. Assets are paths, and its cache state is unknown.
     Http,
-    /// Joystream's distributor node: `api/v1/assets/{id}`, tells its cache state.
+    /// Joystream's distributor node: `api/v1/assets/{id}`. It reports its cache state.
     Argus,
-    /// Joystream's storage node: `api/v1/files/{id}`, always holds what it serves.
+    /// Joystream's storage node: `api/v1/files/{id}`. It always holds what it serves.
     Colossus,
 }
 
-/// One serving endpoint, deduplicated by its normalised URL.
+/// One server that is probed. Nodes are unique by normalised URL.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// The tag: the id that the operator gave, or the endpoint's host.
+    /// The `node` tag: the id from the operator, or the host of the endpoint.
     pub id: Arc<str>,
-    /// The root of everything it serves.
+    /// The root URL of everything that it serves.
     pub endpoint: Endpoint,
-    /// What its source says of it.
+    /// What its source says about it.
     pub listing: Listing,
-    /// What it can be asked for; of a discovered node the newest first.
+    /// The assets that can be downloaded from it. For a discovered node, the newest come first.
     pub assets: Vec<Asset>,
 }
 
-/// A node that a stranger named and that our own policy refuses: shown, and never contacted.
+/// A discovered node that our address policy refuses. It is shown but never contacted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blocked {
-    /// The tag.
+    /// The `node` tag.
     pub id: Arc<str>,
-    /// What was given as its endpoint, made printable and cut; anything, and maybe nothing.
+    /// The endpoint as its source gives it, made printable and cut. May be any text, or empty.
     pub endpoint: Arc<str>,
-    /// Why it is refused, for a person.
+    /// Why it is refused, for a reader.
     pub reason: Arc<str>,
-    /// What its source says of it.
+    /// What its source says about it.
     pub listing: Listing,
 }
 
-/// What a source says of a node, besides where it is served.
+/// What a source says about a node, apart from its endpoint.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listing {
-    /// Which kind of source names it.
+    /// The kind of source that lists it.
     pub origin: Origin,
-    /// What kind of server it is.
+    /// The kind of server.
     pub profile: Profile,
-    /// Where it says that it is; a label, known to be wrong at times.
+    /// The region that its source states. This label is sometimes wrong.
     pub region: Option<Arc<str>>,
-    /// Two-letter country code.
+    /// Two-letter country code (ISO 3166-1).
     pub country: Option<String>,
-    /// Where it is.
+    /// Coordinates, used to compute distances.
     pub location: Option<Coordinates>,
-    /// Who runs it: ids of a registry, sorted.
+    /// Registry ids of its operators, sorted.
     pub operators: Vec<Arc<str>>,
-    /// Is it switched on by whoever leads the operators? `None` where nobody can switch it.
+    /// Whether the lead of its operators has switched it on; `None` when it has no such switch.
     pub distributing: Option<bool>,
-    /// The switched-on buckets whose objects it must serve: ids of a registry, sorted.
+    /// Registry ids of the switched-on buckets whose objects it must serve, sorted.
     pub buckets: Vec<Arc<str>>,
 }
 
-/// Everyone to be asked now, and everyone who must not be.
+/// All nodes that are probed now, and all that must not be contacted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Targets {
-    /// Ids and endpoints unique.
+    /// Nodes with unique ids and endpoints.
     pub nodes: Vec<Arc<Node>>,
-    /// Their ids are unique too, among the nodes' as well.
+    /// Refused nodes. Their ids are unique, also among the ids of `nodes`.
     pub blocked: Vec<Blocked>,
 }
 
-/// Who named a node.
+/// Who listed a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The user, in the config or on the command line: trusted, private addresses included.
+    /// The user, in the config or on the command line. Trusted, even with a private address.
     Static,
-    /// Joystream's registry, which strangers write to.
+    /// Joystream's registry, which untrusted parties write to.
     Joystream,
 }
 
-/// What is downloaded.
+/// A file on a node that is downloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Asset {
     /// Image or video.
     pub kind: AssetKind,
-    /// Its path below the endpoint (profile http), or its object id (argus, colossus).
+    /// Its path below the endpoint (profile http) or its object id (argus, colossus).
     pub id: Arc<str>,
-    /// Size, where a registry or the user states it.
+    /// Its size, if a registry or the user states one.
     pub size: Option<Size>,
-    /// Base58 BLAKE3 multihash of its content, where a registry states it.
+    /// Base58 BLAKE3 multihash of its content, if a registry states one.
     pub hash: Option<Arc<str>>,
-    /// Was it named by the user, rather than found?
+    /// Whether the user named it. Otherwise it was discovered.
     pub fixed: bool,
 }
 
-/// Kinds of sample objects.
+/// The kinds of assets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AssetKind {
-    /// Small, whole, latency-bound: a thumbnail.
+    /// A small file that is downloaded whole and dominated by latency, such as a thumbnail.
     Image,
-    /// Large, in ranges, rate-bound: a progressive MP4.
+    /// A large file that is downloaded in ranges and dominated by the rate, such as a progressive MP4.
     Video,
 }
 
 impl AssetKind {
-    /// The word that the outside sees.
+    /// The value of the `kind` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -136,24 +136,24 @@ impl AssetKind {
         }
     }
 
-    /// The kind with this label.
+    /// The kind with this label; `None` when there is none.
     #[must_use]
     pub fn of(label: &str) -> Option<Self> {
         [Self::Image, Self::Video].into_iter().find(|kind| kind.label() == label)
     }
 }
 
-/// Is the text an object id of Joystream's: a whole number in decimal, `u64` at the most by its length?
+/// Whether the text is a Joystream object id: a decimal whole number of at most 20 digits, as many as a `u64` can have.
 #[must_use]
 pub fn is_object_id(text: &str) -> bool {
     (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl Profile {
-    /// All of them.
+    /// All profiles.
     pub const ALL: [Self; 3] = [Self::Http, Self::Argus, Self::Colossus];
 
-    /// The word that the outside sees.
+    /// The name in the config and in output.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -163,13 +163,14 @@ impl Profile {
         }
     }
 
-    /// Does it tell how it fares in a status document?
+    /// Whether this kind of server has a status document.
     #[must_use]
     pub const fn has_status(self) -> bool {
         !matches!(self, Self::Http)
     }
 
-    /// Is a HEAD check of an asset free of side effects and told apart by the node, so that it comes before a download?
+    /// Whether a HEAD check of an asset has no side effects and reports the cache state, so that it can precede a
+    /// download.
     #[must_use]
     pub const fn is_checked(self) -> bool {
         !matches!(self, Self::Http)
@@ -177,7 +178,7 @@ impl Profile {
 }
 
 impl Origin {
-    /// The word that the outside sees.
+    /// The name in output.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -186,7 +187,7 @@ impl Origin {
         }
     }
 
-    /// Was the node named by someone else than the user? Then the address guard stands before it.
+    /// Whether the node was listed by someone other than the user. The address guard applies to such nodes.
     #[must_use]
     pub const fn is_stranger(self) -> bool {
         !matches!(self, Self::Static)
@@ -194,7 +195,7 @@ impl Origin {
 }
 
 impl Listing {
-    /// Nothing but what it is and who named it.
+    /// A listing without any optional information.
     #[must_use]
     pub const fn bare(origin: Origin, profile: Profile) -> Self {
         Self {
@@ -209,7 +210,7 @@ impl Listing {
         }
     }
 
-    /// How far it is from `here`, as the great circle in km; `None` when one of the two places is not known.
+    /// Great-circle distance from `here` in km; `None` when one of the two places is not known.
     #[must_use]
     pub fn distance_km(&self, here: Option<Coordinates>) -> Option<f64> {
         here.zip(self.location).map(|(here, there)| here.distance_km(there))
@@ -217,7 +218,7 @@ impl Listing {
 }
 
 impl Node {
-    /// Where it tells how it fares: `api/v1/status`, or the endpoint itself where there is no such thing.
+    /// The URL of its status document, `api/v1/status`. For a server without one, the endpoint itself.
     #[must_use]
     pub fn status_url(&self) -> Url {
         let mut url = self.endpoint.as_url().clone();
@@ -238,7 +239,7 @@ impl Node {
             Profile::Argus => format!("api/v1/assets/{}", asset.id),
             Profile::Colossus => format!("api/v1/files/{}", asset.id),
         };
-        // A path of the user's own may carry a query: `img.webp?width=320`.
+        // A path from the user may contain a query: `img.webp?width=320`.
         let (path, query) = match path.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (path.as_str(), None),

@@ -1,8 +1,7 @@
-//! Text that strangers wrote, made fit for a line and a terminal.
+//! Makes text from untrusted sources safe for a line and a terminal.
 
-/// `c`, or `instead` where a reader of lines or a terminal would take it for more than text: control characters (a
-/// terminal obeys ECMA-48 sequences), line separators, and what turns the direction of writing (UAX #9), behind which
-/// other words can hide.
+/// Returns `c`, or `instead` if `c` could have an effect beyond text: control characters (a terminal obeys ECMA-48
+/// sequences), line separators, and characters that change the writing direction (UAX #9) and can hide other words.
 #[must_use]
 pub fn printable(c: char, instead: char) -> char {
     match c {
@@ -12,14 +11,14 @@ pub fn printable(c: char, instead: char) -> char {
     }
 }
 
-/// The text with a replacement character for each of those.
+/// The text with U+FFFD in place of each character that is not [`printable`].
 #[must_use]
 pub fn made_printable(text: &str) -> String {
     text.chars().map(|c| printable(c, char::REPLACEMENT_CHARACTER)).collect()
 }
 
-/// The text as one printable line of at most `most` bytes, and a note of how much is left out. Line breaks and tabs become
-/// spaces. With `in_colour`, colours of terminals (SGR, ECMA-48 § 8.3.117) are kept and do not count.
+/// The text as one printable line of at most `most` bytes, followed by a note of how much is left out. Line breaks and
+/// tabs become spaces. With `in_colour`, terminal colours (SGR, ECMA-48 § 8.3.117) are kept and do not count.
 #[must_use]
 pub fn one_line(text: &str, most: usize, in_colour: bool) -> String {
     let (mut line, mut bytes, mut is_coloured) = (String::with_capacity(text.len().min(most) + 32), 0, false);
@@ -43,7 +42,7 @@ pub fn one_line(text: &str, most: usize, in_colour: bool) -> String {
     line
 }
 
-/// The sequence at the start of a text that sets a colour, if there is one.
+/// The colour sequence at the start of the text, if there is one.
 fn colour(text: &str) -> Option<&str> {
     let parameters = text.strip_prefix("\u{1b}[")?;
     let end = parameters.find(|c: char| !c.is_ascii_digit() && c != ';')?;

@@ -1,7 +1,7 @@
-//! Sizes, rates and durations as the project stores them, and as people write them.
+//! Sizes, rates and durations, as bandprobe stores them and as users write them.
 //!
-//! A duration is an integer number of microseconds, a rate of bits a second, a size of bytes: what InfluxDB holds.
-//! People write `"5 GB"`, `"6 MiB"`, `"20 Mbit/s"`, `"1h 30m"`.
+//! A duration is an integer number of microseconds, a rate of bits per second, and a size of bytes, as stored in
+//! InfluxDB. Users write `"5 GB"`, `"6 MiB"`, `"20 Mbit/s"`, `"1h 30m"`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -11,15 +11,15 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub u64);
 
-/// A size in bytes. Decimal (`kB`, `MB`, `GB`, `TB`) and binary (`KiB`, `MiB`, `GiB`, `TiB`) units are told apart.
+/// A size in bytes. Decimal (`kB`, `MB`, `GB`, `TB`) and binary (`KiB`, `MiB`, `GiB`, `TiB`) units are distinguished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bytes(pub u64);
 
-/// A rate in bits a second.
+/// A rate in bits per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BitRate(pub u64);
 
-/// Why a quantity could not be read, in words for the person who wrote it.
+/// Why a quantity could not be read, for the person who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{given}` is not {wanted}")]
 pub struct QuantityError {
@@ -34,22 +34,22 @@ impl QuantityError {
 }
 
 impl Micros {
-    /// No time at all.
+    /// A duration of zero.
     pub const ZERO: Self = Self(0);
 
-    /// The time between two boundaries, zero when they are in the wrong order.
+    /// The time between two boundaries. Zero when they are in the wrong order.
     #[must_use]
     pub const fn saturating_sub(self, earlier: Self) -> Self {
         Self(self.0.saturating_sub(earlier.0))
     }
 
-    /// Seconds, for arithmetic with rates.
+    /// The duration in seconds, for arithmetic with rates.
     #[must_use]
     pub fn as_secs_f64(self) -> f64 {
         self.0 as f64 / 1e6
     }
 
-    /// As the standard library's type.
+    /// The duration as the standard library's type.
     #[must_use]
     pub const fn as_duration(self) -> Duration {
         Duration::from_micros(self.0)
@@ -63,7 +63,7 @@ impl From<Duration> for Micros {
 }
 
 impl BitRate {
-    /// The mean rate of `bytes` over `time`; `None` when no time passed.
+    /// The mean rate of `bytes` over `time`, rounded down; `None` when `time` is zero.
     #[must_use]
     pub fn mean(bytes: u64, time: Micros) -> Option<Self> {
         if time.0 == 0 {
@@ -75,12 +75,12 @@ impl BitRate {
 }
 
 impl fmt::Display for Micros {
-    /// `850 µs`, `12.3 ms`, `4.56 s`: three figures, for people.
+    /// Three significant figures: `850 µs`, `12.3 ms`, `4.56 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = self.0 as f64;
         let text = match self.0 {
             0..1_000 => format!("{} µs", self.0),
-            // From here on three figures would be 1000.
+            // From 999,500 on, three figures would print as 1000 ms.
             1_000..999_500 => format!("{} ms", three_figures(micros / 1e3)),
             _ => format!("{} s", three_figures(micros / 1e6)),
         };
@@ -89,14 +89,14 @@ impl fmt::Display for Micros {
 }
 
 impl fmt::Display for Bytes {
-    /// Decimal units, three figures: `21.1 kB`, `6.29 MB`.
+    /// Decimal units, three significant figures: `21.1 kB`, `6.29 MB`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&decimal(self.0, "B"))
     }
 }
 
 impl fmt::Display for BitRate {
-    /// Decimal units, three figures: `19.8 Mbit/s`.
+    /// Decimal units, three significant figures: `19.8 Mbit/s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&decimal(self.0, "bit/s"))
     }
@@ -124,11 +124,11 @@ impl FromStr for BitRate {
     }
 }
 
-/// Reads a duration as people write it: `"5m"`, `"100s"`, `"1h 30m"`, `"30d"`, `"2w"`, `"1y"`. A day is 24 hours, a week 7 days, a
-/// year 365 days.
+/// Parses a duration as users write it: `"5m"`, `"100s"`, `"1h 30m"`, `"30d"`, `"2w"`, `"1y"`. A day is 24 hours, a
+/// week 7 days, and a year 365 days.
 ///
 /// # Errors
-/// When the text is no duration, is negative, or is longer than a hundred years.
+/// When the text is not a duration, is negative, or is longer than a hundred years.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     const HUNDRED_YEARS: Duration = Duration::from_secs(100 * 366 * 86_400);
     let wrong = || QuantityError::new(text, "a duration such as `100s`, `90m`, `12h`, `7d`, `2w` or `1y`");
@@ -145,8 +145,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     if duration > HUNDRED_YEARS { Err(too_long()) } else { Ok(duration) }
 }
 
-/// The days, weeks and years of a text, if it has any, and the rest of it: a calendar library gives these no fixed length.
-/// `None` when a number is malformed.
+/// Splits off the days, weeks and years of a text, because the calendar library gives them no fixed length. Returns
+/// their sum, if there are any, and the rest of the text. `None` when a number is malformed.
 fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
     let (mut days, mut rest_of_text) = (None, String::new());
     let mut rest = text;
@@ -171,8 +171,8 @@ fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
     Some((days, rest_of_text))
 }
 
-/// How long something took or has lasted, in its two largest units, of which the largest is a day: `3d 4h`, `2h 5m`, `5m 2s`,
-/// `2s`. A second unit of zero is left out: `1d`.
+/// A duration in its two largest units, up to days: `3d 4h`, `2h 5m`, `5m 2s`, `2s`. A second unit of zero is left out:
+/// `1d`.
 #[must_use]
 pub fn age(duration: Duration) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
@@ -186,7 +186,8 @@ pub fn age(duration: Duration) -> String {
     }
 }
 
-/// `number [space] unit`, the product rounded to a whole; `None` for anything else, negatives and overflow included.
+/// Parses `number [space] unit` and rounds the product to a whole number. `None` for anything else, negative numbers
+/// and overflow included.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.')?;
@@ -211,7 +212,7 @@ fn decimal(value: u64, unit: &str) -> String {
     }
 }
 
-/// Units of whole days, by their names.
+/// Units that are a number of whole days: their names and that number.
 const DAYS: [(&[&str], f64); 3] = [
     (&["d", "day", "days"], 1.0),
     (&["w", "wk", "wks", "week", "weeks"], 7.0),
@@ -229,7 +230,7 @@ fn three_figures(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-/// The units of sizes, and how many bytes each is.
+/// The units of sizes and their number of bytes.
 pub(super) const BYTE_UNITS: [(&str, u64); 10] = [
     ("B", 1),
     ("kB", 1_000),

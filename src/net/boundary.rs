@@ -1,13 +1,16 @@
-//! Which socket write carried the end of the request, and which socket read the beginning of the final response.
+//! Finds the socket write that carried the end of the request, and the socket read that brought the start of the final
+//! response.
 //!
-//! [`Watched`] sits between HTTP and what carries it (TLS, or the socket itself) and sees plain HTTP bytes go by. It copies
-//! nothing. In HTTP/2 it also tells the meter how much of an unfinished DATA frame is here, and counts what DATA frames carry.
+//! [`Watched`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It copies
+//! nothing. In HTTP/2 it also reports to the meter how much of an incomplete DATA frame has arrived, and counts the
+//! payload of DATA frames.
 //!
-//! - `sent`: when the layer below has flushed the bytes that end the request, the stamp of the last socket write. In HTTP/1.1
-//!   all that we write is the request; in HTTP/2 the frames are walked (RFC 9113 §4.1) to the one that ends the header block.
-//! - `first_byte`: in HTTP/1.1 the stamp of the socket read that brought the first byte of a status line, of the last head
-//!   that is not 1xx (RFC 9110 §15.2). In HTTP/2 the driver takes the stamp of the read that completed the HEADERS frame,
-//!   since interim and final heads are told apart only after HPACK.
+//! - `sent`: the timestamp of the last socket write when the layer below has flushed the bytes that end the request. In
+//!   HTTP/1.1 everything written is the request. In HTTP/2 the frames are walked (RFC 9113 §4.1) up to the one that
+//!   ends the header block.
+//! - `first_byte`: in HTTP/1.1 the timestamp of the socket read that brought the first byte of the status line of the
+//!   final head, the first that is not 1xx (RFC 9110 §15.2). In HTTP/2 the driver uses the timestamp of the read that
+//!   completed the HEADERS frame, because only HPACK decoding distinguishes interim and final heads.
 
 use std::{
     pin::Pin,
@@ -25,7 +28,7 @@ use super::{
     meter::Meter,
 };
 
-/// The boundaries of the request under way.
+/// The boundaries of the current request.
 #[derive(Debug, Default)]
 pub struct Boundaries {
     state: Mutex<State>,
@@ -38,14 +41,14 @@ struct State {
     first_byte: Option<Instant>,
     request: RequestWalk,
     response: ResponseWalk,
-    /// What comes in HTTP/2.
+    /// The position in the incoming frames; `None` in HTTP/1.1.
     incoming: Option<FrameWalk>,
-    /// Payload bytes of the DATA frames that have ended.
+    /// Payload bytes of the DATA frames that are complete.
     data: u64,
 }
 
 impl Boundaries {
-    /// Forgets the request before: the next bytes written belong to a new one.
+    /// Forgets the previous request. The next bytes written belong to a new one.
     pub fn arm(&self) {
         let mut state = self.lock();
         state.sent = None;
@@ -56,25 +59,25 @@ impl Boundaries {
         state.response = ResponseWalk::default();
     }
 
-    /// When the kernel took the last request byte.
+    /// When the kernel accepted the last byte of the request. `None` before that.
     #[must_use]
     pub fn sent(&self) -> Option<Instant> {
         self.lock().sent
     }
 
-    /// When the first byte of the final HTTP/1.1 response head was read.
+    /// When the first byte of the final HTTP/1.1 response head was read. `None` before that, and in HTTP/2.
     #[must_use]
     pub fn first_byte(&self) -> Option<Instant> {
         self.lock().first_byte
     }
 
-    /// Did any byte of a response come, interim ones included? In HTTP/2, of HEADERS or DATA.
+    /// Whether any byte of a response has arrived, interim responses included. In HTTP/2, whether HEADERS or DATA have.
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.lock().heard
     }
 
-    /// Payload bytes of DATA frames, whether they are handed over or not; zero in HTTP/1.1.
+    /// Payload bytes of DATA frames, handed over or not. Zero in HTTP/1.1.
     #[must_use]
     pub fn data(&self) -> u64 {
         let state = self.lock();
@@ -87,7 +90,7 @@ impl Boundaries {
 }
 
 impl State {
-    /// HTTP/2 bytes have come. Only one request is under way, so whatever is HEADERS or DATA belongs to it.
+    /// Walks received HTTP/2 bytes. There is only one request at a time, so all HEADERS and DATA belong to it.
     fn hear_frames(&mut self, came: &[u8]) {
         let Some(incoming) = &mut self.incoming else { return };
         incoming.walk(came, |frame| {
@@ -105,7 +108,7 @@ impl State {
     }
 }
 
-/// An HTTP stream whose message boundaries are watched.
+/// A stream that carries HTTP and whose message boundaries are recorded.
 #[derive(Debug)]
 pub struct Watched<S> {
     stream: S,
@@ -114,7 +117,7 @@ pub struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// Watches a stream that speaks HTTP/1.1 or HTTP/2.
+    /// Watches a stream that carries HTTP/1.1 or HTTP/2.
     pub fn new(stream: S, meter: Arc<Meter>, boundaries: Arc<Boundaries>, http2: bool) -> Self {
         if http2 {
             let mut state = boundaries.lock();
@@ -150,7 +153,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = polled {
-            // Always, so that frames after a request do not lose the walk its place.
+            // Walk all bytes, also those after a request: otherwise the walk would lose its position in the frames.
             self.boundaries.lock().request.walk(&buf[..written]);
         }
         polled
@@ -172,7 +175,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 }
 
-/// Walks what we write until a whole request head has been handed down.
+/// Walks the written bytes until they contain a whole request head.
 #[derive(Debug, Default)]
 struct RequestWalk {
     complete: bool,
@@ -198,20 +201,20 @@ impl RequestWalk {
     }
 }
 
-/// Walks an HTTP/1.1 response to the status line of its final head.
+/// Walks an HTTP/1.1 response up to the status line of its final head.
 #[derive(Debug, Default)]
 struct ResponseWalk {
-    /// When the first byte of the status line under way came.
+    /// When the first byte of the current status line arrived.
     began: Option<Instant>,
-    /// Bytes of the status line seen, as far as the status code.
+    /// Bytes seen of the status line, up to the status code.
     seen: usize,
     skipping_head: bool,
-    /// Line ends seen in a row while skipping an interim head.
+    /// Consecutive line ends seen while an interim head is skipped.
     line_ends: u8,
 }
 
 impl ResponseWalk {
-    /// The stamp of the first byte of the final head, once these bytes show that it is the final one.
+    /// The timestamp of the first byte of the final head, once these bytes show that it is final.
     fn walk(&mut self, bytes: &[u8], stamp: Instant) -> Option<Instant> {
         for &byte in bytes {
             if self.skipping_head {
@@ -249,7 +252,7 @@ const DATA: u8 = 0x0;
 const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_HEADERS: u8 = 0x4;
-/// Positions, counted from one, in `HTTP/1.1 103`.
+/// Positions of digits of the status code in `HTTP/1.1 103`, counted from one.
 const STATUS_HUNDREDS: usize = 10;
 const STATUS_UNITS: usize = 12;
 
@@ -259,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    /// Feeds pieces one millisecond apart and says at which piece the first byte of the final head came.
+    /// Feeds pieces one millisecond apart. Returns the time of the piece with the first byte of the final head.
     fn final_head(pieces: &[&str]) -> Option<u128> {
         let start = Instant::now();
         let mut walk = ResponseWalk::default();

@@ -1,4 +1,4 @@
-//! TCP: one address, one attempt.
+//! Opens a TCP connection: one address, one attempt.
 
 use std::{io, net::SocketAddr};
 
@@ -6,8 +6,8 @@ use tokio::net::{TcpSocket, TcpStream};
 
 /// Connects to exactly this address.
 ///
-/// `TCP_NODELAY` is on, so that a small request is not held back; the receive buffer is left alone, because setting it
-/// would turn the kernel's autotuning off.
+/// `TCP_NODELAY` is on, so that a small request is not delayed. The receive buffer is not set, because setting it would
+/// turn off the kernel's autotuning.
 ///
 /// # Errors
 /// Those of `socket(2)` and `connect(2)`.

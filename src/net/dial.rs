@@ -1,4 +1,4 @@
-//! From a URL to an open connection: dns, connect, tls, each phase with its own deadline and its own stamp.
+//! Opens a connection for a URL in the phases dns, connect and tls, each with its own deadline and timestamp.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -31,7 +31,7 @@ use super::{
     tls::{Tls, TrustError, chose_http2, expiry, version},
 };
 
-/// Opens connections the way the config says.
+/// Opens connections according to the config.
 #[derive(Clone)]
 pub struct Dialer {
     resolver: Resolver,
@@ -44,57 +44,59 @@ pub struct Dialer {
     stamping: Option<Arc<socket2::Socket>>,
 }
 
-/// Why no dialer could be made.
+/// Why no dialer could be created.
 #[derive(Debug, Error)]
 pub enum DialerError {
-    /// No trust store.
+    /// The trusted certificates cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
 }
 
 /// An open connection, before HTTP.
 pub struct Line {
-    /// What carries it; metered by `meter` at its bottom.
+    /// The stream that carries HTTP, metered by `meter` at the socket.
     pub stream: Stream,
     /// The meter on its socket.
     pub meter: Arc<Meter>,
-    /// What is known of it.
+    /// The facts about the connection.
     pub about: About,
-    /// The clock of its deadlines.
+    /// The clock that measures its deadlines.
     pub clock: RunClock,
 }
 
-/// What is known of a connection.
+/// The facts about a connection.
 #[derive(Debug)]
 pub struct About {
-    /// HTTP version to be spoken.
+    /// The HTTP version to use.
     pub http: HttpVersion,
     /// The address that was dialled.
     pub remote: IpAddr,
-    /// `1.2` or `1.3`.
+    /// `1.2` or `1.3`; `None` without TLS.
     pub tls_version: Option<&'static str>,
-    /// When the peer's own certificate expires, in seconds since the epoch. Those above it in the chain are not looked at:
-    /// servers send old ones along that no client needs.
+    /// When the peer's own certificate expires, in seconds since the epoch; `None` without TLS. The other certificates
+    /// of the chain are ignored: servers often send outdated ones that no client needs.
     pub cert_expires: Option<i64>,
-    /// The node asked for a client certificate and got none: it may refuse us for that.
+    /// Whether the node asked for a client certificate. It got none and may refuse the connection for that reason.
     pub wants_ours: bool,
-    /// How long the TCP handshake took: an upper bound of the path's round-trip time.
+    /// The duration of the TCP handshake: an upper bound of the path's round-trip time.
     pub handshake: Micros,
-    /// The kernel's view of it.
+    /// Access to the kernel's counters of the connection.
     pub kernel: Kernel,
 }
 
-/// What carries HTTP: a socket, TLS over one, or a simulated link.
+/// The stream below HTTP: a socket, TLS over a socket, or a simulated link.
 pub type Stream = Box<dyn Carrier>;
 
-/// Bytes both ways, below HTTP.
+/// A byte stream in both directions, below HTTP.
 pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
 
 impl Dialer {
+    /// Creates a dialer with the system's trusted certificates and those of the config.
+    ///
     /// # Errors
-    /// When the extra CA cannot be used.
+    /// When the certificates of `network.ca-file` cannot be used.
     pub fn new(network: &Network, resolver: Resolver) -> Result<Self, DialerError> {
         let tls = Tls::new(network.http, network.extra_ca.as_deref())?;
         Ok(Self {
@@ -108,19 +110,20 @@ impl Dialer {
         })
     }
 
-    /// Measures its deadlines by this clock from now on.
+    /// Replaces the clock that measures the deadlines of its connections.
     #[must_use]
     pub fn with_clock(self, clock: RunClock) -> Self {
         Self { clock, ..self }
     }
 
-    /// The clock of its deadlines.
+    /// The clock that measures the deadlines of its connections.
     #[must_use]
     pub const fn clock(&self) -> &RunClock {
         &self.clock
     }
 
-    /// Waits for what the lookup of the host of `url` needs. Call it before the clock of a transfer starts.
+    /// Waits for the resources that the lookup of the host of `url` needs. Call it before the clock of a transfer
+    /// starts.
     pub async fn reserve(&self, url: &Url, share: Share, patience: Duration) -> Reservation {
         match host(url) {
             Host::Domain(_) => self.resolver.reserve(share, patience).await,
@@ -128,11 +131,11 @@ impl Dialer {
         }
     }
 
-    /// The one address to dial for the host of `url`: the first one that this host has a route to. `from_stranger` puts the
-    /// address guard in the way. Ends the phase `dns`, which a host that is an address already does not have.
+    /// The address to dial for the host of `url`: the first one to which this machine has a route. With
+    /// `from_stranger`, the address guard applies. Ends the phase `dns`, unless the host is already an address.
     ///
     /// # Errors
-    /// No such address, none that we may dial, or none that we can.
+    /// When there is no address, when the guard refuses one, or when there is no route to any.
     pub async fn look_up(
         &self,
         url: &Url,
@@ -147,14 +150,14 @@ impl Dialer {
         }
         let candidates = self.addresses(url, reserved, deadline, timing).await?;
         if from_stranger {
-            // Every address, so that a name cannot mix an honest one with one of ours.
+            // Check every address, so that a name cannot mix a public address with an internal one.
             let refused = candidates.iter().find_map(|&address| Some((address, self.guard.refuses(address)?)));
             if let Some((address, reason)) = refused {
                 return Err(Cause::Blocked { address, reason }.during(Phase::Connect));
             }
         }
         if let [only] = candidates[..] {
-            // Nothing to choose: connecting says whether there is a route.
+            // With a single address there is no choice. Connecting shows whether there is a route.
             return Ok(Chosen { address: only, untried: None });
         }
         let with_route = candidates.iter().copied().find(|&address| source_address(address).is_some());
@@ -166,11 +169,11 @@ impl Dialer {
         })
     }
 
-    /// Opens a connection to the host of `url` at the address that [`Self::look_up`] found. Boundaries go to `timing`, the
-    /// last of them that of the phase before the one that failed.
+    /// Opens a connection to the host of `url` at the address that [`Self::look_up`] found. Ends the phases `connect`
+    /// and `tls` in `timing`, up to the one before the phase that failed.
     ///
     /// # Errors
-    /// The phase that failed, and why.
+    /// The phase that failed, and its cause.
     pub async fn open(
         &self,
         url: &Url,
@@ -183,7 +186,7 @@ impl Dialer {
         line.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
     }
 
-    /// The same for an address that was not chosen among several.
+    /// Like [`Self::open`], for an address that was not chosen among several.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -236,10 +239,10 @@ impl Dialer {
         Ok(Line { stream: Box::new(stream), meter, about, clock })
     }
 
-    /// All addresses of the host of `url`, the one to try first in front. Ends the phase `dns`.
+    /// All addresses of the host of `url`, in the order in which to try them. Ends the phase `dns`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none of the wanted family.
     pub(super) async fn addresses(
         &self,
         url: &Url,
@@ -260,7 +263,7 @@ impl Dialer {
         Ok(found)
     }
 
-    /// The addresses of a literal, when it is of the wanted family.
+    /// The address itself, if it is of the wanted family.
     fn literal(&self, address: IpAddr) -> Result<Vec<IpAddr>, Failure> {
         if self.family.admits(&address) {
             Ok(vec![address])
@@ -278,7 +281,7 @@ fn port(url: &Url) -> u16 {
     url.port_or_known_default().expect("invariant: http and https have default ports")
 }
 
-/// Awaits one phase until its deadline, counted from its beginning.
+/// Awaits the work of one phase until its deadline, counted from the start of the phase.
 async fn within<T>(
     clock: &RunClock,
     deadline: Duration,

@@ -1,7 +1,8 @@
-//! hyper's connection, driven in the task of the transfer itself, one socket read a turn.
+//! Drives hyper's connection in the task of the transfer itself, one socket read per turn.
 //!
-//! A turn: grant one read, let the connection move, let the caller take out what came. The stamp of everything taken out
-//! in a turn is that of the turn's read, or of an earlier one when the turn needed none (see `net::meter`).
+//! In a turn, the driver grants one read, polls the connection, and the caller takes out what arrived. Everything taken
+//! out in a turn has the timestamp of that turn's read, or of an earlier read if the turn needed none (see
+//! `net::meter`).
 
 use std::{
     pin::Pin,
@@ -47,7 +48,7 @@ impl Protocol {
                 let (sender, connection) = http1::Builder::new()
                     .max_buf_size(READ_BUFFER)
                     .max_header_size(MAX_HEAD)
-                    // RFC 9112 §5.2: a user agent has to unfold them.
+                    // RFC 9112 §5.2: a user agent must unfold header lines that use obsolete folding.
                     .allow_obsolete_multiline_headers_in_responses(true)
                     .handshake(io)
                     .await?;
@@ -74,7 +75,7 @@ impl Protocol {
         }
     }
 
-    /// Lets the connection move. Its end is no event of its own: requests and bodies report what it means to them.
+    /// Polls the connection. Its end is not reported here: requests and bodies report what it means for them.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         match self {
             Self::Http1 { connection, .. } => {
@@ -91,19 +92,19 @@ impl Protocol {
         }
     }
 
-    /// Drops the connection, with what runs beside it.
+    /// Drops the connection and its background tasks.
     pub(super) fn close(&mut self) {
         match self {
             Self::Http1 { connection, .. } => *connection = None,
             Self::Http2 { connection, tasks, .. } => {
                 *connection = None;
-                // Dropped with the lock free, because a task may add another one even now.
+                // Drop the tasks without holding the lock: a task that is dropped may add another one.
                 drop(std::mem::take(&mut *tasks.lock()));
             }
         }
     }
 
-    /// Can it take another request now?
+    /// Whether the connection can take another request now.
     pub(super) fn is_ready(&self) -> bool {
         match self {
             Self::Http1 { sender, connection } => connection.is_some() && sender.is_ready(),
@@ -112,15 +113,15 @@ impl Protocol {
     }
 }
 
-/// A request that awaits its answer is one of the tasks and holds a handle on them: together they would keep each other,
-/// and the socket, for ever.
+/// A pending request is one of the tasks and holds a handle to them. Without this, the tasks and the socket would keep
+/// each other alive.
 impl Drop for Protocol {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-/// The futures that hyper's HTTP/2 wants run beside the connection: they run in the same task, turn by turn.
+/// The background futures of hyper's HTTP/2. They are polled in the task of the transfer, in each turn.
 #[derive(Clone, Default)]
 pub(super) struct Tasks(Arc<Mutex<Vec<Task>>>);
 
@@ -128,7 +129,7 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Tasks {
     fn poll(&self, cx: &mut Context<'_>) {
-        // Taken out, because a task may add another one while it is polled.
+        // Take the tasks out of the lock: a task may add another one while it is polled.
         let mut running = std::mem::take(&mut *self.lock());
         running.retain_mut(|task| task.as_mut().poll(cx).is_pending());
         let mut tasks = self.lock();
@@ -149,17 +150,19 @@ impl<F: Future + Send + 'static> Executor<F> for Tasks {
     }
 }
 
-/// The largest response head that we accept.
+/// The largest response head that is accepted, in bytes.
 const MAX_HEAD: usize = 64 << 10;
-/// The largest read of plain HTTP/1.1: fewer, larger reads cost less CPU a byte, and more memory.
+/// The size of the read buffer for plain HTTP/1.1, in bytes. Fewer, larger reads cost less CPU time per byte, and more
+/// memory.
 const READ_BUFFER: usize = 256 << 10;
-/// Never the limit at 100 ms × 1 Gbit/s: the rate measured is the path's, not our window's.
+/// The HTTP/2 window, in bytes. It never limits a path of 100 ms × 1 Gbit/s, so the measured rate is that of the path.
 ///
-/// h2 gives window back once what it holds back is half of what the peer has left, that is at a third of the window (W/3 of
-/// (W − W/3)). The peer then still has 2W/3, and the update takes a round trip to become bytes: so 2W/3, not W, has to cover
-/// bandwidth × delay (12.5 MB) and what the peer's send buffer and the bottleneck's queue hold beside. 16 MiB leave 11.2 MB,
-/// 32 MiB leave 22.4 MB. A larger window is not a larger buffer: what a socket read brings is taken out before the next one.
+/// h2 returns window to the peer once the bytes that it has not returned reach half of what the peer has left. That is
+/// at W/3 of a window W: the peer then still has 2W/3. The update takes a round trip until more bytes arrive. So 2W/3,
+/// not W, must cover bandwidth × delay (12.5 MB) and the bytes in the peer's send buffer and the queue of the
+/// bottleneck. 16 MiB would leave 11.2 MB, 32 MiB leave 22.4 MB. A larger window does not need a larger buffer: the
+/// bytes of a socket read are taken out before the next one.
 const WINDOW: u32 = 32 << 20;
-/// The largest frame that a peer may send us, and the least that HTTP/2 allows for (RFC 9113 §6.5.2). A frame is handed
-/// over when it is whole: a large one on a slow path would look like a pause.
+/// The largest frame that a peer may send, in bytes: the smallest limit that HTTP/2 allows (RFC 9113 §6.5.2). A frame
+/// is handed over when it is complete, so a large one on a slow path would look like a pause.
 const MAX_FRAME: u32 = 16 << 10;

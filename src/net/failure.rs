@@ -1,4 +1,4 @@
-//! Why a transfer ended early: the phase, and the error as it came. What it *means* is decided by `probe::classify`.
+//! Why a transfer ended early: the phase, and the error as it was reported. `probe::classify` decides what it means.
 
 use std::{io, net::IpAddr};
 
@@ -12,16 +12,17 @@ use crate::model::{phase::Phase, units::Micros};
 
 mod http;
 
-/// A transfer that ended early. Not an error of ours: it becomes a sample.
+/// A transfer that ended early. This is not an error of bandprobe: it becomes a sample.
 #[derive(Debug, Error)]
 #[error("{}: {cause}{}", phase.label(), other_family(chosen.as_deref()))]
 pub struct Failure {
-    /// The phase that was under way.
+    /// The phase in progress.
     pub phase: Phase,
-    /// What ended it.
+    /// Why the transfer ended.
     #[source]
     pub cause: Cause,
-    /// The address that could not be connected to.
+    /// The address that was dialled, when connecting or the TLS handshake failed in
+    /// [`Dialer::open`](super::dial::Dialer::open).
     pub chosen: Option<Box<Chosen>>,
 }
 
@@ -30,20 +31,20 @@ pub struct Failure {
 pub struct Chosen {
     /// The address itself.
     pub address: IpAddr,
-    /// An address of the other family that the name also has, and that is not tried.
+    /// An address of the other family that the name also has and that is not tried.
     pub untried: Option<IpAddr>,
 }
 
-/// What ended a transfer, as the layer below reported it.
+/// Why a transfer ended, as the layer below reported it.
 #[derive(Debug, Error)]
 pub enum Cause {
-    /// The phase's own deadline came.
+    /// The deadline of the phase passed.
     #[error("deadline of {0:?} passed")]
     Deadline(std::time::Duration),
-    /// No body byte for the stall time.
+    /// No body byte arrived for this time.
     #[error("no byte for {}", Micros::from(*.0))]
     Stall(std::time::Duration),
-    /// Our own address policy.
+    /// The address guard refuses the address.
     #[error("refused to dial {address}: {reason}")]
     Blocked {
         /// The address that the name resolved to.
@@ -51,41 +52,41 @@ pub enum Cause {
         /// Why it is not dialled.
         reason: &'static str,
     },
-    /// Our own port policy.
+    /// The address guard refuses the port.
     #[error("refused to dial port {0}: only 80, 443 and those above 1023 are open to discovered nodes")]
     BlockedPort(u16),
     /// The name has no address of the wanted family.
     #[error("`{0}` has no address of the wanted family")]
     NoAddress(String),
-    /// This host has no route to any of the addresses.
+    /// This machine has no route to any address of the name; the value is the first one.
     #[error("this host has no route to {0}")]
     NoRoute(IpAddr),
-    /// HTTP/2 alone was asked for.
+    /// The config requires HTTP/2, and the node does not offer it.
     #[error("the node does not offer HTTP/2")]
     NoHttp2,
-    /// No address for the name.
+    /// The lookup of the name failed.
     #[error("{0}")]
     Lookup(#[source] LookupError),
-    /// The operating system's answer.
+    /// The operating system reported an error.
     #[error("{}", of_socket(.0))]
     Io(#[source] io::Error),
     /// The TLS handshake failed.
     #[error("{}", .0.words)]
     Tls(Fault),
-    /// The node asked for a client certificate in the handshake, and refused us for lack of one. In TLS 1.3 that shows only when
-    /// the request is sent.
+    /// The node asked for a client certificate in the handshake and refused the connection because it got none. In TLS
+    /// 1.3 that shows only when the request is sent.
     #[error("{}", WANTS_OURS)]
     CertificateWanted,
-    /// The peer ended its HTTP/2 stream by a reset without an error (RFC 9113 §8.1), before the end of the body.
+    /// The peer ended its HTTP/2 stream with a NO_ERROR reset (RFC 9113 §8.1) before the end of the body.
     #[error("the stream was reset before the end of the body")]
     EndedByReset,
-    /// HTTP's answer.
+    /// The HTTP exchange failed.
     #[error("{}", http::words(.0))]
     Http(#[source] hyper::Error),
 }
 
 impl Chosen {
-    /// Chooses one of all addresses of a name.
+    /// Records the chosen address, and the first address of the other family among all addresses of the name.
     #[must_use]
     pub fn of(address: IpAddr, all: &[IpAddr]) -> Self {
         let untried = all.iter().copied().find(|other| other.is_ipv4() != address.is_ipv4());
@@ -93,7 +94,7 @@ impl Chosen {
     }
 }
 
-/// Says which family was tried: the node may be reachable over the other one.
+/// Names the family that was tried: the node may be reachable over the other one.
 fn other_family(chosen: Option<&Chosen>) -> String {
     let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
     match chosen {
@@ -106,14 +107,14 @@ fn other_family(chosen: Option<&Chosen>) -> String {
 }
 
 impl Cause {
-    /// Puts the cause into its phase.
+    /// Combines the cause with its phase.
     #[must_use]
     pub const fn during(self, phase: Phase) -> Failure {
         Failure { phase, cause: self, chosen: None }
     }
 }
 
-/// Our own fault: no descriptors, memory, ports or route (errno(3)).
+/// Whether this machine is at fault: it lacks descriptors, memory, ports, a route or a permission (errno(3)).
 #[must_use]
 pub fn is_local(error: &io::Error) -> bool {
     const OURS: [i32; 8] = [
@@ -129,7 +130,7 @@ pub fn is_local(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
-/// Is it the alert of a node that requires a client certificate?
+/// Whether the error is the alert of a node that requires a client certificate.
 #[must_use]
 pub fn wants_ours(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
@@ -143,7 +144,7 @@ pub fn wants_ours(error: &hyper::Error) -> bool {
     false
 }
 
-/// What rustls reports travels in an error of the socket; it gets words of ours.
+/// An error of rustls arrives inside a socket error. It is described in bandprobe's own words.
 fn of_socket(error: &io::Error) -> String {
     match tls::inner(error) {
         Some(error) => tls::fault::words(error),

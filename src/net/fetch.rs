@@ -1,6 +1,6 @@
-//! Small requests of our own, to a database's query API or a registry: the whole answer or an error, with limits.
+//! Small requests to a database's query API or a registry. Returns the whole response or an error, within limits.
 //!
-//! No redirect is followed: who named the address learns that it moved.
+//! Redirects are not followed. The error names the new address, so that the user can configure it.
 
 use std::time::Duration;
 
@@ -29,58 +29,58 @@ use super::{
     timing::Timing,
 };
 
-/// Fetches from servers that the user named.
+/// Sends requests to servers that the user configured.
 #[derive(Clone)]
 pub struct Fetcher {
     dialer: Dialer,
     agent: String,
 }
 
-/// Several requests to one server, over one connection while that lasts.
+/// Several requests to one server. The connection is reused while it is open.
 pub struct Session<'f> {
     fetcher: &'f Fetcher,
     kept: Option<Connection>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Error)]
 pub enum FetchError {
-    /// The connection or the exchange.
+    /// The connection or the exchange failed.
     #[error(transparent)]
     Failed(#[from] Failure),
-    /// Too slow as a whole.
+    /// The response was not complete within this time.
     #[error("no complete answer within {0:?}")]
     Slow(Duration),
-    /// Cut off.
+    /// The response ended early.
     #[error("the answer broke off")]
     Cut,
-    /// Too long.
+    /// The response is longer than this number of bytes.
     #[error("the answer is longer than {0} bytes")]
     TooLong(u64),
-    /// Another status than 200.
+    /// The status is not 200.
     #[error("status {status}: {said}")]
     Status {
-        /// Which one.
+        /// The status.
         status: StatusCode,
-        /// The beginning of its body, or where it sends us.
+        /// The beginning of the body, or the address of a redirect.
         said: String,
     },
-    /// The credentials hold a character that no header can carry.
+    /// The credentials contain a character that is not allowed in a header.
     #[error("the credentials hold a character that cannot be sent")]
     Credentials,
 }
 
-/// The answer to a POST, whatever its status.
+/// The response to a POST, with any status.
 #[derive(Debug)]
 pub struct Posted {
-    /// Its status.
+    /// The status.
     pub status: StatusCode,
-    /// Its body.
+    /// The whole body.
     pub body: Vec<u8>,
     said: String,
 }
 
-/// What is asked besides the address.
+/// A request, apart from its URL.
 struct Question<'q> {
     method: Method,
     authorization: Option<&'q str>,
@@ -90,10 +90,10 @@ struct Question<'q> {
 }
 
 impl Fetcher {
-    /// Trusts the system's certificates, and those of `extra_ca` (PEM text).
+    /// A fetcher that trusts the system's certificates and those in `extra_ca` (PEM text).
     ///
     /// # Errors
-    /// When the trust store cannot be set up.
+    /// When the trusted certificates cannot be used.
     pub fn new(extra_ca: Option<&str>, resolver: Resolver) -> Result<Self, DialerError> {
         let network = Network {
             allow_private: AllowPrivate::Everywhere,
@@ -106,33 +106,33 @@ impl Fetcher {
         Self::over(&network, resolver)
     }
 
-    /// Trusts and introduces itself the way the config says.
+    /// A fetcher with the trust, addresses and user agent of the config.
     ///
     /// # Errors
-    /// When the trust store cannot be set up.
+    /// When the trusted certificates cannot be used.
     pub fn over(network: &Network, resolver: Resolver) -> Result<Self, DialerError> {
         Ok(Self { dialer: Dialer::new(network, resolver)?, agent: user_agent(network.contact.as_deref()) })
     }
 
-    /// The body of a 200 to a GET.
+    /// Sends a GET and returns the body of a response with status 200.
     ///
     /// # Errors
-    /// Anything else; no error text holds the credentials.
+    /// When there is no complete response, or its status is not 200. No error text contains the credentials.
     pub async fn get(&self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
         self.session().get(url, authorization).await
     }
 
-    /// For several requests to one server.
+    /// Starts a session for several requests to one server.
     #[must_use]
     pub const fn session(&self) -> Session<'_> {
         Session { fetcher: self, kept: None }
     }
 
-    /// The answer to a POST of JSON: at most `most` bytes, complete `within` this time. APIs explain a failure in their
-    /// body, so every status is an answer here.
+    /// Posts JSON and returns the response: at most `most` bytes, complete `within` this time. APIs explain a failure
+    /// in the body, so every status is a response here.
     ///
     /// # Errors
-    /// When no complete answer came.
+    /// When there is no complete response.
     pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64, within: Duration) -> Result<Posted, FetchError> {
         self.ask(&mut None, url, Question { method: Method::POST, authorization: None, json: Some(json), most, within })
             .await
@@ -148,7 +148,7 @@ impl Fetcher {
         timeout(within, self.exchange(kept, url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
     }
 
-    /// Over the connection that was kept, or a new one. It is kept again when it can carry another exchange.
+    /// Uses the kept connection or a new one. Keeps the connection afterwards if it is reusable.
     async fn exchange(
         &self,
         kept: &mut Option<Connection>,
@@ -182,7 +182,8 @@ impl Fetcher {
         Ok(Posted { status: answer.head.status, said: said(&answer, &body), body })
     }
 
-    /// A connection to the first address that takes one, in their order: nothing is measured here.
+    /// Connects to the first address that accepts, in their order. Unlike in a probe, other addresses are tried,
+    /// because nothing is measured here.
     async fn open(&self, url: &Url, deadlines: &Deadlines) -> Result<(Line, Timing), Failure> {
         let reserved = self.dialer.reserve(url, Share::Other, deadlines.dns).await;
         let mut timing = Timing::start(Instant::now());
@@ -219,10 +220,11 @@ impl Fetcher {
 }
 
 impl Session<'_> {
-    /// The body of a 200 to a GET. Every URL is one of the same server.
+    /// Sends a GET and returns the body of a response with status 200. All URLs of a session must be on the same
+    /// server.
     ///
     /// # Errors
-    /// Anything else; no error text holds the credentials.
+    /// When there is no complete response, or its status is not 200. No error text contains the credentials.
     pub async fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
         let question = || Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL };
         if let Some(connection) = &mut self.kept
@@ -244,14 +246,14 @@ impl Session<'_> {
 }
 
 impl Posted {
-    /// The error of an answer that is of no use.
+    /// Turns a response with an unexpected status into an error.
     #[must_use]
     pub fn refused(self) -> FetchError {
         FetchError::Status { status: self.status, said: self.said }
     }
 }
 
-/// What an answer of another status says, for a person.
+/// An excerpt of a response with another status than 200, for a person.
 fn said(answer: &Answer, body: &[u8]) -> String {
     let begins = |text: &str| made_printable(&text.trim().chars().take(200).collect::<String>());
     let moved = answer.head.headers.get(LOCATION).filter(|_| answer.head.status.is_redirection());

@@ -1,9 +1,10 @@
-//! Where in a stream of frames we are: lengths alone, nothing is decoded.
+//! Tracks the position in a stream of frames by their lengths alone. Nothing is decoded.
 //!
-//! Whoever decodes frames hands them over whole: a TLS record after its checksum, an HTTP/2 frame when it is complete. So of
-//! what a socket read brought, the beginning of one may wait for its end. [`FrameWalk`] tells how much that is.
+//! Decoders hand frames over as a whole: a TLS record after its authentication tag, an HTTP/2 frame when it is
+//! complete. So the start of a frame that a socket read brought may have to wait for its end. [`FrameWalk`] shows how
+//! much that is.
 
-/// What stands before each frame.
+/// The kind of header before each frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// Length, type, flags, stream (RFC 9113 §4.1).
@@ -20,7 +21,7 @@ pub(super) struct FrameWalk {
     filled: usize,
     /// Bytes until the next header.
     skip: usize,
-    /// The frame under way; `None` before the first, and in what is skipped before it.
+    /// The current frame. `None` before the first one, and in the bytes that are skipped before it.
     frame: Option<Frame>,
 }
 
@@ -28,14 +29,14 @@ pub(super) struct FrameWalk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) kind: u8,
-    /// None with TLS.
+    /// Zero for TLS records, which have no flags.
     pub(super) flags: u8,
-    /// Of its payload.
+    /// The length of the payload in bytes.
     pub(super) length: usize,
 }
 
 impl Frame {
-    /// Of `seen` bytes of the payload, those before its last `tail` bytes.
+    /// How many of the first `seen` payload bytes are not part of the last `tail` bytes.
     pub(super) const fn without_tail(self, seen: usize, tail: usize) -> usize {
         let before = self.length.saturating_sub(tail);
         if seen < before { seen } else { before }
@@ -43,12 +44,12 @@ impl Frame {
 }
 
 impl FrameWalk {
-    /// Frames begin after `skip` bytes.
+    /// A walk over a stream whose frames begin after `skip` bytes.
     pub(super) const fn new(framing: Framing, skip: usize) -> Self {
         Self { framing, header: [0; HTTP2_HEADER], filled: 0, skip, frame: None }
     }
 
-    /// Goes on by these bytes; each frame that ends in them goes to `ended`.
+    /// Moves on by these bytes. Calls `ended` for each frame that ends in them.
     pub(super) fn walk(&mut self, mut bytes: &[u8], mut ended: impl FnMut(Frame)) {
         loop {
             let skipped = self.skip.min(bytes.len());
@@ -72,7 +73,7 @@ impl FrameWalk {
         }
     }
 
-    /// The frame under way, and how many bytes of its payload have passed.
+    /// The current frame, and how many bytes of its payload have passed.
     pub(super) fn under_way(&self) -> Option<(Frame, usize)> {
         self.frame.map(|frame| (frame, frame.length - self.skip))
     }

@@ -1,31 +1,31 @@
-//! The address guard: endpoints that strangers named must not make us dial into the network that we stand in.
+//! The address guard: endpoints from untrusted sources must not make bandprobe connect into its own network.
 //!
-//! It is applied to the very address that is dialled, after the look-up, so there is no gap between check and use. Nodes,
-//! databases, registries and resolvers that the *user* named are exempt.
+//! The guard checks the very address that is dialled, after the lookup, so nothing can change between check and use.
+//! Nodes, databases, registries and resolvers that the *user* configured are exempt.
 //!
-//! An address that carries an IPv4 address and leads to it is judged by that one: 6to4, and NAT64's well-known prefix
-//! `64:ff9b::/96`. The latter is not refused as a whole, because behind DNS64 (RFC 6147) every node without an IPv6 address
-//! of its own has only such a one, and the gateway takes us nowhere but to the IPv4 address in it. IPv4-mapped and
-//! IPv4-compatible addresses, which no honest name resolves to, are refused whatever they carry.
+//! 6to4 addresses and those under NAT64's well-known prefix `64:ff9b::/96` contain an IPv4 address and lead to it, so
+//! that address is checked. The NAT64 prefix is not refused as a whole: behind DNS64 (RFC 6147), a node without an IPv6
+//! address has only such an address, and the gateway leads only to the IPv4 address in it. IPv4-mapped and
+//! IPv4-compatible addresses are refused whatever they contain, because no legitimate name resolves to them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::config::AllowPrivate;
 
-/// What strangers may not lead us to, and where the user lifts that.
+/// Refuses internal addresses from untrusted sources, except where the user allows them.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     lifted: AllowPrivate,
 }
 
 impl Guard {
-    /// The guard of a config.
+    /// A guard with these exceptions.
     #[must_use]
     pub const fn new(lifted: AllowPrivate) -> Self {
         Self { lifted }
     }
 
-    /// Why an address is not dialled for a stranger; `None` when it may be.
+    /// Why an address from an untrusted source is not dialled. `None` when it is allowed.
     #[must_use]
     pub fn refuses(&self, address: IpAddr) -> Option<&'static str> {
         let is_lifted = match &self.lifted {
@@ -36,18 +36,20 @@ impl Guard {
         if is_lifted { None } else { refusal(address) }
     }
 
-    /// Is a port closed to strangers? All but 80, 443 and the unprivileged ones, so that nobody makes us knock on mail or
-    /// login servers. Single networks lift nothing here: which one it will be is not known before the look-up.
+    /// Whether a port is closed to untrusted sources. All are, except 80, 443 and the unprivileged ones, so that
+    /// bandprobe cannot be made to connect to mail or login servers. Exceptions for single networks do not apply here:
+    /// before the lookup it is not known which network it will be.
     #[must_use]
     pub fn refuses_port(&self, port: u16) -> bool {
         self.lifted != AllowPrivate::Everywhere && !matches!(port, 80 | 443 | 1024..)
     }
 }
 
-/// Why an address is not dialled for a stranger; `None` when it may be.
+/// Why an address is not dialled for an untrusted source. `None` when it is allowed.
 ///
-/// The ranges are those of the IANA special-purpose address registries (RFC 6890) that are not globally reachable, those
-/// that carry an IPv4 address inside an IPv6 one, and the one cloud's metadata server that has an address outside of them.
+/// The ranges are those of the IANA special-purpose address registries (RFC 6890) that are not globally reachable,
+/// those that contain an IPv4 address in an IPv6 one, and the one cloud metadata server whose address is outside of
+/// them.
 fn refusal(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => refusal_v4(v4),
@@ -100,7 +102,8 @@ fn refusal_v6(v6: Ipv6Addr) -> Option<&'static str> {
     }
 }
 
-/// A public address that is the host's own in Azure: <https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>.
+/// A public address that Azure routes to the machine's own host:
+/// <https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>.
 const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
 #[cfg(test)]

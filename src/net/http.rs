@@ -1,4 +1,4 @@
-//! One HTTP exchange: a request, the final response head, and as much of the body as is wanted.
+//! One HTTP exchange: a request, the head of the final response, and as much of the body as the caller wants.
 
 use std::{
     future::poll_fn,
@@ -49,12 +49,12 @@ pub struct Answer {
     body: Incoming,
 }
 
-/// What of a body arrived, and why reading it stopped.
+/// The part of a body that arrived, and why reading stopped.
 #[derive(Debug)]
 pub struct Received {
-    /// Bytes that were wanted and came.
+    /// Body bytes up to the limit of the caller.
     pub bytes: u64,
-    /// Bytes that came beyond those.
+    /// Body bytes that arrived beyond the limit.
     pub surplus: u64,
     /// Why reading stopped.
     pub end: End,
@@ -63,29 +63,29 @@ pub struct Received {
 /// Why reading a body stopped.
 #[derive(Debug)]
 pub enum End {
-    /// All that was wanted is here.
+    /// All wanted bytes have arrived.
     Enough,
-    /// The body ended; whether early is for the caller to judge.
+    /// The body ended. The caller decides whether that was too early.
     Finished,
-    /// The body deadline came while bytes were flowing.
+    /// The body deadline passed while bytes were still arriving.
     Partial,
-    /// Something broke.
+    /// The transfer failed.
     Failed(Failure),
 }
 
-/// How far a body is read.
+/// Limits for reading a body.
 #[derive(Clone, Copy, Debug)]
 pub struct Appetite {
-    /// Stop after so many bytes.
+    /// Stop after this many bytes.
     pub bytes: u64,
-    /// From the response head to the last byte.
+    /// The deadline for the last byte, counted from the response head.
     pub body: Duration,
-    /// The longest time without a byte of it.
+    /// The longest permitted time without a body byte.
     pub stall: Duration,
 }
 
 impl Answer {
-    /// How many bytes the head promises, where it does.
+    /// The body length that the head announces. `None` when it announces none.
     #[must_use]
     pub fn announced(&self) -> Option<u64> {
         self.body.size_hint().exact()
@@ -93,10 +93,10 @@ impl Answer {
 }
 
 impl Connection {
-    /// Speaks HTTP on an open connection.
+    /// Starts HTTP on an open connection.
     ///
     /// # Errors
-    /// When the connection breaks while HTTP/2 introduces itself.
+    /// When the connection fails during the HTTP/2 handshake.
     pub async fn start(line: Line) -> Result<Self, Failure> {
         let boundaries = Arc::new(Boundaries::default());
         let http2 = line.about.http == HttpVersion::Http2;
@@ -106,19 +106,20 @@ impl Connection {
         Ok(Self { protocol, meter: line.meter, boundaries, about: line.about, clock: line.clock })
     }
 
-    /// What is known of the connection.
+    /// The facts about the connection: addresses, versions, certificate.
     #[must_use]
     pub const fn about(&self) -> &About {
         &self.about
     }
 
-    /// Its meter.
+    /// The meter on its socket.
     #[must_use]
     pub const fn meter(&self) -> &Arc<Meter> {
         &self.meter
     }
 
-    /// A request, without a body so far, for this connection: origin form and `host` for HTTP/1.1, absolute form for HTTP/2.
+    /// A request without body for this connection: origin form and `host` header for HTTP/1.1, absolute form for
+    /// HTTP/2.
     #[must_use]
     pub fn request(&self, method: Method, url: &Url) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::default());
@@ -138,7 +139,8 @@ impl Connection {
         request
     }
 
-    /// Can it carry another exchange? Looks at the socket once, so that a close by the peer is seen.
+    /// Whether the connection can carry another exchange. Polls the socket once, so that a close by the peer is
+    /// noticed.
     pub async fn is_reusable(&mut self) -> bool {
         poll_fn(|cx| {
             self.turn(cx);
@@ -147,29 +149,29 @@ impl Connection {
         .await
     }
 
-    /// Ends it at once, whatever is still under way on it. What is left says that it is not reusable.
+    /// Closes the connection at once, even during an exchange. Afterwards it is not reusable.
     pub fn close(&mut self) {
         self.protocol.close();
         self.about.kernel = Kernel::default();
     }
 
-    /// Did any byte of an answer to the request under way come, interim ones included?
+    /// Whether any byte of a response to the current request has arrived, interim responses included.
     #[must_use]
     pub fn has_heard(&self) -> bool {
         self.boundaries.has_heard()
     }
 
-    /// Bytes of the body under way that HTTP/2 has brought, those included that it does not hand over since their number is not
-    /// the one announced. Zero in HTTP/1.1, which hands over all.
+    /// Bytes of the current body that have arrived in HTTP/2 DATA frames. Includes those that HTTP/2 withholds because
+    /// the total is not the announced length. Zero in HTTP/1.1, which withholds nothing.
     #[must_use]
     pub fn data(&self) -> u64 {
         self.boundaries.data()
     }
 
-    /// Sends a request and awaits the final response head; ends the phases `send` and `wait`.
+    /// Sends a request and awaits the head of the final response. Ends the phases `send` and `wait`.
     ///
     /// # Errors
-    /// The phase that failed, `send` ended when it was not that one.
+    /// The phase that failed. If that is `wait`, the phase `send` has ended.
     pub async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -185,7 +187,7 @@ impl Connection {
                 if let Poll::Ready(answered) = answering.as_mut().poll(cx) {
                     return Poll::Ready(answered);
                 }
-                // A peer that never pauses would give the alarm no chance to ring.
+                // Check the deadline in the loop: a peer that never pauses would keep the timer from being polled.
                 if !again || clock.is_over(began, deadlines.headers) {
                     return Poll::Pending;
                 }
@@ -211,14 +213,15 @@ impl Connection {
         Ok(Answer::from(answer))
     }
 
-    /// Why there is no answer. A node that asked for a client certificate and then ends the connection without an answer does so for
-    /// lack of one; whether its alert arrives before the reset that follows is chance.
+    /// Why there is no response. A node that asked for a client certificate and closes the connection without a
+    /// response does so because it got none. Whether its alert arrives before the reset is a matter of chance.
     fn given_up(&self, error: hyper::Error) -> Cause {
         let is_refusal = self.about.wants_ours && !self.has_heard();
         if is_refusal || failure::wants_ours(&error) { Cause::CertificateWanted } else { Cause::Http(error) }
     }
 
-    /// A node may answer (an error, mostly) before our last write was flushed: then both boundaries are that answer's.
+    /// A node may respond, usually with an error, before the last write was flushed. Both phases then end at the
+    /// response.
     fn answered_early(&self, answer: Response<Incoming>, timing: &mut Timing) -> Result<Answer, Failure> {
         let first_byte = self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read());
         timing.end(Phase::Send, first_byte);
@@ -226,12 +229,12 @@ impl Connection {
         Ok(Answer::from(answer))
     }
 
-    /// Reads a body. Each chunk goes to `sink`: what of it is wanted, the stamp of the socket read that completed it, and the
-    /// longest time without a body byte since the chunk before. The clock of both deadlines starts now, and stops while this
-    /// process does not run.
+    /// Reads a body and passes each chunk to `sink`: its wanted bytes, the timestamp of the socket read that completed
+    /// it, and the longest time without a body byte since the previous chunk. Both deadlines start now and stop while
+    /// this process does not run.
     ///
-    /// measuring rules: no body byte for `stall` is a stall at any time; when the body deadline comes, body bytes within the
-    /// last two seconds mean slow and not failed.
+    /// No body byte for `stall` is a stall, at any time. If body bytes arrived within the last two seconds before the
+    /// body deadline, the transfer is slow and not failed.
     pub async fn receive(
         &mut self,
         answer: &mut Answer,
@@ -260,11 +263,12 @@ impl Connection {
                 if received.bytes == appetite.bytes {
                     return Poll::Ready(End::Enough);
                 }
-                // What a turn brought is taken out before the next one; that of the head's turn may hold a body too.
+                // Take out everything that a turn brought before the next turn. The turn that brought the head may have
+                // brought body bytes too.
                 let mut took = false;
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
-                        // hyper ends the body in silence when the stream was reset without an error (RFC 9113 §8.1).
+                        // hyper ends the body without an error when the stream was reset with NO_ERROR (RFC 9113 §8.1).
                         None if self.about.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
                             return Poll::Ready(End::Failed(Cause::EndedByReset.during(Phase::Receive)));
                         }
@@ -287,8 +291,9 @@ impl Connection {
                         return Poll::Ready(End::Enough);
                     }
                 }
-                // After each turn, not only when the alarm rings: a peer that never pauses gives it no chance to. Not before
-                // one: when we were suspended, bytes may lie ready.
+                // Check after each turn and not only when the timer fires: a peer that never pauses would keep it from
+                // being polled. Do not check before the first turn: after a suspension, bytes may be waiting in the
+                // socket.
                 flow.look(&self.meter);
                 watch.last_byte = watch.last_byte.max(flow.last);
                 if let Some(end) = watch.verdict().filter(|_| turned) {
@@ -306,8 +311,8 @@ impl Connection {
         received
     }
 
-    /// Reads a body and records its arrival, in offsets from the start of `timing`, whose last boundary is the head. What was
-    /// silent before the body is no pause of it.
+    /// Reads a body and records when it arrives, as offsets from the start of `timing`, whose last boundary is the
+    /// head. Silence before the first body byte does not count as a pause.
     pub async fn receive_timed(
         &mut self,
         answer: &mut Answer,
@@ -321,7 +326,7 @@ impl Connection {
         let received = self
             .receive(answer, appetite, |chunk, stamp, silence| {
                 total += chunk.len() as u64;
-                // What of the next record or frame is here has arrived too, though it cannot be handed over.
+                // The received part of an unfinished record or frame has arrived too, although it is not available yet.
                 let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
                 timeline.record_after(timing.offset(stamp), arrived, silence.into());
                 sink(chunk);
@@ -330,8 +335,9 @@ impl Connection {
         (received, timeline)
     }
 
-    /// Reads what an ended body still holds, outside any clock, so that the connection can carry another exchange. Returns
-    /// how many further body bytes came: any shows an overshoot.
+    /// Reads the rest of a body whose wanted bytes have arrived, outside the measured time, so that the connection can
+    /// carry another exchange. Returns the number of further body bytes: a number above zero means that the node sent
+    /// too much.
     pub async fn settle(&mut self, mut answer: Answer) -> u64 {
         if answer.body.is_end_stream() {
             return 0;
@@ -341,7 +347,7 @@ impl Connection {
         received.bytes + received.surplus
     }
 
-    /// Grants a read and lets the connection move; whether it wanted to read more than that.
+    /// Grants one read and polls the connection. Returns whether it tried to read more.
     fn turn(&mut self, cx: &mut Context<'_>) -> bool {
         self.meter.grant_read();
         self.protocol.poll(cx);
@@ -360,5 +366,5 @@ fn clip(length: usize, room: u64) -> usize {
     usize::try_from(room).map_or(length, |room| length.min(room))
 }
 
-/// How long a peer may take to end a body of which we have all bytes.
+/// How long a peer may take to end a body whose wanted bytes have all arrived.
 const SETTLE: Duration = Duration::from_millis(250);

@@ -1,5 +1,5 @@
-//! Who we are, on every request: a user agent that names us, and ids by which one request is found in the node's own logs
-//! and traces.
+//! The identity of bandprobe in every request: a user agent that names it, and ids that identify a request in the
+//! node's logs and traces.
 
 use http::{
     HeaderMap, HeaderValue,
@@ -17,7 +17,7 @@ pub struct Ids {
     span_id: String,
 }
 
-/// `bandprobe/VERSION (+contact)`.
+/// The value of the `user-agent` header: `bandprobe/VERSION (+contact)`.
 #[must_use]
 pub fn user_agent(contact: Option<&str>) -> String {
     let name = concat!("bandprobe/", env!("CARGO_PKG_VERSION"));
@@ -28,7 +28,7 @@ pub fn user_agent(contact: Option<&str>) -> String {
 }
 
 impl Ids {
-    /// Random ids; the all-zero ones that W3C Trace Context forbids do not occur in practice (1 in 2^64).
+    /// Random ids. The all-zero ids that W3C Trace Context forbids do not occur in practice (1 in 2^64).
     #[must_use]
     pub fn draw(rng: &mut impl rand::Rng) -> Self {
         Self {
@@ -38,8 +38,8 @@ impl Ids {
         }
     }
 
-    /// Puts them, the user agent, `accept: */*` and `accept-encoding: identity` on a request. Some firewalls refuse requests without
-    /// an `accept`, which every browser sends. No `cache-control` and nothing conditional:
+    /// Adds the ids, the user agent, `accept: */*` and `accept-encoding: identity` to a request. Every browser sends an
+    /// `accept`, and some firewalls refuse requests without one. No `cache-control` and no conditional header is sent:
     /// viewers send none, and caches treat such requests specially.
     pub fn put_on(&self, headers: &mut HeaderMap, agent: &str) {
         // W3C Trace Context §3.2: version 00, sampled

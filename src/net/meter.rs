@@ -1,15 +1,15 @@
-//! Stamps on the socket: how many bytes, and when.
+//! Timestamps of the socket: how many bytes, and when.
 //!
-//! [`Metered`] sits directly on the socket and stamps each read and write as it returns from the kernel. Everything above
-//! it (the buffer, TLS, HTTP) may split, join or delay bytes; the stamps stay those of the socket.
+//! [`Metered`] wraps the socket and takes the time when a read or write returns from the kernel. The layers above it
+//! (buffer, TLS, HTTP) may split, join or delay bytes; the timestamps remain those of the socket.
 //!
-//! **One read a turn.** HTTP/2 drains the socket in one go and hands its frames over afterwards, which would give the
-//! frames of many reads the stamp of the last one. So whoever drives a connection grants one socket read
-//! ([`Meter::grant_read`]), takes out what that read completed, and only then grants the next. A read that was asked for
-//! in vain is remembered ([`Meter::take_refusal`]), so that the driver knows to take another turn.
+//! **One read per turn.** HTTP/2 reads until the socket is empty and hands over its frames afterwards. The frames of
+//! many reads would then get the timestamp of the last one. So the driver of a connection grants one socket read
+//! ([`Meter::grant_read`]), takes out what that read completed, and only then grants the next. The meter remembers an
+//! attempt to read without a grant ([`Meter::take_refusal`]), so that the driver knows that another turn is needed.
 //!
-//! Beside the stamps is the evidence of how well we kept up ourselves: [`socket`] tells how long what is read lay in the
-//! kernel, [`thread`] how busy the thread was that reads.
+//! Two submodules show whether bandprobe itself read in time: [`socket`] measures how long data waited in the kernel,
+//! [`thread`] how busy the reading thread was.
 
 use std::{
     pin::Pin,
@@ -31,30 +31,30 @@ use crate::{measure::lag::Lags, model::units::Micros};
 pub mod socket;
 pub mod thread;
 
-/// What a connection's socket has done so far. Shared by the socket, the message boundaries and the driver, which all
-/// live in one task; atomics only because a task may move between threads.
+/// The counters and timestamps of a connection's socket. The socket, the message boundaries and the driver share it.
+/// They run in one task; the atomics are needed only because a task may move between threads.
 #[derive(Debug)]
 pub struct Meter {
     base: Instant,
-    /// Nanoseconds after `base`, plus one; zero = never.
+    /// Nanoseconds after `base`, plus one; zero means never.
     last_read: AtomicU64,
     last_write: AtomicU64,
     bytes_read: AtomicU64,
-    /// When what an exchange waits for last came on.
+    /// When the current exchange last made progress.
     progress: AtomicU64,
-    /// Is it body bytes that it waits for? Otherwise every byte counts.
+    /// Whether only body bytes count as progress. Otherwise every byte does.
     in_body: AtomicBool,
-    /// Payload bytes read of the TLS record, and of the HTTP/2 DATA frame, whose end has not been read yet.
+    /// Payload bytes read so far of a TLS record, or of an HTTP/2 DATA frame, that is not complete yet.
     unfinished_record: AtomicU64,
     unfinished_frame: AtomicU64,
-    /// Driven turn by turn? Otherwise (TLS handshake) reads are free.
+    /// Whether reads need a grant. They do not during the TLS handshake.
     turns: AtomicBool,
     granted: AtomicBool,
     refused: AtomicBool,
     lags: Mutex<Lags>,
 }
 
-/// A socket with a meter.
+/// A socket with a meter on it.
 #[derive(Debug)]
 pub struct Metered<S> {
     socket: S,
@@ -62,7 +62,7 @@ pub struct Metered<S> {
 }
 
 impl Meter {
-    /// A meter that starts now.
+    /// A meter whose connection starts now.
     #[must_use]
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -81,83 +81,84 @@ impl Meter {
         })
     }
 
-    /// When the last socket read returned; the start of the connection before any.
+    /// When the last socket read returned. Before the first one, the start of the connection.
     #[must_use]
     pub fn last_read(&self) -> Instant {
         self.instant(self.last_read.load(Relaxed))
     }
 
-    /// When the kernel took the last bytes; the start of the connection before any.
+    /// When the kernel accepted the last bytes written. Before the first ones, the start of the connection.
     #[must_use]
     pub fn last_write(&self) -> Instant {
         self.instant(self.last_write.load(Relaxed))
     }
 
-    /// When the exchange under way last came on: by any byte in either direction, or while a body is read, by a byte of that.
-    /// A peer that sends pings, or extensions of chunks, is not silent and does not come on.
+    /// When the current exchange last made progress: any byte in either direction or, while a body is read, a byte of
+    /// the body. Pings and chunk extensions are bytes, but they are not progress of a body.
     #[must_use]
     pub fn last_progress(&self) -> Instant {
         self.instant(self.progress.load(Relaxed))
     }
 
-    /// From now on, only [`Self::note_progress`] is progress; or every byte again.
+    /// With `true`, only [`Self::note_progress`] counts as progress; with `false`, every byte.
     pub(super) fn set_in_body(&self, in_body: bool) {
         self.in_body.store(in_body, Relaxed);
     }
 
-    /// The last read brought bytes of the body.
+    /// Call this when the last read brought body bytes.
     pub(super) fn note_progress(&self) {
         self.progress.store(self.last_read.load(Relaxed), Relaxed);
     }
 
-    /// Bytes read from the socket, those of TLS and HTTP included.
+    /// Bytes read from the socket, including those of TLS and HTTP.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.bytes_read.load(Relaxed)
     }
 
-    /// Bytes that are here and cannot be handed over yet, since the TLS record or HTTP/2 frame that they belong to has not
-    /// ended: at most about 32 KiB, exact to the few bytes of a record's own framing.
+    /// Bytes that have arrived but are not available yet, because their TLS record or HTTP/2 frame is not complete: at
+    /// most about 32 KiB, exact except for a few bytes of record framing.
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         self.unfinished_record.load(Relaxed) + self.unfinished_frame.load(Relaxed)
     }
 
-    /// So many payload bytes of an unfinished TLS record have been read.
+    /// Sets the number of payload bytes read of an incomplete TLS record.
     pub(super) fn set_unfinished_record(&self, bytes: usize) {
         self.unfinished_record.store(bytes as u64, Relaxed);
     }
 
-    /// So many payload bytes of an unfinished HTTP/2 DATA frame have been read.
+    /// Sets the number of payload bytes read of an incomplete HTTP/2 DATA frame.
     pub(super) fn set_unfinished_frame(&self, bytes: usize) {
         self.unfinished_frame.store(bytes as u64, Relaxed);
     }
 
-    /// How long what was read lay in the kernel, since this was forgotten last: the 90th percentile, by bytes.
+    /// How long received data waited in the kernel, since [`Self::forget_lags`]: the 90th percentile, weighted by
+    /// bytes. `None` without receive timestamps.
     #[must_use]
     pub fn lag_p90(&self) -> Option<Micros> {
         self.lags().p90()
     }
 
-    /// Begins a new distribution of lags.
+    /// Clears the waiting times.
     pub fn forget_lags(&self) {
         self.lags().clear();
     }
 
-    /// Allows one socket read, and from now on none without such a grant.
+    /// Permits one socket read. From the first call on, every read needs a permit.
     pub fn grant_read(&self) {
         self.turns.store(true, Relaxed);
         self.granted.store(true, Relaxed);
         self.refused.store(false, Relaxed);
     }
 
-    /// Was a read asked for beyond the granted one since the grant?
+    /// Whether a further read was attempted since the last grant. Clears the flag.
     #[must_use]
     pub fn take_refusal(&self) -> bool {
         self.refused.swap(false, Relaxed)
     }
 
-    /// A read took `bytes`, the last of which the kernel received at `received`, as time since the epoch.
+    /// Records a read of `bytes`, the last of which the kernel received at `received`, as time since the epoch.
     fn note_lag(&self, received: Option<Duration>, bytes: usize) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         if let Some(received) = received {
@@ -192,7 +193,7 @@ impl Meter {
         self.granted.store(false, Relaxed);
     }
 
-    /// Bytes have moved; the stamp of it.
+    /// Returns the timestamp of a read or write, which is also progress unless a body is read.
     fn moved(&self) -> u64 {
         let now = self.stamp();
         if !self.in_body.load(Relaxed) {
@@ -203,7 +204,7 @@ impl Meter {
 }
 
 impl<S> Metered<S> {
-    /// Puts a meter on a socket.
+    /// Wraps a socket with a meter.
     pub fn new(socket: S, meter: Arc<Meter>) -> Self {
         Self { socket, meter }
     }

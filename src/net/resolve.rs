@@ -1,6 +1,7 @@
-//! Names to addresses, without a cache of our own: as the operating system does it, or by the servers of `network.resolver`.
+//! Resolves names to addresses, without a cache: as the operating system does, or through the servers of
+//! `network.resolver`.
 //!
-//! One resolver serves everything that a process dials: nodes, registries and the database.
+//! One resolver serves every connection of a process: to nodes, registries and the database.
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
@@ -26,37 +27,37 @@ mod uplink;
 
 pub use self::preference::source_address;
 
-/// Looks names up. Clones share its threads.
+/// Resolves names. Clones share its threads.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     threads: Threads,
-    /// The system looks names up where there are none.
+    /// `None` when the system resolves names.
     servers: Option<Arc<Servers>>,
 }
 
-/// What a lookup needs before its clock starts: a thread, where it takes one.
+/// The resource that a lookup needs before its clock starts: a thread, if the system resolves names.
 #[derive(Debug)]
 pub struct Reservation(Option<Result<Thread, LookupError>>);
 
 /// Why there is no address for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LookupError {
-    /// There is no such name, or no address of the wanted family.
+    /// The name does not exist, or it has no address of the wanted family.
     #[error("{0}")]
     NotFound(String),
-    /// No answer in time.
+    /// There was no response in time.
     #[error("{0}")]
     Timeout(String),
-    /// The resolver failed.
+    /// The name server or the system's resolver failed.
     #[error("{0}")]
     Failed(String),
-    /// A fault of this host: no thread, descriptor, memory or route to a name server.
+    /// A fault of this machine: no thread, descriptor, memory, or route to a name server.
     #[error("{0}")]
     Local(String),
 }
 
 impl Resolver {
-    /// A resolver by the system on these threads, or by the servers of the config.
+    /// A resolver through the system on these threads, or through the servers of the config.
     #[must_use]
     pub fn new(choice: &ResolverChoice, threads: Threads) -> Self {
         let servers = match choice {
@@ -66,8 +67,8 @@ impl Resolver {
         Self { threads, servers }
     }
 
-    /// Waits for what a lookup needs, `patience` beyond the last answer that any lookup brought. A failure to get it is
-    /// that of the lookup.
+    /// Waits for the resource that a lookup needs, until `patience` after the last answer of any lookup. If that fails,
+    /// the lookup fails.
     pub async fn reserve(&self, share: Share, patience: Duration) -> Reservation {
         match self.servers {
             Some(_) => Reservation::unneeded(),
@@ -75,11 +76,11 @@ impl Resolver {
         }
     }
 
-    /// The addresses of a name, of the wanted family, the one to try first in front. Within `limit` by the clock, which the
-    /// servers of a list share out; a caller that stops waiting for the system's lookup abandons it.
+    /// The addresses of a name of the wanted family, in the order in which to try them. `limit` is measured by `clock`;
+    /// the servers of a list share it. When the caller stops waiting for the system's lookup, the lookup is abandoned.
     ///
     /// # Errors
-    /// When there is none, and who is responsible.
+    /// When there is no address. The variant shows who is responsible.
     pub async fn look_up(
         &self,
         host: &str,
@@ -100,7 +101,8 @@ impl Resolver {
         thread.run(move || system::look_up(&host, family)).await
     }
 
-    /// The same for callers who do not measure: waits for a thread and for the answer, each for at most this time.
+    /// Like [`Self::look_up`], for callers that do not measure. Waits at most `limit` for a thread, and as long again
+    /// for the answer.
     ///
     /// # Errors
     /// As [`Self::look_up`].
@@ -110,7 +112,7 @@ impl Resolver {
         found.unwrap_or_else(|_| Err(LookupError::Timeout(format!("no answer within {limit:?}"))))
     }
 
-    /// The lookups that were given up before the system returned.
+    /// The number of lookups that their callers gave up before the system returned.
     #[must_use]
     pub fn abandoned(&self) -> Abandoned {
         self.threads.abandoned()
@@ -118,7 +120,7 @@ impl Resolver {
 }
 
 impl Reservation {
-    /// For an address, which is not looked up.
+    /// For an address, which needs no lookup.
     #[must_use]
     pub const fn unneeded() -> Self {
         Self(None)
@@ -134,7 +136,7 @@ impl LookupError {
         Self::NotFound("the name has no address of the wanted family".to_owned())
     }
 
-    /// What the operating system refused on the way to a name server.
+    /// An error of the operating system on the way to a name server.
     fn from_io(error: &io::Error) -> Self {
         let is_local = super::failure::is_local(error);
         let text = error.to_string();

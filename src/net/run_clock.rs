@@ -1,11 +1,13 @@
-//! Deadlines that count only the time in which this process ran.
+//! Deadlines that count only the time in which this process runs.
 //!
-//! A process that was stopped for 30 s finds all its timers expired and all answers in its sockets. Without this clock it would
-//! read the timers first and blame the node. So every wait that judges a node asks this clock when its deadline is due: the time
-//! of each freeze is added, and a little more, in which what the sockets already hold is read.
+//! When a process is stopped for 30 s, all its timers have expired and all responses are waiting in its sockets.
+//! Without this clock it would see the timers first and blame the node. So every wait that judges a node asks this
+//! clock when its deadline is due. The clock adds the duration of each freeze and a little more, in which the data in
+//! the sockets is read.
 //!
-//! Freezes are noticed by [`RunClock::tick`], which runs on the thread of the transfers, and by every check of a deadline,
-//! whichever runs first after the freeze. Where nothing ticks, no freeze is noticed, and deadlines are ordinary ones.
+//! Freezes are detected by [`RunClock::tick`], which runs on the thread of the transfers, and by every check of a
+//! deadline, whichever runs first after the freeze. Where `tick` does not run, no freeze is detected, and deadlines are
+//! ordinary ones.
 
 use std::{
     pin::pin,
@@ -20,11 +22,11 @@ use tokio::{
 
 use crate::measure::freezes::Freezes;
 
-/// Knows when this process ran. Clones share what they know.
+/// Knows when this process ran. Clones share their state.
 #[derive(Clone, Debug)]
 pub struct RunClock(Arc<Shared>);
 
-/// While it lives, freezes are noticed within `TICK` (0.1 s).
+/// While this value exists, freezes are detected within `TICK` (0.1 s).
 #[derive(Debug)]
 pub struct Watching(RunClock);
 
@@ -38,11 +40,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     freezes: Freezes,
-    /// Transfers and checks under way.
+    /// The number of transfers and checks in progress.
     watching: usize,
-    /// How far apart looks are now, at most.
+    /// The current maximum time between two looks at the clock.
     tick: Duration,
-    /// The freezes that were not reported yet.
+    /// The duration of freezes that were not reported yet.
     unreported: Duration,
 }
 
@@ -53,8 +55,8 @@ impl Default for RunClock {
 }
 
 impl RunClock {
-    /// Looks at the clock regularly, and reports the length of each freeze. Never returns: run it next to the transfers, on
-    /// their thread.
+    /// Looks at the clock regularly and reports the duration of each freeze. Never returns: run it together with the
+    /// transfers, on their thread.
     pub async fn tick(&self, mut report: impl FnMut(Duration)) {
         struct Ticking<'a>(&'a RunClock);
         impl Drop for Ticking<'_> {
@@ -71,7 +73,7 @@ impl RunClock {
                 state.tick = if state.watching > 0 { TICK } else { IDLE_TICK };
                 state.tick
             };
-            // A new watcher needs the shorter tick.
+            // A new watcher ends the wait early, because it needs the shorter tick.
             let _ = timeout_at(Instant::now() + tick, self.0.watched.notified()).await;
             self.look();
             let frozen = std::mem::take(&mut self.lock().unreported);
@@ -81,7 +83,8 @@ impl RunClock {
         }
     }
 
-    /// To be held by each transfer from before its start until its end. An earlier freeze does not concern it.
+    /// Each transfer holds the returned value from before its start until its end. Detects earlier freezes first, so
+    /// that they do not count for this transfer.
     #[must_use]
     pub fn watch(&self) -> Watching {
         self.look();
@@ -94,7 +97,7 @@ impl RunClock {
         Watching(self.clone())
     }
 
-    /// When a deadline is due that began at `began`: once the process has run for `length` since then.
+    /// When a deadline of `length` that began at `began` is due: once the process has run for `length` since then.
     #[must_use]
     pub fn due(&self, began: Instant, length: Duration) -> Instant {
         let lost = self.lost_since(began);
@@ -102,35 +105,35 @@ impl RunClock {
         began + length + lost + grace
     }
 
-    /// Is that deadline over?
+    /// Whether that deadline has passed.
     #[must_use]
     pub fn is_over(&self, began: Instant, length: Duration) -> bool {
-        // The plain deadline comes first, and is cheap to compare with.
+        // The plain deadline is never later than the due one, and is cheap to compare with.
         Instant::now() >= began + length && Instant::now() >= self.due(began, length)
     }
 
-    /// For how long the process has run since then.
+    /// How long the process has run since `since`.
     #[must_use]
     pub fn ran_since(&self, since: Instant) -> Duration {
         let lost = self.lost_since(since);
         since.elapsed().saturating_sub(lost)
     }
 
-    /// For how long it has not run since then, the time included that the machine slept.
+    /// How long the process has not run since `since`, including the time in which the machine slept.
     #[must_use]
     pub fn away_since(&self, since: Instant) -> Duration {
         self.look();
         self.lock().freezes.away_since(self.offset(since))
     }
 
-    /// For how long the machine has slept since then, so that not even the kernel received anything.
+    /// How long the machine has slept since `since`. Not even the kernel received anything in that time.
     #[must_use]
     pub fn slept_since(&self, since: Instant) -> Duration {
         self.look();
         self.lock().freezes.slept_since(self.offset(since))
     }
 
-    /// Awaits something until this deadline; `None` when it came first.
+    /// Awaits `work` until this deadline. `None` when the deadline passed first.
     pub async fn within<T>(&self, began: Instant, length: Duration, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         let mut due = began + length;
@@ -142,7 +145,7 @@ impl RunClock {
             if now_due <= due {
                 return None;
             }
-            // A timer may fire before the sockets have been read: go round the event loop once more.
+            // A timer may fire before the sockets have been read: run the event loop once more.
             due = now_due;
         }
     }
@@ -152,7 +155,7 @@ impl RunClock {
         self.lock().freezes.lost_since(self.offset(since))
     }
 
-    /// This thread runs now.
+    /// Records that this thread runs now.
     fn look(&self) {
         let slept = system::slept();
         let now = self.offset(Instant::now());
@@ -184,8 +187,9 @@ mod system {
 
     use rustix::time::{ClockId, Timespec, clock_gettime};
 
-    /// How long the machine has slept since its start: `CLOCK_BOOTTIME` goes on meanwhile, and the monotonic clock does not
-    /// (clock_gettime(2)). The former is read first, so that a pause between both makes the result too small and never too large.
+    /// How long the machine has slept since its start: `CLOCK_BOOTTIME` continues meanwhile, the monotonic clock does
+    /// not (clock_gettime(2)). The boot clock is read first, so that a pause between the two reads makes the result too
+    /// small, never too large.
     pub(super) fn slept() -> Duration {
         let [boot, monotonic] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| duration(clock_gettime(clock)));
         boot.saturating_sub(monotonic)
@@ -205,11 +209,11 @@ mod system {
     }
 }
 
-/// How far apart looks are while transfers or status checks are under way.
+/// The time between two looks while transfers or status checks are in progress.
 const TICK: Duration = Duration::from_millis(100);
-/// How far apart they are otherwise: once a second costs nothing, and freezes are still counted.
+/// The time between two looks otherwise. One per second costs nothing, and freezes are still counted.
 const IDLE_TICK: Duration = Duration::from_secs(1);
-/// A wait that was frozen gets this much more, to read what its socket holds.
+/// Extra time for a wait that was frozen, in which it reads what its socket holds.
 const GRACE: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
@@ -222,7 +226,7 @@ mod tests {
         Duration::from_secs(secs)
     }
 
-    /// Runs something next to a clock that ticks.
+    /// Runs `work` together with a clock that ticks.
     async fn ticking<T>(clock: &RunClock, work: impl Future<Output = T>) -> T {
         tokio::select! {
             biased;

@@ -1,29 +1,29 @@
-//! What the kernel knows of a TCP connection (Linux): `TCP_INFO` as the *receiver* of data sees it.
+//! The kernel's counters of a TCP connection (Linux): `TCP_INFO` as the *receiver* of data sees it.
 //!
-//! Only what means something at a receiver is read: the round-trip times, the receiver's own estimate, out-of-order
-//! segments. Delivery rate, retransmissions and the like describe the request that we sent.
+//! Only fields that are meaningful at a receiver are read: the round-trip times, the receiver's own estimate,
+//! out-of-order segments. Delivery rate, retransmissions and similar fields describe the request that bandprobe sent.
 
 #[cfg(target_os = "linux")]
 use std::sync::Arc;
 
 use crate::model::units::{Bytes, Micros};
 
-/// A reading of the kernel's counters. Absent where the kernel does not offer them.
+/// A reading of the kernel's counters. A field is `None` where the kernel does not provide it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpInfo {
     /// Smoothed round-trip time.
     pub rtt: Option<Micros>,
     /// The smallest round-trip time of the last minutes.
     pub min_rtt: Option<Micros>,
-    /// The receiver's estimate from its window's turn-around; information only.
+    /// The receiver's estimate of the round-trip time from the turnaround of its window. For information only.
     pub rcv_rtt: Option<Micros>,
-    /// Segments that arrived out of order, over the connection.
+    /// Segments that arrived out of order since the connection was opened.
     pub ooo_segments: Option<u64>,
-    /// The receive window that was offered last (Linux 6.2 and newer).
+    /// The receive window that was last announced to the peer (Linux 6.2 and later).
     pub rcv_wnd: Option<Bytes>,
 }
 
-/// A handle by which the kernel can be asked about a connection that has been handed on to HTTP.
+/// A handle for reading the counters of a connection whose stream already belongs to HTTP.
 #[derive(Debug, Default)]
 pub struct Kernel {
     #[cfg(target_os = "linux")]
@@ -32,18 +32,18 @@ pub struct Kernel {
 
 #[cfg(target_os = "linux")]
 impl Kernel {
-    /// Keeps the socket open for as long as it may be asked about.
+    /// Keeps the socket open while the handle exists.
     #[must_use]
     pub fn of(socket: &Arc<tokio::net::TcpStream>) -> Self {
         Self { socket: Some(socket.clone()) }
     }
 
-    /// Asks the kernel.
+    /// Reads the counters now.
     #[must_use]
     pub fn tcp_info(&self) -> TcpInfo {
         let raw = self.socket.as_deref().map(raw).unwrap_or_default();
         let u32_at = |at: usize| raw.get(at..at + 4)?.try_into().map(u32::from_ne_bytes).ok();
-        // Zero and "nothing seen yet" are the same to the kernel.
+        // The kernel reports zero, or all ones, for a value that it has not measured yet.
         let micros_at =
             |at: usize| u32_at(at).filter(|&value| value != 0 && value != u32::MAX).map(|v| Micros(v.into()));
         TcpInfo {
@@ -58,20 +58,20 @@ impl Kernel {
 
 #[cfg(not(target_os = "linux"))]
 impl Kernel {
-    /// Elsewhere the kernel is not asked.
+    /// On other systems the socket is not kept.
     #[must_use]
     pub fn of(_socket: &std::sync::Arc<tokio::net::TcpStream>) -> Self {
         Self {}
     }
 
-    /// Elsewhere every reading is absent.
+    /// On other systems every field is `None`.
     #[must_use]
     pub fn tcp_info(&self) -> TcpInfo {
         TcpInfo::default()
     }
 }
 
-/// The bytes of the kernel's `struct tcp_info`, as many as this kernel has; empty when it refuses.
+/// The bytes of the kernel's `struct tcp_info`, as many as this kernel provides; empty when it refuses.
 #[cfg(target_os = "linux")]
 fn raw(socket: &tokio::net::TcpStream) -> Vec<u8> {
     use std::os::fd::AsRawFd;
@@ -79,8 +79,8 @@ fn raw(socket: &tokio::net::TcpStream) -> Vec<u8> {
     let mut buffer = vec![0_u8; offset::ROOM];
     let mut length = libc::socklen_t::try_from(buffer.len()).expect("invariant: a small constant");
     #[expect(unsafe_code, reason = "no crate offers TCP_INFO with the fields of newer kernels")]
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `buffer` is valid for writes of `length` bytes and
-    // `length` for a read and a write, and the kernel writes at most `length` bytes (tcp(7), getsockopt(2)).
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed; `buffer` is valid for writes of `length`
+    // bytes and `length` for a read and a write, and the kernel writes at most `length` bytes (tcp(7), getsockopt(2)).
     let status = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -94,7 +94,7 @@ fn raw(socket: &tokio::net::TcpStream) -> Vec<u8> {
     buffer
 }
 
-/// Offsets in `struct tcp_info` of include/uapi/linux/tcp.h; the kernel only ever appends to it.
+/// Offsets in `struct tcp_info` of include/uapi/linux/tcp.h. The kernel only ever appends fields.
 #[cfg(target_os = "linux")]
 mod offset {
     pub(super) const RTT: usize = 68;
@@ -102,7 +102,7 @@ mod offset {
     pub(super) const MIN_RTT: usize = 148;
     pub(super) const RCV_OOOPACK: usize = 224;
     pub(super) const RCV_WND: usize = 232;
-    /// More than any kernel's so far.
+    /// Larger than the struct of any kernel so far.
     pub(super) const ROOM: usize = 512;
 }
 
@@ -128,7 +128,7 @@ mod tests {
         let (rtt, min_rtt) = (info.rtt.unwrap(), info.min_rtt.unwrap());
         assert!(min_rtt <= rtt && rtt < Micros(1_000_000), "{info:?}");
         assert_eq!(info.ooo_segments, Some(0));
-        // Absent before Linux 6.2; loopback starts with 64 KiB and is never below one segment.
+        // Absent before Linux 6.2. Loopback starts with 64 KiB and never goes below one segment.
         assert!(info.rcv_wnd.is_none_or(|window| (1_000..1 << 30).contains(&window.0)), "{info:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! TLS: full handshakes only.
+//! TLS with full handshakes only.
 
 use std::{io, sync::Arc};
 
@@ -25,40 +25,40 @@ mod witness;
 /// An open TLS connection.
 pub(super) type Secured = TlsStream<Buffered<Socket>>;
 
-/// The trust and the protocols of our handshakes.
+/// The trusted certificates and the protocols of all handshakes.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ClientConfig>,
-    /// None where no authority is trusted at all.
+    /// `None` when no authority is trusted.
     verifier: Option<Arc<WebPkiServerVerifier>>,
     roots: Arc<RootCertStore>,
 }
 
-/// Why no trust store could be made.
+/// Why the trusted certificates cannot be used.
 #[derive(Debug, Error)]
 pub enum TrustError {
-    /// The user's own CA file holds no certificate.
+    /// The user's CA file contains no certificate.
     #[error("among the further trusted certificates is none in PEM")]
     NoCertificate,
-    /// A certificate of it cannot be used.
+    /// A certificate in it cannot be used.
     #[error("one of the further trusted certificates is not that of an authority, or cannot be read")]
     Unusable(#[source] rustls::Error),
-    /// It is not PEM.
+    /// The file is not PEM.
     #[error("the further trusted certificates are not PEM")]
     NotPem(#[source] rustls::pki_types::pem::Error),
     /// rustls refuses its own defaults.
     #[error("TLS set-up: {}", fault::words(.0))]
     Setup(#[source] rustls::Error),
-    /// rustls refuses its own defaults.
+    /// rustls refuses the trusted certificates.
     #[error("TLS set-up: the trusted certificates cannot be used")]
     Verifier(#[source] VerifierBuilderError),
 }
 
 impl Tls {
-    /// The system's trusted certificates, and those of `extra_ca` (PEM text) beside them.
+    /// Trusts the system's certificates and those in `extra_ca` (PEM text).
     ///
     /// # Errors
-    /// When `extra_ca` holds no usable certificate.
+    /// When `extra_ca` contains no usable certificate.
     pub fn new(http: HttpChoice, extra_ca: Option<&str>) -> Result<Self, TrustError> {
         let mut roots = RootCertStore::empty();
         let system = rustls_native_certs::load_native_certs();
@@ -83,7 +83,7 @@ impl Tls {
             HttpChoice::Http1 => vec![b"http/1.1".to_vec()],
             HttpChoice::Http2 => vec![b"h2".to_vec()],
         };
-        // A resumed handshake is shorter: cold would no longer mean cold.
+        // A resumed handshake is shorter, so the transfer would not be cold.
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
         let verifier = (!roots.is_empty())
@@ -93,7 +93,7 @@ impl Tls {
         Ok(Self { config: Arc::new(config), verifier, roots })
     }
 
-    /// Shakes hands with the node of this name; also returns whether it asked for a client certificate.
+    /// Performs the handshake with the node of this name. Also returns whether the node asked for a client certificate.
     pub(super) async fn handshake(
         &self,
         name: ServerName<'static>,
@@ -117,14 +117,14 @@ impl Tls {
     }
 }
 
-/// The error of rustls that travels in one of a socket.
+/// The rustls error inside a socket error, if there is one.
 #[must_use]
 pub fn inner(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Did the connection end without the alert that ends TLS (RFC 8446 §6.1)? rustls says so in an error of the socket's own kind, in
-/// a text for programmers.
+/// Whether the connection ended without the alert that ends TLS (RFC 8446 §6.1). rustls reports this as a socket error
+/// with a text for programmers.
 pub(super) fn is_cut(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::UnexpectedEof && error.to_string().contains("close_notify")
 }
@@ -138,7 +138,7 @@ pub(super) fn version(stream: &Secured) -> Option<&'static str> {
     }
 }
 
-/// When the peer's own certificate expires, in seconds since the epoch; absent where it cannot be read.
+/// When the peer's own certificate expires, in seconds since the epoch. `None` when it cannot be read.
 pub(super) fn expiry(stream: &Secured) -> Option<i64> {
     not_after(stream.get_ref().1.peer_certificates()?.first()?)
 }
@@ -150,7 +150,7 @@ fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
     i64::try_from(not_after.as_secs()).ok()
 }
 
-/// Did the peer choose HTTP/2?
+/// Whether the peer chose HTTP/2.
 pub(super) fn chose_http2(stream: &Secured) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }

@@ -1,4 +1,4 @@
-//! When bytes of a body come, and whether it is over when none do.
+//! Tracks when body bytes arrive, and decides when a body without new bytes is over.
 
 use std::{mem, time::Duration};
 
@@ -13,29 +13,29 @@ use super::{
     run_clock::RunClock,
 };
 
-/// When body bytes come, be it in a TLS record or an HTTP/2 frame that trickles in and is handed over whole. What else a peer
-/// sends is silence: pings, extensions of chunks.
+/// Tracks when body bytes arrive, including those of a TLS record or HTTP/2 frame that arrives slowly and is handed
+/// over as a whole. Everything else that a peer sends, such as pings and chunk extensions, counts as silence.
 pub(super) struct Flow {
     pub(super) last: Instant,
-    /// The longest time without since the last chunk.
+    /// The longest time without a body byte since the last chunk.
     silence: Duration,
-    /// What was here at the last look and not handed over.
+    /// Bytes that had arrived at the last look but were not handed over.
     unfinished: u64,
 }
 
 impl Flow {
-    /// What was silent before the response head is no pause of its body.
+    /// Starts at the last read: silence before the response head is not a pause of the body.
     pub(super) fn start(meter: &Meter) -> Self {
         Self { last: meter.last_read(), silence: Duration::ZERO, unfinished: meter.unfinished() }
     }
 
-    /// A chunk is handed over; how long there was nothing of it, at the longest.
+    /// Call this when a chunk is handed over. Returns the longest silence since the previous chunk.
     pub(super) fn came(&mut self, meter: &Meter) -> Duration {
         self.go_on(meter);
         mem::take(&mut self.silence)
     }
 
-    /// After a turn: did it bring a part of something?
+    /// Call this after each turn: it detects whether the turn brought part of a record or frame.
     pub(super) fn look(&mut self, meter: &Meter) {
         let unfinished = meter.unfinished();
         if unfinished > mem::replace(&mut self.unfinished, unfinished) {
@@ -51,14 +51,14 @@ impl Flow {
     }
 }
 
-/// The two clocks of a body.
+/// The body deadline and the stall deadline.
 pub(super) struct Watch {
     appetite: Appetite,
     clock: RunClock,
     began: Instant,
-    /// When the last byte of it came.
+    /// When the last body byte arrived.
     pub(super) last_byte: Instant,
-    /// Did any byte of the body come?
+    /// Whether any body byte has arrived.
     pub(super) any_byte: bool,
 }
 
@@ -72,9 +72,11 @@ impl Watch {
         self.clock.due(self.began, self.appetite.body).min(self.clock.due(self.last_byte, self.appetite.stall))
     }
 
-    /// Is it over by now? Asked after a turn, so that bytes which lie ready are no silence.
+    /// Whether the body is over, and how. Call it after a turn, so that bytes waiting in the socket do not count as
+    /// silence.
     pub(super) fn verdict(&self) -> Option<End> {
-        // No freeze makes a deadline earlier, and this is asked for every read: the run clock is asked only when it may matter.
+        // A freeze never makes a deadline earlier, and this runs for every read: ask the run clock only when it can
+        // matter.
         if Instant::now() < self.plain_deadline() {
             return None;
         }
@@ -86,7 +88,7 @@ impl Watch {
         is_over.then(|| self.at_deadline(self.clock.ran_since(self.last_byte)))
     }
 
-    /// When the body is over if this process runs all the time.
+    /// When the body is over if this process runs without interruption.
     fn plain_deadline(&self) -> Instant {
         (self.began + self.appetite.body).min(self.last_byte + self.appetite.stall)
     }
@@ -103,5 +105,5 @@ impl Watch {
     }
 }
 
-/// A byte within this time before the body deadline means that the body is flowing.
+/// A body that received a byte this shortly before its deadline is still flowing.
 const FLOWING: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! In which order the assets of a node are tried, and which check counts for the hit ratio.
+//! The order in which the assets of a node are tried, and which check counts for the hit ratio.
 
 use rand::RngExt;
 
@@ -11,13 +11,16 @@ use crate::model::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate<'a> {
     pub(super) asset: &'a Asset,
-    /// Its check counts for the hit ratio: it was drawn without a look at the cache, and the node tells of it.
+    /// The check of this asset counts for the hit ratio: the asset was drawn without regard to the cache, and the node
+    /// reports its cache state.
     pub(super) drawn: bool,
 }
 
-/// The assets that a run may take, the preferred one first, then from the turn's position on, so that all get their turn.
+/// The assets that a run may use: first the preferred one, then all others, starting at the position `turn`. So every
+/// asset gets its turn.
 ///
-/// One of them is the drawn one: that at the turn's position, whatever the node holds. It is the first or the second.
+/// One of them is the drawn one: the asset at the position `turn`, whatever the node holds. It is the first or the
+/// second of the list.
 pub(super) fn ordered<'a>(
     probe: &Probe,
     node: &'a Node,
@@ -32,14 +35,15 @@ pub(super) fn ordered<'a>(
     if probe.is_storage_check() {
         let mut by_size = fitting;
         by_size.sort_by_key(|asset| asset.size.map_or(u64::MAX, |size| size.least().0));
-        // The check is about objects that the node does not hold.
+        // A storage check uses objects that the node does not hold, so it never counts for the hit ratio.
         return by_size.into_iter().map(|asset| Candidate { asset, drawn: false }).collect();
     }
     let at = match probe.pick {
         Pick::Random => rng.random_range(0..fitting.len()),
         Pick::Sticky | Pick::Fixed | Pick::Rotate | Pick::Smallest => turn % fitting.len(),
     };
-    // What was fetched because it was missing is not missing again.
+    // After a miss the node has fetched the object, so it is not a miss again. Probes of misses therefore do not
+    // return to it.
     let comes_back = probe.pick.is_sticky() && probe.cache == CachePolicy::Hit;
     let first = comes_back.then(|| known(probe, node, &fitting, remembered).unwrap_or(fitting[0]));
     let others = fitting[at..].iter().chain(&fitting[..at]).copied().filter(|asset| Some(*asset) != first);
@@ -48,8 +52,8 @@ pub(super) fn ordered<'a>(
     first.into_iter().chain(others).map(|asset| Candidate { asset, drawn: tells && asset == drawn }).collect()
 }
 
-/// The asset of the run before, with what is known of it now. One that a registry lists no more may still be served; what the
-/// user has taken off the list is gone.
+/// The asset of the previous run, as it is listed now. A node may still serve an asset that its registry no longer
+/// lists. An asset that the user removed from the config is not used again.
 fn known<'a>(probe: &Probe, node: &Node, fitting: &[&'a Asset], remembered: Option<&'a Asset>) -> Option<&'a Asset> {
     let remembered = remembered.filter(|asset| asset.kind == probe.kind)?;
     let listed = fitting.iter().find(|asset| asset.id == remembered.id).copied();
@@ -71,7 +75,7 @@ mod tests {
         Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None, fixed }
     }
 
-    /// A node with the images a, b, c and d, of which the user named b and d.
+    /// A node with the images a, b, c and d. The user named b and d.
     fn node(profile: Profile, origin: Origin) -> Node {
         let video = Asset { kind: AssetKind::Video, ..asset("v", true) };
         Node {
@@ -86,7 +90,7 @@ mod tests {
         Probe { pick, cache, ..shipped("image").unwrap() }
     }
 
-    /// The ids in order, the drawn one with a mark.
+    /// The ids in order, with a mark on the drawn one.
     fn shown(probe: &Probe, node: &Node, remembered: Option<&Asset>, turn: usize) -> String {
         let candidates = ordered(probe, node, remembered, turn, &mut StdRng::seed_from_u64(7));
         let show =
@@ -159,7 +163,7 @@ mod tests {
         assert_eq!(first.asset.hash.as_deref(), Some("gW"));
     }
 
-    /// Over many runs each asset is drawn as often as any other, whichever is remembered.
+    /// Over many runs each asset is drawn equally often, whichever one is remembered.
     #[test]
     fn draws_are_even() {
         let node = node(Profile::Argus, Origin::Joystream);

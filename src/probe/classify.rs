@@ -1,4 +1,4 @@
-//! What a failure means: the one function from phase and cause to an outcome.
+//! What a failure means: the only function that maps a phase and a cause to an outcome.
 
 use std::{error::Error, io};
 
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The outcome of a transfer that ended in this failure.
+/// The outcome of a transfer that ended with this failure.
 #[must_use]
 pub fn outcome(failure: &Failure) -> Outcome {
     match &failure.cause {
@@ -32,13 +32,13 @@ pub fn outcome(failure: &Failure) -> Outcome {
     }
 }
 
-/// Did the peer close the connection? On HTTP/2 a reset of the stream alone is an answer, unless it says that the request
-/// was not looked at (RFC 9113 §8.7).
+/// Did the peer close the connection? An HTTP/2 reset of the stream alone counts as an answer, unless it says that the
+/// request was not processed (RFC 9113 §8.7).
 #[must_use]
 pub fn is_close(failure: &Failure) -> bool {
     match &failure.cause {
         Cause::Http(error) => match source::<h2::Error>(error) {
-            // What our own library refuses is no word of the peer's, though it says so in the same frames.
+            // The library reports errors that it raised itself with the same frames; they say nothing about the peer.
             Some(error) if error.is_remote() => {
                 error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM)
             }
@@ -49,8 +49,8 @@ pub fn is_close(failure: &Failure) -> bool {
     }
 }
 
-/// Did the connection, or the lookup of the name, break off? A peer does that to a client that was away for a while, so after
-/// a freeze it says nothing about the node. Deadlines of ours and wrong answers are different.
+/// Did the connection or the name lookup break off? A peer may drop a client that was frozen for a while. So after a
+/// freeze such a failure says nothing about the node. Our own deadlines and wrong answers are different.
 #[must_use]
 pub fn broke_off(failure: &Failure) -> bool {
     match (&failure.cause, outcome(failure)) {
@@ -69,8 +69,8 @@ pub fn broke_off(failure: &Failure) -> bool {
     }
 }
 
-/// Did an HTTP/2 body end before its announced length, or its connection before the body? Our own library calls the first a
-/// protocol error.
+/// Did an HTTP/2 body end before its announced length, or did its connection end before the body? The library reports
+/// the first as its own protocol error.
 #[must_use]
 pub fn ended_short(failure: &Failure) -> bool {
     let Cause::Http(error) = &failure.cause else { return false };
@@ -128,7 +128,7 @@ fn http(phase: Phase, error: &hyper::Error) -> Outcome {
     match phase {
         Phase::Receive if io.is_some_and(|error| error.kind() == io::ErrorKind::UnexpectedEof) => Outcome::Truncated,
         Phase::Receive if error.is_incomplete_message() => Outcome::Truncated,
-        // chunked framing errors travel as InvalidInput or InvalidData
+        // hyper reports errors of chunked framing as InvalidInput or InvalidData.
         Phase::Receive if io.is_some_and(is_framing) || error.is_parse() => Outcome::BodyInvalid,
         _ if error.is_parse_too_large() => Outcome::HeadersTooLarge,
         _ if error.is_parse() => Outcome::HeadersInvalid,
@@ -140,13 +140,13 @@ fn http2(phase: Phase, error: &h2::Error) -> Outcome {
     match phase {
         _ if error.is_io() || error.is_remote() => Outcome::Reset,
         Phase::Receive => Outcome::BodyInvalid,
-        // What the library says of a header block in too many or too large frames.
+        // The h2 library reports this for a header block that is too large or has too many frames.
         _ if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => Outcome::HeadersTooLarge,
         _ => Outcome::HeadersInvalid,
     }
 }
 
-/// A record that TLS cannot open is no framing of the body: the connection below broke.
+/// A record that TLS cannot decrypt is not a framing error of the body: the connection underneath broke.
 fn is_framing(error: &io::Error) -> bool {
     let is_tls = error.get_ref().is_some_and(|error| error.is::<rustls::Error>());
     !is_tls && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)

@@ -1,4 +1,4 @@
-//! What one transfer is sent out for, and why it may come back without.
+//! The description of one transfer, and the reason why it failed.
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -25,61 +25,63 @@ use super::{
     wanted::Wanted,
 };
 
-/// What one transfer is to fetch, and for whom.
+/// What one transfer fetches, from which node and for which probe.
 #[derive(Clone, Debug)]
 pub struct Errand<'a> {
-    /// Whom to ask.
+    /// The node that is asked.
     pub node: &'a Node,
-    /// Which probe asks.
+    /// Name of the probe.
     pub probe: &'a Arc<str>,
-    /// Kind of the asset, where there is an expectation of its type.
+    /// Kind of the asset. `None` when the answer's type is not checked.
     pub kind: Option<AssetKind>,
-    /// Which part it is. A `check` is a HEAD request.
+    /// Which part of the probe this is. A `check` is a HEAD request.
     pub part: PartName,
-    /// What is fetched.
+    /// The asset to fetch.
     pub asset: &'a Asset,
-    /// Where it lies.
+    /// URL of the asset on the node.
     pub url: &'a Url,
-    /// Which bytes.
+    /// The bytes to request.
     pub wanted: Wanted,
-    /// The only media types that are accepted; if empty, all that an asset of its kind can have.
+    /// The media types that are accepted. When empty, all types that an asset of its kind can have.
     pub types: &'a [MediaRange],
-    /// Size of the asset, as far as known by now.
+    /// Size of the asset, as far as it is known before the transfer.
     pub size: Option<Size>,
-    /// What a check said of the cache just before.
+    /// The cache state that the check before this transfer found.
     pub checked: CacheState,
-    /// How much of the uplink it takes.
+    /// Whether it is heavy or light on the uplink.
     pub weight: Weight,
-    /// A long body that is slower than this is flagged.
+    /// A long body that is slower than this gets a flag.
     pub min_rate: BitRate,
-    /// When each phase is given up.
+    /// The time limit of each phase.
     pub deadlines: &'a Deadlines,
-    /// A whole asset longer than this is not downloaded, or not read to its end where its length comes out only then.
+    /// The most bytes of a whole asset that are downloaded. A longer asset is not fetched, or reading stops at the
+    /// limit when the length was unknown.
     pub limit: u64,
-    /// When it was due; `None` when nothing was scheduled.
+    /// When the transfer was due. `None` when it was not scheduled.
     pub due: Option<Instant>,
-    /// Body bytes received are added here as they come.
+    /// Counter of body bytes, increased while they arrive.
     pub received: &'a AtomicU64,
 }
 
 impl Errand<'_> {
-    /// What is expected of the answer's type, where anything is.
+    /// What the answer's `content-type` may be. `None` when the asset has no kind.
     pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
-        // A node that does not hold an object may not know its type (Argus tells it in a HEAD's answer on a hit alone).
+        // A node that does not hold an object may not know its type. Argus sends the type in an answer to HEAD only on
+        // a hit.
         Some(Expected { kind: self.kind?, types: self.types, may_lack: self.part == PartName::Check })
     }
 }
 
-/// Why a transfer is no success.
+/// Why a transfer failed.
 #[derive(Debug)]
 pub(super) struct Failed {
     pub(super) outcome: Outcome,
-    /// The phase under way, when it was cut short rather than answered wrongly.
+    /// The phase that was cut short. `None` when the answer was complete but wrong.
     pub(super) phase: Option<Phase>,
     pub(super) detail: String,
-    /// The peer closed the connection, rather than answer anything.
+    /// The peer closed the connection instead of answering.
     pub(super) closed: bool,
-    /// The connection or the lookup broke off: neither an answer of the node nor a deadline of ours.
+    /// The connection or the lookup broke off. The failure is neither an answer of the node nor one of our deadlines.
     pub(super) broke_off: bool,
 }
 
@@ -89,7 +91,7 @@ impl Failed {
         Self { outcome, phase: None, detail, closed: false, broke_off: false }
     }
 
-    /// Did nothing arrive before a deadline of ours?
+    /// Did nothing arrive before one of our deadlines?
     pub(super) const fn is_silence(&self) -> bool {
         self.phase.is_some() && !self.broke_off && self.outcome.is_timeout()
     }

@@ -1,4 +1,4 @@
-//! The steps of one exchange, from nothing to the last body byte wanted.
+//! The steps of one exchange, from opening the connection to the last body byte wanted.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -29,16 +29,16 @@ use super::{
     wanted::Wanted,
 };
 
-/// What carries the exchange.
+/// The connection that carries the exchange.
 pub(super) enum Way {
-    /// The connection of the exchange before.
+    /// The connection of the previous exchange.
     Kept(Box<Connection>),
-    /// A new one, with what looking its name up needs.
+    /// A new one. Looking up its name needs the reservation.
     New(Reservation),
 }
 
-/// Runs the exchange and leaves what it learns in `facts`. Returns the connection for the next one, closed when it cannot
-/// carry any; none after a check, which is no part.
+/// Runs the exchange and stores its results in `facts`. Returns the connection for the next exchange, already closed
+/// when it cannot be used again. After a check it returns `None`, because a part never uses the connection of a check.
 pub(super) async fn exchange(
     errand: &Errand<'_>,
     prober: &Prober,
@@ -76,7 +76,7 @@ async fn open(
     let chosen = dialer.look_up(errand.url, reserved, from_stranger, deadlines.dns, &mut facts.timing).await?;
     facts.remote = Some(chosen.address);
     let line = dialer.open(errand.url, chosen, deadlines, meter, &mut facts.timing).await?;
-    // HTTP/2 introduces itself within the time that a request has anyway.
+    // Starting HTTP (the preface of HTTP/2) has the time limit of a response head.
     dialer
         .clock()
         .within(facts.timing.last(), deadlines.headers, Connection::start(line))
@@ -84,7 +84,7 @@ async fn open(
         .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
-/// Asks, checks the head, reads the body.
+/// Sends the request, checks the response head, reads the body.
 async fn converse(
     errand: &Errand<'_>,
     prober: &Prober,
@@ -120,7 +120,7 @@ async fn converse(
     if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
         verify_hash(errand, &content)?;
     }
-    // From here on nothing is measured.
+    // Nothing is measured from here on.
     if !left_open(facts) {
         let surplus = connection.settle(answer).await;
         too_much(surplus, errand, facts);
@@ -128,7 +128,7 @@ async fn converse(
     Ok(())
 }
 
-/// Bytes that were not asked for cost the node as much as others.
+/// Counts bytes that were not asked for. They cost the node as much as the others.
 fn too_much(surplus: u64, errand: &Errand<'_>, facts: &mut Facts) {
     errand.received.fetch_add(surplus, Relaxed);
     if surplus > 0 {
@@ -136,7 +136,7 @@ fn too_much(surplus: u64, errand: &Errand<'_>, facts: &mut Facts) {
     }
 }
 
-/// Was reading stopped before the body's end?
+/// Did reading stop before the end of the body?
 fn left_open(facts: &Facts) -> bool {
     facts.flags.contains(Flag::Partial) || facts.flags.contains(Flag::Overshoot)
 }
@@ -154,7 +154,8 @@ fn accept(errand: &Errand<'_>, answer: &Answer) -> Result<Promise, Mismatch> {
     Err(Mismatch { outcome: Outcome::WrongSize, detail })
 }
 
-/// Reads the beginning of an error's body: it tells an unknown object from an unknown route.
+/// Finds the outcome of a wrong answer. The beginning of an error's body distinguishes an unknown object from an
+/// unknown route.
 async fn explain(
     errand: &Errand<'_>,
     connection: &mut Connection,
@@ -188,14 +189,14 @@ async fn explain(
     }
     let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);
     let mut failed = Failed::from(verify::refused(status, &answer.head.headers, body));
-    // nginx lets the handshake pass, and answers 400 to a client without a certificate.
+    // nginx completes the handshake without a client certificate, and then answers 400.
     if connection.about().wants_ours && status.is_client_error() {
         failed.detail.push_str("; the node asked for a client certificate, and bandprobe has none");
     }
     failed
 }
 
-/// Is a body of unannounced length empty? A server that ignores the range of an empty object sends such a 200.
+/// Is a body of unannounced length empty? A server that ignores the range of an empty object answers with such a 200.
 async fn has_no_body(connection: &mut Connection, answer: &mut Answer, errand: &Errand<'_>) -> bool {
     let appetite = Appetite { bytes: 1, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
     let received = connection.receive(answer, appetite, |_, _, _| {}).await;
@@ -205,9 +206,9 @@ async fn has_no_body(connection: &mut Connection, answer: &mut Answer, errand: &
 
 struct Body {
     received: Received,
-    /// Kept when there is a hash to compare it with.
+    /// The body. Kept only when there is a hash to compare it with.
     content: Option<Vec<u8>>,
-    /// Kept when the head says that the body may be coded.
+    /// The check for `aws-chunked`. Present only when the head says that the body may have this coding.
     signed: Option<Signed>,
 }
 
@@ -220,7 +221,7 @@ async fn download(
 ) -> Body {
     let stated = facts.size.filter(|_| errand.wanted == Wanted::Whole).and_then(Size::exact);
     let known = promise.bytes.or(stated.map(|size| size.0));
-    // One byte beyond the limit shows that a body of unknown length is over it.
+    // One byte beyond the limit shows that a body of unknown length is too long.
     let bytes = known.unwrap_or_else(|| errand.limit.saturating_add(1));
     let appetite = Appetite { bytes, body: errand.deadlines.body, stall: errand.deadlines.stall };
     let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
@@ -245,7 +246,7 @@ async fn download(
     facts.kept_up(clock.since());
     match received.end {
         End::Failed(_) => {}
-        // Cut off by the deadline: what came after the last byte is silence, and belongs to the transfer.
+        // The deadline cut the body off. The silence after the last byte is part of the transfer.
         End::Partial => facts.received(Some(timing.offset(Instant::now()))),
         End::Enough | End::Finished => facts.received(timeline.last().map(|point| point.at)),
     }
@@ -256,8 +257,8 @@ async fn download(
     Body { received, content, signed }
 }
 
-/// Is the body as long as it should be? `data` is what DATA frames brought of it: of a body that differs from its announced
-/// length, HTTP/2 does not hand over the last of them, whether it is shorter or longer.
+/// Does the body have the expected length? `data` counts the bytes of its DATA frames: when the length of an HTTP/2
+/// body differs from the announced one, the library does not hand over the last frame.
 fn complete(
     errand: &Errand<'_>,
     promise: Promise,
@@ -299,7 +300,7 @@ fn complete(
     }
 }
 
-/// Compares content with its registered hash.
+/// Compares the content with its registered hash.
 fn verify_hash(errand: &Errand<'_>, content: &[u8]) -> Result<(), Failed> {
     let Some(registered) = &errand.asset.hash else { return Ok(()) };
     let computed = multihash::of(content);
@@ -310,6 +311,6 @@ fn verify_hash(errand: &Errand<'_>, content: &[u8]) -> Result<(), Failed> {
     Err(Failed::wrong(Outcome::WrongHash, detail))
 }
 
-/// An error's body beyond this is not read.
+/// The most bytes of an error's body that are read.
 const MAX_ERROR_BODY: u64 = 64 << 10;
 const ERROR_BODY_DEADLINE: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! What is learned in the course of a transfer, and the sample made of it.
+//! The facts collected during a transfer, and the sample made from them.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -37,24 +37,25 @@ use super::{
     wanted::Wanted,
 };
 
-/// The growing record of one transfer.
+/// What is known about one transfer so far.
 pub(super) struct Facts {
     pub(super) timing: Timing,
     pub(super) ids: Ids,
     pub(super) flags: Flags,
-    /// Size of the asset: known before, or told by the node.
+    /// Size of the asset: known before, or stated by the node.
     pub(super) size: Option<Size>,
-    /// Body bytes promised, once there is an answer that promises any.
+    /// Expected length of the body in bytes: as the answer announces it, or from the known size of the asset. `None`
+    /// before the body is read, or when the length is unknown.
     pub(super) expected: Option<u64>,
     pub(super) timeline: Option<Timeline>,
-    /// Body bytes handed over.
+    /// Body bytes received.
     pub(super) bytes: Option<u64>,
     pub(super) retry_after: Option<Duration>,
     /// The address that is dialled.
     pub(super) remote: Option<IpAddr>,
-    /// A byte of the answer came, complete head or not.
+    /// At least one byte of the answer arrived, even if its head is incomplete.
     pub(super) heard: bool,
-    /// What [`Flag::TooSlow`] is held against.
+    /// A rate below this raises [`Flag::TooSlow`].
     min_rate: BitRate,
     at: Timestamp,
     conn: Conn,
@@ -63,9 +64,9 @@ pub(super) struct Facts {
     tls: Tls,
     path: Path,
     reader: Reader,
-    /// For how long the machine slept meanwhile.
+    /// How long the machine was suspended during the transfer.
     slept: Duration,
-    /// For how long this process did not run since it began to connect.
+    /// How long this process did not run, counted from the beginning of the connect phase.
     away_connected: Duration,
     /// Out-of-order segments of the connection before this transfer.
     ooo_before: u64,
@@ -107,7 +108,7 @@ impl Facts {
         }
     }
 
-    /// The connection is there.
+    /// Records the connection that is used.
     pub(super) fn connected(&mut self, about: &About) {
         self.http = Some(about.http);
         self.remote = Some(about.remote);
@@ -118,12 +119,12 @@ impl Facts {
         }
     }
 
-    /// How well we kept up.
+    /// Records how fast this process read the body.
     pub(super) fn kept_up(&mut self, reader: Reader) {
         self.reader = reader;
     }
 
-    /// For how long this process did not run meanwhile; to be asked at the end.
+    /// Records how long this process did not run during the transfer. Call it at the end.
     pub(super) fn note_away(&mut self, clock: &RunClock) {
         let t0 = self.timing.t0();
         let away = clock.away_since(t0);
@@ -133,12 +134,13 @@ impl Facts {
         self.flags.raise(Flag::Frozen);
         self.reader.frozen = Some(away.into());
         self.slept = clock.slept_since(t0);
-        // Of a warm connection, and of an address, the phase is absent.
+        // A warm connection and an IP address have no DNS phase.
         let connecting = t0 + self.timing.phases().took(Phase::Dns).unwrap_or_default().as_duration();
         self.away_connected = clock.away_since(connecting);
     }
 
-    /// A failure that says nothing of the node, because this process was away, is ours.
+    /// Turns a failure into `LocalFailed` when this process was frozen and the failure therefore says nothing about
+    /// the node.
     pub(super) fn excuse(&self, failed: Failed) -> Failed {
         let Some(frozen) = self.reader.frozen else { return failed };
         let away = match failed.phase {
@@ -146,7 +148,7 @@ impl Facts {
             _ => self.away_connected,
         };
         let gave_up = failed.broke_off || self.status == Some(StatusCode::REQUEST_TIMEOUT.as_u16());
-        // While the machine sleeps, not even the kernel receives what a node sends.
+        // While the machine is suspended, even the kernel receives nothing that a node sends.
         let was_deaf = failed.is_silence() && self.slept >= PATIENCE_OF_PEERS;
         if !(was_deaf || (gave_up && away >= PATIENCE_OF_PEERS)) {
             return failed;
@@ -155,7 +157,7 @@ impl Facts {
         Failed { outcome: Outcome::LocalFailed, detail, ..failed }
     }
 
-    /// What the kernel knows of the path, and of how late we read; asked when the transfer is over.
+    /// Records what the kernel knows about the path, and how late we read. Call it when the transfer is over.
     pub(super) fn ask_kernel(&mut self, about: &About, meter: &Meter) {
         self.reader.lag_p90 = meter.lag_p90();
         let info = about.kernel.tcp_info();
@@ -164,7 +166,7 @@ impl Facts {
         self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }
 
-    /// The head of the answer is there.
+    /// Records the response head.
     pub(super) fn answered(&mut self, head: &Parts, checked: CacheState) {
         const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
         let text = |name| verify::text(&head.headers, name).map(str::to_owned);
@@ -178,7 +180,7 @@ impl Facts {
         }
     }
 
-    /// What the answer says of the cache.
+    /// The cache state that the answer reports.
     pub(super) const fn cache(&self) -> CacheState {
         self.cache
     }
@@ -187,20 +189,20 @@ impl Facts {
         self.status.is_none() && !self.heard
     }
 
-    /// Nodes ignore the end of a range, and what was asked for is here all the same: a flag says so. A whole asset that goes on
-    /// beyond its size is another one.
+    /// Turns [`Flag::Overshoot`] of a whole asset into a failure: an asset that is longer than its size is a different
+    /// asset. For a range the flag is enough: the node ignored the end of the range, but the requested bytes arrived.
     pub(super) fn whole_is_over(&mut self, wanted: Wanted) -> Result<(), Failed> {
         if wanted != Wanted::Whole || !self.flags.contains(Flag::Overshoot) {
             return Ok(());
         }
         self.flags = self.flags.iter().filter(|flag| *flag != Flag::Overshoot).collect();
-        // Without a size it went on beyond our limit, which is told already.
+        // Without a known size, the body went beyond our limit, which is already reported.
         let Some(size) = self.expected else { return Ok(()) };
         Err(Failed::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
     }
 
     pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
-        // A body that came to an early end has ended its phase itself.
+        // A body that ended early has already ended its phase.
         if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
             && self.timing.phases().took(phase).is_none()
         {
@@ -215,7 +217,7 @@ impl Facts {
             labels: self.labels(errand, vantage),
             outcome: failed.as_ref().map_or(Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
-            // Some of it may be the node's own words.
+            // The text may contain words of the node.
             error: failed.map(|failed| made_printable(&failed.detail)),
             lateness: self.lateness,
             phases: *self.timing.phases(),
@@ -243,7 +245,8 @@ impl Facts {
         }
     }
 
-    /// Rates and flags. `wall_nanos` is how far the wall clock moved in the course of the transfer, `elapsed` how long it took.
+    /// Computes rates and raises flags. `wall_nanos` is how far the wall clock moved during the transfer, `elapsed`
+    /// how long the transfer took.
     fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
@@ -257,7 +260,8 @@ impl Facts {
         judgement
     }
 
-    /// A failed transfer has no rate: what it received is no measure of anything. Nor has one that was frozen: its pauses were ours.
+    /// A failed transfer has no rate, because the bytes that it received measure nothing. A frozen transfer has none
+    /// either, because its pauses were ours.
     fn judge_body(&self, failed: bool) -> Judgement {
         let is_measured = !failed && !self.flags.contains(Flag::Frozen);
         let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return Judgement::default() };
@@ -281,14 +285,14 @@ impl Facts {
         }
     }
 
-    /// Ends the last phase where the last wanted byte was read.
+    /// Ends the last phase at the time when the last wanted byte was read.
     pub(super) fn received(&mut self, last: Option<Micros>) {
         let at = last.map_or_else(|| self.timing.last(), |last| self.timing.t0() + last.as_duration());
         self.timing.end(Phase::Receive, at);
     }
 }
 
-/// No server gives up on a client sooner, so after a shorter freeze a failure is the server's own.
+/// No server gives up on a client in less than this. After a shorter freeze a failure is therefore the server's own.
 const PATIENCE_OF_PEERS: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
-//! Who may transfer now: heavy transfers alone on the uplink, light ones not beside them, few at once from one node.
+//! Permits to transfer. Heavy transfers do not share the uplink with light ones, and a node gets only a few transfers
+//! at once.
 //!
-//! Permits are granted in the order of asking, so that a heavy transfer is never starved by a stream of light ones; only
-//! who waits for a busy *node* is passed over. A permit's share of the uplink is lent while its transfer hangs
-//! ([`Permit::lend_when_idle`]), so that one silent node delays no other. A transfer that moves no byte disturbs nobody;
-//! when one that hung flows again beside others, all of them know it ([`Permit::was_concurrent`]).
+//! Permits are granted in the order of the requests, so a stream of light transfers never starves a heavy one. A
+//! waiter is passed over only when its *node* is busy or no place is free. While a transfer hangs, its share of the
+//! uplink is lent to others ([`Permit::lend_when_idle`]), so one silent node does not delay the other nodes. A
+//! transfer that moves no bytes disturbs no other. When it resumes next to others, all of them are marked
+//! ([`Permit::was_concurrent`]).
 //!
-//! A run may keep its connection open between two transfers, and each connection takes a file descriptor. So connections
-//! have a limit too: each needs a [`Place`], which it has until it closes. While all places are taken, only runs that have
-//! one are granted, until one of them ends.
+//! A run may keep its connection open between two transfers, and each connection uses a file descriptor. So
+//! connections have a limit too: each needs a [`Place`] until it closes. While all places are taken, only runs that
+//! already have one get permits, until one of them ends.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,11 +24,11 @@ use tokio::{
 
 use crate::{config::Limits, model::probe::Weight, net::run_clock::RunClock};
 
-/// Hands out permits. Clones share them.
+/// Hands out permits. Clones share the same limits and queue.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Shared>);
 
-/// The right to transfer, given back when dropped.
+/// The right to transfer. It ends when dropped.
 #[derive(Debug)]
 pub struct Permit {
     gate: Gate,
@@ -34,7 +36,7 @@ pub struct Permit {
     place: Option<Place>,
 }
 
-/// The right to have a connection open, given back when dropped: drop the connection first.
+/// The right to keep a connection open. It ends when dropped, so drop the connection first.
 #[derive(Debug)]
 pub struct Place(Gate);
 
@@ -51,9 +53,9 @@ struct Shared {
 struct State {
     waiting: VecDeque<Waiter>,
     open: HashMap<u64, Open>,
-    /// Nodes that limit us, and until when.
+    /// Nodes that rate-limit us, and until when they get no transfers.
     left_alone: HashMap<Arc<str>, Instant>,
-    /// Places that are taken.
+    /// Number of places that are taken.
     connections: usize,
     next_id: u64,
 }
@@ -71,19 +73,19 @@ struct Waiter {
 struct Open {
     weight: Weight,
     node: Arc<str>,
-    /// Since when its share of the uplink is lent.
+    /// Since when its share of the uplink is lent. `None` while it uses the share itself.
     lent: Option<Instant>,
     concurrent: bool,
 }
 
 impl Gate {
-    /// A gate for this many transfers at once, and any number of connections.
+    /// A gate with the limits of the config and no limit of connections.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self::with_connections(limits, usize::MAX)
     }
 
-    /// A gate for this many transfers at once, over at most this many connections, which are at least one.
+    /// A gate with the limits of the config and at most `connections` open connections. 0 counts as 1.
     #[must_use]
     pub fn with_connections(limits: &Limits, connections: usize) -> Self {
         Self(Arc::new(Shared {
@@ -95,19 +97,19 @@ impl Gate {
         }))
     }
 
-    /// Waits for its turn to use the uplink. It gets no place, as its connections are counted elsewhere.
+    /// Waits for a permit to use the uplink. The permit has no place, because its connections are counted elsewhere.
     pub async fn acquire(&self, weight: Weight, node: &Arc<str>) -> Permit {
         self.wait(weight, node, false).await
     }
 
-    /// Waits for its turn to transfer. The permit has the place of the connection that is kept, or a new one.
+    /// Waits for a permit to transfer. The permit has the place of the kept connection, or a new place.
     pub async fn acquire_with_place(&self, weight: Weight, node: &Arc<str>, kept: Option<Place>) -> Permit {
         let mut permit = self.wait(weight, node, kept.is_none()).await;
         permit.place = kept.or(permit.place.take());
         permit
     }
 
-    /// The same; `None` when the node is to be left alone by then.
+    /// Like [`Gate::acquire_with_place`]. `None` when the node rate-limits us, now or when the permit is granted.
     pub async fn acquire_unless_left_alone(
         &self,
         weight: Weight,
@@ -128,8 +130,8 @@ impl Gate {
         permit.await.expect("invariant: a waiter is granted or still queued")
     }
 
-    /// Turns away who waits for this node, and who comes within this time. To be said before the permit of the transfer
-    /// that the node limited is given back.
+    /// Refuses transfers from this node for the time `wait`, including those that already wait. Call it before the
+    /// permit of the transfer that was rate-limited is dropped.
     pub fn leave_alone(&self, node: &Arc<str>, wait: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -148,11 +150,11 @@ impl Gate {
         self.lock().using_uplink(Weight::Heavy) > 0
     }
 
-    /// Grants whatever is possible now.
+    /// Grants all permits that are possible now.
     fn grant(&self) {
         loop {
-            // A statement of its own, so that the lock is free again: a permit that nobody awaits any more is dropped below,
-            // and dropping it grants the next.
+            // This is a separate statement so that the lock is released. If the waiter is gone, the permit is dropped
+            // below, and that drop calls `grant` again.
             let next = self.lock().next(&self.0);
             let Some((waiter, id)) = next else { return };
             let place = waiter.needs_place.then(|| Place(self.clone()));
@@ -170,7 +172,8 @@ impl State {
         let waiter = loop {
             let at = self.first_grantable(limits)?;
             let waiter = self.waiting.remove(at)?;
-            // Who has gone gets no permit: giving it back would grant the next, one level deeper for each of a crowd.
+            // A waiter that is gone gets no permit. Dropping that permit would grant the next one recursively, one
+            // level deeper for each waiter that is gone.
             if !waiter.granted.is_closed() {
                 break waiter;
             }
@@ -184,7 +187,8 @@ impl State {
         Some((waiter, id))
     }
 
-    /// Transfer `id` uses the uplink from now on: tells it, and those that use the uplink too, of a heavy one beside them.
+    /// Transfer `id` uses the uplink from now on. Marks it and the others on the uplink as concurrent where they run
+    /// next to a heavy transfer.
     fn note_overlap(&mut self, id: u64) {
         let Some(weight) = self.open.get(&id).map(|open| open.weight) else { return };
         let mut beside_heavy = false;
@@ -197,7 +201,7 @@ impl State {
         }
     }
 
-    /// Ends a loan, if there is one and bytes moved since.
+    /// Ends the loan of a transfer if bytes have moved since. Returns whether it did.
     fn resume(&mut self, id: u64, last_progress: Instant) -> bool {
         let Some(open) = self.open.get_mut(&id) else { return false };
         let resumed = open.lent.is_some_and(|lent| last_progress > lent);
@@ -235,12 +239,12 @@ impl State {
 }
 
 impl Permit {
-    /// Takes its place out, for a connection that stays open.
+    /// Takes the place out of the permit, for a connection that stays open.
     pub const fn take_place(&mut self) -> Option<Place> {
         self.place.take()
     }
 
-    /// Did a heavy transfer run beside this one? Asked at its end, with the time when a byte last moved.
+    /// Did a heavy transfer run at the same time? Call it at the end, with the time when a byte last moved.
     #[must_use]
     pub fn was_concurrent(&self, last_progress: Instant) -> bool {
         let mut state = self.gate.lock();
@@ -248,9 +252,9 @@ impl Permit {
         state.open.get(&self.id).is_some_and(|open| open.concurrent)
     }
 
-    /// Watches a transfer, and lends its share of the uplink to others while no byte has moved for a second. Its place at
-    /// the node stays taken. Time in which this process did not run is none without a byte. Never returns; run it beside the
-    /// transfer.
+    /// Watches a transfer and lends its share of the uplink to others while no byte has moved for one second. The
+    /// transfer still counts for the limit of its node. Time in which this process did not run does not count. Never
+    /// returns: run it concurrently with the transfer.
     pub async fn lend_when_idle(&self, clock: &RunClock, last_progress: impl Fn() -> Instant) {
         loop {
             sleep_until(clock.due(last_progress(), IDLE)).await;
@@ -283,9 +287,9 @@ impl Drop for Place {
     }
 }
 
-/// After so long without a byte a transfer is taken to hang.
+/// A transfer without a byte for this long counts as hanging.
 const IDLE: Duration = Duration::from_secs(1);
-/// How often a hanging transfer is looked at for bytes that move again.
+/// How often a hanging transfer is checked for new bytes.
 const LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -33,51 +33,51 @@ use self::results::Results;
 
 mod results;
 
-/// A run to be made.
+/// A run that is ready to start.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Whom to ask.
+    /// The node that is asked.
     pub node: Arc<Node>,
-    /// What to ask.
+    /// The probe that is run.
     pub probe: Arc<Probe>,
-    /// How many runs of this probe against this node went before: which of the assets has its turn.
+    /// Number of earlier runs of this probe against this node. It selects the asset whose turn it is.
     pub turn: usize,
-    /// What the run before has settled on, maybe one that the node's list no longer has.
+    /// The asset that the previous run measured. The node's list may no longer contain it.
     pub remembered: Option<Asset>,
-    /// When it was due; `None` when nothing was scheduled.
+    /// When the run was due. `None` when it was not scheduled.
     pub due: Option<Instant>,
-    /// Body bytes downloaded so far: known even of a run that is cut off.
+    /// Body bytes downloaded so far. The caller can read it even when the run is cut off.
     pub received: Arc<AtomicU64>,
 }
 
-/// How a run ended, for those who plan the next one. Its results went out as samples.
+/// How a run ended, for planning the next one. The results themselves were emitted as samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ended {
-    /// The node limits us: no downloads from it for so long.
+    /// How long to make no downloads from the node, because it rate-limits us.
     pub leave_alone: Option<Duration>,
-    /// The node was to be left alone by the time that it was the run's turn: the rest of the run, or all, was not made.
+    /// The node rate-limited us before the run got its permit, so some or all transfers of the run were not made.
     pub was_left_alone: bool,
-    /// What the next run of this probe against this node should come back to.
+    /// What the next run of this probe against this node should return to.
     pub settled: Settled,
-    /// It asked for an object that the node did not hold.
+    /// The run requested an object that the node did not hold.
     pub made_it_fetch: bool,
-    /// How long after it was due its first transfer began; `None` when none did.
+    /// How long after its due time the first transfer began. `None` when none began.
     pub lateness: Option<Micros>,
 }
 
-/// What became of the asset to come back to.
+/// What to do with the asset that runs return to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Settled {
-    /// Nothing was learned of it: it stays what it is.
+    /// The run learned nothing about it, so it stays as it is.
     #[default]
     Kept,
-    /// This one was measured.
+    /// This asset was measured: return to it.
     On(Asset),
-    /// It is gone, or the node does not hold it now, nor any other that was tried.
+    /// The asset is gone, or the node does not hold it now, nor any other that was tried.
     Forgotten,
 }
 
-/// An asset that a run has settled on, and what is known of it.
+/// The asset that a run has chosen, and what is known about it.
 struct Choice<'a> {
     asset: &'a Asset,
     size: Option<Size>,
@@ -85,13 +85,14 @@ struct Choice<'a> {
 }
 
 impl Run {
-    /// Makes the run. Every transfer that was attempted goes to `emit` as it ends.
+    /// Makes the run. Each attempted transfer is passed to `emit` when it ends.
     pub async fn make(&self, prober: &Prober, emit: impl FnMut(Sample) + Send) -> Ended {
         let mut results = Results::new(emit);
         let mut due = self.due;
         let Some(choice) = self.choose(prober, &mut due, &mut results).await else { return results.ended };
         let (mut size, mut kept) = (choice.size, None);
-        // An unchecked node is asked for what it was asked for before, held or not.
+        // A node that is not checked gets its request without regard to the cache, so its first part counts for the
+        // hit ratio.
         let mut to_count = !self.node.listing.profile.is_checked();
         for (index, part) in self.probe.parts.iter().enumerate() {
             let Some(wanted) = Wanted::of(part.extent, size) else {
@@ -122,7 +123,7 @@ impl Run {
             }
             size = done.size;
             let parts_left = &self.probe.parts[index + 1..];
-            // What failed once would mostly fail again, and cost the node and us another deadline.
+            // After a failure the next part would probably fail too, and cost the node and us another deadline.
             let is_last =
                 !done.sample.outcome.is_ok() || parts_left.iter().all(|part| Wanted::of(part.extent, size).is_none());
             (kept, due) = (results.take(done, is_last), self.due.map(|_| Instant::now()));
@@ -133,8 +134,8 @@ impl Run {
         results.ended
     }
 
-    /// The first candidate in a cache state that the probe measures. A node that tells nothing is measured as it is. The drawn
-    /// candidate is checked in any case.
+    /// The first candidate whose cache state the probe measures. For a node that reports no cache state, the first
+    /// candidate. The drawn candidate is checked in every case.
     async fn choose(
         &self,
         prober: &Prober,
@@ -171,7 +172,7 @@ impl Run {
             let is_last = match outcome {
                 Outcome::Ok => false,
                 Outcome::RateLimited => true,
-                // What did not answer for one asset will hardly do so for the next.
+                // A node that did not answer for one asset will probably not answer for the next.
                 _ => found.is_none() && (!is_answered || index == last && any_other_state.is_none()),
             };
             results.take(done, is_last);
@@ -191,13 +192,13 @@ impl Run {
         match (&found, any_other_state) {
             (Some(choice), _) if wants_hit => results.ended.settled = Settled::On(choice.asset.clone()),
             (None, Some((asset, state))) if wants_hit => results.emit(self.not_measured(prober, asset, state)),
-            // That nothing is missing is no failure of anybody's.
+            // A probe of misses that finds no missing object has not failed.
             _ => {}
         }
         found
     }
 
-    /// The check of an asset; parts differ from it in few fields.
+    /// The check of an asset. Parts differ from it in few fields.
     fn errand<'a>(&'a self, asset: &'a Asset, url: &'a url::Url) -> Errand<'a> {
         Errand {
             node: &self.node,
@@ -219,14 +220,14 @@ impl Run {
         }
     }
 
-    /// What is too large to be downloaded whole fails at its check already, where the probe would ask for it whole. A probe of
-    /// misses has a size of its own, beyond which an object is none of its.
+    /// When the probe would download the asset whole, an asset that is too large fails at its check. A probe of misses
+    /// has its own size limit and skips larger objects.
     fn check_limit(&self, asset: &Asset) -> u64 {
         let asks_whole = self.probe.parts.iter().any(|part| part.extent.bytes().is_none());
         if asks_whole && self.probe.cache == CachePolicy::Hit { whole_limit(asset).0 } else { u64::MAX }
     }
 
-    /// The one sample of a run that found nothing in the cache state that it measures.
+    /// The sample of a run that found no asset in the cache state that the probe measures.
     fn not_measured(&self, prober: &Prober, asset: &Asset, state: CacheState) -> Sample {
         Sample {
             at: Timestamp::now(),
@@ -265,9 +266,9 @@ impl Run {
     }
 }
 
-/// Does a probe of this policy measure an asset in this state, of this size, of a node of this profile?
+/// Does a probe with this cache policy measure an asset of this state and size on a node of this profile?
 fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Option<Size>) -> bool {
-    // A storage node holds what it serves, whatever a proxy before it says.
+    // A storage node holds what it serves, whatever a proxy in front of it reports.
     let holds_all = profile == Profile::Colossus;
     match policy {
         CachePolicy::Hit => holds_all || matches!(state, CacheState::Hit | CacheState::Unknown),
@@ -277,12 +278,12 @@ fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Opti
     }
 }
 
-/// Does the node serve it no more? Unknown to it, gone for good, or another's to serve.
+/// Does the node no longer serve the asset? The object is unknown (404), gone (410), or served by another node (421).
 fn is_gone(sample: &Sample) -> bool {
     matches!(sample.status, Some(404 | 410 | 421))
 }
 
-/// How many assets are checked in search of one to measure.
+/// The most assets that a run checks to find one that it can measure.
 pub const MAX_CANDIDATES: usize = 5;
 
 #[cfg(test)]

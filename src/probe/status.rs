@@ -1,6 +1,6 @@
-//! One node of a status round: its status document, or the head of its first asset where it has none ([`plain`]).
+//! One node in a status round: its status document, or, where it has none, the head of its first asset ([`plain`]).
 //!
-//! This is no transfer: no sample comes of it, and its latency, which measures the node's back end, is in no histogram.
+//! A status question makes no sample. Its latency measures the back end of the node and goes into no histogram.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ use self::document::{report, shape};
 mod document;
 pub mod plain;
 
-/// Everything that a question to one node needs.
+/// The inputs of a question to one node.
 struct Question<'a> {
     node: &'a Node,
     url: Url,
@@ -47,20 +47,20 @@ struct Question<'a> {
 enum Asked<'a> {
     /// The status document.
     Document,
-    /// Whether an asset is there. It is notified when there is a connection to ask on.
+    /// Whether an asset exists, by HEAD. The `Notify` is triggered when the connection is ready for the request.
     Head(&'a Notify),
-    /// The same of a server that does not answer HEAD: the first byte of the asset.
+    /// Whether an asset exists, by GET of its first byte, for servers that do not answer HEAD.
     FirstByte,
 }
 
 /// One exchange under way.
 struct Exchange {
     timing: Timing,
-    /// Of the final response.
+    /// Status code of the final response.
     status: Option<u16>,
 }
 
-/// Asks a node how it fares. Never fails: whatever happens is an answer.
+/// Asks a node for its status. This never fails: a failure is also an answer.
 pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
     match node.listing.profile {
         Profile::Argus | Profile::Colossus => {
@@ -84,7 +84,7 @@ impl Question<'_> {
         let put = self.exchange(asked, reserved, &mut exchange).await;
         let away = clock.away_since(exchange.timing.t0());
         let (latency, said) = match put {
-            // What a node said holds; the time that it took does not when part of it was ours.
+            // An answer stays valid after a freeze of this process, but its latency does not.
             Ok((ended, said)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), said),
             Err(failure) => match classify::outcome(&failure) {
                 outcome if outcome == Outcome::Blocked || away.is_zero() => {
@@ -96,7 +96,7 @@ impl Question<'_> {
         Answer { at, latency, status: exchange.status, said, head_refused: None }
     }
 
-    /// What is said, and when its last byte came.
+    /// Returns what the node said, and when the last byte of it arrived.
     async fn exchange(
         &self,
         asked: Asked<'_>,
@@ -124,7 +124,7 @@ impl Question<'_> {
         }
         let is_byte = matches!(asked, Asked::FirstByte) && plain::is_there(status);
         let (mut body, mut last) = (Vec::new(), timing.last());
-        // One byte more shows that a document is too long.
+        // One more byte shows that a document is too long.
         let bytes = if is_byte { 1 } else { MAX_DOCUMENT + 1 };
         let appetite = Appetite { bytes, body: deadlines.body, stall: deadlines.stall };
         let keep = |chunk: &[u8], stamp, _| {
@@ -151,7 +151,7 @@ impl Question<'_> {
     }
 }
 
-/// What an answer with a body says. Only the document itself has to be whole.
+/// Interprets an answer with a body. Only a status document has to be complete.
 fn read(
     status: StatusCode,
     headers: &HeaderMap,
@@ -168,5 +168,5 @@ fn read(
     }
 }
 
-/// The longest status document that is read, in bytes; real ones have some 400.
+/// The longest status document that is read, in bytes. Real ones have about 400.
 const MAX_DOCUMENT: u64 = 64 << 10;

@@ -10,35 +10,35 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// What the last status round found: while no node answers anybody here, a failed transfer is no node's fault. Clones share
-/// it.
+/// The result of the last status round: when no node answers, a failed transfer is not the fault of its node. Clones
+/// share the state.
 ///
-/// Between two rounds the transfers themselves tell that it is time for another one: when several nodes in a row are silent,
-/// or when one is heard although the vantage is under suspicion.
+/// Between two rounds the transfers show when another round is needed: when several nodes in a row are silent, or when
+/// one answers although the vantage is suspect.
 #[derive(Clone, Debug, Default)]
 pub struct Suspicion(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     is_raised: AtomicBool,
-    /// Nodes that gave no answer since one last did; no more than it takes.
+    /// Nodes that gave no answer since the last answer of any node. Has at most [`SEVERAL`] entries.
     silent: Mutex<BTreeSet<Arc<str>>>,
     doubt: Notify,
 }
 
 impl Suspicion {
-    /// Notes what a round found.
+    /// Records the result of a round.
     pub fn note(&self, is_suspect: bool) {
         self.0.is_raised.store(is_suspect, Relaxed);
     }
 
-    /// Is the vantage under suspicion now?
+    /// Is the vantage suspect now?
     #[must_use]
     pub fn is_raised(&self) -> bool {
         self.0.is_raised.load(Relaxed)
     }
 
-    /// Notes whether a transfer got any answer from its node.
+    /// Records whether a transfer got any answer from its node.
     pub fn note_transfer(&self, node: &Arc<str>, was_heard: bool) {
         let mut silent = self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
         if was_heard {
@@ -46,20 +46,20 @@ impl Suspicion {
         } else if silent.len() < SEVERAL {
             silent.insert(node.clone());
         } else {
-            return; // told already
+            return; // already notified
         }
         if was_heard == self.is_raised() && (was_heard || silent.len() == SEVERAL) {
             self.0.doubt.notify_one();
         }
     }
 
-    /// Waits until the transfers tell something else than the last round did.
+    /// Waits until the transfers contradict the last round.
     pub async fn doubted(&self) {
         self.0.doubt.notified().await;
     }
 }
 
-/// As many as a round needs to tell a dead vantage from dead nodes.
+/// The number of silent nodes from which a round can distinguish a dead vantage from dead nodes.
 const SEVERAL: usize = 3;
 
 #[cfg(test)]

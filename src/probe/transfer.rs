@@ -1,4 +1,4 @@
-//! One transfer: a permit, a connection (new or kept), a request, its answer; and the sample that comes of it.
+//! One transfer: a permit, a connection (new or kept), a request, its answer; and the sample that results.
 
 use std::time::Duration;
 
@@ -31,30 +31,31 @@ use super::{
 pub struct Done {
     /// Its result.
     pub sample: Sample,
-    /// The asset's size, as far as known now.
+    /// The asset's size, as far as it is known now.
     pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<Kept>,
-    /// The node limits us: no downloads from it for so long. The gate turns others away already.
+    /// How long to make no downloads from the node, because it rate-limits us. The gate already refuses them.
     pub leave_alone: Option<Duration>,
 }
 
-/// A connection that is open between two transfers, in its place among those that may be.
+/// A connection that stays open between two transfers, with its place in the gate.
 pub struct Kept {
-    // Dropped in this order: the place is free once the connection is closed.
+    // Fields are dropped in this order: the place becomes free after the connection is closed.
     connection: Connection,
     place: Option<Place>,
 }
 
 impl Errand<'_> {
-    /// Runs it, on `kept` when that is given and still usable. Waiting for the permit is lateness, not latency.
+    /// Runs the transfer, on `kept` when it is given and still usable. The wait for the permit is lateness and not
+    /// latency.
     pub async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
         let (connection, place) = apart(kept);
         let permit = prober.gate.acquire_with_place(self.weight, &self.node.id, place).await;
         self.run_with(permit, prober, connection).await
     }
 
-    /// Runs it, unless the node is to be left alone when its turn has come: then nothing is asked.
+    /// Like [`Errand::run`]. `None`, without a request, when the node rate-limits us before the permit is granted.
     pub async fn run_unless_left_alone(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
         let (connection, place) = apart(kept);
         let permit = prober.gate.acquire_unless_left_alone(self.weight, &self.node.id, place).await?;
@@ -89,9 +90,11 @@ impl Errand<'_> {
                 ended = exchange(self, prober, way, meter.clone(), &mut facts) => ended,
                 () = permit.lend_when_idle(clock, || meter.last_progress().max(began)) => unreachable!("lending never returns"),
             };
-            // A peer may close a kept connection at any time: no failure of the node's (RFC 9112 §9.5). Once is enough.
+            // A peer may close a kept connection at any time, so this is not a failure of the node (RFC 9112 §9.5).
+            // The transfer is repeated once.
             if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
-                // What it took is no latency of the new connection, and is not to vanish: it began so much later.
+                // The time of the failed attempt is not part of the latency of the new connection. It counts as
+                // lateness.
                 due.get_or_insert(began);
                 reconnected = true;
                 continue;
@@ -113,7 +116,7 @@ impl Errand<'_> {
 }
 
 impl Errand<'_> {
-    /// Waits for what looking the name up needs. That is lateness too, and the uplink is lent meanwhile.
+    /// Waits for the resources of the name lookup. This is lateness too, and the uplink is lent meanwhile.
     async fn reserve(&self, permit: &Permit, prober: &Prober) -> Reservation {
         let began = Instant::now();
         tokio::select! {
@@ -125,7 +128,7 @@ impl Errand<'_> {
 }
 
 impl From<Connection> for Kept {
-    /// One that did not come from a transfer: it gets its place with its first permit.
+    /// A connection that no transfer opened. It gets its place with its first permit.
     fn from(connection: Connection) -> Self {
         Self { connection, place: None }
     }
@@ -135,7 +138,7 @@ fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<Place>) {
     kept.map_or((None, None), |Kept { connection, place }| (Some(connection), place))
 }
 
-/// How long a node that limits us is to be left alone.
+/// How long to make no downloads from the node. `None` when it does not rate-limit us.
 fn leave_alone(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
     let limited = matches!(ended, Err(failed) if failed.outcome == Outcome::RateLimited);
     limited.then(|| facts.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST))
@@ -164,7 +167,7 @@ fn conclude(
     Done { sample, size, connection, leave_alone }
 }
 
-/// A node that limits us is left alone at least so long.
+/// The shortest time without downloads from a node that rate-limits us.
 const LEAVE_ALONE: Duration = Duration::from_secs(600);
-/// However long it asks for: a node cannot take itself off the list for ever.
+/// The longest such time, whatever the node asks for: a node cannot exclude itself forever.
 const LEAVE_ALONE_AT_MOST: Duration = Duration::from_secs(86_400);

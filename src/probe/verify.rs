@@ -1,4 +1,4 @@
-//! Is the answer what was asked for? Checked, never assumed: status, range, size, type, encoding.
+//! Is the answer what was asked for? Status, range, size, type and coding are checked and never assumed.
 
 use http::{
     HeaderMap, StatusCode,
@@ -20,22 +20,22 @@ mod retry;
 /// What a response head promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Promise {
-    /// Length of the wanted body; `None` for a body that ends when it ends.
+    /// Length of the wanted body. `None` when the head does not announce it.
     pub bytes: Option<u64>,
-    /// Size of the whole asset, where the node says it.
+    /// Size of the whole asset, where the node states it.
     pub size: Option<Bytes>,
 }
 
 /// Why an answer is not what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The named outcome.
+    /// The outcome of the transfer.
     pub outcome: Outcome,
-    /// What differs, for a person.
+    /// What differs, as text for people.
     pub detail: String,
 }
 
-/// Checks the head of a good answer.
+/// Checks the response head and returns what it promises. A status other than 200 and 206 is a mismatch, too.
 ///
 /// # Errors
 /// The first mismatch, in the order status, length, encoding, type, range, size.
@@ -50,7 +50,7 @@ pub fn head(
         return Err(refused(status, headers, None));
     }
     let length = content_length(headers)?;
-    // First, because the type of an answer without content means nothing.
+    // This check is first, because the type of an empty answer means nothing.
     if is_empty(status, headers, length) {
         return mismatch(Outcome::WrongSize, EMPTY);
     }
@@ -68,7 +68,7 @@ pub fn head(
     }
 }
 
-/// The asset has another size than the one that was stated.
+/// The mismatch of an asset whose size differs from the known size.
 #[must_use]
 pub fn other_size(said: Bytes, known: Size) -> Mismatch {
     let detail = match known.exact() {
@@ -78,7 +78,7 @@ pub fn other_size(said: Bytes, known: Size) -> Mismatch {
     Mismatch { outcome: Outcome::WrongSize, detail }
 }
 
-/// What a status other than 200 and 206 means. `body` is the beginning of the error's body, where there is one.
+/// The outcome of a status other than 200 and 206. `body` is the beginning of the error's body, if there is one.
 #[must_use]
 pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> Mismatch {
     let size = total(headers).or_else(|| body.and_then(stored_size));
@@ -102,8 +102,8 @@ pub fn refused(status: StatusCode, headers: &HeaderMap, body: Option<&[u8]>) -> 
     Mismatch { outcome, detail: format!("status {}{}", status.as_u16(), said.unwrap_or_default()) }
 }
 
-/// What a 404 of this kind of server means where no body says more: Argus has none in its answer to HEAD, Colossus in none that
-/// is about an object. A web page is a proxy's.
+/// The meaning of a 404 without an explaining body, by kind of server. Argus sends no body in its answer to HEAD, and
+/// Colossus sends none for unknown objects. An HTML page is from a proxy and gives `None`.
 #[must_use]
 pub fn bare_not_found(profile: Profile, is_head: bool, headers: &HeaderMap) -> Option<Mismatch> {
     let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"));
@@ -116,8 +116,8 @@ pub fn bare_not_found(profile: Profile, is_head: bool, headers: &HeaderMap) -> O
     (is_meant && !is_page).then_some(Mismatch { outcome: Outcome::ObjectNotFound, detail })
 }
 
-/// What an empty 200 means. The nodes of Joystream have no empty objects, and Argus says what its cache holds: where nothing of
-/// that is there, a proxy answers in the node's place.
+/// The meaning of an empty answer. Joystream nodes have no empty objects, and Argus reports its cache state. When the
+/// answer reports no cache state, a proxy has answered instead of the node.
 #[must_use]
 pub fn empty(profile: Profile, cache: CacheState) -> Mismatch {
     let (outcome, detail) = match (profile, cache) {
@@ -130,14 +130,14 @@ pub fn empty(profile: Profile, cache: CacheState) -> Mismatch {
     Mismatch { outcome, detail }
 }
 
-/// A header as text, cut to a length that a field can hold; `None` when absent or not printable ASCII.
+/// A header as text, cut to a length that a field can hold. `None` when absent or not printable ASCII.
 #[must_use]
 pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let value = headers.get(name)?.to_str().ok()?;
     Some(&value[..value.len().min(MAX_HEADER_TEXT)])
 }
 
-/// Argus answers 404 with JSON: with a `type` for an unknown route, without for an unknown object.
+/// Argus answers 404 with JSON: with a `type` for an unknown route, without one for an unknown object.
 fn not_found(body: Option<&[u8]>) -> Outcome {
     #[derive(Deserialize)]
     struct ArgusError {
@@ -158,15 +158,15 @@ fn message(body: &[u8]) -> Option<String> {
     Some(value.get("message")?.as_str()?.chars().take(MAX_HEADER_TEXT).collect())
 }
 
-/// The size of the object in the error of a store that speaks S3, which has no Content-Range (`InvalidRange`).
+/// The size of the object in an S3 error (`InvalidRange`), which has no Content-Range.
 fn stored_size(body: &[u8]) -> Option<u64> {
     let (_, rest) = str::from_utf8(body).ok()?.split_once("<ActualObjectSize>")?;
     let (size, _) = rest.split_once("</ActualObjectSize>")?;
     number(size.trim()).filter(|_| !size.trim().is_empty())
 }
 
-/// Content-Length, which has not been checked yet where no body follows (HEAD). Said again, in a list or in a further line, it has to
-/// be the same (RFC 9110 §8.6). Next to Transfer-Encoding it means nothing (RFC 9112 §6.3).
+/// Content-Length. When no body follows (HEAD), hyper has not checked it. Repeated values, in a list or in several
+/// lines, must be the same (RFC 9110 §8.6). Next to Transfer-Encoding it means nothing (RFC 9112 §6.3).
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return Ok(None);
@@ -185,21 +185,21 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Mismatch> {
     Ok(length)
 }
 
-/// Does the answer say that the object has no bytes at all? Servers say it in several ways, since no range fits an empty object: with
-/// 416, with a 200 or 206 of length 0, or with a total of 0.
+/// Does the answer say that the object is empty? No range fits an empty object, so servers say it in several ways:
+/// with 416, with a 200 or 206 of length 0, or with a total of 0.
 fn is_empty(status: StatusCode, headers: &HeaderMap, length: Option<u64>) -> bool {
     let is_whole = status == StatusCode::OK || !headers.contains_key(CONTENT_RANGE);
     total(headers) == Some(0) || (length == Some(0) && is_whole)
 }
 
-/// The size of the whole object in Content-Range, of which the range need not be readable: `bytes */0`, `bytes 0--1/0`.
+/// The size of the whole object in Content-Range. The range itself may be unreadable: `bytes */0`, `bytes 0--1/0`.
 fn total(headers: &HeaderMap) -> Option<u64> {
     let (unit, range) = text(headers, &CONTENT_RANGE)?.trim().split_once(' ')?;
     let (_, total) = range.rsplit_once('/')?;
     number(total.trim()).filter(|_| unit.eq_ignore_ascii_case("bytes") && !total.trim().is_empty())
 }
 
-/// Content-Range (RFC 9110 §14.4) must be what was asked for, or that clipped at the size.
+/// Content-Range (RFC 9110 §14.4) must be the requested range, possibly clipped at the size.
 fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
     let said = text(headers, &CONTENT_RANGE).unwrap_or("(none)");
     let wrong = || {
@@ -222,7 +222,7 @@ fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
     Ok(Promise { bytes: Some(last - first + 1), size: size.map(Bytes) })
 }
 
-/// `bytes FIRST-LAST/SIZE`, with `*` for an unknown size; `None` when malformed or inconsistent. The unit is
+/// Parses `bytes FIRST-LAST/SIZE`, with `*` for an unknown size. `None` when malformed or inconsistent. The unit is
 /// case-insensitive (RFC 9110 §14.1).
 fn parse_content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (unit, range) = text.split_once(' ')?;
@@ -241,9 +241,9 @@ fn mismatch<T>(outcome: Outcome, detail: impl Into<String>) -> Result<T, Mismatc
     Err(Mismatch { outcome, detail: detail.into() })
 }
 
-/// Said of an asset without content, however the node said it.
+/// The detail of an asset without content, in whichever way the node reports it.
 pub const EMPTY: &str = "the object is empty";
-/// Longer header texts are cut.
+/// Characters of a header text that are kept. Longer texts are cut.
 const MAX_HEADER_TEXT: usize = 200;
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
-//! Which bytes a part means, once the size of the asset is known or not.
+//! The bytes that a part means, with or without a known size of the asset.
 
 use crate::model::{probe::Extent, size::Size, units::Bytes};
 
-/// What a request asks for. Offsets are inclusive, as in HTTP (RFC 9110 §14.1.2).
+/// The bytes that a request asks for. Offsets are inclusive, as in HTTP (RFC 9110 §14.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// The whole asset, without a range.
+    /// The whole asset, without a `range` header.
     Whole,
-    /// From one offset to another.
+    /// The bytes between two offsets.
     Range {
         /// Offset of the first byte.
         first: u64,
         /// Offset of the last byte.
         last: u64,
     },
-    /// The last so many bytes of an asset of unknown size.
+    /// The last N bytes of an asset of unknown size.
     Suffix(u64),
 }
 
 impl Wanted {
-    /// Turns a part's extent into a request; `None` when it needs the size and that is not known, or when the asset is
-    /// empty. Extents are clipped at the size, where it is known exactly. Of a rounded one no end is taken for certain: the node clips
-    /// the range, and a seek is aimed at a fraction of the least that the size can mean.
+    /// Turns a part's extent into a request. `None` when it needs an unknown size, or when the asset is empty. Extents
+    /// are clipped at the size when it is known exactly. A rounded size has no certain end: the node clips the range,
+    /// and a seek is a fraction of the smallest size that it can mean.
     #[must_use]
     pub fn of(extent: Extent, size: Option<Size>) -> Option<Self> {
         let exact = size.and_then(Size::exact);
@@ -38,12 +38,12 @@ impl Wanted {
             }
             #[expect(clippy::cast_possible_truncation, reason = "a fraction of a u64 fits a u64")]
             Extent::From { at, bytes } => size.map(|size| range((size.least().0 as f64 * at) as u64, bytes.0)),
-            // What a person asked for goes out as it is: the node's answer is the result.
+            // A range that the user typed is sent unchanged: the node's answer is the result.
             Extent::Exactly { first, last } => Some(Self::Range { first, last }),
         }
     }
 
-    /// The offset of the first byte that it asks for, where that is known.
+    /// The offset of the first byte that is requested. `None` for a suffix.
     #[must_use]
     pub const fn first(self) -> Option<u64> {
         match self {
@@ -53,7 +53,7 @@ impl Wanted {
         }
     }
 
-    /// The value of the `range` header.
+    /// The value of the `range` header. `None` for the whole asset.
     #[must_use]
     pub fn header(self) -> Option<String> {
         match self {
@@ -91,7 +91,7 @@ mod tests {
             let size = size.map(|size| Bytes(size).into());
             assert_eq!(Wanted::of(extent, size), wanted, "{extent:?} of {size:?}");
         }
-        // 950 to 1,050 bytes: whichever it is, each of these ranges begins inside of it.
+        // 950 to 1,050 bytes: each of these ranges begins inside the asset, whatever its exact size.
         let rounded = Some("1.0 kB".parse().unwrap());
         for (extent, wanted) in [
             (Extent::Full, Some(Wanted::Whole)),

@@ -1,4 +1,4 @@
-//! From a node of a status round to its point in `bandprobe_node`.
+//! Converts a node of a status round to its point in `bandprobe_node`.
 
 use crate::model::{
     availability::{Checked, Said},
@@ -10,7 +10,7 @@ use super::{
     schema::{NONE, node as schema},
 };
 
-/// The point of a node. What it did not tell is absent.
+/// The point of a node. A value that the node did not report is absent.
 #[must_use]
 pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
     let Checked { listing, answer, verdict, .. } = checked;
@@ -48,7 +48,7 @@ pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
     point
 }
 
-/// What a node is to its users.
+/// The value of the `role` tag: what a node is for its users.
 #[must_use]
 pub const fn role(profile: Profile) -> &'static str {
     match profile {

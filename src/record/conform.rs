@@ -1,6 +1,7 @@
-//! Whether a line that others wrote is a point of this schema.
+//! Checks whether a line that others wrote is a point of this schema.
 //!
-//! The database keeps the type of a field for ever, and a tag too many is a series of its own: such a line must not get there.
+//! The database keeps the type of a field forever, and an extra tag creates a separate series. A line with such an
+//! error must not reach the database.
 
 use super::{
     parse::{Parsed, Raw},
@@ -8,10 +9,11 @@ use super::{
     schema::{self, Kind, Measurement},
 };
 
-/// What is said of a point of another measurement.
+/// The problem of a point of another measurement.
 pub const FOREIGN: &str = "of a measurement that is not bandprobe's";
 
-/// Why a point is none of the schema's, in words that name no content of the line, so that they can be counted; `None` when it is.
+/// Why a point does not conform to the schema; `None` when it does. The text contains nothing from the line, so that
+/// equal problems can be counted.
 #[must_use]
 pub fn problem(point: &Parsed<'_>) -> Option<String> {
     let Some(measurement) = schema::ALL.iter().find(|known| known.name == point.measurement) else {

@@ -1,11 +1,11 @@
-//! Comma-separated values: one measurement, a header row, a row a point, so that a spreadsheet or a data frame takes it as it
-//! is.
+//! Comma-separated values: one measurement, with a header row and one row per point, so that a spreadsheet or a data
+//! frame can read it directly.
 //!
-//! The columns are those of the schema: `time` (RFC 3339, nanoseconds, UTC, as in NDJSON), all tags, all fields, in its
-//! order. What was not measured is an empty cell. A cell that holds a comma, a quote or a line break is quoted, and its
-//! quotes are doubled (RFC 4180, section 2). A row ends in a line feed alone: what awk, cut and sort take, where CRLF would
-//! leave a stray byte in the last column, and readers of CSV do too (W3C, "Model for Tabular Data and Metadata on the Web",
-//! section 8: CRLF and LF are both line terminators by default).
+//! The columns are those of the schema, in its order: `time` (RFC 3339, nanoseconds, UTC, as in NDJSON), all tags, and
+//! all fields. A value that was not measured is an empty cell. A cell that contains a comma, a quote or a line break is
+//! quoted, and its quotes are doubled (RFC 4180, section 2). A row ends with a line feed only. awk, cut and sort expect
+//! this, and CRLF would leave a stray byte in the last column. CSV readers accept it too (W3C, "Model for Tabular Data
+//! and Metadata on the Web", section 8: CRLF and LF are both line terminators by default).
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use super::{
     schema::Measurement,
 };
 
-/// Appends the header row, its line feed included.
+/// Appends the header row, including its line feed.
 pub fn header(measurement: &Measurement, out: &mut String) {
     out.push_str("time");
     let tags = measurement.tags.iter().map(|tag| tag.0);
@@ -25,8 +25,8 @@ pub fn header(measurement: &Measurement, out: &mut String) {
     out.push('\n');
 }
 
-/// Appends the row of a point of this measurement, its line feed included. Returns how many of its tags and fields have no
-/// column, and so are left out.
+/// Appends the row of a point of this measurement, including its line feed. Returns how many of its tags and fields
+/// have no column and are therefore left out.
 pub fn row(measurement: &Measurement, point: &Parsed<'_>, out: &mut String) -> usize {
     write(out, format_args!("{:.9}", point.time));
     let mut known = 0;

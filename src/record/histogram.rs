@@ -1,9 +1,9 @@
-//! Distributions: which values go into a histogram, how finely, and how it is written.
+//! Histograms: which values they count, their resolution, and how they are encoded.
 //!
-//! An HdrHistogram (Tene, hdrhistogram.org) of three digits over these ranges takes more than 100 kB, so nothing keeps
-//! one per series: values are kept packed or counted, and encoded through one scratch histogram. The text is
-//! HdrHistogram's V2 encoding, deflated, in base64, as the Java, JavaScript and Python readers take it; blobs of one
-//! metric merge exactly. Percentiles are those of the nearest rank.
+//! An HdrHistogram (Tene, hdrhistogram.org) with three digits over these ranges takes more than 100 kB, so there is not
+//! one per series. Values are kept packed or counted, and encoded through one scratch histogram. The text is
+//! HdrHistogram's V2 encoding, deflated, in base64, which the Java, JavaScript and Python readers accept. Encoded
+//! histograms of one metric can be merged exactly. Percentiles use the nearest rank.
 
 use std::collections::BTreeMap;
 
@@ -15,42 +15,42 @@ use hdrhistogram::{
 
 use crate::model::units::{BitRate, Micros};
 
-/// What a series is a distribution of: the values of the `metric` tag.
+/// The quantity that a series is a distribution of: the values of the `metric` tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Metric {
-    /// t0 → first response byte.
+    /// Time from t0 to the first response byte.
     Ttfb,
-    /// Request sent → first response byte.
+    /// Time from the end of the request to the first response byte.
     Wait,
-    /// Wait without the path's round trip.
+    /// Wait minus the round-trip time of the path.
     Server,
-    /// t0 → last byte.
+    /// Time from t0 to the last byte.
     Total,
     /// 8·bytes / total.
     Effective,
-    /// Rate between first and last socket read.
+    /// Rate between the first and the last socket read of the body.
     Goodput,
     /// Rate of each 50 ms after the ramp.
     Interval,
 }
 
-/// The range and the resolution of a histogram.
+/// The range and resolution of a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// 1 µs to 120 s.
+    /// In µs: 1 µs to 120 s.
     Time,
-    /// 1,000 bit/s (the lowest that is told apart) to 100 Gbit/s.
+    /// In bit/s: 1,000 bit/s (the lowest value that is distinguished from zero) to 100 Gbit/s.
     Rate,
 }
 
-/// Values counted by bucket of the histogram: each is kept as the middle of its bucket, at most 0.05 % away.
+/// Values counted by bucket of the histogram. Each is kept as the middle of its bucket, at most 0.05 % away.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     by_value: BTreeMap<u64, u64>,
     count: u64,
 }
 
-/// Writes distributions through scratch histograms that are kept for the next one.
+/// Encodes distributions. Keeps its scratch histograms for the next one.
 pub struct Encoder {
     time: Histogram<u64>,
     rate: Histogram<u64>,
@@ -59,11 +59,11 @@ pub struct Encoder {
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics.
     pub const ALL: [Self; 7] =
         [Self::Ttfb, Self::Wait, Self::Server, Self::Total, Self::Effective, Self::Goodput, Self::Interval];
 
-    /// The word that the outside sees.
+    /// The value of the `metric` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ impl Metric {
         }
     }
 
-    /// Its range and resolution.
+    /// The range and resolution of its histogram.
     #[must_use]
     pub const fn scale(self) -> Scale {
         match self {
@@ -88,7 +88,7 @@ impl Metric {
 }
 
 impl Scale {
-    /// The lowest value that is told apart from zero.
+    /// The lowest value that is distinguished from zero.
     #[must_use]
     pub const fn lowest(self) -> u64 {
         match self {
@@ -97,7 +97,7 @@ impl Scale {
         }
     }
 
-    /// The highest value; greater ones count as this.
+    /// The highest value. Greater ones count as this one.
     #[must_use]
     pub const fn highest(self) -> u64 {
         match self {
@@ -106,10 +106,10 @@ impl Scale {
         }
     }
 
-    /// The middle of the histogram's bucket that a value falls into.
+    /// The middle of the histogram bucket that contains the value.
     #[must_use]
     pub const fn middle(self, value: u64) -> u64 {
-        // As HdrHistogram has it: buckets of 2^unit up to 2048 of them, then twice as wide for each doubling.
+        // As in HdrHistogram: up to 2048 buckets of 2^unit, then twice as wide for each doubling.
         let widest_linear = (SUB_BUCKETS - 1) << self.lowest().ilog2();
         let shift = (value | widest_linear).ilog2() + 1 - SUB_BUCKETS.ilog2();
         ((value >> shift) << shift) + ((1 << shift) >> 1)
@@ -132,13 +132,13 @@ impl Counts {
         self.add(Scale::Rate, rate.0);
     }
 
-    /// How many there are.
+    /// Number of values.
     #[must_use]
     pub const fn count(&self) -> u64 {
         self.count
     }
 
-    /// The percentile of the nearest rank; `None` without values.
+    /// The percentile by nearest rank; `None` when there are no values.
     #[must_use]
     pub fn percentile(&self, percent: u64) -> Option<u64> {
         nearest_rank(self.by_value.iter().map(|(value, count)| (*value, *count)), self.count, percent)
@@ -151,7 +151,7 @@ impl Counts {
 }
 
 impl Encoder {
-    /// With empty scratch histograms.
+    /// Creates an encoder with empty scratch histograms.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -162,7 +162,7 @@ impl Encoder {
         }
     }
 
-    /// The histogram of `values` (value, how often) as text.
+    /// Encodes the histogram of `values` (value, number of occurrences) as text.
     pub fn encode(&mut self, scale: Scale, values: impl IntoIterator<Item = (u64, u64)>) -> String {
         let scratch = match scale {
             Scale::Time => &mut self.time,
@@ -184,7 +184,8 @@ impl Default for Encoder {
     }
 }
 
-/// The value of rank ⌈percent/100 · count⌉ among `sorted` (value, how often), of which there are `count`.
+/// The value of rank ⌈percent/100 · count⌉ among `sorted` (value, number of occurrences), which has `count` values in
+/// total; `None` when it is empty.
 #[must_use]
 pub fn nearest_rank(sorted: impl IntoIterator<Item = (u64, u64)>, count: u64, percent: u64) -> Option<u64> {
     let rank = (u128::from(count) * u128::from(percent)).div_ceil(100).max(1);
@@ -198,7 +199,7 @@ pub fn nearest_rank(sorted: impl IntoIterator<Item = (u64, u64)>, count: u64, pe
 /// Significant decimal digits of a histogram.
 const DIGITS: u8 = 3;
 
-/// Buckets before the first doubling: the power of two from 2 · 10^DIGITS on.
+/// Buckets before the first doubling: the smallest power of two that is at least 2 · 10^DIGITS.
 const SUB_BUCKETS: u64 = 2_048;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! NDJSON: one flat object a line, from the same point as the line protocol, so that both agree field by field.
+//! NDJSON: one flat object per line, from the same point as the line protocol, so that both agree field by field.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::point::{Point, Value};
 
-/// Appends the object of a point, its newline included: `measurement`, `time` (RFC 3339, nanoseconds, UTC), tags,
+/// Appends the object of a point, including its newline: `measurement`, `time` (RFC 3339, nanoseconds, UTC), tags and
 /// fields, in the order of the schema.
 pub fn encode(point: &Point, out: &mut String) {
     let object = serde_json::to_string(&Flat(point)).expect("invariant: keys are strings and numbers are finite");

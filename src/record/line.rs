@@ -1,8 +1,8 @@
-//! InfluxDB line protocol: one point, one line.
+//! InfluxDB line protocol: one line per point.
 //!
-//! Reference: "Line protocol", docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol. In tag values `,` `=` and
-//! space are escaped by a backslash, which itself cannot be; in strings `"` and `\` are. [`Point`] has already
-//! replaced what no escape can carry.
+//! Reference: "Line protocol", docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol. In tag values, `,`, `=`
+//! and space are escaped with a backslash, and a backslash itself cannot be escaped. In strings, `"` and `\` are
+//! escaped. [`Point`] has already replaced everything that cannot be escaped.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::point::{Point, Value};
 
-/// Appends the line of a point, its newline included. A point without any field is none to InfluxDB: nothing is
-/// appended.
+/// Appends the line of a point, including its newline. InfluxDB does not accept a point without fields, so nothing is
+/// appended for it.
 pub fn encode(point: &Point, out: &mut String) {
     if point.fields().is_empty() {
         return;
@@ -32,10 +32,10 @@ pub fn encode(point: &Point, out: &mut String) {
     append(out, format_args!(" {}\n", nanoseconds(point.time())));
 }
 
-/// Nanoseconds since 1970, kept within what InfluxDB can store (1677 to 2262).
+/// Nanoseconds since 1970, clamped to what InfluxDB can store (1677 to 2262).
 #[must_use]
 pub fn nanoseconds(time: Timestamp) -> i64 {
-    // models.MinNanoTime and models.MaxNanoTime of InfluxDB 2.
+    // `models.MinNanoTime` and `models.MaxNanoTime` of InfluxDB 2.
     let clamped = time.as_nanosecond().clamp(i128::from(i64::MIN + 2), i128::from(i64::MAX - 1));
     i64::try_from(clamped).expect("invariant: clamped to 64 bits")
 }

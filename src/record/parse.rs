@@ -1,46 +1,46 @@
-//! Lines of line protocol read back, with no more knowledge of the schema than the lines have themselves.
+//! Parses lines of line protocol, without knowledge of the schema.
 //!
-//! The files that they come from may be damaged, a stranger's, or of a newer version: whatever breaks the syntax is no
-//! point, and what the schema does not know is handed out all the same.
+//! The files may be damaged, come from an untrusted source, or be written by a newer version. A line that breaks the
+//! syntax is not a point. Names that the schema does not contain are returned too.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 
-/// A line taken apart, its escapes undone.
+/// A parsed line, without escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed<'a> {
-    /// The measurement.
+    /// The name of the measurement.
     pub measurement: Cow<'a, str>,
-    /// Tags, in the order of the line.
+    /// Tags as (key, value), in the order of the line.
     pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
-    /// Fields, in the order of the line.
+    /// Fields as (key, value), in the order of the line.
     pub fields: Vec<(Cow<'a, str>, Raw<'a>)>,
-    /// When it was measured.
+    /// The time at the end of the line.
     pub time: Timestamp,
 }
 
-/// A value as the outside wrote it.
+/// A value of a parsed line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Raw<'a> {
-    /// A tag or a string.
+    /// A tag or a string field.
     Text(Cow<'a, str>),
-    /// An integer.
+    /// A field with the suffix `i`.
     Integer(i64),
-    /// A number with a fraction.
+    /// Any other number.
     Float(f64),
 }
 
-/// The longest line, in bytes: InfluxDB's longest string, and as much again.
+/// The longest line, in bytes: twice InfluxDB's longest string.
 pub const MAX_LINE: usize = 128 * 1024;
 
-/// What [`fault`] says of a longer one.
+/// The result of [`fault`] for a longer line.
 pub const TOO_LONG: &str = "longer than 128 KiB";
 
-/// How many tags and fields a line may have.
+/// The most tags and fields of a line, counted together.
 pub const MAX_COLUMNS: usize = 256;
 
-/// Takes `measurement,tag=value,… field=value,… nanoseconds` apart, without its newline; `None` for whatever breaks the
+/// Parses `measurement,tag=value,… field=value,… nanoseconds`, without its newline; `None` for a line that breaks the
 /// syntax or the limits.
 #[must_use]
 pub fn parse(line: &str) -> Option<Parsed<'_>> {
@@ -71,7 +71,7 @@ pub fn parse(line: &str) -> Option<Parsed<'_>> {
     }
 }
 
-/// Why a line is none that [`parse`] understands, in few words.
+/// Why [`parse`] does not accept a line, in a few words.
 #[must_use]
 pub fn fault(line: &str) -> &'static str {
     if line.len() > MAX_LINE {
@@ -83,7 +83,7 @@ pub fn fault(line: &str) -> &'static str {
     }
 }
 
-/// A name or tag value up to one of `ends`, which stays in the rest. A backslash escapes `,` `=` and space.
+/// Splits off a name or tag value up to one of `ends`, which stays in the rest. A backslash escapes `,`, `=` and space.
 fn until<'a>(text: &'a str, ends: &[char]) -> Option<(Cow<'a, str>, &'a str)> {
     let mut unescaped = None;
     let mut chars = text.char_indices().peekable();
@@ -103,7 +103,7 @@ fn until<'a>(text: &'a str, ends: &[char]) -> Option<(Cow<'a, str>, &'a str)> {
     None
 }
 
-/// A field's value; the comma or space after it stays in the rest.
+/// Splits off the value of a field. The comma or space after it stays in the rest.
 fn field(text: &str) -> Option<(Raw<'_>, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         return string(quoted);
@@ -117,7 +117,7 @@ fn field(text: &str) -> Option<(Raw<'_>, &str)> {
     Some((value, rest))
 }
 
-/// A string from behind its opening quote.
+/// Splits off a string, after its opening quote.
 fn string(text: &str) -> Option<(Raw<'_>, &str)> {
     let mut unescaped = None;
     let mut chars = text.char_indices();

@@ -1,31 +1,32 @@
-//! The one home of every measurement, tag and field name, and of the type of each field.
+//! The only list of measurements, tags and fields, and of the type of each field.
 //!
-//! InfluxDB keeps the type of a field for ever, so a change here breaks every database in use: a test holds the tables
-//! against a file. Integers are signed 64 bit; there are no booleans, but integers 0 and 1, so that `mean()` is a share.
+//! InfluxDB keeps the type of a field forever, so a change here breaks every database in use. A test compares the
+//! tables with a file. Integers are signed 64 bit. Booleans are written as the integers 0 and 1, so that `mean()` is a
+//! share.
 
-/// One measurement: the table of what its points may hold.
+/// One measurement: the tags and fields that its points can have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Measurement {
-    /// Its name.
+    /// Its name in the database.
     pub name: &'static str,
-    /// Its tags: every point has all of them.
+    /// Its tags. Every point has all of them.
     pub tags: &'static [Tag],
-    /// Its fields, in the order in which they are written. What was not measured is absent.
+    /// Its fields, in the order in which they are written. A value that was not measured is absent.
     pub fields: &'static [Field],
 }
 
-/// The key of a tag. Only bounded sets are tags.
+/// The key of a tag. Only values from bounded sets are tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag(pub &'static str);
 
-/// A field.
+/// A field of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
     /// Its key.
     pub name: &'static str,
-    /// The type of its values, for ever.
+    /// The type of its values; never changes.
     pub kind: Kind,
-    /// The unit of its values; `1` for a count, `0/1` for a yes or no, empty for text.
+    /// The unit of its values: `1` for a count, `0/1` for yes or no, empty for text.
     pub unit: &'static str,
 }
 
@@ -43,12 +44,12 @@ pub enum Kind {
 /// The value of a tag that is not known.
 pub const NONE: &str = crate::model::tag::UNKNOWN;
 
-/// Everything that is written.
+/// All measurements.
 pub static ALL: &[&Measurement] =
     &[&transfer::MEASUREMENT, &window::MEASUREMENT, &node::MEASUREMENT, &worker::MEASUREMENT];
 
 impl Kind {
-    /// The word for it in documents.
+    /// The word for the type in the documentation.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -74,7 +75,7 @@ macro_rules! measurement {
                 #[doc = concat!("Field `", $field_key, "` (", $unit, ").")]
                 pub const $field: Field = Field { name: $field_key, kind: Kind::$kind, unit: $unit };
             )*
-            /// The table.
+            /// The table of this measurement.
             pub static MEASUREMENT: Measurement =
                 Measurement { name: $name, tags: &[$($tag),*], fields: &[$($field),*] };
         }
@@ -147,7 +148,8 @@ measurement! {
 }
 
 measurement! {
-    /// One point per series and window; its time is the start of the first transfer in it. Times in µs, rates in bit/s.
+    /// One point per series and window. Its time is the start of the first transfer in the window. Times are in µs,
+    /// rates in bit/s.
     window "bandprobe_window"
     tags {
         VANTAGE "vantage"
@@ -174,8 +176,8 @@ measurement! {
 }
 
 measurement! {
-    /// One point per node and round of the status probe. `state_code`, `state` and `reason` are always there, and `up` except
-    /// in the state `unknown`.
+    /// One point per node and round of the status probe. `state_code`, `state` and `reason` are always present, and
+    /// `up` is present except in the state `unknown`.
     node "bandprobe_node"
     tags {
         VANTAGE "vantage"
@@ -208,7 +210,7 @@ measurement! {
 }
 
 measurement! {
-    /// One point per minute: how the worker itself fares. Counts are those since its last point.
+    /// One point per minute: the health of the worker itself. Counts are those since its last point.
     worker "bandprobe_worker"
     tags {
         VANTAGE "vantage"

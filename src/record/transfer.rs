@@ -1,4 +1,4 @@
-//! From a sample to its point in `bandprobe_transfer`.
+//! Converts a sample to its point in `bandprobe_transfer`.
 
 use crate::model::{
     flag::Flag,
@@ -13,10 +13,11 @@ use super::{
     schema::{NONE, transfer as schema},
 };
 
-/// The point of a sample. What was not measured is absent, and so are the times of a transfer in which this process did not run:
-/// they are its own, and no reader can take them for the node's. The intervals are not in it: they go to histograms only.
+/// The point of a sample. A value that was not measured is absent. The times of a transfer in which this process did
+/// not run are absent too, because they could be mistaken for the node's. The intervals are not included: they are used
+/// for histograms only.
 ///
-/// A cancelled sample has a point too; whoever calls does not record it.
+/// A cancelled sample has a point too, but the caller does not record it.
 #[must_use]
 pub fn transfer(sample: &Sample) -> Point {
     let mut point = Point::new(&schema::MEASUREMENT, sample.at);
@@ -45,7 +46,7 @@ pub fn transfer(sample: &Sample) -> Point {
     point
 }
 
-/// The outcome that a label of the `outcome` tag stands for.
+/// The outcome with this value of the `outcome` tag; `None` when there is none.
 #[must_use]
 pub fn outcome(label: &str) -> Option<Outcome> {
     Outcome::ALL.iter().copied().find(|outcome| outcome.label() == label)

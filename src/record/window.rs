@@ -1,8 +1,9 @@
 //! Windows: the values of each series since the last flush, and their points in `bandprobe_window`.
 //!
-//! A series is a set of labels and a metric. Latencies come from every transfer that ended ok (without the total of one
-//! that its deadline cut off), rates from the valid ones. Values lie packed, in 32 bytes a transfer, until the flush, so
-//! that 10,000 nodes fit in 64 MB; intervals, of which a transfer may have hundreds, are counted by bucket.
+//! A series is a set of labels and a metric. Latencies are taken from every transfer that ended ok (except the total of
+//! one that its deadline cut off), and rates from valid transfers only. Until the flush, values are packed in 32 bytes
+//! per transfer, so that 10,000 nodes fit in 64 MB. Intervals, of which a transfer may have hundreds, are counted by
+//! bucket.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -29,38 +30,38 @@ pub struct Windows {
     /// When a window last ended.
     flushed: Timestamp,
     series: BTreeMap<Key, Values>,
-    /// What the values of all series take.
+    /// Memory that the values of all series use, in bytes.
     bytes: usize,
-    /// Points of a series that a flush has taken out, and nobody took over yet.
+    /// Points that a flush has prepared but that have not been taken yet.
     ready: VecDeque<Point>,
     counts: WindowCounts,
     encoder: Encoder,
 }
 
-/// What did not go into a window as it was.
+/// Values and samples that could not be recorded unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WindowCounts {
-    /// Values above the range of their scale, recorded as its end.
+    /// Values above the range of their scale, recorded as the end of the range.
     pub clamped: u64,
-    /// Samples that found no room: too many sets of labels, or no flush for too long.
+    /// Samples that did not fit: too many sets of labels, or no flush for too long.
     pub dropped: u64,
 }
 
-/// Takes points out of the window, a series at a time; those not taken stay for the next flush.
+/// Takes points out of the window, one series at a time. Points that are not taken stay for the next flush.
 #[must_use = "a flush does nothing until its points are taken"]
 pub struct Flush<'a>(Option<&'a mut Windows>);
 
-/// How many sets of labels may be open at once: seven for each of 10,000 nodes, and some.
+/// The most sets of labels that can be open at once: seven for each of 10,000 nodes, and some spare.
 pub const MAX_SERIES: usize = 100_000;
 
-/// What the values of all series may take: ten thousand nodes take 13 MB in an hour.
+/// The most memory for the values of all series, in bytes. Ten thousand nodes use 13 MB in an hour.
 pub const MAX_BYTES: usize = 32_000_000;
 
-/// From so many bytes on a flush is due before its time.
+/// When the values use this many bytes, a flush is due early.
 const FLUSH_BYTES: usize = MAX_BYTES / 4 * 3;
 
 impl Windows {
-    /// Windows that end at the multiples of `window` since 1970, so that those of several workers line up.
+    /// Creates windows that end at multiples of `window` since 1970, so that the windows of several workers coincide.
     #[must_use]
     pub fn new(window: Duration) -> Self {
         Self {
@@ -75,7 +76,7 @@ impl Windows {
         }
     }
 
-    /// Takes the values of a sample, if it ended ok and this process ran all the time.
+    /// Adds the values of a sample, if it ended ok and this process ran all the time.
     pub fn record(&mut self, sample: &Sample) {
         if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
             return;
@@ -94,10 +95,10 @@ impl Windows {
         self.due.get_or_insert_with(|| boundary_after(sample.at.max(self.flushed), self.window));
     }
 
-    /// The points of the window, if it has ended at `now`, or is full; else none.
+    /// The points of the window if it has ended at `now` or is full; otherwise none.
     pub fn flush_due(&mut self, now: Timestamp) -> Flush<'_> {
         let ended = self.due.is_some_and(|due| {
-            // A clock that was set back must not keep the window open until it has caught up.
+            // Otherwise a clock that was set back would keep the window open until it has caught up.
             let set_back = due.duration_since(now).unsigned_abs() > self.window && due > now;
             due <= now || set_back
         });
@@ -108,17 +109,17 @@ impl Windows {
         Flush(due.then_some(self))
     }
 
-    /// The points of the window as far as it is filled: shutdown, reload, `once`.
+    /// The points of the window as filled so far: for shutdown, reload and `once`.
     pub fn flush_all(&mut self) -> Flush<'_> {
         Flush(Some(self))
     }
 
-    /// Clamped and dropped since the last call.
+    /// The counts since the last call.
     pub fn take_counts(&mut self) -> WindowCounts {
         std::mem::take(&mut self.counts)
     }
 
-    /// Makes the points of one series ready; `false` when there is none left.
+    /// Prepares the points of one series; `false` when there is none left.
     fn close_series(&mut self) -> bool {
         let Some((key, values)) = self.series.pop_first() else {
             self.due = None;

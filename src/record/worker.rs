@@ -1,4 +1,4 @@
-//! How the worker itself fares: its point in `bandprobe_worker`.
+//! The health of the worker itself: its point in `bandprobe_worker`.
 
 use std::time::Duration;
 
@@ -14,76 +14,77 @@ use super::{point::Point, schema::worker as schema};
 /// What happened since the last point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerCounters {
-    /// Runs that began.
+    /// Runs that started.
     pub runs_started: u64,
-    /// Runs that could not begin before their next slot.
+    /// Runs that could not start before their next slot.
     pub runs_missed: u64,
-    /// Runs that began much later than their slot.
+    /// Runs that started much later than their slot.
     pub runs_late: u64,
-    /// Runs left out because a download budget was spent.
+    /// Runs that were skipped because a download budget was spent.
     pub runs_skipped_budget: u64,
-    /// Transfers attempted, HEAD checks included.
+    /// Transfers that were attempted, including HEAD checks.
     pub transfers: u64,
-    /// Those of them that did not end `ok`.
+    /// Transfers that did not end `ok`.
     pub failed: u64,
-    /// Points that InfluxDB took.
+    /// Points that InfluxDB accepted.
     pub points_written: u64,
-    /// Points that InfluxDB refused for good.
+    /// Points that InfluxDB rejected permanently.
     pub points_rejected: u64,
-    /// Points deleted undelivered, because the archive was full.
+    /// Points that were deleted before delivery because the archive was full.
     pub points_dropped: u64,
-    /// Values beyond the range of the histograms, recorded as its end.
+    /// Values above the range of the histograms, recorded as the end of the range.
     pub values_clamped: u64,
-    /// Samples that found no room in the histograms; their transfer points are not affected.
+    /// Samples that did not fit into the histograms. Their transfer points are not affected.
     pub values_dropped: u64,
-    /// Deliveries tried again.
+    /// Deliveries that were tried again.
     pub retries: u64,
     /// Body bytes received.
     pub bytes_downloaded: u64,
     /// Nodes that sources added.
     pub targets_added: u64,
-    /// Nodes that sources name no more.
+    /// Nodes that sources removed.
     pub targets_removed: u64,
-    /// Lookups given up before the system returned. One whose thread still waits counts in every point.
+    /// Name look-ups that were given up before the system returned. A look-up whose thread is still waiting counts in
+    /// every point.
     pub lookups_abandoned: u64,
-    /// Slots of status rounds that passed while the round before still went on.
+    /// Slots of status rounds that passed while the previous round was still running.
     pub rounds_missed: u64,
-    /// Log lines that were dropped, because stderr was not read.
+    /// Log lines that were dropped because stderr was not read.
     pub log_lines_dropped: u64,
-    /// Time in which the process did not run.
+    /// Time in which this process did not run.
     pub frozen: Micros,
 }
 
-/// What holds now. What is not known is `None`.
+/// Current values. A value that is not known is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerGauges {
     /// 99th percentile of the lateness of the runs since the last point.
     pub lateness_p99: Option<Micros>,
-    /// How late the schedule itself was at worst since the last point.
+    /// Greatest delay of the schedule itself since the last point.
     pub schedule_delay: Micros,
-    /// How long the last status round took.
+    /// Duration of the last status round.
     pub round: Option<Micros>,
-    /// Size of what waits for delivery.
+    /// Size of the files that wait for delivery.
     pub spool: Option<Bytes>,
-    /// Age of its oldest point.
+    /// Age of their oldest point.
     pub spool_age: Option<Duration>,
     /// CPU time of the process since its start.
     pub cpu: Option<Micros>,
     /// Resident memory of the process.
     pub rss: Option<Bytes>,
-    /// Nodes on the schedule.
+    /// Number of nodes on the schedule.
     pub nodes: u64,
-    /// Age of the list of nodes, where a source gave it.
+    /// Age of the list of nodes; `None` when no source provided it.
     pub targets_age: Option<Duration>,
-    /// Did any node answer the last status round? `None` where too few were asked to blame the vantage.
+    /// Whether any node answered the last status round; `None` when too few were asked to blame the vantage.
     pub vantage_ok: Option<bool>,
-    /// For how long the fleet's median chain head had been the same in the last status round.
+    /// How long the fleet's median chain head had not changed at the last status round.
     pub chain_still: Option<Duration>,
-    /// How far the database's clock is ahead of ours, within half a second.
+    /// How far the database's clock is ahead of ours, in ms, with an error of up to half a second.
     pub clock_offset_ms: Option<i64>,
-    /// Our version.
+    /// Version of bandprobe.
     pub version: String,
-    /// Tells configs apart.
+    /// Hash that distinguishes configurations.
     pub config_hash: String,
 }
 

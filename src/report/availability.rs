@@ -1,6 +1,6 @@
-//! The states of nodes over rounds of the status probe: the last one, the worst one, and how often each was up.
+//! The states of nodes over rounds of the status probe: the last state, the worst one, and how often each node was up.
 //!
-//! A round in which the vantage itself seemed to be down says nothing of a node: it is left out, and counted.
+//! A round in which the vantage itself seemed to be down says nothing about a node. It is not judged, but counted.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,40 +13,40 @@ pub mod table;
 
 pub use self::table::render;
 
-/// Gathers rounds, in memory for each node.
+/// Collects rounds. Memory is bounded by [`MAX_NODES`].
 #[derive(Clone, Debug, Default)]
 pub struct Availability {
     nodes: BTreeMap<(Arc<str>, Arc<str>), Standing>,
     dropped: u64,
 }
 
-/// How a node stands, seen from one vantage.
+/// The state of a node, seen from one vantage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// Its last round.
     pub last: NodePoint,
     /// The worst state of all rounds.
     pub worst: State,
-    /// How many there were.
+    /// How many rounds there were.
     pub rounds: Rounds,
 }
 
-/// Rounds of one node.
+/// Numbers of rounds of one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rounds {
-    /// All of them.
+    /// All rounds.
     pub all: u64,
-    /// Those that say something of the node.
+    /// Rounds that say something about the node.
     pub judged: u64,
-    /// Those of them in which it was up.
+    /// Judged rounds in which the node was up.
     pub up: u64,
 }
 
-/// Pairs of vantage and node, at the most.
+/// The most pairs of vantage and node. Rounds of further pairs are dropped and counted.
 pub const MAX_NODES: usize = 100_000;
 
 impl Availability {
-    /// Takes one round of one node.
+    /// Adds one round of one node.
     pub fn add(&mut self, point: &NodePoint) {
         let Some(standing) = self.add_last(point) else { return };
         standing.worst = worse(standing.worst, point.state);
@@ -55,7 +55,7 @@ impl Availability {
         standing.rounds.up += u64::from(point.up == Some(true));
     }
 
-    /// Takes the last round of a node, which is counted otherwise.
+    /// Sets the last round of a node without counting it. `None` when there are too many nodes.
     pub fn add_last(&mut self, point: &NodePoint) -> Option<&mut Standing> {
         let key = (point.vantage.clone(), point.node.clone());
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&key) {
@@ -70,27 +70,27 @@ impl Availability {
         Some(standing)
     }
 
-    /// Takes rounds of a node that were counted elsewhere; `None` when its last one was not taken.
+    /// Adds numbers of rounds that were counted elsewhere. `None` when the node has no last round here.
     pub fn add_rounds(&mut self, vantage: &Arc<str>, node: &Arc<str>, rounds: Rounds) -> Option<()> {
         let sum = &mut self.nodes.get_mut(&(vantage.clone(), node.clone()))?.rounds;
         *sum = Rounds { all: sum.all + rounds.all, judged: sum.judged + rounds.judged, up: sum.up + rounds.up };
         Some(())
     }
 
-    /// Takes a state that a node had at some time; `None` when its last one was not taken.
+    /// Adds a state that a node had at some time. `None` when the node has no last round here.
     pub fn add_worst(&mut self, vantage: &Arc<str>, node: &Arc<str>, state: State) -> Option<()> {
         let standing = self.nodes.get_mut(&(vantage.clone(), node.clone()))?;
         standing.worst = worse(standing.worst, state);
         Some(())
     }
 
-    /// The last round of a node.
+    /// The last round of a node. `None` when there is none.
     #[must_use]
     pub fn last(&self, vantage: &Arc<str>, node: &Arc<str>) -> Option<&NodePoint> {
         self.nodes.get(&(vantage.clone(), node.clone())).map(|standing| &standing.last)
     }
 
-    /// By vantage; from each the worst state first, then by name.
+    /// All nodes, sorted by vantage, then by state with the worst first, then by name.
     #[must_use]
     pub fn standings(&self) -> Vec<&Standing> {
         let mut all: Vec<_> = self.nodes.values().collect();
@@ -104,7 +104,7 @@ impl Availability {
         self.dropped
     }
 
-    /// The same as objects, in the units of the schema. What was not measured is absent.
+    /// The same as JSON objects, in the units of the schema. Values that were not measured are absent.
     #[must_use]
     pub fn json(&self) -> Vec<Value> {
         self.standings().into_iter().map(Standing::json).collect()
@@ -112,13 +112,13 @@ impl Availability {
 }
 
 impl Rounds {
-    /// Share of the rounds that say something of the node in which it was up.
+    /// Share of the judged rounds in which the node was up, from 0 to 1. `None` without judged rounds.
     #[must_use]
     pub fn up_share(self) -> Option<f64> {
         (self.judged > 0).then(|| self.up as f64 / self.judged as f64)
     }
 
-    /// Those that say nothing of the node.
+    /// Rounds that say nothing about the node.
     #[must_use]
     pub const fn unknown(self) -> u64 {
         self.all.saturating_sub(self.judged)
@@ -150,7 +150,8 @@ impl Standing {
     }
 }
 
-/// The one order of states, in which they are shown and the worst is found: what is down, then what its operator or the network has to mend, then what nobody can tell.
+/// The severity of a state. It gives the order of display and the worst state: first nodes that are down, then those
+/// that their operator or the network has to fix, then unknown ones.
 const fn urgency(state: State) -> u64 {
     match state {
         State::Dead => 5,
@@ -162,7 +163,7 @@ const fn urgency(state: State) -> u64 {
     }
 }
 
-/// The worse one of two rounds; one that says nothing of the node is none.
+/// The worse of two states. An unknown state is never the worse one.
 fn worse(one: State, other: State) -> State {
     std::cmp::max_by_key(one, other, |state| (*state != State::Unknown).then(|| urgency(*state)))
 }

@@ -1,10 +1,12 @@
-//! The best node from a vantage, against the targets of the working group's standard.
+//! The best node from a vantage, compared with the targets of the working group's standard.
 //!
-//! Who competes: distributors. Where no node of a vantage is known as one (plain web servers, or no status probe), every node
-//! that is no storage node. A node whose last status round found it dead, or that our own policy blocks, does not.
+//! Distributors are compared. If no node of a vantage is known to be one (plain web servers, or no status probe), all
+//! nodes except storage nodes are compared. A node is excluded if it was dead in the last status round, or if our own
+//! policy blocks it.
 //!
-//! What counts: a median of at least [`ENOUGH`] values, the last [`ENOUGH`] of them from within [`RECENT`] before the vantage's
-//! last transfer, and not `too_slow`. One good answer, or a good week that is over, makes no best node.
+//! A figure counts if it has at least [`ENOUGH`] values, and if the last [`ENOUGH`] of them are at most [`RECENT`]
+//! older than the vantage's last transfer and not `too_slow`. So neither one good answer nor a good week in the past
+//! makes a node the best.
 
 use std::collections::VecDeque;
 
@@ -19,42 +21,42 @@ use crate::{
 /// Values that a figure needs before its node can be the best.
 pub const ENOUGH: usize = 3;
 
-/// How old the last of these values may be, against the vantage's last transfer.
+/// The greatest age of the last [`ENOUGH`] values, relative to the vantage's last transfer.
 pub const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What nodes are compared by.
+/// The figure by which nodes are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// Median time to first byte, the lowest.
+    /// Median time to first byte; the lowest is best.
     Ttfb,
-    /// Median goodput, the highest.
+    /// Median goodput; the highest is best.
     Goodput,
-    /// Hit ratio, the lowest: the standard is about the worst one.
+    /// Hit ratio. The lowest one is selected, because the standard is about the worst node.
     Hits,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Best<'a> {
-    /// No node that competes has a value.
+    /// No compared node has a value.
     NotMeasured,
-    /// None has enough recent values, or those that have are dead.
+    /// No node has enough recent values, except nodes that are dead or blocked.
     NotEnough,
-    /// This node.
+    /// The selected node.
     Node {
-        /// Whose figure it is.
+        /// The figures of the node.
         row: &'a Row,
-        /// Is it within the target?
+        /// Whether its figure is within the target.
         met: bool,
     },
 }
 
-/// When the last few values were measured.
+/// The times of the last [`ENOUGH`] values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Newest(VecDeque<Timestamp>);
 
 impl Measure {
-    /// All of them, in the order in which they are shown.
+    /// All figures, in the order of display.
     pub const ALL: [Self; 3] = [Self::Ttfb, Self::Goodput, Self::Hits];
 
     /// Compares the rows of one vantage.
@@ -80,7 +82,7 @@ impl Measure {
         best.map_or(Best::NotEnough, |row| Best::Node { row, met: self.is_met(row) })
     }
 
-    /// Of how many values a row's figure is.
+    /// Number of values in the row's figure.
     #[must_use]
     pub const fn count(self, row: &Row) -> u64 {
         match self {
@@ -90,7 +92,7 @@ impl Measure {
         }
     }
 
-    /// Is a row's figure within the target? Not when there is none.
+    /// Is the row's figure within the target? False when it has no values.
     #[must_use]
     pub fn is_met(self, row: &Row) -> bool {
         match self {
@@ -120,7 +122,7 @@ impl Newest {
         }
     }
 
-    /// Are there enough, and all of them recent, when the last transfer was then?
+    /// Are there enough values, all of them recent? `last` is the time of the vantage's last transfer.
     pub(super) fn are_current(&self, last: Timestamp) -> bool {
         self.0.len() == ENOUGH && last.duration_since(self.0[0]) <= RECENT
     }

@@ -1,22 +1,22 @@
-//! Columns of text that fit a terminal: the roomiest of several layouts.
+//! Columns of text that fit a terminal. Several layouts are tried, the widest first.
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
 use super::{ink::Ink, table::Look};
 
-/// What stands in one place.
+/// The content of one cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     text: String,
     ink: Option<Ink>,
 }
 
-/// One way to lay rows out.
+/// One way to lay out rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Layout {
-    /// Columns left of each entry; one more is at its right.
+    /// Spaces to the left of each entry. There is always one space to the right.
     pub padding: u16,
-    /// The columns that are shown.
+    /// The columns that are shown, from left to right.
     pub columns: &'static [Column],
 }
 
@@ -24,18 +24,18 @@ pub struct Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
     header: &'static str,
-    /// Which entry of a row.
+    /// Index of the entry in a row.
     entry: usize,
     right: bool,
 }
 
 impl Entry {
-    /// A text, in a colour where it means something.
+    /// A text. `ink` gives it a colour when the colour has a meaning.
     pub fn new(text: impl ToString, ink: Option<Ink>) -> Self {
         Self { text: text.to_string(), ink }
     }
 
-    /// The text alone.
+    /// The text without colour.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -43,20 +43,20 @@ impl Entry {
 }
 
 impl Column {
-    /// Words: aligned to the left.
+    /// A column of words, aligned to the left. `entry` is the index in a row.
     #[must_use]
     pub const fn words(header: &'static str, entry: usize) -> Self {
         Self { header, entry, right: false }
     }
 
-    /// Figures: aligned to the right.
+    /// A column of figures, aligned to the right. `entry` is the index in a row.
     #[must_use]
     pub const fn figures(header: &'static str, entry: usize) -> Self {
         Self { header, entry, right: true }
     }
 }
 
-/// The first layout in which the rows fit; the first one where there is no width. `None` when none fits.
+/// The first layout in which the rows fit the terminal. Without a width it is the first one. `None` when none fits.
 #[must_use]
 pub fn choose(rows: &[Vec<Entry>], layouts: &[Layout], look: Look) -> Option<Layout> {
     let width = look.width.map_or(usize::MAX, usize::from);
@@ -67,7 +67,7 @@ pub fn choose(rows: &[Vec<Entry>], layouts: &[Layout], look: Look) -> Option<Lay
     layouts.iter().find(fits).copied()
 }
 
-/// The rows in a layout, without a last newline.
+/// The rows in a layout, without a final newline.
 #[must_use]
 pub fn draw(rows: &[Vec<Entry>], layout: Layout, look: Look) -> String {
     lay_out(rows, layout, look).trim_fmt()

@@ -1,32 +1,33 @@
-//! Colour with meaning. What it says is always said in words too: nobody needs it to read.
+//! Colours with a meaning. Words always say the same, so the text is complete without colours.
 
-/// What a colour stands for.
+/// The meaning of a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
-    /// As it should be; of a transfer: the body.
+    /// As it should be. In a transfer: the body.
     Good,
-    /// Worth a look: outside the standard, or not settled yet.
+    /// Needs attention: outside the standard, or not decided yet.
     Doubtful,
     /// Failed or missed.
     Bad,
-    /// The way to the node and back.
+    /// The network path to the node and back.
     Path,
     /// The node itself.
     Node,
     /// A heading.
     Strong,
-    /// Beside the point.
+    /// Less important.
     Faint,
 }
 
 impl Ink {
-    /// The text in this colour, where colours may be used.
+    /// The text in this colour, or unchanged when `colour` is false.
     #[must_use]
     pub fn on(self, text: &str, colour: bool) -> String {
         if colour && !text.is_empty() { format!("\u{1b}[{}m{text}{RESET}", self.code()) } else { text.to_owned() }
     }
 
-    /// The parameters of SGR (ECMA-48 §8.3.117): the eight colours that every terminal has, and that its user chose.
+    /// The SGR parameters (ECMA-48 §8.3.117). Only the eight basic colours are used: every terminal has them, and its
+    /// user can choose them.
     const fn code(self) -> &'static str {
         match self {
             Self::Good => "32",

@@ -1,4 +1,5 @@
-//! The analysis as JSON: what the text says, in the units of the schema. What was not measured is absent.
+//! The analysis as JSON: the content of the text, in the units of the schema. Values that were not measured are
+//! absent.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,8 @@ use super::{
 };
 use crate::{config::trace_url::TraceUrl, record::schema::transfer as schema};
 
-/// One object, its last newline included: `{"nodes": […], "best": […], "dropped": 0, "left_out": {…}, "slowest": […], "states": […]}`.
+/// One object with a final newline: `{"nodes": […], "best": […], "dropped": 0, "left_out": {…}, "slowest": […],
+/// "states": […]}`.
 #[must_use]
 pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
     let summary = analysis.summary();
@@ -25,7 +27,7 @@ pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
     format!("{object:#}\n")
 }
 
-/// The best nodes from one vantage; what has too few recent values is absent.
+/// The best nodes from one vantage. A figure without enough recent values is absent.
 fn best(rows: &[Row]) -> Value {
     let mut object = json!({ schema::VANTAGE.0: &*rows[0].vantage });
     for (name, measure) in [("ttfb", Measure::Ttfb), ("goodput", Measure::Goodput), ("lowest_hit_ratio", Measure::Hits)]

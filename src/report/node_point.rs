@@ -1,4 +1,4 @@
-//! A point of `bandprobe_node` read back: what the analysis needs of it, checked.
+//! A point of `bandprobe_node`, read and checked. It has only the columns that the analysis needs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,30 +14,30 @@ use crate::{
     },
 };
 
-/// What one round of the status probe found of a node.
+/// The result of one round of the status probe for a node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodePoint {
-    /// When it was asked.
+    /// When the node was asked.
     pub at: Timestamp,
-    /// Where it was seen from.
+    /// The vantage that asked.
     pub vantage: Arc<str>,
-    /// Which node.
+    /// The id of the node.
     pub node: Arc<str>,
-    /// What it is for.
+    /// The role of the node: `distributor`, `storage` or `http`.
     pub role: Arc<str>,
-    /// How it was judged.
+    /// The state that the round found.
     pub state: State,
-    /// Why, in words.
+    /// Why it has this state, as text for people.
     pub reason: Arc<str>,
-    /// Did it answer as a node does? `None` where it cannot be told.
+    /// Whether it answered as a node does. `None` when that cannot be determined.
     pub up: Option<bool>,
-    /// Of its status answer.
+    /// Latency of its status answer.
     pub latency: Option<Micros>,
-    /// Blocks that it has processed less than the others; negative when more.
+    /// Blocks that it has processed less than the others. Negative when it has processed more.
     pub blocks_behind: Option<i64>,
-    /// Since its start.
+    /// Time since its process started.
     pub uptime: Option<Duration>,
-    /// What it runs.
+    /// Version of its software.
     pub version: Option<Arc<str>>,
 }
 
@@ -56,10 +56,10 @@ pub const FIELDS: [Field; 7] = [
 ];
 
 impl NodePoint {
-    /// Reads a point from its columns by name.
+    /// Reads a point. `column` returns the value of a column by name.
     ///
     /// # Errors
-    /// When a column that every point has is missing, or one holds what the schema does not allow.
+    /// When a column that every point has is missing, or when a value is not allowed by the schema.
     pub fn from_columns<'a>(at: Timestamp, column: impl Fn(&'static str) -> Option<Raw<'a>>) -> Result<Self, Misfit> {
         let columns = Columns(column);
         let code = columns.amount(schema::STATE_CODE)?.ok_or(Misfit::Missing(schema::STATE_CODE.name))?;
@@ -78,7 +78,7 @@ impl NodePoint {
         })
     }
 
-    /// Reads a point that we made ourselves; `None` when it is of another measurement.
+    /// Reads a point that this process made. `None` when it belongs to another measurement.
     #[must_use]
     pub fn from_point(point: &Point) -> Option<Self> {
         if *point.measurement() != schema::MEASUREMENT {
@@ -88,7 +88,7 @@ impl NodePoint {
     }
 }
 
-/// The state that has this code.
+/// The state with this code. `None` when there is none.
 pub(super) fn of_code(code: u64) -> Option<State> {
     State::ALL.into_iter().find(|state| state.code() == code)
 }

@@ -1,6 +1,6 @@
-//! Transfer points out of InfluxDB, by InfluxQL over `/query`: works on InfluxDB 1.8, 2 and 3.
+//! Reads transfer points from InfluxDB by InfluxQL over `/query`. This works with InfluxDB 1.8, 2 and 3.
 //!
-//! The answer comes in pages of [`PAGE_ROWS`], so that memory stays bounded whatever the database holds:
+//! The answer is split into pages of [`PAGE_ROWS`], so memory is bounded whatever the database contains:
 //!
 //! ```text
 //! let mut pages = Pages::new(bucket, since, until);
@@ -33,15 +33,15 @@ use crate::{
     },
 };
 
-/// The requests that fetch all transfers of a time, one after the other.
+/// The requests that fetch all transfers of a period, one after the other.
 #[derive(Clone, Debug)]
 pub struct Pages {
     bucket: String,
     from: Timestamp,
     until: Timestamp,
-    /// How much of that time is asked for at once: as much as fills about half an answer.
+    /// The length of time that one query covers. It is chosen so that most answers are one page.
     span: SignedDuration,
-    /// Rows of the current span that we have already.
+    /// Rows of the current span that have already arrived.
     offset: u64,
 }
 
@@ -50,18 +50,18 @@ pub struct Pages {
 pub struct Page {
     /// The transfers.
     pub points: Vec<TransferPoint>,
-    /// Rows of the answer, those that we did not understand included.
+    /// Rows of the answer, including those that were not understood.
     pub rows: u64,
-    /// Rows that we did not understand.
+    /// Rows that were not understood.
     pub damaged: u64,
-    /// Why we did not.
+    /// Why they were not understood.
     pub reasons: Reasons,
 }
 
-/// Why an answer gives no transfers.
+/// Why an answer contains no transfers.
 #[derive(Debug, Error)]
 pub enum QueryError {
-    /// Not JSON of the shape that `/query` answers in.
+    /// The answer is not JSON in the format of `/query`.
     #[error("the answer is not one of InfluxDB's /query")]
     NotInfluxDb(#[source] serde_json::Error),
     /// InfluxDB's own message.
@@ -69,24 +69,24 @@ pub enum QueryError {
     Refused(String),
 }
 
-/// The most rows in one answer: some 20 MB of JSON, and 80 MB while it is read.
+/// The most rows in one answer. They are about 20 MB of JSON, and use 80 MB while they are read.
 pub const PAGE_ROWS: u64 = 100_000;
 
-/// The first span of time that is asked for. Those after it follow from how many rows the answers have. Pages are counted
-/// within a span, because an offset makes the database read what it skips.
+/// The length of the first span. Later spans depend on the number of rows in the answers. Pages are counted within a
+/// span, because with an offset the database reads the rows that it skips.
 pub const SPAN: SignedDuration = SignedDuration::from_hours(6);
 
-/// A span is never shorter than this.
+/// The shortest span.
 pub const SHORTEST_SPAN: SignedDuration = SignedDuration::from_secs(60);
 
 impl Pages {
-    /// All transfers in `bucket` from `since` on and before `until`.
+    /// All transfers in `bucket` from `since` (included) to `until` (excluded).
     #[must_use]
     pub fn new(bucket: &str, since: Timestamp, until: Timestamp) -> Self {
         Self { bucket: bucket.to_owned(), from: since, until, span: SPAN, offset: 0 }
     }
 
-    /// The target of the next request, path and query; `None` when all is answered.
+    /// The target of the next request, path and query. `None` when everything is answered.
     #[must_use]
     pub fn request(&self) -> Option<String> {
         if self.from >= self.until {
@@ -95,7 +95,7 @@ impl Pages {
         Some(target(&self.bucket, &query(self.from, self.span_end(), self.offset)))
     }
 
-    /// Goes on to what follows an answer of so many rows.
+    /// Advances after an answer with this number of rows.
     pub fn answered(&mut self, rows: u64) {
         let total = self.offset + rows;
         if rows >= PAGE_ROWS {
@@ -103,13 +103,13 @@ impl Pages {
             return;
         }
         (self.from, self.offset) = (self.span_end(), 0);
-        // What is ahead is mostly like what is behind. Where it is not, a page too many costs little.
+        // The next span probably has as many rows per second as this one. If not, one more page costs little.
         let scale = (ROWS_WANTED / total.max(1) as f64).clamp(0.25, 4.0);
         let seconds = (self.span.as_secs_f64() * scale).clamp(SHORTEST_SPAN.as_secs_f64(), LONGEST_SPAN.as_secs_f64());
         self.span = SignedDuration::from_secs_f64(seconds);
     }
 
-    /// The answer was too long, or took too long: the same time is asked for in smaller pieces. False when there are none.
+    /// Shortens the span after an answer that was too long or too slow. Returns false when it cannot be shortened.
     pub fn ask_for_less(&mut self) -> bool {
         let is_possible = self.span > SHORTEST_SPAN && self.offset == 0;
         if is_possible {
@@ -118,7 +118,7 @@ impl Pages {
         is_possible
     }
 
-    /// How much of the time is answered, as a share.
+    /// The share of the period that is answered, from 0 to 1.
     #[must_use]
     pub fn answered_share(&self, since: Timestamp) -> f64 {
         let all = self.until.duration_since(since).as_secs_f64();
@@ -130,10 +130,11 @@ impl Pages {
     }
 }
 
-/// Path and query of the request that asks a bucket so, times in nanoseconds.
+/// Path and query of a request that sends an InfluxQL query to a bucket. Times are in nanoseconds.
 #[must_use]
 pub fn target(bucket: &str, query: &str) -> String {
-    // A bucket `name/policy` is written to as such, and read as two: 1.8, and 2.x where it is not mapped otherwise.
+    // A bucket `name/policy` has this name when it is written, but is read as database and retention policy. This
+    // applies to 1.8, and to 2.x without another mapping.
     let (database, policy) = bucket.split_once('/').unwrap_or((bucket, ""));
     let parameters = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("db", database)
@@ -144,7 +145,7 @@ pub fn target(bucket: &str, query: &str) -> String {
     format!("/query?{parameters}")
 }
 
-/// InfluxQL for the transfers from `since` on and before `until`, after the first `offset` of them.
+/// InfluxQL for the transfers from `since` (included) to `until` (excluded), without the first `offset` of them.
 #[must_use]
 pub fn query(since: Timestamp, until: Timestamp, offset: u64) -> String {
     let columns: Vec<_> = columns(&FIELDS, &TAGS).collect();
@@ -156,10 +157,10 @@ pub fn query(since: Timestamp, until: Timestamp, offset: u64) -> String {
     )
 }
 
-/// Reads the JSON that `/query` answers with, times in nanoseconds.
+/// Reads the JSON of a `/query` answer, with times in nanoseconds.
 ///
 /// # Errors
-/// When it is no such JSON, or holds an error of InfluxDB's.
+/// When it is not such JSON, or contains an error from InfluxDB.
 pub fn parse(body: &[u8]) -> Result<Page, QueryError> {
     let mut page = Page::default();
     for series in series(body)? {
@@ -178,7 +179,7 @@ pub fn parse(body: &[u8]) -> Result<Page, QueryError> {
     Ok(page)
 }
 
-/// All series of an answer, whichever statement they are of.
+/// All series of an answer, from all of its statements.
 fn series(body: &[u8]) -> Result<Vec<Series>, QueryError> {
     let answer: Answer = serde_json::from_slice(body).map_err(QueryError::NotInfluxDb)?;
     let refused =
@@ -216,9 +217,9 @@ fn within(since: Timestamp, until: Timestamp) -> String {
 struct Answer {
     #[serde(default)]
     results: Vec<Statement>,
-    /// Of InfluxDB 1 and 3.
+    /// Error message of InfluxDB 1 and 3.
     error: Option<String>,
-    /// Of InfluxDB 2.
+    /// Error message of InfluxDB 2.
     message: Option<String>,
 }
 
@@ -255,7 +256,7 @@ impl<'a> Row<'a> {
         Timestamp::from_nanosecond(i128::from(self.cell(TIME)?.as_i64()?)).ok()
     }
 
-    /// What a column holds: a field, or a tag of the row or of its series.
+    /// The value of a column: a field, or a tag of the row or of its series.
     fn column(&self, name: &str) -> Option<Raw<'a>> {
         match self.cell(name).or_else(|| self.series.tags.get(name))? {
             Json::String(text) => Some(Raw::Text(Cow::Borrowed(text.as_str()))),
@@ -269,14 +270,14 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Rows that an answer should have: three quarters of a page, so that most spans are one page.
+/// The number of rows that a span should have. It is three quarters of a page, so that most spans need one page.
 const ROWS_WANTED: f64 = 0.75 * PAGE_ROWS as f64;
 
-/// Longer spans save no requests that matter.
+/// The longest span. A longer one would save few requests.
 const LONGEST_SPAN: SignedDuration = SignedDuration::from_hours(32 * 24);
 
 /// The column that InfluxDB adds.
 const TIME: &str = "time";
 
-/// The longest message of InfluxDB's that we repeat.
+/// Characters of an InfluxDB message that are repeated.
 const MESSAGE_CHARS: usize = 300;

@@ -1,6 +1,7 @@
-//! Points read back column by column, from wherever they come: a line, a row of the database, a point of our own.
+//! Reads points column by column, from any source: a line, a row of the database, or a point of this process.
 //!
-//! What is read goes to a terminal, and may be a stranger's: texts lose what a terminal obeys, and are cut.
+//! The values are printed on a terminal and may be untrusted. So control characters in texts are replaced, and long
+//! texts are cut.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
@@ -18,26 +19,26 @@ use crate::{
     },
 };
 
-/// Why columns are no point that we understand.
+/// Why columns are not a valid point.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Misfit {
-    /// A tag or field that every point has.
+    /// A tag or field that every point has is missing.
     #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// Another type or range than the schema has, or a word that we do not know.
+    /// A value has a type or range that the schema does not allow, or an unknown word.
     #[error("`{0}` has a value that we do not understand")]
     Unknown(&'static str),
 }
 
-/// Lines or rows that were not understood, counted by the reason.
+/// Lines or rows that were not understood, counted by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons(BTreeMap<String, u64>);
 
-/// An id that we gave a request; shown as 32 lower-case hex digits (W3C Trace Context §3.2.2.3).
+/// An id that bandprobe gave a request. It is shown as 32 lower-case hex digits (W3C Trace Context §3.2.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id(u128);
 
-/// The columns of one point by name.
+/// The columns of one point: a function from name to value.
 pub(super) struct Columns<F>(pub(super) F);
 
 /// A column of a line.
@@ -46,7 +47,7 @@ pub(super) fn of_line<'a>(line: &Parsed<'a>, name: &str) -> Option<Raw<'a>> {
     tag.or_else(|| Some(line.fields.iter().find(|(key, _)| key == name)?.1.clone()))
 }
 
-/// A column of a point that we made ourselves.
+/// A column of a point of this process.
 pub(super) fn of_point<'a>(point: &'a Point, name: &str) -> Option<Raw<'a>> {
     let tag = point.tags().find(|(tag, _)| tag.0 == name).map(|(_, value)| Raw::Text(value.into()));
     tag.or_else(|| {
@@ -60,22 +61,22 @@ pub(super) fn of_point<'a>(point: &'a Point, name: &str) -> Option<Raw<'a>> {
 }
 
 impl Reasons {
-    /// Counts one more.
+    /// Counts one more of this reason.
     pub fn count(&mut self, reason: String) {
         *self.0.entry(reason).or_default() += 1;
     }
 
-    /// Counts what was counted elsewhere.
+    /// Adds the counts of `other`.
     pub fn merge(&mut self, other: &Self) {
         other.0.iter().for_each(|(reason, count)| *self.0.entry(reason.clone()).or_default() += count);
     }
 
-    /// The reasons, each with its count, in the order of their words.
+    /// The reasons in alphabetical order, each with its count.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(reason, count)| (reason.as_str(), *count))
     }
 
-    /// How many there are in all.
+    /// The sum of all counts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.values().sum()
@@ -93,7 +94,7 @@ impl fmt::Display for Reasons {
 }
 
 impl Id {
-    /// Reads 32 hex digits; `None` for whatever else a stranger's file may hold.
+    /// Reads 32 hex digits. `None` for any other text.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -116,12 +117,12 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
         }
     }
 
-    /// A tag of any content.
+    /// A tag with any content.
     pub(super) fn name(&self, tag: Tag) -> Result<Arc<str>, Misfit> {
         self.tag(tag).map(|text| clean(&text))
     }
 
-    /// A tag of few words.
+    /// A tag with one of the words in `all`. `None` when the tag says that there is none.
     pub(super) fn word<T: Copy>(&self, tag: Tag, all: &[T], label: fn(T) -> &'static str) -> Result<Option<T>, Misfit> {
         let text = self.tag(tag)?;
         if text == NONE {
@@ -131,7 +132,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
         known.map(Some).ok_or(Misfit::Unknown(tag.0))
     }
 
-    /// A text.
+    /// A text field. `None` when absent.
     pub(super) fn text(&self, field: Field) -> Result<Option<Arc<str>>, Misfit> {
         match (self.0)(field.name) {
             None => Ok(None),
@@ -148,7 +149,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
         }
     }
 
-    /// Never negative.
+    /// An integer field that is not negative. `None` when absent.
     pub(super) fn amount(&self, field: Field) -> Result<Option<u64>, Misfit> {
         let whole = self.whole(field)?;
         whole.map(|integer| u64::try_from(integer).map_err(|_| Misfit::Unknown(field.name))).transpose()
@@ -170,7 +171,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
         }
     }
 
-    /// Those that we know.
+    /// The known flags in a field. Unknown flags are ignored.
     pub(super) fn flags(&self, field: Field) -> Result<Flags, Misfit> {
         match (self.0)(field.name) {
             None => Ok(Flags::NONE),

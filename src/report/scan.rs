@@ -1,6 +1,7 @@
-//! Transfers and states of nodes out of lines of line protocol, as the archive holds them.
+//! Reads transfers and states of nodes from line protocol, as in the archive.
 //!
-//! The files may be damaged or a stranger's: a line that we do not understand is counted and left out, never more.
+//! The files may be damaged or untrusted. A line that is not understood is counted and left out, and does not affect
+//! the others.
 
 use jiff::Timestamp;
 
@@ -15,7 +16,7 @@ use crate::record::{
     schema::{self, node, transfer},
 };
 
-/// The points of lines that the analysis asks for; passes the reader's own errors on.
+/// An iterator over the points in lines that the analysis needs. It passes on the errors of the reader.
 #[derive(Debug)]
 pub struct Scan<I> {
     lines: I,
@@ -23,20 +24,20 @@ pub struct Scan<I> {
     reasons: Reasons,
 }
 
-/// What the lines were.
+/// Numbers of lines by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Transfers.
     pub transfers: u64,
     /// States of nodes.
     pub states: u64,
-    /// Points of other measurements, bandprobe's or not.
+    /// Points of other measurements, of bandprobe or not.
     pub others: u64,
-    /// Lines that we did not understand.
+    /// Lines that were not understood.
     pub damaged: u64,
 }
 
-/// A point that the analysis asks for.
+/// A point that the analysis needs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// A transfer.
@@ -45,23 +46,23 @@ pub enum Found {
     Node(Box<NodePoint>),
 }
 
-/// What one line is.
+/// The kind of one line.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
-    /// A point that the analysis asks for.
+    /// A point that the analysis needs.
     Found(Found),
-    /// A point of another one of our measurements.
+    /// A point of another measurement of bandprobe.
     Other,
-    /// A point of a measurement that is none of ours.
+    /// A point of a measurement that bandprobe does not write.
     Foreign,
-    /// A comment, or nothing.
+    /// A comment or an empty line.
     Blank,
-    /// Nothing that we understand.
+    /// A line that is not understood.
     Damaged,
 }
 
 impl Found {
-    /// When it was measured.
+    /// When the transfer started, or when the node was asked.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
         match self {
@@ -77,12 +78,12 @@ impl<I> Scan<I> {
         Self { lines: lines.into_iter(), seen: Seen::default(), reasons: Reasons::default() }
     }
 
-    /// What the lines were, up to now.
+    /// The lines read so far, by kind.
     pub const fn seen(&self) -> Seen {
         self.seen
     }
 
-    /// Why lines were left out that are not ours or were not understood, up to now.
+    /// Why lines so far were left out, because they are foreign or not understood.
     pub const fn reasons(&self) -> &Reasons {
         &self.reasons
     }
@@ -146,12 +147,12 @@ pub fn read(line: &[u8]) -> Line {
     found.map_or(Line::Damaged, Line::Found)
 }
 
-/// Why a line is not understood, in few words: the same for all lines that are wrong in the same way.
+/// Why a line is not understood, in few words. Lines with the same fault have the same text.
 #[must_use]
 pub fn why(line: &[u8]) -> String {
     let line = line.trim_ascii();
     if line.len() > MAX_LINE {
-        return TOO_LONG.to_owned(); // and may be cut in the middle of a character
+        return TOO_LONG.to_owned(); // checked first, because such a line may be cut in the middle of a character
     }
     let Ok(text) = std::str::from_utf8(line) else { return "not UTF-8".to_owned() };
     match parse(text) {

@@ -1,8 +1,9 @@
-//! The slowest and the failed transfers: few, so that each can be looked up in its node's own logs and traces.
+//! The slowest and the failed transfers. The list is short, so that you can look up each in the logs and traces of its
+//! node.
 //!
-//! Of each node at most one good download, that with the largest time to its first byte, of what the node held or did
-//! not tell of; and the last of its failures, among them downloads that were too slow for a viewer. What is not charged to the
-//! node is not shown.
+//! It has at most two transfers per node. The first is the good download with the largest time to first byte, of an
+//! object that the node held or whose cache state is unknown. The second is the last failure, or the last download
+//! that was too slow for a viewer. Transfers that are not charged to the node are not shown.
 
 use std::{cmp::Reverse, sync::Arc};
 
@@ -23,12 +24,12 @@ use crate::{
     record::schema::{NONE, transfer as schema},
 };
 
-/// Gathers them, in memory for [`MOST`] of either kind.
+/// Collects the transfers, at most [`MOST`] of each of the two kinds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowest {
-    /// The largest time first; one a node.
+    /// At most one per node, the largest time first.
     slow: Vec<Single>,
-    /// The last one first; one a node.
+    /// At most one per node, the latest first.
     failed: Vec<Single>,
 }
 
@@ -47,18 +48,18 @@ struct Single {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum What {
-    /// It came, and its first byte took so long.
+    /// A good download, with its time to first byte.
     Slow(Micros),
     Failed(Outcome),
-    /// It came, at less than the probe's `min-rate`.
+    /// A good download with a rate below the probe's `min-rate`.
     TooSlow,
 }
 
-/// Transfers that are shown, at the most.
+/// The most transfers that are shown.
 pub const MOST: usize = 10;
 
 impl Slowest {
-    /// Takes one transfer.
+    /// Adds one transfer.
     pub fn add(&mut self, point: &TransferPoint) {
         let is_excused = point.flags.iter().any(Flag::excuses);
         if point.outcome.is_ok() && point.flags.contains(Flag::TooSlow) {
@@ -76,13 +77,14 @@ impl Slowest {
         }
     }
 
-    /// The failures, then the slow ones; both get half of the room that the other leaves.
+    /// The failures, then the slow ones. Each kind gets at least half of the list, and the room that the other leaves.
     fn rows(&self) -> impl Iterator<Item = &Single> {
         let failed = self.failed.len().min((MOST - self.slow.len()).max(MOST / 2));
         self.failed[..failed].iter().chain(self.slow.iter().take(MOST - failed))
     }
 
-    /// The text, its last newline included; empty when there are none. A link stands on a line of its own, and whole.
+    /// The text with a final newline. Empty when there are no transfers. A link is on its own line and is never
+    /// broken.
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         let rows: Vec<&Single> = self.rows().collect();
@@ -105,15 +107,15 @@ impl Slowest {
         text
     }
 
-    /// The same as objects, in the units of the schema.
+    /// The same as JSON objects, in the units of the schema.
     #[must_use]
     pub fn json(&self, trace_url: Option<&TraceUrl>) -> Vec<Value> {
         self.rows().map(|row| row.json(trace_url)).collect()
     }
 }
 
-/// Takes one in where it is worse than what is there of its node. Whatever falls out of the first ones can only come back
-/// by a worse one of the same node, so no more than these are needed.
+/// Keeps a transfer if it is worse than the one of the same node. A node that has dropped out of the first [`MOST`]
+/// can only return with a worse transfer, so no more have to be kept.
 fn keep(kept: &mut Vec<Single>, new: Single) {
     let rank = |single: &Single| match single.what {
         What::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
@@ -176,7 +178,7 @@ impl Single {
         flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width)
     }
 
-    /// Where it is found: the link, or what to look for.
+    /// Where to find the transfer: the link, or the ids to search for.
     fn whereabouts(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         if let (Some(url), Some(id)) = (trace_url, self.trace_id) {
             return format!("  {}\n", url.of(&id.to_string()));
@@ -220,7 +222,7 @@ const NODE: Column = Column::words("node", 2);
 const ASKED: Column = Column::words("probe/part", 3);
 const SAID: Column = Column::words("what", 4);
 
-/// The roomiest first.
+/// The widest layout first.
 const LAYOUTS: [Layout; 3] = [
     Layout { padding: 1, columns: &[WHEN, FROM, NODE, ASKED, SAID] },
     Layout { padding: 0, columns: &[WHEN, FROM, NODE, ASKED, SAID] },

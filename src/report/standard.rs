@@ -1,10 +1,10 @@
-//! The performance standard of the Joystream Distribution Working Group over transfer points: per vantage and node the
-//! medians, per vantage the best node against the targets.
+//! The performance standard of the Joystream Distribution Working Group, computed from transfer points: the medians
+//! per vantage and node, and per vantage the best node compared with the targets.
 //!
-//! The success share counts runs, however many transfers each had: a run is good when all its transfers are, and the transfer
-//! that decided it says so. A transfer that is not charged to the node, because it failed for reasons of ours or while this
-//! vantage itself was suspect, is counted apart, and its run is in no share. Latencies and rates are of what the node held,
-//! or said nothing about.
+//! The success share counts runs and not transfers. A run is good when all of its transfers are good, and its last
+//! transfer says so (`run_ok`). A transfer is not charged to the node if it failed for reasons of ours, or while this
+//! vantage itself was suspect. Such a transfer is counted separately, and its run is in no share. Latencies and rates
+//! count only for objects that the node held, or whose cache state is unknown.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,11 +24,11 @@ use crate::{
     record::histogram::Counts,
 };
 
-/// Gathers points, in bounded memory: values are counted by bucket.
+/// Collects points in bounded memory: values are counted in histogram buckets.
 #[derive(Clone, Debug, Default)]
 pub struct Standard {
     groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
-    /// The last transfer of each vantage.
+    /// The time of the last transfer of each vantage.
     last: BTreeMap<Arc<str>, Timestamp>,
     dropped: u64,
 }
@@ -47,73 +47,73 @@ pub struct Summary {
 pub struct Row {
     /// The vantage.
     pub vantage: Arc<str>,
-    /// The node.
+    /// The id of the node.
     pub node: Arc<str>,
-    /// What the node is, by its last status round: `distributor`, `storage` or `http`.
+    /// The role of the node in its last status round: `distributor`, `storage` or `http`. `None` without a round.
     pub role: Option<Arc<str>>,
-    /// Its state in that round.
+    /// The state of the node in that round.
     pub state: Option<State>,
     /// Runs charged to the node.
     pub runs: u64,
-    /// Those of them in which every transfer was good.
+    /// Runs charged to the node in which every transfer was good.
     pub runs_ok: u64,
-    /// Downloads charged to the node, good and failed; without checks.
+    /// Downloads charged to the node, good and failed. Checks are not counted.
     pub downloads: u64,
-    /// Those that ended ok.
+    /// Downloads that ended ok.
     pub ok: u64,
-    /// Cold images.
+    /// Time to first byte of whole images on new connections.
     pub ttfb: Percentiles<Micros>,
-    /// Video starts with a valid rate.
+    /// Goodput of video starts with a valid rate.
     pub goodput: Percentiles<BitRate>,
-    /// Good transfers that told of the cache, of assets that were not chosen for being held: mostly checks.
+    /// Good transfers, mostly checks, that reported the cache state of an asset that was chosen without regard to it.
     pub checks: u64,
-    /// Those of them that were hits.
+    /// How many of these checks were hits.
     pub hits: u64,
-    /// Are there enough recent ones of these checks?
+    /// Whether there are enough recent checks for the node to be compared.
     pub hits_are_current: bool,
     /// Good downloads whose rates are left out.
     pub invalid: u64,
-    /// Why they are: flag and how often; one download may have several.
+    /// The flags that made these rates invalid, and how often. One download may have several.
     pub invalid_for: Vec<(Flag, u64)>,
-    /// Good downloads that stalled and went on: their rates count, and a viewer would have seen it.
+    /// Good downloads that stalled and continued. Their rates count, but a viewer would have noticed the stall.
     pub stalled: u64,
-    /// Good downloads that were too slow for a viewer: their figures count, and their runs are failed ones.
+    /// Good downloads that were too slow for a viewer. Their figures count, but their runs count as failed.
     pub too_slow: u64,
-    /// Of the rates that count, those that are lower bounds: the flag and how often.
+    /// The flags that make valid rates lower bounds, and how often.
     pub lower_bounds: Vec<(Flag, u64)>,
-    /// How what failed did.
+    /// The failures charged to the node, by outcome.
     pub failed: Vec<(Outcome, u64)>,
-    /// What is not charged to the node.
+    /// The transfers not charged to the node, by outcome or flag.
     pub not_charged: Vec<(&'static str, u64)>,
 }
 
-/// Percentiles of the nearest rank; `None` without values.
+/// Percentiles by nearest rank. `None` without values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Percentiles<T> {
-    /// Of how many values.
+    /// Number of values.
     pub count: u64,
     /// The median.
     pub p50: Option<T>,
-    /// The far end of what a viewer meets: p90 of a latency, p10 of a rate.
+    /// The bad end of the values: p90 of a latency, p10 of a rate.
     pub bad_end: Option<T>,
-    /// Are there enough recent values to be the best node?
+    /// Whether there are enough recent values for the node to be the best.
     pub is_current: bool,
 }
 
-/// Medians of TTFB below this are within the standard.
+/// Median TTFB must be below this to meet the standard.
 pub const TTFB_TARGET: Micros = Micros(350_000);
 
-/// Medians of goodput above this are within the standard.
+/// Median goodput must be above this to meet the standard.
 pub const GOODPUT_TARGET: BitRate = BitRate(20_000_000);
 
-/// Hit ratios above this, in percent, are within the standard.
+/// The hit ratio, in percent, must be above this to meet the standard.
 pub const HIT_TARGET_PERCENT: u64 = 30;
 
-/// Pairs of vantage and node, at the most.
+/// The most pairs of vantage and node. Points of further pairs are dropped and counted.
 pub const MAX_GROUPS: usize = 100_000;
 
 impl Standard {
-    /// Takes one transfer.
+    /// Adds one transfer.
     pub fn add(&mut self, point: &TransferPoint) {
         let key = (point.vantage.clone(), point.node.clone());
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) {
@@ -125,7 +125,7 @@ impl Standard {
         self.groups.entry(key).or_default().add(point);
     }
 
-    /// The figures of what was taken.
+    /// The figures of the transfers so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let row = |((vantage, node), group): (&(Arc<str>, Arc<str>), &Group)| {
@@ -137,13 +137,13 @@ impl Standard {
 }
 
 impl Row {
-    /// Share of the runs that were good.
+    /// Share of the runs that were good, from 0 to 1. `None` without runs.
     #[must_use]
     pub fn success_share(&self) -> Option<f64> {
         share(self.runs_ok, self.runs)
     }
 
-    /// Share of the checks that were hits.
+    /// Share of the checks that were hits, from 0 to 1. `None` without checks.
     #[must_use]
     pub fn hit_ratio(&self) -> Option<f64> {
         share(self.hits, self.checks)
@@ -170,7 +170,7 @@ struct Group {
     not_charged: BTreeMap<&'static str, u64>,
 }
 
-/// Values of one figure.
+/// The values of one figure.
 #[derive(Clone, Debug, Default)]
 struct Values {
     counts: Counts,
@@ -192,7 +192,8 @@ impl Group {
         }
         let check = point.part == Some(PartName::Check);
         self.downloads += u64::from(!check);
-        // It stands only where the asset was not chosen for being held; a CDN says it with the download itself.
+        // `hit` is present only if the asset was chosen without regard to the cache. Behind a CDN it is on the
+        // download itself.
         if !failed && point.hit.is_some() {
             self.checks += 1;
             self.newest_checks.extend([point.at]);
@@ -210,7 +211,7 @@ impl Group {
         self.stalled += u64::from(point.flags.contains(Flag::StalledSome));
         let is_too_slow = point.flags.contains(Flag::TooSlow);
         self.too_slow += u64::from(is_too_slow);
-        // A node is not the best by answers that no viewer would have waited for.
+        // A node cannot be the best because of answers that are too slow for a viewer.
         let dated = (!is_too_slow).then_some(point.at);
         let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
         let cold_image = point.kind == Some(AssetKind::Image)
@@ -221,7 +222,7 @@ impl Group {
             self.ttfb.counts.add_time(ttfb);
             self.ttfb.newest.extend(dated);
         }
-        // Of a small download no rate was to be had.
+        // A download that is too small has no rate, so it does not count as invalid.
         if !point.valid && point.flags.contains(Flag::TooSmall) {
             return;
         }
@@ -242,7 +243,7 @@ impl Group {
         }
     }
 
-    /// The row, when the vantage's last transfer was then.
+    /// The row. `last` is the time of the vantage's last transfer.
     fn row(&self, vantage: &Arc<str>, node: &Arc<str>, last: Timestamp) -> Row {
         Row {
             vantage: vantage.clone(),

@@ -1,4 +1,4 @@
-//! The summary as plain text: a table for each vantage, what was left out and why, and the verdicts.
+//! The summary as plain text: a table for each vantage, what was left out and why, and the best nodes.
 
 use std::fmt::{self, Write};
 
@@ -11,20 +11,20 @@ use super::{
 };
 use crate::model::flag::{Flag, Flags};
 
-/// How the text may look.
+/// The format of the text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Look {
-    /// Columns of the terminal; `None` when nobody looks at one: nothing is wrapped.
+    /// Width of the terminal in columns. `None` when the output is not a terminal: then nothing is wrapped.
     pub width: Option<u16>,
     /// Whether colours may be used.
     pub colour: bool,
 }
 
-/// The whole text, its last newline included.
+/// The whole text with a final newline.
 #[must_use]
 pub fn render(summary: &Summary, look: Look) -> String {
     let mut text = String::new();
-    // One for all vantages, so that their tables can be compared.
+    // All vantages have the same layout, so that their tables can be compared.
     let layout = choose(&summary.rows.iter().map(entries).collect::<Vec<_>>(), &LAYOUTS, look);
     for rows in summary.rows.chunk_by(|a, b| a.vantage == b.vantage) {
         line(&mut text, format_args!("from {}", rows[0].vantage));
@@ -47,7 +47,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
     text
 }
 
-/// A table, or a paragraph for each node where none fits.
+/// A table, or a paragraph for each node when no layout fits.
 fn table(rows: &[Row], layout: Option<Layout>, look: Look) -> String {
     match layout {
         Some(layout) => draw(&rows.iter().map(entries).collect::<Vec<_>>(), layout, look),
@@ -95,7 +95,7 @@ fn paragraph(row: &Row, look: Look) -> String {
     text
 }
 
-/// What belongs together stays on one line while it can.
+/// Keeps each piece on one line if it fits.
 fn indented(pieces: &[String], look: Look) -> String {
     flow(pieces.iter().map(String::as_str), " ", ("  ", "    "), look.width)
 }
@@ -140,7 +140,8 @@ fn notes(text: &mut String, row: &Row, look: Look) {
     note("not charged to the node", row.not_charged.iter().map(|(why, count)| format!("{count} {why}")).collect());
 }
 
-/// Why rates were left out or are lower bounds, and what to do about it: once, however many nodes have it.
+/// Why rates were left out or are lower bounds, and what to do about it. Each flag appears once, however many nodes
+/// have it.
 fn remedies(text: &mut String, rows: &[Row], look: Look) {
     let seen = rows.iter().flat_map(|row| row.invalid_for.iter().chain(&row.lower_bounds)).map(|(flag, _)| *flag);
     for flag in seen.collect::<Flags>().iter() {
@@ -181,12 +182,12 @@ fn figure(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(|| ABSENT.to_owned(), |value| value.to_string())
 }
 
-/// Whole percents, but never 100 for what is a little less, nor 0 for what is a little more.
+/// A whole percentage. Shares just below 100 % or just above 0 % get one decimal, so they are never shown as 100 or 0.
 pub(super) fn percent(share: Option<f64>) -> String {
     let Some(share) = share else { return ABSENT.to_owned() };
     let percent = share * 100.0;
     if (percent > 0.0 && percent < 1.0) || (percent > 99.0 && percent < 100.0) {
-        // Rounded towards the middle.
+        // Rounded away from 0 and 100.
         let tenths = if percent < 50.0 { (percent * 10.0).ceil() } else { (percent * 10.0).floor() };
         return format!("{:.1} %", tenths / 10.0);
     }
@@ -198,7 +199,7 @@ fn line(text: &mut String, content: fmt::Arguments<'_>) {
     text.push('\n');
 }
 
-/// A success share below this is bad; from it up to all of them it is worth a look.
+/// A success share below this is bad. From here up to just below 100 it needs attention.
 const MOSTLY_GOOD_PERCENT: u64 = 90;
 
 const NODE: Column = Column::words("node", 0);
@@ -216,7 +217,7 @@ const INVALID: Column = Column::figures("invalid", 11);
 const ALL: &[Column] =
     &[NODE, RUNS, OK, TTFB, TTFB_P90, TTFB_N, GOODPUT, GOODPUT_P10, GOODPUT_N, HITS, CHECKS, INVALID];
 
-/// The roomiest first.
+/// The widest layout first.
 const LAYOUTS: [Layout; 7] = [
     Layout { padding: 1, columns: ALL },
     Layout { padding: 0, columns: ALL },
@@ -230,7 +231,7 @@ const LAYOUTS: [Layout; 7] = [
     Layout { padding: 0, columns: &[NODE, OK, TTFB, GOODPUT] },
 ];
 
-/// What columns mean; `n` stands in the verdicts too, so it is always told.
+/// What the columns mean. `n` also occurs in the lines about the best nodes, so it is always explained.
 const LEGEND: [(Column, &str); 7] = [
     (OK, "ok: share of runs in which nothing failed"),
     (TTFB, "TTFB: images on new connections, including DNS, TCP and TLS"),
@@ -243,5 +244,5 @@ const LEGEND: [(Column, &str); 7] = [
 
 pub(super) const SEPARATOR: &str = " · ";
 
-/// For what was not measured.
+/// Shown for a value that was not measured.
 pub(super) const ABSENT: &str = "–";

@@ -1,4 +1,4 @@
-//! A point of `bandprobe_transfer` read back: what the analysis needs of it, checked.
+//! A point of `bandprobe_transfer`, read and checked. It has only the columns that the analysis needs.
 
 use std::sync::Arc;
 
@@ -22,42 +22,42 @@ use crate::{
     },
 };
 
-/// One transfer, as far as the analysis asks for it.
+/// One transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TransferPoint {
     /// When it started.
     pub at: Timestamp,
-    /// Where it was measured from.
+    /// The vantage that made it.
     pub vantage: Arc<str>,
-    /// Whom it asked.
+    /// The id of the node.
     pub node: Arc<str>,
-    /// What was asked for.
+    /// Kind of the asset. `None` when the probe expects none.
     pub kind: Option<AssetKind>,
-    /// Which part of it.
+    /// Part of the probe. `None` for a run without a transfer.
     pub part: Option<PartName>,
-    /// New connection or reused.
+    /// New or reused connection. `None` for a run without a transfer.
     pub conn: Option<Conn>,
-    /// What the node said of its cache.
+    /// The cache state that the node reported.
     pub cache: CacheState,
     /// How it ended.
     pub outcome: Outcome,
-    /// Are its rates to be believed?
+    /// Whether its rates are valid.
     pub valid: bool,
-    /// Did the node hold the object, where it told?
+    /// Whether the node held the object. `None` when the transfer does not count for the hit ratio.
     pub hit: Option<bool>,
-    /// Was the whole run good? On the transfer that decides its run, and on no other.
+    /// Whether the whole run was good. Only the last transfer of a run has it.
     pub run_ok: Option<bool>,
-    /// t0 → first response byte.
+    /// Time from the start (t0) to the first response byte.
     pub ttfb: Option<Micros>,
     /// Rate of the body.
     pub goodput: Option<BitRate>,
-    /// Reasons for distrust, those that we know.
+    /// The known flags. Unknown ones are ignored.
     pub flags: Flags,
-    /// The probe that asked, where the columns have it.
+    /// Name of the probe. `None` when the source does not include this column.
     pub probe: Option<Arc<str>>,
-    /// What was sent in `traceparent`, where the columns have it.
+    /// The trace id that was sent in `traceparent`. `None` when the source does not include this column.
     pub trace_id: Option<Id>,
-    /// What was sent in `x-request-id`, where the columns have it.
+    /// The id that was sent in `x-request-id`. `None` when the source does not include this column.
     pub request_id: Option<Id>,
 }
 
@@ -69,14 +69,14 @@ pub const TAGS: [Tag; 7] =
 pub const FIELDS: [Field; 6] =
     [schema::VALID, schema::HIT, schema::RUN_OK, schema::TTFB, schema::GOODPUT, schema::FLAGS];
 
-/// What tells one transfer from the others of its kind: asked for where single ones are shown.
+/// The fields that identify a transfer. They are requested only for transfers that are listed one by one.
 pub const IDS: [Field; 2] = [schema::TRACE_ID, schema::REQUEST_ID];
 
 impl TransferPoint {
-    /// Reads a point from its columns by name.
+    /// Reads a point. `column` returns the value of a column by name.
     ///
     /// # Errors
-    /// When a column that every point has is missing, or one holds what the schema does not allow.
+    /// When a column that every point has is missing, or when a value is not allowed by the schema.
     pub fn from_columns<'a>(at: Timestamp, column: impl Fn(&'static str) -> Option<Raw<'a>>) -> Result<Self, Misfit> {
         let columns = Columns(column);
         Ok(Self {
@@ -102,7 +102,7 @@ impl TransferPoint {
         })
     }
 
-    /// Reads a point that we made ourselves; `None` when it is of another measurement.
+    /// Reads a point that this process made. `None` when it belongs to another measurement.
     #[must_use]
     pub fn from_point(point: &Point) -> Option<Self> {
         if *point.measurement() != schema::MEASUREMENT {

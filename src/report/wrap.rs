@@ -1,7 +1,7 @@
-//! Lines that fit a terminal.
+//! Breaks lines so that they fit a terminal.
 
-/// Breaks every line of a text that is wider than `width`, between words where it can. What follows is indented by two
-/// columns more than the line itself. Without a width nothing is broken.
+/// Breaks every line that is wider than `width`, between words if possible. Continuation lines are indented by two
+/// more columns than the line itself. Without a width nothing is broken.
 #[must_use]
 pub fn wrap(text: &str, width: Option<u16>) -> String {
     let Some(width) = width else { return text.to_owned() };
@@ -20,9 +20,10 @@ pub fn wrap(text: &str, width: Option<u16>) -> String {
     wrapped
 }
 
-/// Sets pieces beside each other, and begins a new line where one does not fit any more. The first line begins with `indent`,
-/// the others with `hanging`; what is left of a piece that is too long for any line stands apart from both. The separator stands
-/// between pieces of one line only.
+/// Puts pieces next to each other, and begins a new line when the next piece does not fit. The first line begins with
+/// `indent`, the others with `hanging`. A piece that is too long for a line is broken; its continuation lines begin
+/// with `hanging`, or with two more spaces if that equals `indent`. The separator is only between pieces on the same
+/// line.
 #[must_use]
 pub fn flow<'a>(
     pieces: impl IntoIterator<Item = &'a str>,
@@ -54,7 +55,7 @@ pub fn flow<'a>(
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-/// Columns that a text takes: escape sequences take none.
+/// Columns that a text occupies. Escape sequences occupy none.
 #[must_use]
 pub fn columns(text: &str) -> usize {
     let mut escaped = false;
@@ -66,12 +67,12 @@ pub fn columns(text: &str) -> usize {
     visible.count()
 }
 
-/// An indentation that leaves room for words: half of the width at the most.
+/// The indentation, cut to at most half of the width to leave room for words.
 fn clipped(indent: &str, width: usize) -> &str {
     indent.get(..width / 2).unwrap_or(indent)
 }
 
-/// A piece on lines of its own: broken between words, and within words that are too long for any line.
+/// A piece on its own lines: broken between words, and within words that are too long for a line.
 fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
@@ -81,9 +82,9 @@ fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String
             lines.push(std::mem::replace(&mut line, hanging.to_owned()));
             fresh = true;
         }
-        // A coloured word is short; one that is cut would lose its end of colour.
+        // A coloured word is short. If it were cut, it would lose the escape sequence that ends the colour.
         while fresh && columns(&line) + columns(word) > width && !word.contains('\u{1b}') {
-            // More than nothing, since indentations leave room: this comes to an end.
+            // Always more than 0, because the indentation leaves room, so the loop ends.
             let room = width - columns(&line);
             let (head, rest) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
             line.push_str(head);

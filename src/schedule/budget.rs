@@ -1,11 +1,11 @@
-//! What the day's bytes allow: a limit for this worker, and one for each node.
+//! The download budgets of a day: one for this worker, and one for each node.
 //!
-//! A run is admitted only when all that it may download fits what is left, so that a limit is kept and not overrun by
-//! the last run. Counted are the bytes of assets: not heads, nor the first 64 KiB of an error's page, nor what a node sends
-//! beyond what it was asked for until the connection is closed.
+//! A run is admitted only when everything that it may download fits into the rest of the budget, so that the last run
+//! cannot exceed the limit. Only the bytes of assets are counted. Response heads, the first 64 KiB of an error page,
+//! and what a node sends beyond the requested bytes until the connection is closed are not counted.
 //!
-//! What is spent counts at once in memory. The caller writes it to disk when it likes ([`Budget::save`], [`Budget::saved`]), on
-//! top of what other processes wrote there, and nothing is counted twice or lost in between.
+//! Spent bytes count immediately in memory. The caller decides when to write them to disk ([`Budget::save`],
+//! [`Budget::saved`]), where they are added to what other processes wrote. Nothing is counted twice or lost in between.
 
 use std::{collections::BTreeMap, mem, sync::Arc};
 
@@ -24,34 +24,34 @@ use crate::model::{
 mod cold;
 mod days;
 
-/// What an image of unknown size is taken to have where costs are estimated: thumbnails have 6 to 46 kB.
+/// Assumed size of an image of unknown size, for estimates. Thumbnails have 6 to 46 kB.
 pub const ASSUMED_IMAGE: Bytes = Bytes(32_000);
-/// Whole assets beyond this are no sample images, and not downloaded.
+/// Whole assets larger than this are not used as samples and not downloaded.
 pub const MAX_WHOLE: Bytes = Bytes(16 << 20);
-/// The same for assets whose size nobody told: each run has to find room for so much.
+/// The same limit for assets of unknown size. Each run has to find room for this many bytes.
 pub const MAX_UNSIZED: Bytes = Bytes(1 << 20);
 
-/// The bytes of the UTC day: what is on disk, what is not yet, and what runs under way may still take.
+/// The bytes of the UTC day: what is on disk, what is not there yet, and what runs in progress may still download.
 #[derive(Clone, Debug)]
 pub struct Budget {
     per_day: Bytes,
     per_node: Bytes,
-    /// What is on disk, by all processes.
+    /// What is on disk, from all processes.
     kept: Days<Spent>,
-    /// Spent by this process and being written.
+    /// Spent by this process and being written now.
     saving: Arc<Vec<Day<Spent>>>,
-    /// Spent by this process since then, a day each, the last one last.
+    /// Spent by this process since then, one element per day, the last day at the end.
     unsaved: Vec<Day<Spent>>,
-    /// Admitted and not settled yet.
+    /// Admitted but not settled yet.
     reserved: Spent,
 }
 
-/// What was downloaded: in all, and from each node by its id.
+/// Downloaded bytes: in total, and from each node by its id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
-    /// In all.
+    /// Bytes in total.
     pub total: u64,
-    /// From each node.
+    /// Bytes from each node, by its id.
     pub by_node: BTreeMap<String, u64>,
 }
 
@@ -59,11 +59,11 @@ pub struct Spent {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
-    /// It may; what it really took is settled with the reservation.
+    /// The run may start. What it really downloads is settled with the reservation.
     Go(Reservation),
-    /// It would overrun the worker's bytes of the day.
+    /// The run could exceed the worker's budget of the day.
     SkipDay,
-    /// It would overrun the node's bytes of the day.
+    /// The run could exceed the node's budget of the day.
     SkipNode,
 }
 
@@ -75,32 +75,32 @@ pub struct Reservation {
     planned: u64,
 }
 
-/// What a run of this probe on this asset is estimated to download: the sum over its parts.
+/// Estimated download of a run of this probe on this asset: the sum over its parts.
 #[must_use]
 pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     sum(probe, asset, asset.size.map_or_else(|| assumed(asset.kind), |size| size.stated().0))
 }
 
-/// What a run of this probe on this asset may download at the most.
+/// The most that a run of this probe on this asset may download.
 #[must_use]
 pub fn most_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     let whole = match asset.size {
         Some(size) if size.least() > MAX_WHOLE => 0,
         Some(size) => size.most().0,
-        // One byte beyond the limit shows that a body goes on.
+        // One byte more than the limit shows that the body continues.
         None => MAX_UNSIZED.0 + 1,
     };
     sum(probe, asset, whole)
 }
 
-/// The most of a whole asset that is downloaded, once it is known how large it is said to be.
+/// The most that is downloaded of a whole asset. Depends on whether its size is known.
 #[must_use]
 pub const fn whole_limit(asset: &Asset) -> Bytes {
     if asset.size.is_some() { MAX_WHOLE } else { MAX_UNSIZED }
 }
 
-/// What a run of this probe against this node may download at the most, whichever asset it takes; `None` when the node has
-/// none for it.
+/// The most that a run of this probe against this node may download, whichever asset it takes; `None` when the node has
+/// no asset for it.
 #[must_use]
 pub fn most_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
     probe.candidates(node).map(|asset| most_bytes(probe, asset)).max()
@@ -113,13 +113,13 @@ fn sum(probe: &Probe, asset: &Asset, whole: u64) -> Bytes {
 }
 
 impl Budget {
-    /// With what was spent so far, on whichever days.
+    /// Creates a budget with what was spent so far. `kept` may cover several days.
     #[must_use]
     pub fn new(per_day: Bytes, per_node: Bytes, kept: Days<Spent>) -> Self {
         Self { per_day, per_node, kept, saving: Arc::default(), unsaved: Vec::new(), reserved: Spent::default() }
     }
 
-    /// May a run that downloads up to `planned` from `node` start now, in seconds since 1970?
+    /// Whether a run that downloads up to `planned` from `node` may start now. `now` is in seconds since 1970.
     pub fn admit(&mut self, now: i64, node: &str, planned: Bytes) -> Admission {
         let (total, of_node) = self.spent(now, node);
         let fits = |spent: u64, limit: Bytes| spent.checked_add(planned.0).is_some_and(|sum| sum <= limit.0);
@@ -133,7 +133,8 @@ impl Budget {
         Admission::Go(Reservation { node: node.to_owned(), planned: planned.0 })
     }
 
-    /// Settles a run: what it really downloaded counts for the day on which it ended.
+    /// Settles a run: the bytes that it really downloaded count for the day on which it ended. `now` is in seconds
+    /// since 1970.
     pub fn spend(&mut self, now: i64, reservation: Reservation, downloaded: Bytes) {
         let Reservation { node, planned } = reservation;
         self.reserved.release(&node, planned);
@@ -145,7 +146,7 @@ impl Budget {
         self.unsaved.push(today);
     }
 
-    /// What was spent today: in all, and from this node.
+    /// The bytes that were spent today: in total, and from this node. `now` is in seconds since 1970.
     pub fn spent(&mut self, now: i64, node: &str) -> (u64, u64) {
         let kept = self.kept.at(now);
         let (mut total, mut of_node) = (kept.total, kept.of(node));
@@ -157,20 +158,20 @@ impl Budget {
         (total, of_node)
     }
 
-    /// What was spent since this was last called, to be written. It counts as being written until [`Self::saved`] or
+    /// What was spent since the last call, to be written to disk. It counts as being written until [`Self::saved`] or
     /// [`Self::not_saved`] is called.
     pub fn save(&mut self) -> Arc<Vec<Day<Spent>>> {
         self.saving = Arc::new(mem::take(&mut self.unsaved));
         self.saving.clone()
     }
 
-    /// What is on disk now, with what was being written. Returns what was known of the disk before.
+    /// Confirms that `kept` is on disk now and includes what was being written. Returns the previous state of the disk.
     pub fn saved(&mut self, kept: Days<Spent>) -> Days<Spent> {
         self.saving = Arc::default();
         mem::replace(&mut self.kept, kept)
     }
 
-    /// What was being written is not on disk; it is tried again with the next [`Self::save`].
+    /// Reports that what was being written is not on disk. It is tried again with the next [`Self::save`].
     pub fn not_saved(&mut self) {
         let mut unsaved = Arc::unwrap_or_clone(mem::take(&mut self.saving));
         for day in mem::take(&mut self.unsaved) {
@@ -199,7 +200,7 @@ impl Spent {
         }
     }
 
-    /// Takes back what was counted.
+    /// Subtracts bytes that were counted.
     fn release(&mut self, node: &str, bytes: u64) {
         self.total = self.total.saturating_sub(bytes);
         if let Some(of_node) = self.by_node.get_mut(node) {
@@ -230,7 +231,7 @@ impl Counts for Spent {
     }
 }
 
-/// A video of unknown size is only ever asked for ranges: the configuration refuses the rest.
+/// A video of unknown size is only ever asked for ranges: the configuration refuses anything else.
 const fn assumed(kind: AssetKind) -> u64 {
     match kind {
         AssetKind::Image => ASSUMED_IMAGE.0,

@@ -1,8 +1,8 @@
-//! Which runs are due: one slot after the other for each entry, misses counted, nothing made up for.
+//! Which runs are due. Each entry has one slot after the other. Missed slots are counted and never made up for.
 //!
-//! A run waits from its slot until [`Queue::start`], and goes on until [`Queue::finish`]. A slot is missed when the run
-//! before it still goes on; when that one still waits, the older slot is the missed one and the waiting run takes the
-//! newer. A slot that comes right after a late start is missed too, or the node would see a burst.
+//! A run waits from its slot until [`Queue::start`], and continues until [`Queue::finish`]. A slot is missed when the
+//! previous run is still in progress. When the previous run is still waiting, its older slot is missed and the waiting
+//! run takes the newer one. A slot soon after a late start is missed too, because the node would otherwise see a burst.
 
 use std::{
     cmp::Reverse,
@@ -15,15 +15,15 @@ use rand::Rng;
 use super::spacing::{self, Slot};
 use crate::model::{probe::Spacing, units::Micros};
 
-/// Two starts of one entry are at least this part of its `every` apart. The shortest interval between two slots is a
-/// tenth of it: this leaves room for lateness.
+/// Two starts of one entry are at least this fraction of its `every` apart. The shortest interval between two slots is
+/// a tenth of `every`, so this leaves room for lateness.
 const CLOSEST: u64 = 20;
 
-/// The slots of all entries. A key stands for one probe against one node.
+/// The slots of all entries. A key is one probe against one node.
 #[derive(Debug)]
 pub struct Queue<K> {
     entries: BTreeMap<K, Entry>,
-    /// One element an entry: its next slot.
+    /// One element per entry: its next slot.
     due: BinaryHeap<Reverse<(Micros, K)>>,
     missed: u64,
 }
@@ -45,7 +45,7 @@ enum State {
 }
 
 impl<K: Copy + Ord> Queue<K> {
-    /// A queue of these entries, each with its spacing and `every`, which is more than zero.
+    /// Creates a queue of these entries, each with its spacing and `every`, which must be more than zero.
     pub fn new(entries: impl IntoIterator<Item = (K, Spacing, Duration)>, now: Micros, rng: &mut impl Rng) -> Self {
         let mut queue = Self { entries: BTreeMap::new(), due: BinaryHeap::new(), missed: 0 };
         for (key, spacing, every) in entries {
@@ -54,8 +54,8 @@ impl<K: Copy + Ord> Queue<K> {
         queue
     }
 
-    /// Adds an entry; one with the same key is replaced. From now on it makes one run per `every` on average, as if it had
-    /// always been there.
+    /// Adds an entry, or replaces the one with the same key. From now on it makes one run per `every` on average, as if
+    /// it had always been there.
     pub fn insert(&mut self, key: K, spacing: Spacing, every: Duration, now: Micros, rng: &mut impl Rng) {
         self.remove(key);
         let next = spacing::first(spacing, every, now, rng);
@@ -63,7 +63,7 @@ impl<K: Copy + Ord> Queue<K> {
         self.entries.insert(key, Entry { spacing, every, next, state: State::Idle, last_start: None });
     }
 
-    /// Takes an entry out. A run of it that is under way may still be given back.
+    /// Removes an entry. A run of it that is in progress may still be passed to [`Self::finish`].
     pub fn remove(&mut self, key: K) {
         if self.entries.remove(&key).is_some() {
             self.due.retain(|Reverse((_, other))| *other != key);
@@ -76,8 +76,8 @@ impl<K: Copy + Ord> Queue<K> {
         self.due.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// The entries that have to run now and were not told before, in the order of their slots. Each is to be started
-    /// with [`Self::start`] once it may, and given back with [`Self::finish`] in any case.
+    /// The entries whose runs are now due and were not returned before, in the order of their slots. The caller must
+    /// start each one with [`Self::start`] once it may run, and end it with [`Self::finish`] in any case.
     pub fn pop(&mut self, now: Micros, rng: &mut impl Rng) -> Vec<K> {
         let mut told = Vec::new();
         while let Some(mut top) = self.due.peek_mut()
@@ -88,14 +88,14 @@ impl<K: Copy + Ord> Queue<K> {
             if entry.take_slot(now, &mut self.missed, rng) {
                 told.push(key);
             }
-            // Sifts down to its new place when dropped.
+            // The heap moves the element to its new position when `top` is dropped.
             top.0.0 = entry.next.due;
         }
         told
     }
 
-    /// Starts the run of an entry that waits, and says when it was intended; the difference is its lateness. `None` when
-    /// it does not wait.
+    /// Starts the run of a waiting entry. Returns its intended time; the difference from `now` is the lateness. `None`
+    /// when the entry is not waiting.
     pub fn start(&mut self, key: K, now: Micros) -> Option<Micros> {
         let entry = self.entries.get_mut(&key)?;
         let State::Waiting { intended } = entry.state else { return None };
@@ -104,27 +104,27 @@ impl<K: Copy + Ord> Queue<K> {
         Some(intended)
     }
 
-    /// Ends a run, started or not.
+    /// Ends a run, whether or not it was started.
     pub fn finish(&mut self, key: K) {
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.state = State::Idle;
         }
     }
 
-    /// How many slots were missed since this was asked last.
+    /// Number of missed slots since the last call.
     pub fn take_missed(&mut self) -> u64 {
         std::mem::take(&mut self.missed)
     }
 }
 
 impl Entry {
-    /// Uses up the slot that is due, and says whether its run is to be told.
+    /// Uses up the slot that is due. Returns whether a run of this entry becomes due.
     fn take_slot(&mut self, now: Micros, missed: &mut u64, rng: &mut impl Rng) -> bool {
         let slot = self.next;
         let every = Micros::from(self.every).0.max(1);
         let behind = now.saturating_sub(slot.due).0;
         if behind > every {
-            // Suspended, or the clock stepped. Nothing is made up for: go on from now.
+            // The machine was suspended, or the clock stepped. Nothing is made up for: continue from now.
             let slots = behind / every + 1;
             *missed = missed.saturating_add(slots);
             self.next = self.after(now, rng);
@@ -151,7 +151,7 @@ impl Entry {
         }
     }
 
-    /// The next slot after `now`, on the old grid where there is one.
+    /// The next slot after `now`; on the old grid with fixed spacing.
     fn after(&self, now: Micros, rng: &mut impl Rng) -> Slot {
         match self.spacing {
             Spacing::Memoryless => spacing::next(self.spacing, self.every, now, rng),

@@ -1,10 +1,10 @@
 //! How the times between runs are drawn.
 //!
-//! Each entry is a renewal process that starts in equilibrium: seen from its first moment on, it makes one run per `every`
-//! on average, neither more nor fewer at the beginning than later. For that the wait until the first slot has the
-//! distribution of the time that is left of a random interval at a random moment, whose density is `P(X > x) / E[X]`
-//! (D. R. Cox, Renewal Theory, 1962, §§ 2.2 and 5.2). A first slot anywhere in `every` would be right for a grid alone: with
-//! memoryless intervals it makes up to 1.8 times the planned runs in the first `every`.
+//! Each entry is a renewal process that starts in equilibrium: from its first moment on, it makes one run per `every`
+//! on average, with neither more nor fewer runs at the beginning. To achieve this, the wait until the first slot has
+//! the distribution of the rest of a random interval at a random moment, whose density is `P(X > x) / E[X]` (D. R. Cox,
+//! Renewal Theory, 1962, §§ 2.2 and 5.2). A first slot drawn uniformly from `every` would be right only for a grid.
+//! With memoryless intervals it would make up to 1.8 times the planned runs in the first `every`.
 
 use std::time::Duration;
 
@@ -17,27 +17,29 @@ const BOUNDS: (f64, f64) = (0.1, 2.5);
 
 /// Scale of the exponential before clamping, in units of the wanted mean.
 ///
-/// For `X = clamp(E, a, b)` with `E` exponential of scale `s`, `P(X > x)` is 1 below `a`, `e^(−x/s)` from `a` to `b` and
-/// 0 beyond, and a mean is the integral of that: `E[X] = a + s·(e^(−a/s) − e^(−b/s))`. This `s` solves `E[X] = 1` for
-/// `a = 0.1`, `b = 2.5`; 8.6 % of the intervals are the shortest one and 10.6 % the longest.
+/// For `X = clamp(E, a, b)` with `E` exponential of scale `s`, `P(X > x)` is 1 below `a`, `e^(−x/s)` from `a` to `b`,
+/// and 0 beyond. The mean is the integral of this: `E[X] = a + s·(e^(−a/s) − e^(−b/s))`. This `s` solves `E[X] = 1` for
+/// `a = 0.1`, `b = 2.5`. 8.6 % of the intervals are the shortest one and 10.6 % the longest one.
 const SCALE: f64 = 1.113_608_873_518_017_4;
 
 /// A slot of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// Where the slot after it comes from: that slot's place on the grid with fixed spacing, this slot with memoryless.
+    /// The base for the next slot: the position of the next slot on the grid with fixed spacing, this slot itself with
+    /// memoryless spacing.
     pub base: Micros,
     /// When the run is due.
     pub due: Micros,
 }
 
-/// The first slot of an entry that starts now: the first one after now of a process that has always been running.
+/// The first slot of an entry that is added now: the first slot after now of a process that has always been running.
 pub fn first(spacing: Spacing, every: Duration, now: Micros, rng: &mut impl Rng) -> Slot {
     match spacing {
         Spacing::Memoryless => from(now, scaled(every, memoryless_rest(rng.random()))),
         Spacing::Fixed { jitter } => {
             let place = scaled(every, rng.random());
-            // The slot before this place may have been moved beyond now, and the one at this place before now.
+            // The jitter may have moved the slot before this position past now, and the one at this position before
+            // now.
             let before = (place + moved(jitter, rng)).checked_sub(Micros::from(every).0 + half(jitter));
             let at = (place + moved(jitter, rng)).checked_sub(half(jitter));
             let base = Micros(now.0.saturating_add(place));
@@ -50,9 +52,9 @@ pub fn first(spacing: Spacing, every: Duration, now: Micros, rng: &mut impl Rng)
     }
 }
 
-/// The slot after the one with this `base`.
+/// The slot that follows the one with this `base`.
 ///
-/// With fixed spacing the draw moves the run, not the grid, so that the moves do not add up.
+/// With fixed spacing the draw moves the run and not the grid, so the moves do not add up.
 pub fn next(spacing: Spacing, every: Duration, base: Micros, rng: &mut impl Rng) -> Slot {
     match spacing {
         Spacing::Memoryless => from(base, scaled(every, memoryless(rng.random()))),
@@ -63,7 +65,7 @@ pub fn next(spacing: Spacing, every: Duration, base: Micros, rng: &mut impl Rng)
     }
 }
 
-/// The first place after `now` on the grid that has a place at `base`.
+/// The first position after `now` on the grid that contains `base`.
 #[must_use]
 pub fn on_grid(every: Duration, base: Micros, now: Micros) -> Micros {
     let every = Micros::from(every).0.max(1);
@@ -82,7 +84,7 @@ fn plus(base: Micros, every: Duration) -> Micros {
     Micros(base.0.saturating_add(Micros::from(every).0))
 }
 
-/// How far a run is moved, counted from the earliest place that it may be moved to.
+/// How far a run is moved, counted from the earliest time that it may be moved to.
 fn moved(jitter: Duration, rng: &mut impl Rng) -> u64 {
     scaled(jitter, rng.random())
 }
@@ -91,23 +93,23 @@ fn half(jitter: Duration) -> u64 {
     Micros::from(jitter).0 / 2
 }
 
-/// One interval in units of its mean, by inversion of the distribution function; `uniform` is in [0, 1).
+/// One interval in units of its mean, by inversion of the distribution function. `uniform` is in [0, 1).
 fn memoryless(uniform: f64) -> f64 {
-    // The logarithm's argument is in (0, 1], so that it is finite.
+    // The argument of the logarithm is in (0, 1], so the result is finite.
     (-SCALE * (1.0 - uniform).ln()).clamp(BOUNDS.0, BOUNDS.1)
 }
 
-/// What is left of an interval at a random moment, in the same units; `uniform` is in [0, 1).
+/// The rest of an interval at a random moment, in units of the mean interval. `uniform` is in [0, 1).
 ///
-/// The density is `P(X > x)`, as the mean is 1. So the distribution function is `x` up to `a`, and
-/// `a + s·(e^(−a/s) − e^(−x/s))` from there to `b`; this is its inverse.
+/// The density is `P(X > x)`, because the mean is 1. The distribution function is therefore `x` up to `a`, and `a +
+/// s·(e^(−a/s) − e^(−x/s))` from there to `b`. This function is its inverse.
 fn memoryless_rest(uniform: f64) -> f64 {
     let (shortest, longest) = BOUNDS;
     if uniform < shortest {
         return uniform;
     }
     let beyond = (-shortest / SCALE).exp() - (uniform - shortest) / SCALE;
-    // Rounding may lead just beyond the end.
+    // Rounding may lead to a value slightly beyond the end.
     (-SCALE * beyond.ln()).clamp(shortest, longest)
 }
 
@@ -134,14 +136,15 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(7);
         let drawn: Vec<f64> = (0..200_000).map(|_| memoryless(rng.random())).collect();
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
-        // The standard deviation of one is below 1.2, of the mean of 200,000 thus below 0.003.
+        // The standard deviation of one interval is below 1.2, so that of the mean of 200,000 is below 0.003.
         assert!((mean - 1.0).abs() < 0.01, "{mean}");
         let at = |bound: f64| drawn.iter().filter(|x| **x == bound).count() as f64 / drawn.len() as f64;
         assert!((at(0.1) - 0.086).abs() < 0.003 && (at(2.5) - 0.106).abs() < 0.003, "{} {}", at(0.1), at(2.5));
         assert!(drawn.iter().all(|x| (BOUNDS.0..=BOUNDS.1).contains(x)));
     }
 
-    /// The mean of what is left is `E[X²] / (2·E[X])` (Cox, § 5.2), here by summing `x·P(X > x)` over [0, b].
+    /// The mean of the rest is `E[X²] / (2·E[X])` (Cox, § 5.2). Here it is computed by summing `x·P(X > x)` over [0,
+    /// b].
     #[test]
     fn what_is_left_of_an_interval_has_its_mean() {
         let survival = |x: f64| if x < BOUNDS.0 { 1.0 } else { (-x / SCALE).exp() };

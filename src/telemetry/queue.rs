@@ -1,8 +1,8 @@
-//! What waits to be written to stderr, and the thread that writes it.
+//! The queue of output to stderr, and the thread that writes it.
 //!
-//! Logging never waits for the reader of stderr: a pipe that is not read is full after 64 KiB, and a key can stop a terminal. A
-//! line that finds no room here is dropped and counted. Once the reader continues, one line says how many lines are missing,
-//! in the place where they would have been.
+//! Logging never waits for the reader of stderr: a pipe that is not read is full after 64 KiB, and a key can stop a
+//! terminal. A line that does not fit into the queue is dropped and counted. Once the reader continues, one line
+//! reports how many lines are missing, at the position where they would have been.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ use tokio::time::Instant;
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Notified when something is to be written.
+    /// Notified when there is something to write.
     filled: Condvar,
     /// Notified when something has been written.
     emptied: Condvar,
@@ -29,17 +29,17 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<Text>,
     bytes: usize,
-    /// It was full, and is not half empty yet: lines come and go in stretches, not one by one.
+    /// The queue was full and is not half empty yet. Lines are therefore dropped in blocks and not one by one.
     is_full: bool,
-    /// Lines dropped that no line has reported.
+    /// Dropped lines that no output line has reported yet.
     unreported: u64,
     /// Lines dropped since the start.
     dropped: u64,
-    /// Since when the thread has been writing what it took last.
+    /// Since when the thread has been writing its current text; `None` when it is not writing.
     writing: Option<Instant>,
 }
 
-/// Written at once.
+/// A text that is written at once.
 #[derive(Debug, Default)]
 struct Text {
     bytes: Vec<u8>,
@@ -47,10 +47,10 @@ struct Text {
 }
 
 impl Queue {
-    /// Starts the thread that writes what comes to `out`. It ends with the process.
+    /// Starts the thread that writes the queue to `out`. It ends with the process.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system cannot start a thread.
     pub(super) fn start(out: impl Write + Send + 'static) -> io::Result<Arc<Self>> {
         let queue = Arc::new(Self::default());
         let emptied = queue.clone();
@@ -58,7 +58,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Adds lines that belong together; never waits.
+    /// Adds lines that belong together. Never waits.
     pub(super) fn put(&self, text: String) {
         let text = Text { lines: text.lines().count() as u64, bytes: text.into_bytes() };
         let mut state = self.lock();
@@ -74,7 +74,7 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Adds a picture of what is under way; one that finds the reader slow is left out, as the next one is newer.
+    /// Adds a progress display. It is left out when the reader is slow, because the next one is newer.
     pub(super) fn draw(&self, picture: String) {
         let mut state = self.lock();
         if state.bytes + picture.len() <= MOST_PICTURE_BYTES {
@@ -88,7 +88,8 @@ impl Queue {
         self.lock().dropped
     }
 
-    /// Waits until everything is written, at most `patience`; gives up when one write has taken `stuck`. Was it written?
+    /// Waits until everything is written, but at most `patience`. Gives up when one write takes longer than `stuck`.
+    /// Returns whether everything was written.
     pub(super) fn flush(&self, stuck: Duration, patience: Duration) -> bool {
         let began = Instant::now();
         let mut state = self.lock();
@@ -118,7 +119,7 @@ impl Queue {
             let mut state = self.lock();
             state.writing = None;
             if written.is_err() {
-                // The reader is gone, so there is no one to report it to.
+                // The reader is gone, so the loss cannot be reported.
                 state.dropped += text.lines;
             }
             drop(state);
@@ -126,7 +127,7 @@ impl Queue {
         }
     }
 
-    /// What is to be written next; waits for it.
+    /// Waits for the next text to write.
     fn next(&self) -> Text {
         let empty = |state: &mut State| state.waiting.is_empty() && state.unreported == 0;
         let mut state = self.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +151,7 @@ impl State {
         self.waiting.push_back(text);
     }
 
-    /// Adds a line about those that are missing here, if any are.
+    /// Adds a line that reports the lines missing here, if there are any.
     fn report(&mut self) {
         let missing = std::mem::take(&mut self.unreported);
         if missing > 0 {
@@ -166,7 +167,7 @@ impl State {
     }
 }
 
-/// Writes all of it, however long that takes.
+/// Writes all bytes, however long that takes.
 fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.write(bytes) {
@@ -181,9 +182,9 @@ fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
-/// Some 5,000 lines: seconds of a busy debug log, days of an ordinary one.
+/// About 5,000 lines: seconds of a busy debug log, or days of an ordinary one.
 const MOST_BYTES: usize = 1 << 20;
-/// Some seconds of progress on a large terminal.
+/// A few seconds of progress display on a large terminal.
 const MOST_PICTURE_BYTES: usize = 64 << 10;
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -228,7 +229,7 @@ mod tests {
             queue.put(line.clone());
         }
         let kept = 3_000 - queue.dropped();
-        // One more is with the reader already.
+        // The reader has one more already.
         assert!((1_024..=1_025).contains(&kept), "{kept} of 1 KiB each");
         assert!(!queue.flush(Duration::from_millis(1), LONG), "the reader is stuck");
         (0..=kept).for_each(|_| allow.send(()).unwrap());

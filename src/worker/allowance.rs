@@ -1,13 +1,15 @@
-//! What may be asked of the nodes: the download budgets of the day, and the nodes that want to be left alone.
+//! Decides which runs may start: the download budgets of the day, and the nodes that asked to be left alone.
 //!
-//! Each run also learns here which asset its node was asked for last.
+//! Each run also learns here which asset the previous run used.
 //!
-//! Everything is decided in memory, so nothing waits for the disk. It outlives a restart, and holds for `run` and `once` alike:
-//! the [keeper](super::keeper) writes it at most once a second, and reads what other processes on the archive wrote. So they learn within a
-//! second what the others have downloaded and which nodes want to be left alone. They know nothing of runs that are under way
-//! elsewhere, and may together exceed a budget by that much; a process that is killed forgets the last second. Objects that a
-//! node is made to fetch are few, and each is booked on disk before its run, so their limit holds for all processes on the
-//! archive together.
+//! All decisions are made in memory, so nothing waits for the disk. The state survives a restart and applies to `run`
+//! and `once` alike: the [keeper](super::keeper) writes it at most once a second, and reads what other processes on the
+//! same archive wrote. Within a second, a process therefore knows what the others have downloaded and which nodes asked
+//! to be left alone. It does not know which runs are under way elsewhere, so together the processes may exceed a budget
+//! by the size of those runs. A process that is killed loses its last second.
+//!
+//! Objects that a node is made to fetch are few. Each one is booked on disk before its run, so that limit applies to
+//! all processes on the archive together.
 
 use std::sync::{
     Arc,
@@ -38,7 +40,7 @@ mod books;
 pub(super) mod cold;
 mod exhausted;
 
-/// The budgets and the wishes of the nodes.
+/// The budgets, and the nodes that asked to be left alone.
 pub(super) struct Allowance {
     books: Arc<Books>,
     bookings: ColdBookings,
@@ -47,24 +49,24 @@ pub(super) struct Allowance {
     exhausted: Exhausted,
 }
 
-/// The right to make one run, to be settled when it has ended.
+/// The right to make one run. It is settled when the run has ended.
 pub(super) struct Ticket {
     node: Arc<Node>,
     probe: Arc<Probe>,
     reservation: Reservation,
-    /// What the run has downloaded so far.
+    /// Body bytes that the run has downloaded so far.
     received: Arc<AtomicU64>,
 }
 
-/// How a run was made.
+/// The result of a run that ended by itself.
 pub(super) struct Made {
     pub(super) ended: Ended,
-    /// The day on which it was booked that the run makes its node fetch an object.
+    /// The day (since 1970-01-01) on which the run's cold fetch was booked; `None` when the run needed no booking.
     pub(super) cold: Option<u64>,
 }
 
 impl Allowance {
-    /// As the last process left it; kept by `keeper` from now on.
+    /// Loads the state that the previous process left, and registers it with `keeper`.
     pub(super) fn load(config: &Config, keeper: &Keeper) -> Self {
         let dir = &config.archive.dir;
         let books = Arc::new(Books::load(dir, &config.limits));
@@ -78,7 +80,10 @@ impl Allowance {
         }
     }
 
-    /// May this run be made now? Judged by the largest asset that it may take. Tells it which one to come back to.
+    /// Returns a ticket if the run may start now, or `None` if it does not fit a budget or its node asked to be left
+    /// alone. The decision assumes the largest asset that the run may download.
+    ///
+    /// Also sets `run.remembered`: the asset that the previous run used.
     pub(super) fn admit(&mut self, run: &mut Run) -> Option<Ticket> {
         run.remembered = self.settled.get(&run.node, &run.probe);
         let node = &run.node;
@@ -104,7 +109,8 @@ impl Allowance {
         Some(Ticket { node, probe, reservation, received })
     }
 
-    /// Books that this run makes its node fetch an object, if it does: the run awaits that before it begins.
+    /// Returns a future that books the cold fetch of this run; `None` if its probe does not measure misses. The run
+    /// awaits it before it begins.
     pub(super) fn booking(&self, run: &Run) -> Option<impl Future<Output = Booking> + Send + use<>> {
         let (bookings, node, limit) = (self.bookings.clone(), run.node.id.clone(), self.cold_fetches_per_node);
         let is_check = run.probe.is_storage_check();
@@ -116,8 +122,8 @@ impl Allowance {
         })
     }
 
-    /// Takes back the right to a run that was not made, because its node has fetched as often as it may, or because that could
-    /// not be booked.
+    /// Returns the ticket of a run that was not made, either because its node has reached the limit of cold fetches or
+    /// because the fetch could not be booked.
     pub(super) fn give_back(&mut self, ticket: Ticket, booking: Booking) {
         if booking == Booking::Exhausted && !ticket.probe.is_storage_check() {
             self.exhausted.note(now(), Limit::ColdFetches, &ticket.node.id);
@@ -125,7 +131,7 @@ impl Allowance {
         self.books.open().budget.spend(now(), ticket.reservation, Bytes(0));
     }
 
-    /// Books a run that ended, or was cut off (`None`), with what it downloaded.
+    /// Charges the budgets with what a run downloaded. `made` is `None` if the run was cut off.
     pub(super) fn settle(&mut self, ticket: Ticket, made: Option<Made>) {
         let Ticket { node, probe, reservation, received } = ticket;
         let mut books = self.books.open();

@@ -1,8 +1,9 @@
-//! Status rounds: all nodes are asked for their status at once, as far as there is room (`asking`). Each answer is logged as it
-//! arrives; when the last node has answered or run out of time, all are judged and recorded.
+//! Status rounds. A round asks all nodes for their status at once, as far as the limits allow (`asking`). Each answer
+//! is logged when it arrives. When the last node has answered or timed out, all nodes are judged and recorded.
 //!
-//! Rounds come at fixed times, the first one at the start, and one between them when the transfers say that this vantage itself
-//! may have gone, or come back. A round that is still under way at the next slot takes that slot with it; none is made up for. A round that is cut off leaves nothing.
+//! Rounds start at fixed times, the first one at once. An extra round takes place between two slots when the transfers
+//! suggest that this vantage itself has lost or regained its connection. If a round is still under way at the next
+//! slot, that slot is skipped and not made up for. A round that is cut off records nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,10 +35,10 @@ use super::{descriptors, pipeline::Pipeline};
 mod asking;
 mod changes;
 
-/// Makes rounds over whatever targets there are at the time. The first one comes as soon as there are any; never returns.
+/// Makes status rounds over the current targets. The first one starts as soon as there are targets. Never returns.
 pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
     if targets.wait_for(|targets| !targets.nodes.is_empty() || !targets.blocked.is_empty()).await.is_err() {
-        // Nobody is left who could name one.
+        // The sender is gone, so there will never be a target.
         std::future::pending().await
     }
     let mut known = Known::default();
@@ -61,29 +62,30 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
     .await;
 }
 
-/// The answers of all nodes in a round, not judged yet.
+/// The answers of all nodes in a round, before they are judged.
 pub struct Asked {
     targets: Targets,
     answers: Vec<Answer>,
     began: Timestamp,
 }
 
-/// A round judged.
+/// The result of a round.
 #[derive(Debug)]
 pub struct Judged {
-    /// What it found, the blocked nodes last.
+    /// One entry per node; blocked nodes are last.
     pub checked: Vec<Checked>,
-    /// The fleet's median height of the chain.
+    /// The median block height of the fleet; `None` when no node reported one.
     chain_head: Option<u64>,
 }
 
-/// Makes one round now: asks the nodes, judges them, and hands a point of each to be recorded.
+/// Makes one round now: asks the nodes, judges them, and records a point for each.
 pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
     let asked = ask(pipeline, targets, probe).await;
     judge(pipeline, asked, probe, ENOUGH).checked
 }
 
-/// Asks all nodes, and notes whether this vantage itself seems to be in order: what fails from now on is judged by that.
+/// Asks all nodes, and notes whether this vantage itself seems to work. Until the next round, failed transfers are
+/// judged by that.
 pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Asked {
     let began = Timestamp::now();
     let prober = pipeline.checker();
@@ -117,8 +119,8 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
     Asked { targets: targets.clone(), answers, began }
 }
 
-/// Judges a round, by the downloads of this process too, of which `enough` have to fail before a node is said to serve nothing.
-/// Hands a point of each node to be recorded.
+/// Judges a round, and records a point for each node. The verdict also depends on the downloads of this process:
+/// `enough` of them must fail before a node counts as serving nothing.
 pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usize) -> Judged {
     let Asked { targets, answers, began } = asked;
     let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| Subject {
@@ -152,7 +154,7 @@ pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usi
     Judged { checked, chain_head }
 }
 
-/// How far a round is.
+/// The progress of a round.
 struct Course<'a> {
     pipeline: &'a Pipeline,
     nodes: &'a [Arc<Node>],
@@ -166,7 +168,7 @@ impl<'a> Course<'a> {
         Self { pipeline, nodes, done: 0, reported: Instant::now() }
     }
 
-    /// A node has answered, or run out of time.
+    /// Notes that the node at index `place` has answered or timed out.
     fn note(&mut self, place: usize, answer: &Answer) {
         self.done += 1;
         let (done, all) = (self.done, self.nodes.len());
@@ -184,8 +186,9 @@ impl<'a> Course<'a> {
     }
 }
 
-/// Calls `round` at once and then every so often; slots that pass meanwhile are gone. Between the slots it is called when
-/// `doubt` ends, but not soon after the round before. `note` gets how long each round took, and how many slots passed.
+/// Calls `round` at once and then every `every`. Slots that pass while a round is under way are skipped. Between slots
+/// it is also called when `doubt` completes, but at least [`APART`] after the previous round. `note` gets the duration
+/// of each round and the number of skipped slots.
 async fn at_slots(
     every: Duration,
     mut doubt: impl AsyncFnMut(),
@@ -215,29 +218,30 @@ async fn at_slots(
     }
 }
 
-/// Stands for an answer that a bug of ours swallowed: nothing is said of the node.
+/// The answer for a node whose check panicked. The node is not blamed for it.
 fn bug(at: Timestamp) -> Answer {
     let error = "the check ended in a bug of ours".to_owned();
     let said = Said::Nothing { outcome: Outcome::LocalFailed, error };
     Answer { at, latency: None, status: None, said, head_refused: None }
 }
 
-/// Did this process not run for part of the round? Then some nodes were not heard, or the answers are of different times: those
-/// from before the freeze lag behind the others by as many blocks as the chain grew meanwhile.
+/// Returns whether this process was frozen during part of the round. Then some nodes were not heard, or the answers are
+/// not from the same time: those from before the freeze lag by as many blocks as the chain produced during it.
 fn is_torn(answers: &[Answer], away: Duration) -> bool {
     away >= BLOCK || answers.iter().any(Answer::is_frozen)
 }
 
-/// The answer of the later round, unless that was frozen as well and the first one says more.
+/// The later answer, unless it was frozen too. Then the first one cannot be worse.
 fn better(first: Answer, again: Answer) -> Answer {
     if again.is_frozen() { first } else { again }
 }
 
-/// A round that was not due comes no sooner after the one before: nodes that are really dead raise doubts for ever.
+/// The shortest time between the end of a round and an extra one. Without it, nodes that are really dead would cause
+/// extra rounds all the time.
 const APART: Duration = Duration::from_secs(30);
-/// How often a round says how far it is.
+/// How often the progress of a round is logged.
 const NOW_AND_THEN: Duration = Duration::from_secs(10);
-/// The chain grows by a block in this time.
+/// The time in which the chain produces a block.
 const BLOCK: Duration = Duration::from_secs(6);
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! File descriptors: as many as the system lets us have, and how many transfers and checks they suffice for.
+//! File descriptors: raises their limit, and derives how many connections and checks may be open.
 
 use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit to the hard one. A low soft limit is for programs that use select(2), which this one does not.
+/// Raises the soft limit of open files to the hard limit. The low soft limit exists for programs that use select(2),
+/// a call that bandprobe does not use.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -16,18 +17,18 @@ pub fn raise_limit() {
     }
 }
 
-/// How many connections the runs may have open, those that wait for their next transfer included, where this many
-/// transfers may run at the same time. Checks are to have room next to them.
+/// The most connections that runs may have open, if `transfers` transfers may run at the same time. This includes
+/// connections that wait for their next transfer, and leaves room for status checks.
 pub(super) fn connections(transfers: usize) -> usize {
     fitting_connections(free(), transfers)
 }
 
-/// How many nodes may be asked for their status at the same time, next to this many connections of runs.
+/// The most status checks that may run at the same time, next to this many connections of runs.
 pub(super) fn checks_at_once(connections: usize) -> usize {
     fitting_checks(free(), connections)
 }
 
-/// A quarter of the room, or more where the transfers alone need it, but at most half.
+/// A quarter of the free descriptors, or more if the transfers need it, but at most half.
 fn fitting_connections(free: usize, transfers: usize) -> usize {
     let room = (free / 4).max(transfers.saturating_mul(PER_CONNECTION)).min(free / 2);
     (room / PER_CONNECTION).clamp(LEAST, MOST)
@@ -38,27 +39,28 @@ fn fitting_checks(free: usize, connections: usize) -> usize {
     (room / PER_CONNECTION).clamp(LEAST, MOST)
 }
 
-/// How many descriptors are left for connections now.
+/// Descriptors that are free for connections now.
 fn free() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     limit.saturating_sub(open().unwrap_or(OPEN)).saturating_sub(RESERVED)
 }
 
-/// How many descriptors are open, by proc_pid_fd(5). Not known off Linux.
+/// Descriptors that are open, from proc_pid_fd(5); `None` on systems without it.
 fn open() -> Option<usize> {
     Some(fs::read_dir("/proc/self/fd").ok()?.count())
 }
 
-/// Connections of each sort, whatever the limit: a hostile list of thousands must not take all memory.
+/// The most connections of each kind, whatever the limit is. A hostile list of thousands of nodes must not use up the
+/// memory.
 const MOST: usize = 1_024;
-/// Some go through even when the limit is absurdly low.
+/// The fewest connections of each kind, so that probing continues even with a very low limit.
 const LEAST: usize = 4;
-/// The connection, and a socket for its lookup.
+/// One for the connection, and one for the socket of its lookup.
 const PER_CONNECTION: usize = 2;
-/// Files of the archive, delivery, the registry, and lookups under way.
+/// For files of the archive, delivery, the registry, and lookups under way.
 const RESERVED: usize = 32;
-/// Assumed to be open where the system does not say.
+/// Assumed number of open descriptors on systems that do not report it.
 const OPEN: usize = 64;
 
 #[cfg(test)]

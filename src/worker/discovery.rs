@@ -1,7 +1,7 @@
-//! Whom to ask now: the nodes of the config, and those that its registries list.
+//! The current targets: the nodes of the config, and those that its registries list.
 //!
-//! The last good list of each registry outlives the process, so that a worker knows its nodes while a registry is down. A
-//! node that the user named goes before the same one on a list.
+//! The last good list of each registry is kept on disk, so that a worker knows its nodes while a registry is down. A
+//! node that the user names in the config takes precedence over the same node on a list.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -37,36 +37,36 @@ mod labels;
 mod merge;
 mod source;
 
-/// The sources of a config, and what they are known to list.
+/// The sources of a config, and their last known lists.
 pub struct Discovery {
     named: Vec<Arc<Node>>,
     sources: Vec<Source>,
     resolver: Resolver,
     regions: Regions,
-    /// None is needed without registries.
+    /// `None` without registries.
     fetcher: Option<Fetcher>,
     guard: Guard,
     dir: PathBuf,
     unwritten: Arc<Unwritten>,
 }
 
-/// Which source was asked, and what it lists.
+/// The index of a source, and what it lists.
 type Answered = (usize, Result<Found, DiscoverError>);
 
 impl Discovery {
-    /// With the lists that the last process left.
+    /// Starts with the lists that the previous process kept.
     ///
     /// # Errors
-    /// When no connection to a registry could be made.
+    /// When the trusted CA certificates cannot be loaded.
     pub fn load(config: &Config) -> Result<Self, DialerError> {
         let mut kept = kept(config);
         let now = Instant::now();
         let guard = Guard::new(config.network.allow_private.clone());
         let mut regions = Regions::default();
         let sources = config.registries.iter().map(|registry| {
-            // Who is excluded, and what the guard refuses, may have changed since.
+            // The excluded nodes and the rules of the guard may have changed since the list was stored.
             let mut known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
-            // The next list says so, if there are too many.
+            // Too many regions are reported when the next list arrives.
             let _ = regions.bound(known.listings_mut());
             Source::new(registry.clone(), known, now)
         });
@@ -79,12 +79,12 @@ impl Discovery {
         Ok(Self { named, sources, regions, resolver, fetcher, guard, dir, unwritten })
     }
 
-    /// What looks names up, for everything else that this process dials.
+    /// The resolver, shared with everything else that this process connects to.
     pub(super) fn resolver(&self) -> Resolver {
         self.resolver.clone()
     }
 
-    /// Asks every registry once, all at the same time.
+    /// Asks every registry once, all at the same time. Returns the results in the order of the config.
     pub async fn ask_all(&mut self) -> Vec<Asked> {
         let mut asking = JoinSet::new();
         (0..self.sources.len()).for_each(|index| self.ask(index, &mut asking));
@@ -95,32 +95,33 @@ impl Discovery {
         asked.into_values().collect()
     }
 
-    /// Everyone known now.
+    /// All nodes and blocked operators that are known now.
     #[must_use]
     pub fn targets(&self) -> Targets {
         merge(&self.named, self.lists())
     }
 
-    /// What is known of each registry.
+    /// Each registry with its last known list.
     pub fn lists(&self) -> impl Iterator<Item = (&Registry, &Known)> {
         self.sources.iter().map(|source| (&source.registry, &source.known))
     }
 
-    /// How old the oldest list is; `None` without registries, or where one has never answered.
+    /// The age of the oldest list; `None` without registries, or if one has never answered.
     #[must_use]
     pub fn age(&self, now: Timestamp) -> Option<Duration> {
         let ages: Option<Vec<_>> = self.sources.iter().map(|source| source.known.age(now)).collect();
         ages?.into_iter().max()
     }
 
-    /// Keeps the lists for the next process. They are hints: it can be without them.
+    /// Writes the lists to disk for the next process. A failure is only logged, because bandprobe can start without
+    /// them.
     pub fn keep(&self) {
         if let Some(lists) = self.encoded() {
             store(&self.dir, &lists);
         }
     }
 
-    /// The lists as they are stored, where there are any.
+    /// The lists as JSON; `None` without registries, or if encoding fails.
     fn encoded(&self) -> Option<Vec<u8>> {
         let lists: BTreeMap<&str, &Known> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
@@ -128,13 +129,13 @@ impl Discovery {
         encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
     }
 
-    /// What keeps the lists for the next process, whenever a registry has answered.
+    /// The part that the keeper calls, to write the lists after each answer of a registry.
     pub(super) fn to_keep(&self) -> Arc<dyn Keep> {
         self.unwritten.clone()
     }
 
-    /// Asks each registry whenever it is due, whatever becomes of the others, and publishes who is to be asked. Never returns
-    /// while there are registries.
+    /// Asks each registry when it is due, independently of the others, and publishes the targets when they change.
+    /// Never returns while there are registries.
     pub(super) async fn keep_current(mut self, publish: watch::Sender<Arc<Targets>>, tally: Tally) {
         let (mut asking, mut busy) = (JoinSet::new(), HashSet::new());
         while !self.sources.is_empty() {
@@ -169,7 +170,7 @@ impl Discovery {
         });
     }
 
-    /// Who is to be asked next, of those who are not being asked.
+    /// The registry that is due next, except for those that are being asked now.
     fn next(&self, busy: &HashSet<usize>) -> Option<(usize, Instant)> {
         let dues = self.sources.iter().map(|source| source.due).enumerate();
         dues.filter(|(index, _)| !busy.contains(index)).min_by_key(|(_, due)| *due)
@@ -199,7 +200,7 @@ impl Discovery {
     }
 }
 
-/// The lists as they are to be stored: the last ones alone, however long the disk takes.
+/// The most recent lists, not yet on disk. Newer lists replace older ones, so a slow disk causes no queue.
 struct Unwritten {
     dir: PathBuf,
     lists: Mutex<Option<Vec<u8>>>,
@@ -226,7 +227,7 @@ fn store(dir: &Path, lists: &[u8]) {
     }
 }
 
-/// The lists that were kept, by URL of the registry.
+/// The stored lists, by URL of the registry.
 fn kept(config: &Config) -> BTreeMap<String, Known> {
     if config.registries.is_empty() {
         return BTreeMap::new();

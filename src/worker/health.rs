@@ -1,7 +1,7 @@
-//! What the runs of this process, and others on the archive, say about the health of the nodes.
+//! The health of the nodes, as shown by the runs of this process and of others on the archive.
 //!
-//! How the last downloads ended is in memory alone: a restart begins from nothing. That a node could not fetch from storage is
-//! found once a day at most, so that is [kept](faults) on disk.
+//! How the last downloads ended is kept in memory only, so a restart begins without history. Whether a node can fetch
+//! from storage is tested at most once a day, so that result is [kept](faults) on disk.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,39 +37,42 @@ struct Shared {
 }
 
 impl Health {
-    /// As the last process left it; kept by `keeper` from now on.
+    /// Loads what the previous process left, and registers it with `keeper`.
     pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
         let storage = Arc::new(KeptFaults::load(dir));
         keeper.register(storage.clone());
         Self(Arc::new(Shared { start: Instant::now(), nodes: Mutex::default(), storage }))
     }
 
-    /// Takes the next sample of a run of this probe.
+    /// Adds the next sample of a run of this probe to the history of its node.
     pub(super) fn note(&self, run: &mut RunUnderWay, sample: &Sample, probe: &Probe) {
         let now = self.0.start.elapsed();
         self.lock().entry(sample.labels.node.clone()).or_default().note(run, sample, probe, now);
         self.0.storage.note(sample, probe);
     }
 
-    /// How the last downloads from a node ended, of which `enough` have to fail before it is judged by them.
+    /// How the last downloads from a node ended. `enough` is the number that must fail before the node is judged by
+    /// them.
     pub(super) fn downloads(&self, node: &str, enough: usize) -> Downloads {
         let now = self.0.start.elapsed();
         let ended = self.lock().get(node).map_or_else(Vec::new, |history| history.ended(now));
         Downloads { ended, enough, fetch_failed: self.0.storage.error(node) }
     }
 
-    /// Takes the answer of a node in a round. Do the numbers in it change from round to round?
+    /// Adds a status answer to the history of its node. Returns whether the numbers in the answers change from round to
+    /// round.
     pub(super) fn note_round(&self, node: &Arc<str>, answer: &Answer) -> Progress {
         let now = self.0.start.elapsed();
         self.lock().entry(node.clone()).or_default().note_round(answer, now)
     }
 
-    /// Is it time to see whether a node can fetch anything?
+    /// Returns whether it is time to test if a node can fetch from storage: enough runs in a row found nothing cached.
+    /// After `true` the count starts again.
     pub(super) fn takes_fetch(&self, node: &str) -> bool {
         self.lock().get_mut(node).is_some_and(History::takes_fetch)
     }
 
-    /// Forgets all nodes but these.
+    /// Forgets all nodes except these.
     pub(super) fn keep(&self, nodes: &[Arc<Node>]) {
         let nodes: BTreeSet<&str> = nodes.iter().map(|node| &*node.id).collect();
         self.lock().retain(|node, _| nodes.contains(&**node));

@@ -1,7 +1,7 @@
 //! The thread that writes the small state files, so that nothing else waits for the disk.
 //!
-//! What changes is changed in memory at once, and written at most once a second and when the worker stops. A process that is
-//! killed loses about a second of it, or as much as the disk was behind.
+//! State changes in memory at once. It is written at most once a second, and when the worker stops. A process that is
+//! killed loses about a second of changes, or more if the disk is slow.
 
 use std::{
     io,
@@ -18,13 +18,14 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Something that is kept in memory and written to disk now and then.
+/// State that is kept in memory and written to disk from time to time.
 pub(super) trait Keep: Send + Sync {
-    /// Writes what has changed since the last call, and learns what other processes wrote. `last` is the call before the end.
+    /// Writes what has changed since the last call, and reads what other processes wrote. `last` is `true` when the
+    /// worker stops and this is the last call.
     fn keep(&self, last: bool);
 }
 
-/// A handle of the thread; it ends when all of them are gone.
+/// A handle of the thread. The thread ends when all handles are gone.
 #[derive(Clone)]
 pub(super) struct Keeper(mpsc::Sender<Order>);
 
@@ -38,24 +39,24 @@ impl Keeper {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system cannot start a thread.
     pub(super) fn start() -> io::Result<Self> {
         let (sender, orders) = mpsc::channel();
         thread::Builder::new().name("state".to_owned()).spawn(move || work(&orders))?;
         Ok(Self(sender))
     }
 
-    /// Keeps this from now on.
+    /// Writes this state regularly from now on.
     pub(super) fn register(&self, kept: Arc<dyn Keep>) {
         self.order(Order::Register(kept));
     }
 
-    /// Runs this job next, before anything is written.
+    /// Runs this job on the thread as soon as the orders before it are done.
     pub(super) fn run(&self, job: impl FnOnce() + Send + 'static) {
         self.order(Order::Do(Box::new(job)));
     }
 
-    /// Writes everything, until `deadline` at most. Is all of it written?
+    /// Writes everything and ends the thread; waits until `deadline` at most. Returns whether everything was written.
     pub(super) async fn stop(&self, deadline: Instant) -> bool {
         let (done, stopped) = oneshot::channel();
         self.order(Order::Stop(done));

@@ -1,4 +1,4 @@
-//! The one resolver of a process, with the threads it needs.
+//! The one resolver of a process, and its threads.
 
 use std::thread;
 
@@ -7,13 +7,13 @@ use crate::{
     net::resolve::{Resolver, threads::Threads},
 };
 
-/// The resolver of a config, for everything that the process dials.
+/// The resolver for everything that a process with this config connects to.
 #[must_use]
 pub fn resolver(config: &Config) -> Resolver {
     resolver_for(&config.network.resolver, config.limits.transfers())
 }
 
-/// A resolver for this many transfers at once. Its threads start when they are needed.
+/// A resolver for this many transfers at the same time. It starts its threads as they are needed.
 #[must_use]
 pub fn resolver_for(choice: &Choice, transfers: usize) -> Resolver {
     let start = |work| thread::Builder::new().name("resolver".to_owned()).spawn(work).map(drop);

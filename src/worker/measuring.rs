@@ -1,10 +1,10 @@
-//! The runtime that only measures: one thread, on which transfers run and nothing else does. Status checks have another one of
-//! the kind, which gives way to it.
+//! The runtime that only measures: one thread that runs transfers and nothing else. Status checks have a second runtime
+//! of this kind, with a lower priority.
 //!
-//! Compressing a batch for the database, or writing a report, must never look like a slow node. So everything but
-//! transfers runs on another runtime, in other threads.
+//! Compressing a batch for the database or writing a report must never look like a slow node. So everything except
+//! transfers runs in other threads, on another runtime.
 //!
-//! The thread also keeps the clock of all deadlines: see [`RunClock`].
+//! The thread also drives the clock of all deadlines: see [`RunClock`].
 
 use std::{io, thread, time::Duration};
 
@@ -17,29 +17,31 @@ use tokio::{
 use super::service::give_way;
 use crate::net::run_clock::RunClock;
 
-/// The measuring thread. Dropping it ends the thread; transfers still running there are gone then.
+/// The measuring thread. Dropping this ends the thread and cancels the transfers that run on it.
 #[derive(Debug)]
 pub struct Measuring {
     handle: Handle,
-    /// Dropped first, which ends the runtime.
+    /// Dropped before the thread is joined: this ends the runtime.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
     clock: RunClock,
 }
 
 impl Measuring {
-    /// Starts the thread of transfers. Each time in which the process did not run is passed to `on_freeze`, on that thread.
+    /// Starts the thread for transfers. It calls `on_freeze` with the length of each time in which the process did not
+    /// run.
     ///
     /// # Errors
-    /// When the system refuses a thread or an event queue.
+    /// When the system cannot create a thread or an event queue.
     pub fn start(on_freeze: impl FnMut(Duration) + Send + 'static) -> io::Result<Self> {
         Self::start_on("measuring", || {}, on_freeze)
     }
 
-    /// Starts a thread of status checks. A round of a thousand takes a second of a CPU, which transfers must not lose.
+    /// Starts the thread for status checks. A round of a thousand checks takes a second of CPU time, which must not be
+    /// taken from transfers.
     ///
     /// # Errors
-    /// When the system refuses a thread or an event queue.
+    /// When the system cannot create a thread or an event queue.
     pub(super) fn start_for_checks() -> io::Result<Self> {
         Self::start_on("checks", give_way, |_| {})
     }
@@ -58,7 +60,7 @@ impl Measuring {
             prepare();
             runtime.block_on(async {
                 tokio::select! {
-                    // An error here only means that the sender is gone: the same as a stop.
+                    // An error here only means that the sender is gone, which is also a stop.
                     _ = stopped => {}
                     () = ticking.tick(on_freeze) => {}
                 }
@@ -67,7 +69,7 @@ impl Measuring {
         Ok(Self { handle, stop: Some(stop), thread: Some(thread), clock })
     }
 
-    /// Where transfers are to be spawned.
+    /// The runtime on which to spawn transfers.
     #[must_use]
     pub const fn handle(&self) -> &Handle {
         &self.handle
@@ -79,7 +81,7 @@ impl Measuring {
         &self.clock
     }
 
-    /// Begins to run transfers here; dropping what is returned ends them.
+    /// Starts transfers on this thread. Dropping the returned set cancels them.
     #[must_use]
     pub fn begin(&self, transfers: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
         let mut running = JoinSet::new();
@@ -92,7 +94,7 @@ impl Drop for Measuring {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A panic of the thread was that of a transfer, and has been reported there.
+            // If the thread panicked, a transfer caused it, and it was reported there.
             let _ = thread.join();
         }
     }

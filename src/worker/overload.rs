@@ -1,7 +1,7 @@
-//! Overload: what a worker could not keep up with, in words, now and then.
+//! Logs from time to time what a worker cannot keep up with.
 //!
-//! The counts themselves are in the worker's point. A schedule that is a little too tight misses runs for days, so the log
-//! has one line in [`APART`] at most, with the sums since the line before.
+//! The counters themselves are in the worker's point. A schedule that is slightly too tight can miss runs for days, so
+//! there is at most one log line in [`APART`], with the sums since the line before.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use tokio::time::{Instant, sleep};
 use super::tally::Tally;
 use crate::model::{probe::Probe, units::Micros};
 
-/// What a worker could not keep up with over some time.
+/// What a worker could not keep up with since the last log line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Strain {
     /// Runs that began.
     pub(super) started: u64,
-    /// Runs that could not begin before their next slot.
+    /// Runs that were skipped, because they could not begin before their next slot.
     pub(super) missed: u64,
     /// Runs that began much later than their slot.
     pub(super) late: u64,
-    /// Slots of status rounds that passed while the round before still went on.
+    /// Slots of status rounds that were skipped, because the previous round was still under way.
     pub(super) rounds_missed: u64,
-    /// How long the last of the rounds took that went on beyond their slot.
+    /// The duration of the last round that took longer than its slot.
     pub(super) round: Micros,
-    /// How late the schedule itself was at worst.
+    /// The greatest delay of the schedule itself.
     pub(super) schedule_delay: Micros,
 }
 
-/// A run counts as late from this lateness on: a tenth of its `every`, but at least a second. Light transfers wait for heavy
-/// ones, so some lateness is ordinary.
+/// The lateness from which a run counts as late: a tenth of its `every`, but at least a second. Light transfers wait
+/// for heavy ones, so some lateness is normal.
 pub(super) fn late_from(probe: &Probe) -> Micros {
     Micros::from(probe.every / 10).max(LATE)
 }
 
-/// Logs what `tally` says could not be kept up with; never returns.
+/// Logs the overload that `tally` reports; never returns.
 pub(super) async fn watch(tally: &Tally) {
     let mut since = Instant::now();
     loop {
@@ -47,7 +47,7 @@ pub(super) async fn watch(tally: &Tally) {
     }
 }
 
-/// What there is to say, and what to do about it.
+/// The text of a log line: what is too much, and what to do about it. `None` if there is nothing to report.
 fn words(strain: &Strain, over: Duration) -> Option<String> {
     let Strain { started, missed, late, rounds_missed, round, schedule_delay } = *strain;
     let mut said = Vec::new();

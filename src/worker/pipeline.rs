@@ -1,4 +1,4 @@
-//! Everything that stands between a probe and the database, started and stopped as one:
+//! Everything between a probe and the database, started and stopped together:
 //!
 //! ```text
 //! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ shipping ──▶ InfluxDB
@@ -49,55 +49,55 @@ pub struct Pipeline {
     health: Health,
     inbox: Inbox,
     keeper: Keeper,
-    /// Until the first runs take it.
+    /// Loaded at the start; the first runs take it.
     allowance: Mutex<Option<Allowance>>,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
     shipping: ShippingThread,
     measuring: Measuring,
     checks: Measuring,
-    /// The prober with the clock of the checks' thread.
+    /// The prober for status checks: it uses the clock of their thread.
     checker: Prober,
-    /// How many connections the runs may have open.
+    /// The most connections that runs may have open.
     connections: usize,
-    /// Nodes that the status round under way has heard, of how many.
+    /// Progress of the status round under way: nodes that have answered or timed out, and all nodes.
     checked: watch::Sender<(usize, usize)>,
 }
 
 /// Why a worker cannot start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The data directory.
+    /// The data directory cannot be used.
     #[error("the data directory cannot be used; set `archive.dir` to one that this user can write")]
     Archive(#[from] archive::Error),
-    /// Connections cannot be made.
+    /// The trusted certificates cannot be used.
     #[error(transparent)]
     Dialer(#[from] DialerError),
-    /// The database client.
+    /// The database client cannot be set up.
     #[error(transparent)]
     Influx(#[from] influx::Error),
-    /// No thread.
+    /// The system cannot start a thread.
     #[error("the measuring thread cannot be started")]
     Thread(#[from] io::Error),
 }
 
-/// What became of the results when the pipeline was stopped.
+/// The state of the results when the pipeline stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stopped {
-    /// What was delivered since the start, and why the rest waits.
+    /// What was delivered since the start, and why the rest is waiting.
     pub drained: Drained,
-    /// Points lost to a disk that refused, or was too slow.
+    /// Points that are lost, because the disk refused them or was too slow.
     pub lost: u64,
-    /// Points that wait in the archive; 0 when it is not known.
+    /// Points that wait in the archive; 0 if `is_cut_short`.
     pub waiting: u64,
-    /// The disk did not answer in time, so it is not known what waits.
+    /// The disk did not answer in time, so the number of waiting points is unknown.
     pub is_cut_short: bool,
 }
 
 impl Pipeline {
-    /// Starts it: takes over what a killed process left, keeps the list of nodes current, and waits for samples.
-    /// `on_recorded` is told of each one once it is in the archive; `reread` is asked for `[influxdb]` while delivery waits
-    /// for a person to mend it.
+    /// Starts the pipeline: recovers what a killed process left, keeps the list of nodes current, and waits for
+    /// samples. `on_recorded` is called for each sample once it is in the archive. `reread` reads `[influxdb]` again
+    /// while delivery waits for a person to fix it.
     ///
     /// # Errors
     /// When a part cannot start; nothing is left running then.
@@ -161,7 +161,8 @@ impl Pipeline {
         })
     }
 
-    /// The same on another thread, because the disk may hang: dropping the future ends the wait.
+    /// Like [`start`](Self::start), but on another thread, because the disk may hang. Dropping the future ends the
+    /// wait.
     ///
     /// # Errors
     /// As [`start`](Self::start).
@@ -175,40 +176,40 @@ impl Pipeline {
         aside(move || Self::start(&config, discovery, on_recorded, reread)).await?
     }
 
-    /// What transfers need.
+    /// The parts that transfers need.
     #[must_use]
     pub const fn prober(&self) -> &Prober {
         &self.prober
     }
 
-    /// Whom to ask, now and from now on.
+    /// The current targets; the receiver is notified of changes.
     #[must_use]
     pub fn targets(&self) -> watch::Receiver<Arc<Targets>> {
         self.targets.clone()
     }
 
-    /// Where transfers run.
+    /// The thread on which transfers run.
     #[must_use]
     pub const fn measuring(&self) -> &Measuring {
         &self.measuring
     }
 
-    /// Where status checks run.
+    /// The thread on which status checks run.
     pub(super) const fn checks(&self) -> &Measuring {
         &self.checks
     }
 
-    /// What status checks need.
+    /// The parts that status checks need.
     pub(super) const fn checker(&self) -> &Prober {
         &self.checker
     }
 
-    /// How many connections the runs may have open.
+    /// The most connections that runs may have open.
     pub(super) const fn connections(&self) -> usize {
         self.connections
     }
 
-    /// How many nodes the status round under way has heard or given up, of how many.
+    /// The progress of the status round under way: how many nodes have answered or timed out, and how many there are.
     pub const fn checked(&self) -> &watch::Sender<(usize, usize)> {
         &self.checked
     }
@@ -219,51 +220,52 @@ impl Pipeline {
         &self.tally
     }
 
-    /// What the runs say about the nodes.
+    /// The health of the nodes, as shown by the runs.
     pub(super) const fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Where samples go, for use in another task.
+    /// A function that hands samples to the recorder, for use in another task. It never blocks.
     pub fn sink(&self) -> impl FnMut(Sample) + Send + 'static {
         let inbox = self.inbox.clone();
         move |sample| inbox.record(sample)
     }
 
-    /// The thread that writes the state.
+    /// The thread that writes the state files.
     pub(super) const fn keeper(&self) -> &Keeper {
         &self.keeper
     }
 
-    /// What the last process left of the budgets, once: it was loaded with everything else at the start.
+    /// The allowance that was loaded at the start; `None` after the first call.
     pub(super) fn take_allowance(&self) -> Option<Allowance> {
         self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// When nodes started.
+    /// The start times of nodes.
     pub(super) fn restarts(&self) -> &Restarts {
         &self.restarts
     }
 
-    /// Hands over a point that is no sample's.
+    /// Hands a point that belongs to no sample to the recorder.
     pub(super) fn record(&self, point: Point) {
         self.inbox.record_point(point);
     }
 
-    /// Writes and seals what there is, then delivers for at most `patience` or until `hurry`. What is not delivered by then
-    /// waits for the next start. A slow disk delays that by [`DISK`] at most; what is not written by then is lost.
+    /// Writes and seals all results, then delivers for at most `patience` or until `hurry` completes. What is not
+    /// delivered waits for the next start. A slow disk delays the stop by 10 s at most; results that are not
+    /// written by the end of that time are lost.
     pub async fn stop(mut self, patience: Duration, hurry: impl Future<Output = ()>) -> Stopped {
         self.tasks.abort_all();
         let recorded_by = Instant::now() + DISK;
         let deadline = recorded_by + patience;
         if self.tally.is_full() {
-            // The last chance of what waits in memory.
+            // The points in memory are lost unless there is room now.
             self.shipping.make_room(recorded_by).await;
         }
         let (sealed, is_sealed) = oneshot::channel();
         let inbox = self.inbox;
         let delivering = async {
-            // What is not sealed by then is in the file, and taken over by the next start.
+            // A file that is not sealed in time stays on disk, and the next start recovers it.
             let _ = timeout_at(recorded_by, is_sealed).await;
             self.shipping.finish(patience, hurry, deadline).await
         };
@@ -276,10 +278,11 @@ impl Pipeline {
     }
 }
 
-/// Tells configs apart: the first 8 hex digits of the BLAKE3 hash of what was configured. Secrets print as stars.
+/// A short fingerprint of the config: the first 8 hex digits of the BLAKE3 hash of its debug output. Secrets are
+/// printed as stars there.
 fn hash(config: &Config) -> String {
     blake3::hash(format!("{config:?}").as_bytes()).to_hex()[..8].to_owned()
 }
 
-/// By how much the disk may delay the end.
+/// The longest time by which the disk may delay the end.
 const DISK: Duration = Duration::from_secs(10);

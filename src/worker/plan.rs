@@ -1,8 +1,10 @@
-//! What a configuration costs: runs, bytes, heavy minutes, points, and whether that fits its own limits.
+//! Calculates what a configuration costs in runs, bytes, heavy minutes and points, and whether that fits its own
+//! limits.
 //!
-//! The plan is an upper bound where it can be one: every run takes place, nothing is cut short, a run takes the largest
-//! asset that it may take. Points and series are those of a fleet that is well: each failure, cache state, HTTP version
-//! or address family beyond the usual one adds series.
+//! The plan is an upper bound where possible: it assumes that every run takes place, that nothing is cut short, and
+//! that each run takes the largest asset that it may take. Sizes that are not known are estimated. Points and series
+//! are those of a healthy fleet: each failure, cache state, HTTP version or address family beyond the usual one adds
+//! series.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -23,94 +25,96 @@ mod text;
 
 pub use self::{misfit::Misfit, text::check_text};
 
-/// The rate at which heavy transfers are taken to run, unless the uplink is said to be slower: what the users' CDN
-/// standard asks of the best node.
+/// The assumed rate of heavy transfers, unless `vantage.uplink` is lower. It is the target for the best node of a
+/// vantage, as on the dashboard.
 pub const ASSUMED_RATE: BitRate = BitRate(20_000_000);
 
 const DAY: Duration = Duration::from_secs(86_400);
 const DAYS_PER_MONTH: f64 = 30.0;
-/// From here on a transfer has a rate, and intervals (measuring.md §2).
+/// The size from which a transfer has a rate and intervals (measuring.md §2).
 const RATED_FROM: Bytes = Bytes(1 << 20);
 /// Window metrics of a HEAD check: ttfb, wait, server, total.
 const CHECK_METRICS: u64 = 4;
-/// Those of a transfer with a body: the effective rate too.
+/// Window metrics of a transfer with a body: the above and the effective rate.
 const BODY_METRICS: u64 = 5;
-/// Those of a rated one: goodput and interval too.
+/// Window metrics of a transfer of at least [`RATED_FROM`]: the above, goodput and interval.
 const RATED_METRICS: u64 = 7;
-/// The worker's own point, each minute.
+/// The worker writes one point a minute.
 const WORKER_POINTS_PER_DAY: f64 = 1_440.0;
-/// A point in the archive, in bytes: transfers take some 600, windows with their histogram 300 to 1,500.
+/// The average size of a point in the archive, in bytes. A transfer takes about 600; a window with its histogram takes
+/// 300 to 1,500.
 const POINT_BYTES: f64 = 650.0;
 
-/// The cost of a configuration, a day unless said otherwise.
+/// The cost of a configuration, per day unless stated otherwise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// By probe, in the order of the configuration.
+    /// One entry per probe, in the order of the configuration.
     pub probes: Vec<ProbePlan>,
-    /// By node, in the order of the configuration.
+    /// One entry per node, in the order of the configuration.
     pub nodes: Vec<NodePlan>,
-    /// Status rounds over all nodes; `None` when no probe asks how they fare.
+    /// Status rounds; `None` without a status probe.
     pub rounds: Option<f64>,
     /// Runs of all probes against all nodes.
     pub runs: f64,
-    /// Downloaded at the most.
+    /// Upper bound of the bytes that are downloaded.
     pub bytes: Bytes,
-    /// How long heavy transfers hold the uplink in an hour, at [`Plan::rate`].
+    /// How many minutes of an hour heavy transfers hold the uplink, at [`Plan::rate`].
     pub heavy_minutes_per_hour: f64,
-    /// The rate that the heavy minutes are reckoned with.
+    /// The rate that `heavy_minutes_per_hour` assumes.
     pub rate: BitRate,
-    /// Points to the database.
+    /// Points that are written to the database.
     pub points: f64,
-    /// Series in the database while all is well.
+    /// Series in the database as long as nothing fails.
     pub series: u64,
-    /// What the points take in the archive.
+    /// The size of the points in the archive.
     pub archived: Bytes,
-    /// How often the node that is asked most would be made to fetch an object, if its limit allowed all; `None` when no probe
-    /// measures misses there.
+    /// Cold fetches of the node with the most of them, before `limits.cold-fetches-per-node-per-day` applies; `None`
+    /// when no probe measures misses.
     pub cold_fetches_per_node: Option<f64>,
-    /// Is there a node that may be made to fetch an image, where runs find nothing that it holds?
+    /// Is there a node that may be made to fetch an image, when its runs find nothing cached?
     pub checks_storage: bool,
-    /// Nodes with images of unknown size, whose size is assumed.
+    /// The number of nodes with images of unknown size. Their size is assumed.
     pub assumed_images: usize,
-    /// What does not fit, and what to change.
+    /// The limits that the plan exceeds, and what to change. Empty if it fits.
     pub misfits: Vec<Misfit>,
 }
 
 /// The cost of one probe.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbePlan {
-    /// The probe.
+    /// The name of the probe.
     pub name: Arc<str>,
-    /// Mean time between two runs against one node.
+    /// The mean time between two runs against one node.
     pub every: Duration,
-    /// Nodes that have an asset for it.
+    /// The number of nodes that have an asset for it.
     pub nodes: usize,
-    /// Runs against all of them, a day.
+    /// Runs against all of these nodes, per day.
     pub runs: f64,
-    /// HEAD requests of one run at the most, where it finds what it looks for.
+    /// Upper bound of the HEAD requests of one run. Runs that look for a cached asset are assumed to find it at the
+    /// first attempt.
     pub checks_per_run: usize,
     /// Downloads of one run.
     pub transfers_per_run: usize,
-    /// Downloaded by one run at the most.
+    /// Upper bound of the bytes that one run downloads.
     pub bytes_per_run: Bytes,
-    /// Downloaded at the most, a day.
+    /// Upper bound of the bytes that its runs download, per day.
     pub bytes: Bytes,
 }
 
 /// The cost for one node.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodePlan {
-    /// The node.
+    /// The id of the node.
     pub id: Arc<str>,
-    /// Runs of all probes against it, a day.
+    /// Runs of all probes against it, per day.
     pub runs: f64,
-    /// Downloaded from it by this worker at the most, a day.
+    /// Upper bound of the bytes that this worker downloads from it, per day.
     pub bytes: Bytes,
-    /// Downloaded from it by the workers of all vantages at the most, in 30 days.
+    /// Upper bound of the bytes that the workers of all vantages download from it, in 30 days.
     pub bytes_per_month: Bytes,
 }
 
-/// What one probe costs against one node.
+/// The cost of one probe for one node, per day unless stated otherwise.
 struct Pair {
     runs: f64,
     bytes_per_run: Bytes,
@@ -121,7 +125,7 @@ struct Pair {
 }
 
 impl Plan {
-    /// Reckons the cost of a configuration.
+    /// Calculates the cost of a configuration.
     #[must_use]
     pub fn of(config: &Config) -> Self {
         let pairs = |probe: &'_ Probe, node: &'_ Node| Pair::of(probe, node, config);
@@ -129,7 +133,7 @@ impl Plan {
         let nodes: Vec<_> = config.nodes.iter().map(|node| NodePlan::of(node, config)).collect();
         let all: Vec<Pair> =
             config.nodes.iter().flat_map(|n| config.probes.iter().filter_map(move |p| pairs(p, n))).collect();
-        // Over nothing a sum of floats is -0.
+        // `Iterator::sum` of no floats is -0.0, which would be printed.
         let sum = |of: fn(&Pair) -> f64| all.iter().map(of).fold(0.0, |sum, one| sum + one);
         let rate = config.vantage.uplink.map_or(ASSUMED_RATE, |uplink| uplink.min(ASSUMED_RATE));
         let heavy_bits = 8.0 * sum(|pair| pair.runs * pair.heavy_bytes_per_run.0 as f64);
@@ -156,7 +160,7 @@ impl Plan {
         plan
     }
 
-    /// Does it fit its own limits?
+    /// Returns whether the plan stays within its limits.
     #[must_use]
     pub fn fits(&self) -> bool {
         self.misfits.is_empty()
@@ -202,11 +206,11 @@ impl Pair {
             CachePolicy::Miss => per_day(probe.every).min(config.limits.cold_fetches_per_node_per_day as f64),
         };
         let checks_per_run = checks(probe, node);
-        // All checks of a run have the same tags while all is well.
+        // All checks of a run have the same tags as long as nothing fails.
         let check = u64::from(checks_per_run > 0);
         let transfers = labels(probe, asset);
         let window_series = transfers.iter().map(|(_, _, metrics)| metrics).sum::<u64>() + check * CHECK_METRICS;
-        // A window without a run leaves no point.
+        // A window without a run writes no point.
         let window_points = window_series as f64 * runs.min(per_day(config.window));
         Some(Self {
             runs,
@@ -219,8 +223,8 @@ impl Pair {
     }
 }
 
-/// HEAD requests of a run at the most: that of the preferred asset and that of the drawn one. In search of a miss, where all
-/// is cached, as many as are ever made.
+/// Upper bound of the HEAD requests of a run. A run that looks for a cached asset checks the remembered one and the
+/// drawn one. A run that looks for a miss may find everything cached, so it checks as many assets as a run ever does.
 fn checks(probe: &Probe, node: &Node) -> usize {
     let most = match (node.listing.profile, probe.cache) {
         (Profile::Http, _) => 0,
@@ -231,7 +235,7 @@ fn checks(probe: &Probe, node: &Node) -> usize {
     probe.candidates(node).take(most).count()
 }
 
-/// Fetches a day that the node would see for which most are planned.
+/// Planned cold fetches per day of the node with the most of them.
 fn cold_fetches(config: &Config) -> Option<f64> {
     let of_node = |node: &Node| {
         let cold = config.probes.iter().filter(|probe| probe.cache == CachePolicy::Miss);
@@ -240,7 +244,7 @@ fn cold_fetches(config: &Config) -> Option<f64> {
     config.nodes.iter().map(of_node).filter(|fetches| *fetches > 0.0).max_by(f64::total_cmp)
 }
 
-/// Does some probe look for what a distributor holds, and is there an image to fetch?
+/// Does a probe look for cached assets on a node that also has an image to fetch?
 fn checks_storage(config: &Config) -> bool {
     let looks = |node: &Node| {
         let mut hits = config.probes.iter().filter(|probe| probe.cache == CachePolicy::Hit);
@@ -250,7 +254,8 @@ fn checks_storage(config: &Config) -> bool {
     config.nodes.iter().any(|node| looks(node) && check.candidates(node).next().is_some())
 }
 
-/// The sets of tags that the transfers of a run have: part, whether the connection is warm, number of window metrics.
+/// The distinct tags of the transfers of a run: the part, whether the connection is warm, and the number of window
+/// metrics.
 fn labels(probe: &Probe, asset: &Asset) -> BTreeSet<(PartName, bool, u64)> {
     let labels = probe.parts.iter().enumerate().map(|(index, part)| {
         let is_rated = part.extent.bytes().or(asset.size.map(Size::stated)) >= Some(RATED_FROM);

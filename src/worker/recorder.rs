@@ -1,11 +1,11 @@
-//! The one who writes: samples and points become lines in the archive, in the order in which they came.
+//! The recorder: writes samples and points as lines to the archive, in the order in which they arrive.
 //!
-//! What has been told to `on_recorded` is in the archive's file: a kill of the process no longer loses it. While the disk
-//! refuses, lines wait in memory ([`outlet`]), windows are filled and end as ever, and the worker's own points are put off:
-//! their counts go into the next one.
+//! When `on_recorded` is called, the sample is in the archive's file, so a kill of the process no longer loses it.
+//! While the disk refuses, lines wait in memory ([`outlet`]) and windows are filled and end as usual. The worker's own
+//! points are postponed: their counts go into the next one.
 //!
-//! Appends block this task, which therefore has a thread of its own, and syncs and seals have another one ([`syncer`]): nothing
-//! else waits for the disk with them.
+//! Appends block this task, so it has its own thread. Syncs and seals have another one ([`syncer`]). Nothing else waits
+//! for the disk because of them.
 
 use std::time::Duration;
 
@@ -33,13 +33,14 @@ mod backlog;
 mod outlet;
 mod syncer;
 
-/// What is told of each sample once it is safe, with its point. Intervals and curve of the sample are gone by then.
+/// Called for each sample once it is in the archive, with its point. The sample no longer has its intervals and its
+/// curve.
 pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
 
-/// Something to be recorded.
+/// A message to the recorder.
 pub(super) enum Entry {
     Sample(Box<Sample>),
-    /// A point that is no sample's.
+    /// A point that belongs to no sample.
     Point(Box<Point>),
     /// Seal the open file, so that it can be delivered.
     Seal,
@@ -47,22 +48,22 @@ pub(super) enum Entry {
     Finish(Finish),
 }
 
-/// How the end is reported.
+/// Where the recorder reports the end.
 pub(super) struct Finish {
-    /// Everything is written, except for this many points, which are lost.
+    /// Receives the number of lost points when everything else is written.
     written: oneshot::Sender<u64>,
-    /// It can be delivered.
+    /// Receives a message when everything can be delivered.
     sealed: oneshot::Sender<()>,
 }
 
-/// Where samples go. Clones share it.
+/// The sending side of the recorder's channel. Clones share it.
 #[derive(Clone)]
 pub(super) struct Inbox {
     entries: mpsc::Sender<Entry>,
     losses: Losses,
 }
 
-/// The writer's own state; lives in its task.
+/// The state of the recorder; owned by its task.
 pub(super) struct Recorder {
     config: Config,
     config_hash: String,
@@ -70,17 +71,18 @@ pub(super) struct Recorder {
     outlet: Outlet,
     losses: Losses,
     tally: Tally,
-    /// The last point of the worker is written: another one would find nobody to deliver it.
+    /// The last point of the worker is written. No further one is, because it would not be delivered.
     finished: bool,
 }
 
 impl Inbox {
-    /// Hands a sample over. Never waits: probing continues whatever the disk does, and what finds no room is counted.
+    /// Hands a sample over. Never waits, so that probing continues whatever the disk does. A sample that finds the
+    /// channel full is lost and counted.
     pub(super) fn record(&self, sample: Sample) {
         self.put(Entry::Sample(Box::new(sample)));
     }
 
-    /// Hands over a point that is no sample's, on the same road.
+    /// Hands over a point that belongs to no sample, through the same channel.
     pub(super) fn record_point(&self, point: Point) {
         self.put(Entry::Point(Box::new(point)));
     }
@@ -97,12 +99,13 @@ impl Inbox {
     }
 
     pub(super) fn seal(&self) {
-        // A full inbox is sealed by size soon enough.
+        // When the channel is full, the file soon reaches its size limit and is sealed anyway.
         let _ = self.entries.try_send(Entry::Seal);
     }
 
-    /// Has everything handed over so far, and the open windows, written and sealed; `sealed` hears when that is done. Returns
-    /// how many points are lost, as soon as all others are written. What is not written at `deadline` is lost too.
+    /// Requests that everything handed over so far, and the open windows, are written and sealed. `sealed` receives a
+    /// message when that is done. Returns the number of lost points as soon as all others are written. What is not
+    /// written at `deadline` is lost too.
     pub(super) async fn finish(&self, sealed: oneshot::Sender<()>, deadline: Instant) -> u64 {
         let (written, lost) = oneshot::channel();
         let finish = Entry::Finish(Finish { written, sealed });
@@ -110,7 +113,7 @@ impl Inbox {
             self.entries.send(finish).await.ok()?;
             lost.await.ok()
         });
-        // The windows may not have ended: that is at least a point.
+        // The windows may not have ended, so at least one point is lost.
         finished.await.ok().flatten().unwrap_or_else(|| (self.losses.ever() + self.losses.waiting()).max(1))
     }
 }
@@ -135,16 +138,16 @@ impl Recorder {
         }
     }
 
-    /// Leaves syncs and seals to a thread of their own: nothing waits for the disk then but what appends to it.
+    /// Moves syncs and seals to their own thread, so that only appends wait for the disk here.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system cannot start a thread.
     pub(super) fn with_syncer(mut self) -> std::io::Result<Self> {
         self.outlet.sync_on(Syncer::start()?);
         Ok(self)
     }
 
-    /// An inbox, and the task that empties it until every inbox is gone.
+    /// Returns an inbox, and the task that receives from it until all clones of the inbox are gone.
     pub(super) fn start(mut self) -> (Inbox, impl Future<Output = ()> + Send) {
         let (entries, mut inbox) = mpsc::channel(INBOX);
         let handle = Inbox { entries, losses: self.losses.clone() };
@@ -154,7 +157,7 @@ impl Recorder {
             let mut minute = interval(Duration::from_secs(60));
             second.set_missed_tick_behavior(MissedTickBehavior::Delay);
             minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            minute.tick().await; // the first one comes at once, with nothing to tell
+            minute.tick().await; // the first tick is immediate, and nothing is counted yet
             loop {
                 tokio::select! {
                     received = inbox.recv_many(&mut batch, BATCH) => {
@@ -214,7 +217,7 @@ impl Recorder {
         self.outlet.keep_house(now, self.config.archive.sync);
     }
 
-    /// Writes the worker's point. Does the disk take it?
+    /// Writes the worker's point. Returns whether the disk accepted it.
     fn on_minute(&mut self, now: Timestamp) -> bool {
         let counts = self.take_counts();
         let written = self.outlet.write_now(&counts.point(&self.config, &self.config_hash, now));
@@ -224,7 +227,7 @@ impl Recorder {
         written
     }
 
-    /// What was counted since the last point of the worker.
+    /// Takes what was counted since the last point of the worker.
     fn take_counts(&mut self) -> Counts {
         let counts = self.windows.take_counts();
         self.tally.count(|counters| {
@@ -234,7 +237,7 @@ impl Recorder {
         self.tally.take()
     }
 
-    /// Writes the last points in one append, as the disk may be slow.
+    /// Writes the last points in one append, because the disk may be slow.
     fn finish(&mut self) {
         self.finished = true;
         for point in self.windows.flush_all() {
@@ -247,7 +250,7 @@ impl Recorder {
     }
 }
 
-/// Samples that may wait for the disk: an hour of a hundred nodes.
+/// Samples and points that may wait for the recorder: more than an hour's worth of a hundred nodes.
 const INBOX: usize = 10_000;
 const BATCH: usize = 256;
 

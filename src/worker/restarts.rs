@@ -1,4 +1,5 @@
-//! When nodes started, by what they said in status rounds, so that a restart of a node is seen over restarts of ours too.
+//! The start times of nodes, from what they report in status rounds. They are kept on disk, so that a restart of a node
+//! is noticed even if bandprobe restarted too.
 
 use std::{
     path::{Path, PathBuf},
@@ -18,7 +19,7 @@ use crate::{
 
 use super::keeper::Keep;
 
-/// The starts of all nodes: noted in memory, written by the keeper.
+/// The start times of all nodes. They change in memory, and the keeper writes them.
 pub(super) struct Restarts {
     dir: PathBuf,
     known: Mutex<Known>,
@@ -30,7 +31,7 @@ struct Known {
 }
 
 impl Restarts {
-    /// As the last process left it.
+    /// Loads what the previous process left.
     pub(super) fn load(dir: &Path) -> Self {
         let loaded: state::Loaded<Starts> = state::load(dir, STATE);
         if let Some(problem) = loaded.problem {
@@ -39,7 +40,8 @@ impl Restarts {
         Self { dir: dir.to_owned(), known: Mutex::new(Known { starts: loaded.value, is_changed: false }) }
     }
 
-    /// Which nodes have restarted, by what was known before this round.
+    /// Notes a round. Returns for each node, in order, whether it has restarted since it was last seen; `None` if that
+    /// is unknown.
     pub(super) fn note<'a>(&self, round: impl Iterator<Item = (&'a Node, &'a Answer)>) -> Vec<Option<bool>> {
         let mut known = self.known();
         let note = |(node, answer): (&Node, &Answer)| match &answer.said {

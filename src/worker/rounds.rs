@@ -1,7 +1,7 @@
-//! When runs are made: on the schedule until told to stop, or one full round now ([`once`]).
+//! Makes runs: on the schedule until stopped, or one full round now ([`once`]).
 //!
-//! Nodes come and go while a schedule runs: an entry begins when its node comes, at the pace that it keeps from then on, and
-//! ends when it goes. A run of it that is under way then ends by itself.
+//! Nodes may appear and disappear while the schedule runs. The entries of a node are added when it appears and removed
+//! when it disappears. A run that is under way when its entry is removed is still finished.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,7 +30,7 @@ mod runs;
 
 pub use self::once::{Round, once};
 
-/// One probe against one node, again and again.
+/// The schedule entry of one probe against one node.
 struct Entry {
     node: Arc<Node>,
     probe: Arc<Probe>,
@@ -40,7 +40,7 @@ struct Entry {
 /// The state of the schedule.
 struct Rounds<'a> {
     probes: Vec<Arc<Probe>>,
-    /// A key is never used again: a run of an entry that has gone may still be under way.
+    /// By key. A key is never reused, because a run of a removed entry may still be under way.
     entries: BTreeMap<u64, Entry>,
     next_key: u64,
     queue: Queue<u64>,
@@ -48,7 +48,8 @@ struct Rounds<'a> {
     start: Instant,
 }
 
-/// Makes runs and status rounds on the schedule until `stop`. Those under way then are cut off, which is no result.
+/// Makes runs and status rounds on the schedule until `stop` completes. Transfers under way are then cut off, which is
+/// not recorded as a result.
 pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
     let states = async {
         match &config.status {
@@ -93,7 +94,7 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Takes over who is to be asked from now on. Who stays keeps its slots, with what is said of it now.
+    /// Updates the entries to these targets. A node that remains keeps its slots and gets its current details.
     fn follow(&mut self, targets: &Targets) {
         let key_of = |node: &Node, probe: &Probe| (node.id.clone(), probe.name.clone());
         let mut wanted: HashMap<_, _> =
@@ -147,7 +148,7 @@ impl<'a> Rounds<'a> {
     }
 }
 
-/// Every probe against every node that has an asset for it; those of one node follow each other.
+/// Each pair of a node and a probe that has an asset on it. The pairs of one node are adjacent.
 fn pairs<'t>(
     nodes: &'t [Arc<Node>],
     probes: &'t [Arc<Probe>],
@@ -156,5 +157,5 @@ fn pairs<'t>(
     all.filter(|(node, probe)| probe.candidates(node).next().is_some())
 }
 
-/// Nothing is due: sleep until something ends.
+/// The wait when nothing is due: until something else happens.
 const FAR: Duration = Duration::from_secs(86_400 * 365);

@@ -1,5 +1,5 @@
-//! The runtime of the schedule, status rounds, discovery, reports and the demo's nodes, and the threads next to it that may
-//! wait for the disk: nothing in the runtime does.
+//! The runtime of the schedule, status rounds (except the checks themselves), discovery, reports and the demo's nodes.
+//! Nothing in it waits for the disk. The threads that may wait for the disk are started here too.
 
 use std::{io, thread};
 
@@ -9,11 +9,12 @@ use tokio::{
     task::JoinSet,
 };
 
-/// Starts its threads, which give way to the measuring one where both want a CPU (Linux). A pipeline that is started in it has its transfers on another runtime
-/// ([`Measuring`](super::measuring::Measuring)), so none of them waits for what is done here.
+/// Starts the runtime. On Linux its threads have a lower priority than the measuring thread. A pipeline that is started
+/// in this runtime runs its transfers on another one ([`Measuring`](super::measuring::Measuring)), so that no transfer
+/// waits for work that is done here.
 ///
 /// # Errors
-/// When the system refuses a thread or an event queue.
+/// When the system cannot create a thread or an event queue.
 pub fn start() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(THREADS)
@@ -23,7 +24,10 @@ pub fn start() -> io::Result<Runtime> {
         .build()
 }
 
-/// Does this on another thread than the caller's; dropping what is returned ends it. To be called within the runtime.
+/// Runs a task on a thread of the runtime. Dropping the returned set cancels it.
+///
+/// # Panics
+/// When called outside a runtime.
 #[must_use]
 pub fn begin(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
     let mut running = JoinSet::new();
@@ -31,27 +35,27 @@ pub fn begin(task: impl Future<Output = ()> + Send + 'static) -> JoinSet<()> {
     running
 }
 
-/// Does this on a thread of its own, within the caller's runtime: it may wait for the disk, which the caller can stop
-/// waiting for.
+/// Runs work that may wait for the disk on a new thread, within the caller's runtime. The caller can stop waiting by
+/// dropping the future.
 ///
 /// # Errors
-/// When the system refuses a thread.
+/// When the system cannot start a thread.
 pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
     let (done, result) = oneshot::channel();
     let runtime = Handle::current();
     thread::Builder::new().name("start".to_owned()).spawn(move || {
         let _within = runtime.enter();
-        // Nobody may be waiting any more.
+        // The caller may have stopped waiting.
         let _ = done.send(work());
     })?;
     result.await.map_err(|_| io::Error::other("the thread ended in a bug of ours"))
 }
 
-/// Starts a thread that does this and nothing else, and may wait for the disk. What is returned ends when it has ended; it
-/// ends with the process, wherever it is then.
+/// Starts a thread that runs only this future, which may wait for the disk. The returned receiver completes when the
+/// future has ended. The thread does not outlive the process, even if it is not done.
 ///
 /// # Errors
-/// When the system refuses a thread or an event queue.
+/// When the system cannot create a thread or an event queue.
 pub(super) fn on_own_thread(
     name: &str,
     work: impl Future<Output = ()> + Send + 'static,
@@ -61,7 +65,7 @@ pub(super) fn on_own_thread(
     thread::Builder::new().name(name.to_owned()).spawn(move || {
         give_way();
         runtime.block_on(work);
-        // A name lookup under way must not hold this up.
+        // Do not wait for a name lookup that is under way.
         runtime.shutdown_background();
         // The caller may have given up.
         let _ = done.send(());
@@ -69,17 +73,18 @@ pub(super) fn on_own_thread(
     Ok(ended)
 }
 
-/// Lowers the priority of the calling thread. Where that is refused, delivery and measuring share as equals.
+/// Lowers the priority of the calling thread. If the system refuses, all threads have the same priority.
 #[cfg(target_os = "linux")]
 pub(super) fn give_way() {
-    // PRIO_PROCESS with 0 is this thread alone on Linux (setpriority(2)); elsewhere it would be the whole process.
+    // PRIO_PROCESS with 0 means only this thread on Linux (setpriority(2)). On other systems it means the whole
+    // process.
     let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 #[cfg(not(target_os = "linux"))]
 pub(super) const fn give_way() {}
 
-/// A tenth of the weight of a thread that is not nice (sched(7)).
+/// About a tenth of the weight of a thread with nice 0 (sched(7)).
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 

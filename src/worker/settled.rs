@@ -1,7 +1,8 @@
-//! Which asset each probe has settled on at each node, so that the next run comes back to it, over restarts too.
+//! Remembers which asset each probe measured last on each node, so that the next run uses it again, even after a
+//! restart.
 //!
-//! A hint: without it a run begins with the first asset of the list. It changes in memory; the [keeper](super::keeper) writes
-//! the changes, so that of two processes on one archive each keeps what the other wrote.
+//! This is only a hint: without it, a run begins with the first asset of the list. It changes in memory, and the
+//! [keeper](super::keeper) writes only the changes, so that two processes on one archive keep each other's entries.
 
 use std::{
     collections::BTreeMap,
@@ -29,14 +30,14 @@ use crate::{
 
 use super::keeper::{Keep, Keeper};
 
-/// The assets by node and probe.
+/// The remembered assets, by node and probe.
 pub(super) struct SettledAssets {
     kept: Kept,
     count: usize,
     changes: Arc<Changes>,
 }
 
-/// What is not on disk yet. Written once a minute at most, and at the end.
+/// Changes that are not on disk yet. Written at most once a minute, and when the worker stops.
 struct Changes {
     dir: PathBuf,
     waiting: Mutex<Waiting>,
@@ -44,16 +45,16 @@ struct Changes {
 
 #[derive(Default)]
 struct Waiting {
-    /// By node id and probe; nothing where its asset is forgotten.
+    /// By node id and probe name; `None` if the asset is forgotten.
     changed: BTreeMap<(String, String), Option<Memory>>,
-    /// When the first of them came.
+    /// When the first of these changes was made.
     since: Option<Instant>,
 }
 
 /// By node id, then by the probe's name.
 type Kept = BTreeMap<String, BTreeMap<String, Memory>>;
 
-/// An asset as it is kept. It is our own file, yet may be cut or edited.
+/// An asset as stored. The file is ours, but it may be truncated or edited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Memory {
     /// When it was last measured, in days since 1970-01-01.
@@ -69,7 +70,7 @@ struct Memory {
 }
 
 impl SettledAssets {
-    /// As the last process left it; kept by `keeper` from now on.
+    /// Loads what the previous process left, and registers it with `keeper`.
     pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
         let settled = Self::read(dir);
         keeper.register(settled.changes.clone());
@@ -86,12 +87,12 @@ impl SettledAssets {
         Self { count: count(&kept), kept, changes }
     }
 
-    /// The asset to come back to.
+    /// The asset that the next run should use; `None` if there is none or the probe does not return to its asset.
     pub(super) fn get(&self, node: &Node, probe: &Probe) -> Option<Asset> {
         self.kept.get(&*node.id)?.get(&*probe.name)?.asset(node).filter(|_| probe.pick.is_sticky())
     }
 
-    /// Takes what became of it in a run.
+    /// Updates the asset after a run.
     pub(super) fn note(&mut self, node: &Node, probe: &Probe, settled: Settled) {
         match settled {
             _ if !probe.pick.is_sticky() => {}
@@ -187,10 +188,11 @@ impl Memory {
         }
     }
 
-    /// The asset, where it can be one of this node's: other nodes than those of Joystream have what they were given.
+    /// The asset, if it can exist on this node. A Joystream node may have assets that are not on its list; an `http`
+    /// node has only those of the config.
     fn asset(&self, node: &Node) -> Option<Asset> {
         let kind = AssetKind::of(&self.kind)?;
-        // The list is newer than what was kept, and has rounded sizes, which are not kept.
+        // The list is newer than the stored entry. It also has rounded sizes, which are not stored.
         let listed = node.assets.iter().find(|asset| asset.kind == kind && *asset.id == *self.id);
         match node.listing.profile {
             Profile::Http => listed.cloned(),
@@ -204,12 +206,13 @@ impl Memory {
     }
 }
 
-/// Forgets nodes that have not been measured for a long time. Days in the future stay: it may be today that is wrong.
+/// Forgets assets that have not been measured for a long time. Days in the future stay, because today's date may be
+/// wrong.
 fn forget_old(kept: &mut Kept, today: i64) {
     retain(kept, |day| day >= today - FORGOTTEN_AFTER_DAYS);
 }
 
-/// Forgets everything that may be wrong.
+/// Forgets everything whose day may be wrong.
 fn make_room(kept: &mut Kept, today: i64) {
     retain(kept, |day| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&day));
 }
@@ -231,7 +234,7 @@ fn today() -> i64 {
 }
 
 const STATE: &str = "settled";
-/// Two probes of ten thousand nodes, and some.
+/// Enough for two probes on 10,000 nodes, and some more.
 const MAX_ENTRIES: usize = 30_000;
 const WRITTEN_AFTER: Duration = Duration::from_secs(60);
 const FORGOTTEN_AFTER_DAYS: i64 = 14;

@@ -1,7 +1,8 @@
-//! Delivery in the background, and the archive kept within its limits, by the one process that holds the spool.
+//! Delivers sealed files in the background and keeps the archive within its limits. Only the process that holds the
+//! lock of the spool does so.
 //!
-//! Nothing is sent beside a heavy transfer, unless what waits is [`OLD`]: a backlog must not look like a slow node, and
-//! must not wait for ever on a worker that is always busy.
+//! Nothing is sent during a heavy transfer, so that a backlog does not make a node look slow. The exception is a
+//! backlog older than [`OLD`], because otherwise a worker that is always busy would never deliver.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -31,42 +32,43 @@ pub(super) use self::thread::{Shipment, ShippingThread};
 
 use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
 
-/// Reads `[influxdb]` anew: whoever mended the token need not restart us.
+/// Reads the `[influxdb]` section of the config again; `None` if there is none. It allows a user to correct a token
+/// without a restart.
 pub type Reread = Box<dyn Fn() -> Result<Option<InfluxDb>, Problems> + Send>;
 
-/// What becomes of sealed files while this process lives.
+/// Handles sealed files while this process runs.
 pub(super) struct Shipping {
     dir: PathBuf,
     database: Option<InfluxDb>,
-    /// Looks the database's name up.
+    /// Resolves the name of the database.
     resolver: Resolver,
     reread: Reread,
     gate: Gate,
     role: Role,
     news: news::News,
     room: house::Room,
-    /// When the config was read anew.
+    /// When the config was last read again.
     reread_at: Instant,
-    /// When the database's clock is looked at next.
+    /// When the clock is next compared with the database's.
     clock_due: Instant,
-    /// When house is kept next.
+    /// When the limits of the archive are next enforced.
     housekeeping_due: Instant,
     shipped: Shipped,
     clock: house::SteadyClock,
 }
 
-/// Who keeps the spool.
+/// Who handles the spool.
 enum Role {
-    /// We do, and deliver it.
+    /// This process delivers.
     Deliver(Box<Drain>),
-    /// We do, and only keep its limits: the config names no database.
+    /// This process only enforces the limits: the config names no database.
     Keep(Spool),
-    /// Another process does, in its words; it may end before we do.
+    /// Another process holds the spool, or it cannot be used. The text says which, and the spool is tried again later.
     LeftTo(String),
 }
 
 impl Shipping {
-    /// Takes the spool, unless another process has it.
+    /// Locks the spool, unless another process has it.
     pub(super) fn new(
         archive: &Archive,
         database: Option<&InfluxDb>,
@@ -96,7 +98,7 @@ impl Shipping {
         Ok(shipping)
     }
 
-    /// Goes on until dropped; nothing is lost by that.
+    /// Runs until dropped, which loses nothing.
     async fn work(&mut self, archive: &Archive, inbox: &Inbox, tally: &Tally) {
         loop {
             self.settle();
@@ -122,7 +124,7 @@ impl Shipping {
                     }
                 }
                 Role::LeftTo(_) => {
-                    // Whoever delivers takes what is sealed.
+                    // The process that delivers takes only sealed files.
                     inbox.seal();
                     sleep(CLAIM_AGAIN).await;
                     if let Err(error) = self.claim() {
@@ -133,7 +135,7 @@ impl Shipping {
         }
     }
 
-    /// Deletes what is delivered already, when the disk is full. Nothing else makes room for what is not.
+    /// Deletes delivered files when the disk is full. Nothing else makes room for new results.
     fn make_room(&mut self) {
         if self.spool().is_none() {
             return;
@@ -146,7 +148,8 @@ impl Shipping {
         }
     }
 
-    /// One step of the drain, when it is due and disturbs nobody.
+    /// Makes one step of delivery, when it is due and no heavy transfer is under way. An old backlog does not wait for
+    /// heavy transfers.
     async fn deliver(&mut self, inbox: &Inbox, tally: &Tally) {
         let Role::Deliver(drain) = &mut self.role else { return };
         sleep_until(drain.due()).await;
@@ -164,19 +167,19 @@ impl Shipping {
         }
         match step {
             Ok(Event::Idle) => {
-                // Nothing waits: what has been written meanwhile may go at once.
+                // Nothing is waiting, so the open file may be delivered at once.
                 inbox.seal();
                 sleep(IDLE).await;
             }
             Ok(Event::Sent { .. }) => self.compare_clocks(tally).await,
             Ok(Event::Holding { until, .. }) => self.reread_until(until, REREAD).await,
-            // A wrong URL looks like a database that is away.
+            // A wrong URL looks like a database that is down.
             Ok(Event::BackingOff { until, .. }) => self.reread_until(until, REREAD_SELDOM).await,
             _ => {}
         }
     }
 
-    /// Waits for whoever has to change something; a changed config is tried at once.
+    /// Waits until `until`, and reads the config again each `every`. Returns early if `[influxdb]` has changed.
     async fn reread_until(&mut self, until: Instant, every: Duration) {
         loop {
             let due = self.reread_at + every;
@@ -191,7 +194,7 @@ impl Shipping {
         }
     }
 
-    /// Goes on with a changed `[influxdb]`, if it is one and can be used.
+    /// Switches to a changed `[influxdb]` section. Returns whether it has changed and can be used.
     fn take_changed(&mut self) -> bool {
         let new = match (self.reread)() {
             Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
@@ -215,7 +218,7 @@ impl Shipping {
         }
     }
 
-    /// Asks for the database's clock once in a while; a wrong clock hides points.
+    /// Compares the clocks of this machine and the database from time to time, because a wrong clock hides points.
     async fn compare_clocks(&mut self, tally: &Tally) {
         let Role::Deliver(drain) = &mut self.role else { return };
         if Instant::now() < self.clock_due {
@@ -233,10 +236,12 @@ impl Shipping {
         }
     }
 
-    /// Delivers what waits, for at most `patience` or until `hurry`, and says what was delivered since the start.
+    /// Delivers what is waiting, for at most `patience` or until `hurry` completes. Returns what was delivered since
+    /// the start.
     async fn finish(&mut self, patience: Duration, hurry: impl Future<Output = ()>, tally: &Tally) -> Drained {
         if matches!(self.role, Role::LeftTo(_)) {
-            // Whoever had it may have gone; if we cannot have it, it is still theirs.
+            // The process that held the spool may have ended. If the lock fails, the spool still belongs to that
+            // process.
             let _ = self.claim();
         }
         let ended = match &mut self.role {
@@ -258,7 +263,7 @@ impl Shipping {
         Drained { delivered: shipped.points_written, rejected: shipped.points_rejected, ..ended }
     }
 
-    /// Takes the spool if it is free.
+    /// Locks the spool if it is free, and sets the role.
     fn claim(&mut self) -> Result<(), StartError> {
         self.role = match (Spool::lock(&self.dir), &self.database) {
             (Ok(spool), Some(database)) => {
@@ -271,7 +276,7 @@ impl Shipping {
         Ok(())
     }
 
-    /// Takes the drain's counters over.
+    /// Takes the counters of the drain and adds them to the totals.
     fn count(&mut self) -> Counters {
         let Role::Deliver(drain) = &mut self.role else { return Counters::default() };
         let counters = drain.take_counters();
@@ -279,7 +284,7 @@ impl Shipping {
         counters
     }
 
-    /// The spool, if it is ours to keep, and whether it is delivered.
+    /// The spool and whether it is delivered; `None` if another process holds it.
     fn spool(&self) -> Option<(&Spool, bool)> {
         match &self.role {
             Role::Deliver(drain) => Some((drain.spool(), true)),
@@ -300,7 +305,7 @@ impl Shipping {
         }
     }
 
-    /// Goes on in a new directory when somebody took ours away.
+    /// Locks the spool again if its directory was removed or replaced.
     fn settle(&mut self) {
         if self.spool().is_none_or(|(spool, _)| spool.is_ours()) {
             return;
@@ -316,27 +321,27 @@ impl Shipping {
     }
 }
 
-/// Waits while a heavy transfer is measured and the oldest of what waits is not old.
+/// Waits while a heavy transfer is under way, unless the oldest waiting file is old.
 async fn until_harmless(gate: &Gate, oldest: impl Fn() -> Option<Timestamp>) {
-    // A clock that was ahead may have opened it.
+    // Uses `abs`, because the file may have been created while the clock was ahead.
     let is_old = |oldest| Timestamp::now().duration_since(oldest).abs() >= OLD;
     while gate.has_heavy() && !oldest().is_some_and(is_old) {
         sleep(LOOK).await;
     }
 }
 
-/// Older than this, what waits is delivered beside heavy transfers as well. A heavy transfer takes a minute at the most.
+/// The age from which files are delivered during heavy transfers too. A heavy transfer takes at most a minute.
 const OLD: SignedDuration = SignedDuration::from_mins(10);
-/// How often a heavy transfer is looked at for its end.
+/// How often to check whether the heavy transfer has ended.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often a config that may have been mended is read, when it has to be mended and when it may have to be.
+/// How often the config is read again: [`REREAD`] if it must be fixed, [`REREAD_SELDOM`] if it may have to be.
 const REREAD: Duration = Duration::from_secs(5);
 const REREAD_SELDOM: Duration = Duration::from_secs(10);
 const COMPARE_CLOCKS: Duration = Duration::from_secs(600);
-/// How often the spool is looked at while nothing waits.
+/// How often the spool is checked while it is empty.
 const IDLE: Duration = Duration::from_secs(1);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// How often a spool that another process has is asked for.
+/// How often to try to lock the spool while another process holds it.
 const CLAIM_AGAIN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

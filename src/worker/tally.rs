@@ -1,4 +1,4 @@
-//! What the worker counts of itself, and its point of the minute.
+//! The worker's own counters and gauges, and the point that it writes of them each minute.
 
 use std::{
     fs,
@@ -39,40 +39,40 @@ struct Shared {
     counts: Mutex<Counts>,
     /// Returns how many log lines were dropped since the start.
     log: OnceLock<fn() -> u64>,
-    /// Points lost that are in no note yet.
+    /// Lost points that are not in the stored total yet.
     dropped: AtomicU64,
     /// Is the disk full?
     full: AtomicBool,
-    /// Whose abandoned lookups are counted.
+    /// The resolver whose abandoned lookups are counted.
     resolver: OnceLock<Resolver>,
 }
 
-/// What was counted in some time.
+/// The counts of a period.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     counters: WorkerCounters,
-    /// Lateness of the transfers since the last point, up to [`MAX_LATENESS`] of them.
+    /// Lateness in µs of the transfers since the last point, for up to [`MAX_LATENESS`] of them.
     lateness: Vec<u64>,
-    /// How late the schedule itself was at worst.
+    /// The greatest delay of the schedule since the last point.
     schedule_delay: Micros,
     now: Now,
-    /// What could not be kept up with since that was last logged.
+    /// The overload since it was last logged.
     strain: Strain,
 }
 
-/// What holds until it is noted anew, whatever was counted.
+/// Values that remain until they are noted again, even when the counts are taken.
 #[derive(Clone, Copy, Debug, Default)]
 struct Now {
-    /// How far the database's clock was ahead of ours when it was last asked.
+    /// How far the database's clock was ahead of ours at the last comparison, in ms.
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
     vantage_ok: Option<bool>,
-    /// Abandoned lookups whose threads still wait.
+    /// Abandoned lookups whose threads are still waiting.
     lookups_waiting: u64,
     chain_still: Option<Duration>,
-    /// How long the last status round took.
+    /// The duration of the last status round.
     round: Option<Micros>,
-    /// Lines of the log dropped since the start, as far as they are counted.
+    /// Log lines dropped since the start, as far as they are in the counters.
     log_lines_dropped: u64,
 }
 
@@ -80,12 +80,12 @@ struct Now {
 #[derive(Clone, Copy, Debug)]
 struct Targets {
     nodes: u64,
-    /// How old it was then, and when that was.
+    /// The age of the list then, and when that was.
     age: Option<(Duration, Instant)>,
 }
 
 impl Tally {
-    /// Counts something.
+    /// Changes counters of the next point.
     pub fn count(&self, change: impl FnOnce(&mut WorkerCounters)) {
         change(&mut self.lock().counters);
     }
@@ -96,17 +96,17 @@ impl Tally {
         self.count(|counters| counters.points_dropped += points);
     }
 
-    /// Points lost since this was last asked.
+    /// Returns the points lost since the last call.
     pub(super) fn take_unnoted(&self) -> u64 {
         self.0.dropped.swap(0, Ordering::Relaxed)
     }
 
-    /// Notes whether the disk has no room for what is recorded.
+    /// Notes whether the disk has no room for new results.
     pub(super) fn note_full(&self, is_full: bool) {
         self.0.full.store(is_full, Ordering::Relaxed);
     }
 
-    /// Has it none?
+    /// Returns whether the disk was full at the last attempt to write.
     pub(super) fn is_full(&self) -> bool {
         self.0.full.load(Ordering::Relaxed)
     }
@@ -122,7 +122,8 @@ impl Tally {
         }
     }
 
-    /// Counts the times in which the process did not run, and logs them, at most once a minute.
+    /// Returns a function that counts each freeze, a time in which the process did not run. It logs freezes at most
+    /// once a minute.
     pub fn on_freeze(&self) -> impl FnMut(Duration) + Send + 'static {
         let tally = self.clone();
         let (mut untold, mut told) = (Duration::ZERO, None::<Instant>);
@@ -141,30 +142,31 @@ impl Tally {
         }
     }
 
-    /// Notes how far the database's clock is ahead of ours, in ms; nothing when it did not say.
+    /// Notes how far the database's clock is ahead of ours, in ms; `None` when it is unknown.
     pub fn note_clock_offset(&self, ms: Option<i64>) {
         self.lock().now.clock_offset_ms = ms;
     }
 
-    /// Notes how many nodes are on the schedule now, and how old the list of them is where a source gave it. The list grows
-    /// older from here on.
+    /// Notes how many nodes are on the schedule, and how old their list is now; `None` when all nodes are from the
+    /// config. The age increases from now on.
     pub fn note_targets(&self, nodes: u64, age: Option<Duration>) {
         let age = age.map(|age| (age, Instant::now()));
         self.lock().now.targets = Some(Targets { nodes, age });
     }
 
-    /// Notes whether the last status round found this vantage itself in order; nothing where it could not tell.
+    /// Notes whether the last status round found this vantage itself in order; `None` when that could not be judged.
     pub fn note_vantage(&self, is_ok: Option<bool>) {
         self.lock().now.vantage_ok = is_ok;
     }
 
-    /// Counts the lookups that are abandoned from now on.
+    /// Counts the lookups of this resolver that are abandoned from now on.
     pub(super) fn follow_lookups(&self, resolver: &Resolver) {
         // A second resolver in one process would be a bug, and its lookups would not be counted.
         let _ = self.0.resolver.set(resolver.clone());
     }
 
-    /// Notes for how long the chain of the whole fleet had stood still in the last status round.
+    /// Notes for how long the chain of the whole fleet had not moved at the last status round; `None` when no node
+    /// reported a height.
     pub fn note_chain_still(&self, still: Option<Duration>) {
         self.lock().now.chain_still = still;
     }
@@ -176,7 +178,7 @@ impl Tally {
         counts.strain.started += 1;
     }
 
-    /// Counts runs that could not begin before their next slot.
+    /// Counts runs that were skipped, because they could not begin before their next slot.
     pub fn count_runs_missed(&self, missed: u64) {
         let mut counts = self.lock();
         counts.counters.runs_missed += missed;
@@ -190,7 +192,7 @@ impl Tally {
         counts.strain.late += 1;
     }
 
-    /// Notes how long a status round took, and counts the slots that passed meanwhile.
+    /// Notes how long a status round took, and counts the slots that were skipped because of it.
     pub fn count_round(&self, took: Duration, missed: u64) {
         let mut counts = self.lock();
         counts.now.round = Some(took.into());
@@ -208,22 +210,22 @@ impl Tally {
         counts.strain.schedule_delay = counts.strain.schedule_delay.max(delay);
     }
 
-    /// What could not be kept up with since [`Self::take_strain`].
+    /// The overload since the last call of [`Self::take_strain`].
     pub(super) fn strain(&self) -> Strain {
         self.lock().strain
     }
 
-    /// It is logged: counting starts again.
+    /// Resets the overload after it was logged.
     pub(super) fn take_strain(&self) -> Strain {
         std::mem::take(&mut self.lock().strain)
     }
 
-    /// Counts the lines that the log drops from now on; `dropped` returns how many it has dropped since the start.
+    /// Counts the lines that the log drops from now on. `dropped` returns how many it has dropped since the start.
     pub fn watch_log(&self, dropped: fn() -> u64) {
         let _ = self.0.log.set(dropped);
     }
 
-    /// What was counted since it was last taken.
+    /// Takes what was counted since the last call.
     pub(super) fn take(&self) -> Counts {
         let lookups = self.0.resolver.get().map(Resolver::abandoned).unwrap_or_default();
         let dropped = self.0.log.get().map_or(0, |dropped| dropped());
@@ -236,7 +238,7 @@ impl Tally {
         std::mem::replace(&mut *counts, Counts { now, strain, ..Counts::default() })
     }
 
-    /// Counts what could not be told once more, for the next time.
+    /// Adds counts again whose point could not be written, so that they are in the next one.
     pub(super) fn put_back(&self, untold: Counts) {
         let mut counts = self.lock();
         counts.counters = sum(&counts.counters, &untold.counters);
@@ -251,7 +253,7 @@ impl Tally {
 }
 
 impl Counts {
-    /// The worker's point.
+    /// The worker's point, with these counts and the current gauges.
     pub(super) fn point(&self, config: &Config, config_hash: &str, now: Timestamp) -> Point {
         let mut lateness = self.lateness.clone();
         lateness.sort_unstable();
@@ -308,16 +310,18 @@ fn age(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
-/// CPU time of this process: user and system time of proc_pid_stat(5), in ticks of 10 ms. Absent off Linux.
+/// CPU time of this process: user and system time from proc_pid_stat(5), in ticks of 10 ms. `None` on other systems
+/// than Linux.
 fn cpu_time() -> Option<Micros> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the name in parentheses, which may hold anything; utime and stime are fields 14 and 15.
+    // The second field is the name in parentheses, which may contain anything. `utime` and `stime` are fields 14 and
+    // 15.
     let mut after_name = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
     let ticks = after_name.next()?.parse::<u64>().ok()? + after_name.next()?.parse::<u64>().ok()?;
     Some(Micros(ticks * 10_000))
 }
 
-/// Resident memory of this process, by proc_pid_status(5). Absent off Linux.
+/// Resident memory of this process, from proc_pid_status(5). `None` on other systems than Linux.
 fn resident() -> Option<Bytes> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -325,10 +329,11 @@ fn resident() -> Option<Bytes> {
     Some(Bytes(kib * 1024))
 }
 
-/// A process that gets too little of the CPU has a freeze every second.
+/// A process that gets too little CPU time freezes every second.
 const FREEZES_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
-/// A minute has fewer transfers than this on any honest schedule; beyond it the percentile is that of the first ones.
+/// The most lateness values that are kept; no reasonable schedule has so many transfers in a minute. Beyond it, the
+/// percentile covers the first ones only.
 const MAX_LATENESS: usize = 100_000;
 
 #[cfg(test)]

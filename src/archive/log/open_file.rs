@@ -1,4 +1,4 @@
-//! The file that grows.
+//! The file that this process appends to.
 
 use std::{
     fs::{self, File},
@@ -12,25 +12,25 @@ use jiff::Timestamp;
 
 use crate::archive::{self, Error, OPEN, format, on};
 
-/// The one file that this process appends to.
+/// The open file and what was written to it.
 #[derive(Debug)]
 pub(super) struct OpenFile {
     pub(super) file: File,
     pub(super) path: PathBuf,
     pub(super) name: String,
-    /// Bytes of whole batches.
+    /// Length of all whole batches, in bytes.
     pub(super) len: u64,
     pub(super) points: u64,
     pub(super) crc: u32,
     pub(super) opened: Timestamp,
     pub(super) unsynced_since: Option<Timestamp>,
-    /// Its name is not sure to survive a power cut yet.
+    /// The file's name may not survive a power cut yet.
     pub(super) unsynced_name: bool,
-    /// A sync failed: what was appended may not be on the disk, whatever the next one says.
+    /// A sync failed. The data may not be on the disk, even if a later sync succeeds.
     pub(super) distrusted: bool,
 }
 
-/// A write that failed, and whether the file is back at its last good length.
+/// A failed write, and whether the file was truncated to the last whole batch.
 #[derive(Debug)]
 pub(super) struct Torn {
     pub(super) source: io::Error,
@@ -38,7 +38,7 @@ pub(super) struct Torn {
 }
 
 impl OpenFile {
-    /// Makes a file under a name that no folder has yet. It gets its `.lp` name only when it is locked, so that
+    /// Creates a file under a name that no folder has yet. The file gets its `.lp` name only when it is locked, so that
     /// recovery never takes it for an orphan.
     pub(super) fn create(dir: &Path, now: Timestamp) -> Result<Self, Error> {
         let mut time = now;
@@ -57,7 +57,7 @@ impl OpenFile {
                 }
                 file => file.map_err(on("create", &temporary))?,
             };
-            // Between the creation and the lock, a recovery may have locked or deleted the file: another try then.
+            // Between creation and lock, a recovery may have locked or deleted the file. Then try again.
             if !archive::lock(&file, &temporary)? {
                 continue;
             }
@@ -81,12 +81,12 @@ impl OpenFile {
         Err(on("find a free name in", &dir.join(OPEN))(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Whether its name means another file now, or none.
+    /// Whether its path now names another file, or none.
     pub(super) fn is_lost(&self) -> bool {
         !archive::is_at(&self.file, &self.path)
     }
 
-    /// Copies what was appended to one that is lost.
+    /// Copies everything that was appended to `lost` into this file.
     pub(super) fn take_over(&mut self, lost: &Self) -> Result<(), Error> {
         let mut content = Vec::new();
         let mut file = &lost.file;
@@ -105,27 +105,28 @@ impl OpenFile {
     }
 }
 
-/// The lock ends here and now, also for a copy of the descriptor that a process has which is being started.
+/// Unlocks explicitly, because a child process may hold a copy of the descriptor until it executes its program.
 impl Drop for OpenFile {
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
 }
 
-/// Writes all, or cuts back: a torn batch is never followed by another one.
+/// Writes everything, or truncates: no batch is ever written after a torn one.
 fn write_or_cut<W: Write>(to: &mut W, bytes: &[u8], cut: impl FnOnce(&mut W) -> io::Result<()>) -> Result<(), Torn> {
-    // The first write takes the whole batch unless the disk is full or a signal comes; `write_all` handles these.
+    // A single write takes the whole batch, unless the disk is full or a signal interrupts it. `write_all` handles
+    // both.
     to.write_all(bytes).map_err(|source| Torn { source, cut: cut(to).is_ok() })
 }
 
-/// How many names are tried for a new file.
+/// The number of names tried for a new file.
 const CREATE_ATTEMPTS: u32 = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Takes so many bytes and is full then.
+    /// A disk with room for `room` bytes.
     struct Full {
         content: Vec<u8>,
         room: usize,

@@ -1,4 +1,4 @@
-//! Problems outside the config: the data directory, and what others can read.
+//! Problems outside the config: the data directory, and secrets that others can read.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
@@ -23,11 +23,11 @@ pub(super) fn findings(config: &Config) -> Vec<String> {
     found
 }
 
-/// A token that every user of this machine can read. Group access is intended: Kubernetes mounts secrets that way with
-/// `fsGroup`.
+/// A token that every user of this machine can read. Group access is allowed, because Kubernetes mounts secrets that
+/// way with `fsGroup`.
 fn readable(database: &InfluxDb) -> Option<String> {
     let TokenSource::File(path) = &database.token_from else { return None };
-    // A Kubernetes secret is a link to a file in a hidden folder.
+    // A mounted Kubernetes secret is a link to a file in a hidden directory.
     let file = fs::canonicalize(path).ok()?;
     let mode = fs::metadata(&file).ok()?.permissions().mode() & 0o7777;
     if mode & 0o004 == 0 || !file.ancestors().skip(1).all(is_passable) {
@@ -40,12 +40,12 @@ fn readable(database: &InfluxDb) -> Option<String> {
     ))
 }
 
-/// Can every user enter this folder?
+/// Whether every user can enter this directory.
 fn is_passable(folder: &Path) -> bool {
     fs::metadata(folder).is_ok_and(|folder| folder.permissions().mode() & 0o001 != 0)
 }
 
-/// A token that travels unencrypted to another machine.
+/// A token that is sent unencrypted to another machine.
 fn unencrypted(database: &InfluxDb) -> Option<String> {
     if database.url.scheme() != "http" || database.is_on_this_machine() {
         return None;
@@ -96,7 +96,7 @@ mod tests {
         let (file, link) = (dir.path().join("token"), dir.path().join("link"));
         fs::write(&file, "t").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        // Where other users cannot reach temporary files anyway, nothing is found.
+        // Where other users cannot reach temporary files anyway, there is no finding.
         let is_open = dir.path().canonicalize().unwrap().ancestors().skip(1).all(is_passable);
         let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         for (folder, mode, expected) in [

@@ -1,4 +1,4 @@
-//! The demo's configuration: the text that a user would write for its nodes, and what that text says.
+//! The demo's configuration: the text that a user would write for its nodes, and the parsed config.
 
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 
@@ -13,15 +13,15 @@ use crate::{
     model::target::{Asset, Node},
 };
 
-/// How often the nodes of a demo are asked, and where the results go.
+/// How often a demo probes its nodes, and where the results are stored.
 pub(super) struct Habits<'a> {
     /// Mean time between two runs of the image probe, as a config writes it.
     pub(super) image_every: &'a str,
-    /// The same of the video probe.
+    /// The same for the video probe.
     pub(super) video_every: &'a str,
-    /// The same of the status probe, which a fleet has.
+    /// The same for the status probe, which only a fleet has.
     pub(super) status_every: &'a str,
-    /// The same of the probe for misses, which a fleet has too.
+    /// The same for the probe of cache misses, which only a fleet has.
     pub(super) cold_every: &'a str,
     /// `memoryless` or `fixed`.
     pub(super) spacing: &'a str,
@@ -29,7 +29,7 @@ pub(super) struct Habits<'a> {
     pub(super) archive: &'a str,
 }
 
-/// A whole configuration for these nodes.
+/// A complete config for these nodes.
 pub(super) fn of_nodes(fleet: &Fleet, habits: &Habits<'_>) -> String {
     let network = format!("ca = \"\"\"\n{}\n\"\"\"", fleet.ca_pem().trim_end());
     let mut text = frame(habits, "", &network);
@@ -40,7 +40,7 @@ pub(super) fn of_nodes(fleet: &Fleet, habits: &Habits<'_>) -> String {
     text
 }
 
-/// A whole configuration for this world, whose nodes are found through its registry.
+/// A complete config for this network, whose nodes are found through its registry.
 pub(super) fn of_world(world: &World, habits: &Habits<'_>) -> String {
     let Habits { status_every, cold_every, .. } = habits;
     let further = format!(
@@ -59,7 +59,7 @@ assets = [{{ kind = "image", id = "{IMAGE_ID}" }}, {{ kind = "video", id = "{VID
     )
 }
 
-/// Everything before what names the nodes.
+/// Everything before the part that lists the nodes.
 fn frame(habits: &Habits<'_>, further_probes: &str, network: &str) -> String {
     let Habits { image_every, video_every, spacing, archive, .. } = habits;
     let archive = quoted(archive);
@@ -101,7 +101,7 @@ dir = {archive}
     )
 }
 
-/// Reads a text as `-c FILE` would, but without environment and files.
+/// Parses a config as `-c FILE` would, but without environment variables and files.
 pub(super) fn read(text: &str) -> anyhow::Result<Config> {
     let path = Path::new("demo.toml");
     let read = |asked: &Path| match asked == path {
@@ -131,7 +131,7 @@ fn source_node(node: &Node, description: &str) -> String {
     text
 }
 
-/// The first line of every such text.
+/// The first line of every demo config.
 pub(super) const HEADING: &str = "# The nodes of a `bandprobe demo`. They exist only while it runs.";
 
 /// A TOML string.

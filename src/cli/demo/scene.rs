@@ -1,4 +1,4 @@
-//! What a demo shows: some nodes, or a whole fleet with its registry.
+//! What a demo runs: a few nodes, or a whole fleet with its registry.
 
 use std::{iter, time::Duration};
 
@@ -15,14 +15,15 @@ use super::{
     config::{self, Habits},
 };
 
-/// What runs.
+/// The running servers.
 pub(super) enum Scene {
     Nodes(Fleet),
     World(World),
 }
 
 impl Scene {
-    /// Starts what is asked for; `viewer` is when somebody asks for what the nodes have not cached, if not soon.
+    /// Starts what the arguments ask for. `viewer` is when the simulated viewer asks for objects that are not cached;
+    /// `None` keeps the times of the plans.
     pub(super) async fn start(args: &Demo, viewer: Option<Duration>) -> Result<Self, DemoError> {
         if args.fleet {
             let plan = WorldPlan { first_port: args.port, ..WorldPlan::new(args.dialect.unwrap_or(Dialect::Orion)) };
@@ -39,7 +40,7 @@ impl Scene {
         Ok(Self::Nodes(Fleet::start_at(plans, ports).await?))
     }
 
-    /// A whole configuration for it.
+    /// A complete config for these servers.
     pub(super) fn config(&self, habits: &Habits<'_>) -> String {
         match self {
             Self::Nodes(fleet) => config::of_nodes(fleet, habits),
@@ -47,7 +48,7 @@ impl Scene {
         }
     }
 
-    /// What it is, in some words.
+    /// How many servers there are, in a few words.
     pub(super) fn summary(&self) -> String {
         match self {
             Self::Nodes(fleet) => format!("{} nodes on loopback", fleet.nodes().len()),
@@ -55,7 +56,7 @@ impl Scene {
         }
     }
 
-    /// A line for each node: what it is called, where it is if that is asked for, what it is like.
+    /// A line for each node: name, endpoint, description. A fleet always shows endpoints.
     pub(super) fn lines(&self, with_endpoints: bool) -> String {
         match self {
             Self::Nodes(fleet) => {
@@ -66,7 +67,7 @@ impl Scene {
                 });
                 lines.collect()
             }
-            // Results name a node by its address: that is all that a registry gives it.
+            // In the results, the id of a registry's node is its address, because a registry gives it no name.
             Self::World(world) => {
                 let registry = format!("  {:<11}{:<40}lists all of them\n", "registry", world.registry());
                 iter::once(registry).chain(world.members().iter().map(member)).collect()
@@ -74,7 +75,7 @@ impl Scene {
         }
     }
 
-    /// Ends it.
+    /// Stops all servers.
     pub(super) async fn shutdown(self) {
         match self {
             Self::Nodes(fleet) => fleet.shutdown().await,

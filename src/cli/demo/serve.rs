@@ -1,4 +1,4 @@
-//! `bandprobe demo --serve`: the nodes alone, for whoever wants to try the other commands on them.
+//! `bandprobe demo --serve`: only the nodes, for users who want to try the other commands on them.
 
 use std::{fs, io, path::Path, time::Duration};
 
@@ -50,7 +50,7 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Refuses to write over a file that somebody else wrote: a config of one's own is soon lost.
+/// Refuses to overwrite a file that the demo did not write, such as the user's own config.
 fn spare(path: &Path) -> anyhow::Result<()> {
     let is_ours = match fs::metadata(path) {
         Ok(there) if there.is_file() && there.len() > 0 => {
@@ -62,7 +62,7 @@ fn spare(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What there is, and what can be done with it.
+/// The running servers, and commands to try on them.
 fn hints(scene: &Scene, args: &Demo, path: &Path) -> String {
     let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {}", spoken(time)));
     let mut text = format!("{}, {until}:\n{}", scene.summary(), scene.lines(true));
@@ -88,13 +88,13 @@ fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
     let (nodes, mut text) = (fleet.nodes(), String::new());
     let asset =
         |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
-    // Its certificate is in the config, where a reader of PEM finds it.
+    // The config contains the CA certificate. A PEM reader finds it there.
     if let Some((node, video)) = nodes.iter().find_map(|node| Some((node, asset(node, VIDEO_ID)?)))
         && node.endpoint.as_url().scheme() == "https"
     {
         text += &format!("  {us} probe {video} --ca-file {shown}\n");
     }
-    // The one that is worth a picture.
+    // The node with the most interesting waterfall.
     if let Some(video) = nodes.iter().find(|node| &*node.id == "stalling").and_then(|node| asset(node, VIDEO_ID)) {
         text += &format!("  {us} probe {video} --range 0-6291455\n");
     }
@@ -108,14 +108,14 @@ fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
     text
 }
 
-/// The first distributor is a sound one.
+/// A command for the first distributor, which is healthy.
 fn hints_on_world(world: &World, us: &str) -> String {
     let sound = world.members().iter().find(|member| !member.is_storage).and_then(|member| member.endpoint.as_deref());
     let hint = |endpoint| format!("  {us} probe {endpoint}api/v1/assets/{VIDEO_ID} --range 0-6291455\n");
     sound.map(hint).unwrap_or_default()
 }
 
-/// When a viewer asks for what is not cached.
+/// When the simulated viewer asks for objects that are not cached.
 const VIEWER: Duration = Duration::from_secs(60);
 
 const HABITS: Habits<'_> = Habits {

@@ -16,7 +16,7 @@ use crate::{
     probe::{Prober, errand::Errand, wanted::Wanted},
 };
 
-/// The transfers that the arguments ask for: one cold, some warm.
+/// The transfers that the arguments ask for: in each round one cold transfer, then the warm ones.
 pub(super) struct Errands {
     url: url::Url,
     node: Node,
@@ -59,8 +59,8 @@ impl Errands {
         }
     }
 
-    /// Makes them, each as soon as there is room for its result: a slow reader holds up what comes next, and nothing
-    /// that has begun.
+    /// Runs all transfers. Each one starts only when there is room for its result, so a slow reader delays the next
+    /// transfer but never one that has begun.
     pub(super) async fn run(self, prober: &Prober, results: Sender<Sample>) {
         let mut size = None;
         for _ in 0..self.repeat {
@@ -70,7 +70,7 @@ impl Errands {
         }
     }
 
-    /// One cold transfer and the warm ones after it, up to the first that fails.
+    /// Runs one cold transfer and the warm ones after it. Stops at the first one that fails.
     async fn round(
         &self,
         prober: &Prober,
@@ -115,7 +115,7 @@ impl Errands {
     }
 }
 
-/// A range that begins at the beginning is a start; any other one is a seek.
+/// A range from offset 0 is a start, the last bytes are a tail, and any other range is a seek.
 const fn part(extent: Extent) -> PartName {
     match extent {
         Extent::Full => PartName::Full,

@@ -1,5 +1,5 @@
-//! The terminal that progress is drawn on: stderr, through the queue of everything that goes there, so that a stopped or slow
-//! terminal holds nothing up.
+//! The terminal on which progress is drawn: stderr, through the queue for all output there, so that a stopped or slow
+//! terminal delays nothing.
 
 use std::{
     fmt::Write,
@@ -12,12 +12,12 @@ use indicatif::{ProgressDrawTarget, TermLike};
 use super::{super::screen, REDRAWS};
 use crate::telemetry;
 
-/// Where bars are to be drawn.
+/// The target on which bars are drawn.
 pub(in super::super) fn target() -> ProgressDrawTarget {
     ProgressDrawTarget::term_like_with_hz(Box::new(Stderr::default()), REDRAWS)
 }
 
-/// One picture, until it is complete. Control sequences are those of ECMA-48 § 8.3.
+/// One frame, which is collected until it is complete. Control sequences are those of ECMA-48 § 8.3.
 #[derive(Debug, Default)]
 struct Stderr(Mutex<String>);
 
@@ -28,7 +28,7 @@ impl Stderr {
 
     fn move_cursor(&self, n: usize, to: char) -> io::Result<()> {
         if n > 0 {
-            // Text grows in memory, which does not fail.
+            // Writing to a string does not fail.
             let _ = write!(self.picture(), "\u{1b}[{n}{to}");
         }
         Ok(())
@@ -82,6 +82,6 @@ impl TermLike for Stderr {
     }
 }
 
-/// A terminal that no longer says how large it is.
+/// The size of a terminal that no longer reports its size.
 const WIDTH: u16 = 80;
 const HEIGHT: u16 = 24;

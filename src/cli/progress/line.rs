@@ -1,4 +1,4 @@
-//! What a line of progress says.
+//! The text of a line of progress.
 
 use std::sync::Arc;
 
@@ -11,26 +11,26 @@ use crate::{
     report::ink::Ink,
 };
 
-/// How lines may look.
+/// How lines are formatted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
-    /// Columns of a node's name.
+    /// Columns for a node's name.
     pub(super) name: usize,
     /// Columns of the terminal.
     pub(super) width: usize,
     pub(super) colour: bool,
 }
 
-/// What is counted.
+/// What a line counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
-    /// Runs that have ended, of how many.
+    /// Runs that have ended, and all runs.
     Runs { done: usize, all: usize },
     /// Transfers so far.
     Transfers,
 }
 
-/// Transfers so far.
+/// Numbers of transfers so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     transfers: u64,
@@ -43,13 +43,13 @@ pub(super) struct Standing {
     pub(super) count: Count,
     name: Arc<str>,
     tally: Tally,
-    /// What the last transfer said, and whether it failed.
+    /// The words for the last transfer, and whether it failed.
     last: Option<(Words, bool)>,
 }
 
 impl Tally {
     pub(super) fn note(&mut self, sample: &Sample) {
-        // That nothing was cached is the result of no transfer, and no failure of the node.
+        // `NotCached` is not the result of a transfer, and not a failure of the node.
         self.transfers += u64::from(sample.outcome != Outcome::NotCached);
         self.failed += u64::from(is_failure(sample));
     }
@@ -70,13 +70,13 @@ impl Standing {
     pub(super) fn note(&mut self, sample: &Sample) {
         self.tally.note(sample);
         let failed = is_failure(sample);
-        // A good check is followed by what it was for.
+        // A good check is not shown, because the transfer that it was for follows.
         if !sample.outcome.is_ok() || sample.labels.part != Some(PartName::Check) {
             self.last = Some((Words::of(sample), failed));
         }
     }
 
-    /// `fast   3/4 runs   1 failed  video start 198 Mbit/s`; on narrow terminals without words that can be guessed.
+    /// `fast   3/4 runs   1 failed  video start 198 Mbit/s`; narrow terminals leave out words that can be guessed.
     pub(super) fn line(&self, look: Look) -> String {
         let is_narrow = look.width < NARROW;
         let name = cut(&self.name, look.name);
@@ -102,16 +102,16 @@ impl Standing {
     }
 }
 
-/// Is it one that the report charges the node with?
+/// Whether this is a failure that the report charges to the node.
 fn is_failure(sample: &Sample) -> bool {
     !sample.outcome.is_ok() && sample.is_charged()
 }
 
-/// A result in some words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.
+/// A result in a few words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.
 #[derive(Clone, Debug)]
 struct Words {
     kind: String,
-    /// Which of its transfers, unless there is but one.
+    /// Which transfer of the run this is, unless there is only one.
     part: Option<&'static str>,
     figure: Option<String>,
 }
@@ -137,7 +137,7 @@ impl Words {
         }
     }
 
-    /// On narrow terminals the part says enough.
+    /// The words as text. On narrow terminals, the part is enough.
     fn text(&self, is_narrow: bool) -> String {
         let kind = Some(&*self.kind).filter(|_| !is_narrow || self.part.is_none());
         let words: Vec<_> = [kind, self.part, self.figure.as_deref()].into_iter().flatten().collect();
@@ -145,12 +145,12 @@ impl Words {
     }
 }
 
-/// The first columns of a name that is too long.
+/// The first `columns` characters of a name.
 fn cut(name: &str, columns: usize) -> &str {
     name.char_indices().nth(columns).map_or(name, |(end, _)| &name[..end])
 }
 
-/// Narrower terminals have no room for words that can be guessed.
+/// On terminals narrower than this, words that can be guessed are left out.
 const NARROW: usize = 60;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The progress of a report's queries: a line on stderr, on a terminal only.
+//! The progress of a report's queries: a line on stderr, only on a terminal.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::super::{
 };
 use crate::{model::units::age, telemetry::keep_clear_of};
 
-/// A bar over the time that is asked for.
+/// A bar over the time span of the report.
 pub(super) struct Fetching {
     drawn: Option<ProgressBar>,
     all: Duration,
 }
 
 impl Fetching {
-    /// Starts a bar over this much time.
+    /// Starts a bar over this time span.
     pub(super) fn over(all: SignedDuration) -> Self {
         let all = all.unsigned_abs();
         let drawn = screen::size_of_stderr().map(|(width, _)| {
@@ -34,7 +34,7 @@ impl Fetching {
         Self { drawn, all }
     }
 
-    /// The share of the time that is answered, and how many transfers the answers held so far.
+    /// Shows the share of the time span that is answered, and how many transfers the answers contained so far.
     pub(super) fn show(&mut self, share: f64, transfers: u64) {
         let Some(bar) = &self.drawn else { return };
         let share = share.clamp(0.0, 1.0);
@@ -45,7 +45,7 @@ impl Fetching {
     }
 }
 
-/// Nothing remains of it, also when the command fails.
+/// Removes the bar, also when the command fails.
 impl Drop for Fetching {
     fn drop(&mut self) {
         if let Some(bar) = self.drawn.take() {

@@ -1,4 +1,4 @@
-//! `bandprobe spool export`: the points themselves, as line protocol or CSV.
+//! `bandprobe spool export`: writes the points as line protocol or CSV.
 
 use std::{
     fs::File,
@@ -30,7 +30,7 @@ use crate::{
     },
 };
 
-/// What is written, and what is not.
+/// Writes lines, and counts what cannot be written.
 struct Writer<'a> {
     out: BufWriter<Box<dyn Write + 'a>>,
     format: Lines,
@@ -38,11 +38,11 @@ struct Writer<'a> {
     since: Option<Timestamp>,
     row: String,
     problems: u64,
-    /// Tags and fields that have no column.
+    /// Number of tags and fields that have no column.
     unknown: u64,
 }
 
-/// What cannot be read is told and left out; the rest is written all the same.
+/// Exports what can be read. Problems are printed, and the rest is still written.
 pub(super) fn export(dir: &Path, args: &Export) -> anyhow::Result<Exit> {
     let since = args.since.map(|since| anyhow::Ok(Timestamp::now() - SignedDuration::try_from(since)?)).transpose()?;
     let lines = reader::lines(dir, since)?;
@@ -77,7 +77,7 @@ impl Writer<'_> {
                     Lines::LineProtocol => writeln!(self.out, "{line}")?,
                     Lines::Csv => self.write_row(&line)?,
                 },
-                // Known since it was set aside: no failure of this export.
+                // The file was set aside earlier, so this export did not fail.
                 Err(Damage { file, what: what @ What::SetAside(_) }) => complain(&Damage { file, what }.to_string()),
                 Err(damage) => self.complain(&damage.to_string()),
             }
@@ -96,8 +96,8 @@ impl Writer<'_> {
         self.out.write_all(self.row.as_bytes())
     }
 
-    /// Is it of the measurement, and young enough? A file that reaches over the time was read as a whole. Names of
-    /// measurements hold nothing that a line would escape.
+    /// Whether the line is of the measurement and new enough. A file may also contain lines from before `since`. Names
+    /// of measurements contain nothing that line protocol escapes.
     fn is_wanted(&self, line: &str) -> bool {
         let is_of = |measurement: &Measurement| {
             line.strip_prefix(measurement.name).is_some_and(|rest| rest.starts_with([',', ' ']))
@@ -132,7 +132,7 @@ fn time_of(line: &str) -> Option<i128> {
     line.rsplit_once(' ')?.1.parse().ok()
 }
 
-/// Problems that are told one by one: a damaged file may have one a line.
+/// The most problems that are printed one by one: a damaged file may have one in each line.
 const MOST_TOLD: u64 = 20;
-/// Characters of a line that is no point.
+/// How many characters are shown of a line that is not a point.
 const SHOWN: usize = 60;

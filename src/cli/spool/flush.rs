@@ -1,4 +1,4 @@
-//! `bandprobe spool flush`: delivers what waits, until nothing does, the database fails, or a signal.
+//! `bandprobe spool flush`: delivers until nothing waits, the database fails, or a signal arrives.
 
 use std::path::Path;
 
@@ -25,18 +25,18 @@ use crate::{
     worker::lookups,
 };
 
-/// What was done so far.
+/// What was delivered so far.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Done {
-    /// Files that are done with.
+    /// Number of finished files.
     files: u64,
-    /// Of these, those that were damaged and set aside.
+    /// How many of them were damaged and set aside.
     damaged: u64,
-    /// Points of these files.
+    /// Points of the finished files.
     points: Counters,
-    /// Points of the file that is on its way: it is sent again from its start when we end here.
+    /// Points of the file that is being delivered. If delivery ends now, this file is sent again from its start.
     under_way: Counters,
-    /// What the database said when it refused the last line.
+    /// What the database said when it last rejected a line.
     refusal: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     drop(drain);
     let place = format!("{} (bucket {})", database.url, database.bucket);
     let told = tell(&format!("{}\n", farewell(&done, &place, dir)));
-    // A data directory that refuses says more than what is still seen in it.
+    // An error of the data directory explains more than what is still waiting in it.
     let reason = ended?;
     let after = left(dir)?;
     if after.files == 0 {
@@ -126,7 +126,7 @@ impl Done {
     }
 }
 
-/// Says who delivers instead of us, unless nothing waits any more.
+/// Prints that another process delivers, unless nothing waits any more.
 fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit> {
     let waiting = left(dir)?;
     if waiting.files == 0 {
@@ -142,7 +142,7 @@ fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit
     Ok(Exit::Failed)
 }
 
-/// What waits.
+/// How much waits for delivery.
 fn left(dir: &Path) -> Result<Amount, archive::Error> {
     Ok(waiting(dir)?.iter().fold(Amount::default(), |sum, file| Amount {
         files: sum.files + 1,
@@ -155,7 +155,7 @@ fn amount(amount: Amount) -> String {
     format!("{} in {}", count(amount.points, "point"), count(amount.files, "file"))
 }
 
-/// What became of the files that are done with.
+/// The summary of the finished files.
 fn farewell(done: &Done, database: &str, dir: &Path) -> String {
     let delivered = count(done.points.points_written, "point");
     let mut text = format!("{delivered} in {} delivered to {database}", count(done.files, "file"));

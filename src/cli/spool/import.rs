@@ -1,4 +1,5 @@
-//! `spool import`: points out of plain line protocol into the spool, to be delivered like those that were measured here.
+//! `bandprobe spool import`: puts points from plain line protocol into the spool, for delivery like points measured
+//! here.
 
 use std::path::{Path, PathBuf};
 
@@ -16,10 +17,10 @@ use crate::{
     report::{reading::Reasons, scan},
 };
 
-/// Points on their way into the data directory.
+/// Writes points into the data directory.
 struct Importer {
     dir: PathBuf,
-    /// How much may wait there.
+    /// The most bytes that may wait there.
     room: Bytes,
     writer: Writer,
     batch: String,
@@ -28,13 +29,13 @@ struct Importer {
     refused: Reasons,
 }
 
-/// Takes the lines that are understood, and says why the others are not.
+/// Imports the lines that can be parsed, and prints why the others cannot.
 pub(super) fn import(dir: &Path, room: Bytes, args: &Import) -> anyhow::Result<Exit> {
     let (writer, batch) = (Writer::open(dir)?, String::new());
     let mut importer =
         Importer { dir: dir.to_owned(), room, writer, batch, points: 0, imported: 0, refused: Reasons::default() };
     let read = plain::Lines::of_all(&args.files).try_for_each(|line| importer.take(&line?));
-    // What came before a file that cannot be read is kept.
+    // Points that were read before a file that cannot be read are kept.
     let flushed = importer.flush();
     let sealed = importer.writer.seal();
     importer.print(dir)?;
@@ -99,6 +100,6 @@ impl Importer {
     }
 }
 
-/// What is written at once: no more than makes one file.
+/// The most bytes written at once, which always fit in one file.
 const BATCH: usize = 256 * 1024;
 const _: () = assert!(BATCH as u64 <= log::SEAL_BYTES);

@@ -1,4 +1,4 @@
-//! `bandprobe spool list`: what waits, file by file; what was refused, by what the database said; what is damaged.
+//! `bandprobe spool list`: waiting files, rejected points by the message of the database, and damaged files.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::{
     report::wrap::wrap,
 };
 
-/// All that is listed.
+/// Everything that is listed.
 #[derive(Default)]
 struct Listed {
     waiting: Vec<Waiting>,
@@ -26,7 +26,7 @@ struct Listed {
     damaged: Vec<Damaged>,
 }
 
-/// A row for scripts. What is not known is absent.
+/// A row of the JSON output. Unknown values are left out.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Row<'a> {
@@ -36,7 +36,7 @@ enum Row<'a> {
         bytes: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         opened: Option<Timestamp>,
-        /// Of a newer version, which alone can deliver it.
+        /// The format of the file, if only a newer version can deliver it.
         #[serde(skip_serializing_if = "Option::is_none")]
         format: Option<u64>,
     },
@@ -49,7 +49,7 @@ enum Row<'a> {
         time: Option<Timestamp>,
         lines: &'a [String],
     },
-    /// Refused with further messages.
+    /// Points that were rejected with other messages.
     Others {
         points: u64,
     },
@@ -124,7 +124,7 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
     text
 }
 
-/// One message, and the first lines that it was said of.
+/// One message, and the first lines that it applies to.
 fn group(refusal: &Refusal, now: Timestamp, width: Option<u16>) -> String {
     let Refusal { message, points, files, file, at, lines } = refusal;
     let mut text = count(*points, "point");
@@ -147,7 +147,7 @@ fn group(refusal: &Refusal, now: Timestamp, width: Option<u16>) -> String {
     text
 }
 
-/// As much of a line as the terminal has columns for.
+/// A line, cut at the width of the terminal.
 fn cut(line: &str, width: Option<u16>) -> String {
     match width.map(usize::from) {
         Some(width) if line.chars().count() > width => {

@@ -1,4 +1,4 @@
-//! How far a flush is, on stderr: a line with a bar on a terminal, a sentence now and then elsewhere.
+//! The progress of a flush on stderr: a line with a bar on a terminal, otherwise a sentence from time to time.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use super::{
 };
 use crate::{model::units::age, telemetry::keep_clear_of};
 
-/// Tells how many of the points that wait are done with.
+/// Shows how many of the waiting points are finished.
 pub(super) struct Meter {
     all: u64,
     drawn: Option<ProgressBar>,
     told: Instant,
 }
 
-/// How far it is.
+/// How far a flush is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// Points that the database has, or that are in `rejected/`.
+    /// Points that are in the database or in `rejected/`.
     pub(super) points: u64,
-    /// Of them, those in `rejected/`.
+    /// Those of them that are in `rejected/`.
     pub(super) rejected: u64,
-    /// Files that are done with.
+    /// Finished files.
     pub(super) files: u64,
 }
 
 impl Meter {
-    /// Over so many points.
+    /// Starts the progress over this number of points.
     pub(super) fn over(points: u64) -> Self {
         let drawn = screen::size_of_stderr().map(|(width, _)| {
             let lines = MultiProgress::with_draw_target(drawing::target());
@@ -48,9 +48,9 @@ impl Meter {
         Self { all: points, drawn, told: Instant::now() }
     }
 
-    /// It is so far. `trouble` is why nothing goes through at the moment.
+    /// Shows the progress. `trouble` is why nothing can be delivered at the moment.
     pub(super) fn show(&mut self, standing: Standing, trouble: Option<&str>) {
-        // What other processes seal meanwhile goes along.
+        // Files that other processes seal meanwhile are delivered too.
         self.all = self.all.max(standing.points);
         let points = format!("{}/{} points", standing.points, self.all);
         if let Some(bar) = &self.drawn {
@@ -64,7 +64,7 @@ impl Meter {
         }
     }
 
-    /// Where there is no terminal: is it time to tell again?
+    /// Without a terminal: whether it is time for the next sentence.
     fn is_due(&mut self) -> bool {
         let is_due = self.told.elapsed() >= NOW_AND_THEN;
         if is_due {
@@ -73,7 +73,7 @@ impl Meter {
         is_due
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub(super) fn end(&mut self) {
         if let Some(bar) = self.drawn.take() {
             keep_clear_of(None);
@@ -82,7 +82,7 @@ impl Meter {
     }
 }
 
-/// A command that fails midway leaves nothing behind either.
+/// Removes the line when a command fails, too.
 impl Drop for Meter {
     fn drop(&mut self) {
         self.end();
@@ -104,7 +104,7 @@ fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> S
     text
 }
 
-/// How often it is told where there is no terminal.
+/// How often progress is printed without a terminal.
 const NOW_AND_THEN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `bandprobe spool status`: how much there is of what, who delivers it, and what the database said last.
+//! `bandprobe spool status`: how much waits or is stored, who delivers it, and the last answer of the database.
 
 use std::path::Path;
 
@@ -20,20 +20,20 @@ use crate::{
     model::{text::made_printable, units::Bytes},
 };
 
-/// All that is told.
+/// Everything that is printed.
 struct Told {
     status: Status,
     last: LastAnswer,
-    /// The process that delivers, or would if its config named a database.
+    /// The process that delivers, or would deliver if its config named a database.
     drainer: Option<String>,
-    /// What was refused last.
+    /// The latest rejection.
     refusal: Option<Refusal>,
     losses: Losses,
-    /// What lies in the spool and is left alone.
+    /// Files in the spool that delivery leaves alone.
     passed: Vec<Damage>,
 }
 
-/// The same for scripts. What there is not is absent.
+/// The same as JSON. Missing values are left out.
 #[derive(Serialize)]
 struct Object<'a> {
     waiting: Amount,
@@ -52,7 +52,7 @@ struct Object<'a> {
     newest_rejection: Option<Said<'a>>,
 }
 
-/// Something that the database said.
+/// A message of the database.
 #[derive(Serialize)]
 struct Said<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,7 +119,7 @@ fn sentences(told: &Told, now: Timestamp) -> String {
         Some(time) if last.text == DELIVERED => {
             text += &format!("last answer: {}: {}\n", ago(now.duration_since(time)), last.text);
         }
-        // The first answer of a failing period is kept.
+        // For a failing period, the first answer is kept.
         Some(time) => {
             text += &format!("failing since {time} ({}): {}\n", ago(now.duration_since(time)), last.text);
         }
@@ -139,7 +139,7 @@ fn sentences(told: &Told, now: Timestamp) -> String {
     text
 }
 
-/// What [`LastAnswer`] says when all is well.
+/// The text of [`LastAnswer`] when delivery works.
 const DELIVERED: &str = "delivered";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Whom the sources of a config yield, as `targets --json` says it.
+//! The nodes from the sources of a config, as `targets --json` prints them.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// A node as one object of JSON. What is not known is absent.
+/// A node as a JSON object. Unknown values are left out.
 #[derive(Serialize)]
 pub(super) struct Listed<'a> {
     pub(super) node: &'a str,
@@ -31,7 +31,7 @@ pub(super) struct Listed<'a> {
     operators: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) distributing: Option<bool>,
-    /// Nothing was asked of the nodes, so only one that never is has a state.
+    /// Only for a blocked node: the others are not asked for their state.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub(super) struct Listed<'a> {
     pub(super) assets: Vec<Sample<'a>>,
 }
 
-/// An asset of one: a path of profile http, an object id of the others.
+/// An asset of a node: a path for the profile http, an object id for other profiles.
 #[derive(Serialize)]
 pub(super) struct Sample<'a> {
     pub(super) kind: &'a str,
@@ -53,7 +53,7 @@ pub(super) struct Sample<'a> {
     hash: Option<&'a str>,
 }
 
-/// Everyone, those that are blocked last.
+/// All nodes, with blocked ones last.
 pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> {
     let nodes = targets.nodes.iter().map(|node| {
         let one = listed(&node.id, node.endpoint.as_url().as_str(), &node.listing, config);
@@ -67,7 +67,7 @@ pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> 
     nodes.chain(blocked).collect()
 }
 
-/// One object a line.
+/// One JSON object per line.
 pub(super) fn json(listed: &[Listed<'_>]) -> serde_json::Result<String> {
     let mut text = String::new();
     for one in listed {
@@ -78,7 +78,7 @@ pub(super) fn json(listed: &[Listed<'_>]) -> serde_json::Result<String> {
 }
 
 fn listed<'a>(node: &'a str, endpoint: &'a str, listing: &'a Listing, config: &Config) -> Listed<'a> {
-    // A tenth of a kilometre: the coordinates are no better.
+    // Rounded to 0.1 km, because the coordinates are not more precise.
     let distance_km = listing.distance_km(config.vantage.location).map(|km| (km * 10.0).round() / 10.0);
     Listed {
         node,

@@ -9,7 +9,7 @@ use crate::{
 /// Columns left of the bars: indentation, the label of a rate, the axis.
 pub(super) const LABELS: usize = 14;
 
-/// The next rate that is round, and whose half is: the top of the axis.
+/// The next round rate whose half is round as well: the top of the axis.
 pub(super) fn round_up(rate: BitRate) -> BitRate {
     let step = 10_u64.pow(rate.0.max(1).ilog10());
     let nice = [10, 12, 16, 20, 24, 30, 40, 50, 60, 80, 100].into_iter().map(|tenths| u128::from(step) * tenths / 10);
@@ -17,13 +17,13 @@ pub(super) fn round_up(rate: BitRate) -> BitRate {
     BitRate(u64::try_from(top).unwrap_or(u64::MAX).max(1))
 }
 
-/// A rate without digits that say nothing: `20 Mbit/s`, `2.5 Gbit/s`.
+/// A rate without useless digits: `20 Mbit/s`, `2.5 Gbit/s`.
 pub(super) fn rate(rate: BitRate) -> String {
     let text = rate.to_string();
     trimmed(&text)
 }
 
-/// The time axis with its labels, in two lines. `stalled` says of each column whether it belongs to a stall.
+/// The time axis with its labels, in two lines. `stalled` says for each column whether it is part of a stall.
 pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
     let columns = stalled.len();
     let step = step(end, columns);
@@ -51,7 +51,7 @@ pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
     format!("{:>12} └{painted}\n{labels}\n", "0")
 }
 
-/// The smallest round time that leaves room for its label.
+/// The smallest round step that leaves enough room for a label.
 fn step(end: Micros, columns: usize) -> Micros {
     let least = u128::from(end.0) * LABEL_COLUMNS / columns.max(1) as u128;
     let decades = (0..19).map(|exponent| 10_u64.pow(exponent));
@@ -59,7 +59,7 @@ fn step(end: Micros, columns: usize) -> Micros {
     Micros(steps.into_iter().find(|step| u128::from(*step) >= least).unwrap_or(u64::MAX))
 }
 
-/// `0`, then all in the unit that suits the end.
+/// `0`, or a time in the unit that suits `end`.
 fn label(time: Micros, end: Micros) -> String {
     let text = match (time.0, end.0) {
         (0, _) => return "0".to_owned(),
@@ -70,14 +70,14 @@ fn label(time: Micros, end: Micros) -> String {
     trimmed(&text)
 }
 
-/// Without zeros behind the point.
+/// Removes zeros at the end of the decimal places.
 fn trimmed(text: &str) -> String {
     let (figure, unit) = text.split_once(' ').unwrap_or((text, ""));
     let figure = if figure.contains('.') { figure.trim_end_matches('0').trim_end_matches('.') } else { figure };
     format!("{figure} {unit}")
 }
 
-/// Columns for the label of a time, and some space.
+/// Columns for the label of a time, with some space.
 const LABEL_COLUMNS: u128 = 8;
 
 #[cfg(test)]

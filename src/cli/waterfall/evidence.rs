@@ -1,4 +1,4 @@
-//! What figures and flags rest on, each value beside the limit that it is held against. What was not measured says so.
+//! The evidence for figures and flags: each value next to its limit, or why it was not measured.
 
 use crate::{
     measure::{
@@ -33,7 +33,7 @@ pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
         let value = if doubtful { Ink::Doubtful.on(&value, canvas.colour) } else { value };
         let hanging = " ".repeat(INDENT + NAME + 2);
         let name = format!("{}{name:<NAME$}  ", " ".repeat(INDENT));
-        // Where the names would take half of the terminal, values begin a line of their own.
+        // If the names would take half of the terminal, values are on lines of their own.
         let (first, hanging) = if canvas.has_room() { (&*name, &*hanging) } else { ("", "  ") };
         if first.is_empty() {
             text += &wrap(&format!("{}\n", name.trim_end()), canvas.width);
@@ -48,7 +48,7 @@ pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
 struct Row {
     name: &'static str,
     value: String,
-    /// Beyond its limit.
+    /// Whether the value is beyond its limit.
     doubtful: bool,
 }
 
@@ -83,7 +83,7 @@ fn path(sample: &Sample) -> Vec<Row> {
     ]
 }
 
-/// What was offered, and what of it the rate had under way.
+/// The window that was offered, and how much of it the rate needs.
 fn window(sample: &Sample, window: Bytes) -> String {
     let limit = percent(WINDOW_SHARE);
     let (Some(rate), Some(rtt)) = (reached(&sample.rates), sample.path.rtt) else {
@@ -104,7 +104,7 @@ fn reader(sample: &Sample) -> Vec<Row> {
         Some(_) if sample.curve.is_none() => NO_BODY,
         Some(_) => SYSTEM,
     };
-    // Stamps begin a moment after the first socket asks for them.
+    // The kernel begins to stamp segments a moment after the first socket asks for it.
     let unstamped = if why == SYSTEM { "the kernel stamped none of its segments" } else { why };
     let span = reader.span.unwrap_or_default();
     let limit = |limit: String| match span {
@@ -146,7 +146,7 @@ fn body(sample: &Sample) -> Vec<Row> {
     vec![row("socket reads", reads), row("stall", stalls), row("ramp", ramp)]
 }
 
-/// What identifies the node, and the transfer in the node's own records.
+/// What identifies the node, and the transfer in the node's logs.
 fn origin(sample: &Sample) -> Vec<Row> {
     let (tls, trail) = (&sample.tls, &sample.trail);
     let why = match (tls.version, sample.phases.took(Phase::Tls), sample.path.rtt) {
@@ -173,10 +173,10 @@ fn percent(share: f64) -> String {
 }
 
 const INDENT: usize = 4;
-/// Columns of the names.
+/// Columns for the names.
 const NAME: usize = 15;
 
-/// Why a value can be absent.
+/// Why a value can be missing.
 const SYSTEM: &str = "this system does not report it";
 const NO_CONNECTION: &str = "there was no connection";
 const NO_ANSWER: &str = "there was no response";

@@ -1,4 +1,4 @@
-//! A sample to draw.
+//! A sample for tests to draw.
 
 use jiff::Timestamp;
 
@@ -19,7 +19,7 @@ fn path() -> Path {
     }
 }
 
-/// 6 MiB over TLS 1.3 and a new connection, at 27.5 Mbit/s, with all that can be measured.
+/// 6 MiB over TLS 1.3 on a new connection, at 27.5 Mbit/s, with every value that can be measured.
 pub(in crate::cli) fn sample() -> Sample {
     Sample {
         at: "2026-11-22T10:00:00Z".parse().unwrap_or(Timestamp::UNIX_EPOCH),
@@ -77,7 +77,7 @@ pub(in crate::cli) fn sample() -> Sample {
     }
 }
 
-/// Phases of so many milliseconds.
+/// Phases with these lengths in milliseconds; `None` for a phase that did not take place.
 pub(in crate::cli) fn phases(millis: [Option<u64>; 6]) -> Phases {
     let (mut phases, mut at) = (Phases::default(), 0);
     for (phase, millis) in Phase::ALL.into_iter().zip(millis) {

@@ -1,9 +1,9 @@
-//! The line below a plot that names stretches of it.
+//! The line below a plot that names parts of it.
 
 use super::{Canvas, axis::LABELS};
 use crate::report::ink::Ink;
 
-/// A stretch of columns with a name.
+/// A range of columns with a name.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     pub(super) from: usize,
@@ -13,8 +13,8 @@ pub(super) struct Mark {
     pub(super) ink: Ink,
 }
 
-/// Draws marks in their order; nothing when there are none. A stretch that is too short for its word has it beside it,
-/// where there is room. A word that found no room at all is told below.
+/// Draws marks in their order; empty when there are none. If a range is too short for its word, the word is next to it,
+/// where there is room. Words for which there is no room are listed below.
 pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
     let Some(last) = marks.last() else { return String::new() };
     let mut text = " ".repeat(LABELS);

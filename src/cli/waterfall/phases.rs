@@ -1,4 +1,4 @@
-//! The phases of a transfer below each other: how long each took, when it ended, its share, and where it lay.
+//! The phases of a transfer below each other: how long each took, when it ended, its share, and its position.
 
 use crate::{
     model::{phase::Phase, sample::Sample, units::Micros},
@@ -7,7 +7,7 @@ use crate::{
 
 use super::Canvas;
 
-/// Draws the phases and their sum. The way to the node, the node itself and the body have a colour each.
+/// Draws the phases and their sum. The path to the node, the node itself, and the body have different colours.
 pub(super) fn phases(sample: &Sample, canvas: Canvas) -> String {
     let layout = Layout::on(canvas);
     let total = sample.phases.total();
@@ -43,12 +43,12 @@ const fn ink(phase: Phase, failed: bool) -> Ink {
     }
 }
 
-/// Which columns there is room for.
+/// The columns for which there is room.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     until: bool,
     share: bool,
-    /// What is left for the bars, beside the mark of a failure.
+    /// What is left for the bars, without the mark of a failure.
     bars: usize,
 }
 
@@ -73,7 +73,7 @@ impl Layout {
     }
 }
 
-/// Whole percents, and no zero for what was there.
+/// Whole percents, but never 0 % for a phase that took some time.
 fn share(took: Micros, total: Micros) -> String {
     let percent = took.as_secs_f64() * 100.0 / total.as_secs_f64().max(f64::MIN_POSITIVE);
     if took.0 > 0 && percent < 1.0 { "< 1 %".to_owned() } else { format!("{percent:.0} %") }
@@ -89,10 +89,10 @@ fn place(begun: Micros, took: Micros, total: Micros, columns: usize) -> (usize, 
     (from, scale(begun.0 + took.0).max(from + 1))
 }
 
-/// From so many columns on there is room for the ends of the phases, and for their shares, beside bars.
+/// From this number of columns on, there is room for the ends of the phases next to the bars, and for their shares.
 const WITH_UNTIL: usize = 54;
 const WITH_SHARE: usize = 72;
-/// Columns of the mark of a failure.
+/// Columns for the mark of a failure.
 const MARK: usize = 2;
 
 #[cfg(test)]

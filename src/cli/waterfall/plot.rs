@@ -19,18 +19,18 @@ use super::{
     marks::{self, Mark},
 };
 
-/// A body, and what was found out about it.
+/// A body, and what the analysis found out about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Body<'a> {
     pub(super) curve: &'a Curve,
-    /// When the transfer ended or was given up, an offset from t0.
+    /// When the transfer ended or was given up, as an offset from t0.
     pub(super) end: Micros,
-    /// From the first body byte.
+    /// Length of the ramp from the first body byte.
     pub(super) ramp: Option<Micros>,
     pub(super) steady: Option<BitRate>,
     /// A pause longer than this is a stall.
     pub(super) threshold: Micros,
-    /// What cut it off, if it did not come to its own end.
+    /// What cut the body off; `None` if it was not cut off.
     pub(super) cut: Option<&'static str>,
 }
 
@@ -58,23 +58,23 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// What the picture goes over.
+    /// The time span of the picture.
     fn length(&self) -> Micros {
         self.end.saturating_sub(self.curve.head)
     }
 
-    /// Begin and end, offsets from t0.
+    /// The begin and end of each stall, as offsets from t0.
     fn stalls(&self) -> Vec<(Micros, Micros)> {
         self.curve.stalls(self.threshold, self.end)
     }
 
-    /// When the ramp ended, an offset from t0; nothing without one.
+    /// When the ramp ended, as an offset from t0; `None` without a ramp.
     fn ramped(&self) -> Option<Micros> {
         let ramp = self.ramp.filter(|ramp| ramp.0 > 0)?;
         Some(Micros(self.curve.begin.0.saturating_add(ramp.0)))
     }
 
-    /// The rate over each of so many equal times.
+    /// The rate in each of `columns` equal time spans.
     fn bars(&self, columns: usize) -> Vec<Bar> {
         let edge = |column: usize| Micros(self.curve.head.0 + at(self.length().0, column, columns));
         let stalls = self.stalls();
@@ -92,7 +92,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// Draws a body; nothing of one that came too soon for a picture.
+/// Draws a body. Empty if it arrived too fast for a picture.
 pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
     let room = canvas.columns().saturating_sub(axis::LABELS);
     let bins = usize::try_from(body.length().0 / body.curve.width.0.max(1)).unwrap_or(usize::MAX);
@@ -100,7 +100,7 @@ pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
     if bins.min(filled) < FEWEST {
         return String::new();
     }
-    // No column is narrower than a bin; where there are fewer bins than room, each takes several columns.
+    // No column is narrower than a bin. If there are fewer bins than columns, each bin takes several columns.
     let different = bins.min(room);
     let wide = room / different;
     let bars: Vec<Bar> = body.bars(different).into_iter().flat_map(|bar| std::iter::repeat_n(bar, wide)).collect();
@@ -147,7 +147,7 @@ fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, 
     }
 }
 
-/// The ramp, the stalls and an end before the end, as stretches of columns.
+/// The ramp, the stalls and an early end, as ranges of columns.
 fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
     let column = |time: Micros| {
         let since = time.saturating_sub(body.curve.head);
@@ -162,7 +162,7 @@ fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
     };
     let mut marks: Vec<Mark> = ramp.into_iter().chain(stalls).map(mark).collect();
     marks.sort_by_key(|mark| (mark.from, mark.until));
-    // A silence up to the end shows the end.
+    // A stall up to the end already shows the end.
     if let Some(word) = body.cut.filter(|_| marks.last().is_none_or(|last| last.until < columns)) {
         let ink = if word == DEADLINE { Ink::Doubtful } else { Ink::Bad };
         marks.push(Mark { from: columns - 1, until: columns, word, ink });
@@ -170,7 +170,7 @@ fn found(body: &Body<'_>, columns: usize) -> Vec<Mark> {
     marks
 }
 
-/// Neighbours of one colour, painted together.
+/// Neighbouring cells of one colour, painted together.
 #[derive(Default)]
 struct Cells {
     text: String,
@@ -203,7 +203,7 @@ fn at(all: u64, part: usize, of: usize) -> u64 {
     u64::try_from(u128::from(all) * part as u128 / of.max(1) as u128).unwrap_or(all)
 }
 
-/// With fewer columns of their own, or fewer bins with a byte in them, there is nothing to see.
+/// With fewer bins, or fewer bins that contain a byte, a picture shows nothing.
 const FEWEST: usize = 4;
 const EIGHTHS: u64 = 8;
 /// What ended a partial transfer.
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
     use crate::{cli::screen::ascii, measure::timeline::Timeline};
 
-    /// A body of bins 100 ms wide, each with its rate in Mbit/s; where there is none, that is a pause.
+    /// A body of bins 100 ms wide, each with its rate in Mbit/s. A rate of 0 is a pause.
     fn curve(rates: &[u64]) -> Curve {
         let bytes: Vec<u64> = rates.iter().map(|rate| rate * 1_000_000 / 80).collect();
         let (begin, width) = (Micros(7), Micros(100_000));
@@ -274,7 +274,7 @@ mod tests {
     fn what_is_no_stall_by_the_figures_is_none_in_the_picture() {
         let paused = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
         assert!(plot(&body(&paused), SIXTY).contains("stall"));
-        // A record of TLS that trickled in: no body byte for long, and yet no silence.
+        // A TLS record that arrived slowly: no body byte for a long time, and yet the socket was not silent.
         assert!(!plot(&body(&Curve { pauses: vec![], ..paused }), SIXTY).contains("stall"));
     }
 

@@ -1,4 +1,4 @@
-//! The picture in one sentence: which part of a good transfer took longest, and the likely reason.
+//! A transfer in one sentence: which part of a good transfer took longest, and the likely reason.
 
 use crate::{
     measure::evidence::Slowness,
@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// The sentence; `None` for a failed transfer, where the outcome says it, and for a frozen one.
+/// The sentence. `None` for a failed transfer, because the outcome explains it, and for a frozen one.
 pub(super) fn reading(sample: &Sample) -> Option<String> {
     if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
         return None;
@@ -30,14 +30,15 @@ pub(super) fn reading(sample: &Sample) -> Option<String> {
     Some(format!("{begin} {}", words(sample, &stages)))
 }
 
-/// A transfer by whose time it was. The path's are its round trips: those of both handshakes, and the one in the wait.
+/// The time of a transfer by cause. The time of the path is its round trips: those of both handshakes, and one in the
+/// wait.
 struct Stages {
     name: Micros,
     path: Micros,
     request: Micros,
     node: Micros,
     body: Micros,
-    /// The round trips that the protocols need in the path's share.
+    /// Number of round trips in `path` that the protocols need.
     trips: u64,
 }
 
@@ -58,7 +59,7 @@ impl Stages {
     }
 }
 
-/// Round trips of a full handshake: RFC 8446 §2, RFC 5246 §7.3.
+/// Round trips of a full TLS handshake: RFC 8446 §2, RFC 5246 §7.3.
 fn tls_trips(sample: &Sample) -> u64 {
     match (sample.phases.took(Phase::Tls), sample.tls.version) {
         (None, _) => 0,
@@ -118,7 +119,7 @@ fn node(sample: &Sample, stages: &Stages) -> String {
     format!("the node: it took {beyond} beyond the round trip of {rtt}{cache}")
 }
 
-/// The limit that was exceeded.
+/// The limit that the reader exceeded, in words.
 fn busy(reader: &Reader) -> String {
     let slow = Slowness::of(reader);
     let delayed = reader.run_delay.filter(|_| slow.delayed).map(|delay| format!("it waited {delay} for a CPU"));
@@ -163,8 +164,8 @@ fn body(sample: &Sample, stages: &Stages) -> String {
     }
 }
 
-/// The round trips that slow start needs for the bytes after the first flight, which comes with the head; only where the
-/// body took about that long over a new connection.
+/// The round trips that slow start needs for the bytes after the first flight, which arrives with the head. `None`
+/// unless the body took about that long on a new connection.
 fn in_slow_start(sample: &Sample, receive: Micros) -> Option<(u64, Micros)> {
     let rtt = sample.path.rtt.filter(|rtt| *rtt >= TELLING)?;
     let bytes = sample.bytes.filter(|_| sample.labels.conn == Some(Conn::Cold))?;
@@ -176,7 +177,7 @@ fn in_slow_start(sample: &Sample, receive: Micros) -> Option<(u64, Micros)> {
 /// Ten segments of 1448 bytes: the initial window of RFC 6928.
 const FIRST_FLIGHT: u64 = 14_480;
 
-/// A SYN without an answer is sent again after a second (RFC 6298 §2.1).
+/// A SYN without an answer is sent again after a second (RFC 6298 §2.1), here in µs.
 const SYN_AGAIN: u64 = 1_000_000;
 
 /// Below this round-trip time, computing takes as long as the path.

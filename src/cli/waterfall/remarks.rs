@@ -1,4 +1,4 @@
-//! Warnings and failures of a transfer, and what the reader can do about them.
+//! Warnings and failures of a transfer, and what the user can do about them.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::{
 
 use super::Canvas;
 
-/// Flags, outcome and a certificate that ends soon, each with its remedy; empty when there is nothing to say.
+/// Flags, outcome, and a certificate that expires soon, each with its remedy. Empty when there is nothing to say.
 pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
     let mut text = String::new();
     for flag in sample.flags.iter() {
@@ -43,7 +43,7 @@ fn remedy(words: Option<&str>, canvas: Canvas) -> String {
     words.map_or_else(String::new, |words| wrap(&format!("    → {words}\n"), canvas.width))
 }
 
-/// When a certificate ends.
+/// When a certificate expires.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expiry {
     at: Option<Timestamp>,
@@ -76,10 +76,11 @@ impl std::fmt::Display for Expiry {
     }
 }
 
-/// A certificate that ends within so many days is worth a word. Those that are renewed by themselves are so well before.
+/// A certificate that expires within this number of days gets a remark. Automatic renewal would have replaced it
+/// earlier.
 const SOON_DAYS: i64 = 14;
 
-/// In seconds.
+/// Seconds.
 const DAY: i64 = 86_400;
 
 #[cfg(test)]

@@ -16,18 +16,19 @@ use crate::model::{
 const MAX_NAME_CHARS: usize = 200;
 const MAX_TOKEN_BYTES: usize = 4_096;
 const MAX_CA_BYTES: usize = 1 << 20;
-/// Slower delivery falls behind any schedule: a batch of results would take longer than the request may.
+/// At a lower rate, a batch of results would take longer than the request may, so delivery would never catch up.
 const LEAST_RATE: BitRate = BitRate(100_000);
 const ORDERS: [(&str, Order); 2] = [("oldest-first", Order::OldestFirst), ("recent-first", Order::RecentFirst)];
 const TOKEN_VARIABLE: &str = "BANDPROBE_INFLUXDB_TOKEN";
-/// Paths of the API of InfluxDB 1.x to 3.x, of which the URL of another client may hold one; the longest first.
+/// Paths of the APIs of InfluxDB 1.x to 3.x, the longest first. A URL that was copied from another client may end with
+/// one.
 const API_PATHS: [&str; 8] =
     ["/api/v2/write", "/api/v2/query", "/api/v3/write_lp", "/api/v2", "/api/v3", "/write", "/query", "/ping"];
-/// What a token starts with when the whole header was copied.
+/// A token starts with one of these when the whole header was copied.
 const SCHEMES: [&str; 3] = ["Token ", "Bearer ", "Basic "];
 const PEM_CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";
 
-/// Reads the section; `None` when it is left out, and when it was refused.
+/// Reads the section; `None` when it is missing or was refused.
 pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb> {
     let section = root.section("influxdb");
     if !section.is_present() {
@@ -47,7 +48,7 @@ pub(super) fn influxdb(root: &Section<'_>, input: &Input<'_>) -> Option<InfluxDb
     Some(InfluxDb { token_from, extra_ca, create_bucket, order, rate: rate.unwrap_or(database.rate), ..database })
 }
 
-/// The PEM text behind a key that names a file of certificates.
+/// The PEM text of a key that names a certificate file.
 pub(super) fn certificates(section: &Section<'_>, key: &'static str, input: &Input<'_>) -> Option<Arc<str>> {
     section.parse(key, |file| {
         let bytes = read(file, input, MAX_CA_BYTES)?;
@@ -58,7 +59,7 @@ pub(super) fn certificates(section: &Section<'_>, key: &'static str, input: &Inp
     })
 }
 
-/// PEM certificates that stand in the configuration itself.
+/// PEM certificates that are written in the configuration itself.
 pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> Option<Arc<str>> {
     section.parse(key, |text| match text {
         text if text.len() > MAX_CA_BYTES => Err(format!("is larger than {MAX_CA_BYTES} bytes")),
@@ -69,9 +70,10 @@ pub(super) fn inline_certificates(section: &Section<'_>, key: &'static str) -> O
     })
 }
 
-/// The token, and where it came from: `BANDPROBE_INFLUXDB_TOKEN`, else the file. Never a key, because configs are shared.
+/// The token and its source: `BANDPROBE_INFLUXDB_TOKEN`, or else the file. It is never a key of the file, because
+/// configurations are shared.
 fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, TokenSource)> {
-    // Both are keys, whichever of them is used.
+    // Both are known keys, whichever of them is used.
     let (is_given, _) = (section.has("token"), section.has("token-file"));
     if section.is_written("token") {
         section.refuse_with(
@@ -92,7 +94,7 @@ fn token(section: &Section<'_>, input: &Input<'_>) -> Option<(Secret, TokenSourc
     section.required("token-file", token, "name the file that contains the API token, or set BANDPROBE_INFLUXDB_TOKEN")
 }
 
-/// The text of a token file, as editors on any system leave it.
+/// The text of a token file, as editors on any system save it.
 fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || bytes.contains(&0) {
         return Err(format!("`{file}` is UTF-16 or binary: save it as plain text in UTF-8"));
@@ -100,8 +102,8 @@ fn text(file: &str, bytes: Vec<u8>) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| format!("`{file}` is not valid UTF-8: it should contain only the token"))
 }
 
-/// One line, without the byte order mark, spaces and line ends around it. A token has visible ASCII characters only; the
-/// credentials of InfluxDB 1.8, `user:password`, may have others.
+/// Checks a secret: one line, without the byte order mark, spaces and line ends around it. A token has only visible
+/// ASCII characters. The credentials of InfluxDB 1.8, `user:password`, may have others.
 fn secret(text: &str, whence: &str) -> Result<Secret, String> {
     let line = text.trim_start_matches('\u{feff}').trim_matches(|c: char| c.is_ascii_whitespace());
     if line.is_empty() {

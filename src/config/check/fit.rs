@@ -1,4 +1,4 @@
-//! What is right in itself but does not fit together: probes, nodes and their assets.
+//! Checks whether probes, nodes and their assets fit together when each is valid by itself.
 
 use super::{
     super::{HttpChoice, file::Document},
@@ -10,7 +10,7 @@ use crate::model::{
     units::Bytes,
 };
 
-/// Refuses parts beyond the assets that they are asked of, and nodes that cannot speak the wanted HTTP.
+/// Refuses parts that lie beyond the end of their assets, and nodes that cannot use the requested HTTP version.
 pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, http: HttpChoice) {
     for placed in &nodes.nodes {
         if http == HttpChoice::Http2 && placed.node.endpoint.as_url().scheme() == "http" {
@@ -29,7 +29,7 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, 
     }
 }
 
-/// Refuses nodes that nobody would ask anything.
+/// Refuses nodes that no probe would use.
 pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Sources) {
     for placed in nodes.nodes.iter().filter(|placed| status.is_none() && placed.node.assets.is_empty()) {
         let message = format!("`{}` has no assets, and no probe of kind `status` is scheduled", placed.node.id);
@@ -38,12 +38,12 @@ pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>
     }
 }
 
-/// Can this probe ever measure anything? Argus alone says that it does not hold an asset.
+/// Whether the probe can ever measure anything. Only Argus reports that it does not hold an asset.
 pub(super) fn can_miss(probe: &Probe, nodes: &Sources) -> bool {
     probe.cache == CachePolicy::Hit || is_asked_for(probe, nodes)
 }
 
-/// Does any node have an asset for this probe?
+/// Whether any node has an asset for this probe.
 pub(super) fn is_asked_for(probe: &Probe, nodes: &Sources) -> bool {
     nodes.nodes.iter().any(|placed| probe.candidates(&placed.node).next().is_some())
 }
@@ -52,7 +52,7 @@ fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(
     let (node, id, probe) = (&placed.node.id, &asset.id, &probe.name);
     let name = part.name.label();
     let Some(size) = asset.size else {
-        // Its cost could not be planned, and a video may have gigabytes.
+        // The cost of the download cannot be planned, and a video may have gigabytes.
         return (part.extent == Extent::Full && asset.kind == AssetKind::Video).then(|| {
             let message = format!(
                 "part `{name}` of probe `{probe}` downloads the whole of `{id}` from `{node}`, whose size is unknown"
@@ -68,7 +68,7 @@ fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(
     Some((message, "name a larger asset, correct `size`, or use a probe of your own with fewer `bytes`"))
 }
 
-/// The end of the range, when it lies beyond the asset.
+/// The end of the range, if it lies beyond the end of the asset.
 fn beyond(extent: Extent, size: Bytes) -> Option<Bytes> {
     let end = match extent {
         Extent::Full => return None,
@@ -79,7 +79,7 @@ fn beyond(extent: Extent, size: Bytes) -> Option<Bytes> {
     (end > size.0).then_some(Bytes(end))
 }
 
-/// The first byte of a fraction of the asset, rounded down.
+/// Offset of the first byte of a range that begins at a fraction of the asset, rounded down.
 #[expect(clippy::cast_possible_truncation, reason = "rounding down is wanted; the fraction is in [0, 1)")]
 fn offset(at: f64, size: Bytes) -> u64 {
     (at * size.0 as f64) as u64

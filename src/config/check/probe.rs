@@ -18,46 +18,46 @@ use crate::model::{
     units::{BitRate, Bytes},
 };
 
-/// The probes that are compiled in.
+/// The probes that are compiled in, as (name, text of the file).
 const SHIPPED: [(&str, &str); 4] = [
     ("image", include_str!("../../../probes/image.toml")),
     ("video", include_str!("../../../probes/video.toml")),
     ("status", include_str!("../../../probes/status.toml")),
     ("cold-cache", include_str!("../../../probes/cold-cache.toml")),
 ];
-/// Those that run only where they are named: they cost the nodes more than their downloads.
+/// Probes that run only when the configuration names them, because they cost the nodes more than their downloads.
 const ONLY_BY_NAME: [&str; 1] = ["cold-cache"];
 pub(super) const MAX_PROBES: usize = 100;
 const MAX_PARTS: usize = 10;
 const MAX_TYPES: usize = 20;
-/// Why `jitter` is at most `every`.
+/// The reason why `jitter` must not exceed `every`.
 pub(super) const CHANGE_PLACES: &str = "two runs against the same node could swap places";
-/// The kinds of probes: those of what they download, and `status`, which downloads nothing.
+/// The kinds of probes: one for each kind of asset that is downloaded, and `status`, which downloads nothing.
 const KINDS: [(&str, Option<AssetKind>); 3] = [
     (AssetKind::Image.label(), Some(AssetKind::Image)),
     (AssetKind::Video.label(), Some(AssetKind::Video)),
     ("status", None),
 ];
-/// From here on a rate is given, so the uplink has to be its own (measuring.md §2).
+/// Parts of at least this size get a rate, so they need the uplink to themselves (measuring.md §2).
 const RATED_FROM: Bytes = Bytes(1 << 20);
 
-/// What a probe file defines.
+/// The probe that a file defines.
 pub(super) enum Definition {
     Downloads(Probe),
     Status(StatusProbe),
 }
 
-/// What a probe takes from the rest of the configuration where it sets nothing itself.
+/// Values that a probe uses when it does not set its own.
 pub(super) struct Inherited {
     pub(super) every: Duration,
-    /// What the entry of this probe says: it goes before the probe's own.
+    /// The `every` of the entry that names this probe. It takes precedence over the probe's own.
     pub(super) imposed: Option<Duration>,
     pub(super) is_memoryless: bool,
     pub(super) jitter: Option<Duration>,
     pub(super) deadlines: Deadlines,
 }
 
-/// A shipped probe that downloads, with every default, by name.
+/// A shipped probe that downloads, with all defaults, by name; `None` when there is none with this name.
 #[must_use]
 pub fn shipped(name: &str) -> Option<Probe> {
     match shipped_definition(name)? {
@@ -66,7 +66,7 @@ pub fn shipped(name: &str) -> Option<Probe> {
     }
 }
 
-/// The shipped status probe, with every default.
+/// The shipped status probe, with all defaults.
 #[must_use]
 pub fn shipped_status() -> Option<StatusProbe> {
     match shipped_definition("status")? {
@@ -85,12 +85,12 @@ pub(super) fn shipped_names() -> impl Iterator<Item = &'static str> {
     SHIPPED.iter().map(|(name, _)| *name)
 }
 
-/// The names of those that run where none are named.
+/// The names of the probes that run when the configuration names none.
 pub(super) fn default_names() -> impl Iterator<Item = &'static str> {
     shipped_names().filter(|name| !ONLY_BY_NAME.contains(name))
 }
 
-/// The probe behind one entry of `schedule.probes`: a shipped name, or the path of a file.
+/// The probe of one entry of `schedule.probes`: a shipped name, or the path of a file.
 pub(super) fn load(
     input: &Input<'_>,
     entry: &str,
@@ -196,19 +196,19 @@ fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacin
         return Spacing::Memoryless;
     }
     let jitter = own.or(inherited.jitter).unwrap_or_else(|| super::JITTER.min(every / 3));
-    // With an imposed `every` it is for who imposed it to compare them.
+    // When `every` is imposed, `schedule` compares it with `jitter`.
     if jitter > every && inherited.imposed.is_none() {
         match own {
             Some(_) => root.refuse_with("jitter", "is longer than `every`", CHANGE_PLACES),
             None if root.has("every") => root.refuse_with("every", "is less than `schedule.jitter`", CHANGE_PLACES),
-            // Both are the schedule's, and it has the problem already.
+            // Both values come from the schedule, which has reported the problem already.
             None => {}
         }
     }
     Spacing::Fixed { jitter }
 }
 
-/// What the section `asset` says: which one to take, and the types that it may have.
+/// Reads the section `asset`: which asset to take, and which media types it may have.
 fn asset(root: &Section<'_>, kind: Option<AssetKind>, cache: CachePolicy) -> (Pick, Vec<MediaRange>) {
     const PICKS: [(&str, Pick); 4] =
         [("sticky", Pick::Sticky), ("rotate", Pick::Rotate), ("random", Pick::Random), ("fixed", Pick::Fixed)];

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::model::probe::{Deadlines, Probe, Spacing, StatusProbe};
 
-/// One entry of the list: a name or path, alone or with what shall hold in place of the probe's own.
+/// One entry of the list: a name or path, optionally with an `every` that replaces the probe's own.
 struct Entry {
     probe: String,
     every: Option<Duration>,
@@ -27,7 +27,7 @@ struct Found {
     status: Option<StatusProbe>,
 }
 
-/// The probes that are to run: those that download, and the one that asks how nodes fare.
+/// The probes to run: those that download, and the one that asks nodes for their status.
 pub(super) fn probes(
     document: &Document<'_>,
     schedule: Section<'_>,
@@ -59,7 +59,8 @@ pub(super) fn probes(
                     Definition::Status(probe) => found.status = Some(probe),
                     Definition::Downloads(probe) => match unfit(&probe, nodes) {
                         None => found.probes.push(probe),
-                        // Unasked for, so left out; and where a node was refused or is missing, that is the problem.
+                        // A default probe is left out without an error. When a node is missing or was refused, that
+                        // problem is reported instead.
                         Some(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
                         Some((message, hint)) => refuse(message, hint),
                     },
@@ -71,7 +72,7 @@ pub(super) fn probes(
 }
 
 impl Found {
-    /// Why a probe cannot be beside those before it, or with what its entry says; and what to do about it.
+    /// Why a probe conflicts with the previous probes or with its entry, and what to do about it.
     fn clash(&self, definition: &Definition, entry: &Entry) -> Option<(String, String)> {
         let (own, jitter) = match definition {
             Definition::Status(probe) => (&probe.name, None),
@@ -97,11 +98,11 @@ impl Found {
     }
 }
 
-/// Why no node can be asked by a probe, and what to do about it.
+/// Why no node can be used by a probe, and what to do about it.
 fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
     let name = &probe.name;
     if !nodes.registries.is_empty() {
-        return None; // nobody knows yet what they list
+        return None; // their nodes are not known yet
     }
     if !fit::can_miss(probe, nodes) {
         let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
@@ -114,7 +115,7 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
     None
 }
 
-/// What `probes` lists; `None` when it is not set.
+/// The entries of `probes`; `None` when the key is not set.
 fn entries(schedule: &Section<'_>) -> Option<Vec<Entry>> {
     let items = schedule.items("probes")?;
     if items.is_empty() && schedule.is_empty_list("probes") {

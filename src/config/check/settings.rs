@@ -1,4 +1,4 @@
-//! The sections that are a few keys each: vantage, limits, network, record, archive, report.
+//! The sections with only a few keys: vantage, limits, network, record, archive, report.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -31,7 +31,7 @@ const MAX_RESOLVERS: usize = 8;
 const MAX_NETWORKS: usize = 64;
 const MAX_CONTACT_CHARS: usize = 200;
 const COLD_FETCHES: u64 = 4;
-/// Once in 15 minutes: more would be no rare probe.
+/// One fetch every 15 minutes. With more, the probe would no longer be rare.
 const MAX_COLD_FETCHES: u64 = 96;
 const DNS_PORT: u16 = 53;
 
@@ -110,7 +110,7 @@ pub(super) fn archive(section: Section<'_>, input: &Input<'_>) -> Archive {
     archive
 }
 
-/// `true`, `false`, or networks; an address alone is the network of it alone.
+/// Reads `true`, `false`, or a list of networks. A single address is a network that contains only itself.
 fn allow_private(section: &Section<'_>) -> AllowPrivate {
     let texts = match section.switch_or_texts("allow-private") {
         None | Some(Switch::Whole(false)) => return AllowPrivate::Nowhere,
@@ -135,11 +135,11 @@ fn allow_private(section: &Section<'_>) -> AllowPrivate {
     AllowPrivate::In(networks.collect())
 }
 
-/// Where a trace id leads.
+/// Reads the link template for trace ids.
 pub(super) fn report(section: Section<'_>) -> Option<TraceUrl> {
     let trace_url = section.parse("trace-url", |text| {
         text.parse().map_err(|error| match error {
-            // What is printed of a refused one must not be the secret.
+            // The message must not print the secret of a refused URL.
             TraceUrlError::Secret => error.to_string(),
             error => format!("`{}` {error}", text.escape_debug()),
         })
@@ -148,7 +148,7 @@ pub(super) fn report(section: Section<'_>) -> Option<TraceUrl> {
     trace_url
 }
 
-/// `"system"`, or addresses with or without a port.
+/// Reads `"system"`, or a list of addresses with or without a port.
 fn resolver(section: &Section<'_>) -> Resolver {
     let given = section.texts("resolver").unwrap_or_default();
     if let [(only, _)] = given.as_slice()
@@ -173,7 +173,7 @@ fn resolver(section: &Section<'_>) -> Resolver {
     if servers.is_empty() { Resolver::System } else { Resolver::Servers(servers) }
 }
 
-/// The certificates of both keys, one after the other.
+/// The certificates of both keys, joined.
 fn extra_ca(section: &Section<'_>, input: &Input<'_>) -> Option<Arc<str>> {
     let of_file = database::certificates(section, "ca-file", input);
     match (of_file, database::inline_certificates(section, "ca")) {
@@ -182,7 +182,8 @@ fn extra_ca(section: &Section<'_>, input: &Input<'_>) -> Option<Arc<str>> {
     }
 }
 
-/// Goes into a comment of the `user-agent` header (RFC 9110 section 5.6.5), so no parentheses.
+/// The text becomes part of a comment in the `user-agent` header (RFC 9110 section 5.6.5), so it must not contain
+/// parentheses.
 fn contact(text: &str) -> Result<String, String> {
     let is_fit = |c: char| c.is_ascii_graphic() && !matches!(c, '(' | ')' | '\\');
     if text.is_empty() || text.len() > MAX_CONTACT_CHARS || !text.chars().all(is_fit) {

@@ -1,4 +1,4 @@
-//! `[[source]]`: the nodes and their assets, and the registries that know further ones.
+//! `[[source]]`: the nodes and their assets, and the registries that list further nodes.
 
 use super::super::{
     Registry,
@@ -17,11 +17,11 @@ mod registry;
 
 const MAX_SOURCES: usize = 100;
 
-/// What all sources say, and whether it is all that the user meant.
+/// The content of all sources, and whether it is complete.
 pub(super) struct Sources {
     pub(super) nodes: Vec<Placed>,
     pub(super) registries: Vec<Registry>,
-    /// No node, asset or source was refused, so what is not here was not written.
+    /// Whether no node, asset or source was refused, so that nothing is missing from what the user wrote.
     pub(super) complete: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn sources(root: &Section<'_>) -> Sources {
     let mut excluded = 0;
     for source in sections {
         let Some(kind) = kind(&source) else {
-            // Nothing more is looked at, because its keys are not known.
+            // Skip the other keys, because it is not known which ones are valid.
             found.complete = false;
             continue;
         };
@@ -89,11 +89,11 @@ fn kind(source: &Section<'_>) -> Option<Kind> {
     source.required("kind", kind, "`static` for nodes that you list, `joystream` for a registry that lists them")
 }
 
-/// Reads the nodes of a static source, and says how many of them are excluded.
+/// Reads the nodes of a static source. Returns how many of them are excluded.
 fn listed(source: Section<'_>, exclude: &[String], taken: &mut Taken, found: &mut Sources) -> usize {
     let mut excluded = 0;
     let sections = source.sections("nodes", MAX_NODES);
-    // Refused as a whole, or missing: an empty list alone is what the user meant.
+    // When no section could be read, something is missing, unless the user wrote an empty list.
     found.complete &= !sections.is_empty() || source.is_empty_list("nodes");
     for section in sections {
         match node(section, taken) {
@@ -113,6 +113,6 @@ fn listed(source: Section<'_>, exclude: &[String], taken: &mut Taken, found: &mu
     excluded
 }
 
-/// The words for the kinds of assets.
+/// The names of the kinds of assets.
 pub(super) const KINDS: [(&str, AssetKind); 2] =
     [(AssetKind::Image.label(), AssetKind::Image), (AssetKind::Video.label(), AssetKind::Video)];

@@ -1,9 +1,9 @@
-//! The status probe: how nodes fare, asked in rounds.
+//! The status probe, which asks nodes for their status in rounds.
 
 use super::{super::file::Section, Bounds, deadlines, probe::Inherited};
 use crate::model::probe::{StatusProbe, Tolerance};
 
-/// Reads one, whose kind is known already.
+/// Reads a status probe. The caller has already read its kind.
 pub(super) fn status(root: Section<'_>, name: &str, inherited: &Inherited) -> StatusProbe {
     let own = root.duration("every", Bounds::EVERY);
     let every = inherited.imposed.or(own).unwrap_or(inherited.every);
@@ -32,5 +32,5 @@ fn tolerance(root: &Section<'_>) -> Tolerance {
     Tolerance { behind, ahead }
 }
 
-/// Up to a day of the chain's blocks: beyond that a node is on another chain.
+/// At most a day of the chain's blocks: a node that is further away is on another chain.
 const BLOCKS: std::ops::RangeInclusive<u64> = 0..=14_400;

@@ -1,4 +1,4 @@
-//! Single values: the rules for tags, countries, places, paths, ids and hashes.
+//! The rules for single values: tags, countries, coordinates, paths, ids and hashes.
 
 use super::super::file::Section;
 use crate::model::{
@@ -23,7 +23,7 @@ pub(super) fn tag(text: &str) -> Result<String, String> {
     }
 }
 
-/// An ISO 3166-1 alpha-2 code, by its shape.
+/// A country code with the shape of ISO 3166-1 alpha-2. The list of codes is not checked.
 pub(super) fn country(text: &str) -> Result<String, String> {
     if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         Ok(text.to_owned())
@@ -32,7 +32,7 @@ pub(super) fn country(text: &str) -> Result<String, String> {
     }
 }
 
-/// `latitude` and `longitude` of a section: both or neither.
+/// Reads `latitude` and `longitude` of a section: both or neither.
 pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
     let (latitude, longitude) = (section.number("latitude"), section.number("longitude"));
     match (section.has("latitude"), section.has("longitude")) {
@@ -76,7 +76,7 @@ pub(super) fn hash(text: &str) -> Result<String, String> {
     }
 }
 
-/// The words for the profiles.
+/// The names of the profiles.
 pub(super) const PROFILES: [(&str, Profile); 3] = [
     (Profile::Http.label(), Profile::Http),
     (Profile::Argus.label(), Profile::Argus),

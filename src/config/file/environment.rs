@@ -1,4 +1,4 @@
-//! Environment variables that lie over the file.
+//! Environment variables that override keys of the file.
 
 use std::{
     cell::RefCell,
@@ -7,10 +7,10 @@ use std::{
 
 use super::super::problem::{Place, Problem};
 
-/// What every variable of ours starts with.
+/// The prefix of all variables of bandprobe.
 const PREFIX: &str = "BANDPROBE_";
 
-/// The variables of the process that are ours, which of them were asked for, and what those of a known section start with.
+/// The environment variables, the names that were asked for, and the prefixes of the known sections.
 pub(in super::super) struct Environment<'a> {
     variables: Option<&'a BTreeMap<String, String>>,
     asked: RefCell<BTreeSet<String>>,
@@ -18,17 +18,17 @@ pub(in super::super) struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    /// These variables; others than ours are ignored.
+    /// Uses these variables. Those without the prefix are ignored.
     pub(in super::super) fn new(variables: &'a BTreeMap<String, String>) -> Self {
         Self { variables: Some(variables), asked: RefCell::default(), sections: RefCell::default() }
     }
 
-    /// None: for probe files, which the environment does not reach.
+    /// Uses no variables. For probe files, whose keys no variable overrides.
     pub(in super::super) fn none() -> Self {
         Self { variables: None, asked: RefCell::default(), sections: RefCell::default() }
     }
 
-    /// The name and text of the variable for a key of a top-level section, where it is set.
+    /// The name and text of the variable for a key of a top-level section, if it is set.
     pub(super) fn variable(&self, section: &str, key: &str) -> Option<(String, &'a str)> {
         let variables = self.variables?;
         let prefix = prefix(section);
@@ -39,15 +39,16 @@ impl<'a> Environment<'a> {
         Some((name, text?))
     }
 
-    /// Is any variable for this section set?
+    /// Whether any variable for this section is set.
     pub(super) fn reaches(&self, section: &str) -> bool {
         let prefix = prefix(section);
         let is_ours = |name: &String| name.starts_with(&prefix) && !is_of_a_service(name);
         self.variables.is_some_and(|variables| variables.keys().any(is_ours))
     }
 
-    /// A problem for each variable of a known section that is no key. Others may be anybody's: the log filter, the tests'
-    /// server, or what Kubernetes sets for a Service named `bandprobe` or `bandprobe-influxdb`.
+    /// Adds a problem for each variable of a known section that is not a key. Other variables may have another purpose:
+    /// the log filter, the tests' server, or what Kubernetes sets for a Service named `bandprobe` or
+    /// `bandprobe-influxdb`.
     pub(super) fn unused(&self, problems: &RefCell<Vec<Problem>>) {
         let (asked, sections) = (self.asked.borrow(), self.sections.borrow());
         let is_ours = |name: &str| sections.iter().any(|prefix| name.starts_with(prefix));
@@ -63,9 +64,9 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Does the name end as one of those that Kubernetes sets for each Service of the namespace: `*_SERVICE_HOST`,
-/// `*_SERVICE_PORT`, `*_SERVICE_PORT_<name>`, `*_PORT`, `*_PORT_<n>_TCP` and what follows that, UDP and SCTP likewise? A key
-/// whose variable ends like this is still a key, because keys are looked up first.
+/// Whether the name ends like one of those that Kubernetes sets for each Service of the namespace: `*_SERVICE_HOST`,
+/// `*_SERVICE_PORT`, `*_SERVICE_PORT_<name>`, `*_PORT`, or `*_PORT_<n>_TCP` and the names that extend it, and the same
+/// for UDP and SCTP. A key whose variable ends like this still works, because keys are looked up first.
 fn is_of_a_service(name: &str) -> bool {
     if name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
         return true;
@@ -80,7 +81,7 @@ fn is_of_a_service(name: &str) -> bool {
     name.ends_with("_PORT") || name.match_indices("_PORT_").any(|(at, word)| is_of_a_port(&name[at + word.len()..]))
 }
 
-/// What the variables of a section start with.
+/// The prefix of the variables of a section.
 fn prefix(section: &str) -> String {
     format!("{PREFIX}{section}_").to_uppercase().replace('-', "_")
 }

@@ -1,4 +1,4 @@
-//! One table of a document, asked key by key.
+//! One table of a document, read key by key.
 
 use std::cell::RefCell;
 
@@ -9,10 +9,10 @@ use toml::{
 
 use super::{super::problem::Place, Document, value::Found};
 
-/// One table, present or not; keys that nobody asks for are unknown.
+/// One table, which may be missing. Keys that are never asked for are unknown keys.
 pub(in super::super) struct Section<'d> {
     pub(super) document: &'d Document<'d>,
-    /// Path of the table, empty for the root.
+    /// Key path of the table; empty for the root.
     path: String,
     line: Option<usize>,
     table: Option<&'d DeTable<'d>>,
@@ -24,7 +24,7 @@ impl<'d> Section<'d> {
         Self { document, path: String::new(), line: None, table: Some(table), asked: RefCell::default() }
     }
 
-    /// Was the table written, or does a variable reach into it?
+    /// Whether the table was written, or a variable sets a key in it.
     pub(in super::super) fn is_present(&self) -> bool {
         self.table.is_some() || (self.is_top_level() && self.document.environment.reaches(&self.path))
     }
@@ -34,23 +34,23 @@ impl<'d> Section<'d> {
         &self.path
     }
 
-    /// Is the key set in the file itself?
+    /// Whether the key is set in the file itself.
     pub(in super::super) fn is_written(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
-    /// Is the key a list without entries?
+    /// Whether the key is set to a list without entries.
     pub(in super::super) fn is_empty_list(&self, key: &str) -> bool {
         let written = self.table.and_then(|table| table.get(key));
         written.and_then(|item| item.get_ref().as_array()).is_some_and(|array| array.is_empty())
     }
 
-    /// Is the key set, well or badly?
+    /// Whether the key is set, to a valid or an invalid value.
     pub(in super::super) fn has(&self, key: &'static str) -> bool {
         self.find(key).is_some()
     }
 
-    /// The table below a key, absent if it was not written.
+    /// The table at a key; an empty one if it was not written.
     pub(in super::super) fn section(&self, key: &'static str) -> Section<'d> {
         let item = self.find_written(key);
         let table = match item.map(Spanned::get_ref) {
@@ -62,7 +62,7 @@ impl<'d> Section<'d> {
         Self { document: self.document, path: self.path_of(key), line, table, asked: RefCell::default() }
     }
 
-    /// The tables of the list below a key, at most `most`.
+    /// The tables of the list at a key. A list of more than `most` is refused as a whole.
     pub(in super::super) fn sections(&self, key: &'static str, most: usize) -> Vec<Section<'d>> {
         let array = match self.find_written(key).map(Spanned::get_ref) {
             Some(DeValue::Array(array)) => array,
@@ -88,7 +88,7 @@ impl<'d> Section<'d> {
         sections.collect()
     }
 
-    /// A table that stands somewhere below this one.
+    /// A table at some place below this one.
     pub(super) fn below(&self, place: Place, table: &'d DeTable<'d>) -> Self {
         let asked = RefCell::default();
         Self { document: self.document, path: place.key, line: place.line, table: Some(table), asked }
@@ -109,7 +109,8 @@ impl<'d> Section<'d> {
         self.document.refuse(place, message, Some(hint.to_owned()));
     }
 
-    /// The value, and a problem when the key is not set at all. A value that was set badly has its problem already.
+    /// Returns the value, and adds a problem when the key is not set at all. An invalid value has been reported
+    /// already.
     pub(in super::super) fn required<T>(&self, key: &'static str, value: Option<T>, hint: &str) -> Option<T> {
         if value.is_none() && !self.has(key) {
             self.refuse_with(key, "is missing", hint);
@@ -117,7 +118,7 @@ impl<'d> Section<'d> {
         value
     }
 
-    /// Where a key was written: in a variable, in the file, or nowhere, then its table's line.
+    /// Where a key was written: the variable or the line in the file. When it was not written, the line of its table.
     pub(in super::super) fn place(&self, key: &str) -> Place {
         let key_path = self.path_of(key);
         if let Some((name, _)) = self.variable(key) {
@@ -127,7 +128,7 @@ impl<'d> Section<'d> {
         Place { origin: self.document.name.clone(), line: written.or(self.line), key: key_path }
     }
 
-    /// Refuses every key that nobody asked for.
+    /// Adds a problem for every key that was never asked for.
     pub(in super::super) fn done(self) {
         let asked = self.asked.borrow();
         for (key, _) in self.table.into_iter().flatten() {
@@ -187,7 +188,7 @@ impl<'d> Section<'d> {
     }
 }
 
-/// The nearest of the known words, if any is near enough to be meant.
+/// The most similar of the known words, if one is similar enough.
 pub(in super::super) fn nearest<'k>(word: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     let most = (word.len() / 3).max(1);
     let near = known.map(|other| (strsim::damerau_levenshtein(word, other), other));

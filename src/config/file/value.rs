@@ -1,4 +1,4 @@
-//! The values of a section, by type: each wrong one is a problem and counts as unset.
+//! The values of a section, by type. Each wrong value is reported as a problem and counts as unset.
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
@@ -13,28 +13,28 @@ use crate::model::{
     units::{Bytes, parse_duration},
 };
 
-/// A value as it was found.
+/// A value, from the file or from a variable.
 pub(super) enum Found<'d> {
     Written(&'d DeValue<'d>),
     Variable(&'d str),
 }
 
-/// What a list of names may hold.
+/// An element of a list of names.
 pub(in super::super) enum Item<'d> {
-    /// A name alone.
+    /// A name.
     Text(String, Place),
-    /// A table that has the name in it.
+    /// A table that contains the name.
     Table(Section<'d>),
 }
 
-/// What is on or off as a whole, or for some alone.
+/// A setting that is on or off as a whole, or on for a list of texts only.
 pub(in super::super) enum Switch {
     Whole(bool),
     Texts(Vec<(String, Place)>),
 }
 
 impl<'d> Section<'d> {
-    /// A text, read by `parse`, whose error is the problem's message.
+    /// A text that `parse` converts. The error of `parse` becomes the message of the problem.
     pub(in super::super) fn parse<T, E: Display>(
         &self,
         key: &'static str,
@@ -48,7 +48,7 @@ impl<'d> Section<'d> {
         parse(text).map_err(|error| self.refuse(key, error.to_string())).ok()
     }
 
-    /// A duration within bounds.
+    /// A duration within `range`.
     pub(in super::super) fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
         self.parse(key, |text| {
             let duration = parse_duration(text).map_err(|error| error.to_string())?;
@@ -60,7 +60,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// A size of one byte at least.
+    /// A size of at least one byte.
     pub(in super::super) fn size(&self, key: &'static str) -> Option<Bytes> {
         self.parse(key, |text| match text.parse() {
             Ok(Bytes(0)) => Err(format!("`{text}` must be more than zero")),
@@ -69,7 +69,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// The size of an asset as it is stated: a whole number of bytes, or a text with a unit, which may be rounded.
+    /// The stated size of an asset: a whole number of bytes, or a text with a unit, which may be rounded.
     pub(in super::super) fn stated_size(&self, key: &'static str) -> Option<Size> {
         let read = |text: &str| match text.parse::<Size>() {
             Ok(size) if size.stated() == Bytes(0) => Err(format!("`{text}` must be more than zero")),
@@ -85,7 +85,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// A whole number within bounds.
+    /// A whole number within `range`.
     pub(in super::super) fn whole(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let (number, shown) = match self.find(key)? {
             Found::Variable(text) => (text.parse::<i64>().ok(), text.to_owned()),
@@ -100,7 +100,7 @@ impl<'d> Section<'d> {
         number
     }
 
-    /// A number, with or without a fraction.
+    /// A finite number, with or without a fraction.
     pub(in super::super) fn number(&self, key: &'static str) -> Option<f64> {
         let text = match self.find(key)? {
             Found::Variable(text) => text,
@@ -115,7 +115,7 @@ impl<'d> Section<'d> {
         number
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(in super::super) fn yes_or_no(&self, key: &'static str) -> Option<bool> {
         match self.find(key)? {
             Found::Variable("true") | Found::Written(DeValue::Boolean(true)) => Some(true),
@@ -128,7 +128,7 @@ impl<'d> Section<'d> {
         }
     }
 
-    /// Yes or no, or a list of strings.
+    /// A boolean, or a list of texts.
     pub(in super::super) fn switch_or_texts(&self, key: &'static str) -> Option<Switch> {
         match self.find(key)? {
             Found::Variable("true" | "false") | Found::Written(DeValue::Boolean(_)) => {
@@ -151,7 +151,7 @@ impl<'d> Section<'d> {
         })
     }
 
-    /// A list of texts and tables; a single text, commas between several, will do.
+    /// A list of texts and tables. A single text with commas is accepted too.
     pub(in super::super) fn items(&self, key: &'static str) -> Option<Vec<Item<'d>>> {
         let array = match self.find(key)? {
             Found::Written(DeValue::Array(array)) => array,
@@ -178,7 +178,7 @@ impl<'d> Section<'d> {
         self.split(key, text).into_iter().map(|(text, place)| Item::Text(text, place)).collect()
     }
 
-    /// A list of texts, each with its place; a single text, commas between several, will do.
+    /// A list of texts, each with its place. A single text with commas is accepted too.
     pub(in super::super) fn texts(&self, key: &'static str) -> Option<Vec<(String, Place)>> {
         let array = match self.find(key)? {
             Found::Written(DeValue::Array(array)) => array,

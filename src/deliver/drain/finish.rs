@@ -1,4 +1,4 @@
-//! Delivery to its end: until nothing waits, or it does not help to wait.
+//! Complete delivery: until nothing waits, or until waiting does not help.
 
 use std::time::Duration;
 
@@ -10,25 +10,26 @@ use crate::{
     deliver::event::{Counters, Drained, Event},
 };
 
-/// After so many failures in a row, [`Drain::drain_all`] gives a database up that is away or busy: some 3 s by the
-/// [`backoff`](crate::deliver::policy::backoff) when it refuses at once.
+/// After this many failures in a row, [`Drain::drain_all`] gives up on a database that is away or busy. With the
+/// [`backoff`](crate::deliver::policy::backoff) this takes about 3 s when the database refuses at once.
 pub const LAST_TRIES: u32 = 3;
 
 impl Drain {
-    /// Delivers until nothing waits, somebody has to change something, or the database was away or busy [`LAST_TRIES`] times in
-    /// a row and for `patience`; then a last try is made. `tell` hears of each event, and what it added to the counters.
-    /// Returns why something still waits. Dropping the future loses nothing.
+    /// Delivers until nothing waits, until the user has to change something, or until the database was away or busy
+    /// [`LAST_TRIES`] times in a row and for `patience`. It makes a last try when `patience` ends. Calls `tell` with
+    /// each event and what it added to the counters. Returns why files still wait, or `None`. Dropping the future
+    /// loses nothing.
     ///
     /// # Errors
-    /// When the data directory cannot be read or written, [`LAST_TRIES`] times in a row.
+    /// When the data directory cannot be read or written more than [`LAST_TRIES`] times in a row.
     pub async fn drain_all(
         &mut self,
         patience: Duration,
         mut tell: impl FnMut(&Event, Counters),
     ) -> Result<Option<String>, Error> {
-        // A file that cannot be read is passed over, and does not hold up the others.
+        // A file that cannot be read is skipped and does not delay the others.
         let (mut problem, mut problems) = (None, 0);
-        // Since when the database is away, and how often it was asked since.
+        // Since when the database is away, and how many requests failed since.
         let mut away: Option<(Instant, u32)> = None;
         loop {
             let before = self.counters;
@@ -62,10 +63,11 @@ impl Drain {
         }
     }
 
-    /// The same without patience, until the deadline. What is under way then is sent again another time.
+    /// Like [`Drain::drain_all`] without patience, and only until the deadline. A request that is under way then is
+    /// repeated by the next drain.
     ///
     /// # Errors
-    /// As [`Drain::drain_all`].
+    /// Like [`Drain::drain_all`].
     pub async fn drain_once(&mut self, deadline: Instant) -> Result<Drained, Error> {
         let before = self.counters;
         let reason = match timeout_at(deadline, self.drain_all(Duration::ZERO, |_, _| {})).await {

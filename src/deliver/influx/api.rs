@@ -1,5 +1,5 @@
-//! The requests that delivery makes to the API of InfluxDB 2. At a server's root `influxdb2` makes them; below a path, behind a
-//! proxy, they are made here over the same client, in the same form.
+//! The requests to the API of InfluxDB 2. At the root of a server `influxdb2` makes them. Below a path, behind a
+//! proxy, this module makes them in the same form.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     net::resolve::Resolver,
 };
 
-/// The API, at the root of a server or below a path of it.
+/// The API, at the root of a server or below a path.
 #[derive(Debug)]
 pub(super) enum Api {
     Root(Client),
@@ -40,7 +40,7 @@ struct Organization {
 }
 
 impl Api {
-    /// With these headers in each of its requests, and the credentials.
+    /// Creates a client. `headers` and the credentials are sent with each request.
     pub(super) fn new(connecting: &Connecting, mut headers: HeaderMap) -> Result<Self, Error> {
         let config = &connecting.config;
         let mut authorization = match HeaderValue::from_str(config.authorization().reveal()) {
@@ -50,11 +50,11 @@ impl Api {
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization);
         let http = http(connecting, headers)?;
-        // Certificates are not parsed before this.
+        // Additional certificates are parsed only here, so if there are any, they are the likely cause.
         let error = if config.extra_ca.is_some() { Error::Ca } else { Error::Client };
         if config.url.path() == "/" {
             let origin = config.url.origin().ascii_serialization();
-            // Without a token it adds no credentials of its own: ours may be of another scheme.
+            // With an empty token the library adds no credentials. Ours may have another scheme.
             let client = ClientBuilder::with_builder(http, &origin, &config.org, "").build();
             return client.map(Self::Root).map_err(error);
         }
@@ -62,7 +62,7 @@ impl Api {
         Ok(Self::Below { http, config: Box::new(config.clone()) })
     }
 
-    /// Writes lines, each ending in a newline, encoded as the headers say.
+    /// Writes lines, each ending in a newline. The default headers state their encoding.
     pub(super) async fn write(&self, org: &str, bucket: &str, body: Vec<u8>) -> Result<(), RequestError> {
         match self {
             Self::Root(client) => client.write_line_protocol(org, bucket, body).await,
@@ -74,7 +74,7 @@ impl Api {
         }
     }
 
-    /// The id of an organisation; `None` when there is none of this name, or the token does not see it.
+    /// The id of an organisation. `None` when no organisation has this name, or when the token has no access to it.
     pub(super) async fn organization_id(&self, org: &str) -> Result<Option<String>, RequestError> {
         match self {
             Self::Root(client) => {
@@ -93,7 +93,7 @@ impl Api {
         }
     }
 
-    /// Creates a bucket, which keeps points forever.
+    /// Creates a bucket without a retention limit.
     pub(super) async fn create_bucket(&self, org_id: &str, bucket: &str) -> Result<(), RequestError> {
         let wanted = PostBucketRequest::new(org_id.to_owned(), bucket.to_owned());
         match self {
@@ -108,7 +108,7 @@ impl Api {
     }
 }
 
-/// The body of an answer with the expected status; any other status is an error with its text.
+/// Returns the body of an answer with the expected status. Any other status is an error with the body as its text.
 async fn ask(request: RequestBuilder, expected: StatusCode) -> Result<String, RequestError> {
     let failed = |source| RequestError::ReqwestProcessing { source };
     let answer = request.send().await.map_err(failed)?;
@@ -117,7 +117,7 @@ async fn ask(request: RequestBuilder, expected: StatusCode) -> Result<String, Re
     if status == expected { Ok(text) } else { Err(RequestError::Http { status, text }) }
 }
 
-/// How connections to the database are made.
+/// The settings of the HTTP client for the database.
 pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwest::ClientBuilder, Error> {
     let Connecting { config, resolver, timeouts } = connecting;
     let names = Names { resolver: resolver.clone(), limit: timeouts.connect };
@@ -129,7 +129,7 @@ pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwes
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.total);
     if config.is_on_this_machine() {
-        // A proxy named in the environment is for other machines.
+        // A proxy in the environment is meant for other hosts.
         http = http.no_proxy();
     }
     for pem in config.extra_ca.iter().flat_map(|text| certificates(text)) {
@@ -139,7 +139,7 @@ pub(super) fn http(connecting: &Connecting, headers: HeaderMap) -> Result<reqwes
     Ok(http)
 }
 
-/// Our own resolver behind the client's trait. The client tries all addresses, in their order.
+/// Our own resolver as the client's trait. The client tries all addresses in order.
 struct Names {
     resolver: Resolver,
     limit: Duration,
@@ -157,7 +157,7 @@ impl Resolve for Names {
     }
 }
 
-/// The single certificates of a PEM text: the client takes one at a time.
+/// The single certificates of a PEM text, because the client takes one at a time.
 fn certificates(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(PEM_END).filter(|pem| pem.contains(PEM_END))
 }

@@ -1,5 +1,6 @@
-//! `where` and `orderBy`, in the words that the three dialects share: `{field}_{operation}`, and a field's own name for a
-//! condition on the object behind it. What is not known here is an error, never a filter that lets all pass.
+//! The `where` and `orderBy` arguments, with the names that the three dialects share: `{field}_{operation}`, or the
+//! name of a field alone for a condition on the object that it refers to. An unknown name is an error, so that no
+//! filter lets everything pass by mistake.
 
 use std::cmp::Ordering;
 
@@ -11,7 +12,7 @@ use apollo_compiler::{
 
 use super::graph::{Field, Graph, Key};
 
-/// Those of the objects that meet a condition.
+/// The objects that meet a condition.
 pub(super) fn matching(
     graph: &Graph,
     schema: &Schema,
@@ -63,7 +64,7 @@ fn meets_term(graph: &Graph, schema: &Schema, key: Key, term: &str, wanted: &Jso
         return Ok(true);
     }
     let Some((name, operation)) = term.rsplit_once('_') else {
-        // A condition on the object behind the field; none is behind null.
+        // A condition on the object that the field refers to. A null field refers to no object, so it does not match.
         let condition = wanted.as_object().ok_or_else(unknown)?;
         return match fields.get(term) {
             Some(Field::One(other)) => meets(graph, schema, *other, condition),
@@ -89,7 +90,7 @@ fn meets_term(graph: &Graph, schema: &Schema, key: Key, term: &str, wanted: &Jso
             let wanted = wanted.as_array().ok_or_else(unknown)?;
             Ok(wanted.iter().any(|wanted| compared(wanted.clone()) == Ordering::Equal))
         }
-        // As in SQL, null is neither.
+        // As in SQL, null is neither greater nor less.
         "gte" => Ok(!value.is_null() && compared(wanted.clone()).is_ge()),
         "lte" => Ok(!value.is_null() && compared(wanted.clone()).is_le()),
         "startsWith" => {
@@ -100,7 +101,7 @@ fn meets_term(graph: &Graph, schema: &Schema, key: Key, term: &str, wanted: &Jso
     }
 }
 
-/// A scalar of an object; null where there is none. `isTypeOf` is the object's type.
+/// The scalar value of a field, or null. `isTypeOf` is the type of the object.
 fn value(graph: &Graph, key: Key, name: &str) -> JsonValue {
     let record = graph.record(key);
     match record.fields.get(name) {
@@ -110,7 +111,7 @@ fn value(graph: &Graph, key: Key, name: &str) -> JsonValue {
     }
 }
 
-/// Is a field compared as a number, though it may travel as a string?
+/// Whether a field is compared as a number, even though it may be sent as a string.
 fn is_number(graph: &Graph, schema: &Schema, key: Key, name: &str) -> bool {
     let field = schema.type_field(graph.record(key).kind, name);
     field.is_ok_and(|field| matches!(field.ty.inner_named_type().as_str(), "BigInt" | "Int" | "Float"))

@@ -1,4 +1,5 @@
-//! The world as the registry lists it. Objects have the fields of all dialects; a schema shows those that its own has.
+//! The simulated network as the registry lists it. Objects have the fields of all dialects; a schema shows only its own
+//! fields.
 
 use crate::config::Dialect;
 
@@ -11,7 +12,7 @@ use super::{
     graph::{Field, Graph, Key, leaf},
 };
 
-/// Everything that the registry knows.
+/// Builds everything that the registry knows.
 pub(super) fn graph(dialect: Dialect, roster: &Roster<'_>) -> Graph {
     let mut lister = Lister { graph: Graph::default(), dialect };
     lister.graph.add("SquidStatus", [("height", leaf(HEIGHT))]);
@@ -33,7 +34,7 @@ struct Lister {
 }
 
 impl Lister {
-    /// What every entity has.
+    /// Adds an object with the fields that every entity has.
     fn entity(&mut self, kind: &'static str, id: &str) -> Key {
         self.graph.add(kind, [("id", leaf(id)), ("createdAt", leaf(CREATED))])
     }
@@ -138,7 +139,7 @@ impl Lister {
         }
     }
 
-    /// Where an operator says that his node is.
+    /// Adds the endpoint and the location that an operator has registered for a node.
     fn site(&mut self, kind: &'static str, id: &str, endpoint: Option<&str>, place: Place) -> Key {
         let coordinates = self.entity("GeoCoordinates", id);
         self.set(coordinates, [("latitude", leaf(place.latitude)), ("longitude", leaf(place.longitude))]);
@@ -159,7 +160,7 @@ impl Lister {
         metadata
     }
 
-    /// Puts a bag into a bucket: the query node lists one in the other, the squids have an entity between.
+    /// Puts a bag into a bucket. The query node (Hydra) lists each in the other; the squids have a join entity.
     fn join(&mut self, (kind, one, many): (&'static str, &'static str, &'static str), bucket: Key, bag: Key) {
         if self.dialect == Dialect::Hydra {
             self.graph.push(bucket, "bags", bag);
@@ -187,7 +188,7 @@ impl Lister {
             ],
         );
         self.graph.push(bag, "objects", key);
-        // The storage squid types subtitles alone, and there are none.
+        // The storage squid has types only for subtitles, and there are no subtitles here.
         if self.dialect != Dialect::StorageSquid {
             let kind = match object.kind {
                 Kind::Thumbnail => "DataObjectTypeVideoThumbnail",
@@ -228,6 +229,6 @@ fn size(roster: &Roster<'_>) -> usize {
     roster.library.objects.iter().map(|object| object.bytes.len()).sum()
 }
 
-/// When everything was registered that has no better time.
+/// The creation time of entities that have no more specific one.
 const CREATED: &str = "2023-02-01T00:00:00.000000Z";
 const HEIGHT: i64 = 5_678_899;

@@ -1,4 +1,4 @@
-//! Objects and lists as the engine asks for them.
+//! Objects and lists in the form in which the GraphQL engine reads them.
 
 use apollo_compiler::{
     Schema,
@@ -11,7 +11,7 @@ use super::{
     graph::{Field, Graph, Key},
 };
 
-/// The root of queries: a list is all objects of its type, anything else the one object of its type.
+/// The root of queries. A list field returns all objects of its type, any other field the only object of its type.
 pub(super) struct Root<'g> {
     pub(super) graph: &'g Graph,
 }
@@ -49,7 +49,7 @@ impl ObjectValue for Row<'_> {
 
     fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
         match self.graph.record(self.key).fields.get(info.field_name()) {
-            // An empty list is none that anybody has added to.
+            // A required list that nothing was added to is empty.
             None if info.field_definition().ty.is_list() && info.field_definition().ty.is_non_null() => {
                 Ok(ResolvedValue::list([]))
             }
@@ -61,14 +61,14 @@ impl ObjectValue for Row<'_> {
     }
 }
 
-/// The rows that the arguments leave: filtered, ordered, and cut.
+/// The rows that the arguments select: filtered, ordered, and limited.
 fn list<'a>(graph: &'a Graph, mut keys: Vec<Key>, info: &ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
     let (arguments, schema): (_, &Schema) = (info.arguments(), info.schema());
     if let Some(condition) = arguments.get("where").and_then(JsonValue::as_object) {
         keys = filter::matching(graph, schema, keys, condition)?;
     }
     let orders = arguments.get("orderBy").and_then(JsonValue::as_array).map_or(&[][..], Vec::as_slice);
-    // The first order decides, so it is applied last: sorting is stable.
+    // The first order has priority, so it is applied last: sorting is stable.
     for order in orders.iter().rev().filter_map(JsonValue::as_str) {
         filter::sort(graph, schema, &mut keys, order)?;
     }

@@ -1,19 +1,19 @@
 //! The bit strings of H.264 (ITU-T H.264, §7.2 and §9.1): most significant bit first.
 
-/// Bits on their way into bytes. Its methods bear the names of the descriptors in the standard's syntax tables.
+/// A writer of bits. Its methods have the names of the descriptors in the standard's syntax tables.
 pub(super) struct Bits {
     bytes: Vec<u8>,
-    /// Bits not yet written of the last byte, 0..=7.
+    /// Free bits in the last byte, 0..=7.
     free: u32,
 }
 
 impl Bits {
-    /// Goes on behind whole bytes.
+    /// A writer that continues after whole bytes.
     pub(super) const fn after(bytes: Vec<u8>) -> Self {
         Self { bytes, free: 0 }
     }
 
-    /// `u(n)`: the lowest `count` bits of a number.
+    /// `u(n)`: the lowest `count` bits of `value`.
     pub(super) fn u(&mut self, count: u32, value: u32) {
         for position in (0..count).rev() {
             if self.free == 0 {
@@ -28,7 +28,7 @@ impl Bits {
         }
     }
 
-    /// `ue(v)`: a number as Exp-Golomb code, n zeros and then the n + 1 bits of `value + 1` (§9.1).
+    /// `ue(v)`: a number as an Exp-Golomb code: n zeros, then the n + 1 bits of `value + 1` (§9.1).
     pub(super) fn ue(&mut self, value: u32) {
         let code = value + 1;
         let length = u32::BITS - code.leading_zeros();
@@ -47,10 +47,10 @@ impl Bits {
         self.align();
     }
 
-    /// The bytes, to which whole ones may be added.
+    /// The bytes so far. Whole bytes may be appended.
     ///
     /// # Panics
-    /// When bits are left open.
+    /// When the last byte is incomplete.
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
         assert_eq!(self.free, 0, "invariant: whole bytes follow whole bytes");
         &mut self.bytes

@@ -1,6 +1,6 @@
-//! The moving test card of the video: eight colour bars over steps of grey, and a bright band that sweeps to the right.
+//! The moving test card of the video: eight colour bars above steps of grey, and a bright band that moves to the right.
 //!
-//! Everything in it is as wide as 8 pixels or a multiple, so that a row of 8 samples is one number plus noise.
+//! Everything on it is a multiple of 8 pixels wide, so that a row of 8 samples is one number plus noise.
 
 use super::noise::Noise;
 
@@ -20,50 +20,50 @@ const BARS: [[u8; 3]; 8] = [
     [16, 128, 128],
 ];
 
-/// Rows of macroblocks under the bars that show steps of grey.
+/// Rows of macroblocks below the bars, for the steps of grey.
 const STEP_ROWS: u16 = 4;
 
-/// Steps from left to right.
+/// Number of steps of grey, from left to right.
 const STEPS: u16 = 24;
 
-/// Y of the darkest step, and from one step to the next: the brightest has 177.
+/// Y of the darkest step, and the difference between two steps. The brightest step has 177.
 const STEP: (u8, u8) = (16, 7);
 
-/// How much the band adds to Y. 180 + 40 and noise of 15 is 235, the brightest that BT.601 allows.
+/// How much the band adds to Y. The highest sum is 180 + 40 + 15 (noise) = 235, the brightest value in BT.601.
 const LIFT: u8 = 40;
 
-/// Width of the band in groups of 8 pixels; it moves by one of them a frame.
+/// Width of the band in groups of 8 pixels. It moves by one group in each frame.
 const BAND: u16 = 6;
 
-/// Columns of macroblocks in which the band was or is: a band and a group over, however they lie.
+/// Columns of macroblocks to send in each frame: enough for the band and one more group, wherever they are.
 const TOUCHED: u16 = 4;
 
-/// The card, and where its macroblocks are.
+/// The test card, as a grid of macroblocks.
 pub(super) struct Card {
     /// Macroblocks in a row.
     pub(super) columns: u16,
     /// Rows of macroblocks.
     pub(super) rows: u16,
-    /// Rows of pixels of the last macroblocks that are not to be seen.
+    /// Rows of pixels at the bottom of the last macroblocks that are not shown.
     pub(super) hidden: u16,
 }
 
 impl Card {
-    /// A card of so many pixels, wide and high.
+    /// A card of this width and height in pixels.
     pub(super) const fn new((width, height): (u16, u16)) -> Self {
         let (columns, rows) = (width.div_ceil(MACROBLOCK), height.div_ceil(MACROBLOCK));
         Self { columns, rows, hidden: rows * MACROBLOCK - height }
     }
 
-    /// Whether the band has left, entered or crossed a column since the frame before.
+    /// Whether the band may have left, entered or crossed a column since the previous frame.
     pub(super) const fn changes(&self, frame: u32, column: u16) -> bool {
         let groups = 2 * self.columns;
         let left = (self.band(frame) + groups - 1) % groups / 2;
         (column + self.columns - left) % self.columns < TOUCHED
     }
 
-    /// Appends the samples of one macroblock with fresh noise: 16 × 16 of Y, 8 × 8 of Cb, 8 × 8 of Cr. None is below 16,
-    /// so that they never look like a start code.
+    /// Appends the samples of one macroblock with new noise: 16 × 16 of Y, 8 × 8 of Cb, 8 × 8 of Cr. All are at least
+    /// 16, so that they never look like a start code.
     pub(super) fn macroblock(&self, frame: u32, (column, row): (u16, u16), noise: &mut Noise, out: &mut Vec<u8>) {
         let [y, cb, cr] = self.colour(column, row);
         let halves = [2 * column, 2 * column + 1].map(|group| splat(if self.lit(frame, group) { y + LIFT } else { y }));
@@ -89,7 +89,7 @@ impl Card {
         [STEP.0 + STEP.1 * step, 128, 128]
     }
 
-    /// Whether the band lies over a group of 8 pixels.
+    /// Whether the band covers a group of 8 pixels.
     const fn lit(&self, frame: u32, group: u16) -> bool {
         let groups = 2 * self.columns;
         (group + groups - self.band(frame)) % groups < BAND
@@ -102,7 +102,7 @@ impl Card {
     }
 }
 
-/// One sample, eight times.
+/// One sample, repeated eight times.
 const fn splat(sample: u8) -> u64 {
     u64::from_ne_bytes([sample; 8])
 }
@@ -128,7 +128,7 @@ mod tests {
         }
     }
 
-    /// What is not sent anew must look as it did.
+    /// A column that is not sent again must look as before.
     #[test]
     fn only_the_columns_that_change_differ_from_the_frame_before() {
         for frame in 1..200 {

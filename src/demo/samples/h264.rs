@@ -1,12 +1,13 @@
-//! H.264, Constrained Baseline (ITU-T H.264, 08/2021), by hand and without compression.
+//! An encoder for H.264, Constrained Baseline (ITU-T H.264, 08/2021), without compression.
 //!
-//! A macroblock is sent as its samples (`I_PCM`) or not at all (`P_Skip`: as in the frame before). The deblocking filter
-//! is off, so that a decoder shows exactly the card. Samples are 16 or more and the headers are short, so no three bytes
-//! look like a start code, and no emulation prevention (§7.4.1) is needed: a test holds that.
+//! A macroblock is sent as its samples (`I_PCM`) or skipped (`P_Skip`: the same as in the previous frame). The
+//! deblocking filter is off, so that a decoder shows exactly the card. Samples are at least 16 and the headers are
+//! short, so no three bytes look like a start code, and emulation prevention (§7.4.1) is not needed. A test checks
+//! this.
 
 use super::{bits::Bits, card::Card, noise::Noise};
 
-/// `nal_unit_type` with `nal_ref_idc` 3: other frames are made from every one (§7.3.1).
+/// `nal_unit_type` with `nal_ref_idc` 3: every frame is a reference for others (§7.3.1).
 const SEQUENCE_PARAMETERS: u8 = 0x67;
 const PICTURE_PARAMETERS: u8 = 0x68;
 const SYNC_SLICE: u8 = 0x65;
@@ -16,17 +17,17 @@ const SLICE: u8 = 0x61;
 const PCM: u32 = 25;
 const PCM_IN_P: u32 = 5 + PCM;
 
-/// `slice_type` when all slices of the picture have it (§7.4.3).
+/// `slice_type` when all slices of the picture have the same type (§7.4.3).
 const ALL_I: u32 = 7;
 const ALL_P: u32 = 5;
 
-/// Sequence and picture parameters, each a NAL unit.
+/// Sequence and picture parameter sets, each as a NAL unit.
 pub(super) struct Parameters {
     pub(super) sequence: Vec<u8>,
     pub(super) picture: Vec<u8>,
 }
 
-/// Makes the samples of a track: each a length of 4 bytes and one slice (ISO 14496-15, §5.3).
+/// Encodes the samples of a track. Each sample is a length of 4 bytes and one slice (ISO 14496-15, §5.3).
 pub(super) struct Encoder {
     card: Card,
     content: Vec<u8>,
@@ -34,12 +35,12 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// With room for so many bytes.
+    /// An encoder with room for `capacity` bytes.
     pub(super) fn new(card: Card, capacity: usize) -> Self {
         Self { card, content: Vec::with_capacity(capacity), sizes: vec![] }
     }
 
-    /// Adds a frame, the `index`-th of its group: number 0 holds the whole picture, the others what changes in it.
+    /// Adds frame number `index` of its group. Number 0 holds the whole picture, the others only what changes.
     pub(super) fn push(&mut self, frame: u32, index: u32, noise: &mut Noise) {
         let start = self.content.len();
         let sync = index == 0;
@@ -73,7 +74,7 @@ impl Encoder {
         self.sizes.push(size);
     }
 
-    /// The samples so far, end to end.
+    /// All samples so far, without gaps.
     pub(super) fn content(&self) -> &[u8] {
         &self.content
     }
@@ -83,7 +84,7 @@ impl Encoder {
         &self.sizes
     }
 
-    /// What a decoder must know before the first sample.
+    /// The parameter sets that a decoder needs before the first sample.
     pub(super) fn parameters(&self) -> Parameters {
         Parameters { sequence: sequence(&self.card), picture: picture() }
     }
@@ -131,7 +132,7 @@ fn picture() -> Vec<u8> {
     std::mem::take(bits.bytes())
 }
 
-/// `slice_header()` (§7.3.3) of the `index`-th frame of a group.
+/// `slice_header()` (§7.3.3) of frame number `index` of a group.
 fn slice_header(bits: &mut Bits, frame: u32, index: u32) {
     let sync = index == 0;
     bits.ue(0); // first_mb_in_slice

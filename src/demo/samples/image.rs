@@ -1,19 +1,19 @@
-//! The thumbnail: WebP, lossless, as small as a photo of its size because most of it is flat.
+//! The thumbnail: a lossless WebP. It is as small as a photo of this size, because most of it is flat.
 
 use image_webp::{ColorType, WebPEncoder};
 
 use super::noise::Noise;
 
-/// Red, green and blue of the bars, on or off: white, yellow, cyan, green, magenta, red, blue, black.
+/// Red, green and blue of the bars, each on or off: white, yellow, cyan, green, magenta, red, blue, black.
 const BARS: [[u8; 3]; 8] = [[1, 1, 1], [1, 1, 0], [0, 1, 1], [0, 1, 0], [1, 0, 1], [1, 0, 0], [0, 0, 1], [0, 0, 0]];
 
-/// What a colour that is on has in the topmost row, and how much less it has in the lowest.
+/// The value of a colour that is on in the topmost row, and how much lower it is in the bottom row.
 const LIGHT: (u32, u32) = (191, 128);
 
-/// Pixels that noise brightens. Each costs about five bytes, which sets the size of the file.
+/// Number of pixels that noise brightens. Each of them costs about five bytes, which determines the size of the file.
 const GRAINS: usize = 6_000;
 
-/// Colour bars of so many pixels, a multiple of 8 wide, that darken towards the bottom, sprinkled with noise.
+/// Colour bars that darken towards the bottom, with noise. `width` must be a multiple of 8 pixels.
 pub(super) fn webp((width, height): (u32, u32), noise: &mut Noise) -> Vec<u8> {
     let mut pixels = Vec::with_capacity((width * height * 3) as usize);
     for y in 0..height {

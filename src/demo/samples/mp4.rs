@@ -1,4 +1,4 @@
-//! The file around the frames: boxes of ISO 14496-12, and of 14496-15 for H.264.
+//! The MP4 file around the frames: boxes of ISO 14496-12, and of 14496-15 for H.264.
 
 use mp4_atom::{
     Avc1, Avcc, Dinf, Dref, Encode, Ftyp, Hdlr, Header, Mdhd, Mdia, Minf, Moov, Mvhd, Result, Stbl, Stco, Stsc,
@@ -7,22 +7,22 @@ use mp4_atom::{
 
 use super::{h264::Parameters, noise::Noise};
 
-/// Ticks of the track in one frame.
+/// Ticks of the track per frame.
 const TICKS: u32 = 512;
 
-/// Ticks of the movie in a second.
+/// Ticks of the movie per second.
 const MOVIE_TIMESCALE: u32 = 1_000;
 
-/// Bytes of a box before its content: length and type.
+/// Length of a box header in bytes: size and type.
 const HEAD: usize = 8;
 
-/// One track of video, whose samples lie end to end.
+/// One video track, whose samples follow each other without gaps.
 pub(super) struct Track<'a> {
     /// Width and height.
     pub(super) pixels: (u16, u16),
-    /// Frames per second, as many as a chunk holds.
+    /// Frames per second, which is also the number of frames in a chunk.
     pub(super) rate: u32,
-    /// Frames from one sync sample to the next.
+    /// Number of frames from one sync sample to the next.
     pub(super) group: u32,
     pub(super) parameters: Parameters,
     /// The size of each sample in bytes.
@@ -30,7 +30,7 @@ pub(super) struct Track<'a> {
     pub(super) content: &'a [u8],
 }
 
-/// A file of exactly `length` bytes: `ftyp`, `moov`, `mdat`, and a `free` that is full of noise.
+/// A file of exactly `length` bytes: `ftyp`, `moov`, `mdat`, and a `free` box filled with noise.
 ///
 /// # Panics
 /// When the track does not fit into the length.
@@ -44,12 +44,12 @@ pub(super) fn progressive(track: &Track<'_>, length: usize, noise: &mut Noise) -
     file
 }
 
-/// Everything but the content of `free`.
+/// Writes everything except the content of `free`.
 fn write(track: &Track<'_>, length: usize, file: &mut Vec<u8>) -> Result<()> {
     let brands = [b"isom", b"iso2", b"avc1", b"mp41"].map(Into::into);
     let kind = Ftyp { major_brand: brands[0], minor_version: 512, compatible_brands: brands.into() };
     kind.encode(file)?;
-    // The moov holds offsets that depend on its own length, which does not depend on the offsets.
+    // `moov` holds offsets that depend on its own length, but its length does not depend on the offsets.
     let mut moov = vec![];
     movie(track, 0).encode(&mut moov)?;
     let media = file.len() + moov.len() + HEAD;
@@ -60,7 +60,7 @@ fn write(track: &Track<'_>, length: usize, file: &mut Vec<u8>) -> Result<()> {
     Header { kind: b"free".into(), size: Some(rest) }.encode(file)
 }
 
-/// The `moov` of a track whose first sample begins at an offset of the file.
+/// The `moov` of a track whose first sample begins at file offset `media`.
 fn movie(track: &Track<'_>, media: u32) -> Moov {
     let frames = small(track.sizes.len());
     let duration = u64::from(frames) * u64::from(MOVIE_TIMESCALE) / u64::from(track.rate);
@@ -101,7 +101,7 @@ fn movie(track: &Track<'_>, media: u32) -> Moov {
     }
 }
 
-/// Which bytes are which sample, when it is shown, and where a player may begin (ISO 14496-12, §8.5 to §8.7).
+/// Which bytes are which sample, when each sample is shown, and where a player may start (ISO 14496-12, §8.5 to §8.7).
 fn sample_table(track: &Track<'_>, media: u32) -> Stbl {
     let (width, height) = track.pixels;
     let frames = small(track.sizes.len());
@@ -138,7 +138,7 @@ fn sample_table(track: &Track<'_>, media: u32) -> Stbl {
     }
 }
 
-/// A length or a count in 32 bits.
+/// Converts a length or a count to 32 bits.
 fn small(number: usize) -> u32 {
     u32::try_from(number).expect("invariant: the video is below 4 GiB")
 }
@@ -149,7 +149,7 @@ mod tests {
 
     use super::super::{VIDEO_BYTES, VIDEO_DURATION, VIDEO_PIXELS, video};
 
-    /// Whole boxes end to end: type, offset of the content, content.
+    /// All boxes in order: type, offset of the content, content.
     fn boxes(mut bytes: &[u8]) -> Vec<(&[u8], usize, &[u8])> {
         let (mut found, mut at) = (vec![], 0);
         while !bytes.is_empty() {
@@ -161,7 +161,7 @@ mod tests {
         found
     }
 
-    /// The content of the one box below others by its path.
+    /// The content of the only box with this path.
     fn below<'a>(bytes: &'a [u8], path: &str) -> &'a [u8] {
         path.split('/').fold(bytes, |bytes, kind| {
             let found: Vec<_> = boxes(bytes).into_iter().filter(|found| found.0 == kind.as_bytes()).collect();
@@ -174,7 +174,7 @@ mod tests {
         u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
     }
 
-    /// The rows of a table behind version, flags and the count of rows.
+    /// The rows of a table, after its version, flags and number of rows.
     fn table<const COLUMNS: usize>(bytes: &[u8]) -> Vec<[usize; COLUMNS]> {
         assert_eq!((number(bytes, 0), bytes.len()), (0, 8 + number(bytes, 4) * COLUMNS * 4));
         bytes[8..].chunks(COLUMNS * 4).map(|row| std::array::from_fn(|column| number(row, column * 4))).collect()
@@ -220,7 +220,7 @@ mod tests {
         let file = video(1);
         let moov = below(&file, "moov");
         let mdia = below(moov, "trak/mdia");
-        // Version 1 of mvhd, tkhd and mdhd has times of 64 bits.
+        // Version 1 of mvhd, tkhd and mdhd has 64-bit times.
         let (mvhd, tkhd, mdhd) = (below(moov, "mvhd"), below(moov, "trak/tkhd"), below(mdia, "mdhd"));
         assert_eq!([mvhd[0], tkhd[0], mdhd[0]], [1; 3]);
         let (movie, media) = (number(mvhd, 20), number(mdhd, 20));

@@ -1,20 +1,20 @@
-//! Who distributes in the fake world: the nodes, and what is planted in each.
+//! The distributors of the simulated network, and the condition of each that bandprobe should detect.
 
-/// An operator's node, as the registry lists it and as it behaves.
+/// A distributor, as the registry lists it and as it behaves.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::demo) struct Character {
     pub(in crate::demo) name: &'static str,
-    /// The worker who runs it.
+    /// The id of the worker that runs it.
     pub(in crate::demo) worker: u32,
-    /// Its buckets, `{family}:{index}`.
+    /// Ids of its buckets, as `{family}:{index}`.
     pub(in crate::demo) buckets: &'static [&'static str],
     pub(in crate::demo) place: Place,
     pub(in crate::demo) planted: Planted,
-    /// One clause for a person.
+    /// One clause for people.
     pub(in crate::demo) description: &'static str,
 }
 
-/// Where a node says that it is.
+/// The registered location of a node.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::demo) struct Place {
     pub(in crate::demo) country: &'static str,
@@ -23,48 +23,48 @@ pub(in crate::demo) struct Place {
     pub(in crate::demo) longitude: f64,
 }
 
-/// What is to be found out about a node.
+/// A condition of a node that bandprobe should detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
-    /// Nothing: it is sound.
+    /// None: the node is healthy.
     Nothing,
     /// Its query node is hundreds of blocks behind.
     Behind,
-    /// It runs with `nodeEnv: development`.
+    /// It reports `nodeEnv: development`.
     Development,
     /// It follows another chain.
     OtherChain,
-    /// Its bucket is switched off; it is sound.
+    /// Its bucket is switched off. The node is healthy.
     SwitchedOff,
-    /// Its bucket is switched off, and its query node has stood still for long.
+    /// Its bucket is switched off, and its query node is tens of thousands of blocks behind.
     LeftBehind,
-    /// Its cache is empty, and it reaches no storage node.
+    /// Its cache is empty, and it cannot reach a storage node.
     Starved,
-    /// Its status fails, and it serves all the same.
+    /// Its status fails, but it serves assets.
     StatusFails,
     /// Its port is closed.
     Dead,
-    /// It answers status at once and assets never.
+    /// It answers status requests at once but never requests for assets.
     Mute,
-    /// Its images are not those that the registry has the hashes of.
+    /// Its images do not match the hashes in the registry.
     Corrupt,
-    /// Its endpoint is an address inside somebody's network: a trap that counts who steps into it.
+    /// Its endpoint is a private address. A trap there counts connections.
     PrivateAddress,
-    /// Its operator is invited and has not accepted: nobody may ask it, and a trap counts who does.
+    /// Its operator is invited and has not accepted, so it must not be contacted. A trap counts connections.
     Invited,
-    /// Its operator says nothing of it, not even where it is.
+    /// Its operator has published no metadata, so neither endpoint nor location is known.
     NoMetadata,
 }
 
 impl Planted {
-    /// Is its bucket switched off by the lead?
+    /// Whether the lead has switched off the bucket.
     #[must_use]
     pub const fn is_switched_off(self) -> bool {
         matches!(self, Self::SwitchedOff | Self::LeftBehind)
     }
 }
 
-/// A group of buckets.
+/// A family of distribution buckets.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::demo) struct Family {
     pub(in crate::demo) id: &'static str,
@@ -175,7 +175,7 @@ pub(in crate::demo) const CAST: [Character; 17] = [
     },
 ];
 
-/// The storage nodes: name, bucket, worker, place.
+/// The storage nodes: name, bucket, worker, location.
 pub(in crate::demo) const STORAGE: [(&str, &str, u32, Place); 2] = [
     ("storage-0", "0", 20, place("DE", "Falkenstein", 50.4779, 12.3713)),
     ("storage-1", "1", 21, place("CA", "Beauharnois", 45.3151, -73.8779)),
@@ -195,7 +195,7 @@ const fn place(country: &'static str, city: &'static str, latitude: f64, longitu
     Place { country, city, latitude, longitude }
 }
 
-/// Must a bucket serve the objects of a bag? The first bag, that of the fixed samples, is in all of them.
+/// Whether a bucket must serve the objects of a bag. All buckets serve the first bag, which holds the fixed samples.
 pub(in crate::demo) fn serves(bucket: &str, bag: usize) -> bool {
     let turn = bucket.bytes().filter(u8::is_ascii_digit).map(usize::from).sum::<usize>();
     bag == 0 || !(bag + turn).is_multiple_of(3)

@@ -1,4 +1,4 @@
-//! A distributor of the fake world: what it knows and holds at start, and what is planted in it.
+//! A distributor of the simulated network: what it knows and has cached at the start, and its condition.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -19,7 +19,7 @@ use super::{
     library::{Kind, Library, Object},
 };
 
-/// The node of a character, before these storage nodes.
+/// The distributor for `character`, which fetches from the nodes in `storage`.
 pub(super) fn distributor(
     plan: &WorldPlan,
     character: &Character,
@@ -59,14 +59,14 @@ fn known(object: &Object, is_served: bool) -> Known {
     }
 }
 
-/// Does a node hold an object at start? The fixed samples always; of the others each node lacks others, the newest ones
-/// among them.
+/// Whether a node has an object cached at the start. The fixed samples always are. Of the other objects, each node
+/// lacks a different part, including some of the newest.
 fn is_held(character: &Character, index: usize, object: &Object) -> bool {
     let is_corrupt = character.planted == Planted::Corrupt && object.kind != Kind::Media;
     index < 2 || is_corrupt || !(index / 2 + character.worker as usize).is_multiple_of(3)
 }
 
-/// What a node holds of an object: of an image, a corrupt one has a byte wrong.
+/// The bytes that a node has of an object. Images of a corrupt node have one wrong byte.
 fn content(character: &Character, object: &Object) -> Bytes {
     if character.planted != Planted::Corrupt || object.kind == Kind::Media {
         return object.bytes.clone();
@@ -88,7 +88,7 @@ fn reports(character: &Character) -> Reports {
     }
 }
 
-/// Blocks; more than 100 are judged.
+/// In blocks. A node that is more than 100 blocks behind counts as lagging.
 const BEHIND: u64 = 250;
 const LEFT_BEHIND: u64 = 40_000;
 const OTHER_CHAIN: Chain = Chain { head: 91_234, behind: 2 };

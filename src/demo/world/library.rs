@@ -1,4 +1,4 @@
-//! The objects of the fake world: real images and videos with their true hashes, and what is registered of each.
+//! The objects of the simulated network: real images and videos with their true hashes, and their registered metadata.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use super::super::{
 };
 use crate::model::multihash;
 
-/// Everything that somebody has uploaded, or says that he will.
+/// Everything that is registered, whether its content is uploaded or not.
 pub(in crate::demo) struct Library {
     /// Ids of the bags.
     pub(in crate::demo) bags: Vec<String>,
@@ -25,19 +25,19 @@ pub(in crate::demo) struct Library {
 /// A data object.
 pub(in crate::demo) struct Object {
     pub(in crate::demo) id: Arc<str>,
-    /// Which bag it is in.
+    /// The index of its bag.
     pub(in crate::demo) bag: usize,
     pub(in crate::demo) kind: Kind,
     /// ISO 8601 with microseconds.
     pub(in crate::demo) created_at: String,
-    /// Its content is uploaded.
+    /// Whether its content is uploaded.
     pub(in crate::demo) is_accepted: bool,
     pub(in crate::demo) bytes: Bytes,
     /// Base58 of the BLAKE3 multihash of the content.
     pub(in crate::demo) hash: Arc<str>,
 }
 
-/// What a data object is.
+/// The kind of a data object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::demo) enum Kind {
     Thumbnail,
@@ -45,7 +45,7 @@ pub(in crate::demo) enum Kind {
     Avatar,
 }
 
-/// What a channel shows: two objects.
+/// A video of a channel: two objects.
 pub(in crate::demo) struct Video {
     pub(in crate::demo) id: String,
     pub(in crate::demo) created_at: String,
@@ -58,7 +58,7 @@ pub(in crate::demo) struct Video {
 }
 
 impl Library {
-    /// The one of this process: it is made once, and its contents are shared.
+    /// The library of this process. It is generated once, and its contents are shared.
     pub(in crate::demo) fn shared() -> &'static Self {
         static SHARED: LazyLock<Library> = LazyLock::new(Library::new);
         &SHARED
@@ -120,12 +120,12 @@ impl Kind {
 }
 
 const BAGS: usize = 6;
-/// Contents of videos; several objects share one.
+/// Number of different video contents; several objects share one.
 const CLIPS: u64 = 3;
 const VIDEOS: usize = 30;
-/// The video that is not public: the newest but one.
+/// The index of the video that is not public: the second newest.
 const SECRET: usize = VIDEOS - 2;
-/// An image that is no thumbnail.
+/// An image that is not a thumbnail.
 const AVATAR_ID: &str = "700000";
-/// The newest thumbnail, which nobody has uploaded yet.
+/// The newest thumbnail, whose content is not uploaded yet.
 pub(in crate::demo) const PENDING_ID: &str = "700001";

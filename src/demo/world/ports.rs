@@ -1,4 +1,4 @@
-//! Where the servers of the fake world stand.
+//! The addresses of the simulated servers.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{super::DemoError, trap::Trap};
 
-/// The ports to come: the next one each time, or any.
+/// Assigns ports: consecutive ones from a first port, or free ones.
 pub(super) struct Ports(Option<u16>);
 
 impl From<Option<u16>> for Ports {
@@ -41,7 +41,7 @@ impl Ports {
         Trap::set(address, tasks).await.map_err(|source| DemoError::Listen { node, address, source })
     }
 
-    /// A port that is taken and where nobody listens.
+    /// Reserves a port on which nothing listens.
     pub(super) fn bind(&mut self, node: &'static str) -> Result<(Socket, SocketAddr), DemoError> {
         let address = self.next(Ipv4Addr::LOCALHOST);
         let bound = || {

@@ -1,4 +1,4 @@
-//! A listener that nobody may connect to, and that counts who does.
+//! A listener that counts connections, for addresses that must not be contacted.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{net::TcpListener, task::JoinSet};
 
-/// Where it stands and how often it was stepped into.
+/// The address of the trap, and how many connections it accepted.
 #[derive(Debug)]
 pub(super) struct Trap {
     pub(super) address: SocketAddr,
@@ -19,7 +19,7 @@ pub(super) struct Trap {
 }
 
 impl Trap {
-    /// Sets one up.
+    /// Starts a trap.
     pub(super) async fn set(at: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<Self> {
         let listener = TcpListener::bind(at).await?;
         let trap = Self { address: listener.local_addr()?, sprung: Arc::default() };
@@ -33,7 +33,7 @@ impl Trap {
         Ok(trap)
     }
 
-    /// Only the address of one, where the system has none like it.
+    /// A trap without a listener, for systems that cannot listen on its address.
     pub(super) fn painted(address: IpAddr, port: u16) -> Self {
         Self { address: SocketAddr::new(address, port), sprung: Arc::default() }
     }

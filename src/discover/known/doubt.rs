@@ -1,4 +1,4 @@
-//! A loss that is too large to be believed at once.
+//! A loss that is too large to be accepted at once.
 
 use std::time::Duration;
 
@@ -10,12 +10,13 @@ use super::Verdict;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Doubt {
     pub(super) times: u32,
-    /// When one was counted last.
+    /// When a refresh was last counted.
     pub(super) counted_at: Option<Timestamp>,
 }
 
 impl Doubt {
-    /// After a refresh that lost so many: more than half is believed when it is seen [`REPEATED`] times, `refresh` apart.
+    /// The count and the verdict after a refresh that lost `lost` of `of`. A loss of more than half is accepted when
+    /// it is the [`REPEATED`]th in a row, each about one `refresh` apart.
     pub(super) fn weigh(self, lost: usize, of: usize, now: Timestamp, refresh: Duration) -> (Self, Verdict) {
         if 2 * lost <= of {
             return (Self::default(), Verdict::Accepted);
@@ -31,14 +32,16 @@ impl Doubt {
         Self { times, counted_at: Some(now) }
     }
 
-    /// Was one counted so short a time ago that another says nothing new? A clock that was set back since forbids nothing.
+    /// Was a refresh counted so recently that this one shows nothing new? After the clock was set back, the next one
+    /// counts.
     fn is_counted(self, now: Timestamp, refresh: Duration) -> bool {
         let since = self.counted_at.and_then(|then| Duration::try_from(now.duration_since(then)).ok());
         since.is_some_and(|since| since < refresh.mul_f64(NEARLY))
     }
 }
 
-/// So often in a row, a loss is true.
+/// After this many in a row, a loss is accepted.
 const REPEATED: u32 = 3;
-/// Of a refresh: clocks are set right now and then, and the next question comes no sooner than it should.
+/// The shortest distance between two counted refreshes, as a share of `refresh`. Less than 1 because clocks are
+/// adjusted now and then.
 const NEARLY: f64 = 0.9;

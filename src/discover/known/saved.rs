@@ -1,5 +1,5 @@
-//! The form in which a list is kept on disk. It is our own file, yet may be of another version, cut, or edited: what is not
-//! as it should be costs that node alone, or what it says of itself.
+//! The form of a list on disk. The file is our own, but may be from another version, cut or edited. A bad value
+//! affects only its own node or field.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) struct List {
     blocked: Vec<Saved>,
 }
 
-/// A node, or a blocked one with its reason.
+/// A node, or a blocked node with its reason.
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
 struct Saved {
@@ -198,5 +198,5 @@ fn is_tag(text: &str) -> bool {
     tag::reduced(text).as_deref() == Some(text)
 }
 
-/// Raised when a reader of before would misread a list; it starts without one then.
+/// Increased when earlier versions of bandprobe would misread the file. They then start without a list.
 const VERSION: u64 = 1;

@@ -32,7 +32,7 @@ fn found(nodes: Vec<Node>) -> Found {
     Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps }
 }
 
-/// Asked every ten minutes.
+/// A registry that is asked every ten minutes.
 fn registry() -> Registry {
     let url = "https://query.example/graphql".parse().unwrap();
     let (refresh, refresh_assets) = (Duration::from_secs(600), Duration::from_secs(3_600));
@@ -62,7 +62,7 @@ fn what_came_and_went_is_told() {
     assert_eq!(Known::default().age(at(0)), None);
 }
 
-/// Lists before and after, and what becomes of the one after when it comes again and again.
+/// Lists before and after, and the verdicts when the second list is found three times.
 #[test]
 fn more_than_half_is_not_lost_at_once() {
     let accepted = Verdict::Accepted;
@@ -81,7 +81,7 @@ fn more_than_half_is_not_lost_at_once() {
         let mut list = known(argus(before.clone()));
         for (round, expected) in verdicts.into_iter().enumerate() {
             let old = list.nodes.clone();
-            // A restart between any two does not change it.
+            // A restart between two refreshes changes nothing.
             let saved = serde_json::to_string(&list).unwrap();
             let minute = 10 * (i64::try_from(round).unwrap() + 1);
             let (next, change) = weighed(serde_json::from_str(&saved).unwrap(), found(argus(after.clone())), minute);
@@ -118,7 +118,7 @@ fn what_is_seen_again_too_soon_is_not_counted() {
     }
 }
 
-/// Assets before and after, by node; those of nodes 5 and more go with a switch-off.
+/// Assets before and after, by node. Nodes 5 and above lose theirs because they are switched off.
 #[test]
 fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
     let with = |number: usize, id: Option<usize>| Node {
@@ -154,8 +154,8 @@ fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
 }
 
 proptest! {
-    /// Whatever comes: a list that was there once is never empty again, and an accepted refresh lost half at the most, or
-    /// was the third.
+    /// For every sequence of refreshes: a list with nodes never becomes empty, and an accepted refresh lost at most
+    /// half of the nodes or was the third that lost more.
     #[test]
     fn no_sequence_of_refreshes_loses_the_list(refreshes in proptest::collection::vec(proptest::collection::btree_set(0usize..10, 0..10), 1..12)) {
         let (mut list, mut losses, mut minute) = (known(argus(0..10)), 0, 10);
@@ -164,7 +164,7 @@ proptest! {
             let loses = 2 * (list.nodes().len() - kept) > list.nodes().len();
             let (next, change) = weighed(list.clone(), found(argus(refresh.iter().copied())), minute);
             minute += 10;
-            // An empty list says nothing.
+            // An empty list does not change the count.
             losses = if refresh.is_empty() { losses } else if loses { losses + 1 } else { 0 };
             let expected = !refresh.is_empty() && (!loses || losses >= 3);
             prop_assert_eq!(change.verdict == Verdict::Accepted, expected);

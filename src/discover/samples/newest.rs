@@ -1,4 +1,4 @@
-//! The newest objects of the whole registry, shared out by the buckets that must serve them.
+//! The newest objects of the whole registry, distributed to the buckets that must serve them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,9 +22,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     pub(super) found: BTreeMap<Arc<str>, Vec<Asset>>,
-    /// The registry reported errors next to its rows, so buckets may lack some.
+    /// The registry reported errors next to its rows, so buckets may lack some objects.
     pub(super) is_partial: bool,
-    /// A list could not be had at all.
+    /// At least one list had no answer.
     pub(super) has_failed: bool,
 }
 
@@ -33,12 +33,13 @@ struct Question {
     list: &'static str,
     query: &'static str,
     variables: Value,
-    /// The objects of a row, and where they are in it.
+    /// The kinds of objects in a row, and the JSON pointer to each.
     objects: &'static [(AssetKind, &'static str)],
 }
 
 impl Newest {
-    /// Asks for the newest objects of each kind. What cannot be had goes to `problems`: its buckets stay without.
+    /// Requests the newest objects of each kind. Failures are reported in `problems`; the buckets then lack those
+    /// objects.
     pub(super) async fn ask(api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) -> Self {
         let mut newest = Self::default();
         for question in questions(api.dialect) {
@@ -51,7 +52,7 @@ impl Newest {
         newest
     }
 
-    /// Reads pages until every bucket has enough, or [`MOST_ROWS`] are read.
+    /// Reads pages until every bucket has enough objects, or [`MOST_ROWS`] rows are read.
     async fn read(
         &mut self,
         api: &Api<'_>,
@@ -81,7 +82,7 @@ impl Newest {
         Ok(())
     }
 
-    /// Gives the objects of a row to the buckets that must serve them and have room.
+    /// Adds the objects of a row to the buckets that must serve them and have room.
     fn share_out(&mut self, row: &Value, wanted: &BTreeSet<Arc<str>>, objects: &[(AssetKind, &str)]) {
         for (kind, at) in objects {
             let Some(row) = row.pointer(at) else { continue };
@@ -94,7 +95,7 @@ impl Newest {
         }
     }
 
-    /// Has every distribution bucket enough? Storage buckets take what is there.
+    /// Has every distribution bucket enough objects? Storage buckets do not count.
     fn is_enough(&self, wanted: &BTreeSet<Arc<str>>, kind: AssetKind) -> bool {
         let mut distribution = wanted.iter().filter(|bucket| !is_storage_bucket(bucket));
         distribution.all(|bucket| self.has_enough(bucket, kind))
@@ -135,12 +136,15 @@ fn questions(dialect: Dialect) -> Vec<Question> {
     }
 }
 
-/// Rows that are read of each kind. With two dozen buckets, each bag in several of them, a bucket gets [`NEWEST`] of a kind
-/// out of the first few hundred; a page of 1,000 takes about half a MB, and a registry as long to sort as one of 10.
+/// Rows that are read of each kind. With two dozen buckets, and each bag in several of them, the first few hundred
+/// rows give each bucket [`NEWEST`] of a kind. A page of 1,000 is about half a MB, and the registry takes as long to
+/// sort it as a page of 10.
 const MOST_ROWS: usize = 1_000;
-/// Each page is a scan for the registry. When it allows only small pages, buckets that are still empty are asked for one by one.
+/// Pages that are read of each kind, because each page costs the registry a scan. If it allows only small pages,
+/// buckets that are still empty get their own queries.
 const MOST_PAGES: usize = 5;
-/// The storage squid distinguishes images from videos by size alone; between the two it may be either.
+/// Bytes of the smallest video. The storage squid distinguishes images from videos by size only; between the two
+/// limits an object may be either.
 const LEAST_VIDEO: u64 = 5_000_000;
 
 #[cfg(test)]

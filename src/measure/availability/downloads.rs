@@ -1,5 +1,5 @@
-//! How the downloads of a node change its verdict: a node that answers but serves nothing is not healthy, and one that serves
-//! is not dead.
+//! How the downloads from a node change its verdict. A node that answers but serves nothing is not healthy, and a node
+//! that serves is not dead.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -10,7 +10,8 @@ use crate::model::{
 
 use super::Finding;
 
-/// What is wrong with a node, given what its answer says (`None`: nothing) and how the last downloads ended.
+/// The problems of a node, from its answer and from how its last downloads ended. `answered` is the problem that the
+/// answer shows, if any.
 pub(super) fn findings(answer: &Answer, answered: Option<Finding>, downloads: &Downloads) -> Vec<Finding> {
     let Downloads { ended, enough, fetch_failed } = downloads;
     let fetch = fetch_failed.as_ref().map(|why| (State::Degraded, format!("cannot fetch from storage: {why}")));
@@ -26,22 +27,23 @@ pub(super) fn findings(answer: &Answer, answered: Option<Finding>, downloads: &D
     if let Some(faults) = faults.filter(|faults| is_answered && faults.len() >= (*enough).max(1)) {
         findings.push((State::Degraded, format!("status answers, but {}", not_good(&faults))));
     }
-    // A dead node fetches nothing either, and a reason should name the cause.
+    // A dead node cannot fetch either, and the reason should name the cause.
     if findings.iter().all(|(state, _)| matches!(state, State::Degraded | State::Misconfigured)) {
         findings.extend(fetch);
     }
     findings
 }
 
-/// Does the last download show that the node serves, whatever its status says? One that cannot even be connected to has to have
-/// served after that, or a node that just died would be said to serve.
+/// Whether the last download shows that the node serves, whatever its status says. When the node cannot even be
+/// reached, only a download after the status request counts. Otherwise a node that just died would be reported as
+/// serving.
 fn contradict(answer: &Answer, downloads: &Downloads) -> bool {
     let Some(EndedRun { at, fault: None }) = downloads.ended.last() else { return false };
     let is_unreachable = matches!(&answer.said, Said::Nothing { outcome, .. } if outcome.is_before_request());
     !is_unreachable || *at > answer.at
 }
 
-/// `the last 3 downloads succeeded`
+/// Formats `the last 3 downloads succeeded`.
 fn succeeded(ended: &[EndedRun]) -> String {
     match ended.iter().rev().take_while(|run| run.fault.is_none()).count() {
         0 | 1 => "the last download succeeded".to_owned(),
@@ -49,7 +51,7 @@ fn succeeded(ended: &[EndedRun]) -> String {
     }
 }
 
-/// `the last 4 downloads failed: 3 http_5xx, 1 stalled`, or what they have in common.
+/// Formats `the last 4 downloads failed: 3 http_5xx, 1 stalled`, or a shorter text when all faults are the same.
 fn not_good(faults: &[RunFault]) -> String {
     if let Some(rate) = all_too_slow(faults) {
         let than = match rate {
@@ -79,7 +81,8 @@ fn not_good(faults: &[RunFault]) -> String {
     text
 }
 
-/// Were all of them too slow and nothing else, and slower than which rate, where it is the same for all?
+/// `None` unless all runs were too slow. The inner value is the minimum rate that they missed, if it is the same for
+/// all.
 fn all_too_slow(faults: &[RunFault]) -> Option<Option<BitRate>> {
     let rate = |fault: &RunFault| match fault {
         RunFault::TooSlow(rate) => Some(*rate),

@@ -1,7 +1,7 @@
-//! `nodeEnv`: what a node runs as.
+//! `nodeEnv`: the environment that a node runs in.
 //!
-//! Argus sends it empty when nothing is set, Colossus leaves it out then. Nodes of 2023 do not know it, so one that leaves it
-//! out is judged only by a version that is known to report it.
+//! When it is not set, Argus sends it empty, and Colossus leaves it out. Nodes of 2023 do not send it at all. A node
+//! that leaves it out is therefore judged only if its version is known to report it.
 
 use crate::model::{
     availability::{Report, State},
@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::Finding;
 
-/// What is wrong with the environment of a node.
+/// The problem with the environment of a node, if there is one.
 pub(super) fn finding(report: &Report, profile: Profile) -> Option<Finding> {
     let Some(env) = report.node_env.as_deref() else {
         let version = report.version.as_deref()?;
@@ -25,17 +25,17 @@ pub(super) fn finding(report: &Report, profile: Profile) -> Option<Finding> {
     (!is_production).then(|| (State::Misconfigured, format!("{words}, not `{PRODUCTION}`: {SLOW}")))
 }
 
-/// The first version that is known to report it.
+/// The first version that is known to report `nodeEnv`.
 const fn reported_since(profile: Profile) -> Option<[u64; 3]> {
     match profile {
-        // Versions between 1.2.0, which does not, and 2.0.0 are not judged.
+        // Version 1.2.0 does not report it. Versions between 1.2.0 and 2.0.0 are not judged.
         Profile::Argus => Some([2, 0, 0]),
         Profile::Colossus => Some([3, 7, 1]),
         Profile::Http => None,
     }
 }
 
-/// `2.1.2`, `v2.1.2-rc1` or `2.1` in numbers.
+/// The numbers of a version such as `2.1.2`, `v2.1.2-rc1` or `2.1`.
 fn version_of(text: &str) -> Option<[u64; 3]> {
     let text = text.trim().trim_start_matches(['v', 'V']);
     let text = &text[..text.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(text.len())];
@@ -45,9 +45,9 @@ fn version_of(text: &str) -> Option<[u64; 3]> {
     Some([major, rest(), rest()])
 }
 
-/// What `nodeEnv` has to be.
+/// The value that `nodeEnv` should have.
 const PRODUCTION: &str = "production";
-/// What is so bad about it.
+/// The consequence of any other value.
 const SLOW: &str = "it serves slowly";
 
 #[cfg(test)]

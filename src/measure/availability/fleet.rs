@@ -1,15 +1,19 @@
-//! Where the nodes of a round are on the chain.
+//! Compares the positions of the nodes of a round on the chain.
 //!
-//! Nobody here knows the height of the chain, so nodes are held against the median of the fleet:
+//! bandprobe does not know the height of the chain, so each node is compared with the median of the fleet:
 //!
-//! - Those vote that serve viewers and with which nothing else is wrong: switched-off nodes are often left to themselves, and must
-//!   not outvote the others.
-//! - A number that stands still from round to round, below one that changes, has no vote, however many there are.
-//! - Of an even number the higher of the two middle ones counts: a node can miss blocks, and hardly have some that do not exist.
-//! - For the same reason a node that is ahead is at fault only when its blocks are another chain's.
+//! - Only nodes that serve viewers and have no other problem vote. Switched-off nodes are often left unattended and
+//!   must not outvote the others.
+//! - A number that stands still from round to round has no vote if it is below a number that changes, however many such
+//!   nodes there are. A number that is too far ahead of three nodes that agree and were seen to move does not take votes
+//!   away: when the chain stands still, a node on another chain moves on.
+//! - With an even number of votes, the higher of the two middle ones is the median: a node can miss blocks, but can
+//!   hardly have blocks that do not exist.
+//! - For the same reason, a node that is ahead is at fault only when its blocks are on another chain.
 //!
-//! A node that has no vote is held against them; where there are only two of them, the three together make a median. Storage
-//! nodes are held against the distributors too, and against each other where there are not enough distributors.
+//! A node without a vote is compared with the voters. If there are only two voters, the three numbers together form a
+//! median. Storage nodes are compared with the distributors, or with distributors and storage nodes together if there
+//! are not enough distributors.
 
 use crate::model::{
     availability::{Motion, Report, Said, State, Subject},
@@ -22,11 +26,11 @@ use super::{
     words::{self, behind},
 };
 
-/// What the nodes of a round report of the chain.
+/// What the nodes of a round report about the chain.
 pub(super) struct Fleet {
     tolerance: Tolerance,
     distributors: Numbers,
-    /// Those of the storage nodes added.
+    /// The distributors and the storage nodes.
     with_storage: Numbers,
     /// The median height of the chain.
     head: Option<u64>,
@@ -37,39 +41,42 @@ struct Numbers {
     heads: Votes,
 }
 
-/// The numbers of the nodes that have a vote.
+/// The numbers of the nodes that vote.
 struct Votes {
     sorted: Vec<u64>,
-    /// Those that are known to change from round to round. No number below the highest is known to stand still.
+    /// The numbers that are known to change from round to round, up to the ceiling. No vote below the highest of them is
+    /// known to stand still.
     moving: Vec<u64>,
+    /// A number above this is certainly on another chain. `None` when too few nodes that were seen to move agree.
+    ceiling: Option<u64>,
 }
 
-/// Where a node is.
+/// The position of a node compared with the fleet.
 pub(super) struct Place {
     pub(super) blocks_behind: Option<i64>,
     pub(super) head_behind: Option<i64>,
     pub(super) findings: Vec<Finding>,
-    /// What is worth knowing and nobody's fault.
+    /// A remark that is worth reporting but is no fault.
     pub(super) remark: Option<String>,
 }
 
 /// How far a number is behind the median.
 #[derive(Clone, Copy)]
 pub(super) struct Behind {
-    /// Negative when it is ahead.
+    /// Difference to the median; negative when the number is ahead.
     pub(super) by: i64,
-    /// Of how many nodes the median is.
+    /// Number of nodes that the median is computed from.
     pub(super) nodes: usize,
-    /// Is it known to stand still, below one that changes?
+    /// Whether the number is known to stand still below one that changes.
     pub(super) stands_still: bool,
-    /// Are enough of the others, who agree, known to change?
+    /// Whether enough of the others agree with the median and are known to change.
     pub(super) others_move: bool,
-    /// Do the others leave no doubt that one far ahead of them is on another chain?
+    /// Whether a number far ahead of the others is certainly on another chain.
     is_sure: bool,
 }
 
 impl Fleet {
-    /// Of these nodes; with each goes whether nothing else is wrong with it.
+    /// Builds the fleet from these nodes. The boolean next to each node says whether it has no other problem.
     pub(super) fn of<'a>(
         subjects: impl Iterator<Item = (&'a Subject<'a>, bool)> + Clone,
         tolerance: Tolerance,
@@ -78,22 +85,23 @@ impl Fleet {
             let voters = subjects.clone().filter(|(subject, is_sound)| {
                 *is_sound && subject.distributing != Some(false) && profiles.contains(&subject.profile)
             });
-            numbers(voters.map(|(subject, _)| subject))
+            numbers(voters.map(|(subject, _)| subject), tolerance)
         };
         let distributors = votes(&[Profile::Argus]);
         let with_storage = votes(&[Profile::Argus, Profile::Colossus]);
-        let all = numbers(subjects.map(|(subject, _)| subject));
+        let all = numbers(subjects.map(|(subject, _)| subject), tolerance);
         let heads = [&distributors.heads, &with_storage.heads, &all.heads];
         let head = heads.into_iter().find_map(Votes::median);
         Self { tolerance, distributors, with_storage, head }
     }
 
-    /// The median height of the chain, however few report it, and of nodes with which something is wrong where there are no others.
+    /// The median height of the chain, however few nodes report it. When no voting node reports one, all other nodes
+    /// count.
     pub(super) const fn head(&self) -> Option<u64> {
         self.head
     }
 
-    /// Where a node is, and whether it is on the others' chain.
+    /// The position of a node, and whether it is on the same chain as the others.
     pub(super) fn place(&self, subject: &Subject<'_>, report: &Report) -> Place {
         let blocks = self.behind(subject, report.blocks_processed, subject.progress.blocks, |numbers| &numbers.blocks);
         let head = self.behind(subject, report.chain_head, subject.progress.head, |numbers| &numbers.heads);
@@ -120,7 +128,7 @@ impl Fleet {
 
     fn findings(&self, blocks: Option<Behind>, head: Option<Behind>) -> Vec<Finding> {
         let far = head.filter(|head| head.by.unsigned_abs() > DAY_OF_BLOCKS);
-        // Several nodes behind one wrong query node are company, and wrong all the same.
+        // Several nodes that use the same wrong query node agree with each other, but they are still wrong.
         match (far, blocks) {
             (Some(head), Some(blocks)) if self.is_off(blocks.by) && (head.by > 0 || head.is_sure) => {
                 return vec![(State::Misconfigured, words::other_chain(head))];
@@ -138,7 +146,7 @@ impl Fleet {
         blocks_words.into_iter().chain(head_words).map(|words| (State::Degraded, words)).collect()
     }
 
-    /// What is said of a node that is ahead.
+    /// The remark for a node that is ahead.
     fn remark(&self, blocks: Option<Behind>, head: Option<Behind>) -> Option<String> {
         let is_ahead = |number: &Behind| number.by < 0 && self.is_off(number.by);
         let blocks = blocks.filter(is_ahead).map(|blocks| words::ahead("", blocks));
@@ -151,41 +159,44 @@ impl Fleet {
     }
 }
 
-/// What these nodes report, with no vote for what stands still where others move on.
-fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>) -> Numbers {
+/// The numbers that these nodes report. A number that stands still below one that changes gets no vote.
+fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>, tolerance: Tolerance) -> Numbers {
     let (mut blocks, mut heads) = (Vec::new(), Vec::new());
     for subject in subjects {
         let Said::Report(report) = &subject.answer.said else { continue };
         blocks.extend(report.blocks_processed.map(|number| (number, subject.progress.blocks)));
         heads.extend(report.chain_head.map(|number| (number, subject.progress.head)));
     }
-    Numbers { blocks: Votes::of(blocks), heads: Votes::of(heads) }
+    Numbers { blocks: Votes::of(blocks, tolerance), heads: Votes::of(heads, tolerance) }
 }
 
 impl Votes {
-    fn of(mut numbers: Vec<(u64, Motion)>) -> Self {
-        let moving: Vec<u64> =
-            numbers.iter().filter(|(_, motion)| *motion == Motion::Moves).map(|(number, _)| *number).collect();
+    fn of(mut numbers: Vec<(u64, Motion)>, tolerance: Tolerance) -> Self {
+        let ceiling = ceiling(&numbers, tolerance);
+        let is_credible = |number: u64| ceiling.is_none_or(|ceiling| number <= ceiling);
+        let moving = numbers.iter().filter(|(number, motion)| *motion == Motion::Moves && is_credible(*number));
+        let moving: Vec<u64> = moving.map(|(number, _)| *number).collect();
         numbers.retain(|(number, motion)| !is_left_behind(*number, *motion, &moving));
         let mut sorted: Vec<u64> = numbers.into_iter().map(|(number, _)| number).collect();
         sorted.sort_unstable();
-        Self { sorted, moving }
+        Self { sorted, moving, ceiling }
     }
 
-    /// The higher of two middle ones.
+    /// The median; the higher of the two middle ones with an even number of votes.
     fn median(&self) -> Option<u64> {
         self.sorted.get(self.sorted.len() / 2).copied()
     }
 
-    /// How far a number is behind the median. Two votes and another number have a median too; where it is one of the two, there
-    /// are not enough. One that stands still is held against however few move on.
+    /// How far a number is behind the median. Two votes and a third number form a median too, but not when the number
+    /// is one of the two votes. A number that stands still is compared even if only few others change.
     fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<Behind> {
         let nodes = self.sorted.len();
         let stands_still = is_left_behind(own, motion, &self.moving);
         let median = self.median()?;
         if nodes >= MIN_FLEET || stands_still {
             let others_move = within(&self.moving, median, tolerance.behind) >= MIN_FLEET;
-            let is_sure = others_move || self.leave_alone(own, median, tolerance);
+            let is_too_high = self.ceiling.is_some_and(|ceiling| own > ceiling);
+            let is_sure = others_move || is_too_high || self.leave_alone(own, median, tolerance);
             return Some(Behind { by: difference(median, own), nodes, stands_still, others_move, is_sure });
         }
         let [one, other] = *self.sorted else { return None };
@@ -195,28 +206,51 @@ impl Votes {
         is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, others_move, is_sure: others_move })
     }
 
-    /// Is a number alone where it is, while enough others agree? Only where nobody was seen to move: one that moves may be right.
+    /// Whether a number is alone while enough others agree. Applies only when no number is known to change, because one
+    /// that changes may be right.
     fn leave_alone(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
         let is_alone = within(&self.sorted, own, DAY_OF_BLOCKS) <= 1;
         self.moving.is_empty() && is_alone && within(&self.sorted, median, tolerance.behind) >= MIN_FLEET
     }
 }
 
-/// How many of these are no further away than that.
+/// The highest number that the chain of these nodes can have reached: a day of blocks above the largest group of nodes
+/// that agree and were seen to move, and what the chain makes while they stand still. `None` when no group is large
+/// enough. Of groups of the same size, the highest counts.
+fn ceiling(numbers: &[(u64, Motion)], tolerance: Tolerance) -> Option<u64> {
+    let mut seen_to_move: Vec<(u64, u64)> = Vec::new();
+    for (number, motion) in numbers {
+        let still = match motion {
+            Motion::Moves => 0,
+            Motion::Stopped(still) => still.as_secs(),
+            Motion::Unknown | Motion::StandsStill(_) => continue,
+        };
+        seen_to_move.push((*number, number.saturating_add(DAY_OF_BLOCKS + still / BLOCK_SECONDS)));
+    }
+    seen_to_move.sort_unstable();
+    let groups = seen_to_move.chunk_by(|(one, _), (next, _)| next - one <= tolerance.behind);
+    let largest = groups.max_by_key(|group| group.len()).filter(|group| group.len() >= MIN_FLEET)?;
+    largest.iter().map(|(_, reach)| *reach).max()
+}
+
+/// How many of the numbers are at most `reach` away from `of`.
 fn within(numbers: &[u64], of: u64, reach: u64) -> usize {
     numbers.iter().filter(|number| number.abs_diff(of) <= reach).count()
 }
 
-/// Does a number stand still below one that moves? When the whole chain stands still, a node that catches up moves below the others.
+/// Whether a number stands still below one that moves. When the whole chain stands still, a node that catches up moves
+/// too, but below the others.
 fn is_left_behind(number: u64, motion: Motion, moving: &[u64]) -> bool {
-    matches!(motion, Motion::StandsStill(_)) && moving.iter().any(|moving| number < *moving)
+    matches!(motion, Motion::StandsStill(_) | Motion::Stopped(_)) && moving.iter().any(|moving| number < *moving)
 }
 
-/// `a − b`, as far as a number can say it.
+/// `a − b`, clamped to the range of the type.
 fn difference(a: u64, b: u64) -> i64 {
     let difference = i128::from(a) - i128::from(b);
     i64::try_from(difference).unwrap_or(if difference < 0 { -i64::MAX } else { i64::MAX })
 }
 
-/// A day of the chain's blocks, one every 6 s.
-const DAY_OF_BLOCKS: u64 = 14_400;
+/// The chain makes a block every 6 s.
+const BLOCK_SECONDS: u64 = 6;
+/// The blocks that the chain makes in a day.
+const DAY_OF_BLOCKS: u64 = 24 * 60 * 60 / BLOCK_SECONDS;

@@ -26,12 +26,12 @@ fn subject(answer: &Answer) -> Subject<'_> {
     }
 }
 
-/// A round of distributors of which nothing else is known.
+/// Judges a round of distributors that have no other problem.
 fn round(answers: &[Answer], tolerance: Tolerance) -> Judgement {
     judge(&answers.iter().map(subject).collect::<Vec<_>>(), tolerance)
 }
 
-/// A document of a node at these numbers.
+/// The status document of a node at these numbers.
 fn at(blocks: u64, head: u64) -> Answer {
     let report = Report {
         node_env: Some("production".into()),
@@ -89,7 +89,7 @@ fn judged_as(node: &Subject<'_>, tolerance: Tolerance) -> Verdict {
     verdict
 }
 
-/// How far a node is behind in blocks and head, beside four others, and what is said of it.
+/// How far a node is behind in blocks and head next to four others, and the expected verdict.
 const PLACES: [(i64, i64, Tolerance, State, &str); 12] = [
     (100, 100, USUAL, State::Ok, "nothing wrong"),
     (
@@ -170,7 +170,7 @@ fn nodes_that_are_wrong_together_are_wrong_all_the_same() {
         "chain head 5,600,000 behind the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows \
          another chain, or its chain node stands still"
     );
-    // Of two who tell blocks there is no median, so nothing is said of them.
+    // Only two nodes report blocks, so there is no median, and their blocks are not judged.
     let silent = || report(healthy(), |report| report.blocks_processed = None);
     let answers = [silent(), silent(), silent(), healthy(), at(HEAD - far, HEAD - far)];
     let verdict = round(&answers, USUAL).verdicts.pop().unwrap();
@@ -220,7 +220,7 @@ fn an_even_fleet_has_its_higher_median() {
 }
 
 const ERROR: Shape = Shape::Error { is_typed: true, message: String::new() };
-/// HTTP status, what the body looks like, and what is said of the node.
+/// HTTP status, what the body looks like, and the expected verdict.
 const ANSWERS: [(u16, Shape, State, &str); 15] = [
     (
         200,
@@ -423,7 +423,7 @@ fn storage_nodes_are_compared_with_each_other_if_alone() {
     assert_eq!(behind, [None, Some(0), Some(0), Some(298)], "one distributor is too few for itself");
 }
 
-/// How downloads ended, and what a node that answers is held for.
+/// How downloads ended, and the expected verdict on a node that answers its status request.
 #[test]
 fn a_node_that_answers_and_serves_nothing_is_degraded() {
     use Outcome::{Http5xx, Ok, Stalled, TlsTimeout};

@@ -1,13 +1,13 @@
-//! The reasons of verdicts, for whoever runs the node.
+//! The reasons of verdicts, written for the operator of a node.
 
 use crate::model::availability::{Shape, State};
 
 use super::{Finding, fleet::Behind};
 
-/// A number that is too far behind. The whole of it is said once: a second number is given in short.
+/// Reports a number that is too far behind. Only the first number is reported in full; a second one is short.
 pub(super) fn behind(what: &str, place: Behind, allowed: u64, whose: &str, in_full: bool) -> String {
     let (by, allowed) = (grouped(place.by.unsigned_abs()), grouped(allowed));
-    // A head is where it is; blocks are counted.
+    // Blocks get a unit, because they are a count. A chain head is a position.
     let unit = if what.is_empty() { " blocks" } else { "" };
     if !in_full {
         return format!("{what}{by}{unit} behind ({allowed} allowed)");
@@ -16,13 +16,13 @@ pub(super) fn behind(what: &str, place: Behind, allowed: u64, whose: &str, in_fu
     format!("{what}{by}{unit} behind {} ({allowed} allowed): its {whose} {cause}", others(place))
 }
 
-/// A number that is ahead of the others.
+/// Reports a number that is ahead of the others.
 pub(super) fn ahead(what: &str, place: Behind) -> String {
     let unit = if what.is_empty() { " blocks" } else { "" };
     format!("{what}{}{unit} ahead of {}", grouped(place.by.unsigned_abs()), others(place))
 }
 
-/// A head far away, and blocks that are not the fleet's either.
+/// Reports a chain head that is far away, when the blocks differ from the fleet's too.
 pub(super) fn other_chain(head: Behind) -> String {
     let cause = match (head.by > 0, head.stands_still) {
         (true, true) => "its chain node stands still",
@@ -33,7 +33,7 @@ pub(super) fn other_chain(head: Behind) -> String {
     format!("{}, and its blocks are not the fleet's: {cause}", far(head))
 }
 
-/// A head far behind, and blocks like everybody's.
+/// Reports a chain head that is far behind, when the blocks agree with the fleet's.
 pub(super) fn odd_head(head: Behind) -> String {
     format!("{}, though its blocks agree: its chain node is at fault", far(head))
 }
@@ -50,7 +50,7 @@ fn others(place: Behind) -> String {
     }
 }
 
-/// What a complete answer other than the wanted one means.
+/// The finding for a complete answer that is not the expected one.
 pub(super) fn refused(status: Option<u16>, shape: &Shape) -> Option<Finding> {
     let status = status?;
     let said = |state, rest: &str| Some((state, format!("answers {status}{rest}{}", quoted(shape))));
@@ -73,7 +73,7 @@ pub(super) fn refused(status: Option<u16>, shape: &Shape) -> Option<Finding> {
         (401 | 403, _) => said(State::Misconfigured, ": it refuses us"),
         (429, _) => said(State::Degraded, ": it limits us"),
         (400..=499, _) => said(State::Misconfigured, " to a plain request"),
-        // JSON with a message is the node's own, whatever stands before it.
+        // JSON with a message comes from the node itself, even behind a proxy.
         (502..=504, Shape::Error { .. }) => said(State::Dead, ": it fails"),
         (502..=504, _) | (500..=599, Shape::Page) => {
             Some((State::Dead, format!("its proxy answers {status}, the node behind it does not")))
@@ -83,7 +83,7 @@ pub(super) fn refused(status: Option<u16>, shape: &Shape) -> Option<Finding> {
     }
 }
 
-/// The node's own words, where it has any.
+/// The error text of the node, if it sent one.
 fn quoted(shape: &Shape) -> String {
     match shape {
         Shape::Error { message, .. } if !message.trim().is_empty() => format!("; it says `{message}`"),
@@ -91,7 +91,7 @@ fn quoted(shape: &Shape) -> String {
     }
 }
 
-/// Digits in groups of three.
+/// Formats a number with commas between groups of three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

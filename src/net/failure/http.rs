@@ -1,4 +1,4 @@
-//! Failures of HTTP in plain words. The texts of hyper and h2 are for programmers, and some hold Rust's debug output.
+//! HTTP failures in plain words. The texts of hyper and h2 are for programmers, and some contain Rust debug output.
 
 use std::{error::Error, io};
 
@@ -6,7 +6,7 @@ use h2::Reason;
 
 use crate::net::tls;
 
-/// What went wrong, from the outermost to the innermost cause that is known.
+/// All known causes, from the outermost to the innermost.
 pub(super) fn words(error: &hyper::Error) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
@@ -17,7 +17,7 @@ pub(super) fn words(error: &hyper::Error) -> String {
     if causes.is_empty() { "the HTTP exchange failed".to_owned() } else { causes.join(": ") }
 }
 
-/// The words of one error, without those of its source.
+/// The words for one error, without those of its source.
 fn one(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
         return hyper(error).map(str::to_owned);
@@ -28,9 +28,9 @@ fn one(error: &(dyn Error + 'static)) -> Option<String> {
     error.downcast_ref().map(socket)
 }
 
-/// `None` where only the source says anything.
+/// `None` when only the source is informative.
 fn hyper(error: &hyper::Error) -> Option<&'static str> {
-    // hyper does not give away more of its kinds than its texts.
+    // hyper exposes no more kinds than these; the rest is only in its texts.
     let text = error.to_string();
     if let Some((_, words)) = HYPER.iter().find(|(known, _)| *known == text) {
         return Some(words);
@@ -48,7 +48,7 @@ fn hyper(error: &hyper::Error) -> Option<&'static str> {
 
 fn h2(error: &h2::Error) -> String {
     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
-        // What the library does about a header block in too many or too large frames.
+        // The library does this when a header block has too many or too large frames.
         return "the head of the answer is too large".to_owned();
     }
     let what = match (error.is_library(), error.is_remote(), error.is_go_away()) {
@@ -64,7 +64,7 @@ fn h2(error: &h2::Error) -> String {
     }
 }
 
-/// What the system or rustls says in its own words; what hyper's decoder of chunks says, by its kind.
+/// An error of the system or of rustls in its own words; an error of hyper's chunk decoder by its kind.
 fn socket(error: &io::Error) -> String {
     if error.raw_os_error().is_some() || tls::inner(error).is_some() || tls::is_cut(error) {
         return super::of_socket(error);
@@ -94,7 +94,7 @@ const HYPER: &[(&str, &str)] = &[
     ("connection error", "the connection broke"),
 ];
 
-/// The error codes by their names in RFC 9113 §7.
+/// The error codes with their names in RFC 9113 §7.
 const REASONS: [(Reason, &str); 14] = [
     (Reason::NO_ERROR, "NO_ERROR"),
     (Reason::PROTOCOL_ERROR, "PROTOCOL_ERROR"),

@@ -1,4 +1,4 @@
-//! A TCP socket whose reads tell when the kernel had received what they return.
+//! A TCP socket whose reads report when the kernel received the data.
 
 use std::{
     io::ErrorKind,
@@ -16,11 +16,11 @@ use tokio::{
 
 use super::Meter;
 
-/// A TCP socket that tells its meter how long what is read lay in the kernel.
+/// A TCP socket that reports to its meter how long received data waited in the kernel.
 ///
-/// Linux stamps each segment as it comes in from the driver (`SO_TIMESTAMPING`, "software receive", in
-/// Documentation/networking/timestamping.rst), and `recvmsg` hands the stamp of the last segment that a read took from
-/// beside the bytes. Elsewhere, and where the kernel refuses, there are reads without stamps.
+/// Linux takes the time of each segment as it arrives from the driver (`SO_TIMESTAMPING`, "software receive", in
+/// Documentation/networking/timestamping.rst). `recvmsg` returns, next to the bytes, the timestamp of the last segment
+/// that the read took data from. On other systems, and where the kernel refuses, reads have no timestamps.
 #[derive(Debug)]
 pub struct Socket {
     stream: Arc<TcpStream>,
@@ -28,7 +28,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Asks for receive stamps, which go to `meter`.
+    /// Wraps a socket and requests receive timestamps, which go to `meter`.
     #[must_use]
     pub fn new(stream: Arc<TcpStream>, meter: Arc<Meter>) -> Self {
         kernel::ask_for_stamps(&*stream);
@@ -36,10 +36,11 @@ impl Socket {
     }
 }
 
-/// The kernel stamps while what this returns is there, whether or not a transfer runs; none where it refuses.
+/// Keeps the kernel taking timestamps while the returned value exists, even when no transfer runs. `None` where it
+/// refuses.
 ///
-/// Linux stamps nothing until a socket wants it, and patches its own code each time the first one comes or the last one goes:
-/// a connection alone would pay for that, and its first segments would come before the stamps.
+/// Linux takes no timestamps until a socket wants them, and patches its own code whenever the first such socket appears
+/// or the last one disappears. A single connection would pay for that, and its first segments would have no timestamps.
 #[must_use]
 pub fn keep_stamping() -> Option<Arc<socket2::Socket>> {
     let held = socket2::Socket::new(Domain::IPV4, Type::DGRAM, None).ok()?;
@@ -55,8 +56,8 @@ impl AsyncRead for Socket {
             let tried = self.stream.try_io(Interest::READABLE, || {
                 let (length, received) = read.insert(kernel::receive(&self.stream, buf)?);
                 self.meter.note_lag(*received, *length);
-                // A read that does not fill the buffer has emptied the socket (epoll(7), question 9): told so, tokio waits for
-                // the next event, and spares the read that would only say it again.
+                // A read that does not fill the buffer has emptied the socket (epoll(7), question 9). With
+                // `WouldBlock`, tokio waits for the next event and skips the read that would only confirm it.
                 if buf.remaining() > 0 && *length > 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });
             match tried {
@@ -94,13 +95,13 @@ mod kernel {
 
     use tokio::{io::ReadBuf, net::TcpStream};
 
-    /// Software receive stamps. A kernel that refuses gives none.
+    /// Requests software receive timestamps. If the kernel refuses, reads have none.
     pub(super) fn ask_for_stamps(socket: &impl AsRawFd) {
         let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
         let length = libc::socklen_t::try_from(size_of_val(&flags)).expect("invariant: a small constant");
         #[expect(unsafe_code, reason = "no crate sets SO_TIMESTAMPING")]
-        // SAFETY: the descriptor is open for as long as `socket` is borrowed, and the kernel reads `length` bytes at the
-        // address of `flags`, which is that long (setsockopt(2)). It keeps no pointer.
+        // SAFETY: the descriptor is open for as long as `socket` is borrowed, and the kernel reads `length` bytes at
+        // the address of `flags`, which is that long (setsockopt(2)). It keeps no pointer.
         let _ = unsafe {
             libc::setsockopt(
                 socket.as_raw_fd(),
@@ -112,16 +113,16 @@ mod kernel {
         };
     }
 
-    /// Reads what there is, once. Returns how much, and when the kernel received the last segment of it, as time since the
-    /// epoch.
+    /// Reads once. Returns the number of bytes, and when the kernel received the last segment of them, as time since
+    /// the epoch.
     pub(super) fn receive(socket: &TcpStream, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<Duration>)> {
         let mut control = Control([MaybeUninit::uninit(); CONTROL]);
         #[expect(unsafe_code, reason = "no crate hands out receive stamps without copies or allocations")]
-        // SAFETY: all-zero bytes are a valid `msghdr` (null pointers and zero lengths). What is then put in points to memory
-        // that outlives the call and is valid for writes of the lengths given: the unfilled part of `buf`, and `control`,
-        // which is aligned for a `cmsghdr`. The descriptor is open for as long as `socket` is borrowed. The kernel
-        // initialises as many bytes of the former as it returns, and of the latter as it writes to `msg_controllen`
-        // (recvmsg(2)), which is all that is assumed of them below.
+        // SAFETY: all-zero bytes are a valid `msghdr` (null pointers and zero lengths). The pointers set afterwards
+        // refer to memory that outlives the call and is valid for writes of the given lengths: the unfilled part of
+        // `buf`, and `control`, which is aligned for a `cmsghdr`. The descriptor is open for as long as `socket` is
+        // borrowed. The kernel initialises as many bytes of the former as it returns, and of the latter as it writes to
+        // `msg_controllen` (recvmsg(2)). Nothing more is assumed of them below.
         let (length, received) = unsafe {
             let unfilled = buf.unfilled_mut();
             let mut piece = libc::iovec { iov_base: unfilled.as_mut_ptr().cast(), iov_len: unfilled.len() };
@@ -139,12 +140,13 @@ mod kernel {
         Ok((length, received))
     }
 
-    /// The software stamp among the control messages of a `recvmsg` that has returned.
+    /// The software timestamp in the control messages of a `recvmsg` that has returned.
     #[expect(unsafe_code, reason = "the macros of cmsg(3) walk raw memory")]
     // SAFETY of calling: `message` is as `recvmsg` left it, and its control buffer is still there.
     unsafe fn stamp(message: &libc::msghdr) -> Option<Duration> {
-        // SAFETY: the macros stay within the `msg_controllen` bytes that the kernel has written (cmsg(3)), and a message of
-        // type SCM_TIMESTAMPING holds three `timespec` (timestamping.rst §2.1), read without assuming their alignment.
+        // SAFETY: the macros stay within the `msg_controllen` bytes that the kernel has written (cmsg(3)), and a
+        // message of type SCM_TIMESTAMPING holds three `timespec` (timestamping.rst §2.1), read without assuming their
+        // alignment.
         let time = unsafe {
             let mut header = libc::CMSG_FIRSTHDR(message);
             while !header.is_null()
@@ -155,18 +157,18 @@ mod kernel {
             if header.is_null() {
                 return None;
             }
-            // The first of the three is the software stamp.
+            // The first of the three is the software timestamp.
             libc::CMSG_DATA(header).cast::<libc::timespec>().read_unaligned()
         };
         let stamp = Duration::new(u64::try_from(time.tv_sec).ok()?, u32::try_from(time.tv_nsec).ok()?);
         Some(stamp).filter(|stamp| !stamp.is_zero())
     }
 
-    /// Room for control messages, aligned as they must be.
+    /// Room for control messages, with the alignment of a `cmsghdr`.
     #[repr(align(8))]
     struct Control([MaybeUninit<u8>; CONTROL]);
 
-    /// A stamp takes 64 bytes of it; more is nothing that we asked for.
+    /// The size in bytes. One timestamp takes 64; nothing else was requested.
     const CONTROL: usize = 128;
 }
 
@@ -227,7 +229,8 @@ mod tests {
     #[tokio::test]
     async fn a_reader_who_comes_late_knows_it() {
         let (mut near, mut far, meter) = pair().await;
-        // The kernel begins to stamp a moment after it was first asked to in a system where nobody else does.
+        // If no other socket on the system wants timestamps, the kernel starts to take them a moment after the first
+        // request.
         let mut byte = [0];
         while meter.lag_p90().is_none() {
             far.write_all(b"x").await.unwrap();

@@ -1,7 +1,7 @@
-//! What the measuring thread used and waited for (Linux): its CPU time, and the time that it spent on the run queue.
+//! CPU time of the measuring thread, and its time on the run queue (Linux).
 //!
-//! Transfers share one thread. What another transfer took meanwhile is in these figures too, and rightly: for this one it was
-//! time in which nobody read.
+//! All transfers share one thread. The figures include the time that other transfers took, because for this transfer it
+//! was time in which its socket was not read.
 
 use std::{thread::ThreadId, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     model::{sample::Reader, units::Micros},
 };
 
-/// A reading of the clocks of the thread that takes it.
+/// A reading of the clocks of the current thread.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadClock {
     thread: ThreadId,
@@ -21,16 +21,16 @@ pub struct ThreadClock {
     run_queue: Option<RunQueue>,
 }
 
-/// What a thread was on the run queue for.
+/// How long and how often a thread was on the run queue.
 #[derive(Clone, Copy, Debug)]
 struct RunQueue {
     time: Duration,
-    /// How often it came from there to a CPU.
+    /// How often it moved from the run queue to a CPU.
     turns: u64,
 }
 
 impl ThreadClock {
-    /// Reads the clocks.
+    /// Reads the clocks of the current thread.
     #[must_use]
     pub fn read() -> Self {
         Self {
@@ -41,8 +41,8 @@ impl ThreadClock {
         }
     }
 
-    /// What was used since. Without shares when the task has moved to another thread, where no time passed, and where the
-    /// system does not tell. The receive lag is not known here.
+    /// The thread's use of time since this reading. The shares are `None` when the task moved to another thread, when
+    /// no time passed, and where the system does not report them. The receive lag is not set here.
     #[must_use]
     pub fn since(&self) -> Reader {
         let now = Self::read();
@@ -66,7 +66,7 @@ impl ThreadClock {
     }
 }
 
-/// To four digits after the point: the clocks do not carry more, and what is judged is what is written.
+/// Rounds to four decimal places: the clocks are not more accurate, and the flags must be judged by the written value.
 fn rounded(share: f64) -> f64 {
     (share * 1e4).round() / 1e4
 }
@@ -79,18 +79,18 @@ mod system {
 
     use super::RunQueue;
 
-    /// CPU time of this thread, up to this moment (clock_gettime(2)).
+    /// CPU time of this thread so far (clock_gettime(2)).
     #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
     pub(super) fn on_cpu() -> Option<Duration> {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         Some(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
     }
 
-    /// The second and the third number in `schedstat` (Linux, Documentation/scheduler/sched-stats.rst): nanoseconds on the run
-    /// queue, and turns on a CPU. Absent where the kernel keeps none.
+    /// The second and third number in `schedstat` (Linux, Documentation/scheduler/sched-stats.rst): nanoseconds on the
+    /// run queue, and turns on a CPU. `None` where the kernel does not keep them.
     pub(super) fn run_queue() -> Option<RunQueue> {
         thread_local! {
-            // Opened once a thread: opening it costs more than all that is measured here.
+            // Opened once per thread: opening it costs more than everything that is measured here.
             static SCHEDSTAT: RefCell<Option<File>> = RefCell::new(File::open("/proc/thread-self/schedstat").ok());
         }
         let mut text = [0; 96];

@@ -1,4 +1,5 @@
-//! The hosts file, for lookups by a list of servers: a name in it is asked nowhere, as with the system's own lookups.
+//! The hosts file, for lookups through a list of servers: as in the system's own lookups, no server is asked for a name
+//! in it.
 
 use std::{
     collections::HashMap,
@@ -8,15 +9,15 @@ use std::{
     time::SystemTime,
 };
 
-/// The file as last read. It is read again once it has changed.
+/// The file as last read. It is read again when its modification time changes.
 #[derive(Debug, Default)]
 pub(super) struct HostsFile(Mutex<(Option<SystemTime>, Arc<Names>)>);
 
-/// Addresses by name in lower case, in the order of the file.
+/// Addresses by lower-case name, in the order of the file.
 type Names = HashMap<String, Vec<IpAddr>>;
 
 impl HostsFile {
-    /// The addresses of a name in the file.
+    /// The addresses of a name in the file; empty if the name is not in it.
     pub(super) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         self.current().get(&name).cloned().unwrap_or_default()
@@ -33,7 +34,7 @@ impl HostsFile {
     }
 }
 
-/// What a hosts(5) says. Lines that say nothing are left out.
+/// Parses a hosts(5) file. Lines without an address and a name are ignored.
 fn names(text: &str) -> Names {
     let mut names = Names::new();
     for line in text.lines() {

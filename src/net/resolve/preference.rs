@@ -1,12 +1,12 @@
-//! The order of a name's addresses by RFC 6724, and which of them this host has a route to.
+//! The order of a name's addresses by RFC 6724, and which of them this machine has a route to.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Sorts addresses, the best one first, those without a route last.
 ///
-/// The rules of RFC 6724 §6 that tell destinations apart on a host: 1 (avoid the unusable), 2 (prefer matching scope),
-/// 5 (prefer matching label) and 6 (prefer higher precedence), 10 (leave the order). `source_for` says which address
-/// would be the source towards a destination, `None` without a route.
+/// Applies the rules of RFC 6724 §6 that distinguish destinations on one machine: 1 (avoid unusable destinations), 2
+/// (prefer matching scope), 5 (prefer matching label), 6 (prefer higher precedence), 10 (otherwise keep the order).
+/// `source_for` returns the source address towards a destination, `None` without a route.
 pub(super) fn sort(addresses: &mut [IpAddr], source_for: impl Fn(IpAddr) -> Option<IpAddr>) {
     addresses.sort_by_cached_key(|&destination| {
         let (precedence, label) = policy(destination);
@@ -16,8 +16,8 @@ pub(super) fn sort(addresses: &mut [IpAddr], source_for: impl Fn(IpAddr) -> Opti
     });
 }
 
-/// Which of our addresses the kernel would use towards a destination. Connecting a UDP socket asks its routing table and
-/// sends nothing.
+/// The source address that the kernel would use towards a destination; `None` without a route. Connecting a UDP socket
+/// consults the routing table and sends nothing.
 #[must_use]
 pub fn source_address(destination: IpAddr) -> Option<IpAddr> {
     let any: SocketAddr = match destination {
@@ -29,7 +29,7 @@ pub fn source_address(destination: IpAddr) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip())
 }
 
-/// Precedence and label of an address: the default policy table of RFC 6724 §2.1.
+/// Precedence and label of an address in the default policy table of RFC 6724 §2.1.
 fn policy(address: IpAddr) -> (u8, u8) {
     let IpAddr::V6(v6) = address else { return (35, 4) };
     let [a, b, ..] = v6.segments();
@@ -43,7 +43,7 @@ fn policy(address: IpAddr) -> (u8, u8) {
     }
 }
 
-/// Scope by RFC 4291 §2.7 and RFC 6724 §3.2: loopback and link-local are 2, everything else global.
+/// Scope by RFC 4291 §2.7 and RFC 6724 §3.2: 2 for loopback and link-local, 14 (global) for everything else.
 fn scope(address: IpAddr) -> u8 {
     let local = match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_link_local(),
@@ -52,7 +52,7 @@ fn scope(address: IpAddr) -> u8 {
     if local { 2 } else { 14 }
 }
 
-/// Any port does, nothing is sent to it (RFC 863).
+/// Any port works, because nothing is sent to it (RFC 863).
 const DISCARD_PORT: u16 = 9;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Sockets to name servers. On Linux they are connected, and learn at once that a port is closed or a route is missing.
+//! Sockets to name servers. On Linux they are connected, so that they report a closed port or a missing route at once.
 
 use std::{
     io::{self, Read},
@@ -13,15 +13,15 @@ use hickory_resolver::net::runtime::{DnsUdpSocket, RuntimeProvider, TokioRuntime
 use socket2::SockRef;
 use tokio::{io::Interest, net::UdpSocket};
 
-/// Makes the sockets of one question.
+/// Creates the sockets of one question.
 #[derive(Clone, Default)]
 pub(super) struct Sockets {
     tokio: TokioRuntimeProvider,
-    /// What the operating system last refused: hickory only says that there is no connection.
+    /// The last error of the operating system. hickory itself only reports that there is no connection.
     refused: Arc<Mutex<Option<io::Error>>>,
 }
 
-/// A socket for datagrams to one server.
+/// A UDP socket to one server.
 pub(super) struct Datagrams {
     socket: UdpSocket,
     server: SocketAddr,
@@ -31,12 +31,12 @@ pub(super) struct Datagrams {
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
 impl Sockets {
-    /// What the operating system refused, if anything.
+    /// Takes the last error of the operating system, if there was one.
     pub(super) fn refused(&self) -> Option<io::Error> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Keeps an error, and hands a copy of it on.
+    /// Stores an error and returns a copy of it.
     fn note<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.map_err(|error| {
             let copy = error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error);
@@ -70,7 +70,7 @@ impl RuntimeProvider for Sockets {
         let sockets = self.clone();
         Box::pin(async move {
             let socket = sockets.note(UdpSocket::bind(local).await)?;
-            // Elsewhere a connected socket cannot send with an address, as hickory does.
+            // On other systems a connected socket cannot send with an address, which hickory does.
             if cfg!(target_os = "linux") {
                 sockets.note(socket.connect(server).await)?;
             }
@@ -86,7 +86,7 @@ impl DnsUdpSocket for Datagrams {
         DnsUdpSocket::poll_recv_from(&self.socket, cx, buf)
     }
 
-    /// tokio's own method does not wake when there is an error and nothing to read.
+    /// tokio's own method does not wake up when there is an error and nothing to read.
     fn recv_from<'a, 'b, 'c>(&'a self, buf: &'b mut [u8]) -> Boxed<'c, (usize, SocketAddr)>
     where
         'a: 'c,

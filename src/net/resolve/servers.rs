@@ -1,9 +1,9 @@
-//! A lookup by the servers of `network.resolver`: in their order, one at a time, the next one when a server fails.
+//! A lookup through the servers of `network.resolver`: one at a time, in their order.
 //!
-//! When a server refuses, fails, is silent or has a closed port, the next one is asked; an answer that there is no such name is
-//! final. A server that does not understand EDNS (RFC 6891 §7), or drops such questions, is asked again without it. The
-//! remaining time is shared evenly among the remaining tries. Nothing is remembered from one lookup to the next, so that each
-//! takes its real time.
+//! When a server refuses, fails, does not answer or has a closed port, the next one is asked. The answer that a name
+//! does not exist is final. A server that does not understand EDNS (RFC 6891 §7), or drops such questions, is asked
+//! again without it. The remaining time is divided evenly among the remaining attempts. Nothing is remembered between
+//! lookups, so that each one takes its real time.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -38,23 +38,23 @@ pub(super) struct Servers {
     hosts: HostsFile,
 }
 
-/// One question to one server, or two at once: for each family.
+/// A question to one server, or two at once: one for each family.
 struct Question<'a> {
     name: &'a Name,
     family: FamilyChoice,
     server: SocketAddr,
-    /// With the extension of RFC 6891, by which long answers fit a datagram?
+    /// Whether to use EDNS (RFC 6891), with which long answers fit into a datagram.
     edns: bool,
 }
 
-/// The time for all tries of a lookup: that in which this process runs.
+/// The time for all attempts of a lookup. Only time in which this process runs counts.
 struct Time<'a> {
     clock: &'a RunClock,
     began: Instant,
     limit: Duration,
 }
 
-/// Addresses; none of them is an answer too.
+/// The addresses of an answer. An empty list is an answer too.
 type Found = Result<Vec<IpAddr>, NetError>;
 
 impl Servers {
@@ -81,7 +81,7 @@ impl Servers {
 
     async fn ask_all(&self, host: &str, family: FamilyChoice, time: &Time<'_>) -> Result<Vec<IpAddr>, LookupError> {
         let mut name = Name::from_ascii(host).map_err(|error| LookupError::NotFound(error.to_string()))?;
-        // A name is meant as it stands: search domains are the system's.
+        // Resolve the name exactly as given: search domains apply only to the system's lookups.
         name.set_fqdn(true);
         let mut failures = Vec::new();
         for (number, &server) in self.servers.iter().enumerate() {
@@ -104,7 +104,7 @@ impl Servers {
 }
 
 impl Question<'_> {
-    /// Asks, for as long as each of the `tries` that are left may take.
+    /// Asks, with an equal share of the remaining time for each of the `tries` that are left.
     async fn put(&self, time: &Time<'_>, tries: usize) -> Found {
         let asked = async {
             match self.family {
@@ -116,7 +116,7 @@ impl Question<'_> {
         time.clock.within(Instant::now(), time.share(tries), asked).await.unwrap_or(Err(NetError::Timeout))
     }
 
-    /// A resolver of its own for each question, since it remembers failures, times and questions under way.
+    /// Creates a new resolver for each question, because a resolver remembers failures, times and pending questions.
     async fn ask(&self, kind: RecordType) -> Found {
         let mut server = NameServerConfig::udp_and_tcp(self.server.ip());
         server.connections.iter_mut().for_each(|connection| connection.port = self.server.port());
@@ -138,20 +138,20 @@ impl Question<'_> {
 }
 
 impl Time<'_> {
-    /// How long a try may take, so that each of the tries that are left has as much time.
+    /// The time for one attempt: an equal share of what remains.
     fn share(&self, tries: usize) -> Duration {
         let tries = u32::try_from(tries).unwrap_or(u32::MAX).max(1);
         self.limit.saturating_sub(self.clock.ran_since(self.began)) / tries
     }
 }
 
-/// May the question succeed without EDNS?
+/// Whether the question may succeed without EDNS.
 fn is_about_edns(error: &NetError) -> bool {
     use ResponseCode::{BADVERS, FormErr, NotImp};
     matches!(error, NetError::Timeout | NetError::Dns(DnsError::ResponseCode(FormErr | NotImp | BADVERS)))
 }
 
-/// What a server's failure means, without its address.
+/// Interprets the failure of a server. The text does not name the server.
 fn failure(error: &NetError) -> LookupError {
     match error {
         NetError::Timeout => LookupError::Timeout("no answer".to_owned()),
@@ -161,8 +161,8 @@ fn failure(error: &NetError) -> LookupError {
     }
 }
 
-/// What the failures of all servers mean together: an error that came from a server says more than silence, and silence more
-/// than what kept us from asking.
+/// Combines the failures of all servers. An error from a server is more informative than silence, and silence more than
+/// an error that kept the question from being sent.
 fn all(failures: Vec<(SocketAddr, LookupError)>) -> LookupError {
     let text = failures.iter().map(|(server, error)| format!("{server}: {error}")).collect::<Vec<_>>().join("; ");
     let any = |is: fn(&LookupError) -> bool| failures.iter().any(|(_, error)| is(error));
@@ -177,9 +177,9 @@ fn all(failures: Vec<(SocketAddr, LookupError)>) -> LookupError {
     }
 }
 
-/// Both questions side by side (RFC 8305 §3): an answer with an address waits a little for the other one, since that may
-/// bring the address to prefer; an answer without one leaves everything to the other. So does "no such name": some servers say it
-/// of one family where they have the other (RFC 4074 §4.2).
+/// Asks both questions in parallel (RFC 8305 §3). An answer with an address waits a little for the other answer, which
+/// may bring the preferred address. After an answer without an address, the other one decides. This applies to "no such
+/// name" too: some servers say it for one family although they have an address of the other (RFC 4074 §4.2).
 async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = Found> + Send) -> Found {
     let (mut v4, mut v6) = (pin!(v4), pin!(v6));
     let (first, other): (_, Pin<&mut (dyn Future<Output = Found> + Send)>) = tokio::select! {
@@ -195,7 +195,7 @@ async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = F
     }
 }
 
-/// What two answers say of a name: every address, those of IPv4 first; without any, what says the most of the name.
+/// Combines two answers: all addresses, IPv4 first, or else the more informative error.
 fn combined(one: Found, other: Found) -> Found {
     match (one, other) {
         (Ok(mut addresses), Ok(others)) => {
@@ -214,8 +214,8 @@ fn combined(one: Found, other: Found) -> Found {
     }
 }
 
-/// How much an error says: that there is no such name is meant for both families (RFC 8020); a failure may hide an address;
-/// that there is no record of one family says nothing of the other.
+/// How informative an error is. "No such name" applies to both families (RFC 8020). A failure may hide an address. "No
+/// record" of one family says nothing about the other.
 fn rank(error: &NetError) -> u8 {
     if error.is_nx_domain() {
         2
@@ -228,7 +228,7 @@ fn rank(error: &NetError) -> u8 {
 
 /// How long the addresses of one family wait for those of the other: the value that RFC 8305 §8 recommends.
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
-/// The rank of an answer that has no record of the wanted family.
+/// The rank of an answer without a record of the wanted family.
 const NO_RECORD: u8 = 0;
 const LONGER_THAN_ANY_DEADLINE: Duration = Duration::from_secs(3_600);
 
@@ -244,7 +244,8 @@ mod tests {
         let v6: IpAddr = Ipv6Addr::LOCALHOST.into();
         let [with4, with6] = [v4, v6].map(|address| Some(vec![address]));
         let empty = Some(vec![]);
-        // The answer to each question (`None`: a failure) and after how many ms it comes; what is known in the end, and when.
+        // The answer to each question (`None`: a failure) and after how many ms it arrives; the result, and after how
+        // many ms.
         for (one, other, known, after) in [
             ((&with4, 20), (&with6, 20), Some(vec![v4, v6]), 20),
             ((&with4, 20), (&with6, 69), Some(vec![v4, v6]), 69),

@@ -1,7 +1,7 @@
-//! A lookup by the system: `getaddrinfo`, with its hosts file, name servers, search list and order of addresses.
+//! A lookup through the system: `getaddrinfo`, with its hosts file, name servers, search list and address order.
 //!
-//! The flags are those that curl passes: none. `AI_ADDRCONFIG` would hide an address that a host without a route can still
-//! name, and glibc puts what it cannot reach last anyway (RFC 6724 §6, rule 1).
+//! No flags are set, as in curl. `AI_ADDRCONFIG` would hide addresses on a machine without a route, and error messages
+//! could then not name them. glibc sorts unreachable addresses last anyway (RFC 6724 §6, rule 1).
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::config::FamilyChoice;
 
 use super::{LookupError, uplink};
 
-/// The addresses of a name in the system's order. Blocks for as long as the system takes.
+/// The addresses of a name in the system's order. Blocks until the system answers.
 pub(super) fn look_up(host: &str, family: FamilyChoice) -> Result<Vec<IpAddr>, LookupError> {
     let family = match family {
         FamilyChoice::Any => 0,
@@ -20,7 +20,7 @@ pub(super) fn look_up(host: &str, family: FamilyChoice) -> Result<Vec<IpAddr>, L
         FamilyChoice::V6 => AddrFamily::Inet6.into(),
     };
     let hints = AddrInfoHints { address: family, socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
-    // getaddrinfo sets it in some of its failures, and never clears it.
+    // Clear errno first: getaddrinfo sets it on some failures and never clears it.
     set_errno(Errno(0));
     let found = getaddrinfo(Some(host), None, Some(hints)).map_err(|error| meaning(&error, errno()))?;
     let mut addresses: Vec<IpAddr> = Vec::new();
@@ -32,10 +32,10 @@ pub(super) fn look_up(host: &str, family: FamilyChoice) -> Result<Vec<IpAddr>, L
     if addresses.is_empty() { Err(LookupError::no_address()) } else { Ok(addresses) }
 }
 
-/// What a failure means, by getaddrinfo(3) and the errno that it left.
+/// Interprets a failure by getaddrinfo(3) and the errno that it left.
 ///
-/// Two of glibc's failures hide that they are this host's own: without a free descriptor it says that there is no such name
-/// (EAI_NONAME, errno EMFILE), and without a route to its name servers that it should be tried again (EAI_AGAIN).
+/// Two failures of glibc hide a fault of this machine. Without a free descriptor, glibc reports that the name does not
+/// exist (EAI_NONAME, errno EMFILE). Without a route to its name servers, it asks to try again (EAI_AGAIN).
 fn meaning(error: &dns_lookup::LookupError, errno: Errno) -> LookupError {
     let text = error.to_string();
     let text = text.strip_prefix(PREFIX).unwrap_or(&text);
@@ -57,11 +57,11 @@ fn meaning(error: &dns_lookup::LookupError, errno: Errno) -> LookupError {
     }
 }
 
-/// The prefix of dns-lookup to the system's own text.
+/// The prefix that dns-lookup puts before the system's own text.
 const PREFIX: &str = "failed to lookup address information: ";
-/// Errors of a host that has run out of something.
+/// Errors that mean that this machine has run out of a resource.
 const EXHAUSTED: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
-/// glibc's EAI_ADDRFAMILY: the name has only addresses of the other family.
+/// glibc's EAI_ADDRFAMILY: the name only has addresses of the other family.
 const ADDRESS_FAMILY: i32 = -9;
 
 #[cfg(test)]
@@ -78,7 +78,7 @@ mod tests {
             (libc::EAI_FAIL, NONE, "Failed"),
             (libc::EAI_FAIL, libc::EAGAIN, "Failed"),
             (libc::EAI_MEMORY, NONE, "Local"),
-            // glibc 2.36 says this to a process without a free descriptor.
+            // glibc 2.36 reports this to a process without a free descriptor.
             (libc::EAI_NONAME, libc::EMFILE, "Local"),
             (libc::EAI_AGAIN, libc::EMFILE, "Local"),
             (libc::EAI_AGAIN, libc::ENFILE, "Local"),

@@ -1,8 +1,8 @@
-//! Threads on which the system looks names up: `getaddrinfo` blocks, and cannot be cancelled.
+//! Threads for lookups by the system: `getaddrinfo` blocks and cannot be cancelled.
 //!
-//! A lookup first takes a thread, outside its measured time, and then uses it. A lookup that its caller gives up is abandoned:
-//! the thread stays taken and is counted until the system returns, but nothing waits for it, not even the end of the process.
-//! Threads start when they are needed, up to the limit, and are kept for later lookups.
+//! A lookup first takes a thread, outside its measured time, and then uses it. When its caller gives up, the lookup is
+//! abandoned: the thread stays taken and is counted until the system returns. Nothing waits for it, not even the end of
+//! the process. Threads start when they are needed, up to the limit, and are kept for later lookups.
 
 use std::{
     fmt, io,
@@ -18,32 +18,32 @@ use tokio::{
 
 use super::LookupError;
 
-/// The threads. Clones share them; the last clone ends those that are idle.
+/// A pool of threads. Clones share it. Dropping the last clone ends the idle threads.
 #[derive(Clone, Debug)]
 pub struct Threads(Arc<Shared>);
 
-/// All the work of a thread, from its start to its end.
+/// The body of a thread, from its start to its end.
 pub type Work = Box<dyn FnOnce() + Send>;
 
-/// What a lookup is for.
+/// The purpose of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// A transfer.
     Transfer,
-    /// A status round, a registry, a database or a report. These never hold the threads that transfers need.
+    /// A status round, a registry, a database or a report. These never take the threads that transfers need.
     Other,
 }
 
-/// Lookups that were given up before the system returned.
+/// Lookups that their callers gave up before the system returned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Abandoned {
-    /// Those whose threads still wait for the system.
+    /// Lookups whose threads still wait for the system.
     pub waiting: u64,
-    /// Those that have returned since the last call.
+    /// Lookups that have returned since the last call.
     pub returned: u64,
 }
 
-/// A thread that is free for one lookup. It becomes free for others when this is dropped.
+/// A thread that is reserved for one lookup. Dropping it frees the thread for others.
 #[derive(Debug)]
 pub struct Thread {
     jobs: Option<mpsc::Sender<Job>>,
@@ -68,13 +68,13 @@ struct Permits {
 #[derive(Debug, Default)]
 struct Counts {
     abandoned: Abandoned,
-    /// When a waiting caller last got an answer.
+    /// When a lookup whose caller still waited last got an answer.
     answered: Option<Instant>,
 }
 
 struct Job {
     question: Box<dyn FnOnce() + Send>,
-    /// Given back when it is done.
+    /// Freed when the job is done.
     thread: Thread,
 }
 
@@ -86,22 +86,22 @@ enum Progress {
     Abandoned,
 }
 
-/// A lookup that its caller waits for. Dropping it abandons the lookup.
+/// The caller's side of a lookup. Dropping it abandons the lookup.
 struct Waiting {
     progress: Arc<Mutex<Progress>>,
     shared: Weak<Shared>,
 }
 
-/// A lookup on its thread. Dropping it ends the lookup.
+/// The thread's side of a lookup. Dropping it ends the lookup.
 struct Running {
     progress: Arc<Mutex<Progress>>,
     shared: Weak<Shared>,
-    /// Did an answer come? That there is no such name is one.
+    /// Whether the lookup got an answer. "No such name" is an answer.
     has_answer: bool,
 }
 
 impl Threads {
-    /// For this many transfers at once; `start` starts a thread that does the work.
+    /// A pool for this many transfers at once. `start` starts a thread that runs the given work.
     #[must_use]
     pub fn new(transfers: usize, start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>) -> Self {
         Self(Arc::new(Shared {
@@ -113,17 +113,17 @@ impl Threads {
         }))
     }
 
-    /// The abandoned lookups.
+    /// The abandoned lookups. Each call resets `returned`.
     #[must_use]
     pub fn abandoned(&self) -> Abandoned {
         let mut counts = lock(&self.0.counts);
         Abandoned { waiting: counts.abandoned.waiting, returned: std::mem::take(&mut counts.abandoned.returned) }
     }
 
-    /// Waits for a free thread, for as long as lookups bring answers, and `patience` beyond the last of them.
+    /// Waits for a free thread as long as lookups get answers, and until `patience` after the last answer.
     ///
     /// # Errors
-    /// When none becomes free, or none can be started: both are faults of this host.
+    /// When no thread becomes free or none can be started. Both are faults of this machine.
     pub(super) async fn take(&self, share: Share, patience: Duration) -> Result<Thread, LookupError> {
         let began = Instant::now();
         let mut permits = std::pin::pin!(self.permits(share));
@@ -158,7 +158,7 @@ impl Threads {
         let (jobs, queue) = mpsc::channel::<Job>();
         (self.0.start)(Box::new(move || {
             for Job { question, thread } in queue {
-                // The caller learns of a panic by the answer that never comes; the thread serves the next lookup.
+                // After a panic, the caller notices that no answer arrives, and the thread serves the next lookup.
                 let _ = panic::catch_unwind(AssertUnwindSafe(question));
                 drop(thread);
             }
@@ -172,7 +172,7 @@ impl Threads {
 }
 
 impl Thread {
-    /// Runs a lookup on the thread. A caller who stops waiting abandons it.
+    /// Runs a lookup on the thread. When the caller stops waiting, the lookup is abandoned.
     pub(super) async fn run<T: Send + 'static>(
         self,
         question: impl FnOnce() -> Result<T, LookupError> + Send + 'static,
@@ -186,7 +186,7 @@ impl Thread {
             let mut running = running;
             let result = question();
             running.has_answer = matches!(result, Ok(_) | Err(LookupError::NotFound(_)));
-            // The count comes first, so that a caller with the result has not abandoned the lookup.
+            // End the lookup before sending the result, so that a caller that has the result cannot abandon it.
             drop(running);
             let _ = answer.send(result);
         });
@@ -199,7 +199,7 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        // First back on the list, then the permit: a caller that the permit wakes finds the thread.
+        // Return the thread to the list before the permit: a caller that the permit wakes finds the thread.
         if let (Some(shared), Some(jobs)) = (self.shared.upgrade(), self.jobs.take()) {
             lock(&shared.idle).push(jobs);
         }
@@ -315,7 +315,7 @@ mod tests {
         let lookups = (0..200).map(|number| {
             let threads = threads.clone();
             async move {
-                // All of them together take longer than the patience of one.
+                // All lookups together take longer than the patience of one.
                 let thread = threads.take(Share::Other, Duration::from_millis(500)).await?;
                 let question = move || {
                     thread::sleep(Duration::from_millis(80));

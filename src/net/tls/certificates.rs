@@ -1,4 +1,4 @@
-//! The certificates that a node sent, read for what can be wrong with them (RFC 5280).
+//! Examines the certificates that a node sent for what can be wrong with them (RFC 5280).
 
 use std::net::IpAddr;
 
@@ -11,29 +11,29 @@ use x509_cert::{
     spki::SubjectPublicKeyInfoOwned,
 };
 
-/// Those that can be read, the node's own first.
+/// The certificates that can be parsed, the node's own first.
 pub(super) struct Chain(Vec<Certificate>);
 
-/// What our client cannot, or will not, verify.
+/// A key or signature that the TLS client cannot or will not verify.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unfit {
-    /// A key or signature that is no longer secure.
+    /// It is no longer secure.
     Weak(String),
-    /// One that our client has no code for.
+    /// The client does not implement it.
     Unsupported(String),
 }
 
 /// Where the path from the node's own certificate upwards ends.
 pub(super) enum Top<'a> {
-    /// The node's own is signed by itself.
+    /// At the node's own certificate, which is self-signed.
     SelfSigned,
-    /// A root that was sent along.
+    /// At a root certificate that the node sent.
     Root(&'a Name),
-    /// A certificate whose issuer was not sent along.
+    /// At a certificate whose issuer the node did not send.
     Open {
-        /// The last one of the path.
+        /// The last certificate of the path.
         last: &'a Certificate,
-        /// Is it the node's own?
+        /// Whether it is the node's own.
         is_alone: bool,
     },
 }
@@ -43,12 +43,12 @@ impl Chain {
         Self(certificates.iter().filter_map(|der| Certificate::from_der(der).ok()).collect())
     }
 
-    /// The node's own.
+    /// The node's own certificate.
     pub(super) fn own(&self) -> Option<&Certificate> {
         self.0.first()
     }
 
-    /// The certificates of the path from the node's own upwards, and where it ends.
+    /// The certificates from the node's own upwards, and where the path ends.
     pub(super) fn path(&self) -> (Vec<&Certificate>, Option<Top<'_>>) {
         let Some(own) = self.own() else { return (vec![], None) };
         let (mut path, mut last) = (vec![own], own);
@@ -65,7 +65,7 @@ impl Chain {
         (path, Some(top))
     }
 
-    /// The first thing on the path that cannot be verified.
+    /// The first key or signature on the path that cannot be verified.
     pub(super) fn unfit(&self) -> Option<Unfit> {
         let (path, _) = self.path();
         path.iter().enumerate().find_map(|(nth, certificate)| {
@@ -78,7 +78,7 @@ impl Chain {
         })
     }
 
-    /// The first certificate on the path that is not valid at the moment `now`, and its name unless it is the node's own.
+    /// The first certificate on the path that is not valid at `now`, and its name unless it is the node's own.
     pub(super) fn outdated(&self, now: u64) -> Option<(&Certificate, Option<String>)> {
         let (path, _) = self.path();
         path.into_iter().enumerate().find_map(|(nth, certificate)| {
@@ -89,13 +89,13 @@ impl Chain {
     }
 }
 
-/// First and last second of its validity, since the epoch.
+/// First and last second of the validity, in seconds since the epoch.
 pub(super) fn validity(certificate: &Certificate) -> (u64, u64) {
     let validity = certificate.tbs_certificate().validity();
     (validity.not_before.to_unix_duration().as_secs(), validity.not_after.to_unix_duration().as_secs())
 }
 
-/// The names that it is for: DNS names and addresses.
+/// The DNS names and IP addresses that the certificate is valid for.
 pub(super) fn names(certificate: &Certificate) -> Vec<String> {
     let Ok(Some((_, names))) = certificate.tbs_certificate().get_extension::<SubjectAltName>() else { return vec![] };
     let name = |name: GeneralName| match name {
@@ -111,12 +111,13 @@ fn address_of(bytes: &[u8]) -> Option<IpAddr> {
     v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
-/// May it sign others?
+/// Whether the certificate may sign others.
 pub(super) fn is_authority(certificate: &Certificate) -> bool {
     matches!(certificate.tbs_certificate().get_extension::<BasicConstraints>(), Ok(Some((_, constraints))) if constraints.ca)
 }
 
-/// Does it say where the certificate of its issuer can be fetched? Public authorities do in every certificate.
+/// Whether the certificate says where its issuer's certificate can be fetched. The certificates of public authorities
+/// always do.
 pub(super) fn names_its_issuer(certificate: &Certificate) -> bool {
     let Ok(Some((_, access))) = certificate.tbs_certificate().get_extension::<AuthorityInfoAccessSyntax>() else {
         return false;
@@ -124,7 +125,7 @@ pub(super) fn names_its_issuer(certificate: &Certificate) -> bool {
     access.0.iter().any(|access| access.access_method == CA_ISSUERS)
 }
 
-/// What a person calls an authority: its common name, or all of its name.
+/// The usual name of an authority: its common name, or its full name if it has none.
 pub(super) fn called(name: &Name) -> String {
     match name.common_name() {
         Ok(Some(name)) => name.value().into_owned(),
@@ -132,14 +133,14 @@ pub(super) fn called(name: &Name) -> String {
     }
 }
 
-/// Is an authority of this name trusted?
+/// Whether an authority of this name is trusted.
 pub(super) fn is_trusted(name: &Name, roots: &RootCertStore) -> bool {
     let Ok(der) = name.to_der() else { return false };
     let Some((content, _)) = value(&der) else { return false };
     roots.roots.iter().any(|root| *root.subject == *content)
 }
 
-/// Is a root of the same organisation trusted? Then an unknown issuer is an intermediate of it.
+/// Whether a root of the same organisation is trusted. An unknown issuer is then an intermediate of that organisation.
 pub(super) fn has_trusted_root_of(name: &Name, roots: &RootCertStore) -> bool {
     let organization = |name: &Name| name.organization().ok().flatten().map(|name| name.value().into_owned());
     let Some(wanted) = organization(name) else { return false };
@@ -189,7 +190,7 @@ fn signature(certificate: &Certificate, whose: &str) -> Option<Unfit> {
     })
 }
 
-/// The length of the modulus, the first number in the key (RFC 8017 §A.1.1).
+/// The length of the modulus in bits. It is the first number in the key (RFC 8017 §A.1.1).
 fn rsa_bits(key: &[u8]) -> Option<usize> {
     let (numbers, _) = value(key)?;
     let (modulus, _) = value(numbers)?;
@@ -198,7 +199,7 @@ fn rsa_bits(key: &[u8]) -> Option<usize> {
     Some(8 * modulus.len() - modulus[0].leading_zeros() as usize)
 }
 
-/// The content of the first value in DER, and what follows it (X.690 §8.1).
+/// The content of the first value in DER, and the bytes after it (X.690 §8.1).
 fn value(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (&[_, length], rest) = der.split_first_chunk()?;
     let (length, rest) = match usize::from(length) {
@@ -213,7 +214,7 @@ fn value(der: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
-/// A SEQUENCE in DER around its content.
+/// Encodes content as a SEQUENCE in DER.
 fn sequence(content: &[u8]) -> Vec<u8> {
     const SEQUENCE: u8 = 0x30;
     let length = content.len().to_be_bytes();
@@ -230,7 +231,7 @@ fn sequence(content: &[u8]) -> Vec<u8> {
     der
 }
 
-/// What people call an algorithm or a curve.
+/// The usual name of an algorithm or a curve, or else its object identifier.
 fn known(oid: ObjectIdentifier) -> String {
     let name = NAMES.iter().find(|(known, _)| *known == oid);
     name.map_or_else(|| oid.to_string(), |(_, name)| (*name).to_owned())
@@ -240,7 +241,7 @@ const fn oid(text: &str) -> ObjectIdentifier {
     ObjectIdentifier::new_unwrap(text)
 }
 
-/// What *ring* verifies with.
+/// The key sizes in bits that *ring* verifies.
 const RSA_LEAST: usize = 2_048;
 const RSA_MOST: usize = 8_192;
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
@@ -249,7 +250,7 @@ const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = oid("1.3.132.0.34");
 const ED25519: ObjectIdentifier = oid("1.3.101.112");
 const CA_ISSUERS: ObjectIdentifier = oid("1.3.6.1.5.5.7.48.2");
-/// Signatures that our client verifies: RSA with SHA-2, RSA-PSS, ECDSA with SHA-256 and SHA-384, Ed25519.
+/// Signatures that the TLS client verifies: RSA with SHA-2, RSA-PSS, ECDSA with SHA-256 and SHA-384, Ed25519.
 const SIGNATURES: [ObjectIdentifier; 7] = [
     oid("1.2.840.113549.1.1.10"),
     oid("1.2.840.113549.1.1.11"),

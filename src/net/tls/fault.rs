@@ -1,6 +1,6 @@
-//! Why a TLS handshake failed, in words that lead to the cause.
+//! Explains why a TLS handshake failed, in words that lead to the cause.
 //!
-//! Every error of rustls that a person may read goes through here: its own texts hold Rust's debug output.
+//! Every rustls error that a person may read passes through here, because rustls's own texts contain Rust debug output.
 
 use rustls::{
     AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible, RootCertStore,
@@ -15,16 +15,17 @@ use super::certificates::{
 mod alert;
 mod rule;
 
-/// What is to blame.
+/// The kind of a TLS failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// No authority that we trust vouches for the certificate.
+    /// The certificate is not trusted: no trusted authority signed it, it was revoked, or the node does not have its
+    /// key.
     Untrusted,
-    /// It is out of date.
+    /// The certificate is expired or not valid yet.
     Expired,
-    /// It is another host's.
+    /// The certificate is for another host.
     WrongName,
-    /// Our own client lacks what the node asks for.
+    /// The node requires something that the TLS client does not support.
     Unsupported,
     /// Anything else.
     Failed,
@@ -33,7 +34,7 @@ pub enum Kind {
 /// A failed handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What is to blame.
+    /// The kind of failure.
     pub kind: Kind,
     /// One sentence for a person, without a full stop.
     pub words: String,
@@ -42,13 +43,13 @@ pub struct Fault {
 /// What a handshake showed before it failed.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// The certificates that did not pass.
+    /// The certificates that were not accepted.
     pub(super) chain: Vec<CertificateDer<'static>>,
-    /// When they were looked at, in seconds since the epoch.
+    /// When they were checked, in seconds since the epoch.
     pub(super) now: u64,
     /// The node asked for a client certificate.
     pub(super) asked_for_ours: bool,
-    /// The chain is good, but the node did not prove that it holds the key.
+    /// The chain is valid, but the node did not prove that it has the key.
     pub(super) is_unsigned: bool,
 }
 
@@ -68,20 +69,21 @@ impl From<Unfit> for Fault {
     }
 }
 
-/// What an error of rustls means, when nothing else is known of the connection.
+/// Describes a rustls error when nothing else is known about the connection.
 #[must_use]
 pub fn words(error: &Error) -> String {
     let nobody = ServerName::try_from("node").expect("invariant: a host name");
     fault(error, &Seen::default(), &nobody, &RootCertStore::empty()).words
 }
 
-/// Does the error say that the node requires a client certificate? In TLS 1.3 it says so after the handshake.
+/// Whether the error means that the node requires a client certificate. In TLS 1.3, nodes report this after the
+/// handshake.
 #[must_use]
 pub const fn wants_ours(error: &Error) -> bool {
     matches!(error, Error::AlertReceived(AlertDescription::CertificateRequired))
 }
 
-/// What an error means of this handshake with a node called `name`.
+/// Explains an error of this handshake with a node called `name`.
 pub(super) fn fault(error: &Error, seen: &Seen, name: &ServerName<'_>, roots: &RootCertStore) -> Fault {
     let failed = |words: &str| Fault { kind: Kind::Failed, words: words.to_owned() };
     match error {
@@ -139,7 +141,8 @@ fn certificate(error: &CertificateError, seen: &Seen, name: &ServerName<'_>, roo
     }
 }
 
-/// No path to a trusted authority could be verified. Why is in the certificates themselves: the error names the last attempt.
+/// No path to a trusted authority could be verified. The certificates show why; the error only describes the last
+/// attempt.
 fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> Fault {
     let untrusted = |words: String| Fault { kind: Kind::Untrusted, words };
     let (path, top) = chain.path();
@@ -199,7 +202,7 @@ const fn is_unknown_algorithm(error: &CertificateError) -> bool {
     )
 }
 
-/// The path leads to a trusted authority, but the authority does not vouch for the node.
+/// The path leads to a trusted authority, but that authority did not sign the node's certificate.
 fn unproven_by(issuer: &str, error: &CertificateError) -> String {
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
@@ -209,8 +212,9 @@ fn unproven_by(issuer: &str, error: &CertificateError) -> String {
     }
 }
 
-/// The issuer was not sent along and is no trusted root. `is_known` when its own issuer is a public authority, or one that is trusted:
-/// then it can only be an intermediate.
+/// The issuer's certificate was not sent, and the issuer is not a trusted root. `is_known` means that the last
+/// certificate says where to fetch its issuer, as those of public authorities do, or that a root of the same
+/// organisation is trusted: the missing certificate can then only be an intermediate.
 fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
     match (is_known, is_alone) {
         (true, _) => format!(
@@ -243,7 +247,7 @@ fn out_of_date(chain: &Chain, now: u64) -> String {
     }
 }
 
-/// A day of UTC.
+/// The UTC day of a time in seconds since the epoch.
 fn day(seconds: u64) -> String {
     let at = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     at.map_or_else(|| "a day beyond the calendar".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
@@ -290,7 +294,7 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
     }
 }
 
-/// The words for a node that requires a client certificate.
+/// The message for a node that requires a client certificate.
 pub const WANTS_OURS: &str = "the node requires a client certificate, and bandprobe has none";
 const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
 const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \

@@ -1,5 +1,5 @@
-//! Records what a handshake shows, so that its failure can be explained: rustls reports only the last thing that did not fit, and
-//! forgets the certificates.
+//! Records what a handshake shows, so that its failure can be explained. rustls reports only the last problem and
+//! discards the certificates.
 //!
 //! Nothing is decided here: rustls's own verifier checks the certificates, and no client certificate is ever sent.
 
@@ -18,12 +18,12 @@ use rustls::{
 
 use super::fault::Seen;
 
-/// What one handshake showed.
+/// The record of one handshake.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Witness(Arc<Mutex<Seen>>);
 
 impl Witness {
-    /// What was seen so far.
+    /// What was recorded so far.
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -32,7 +32,7 @@ impl Witness {
 /// rustls's verifier, with a witness.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// None where no authority is trusted: it would trust no certificate either.
+    /// `None` when no authority is trusted. No certificate is then accepted.
     pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
     pub(super) witness: Witness,
 }
@@ -113,5 +113,5 @@ impl ResolvesClientCert for Witness {
     }
 }
 
-/// No sound chain is longer; more are not looked at to explain a failure.
+/// The most intermediate certificates that are kept for the explanation. No valid chain is longer.
 const MOST_CERTIFICATES: usize = 20;

@@ -1,4 +1,4 @@
-//! Each flag of a transfer is raised by its own evidence, and by no other.
+//! Each flag of a transfer is raised by its own evidence and by no other.
 
 use std::sync::atomic::AtomicU64;
 
@@ -11,7 +11,7 @@ use crate::model::{
     units::Bytes,
 };
 
-/// A good transfer that nothing speaks against: 2 MB at 80 Mbit/s on a path of 100 ms, after a second of waiting.
+/// A good transfer without any flag: 2 MB at 80 Mbit/s on a path of 100 ms, after a second of waiting.
 fn facts() -> Facts {
     let node = Node {
         id: "node".into(),
@@ -56,14 +56,14 @@ fn facts() -> Facts {
     facts
 }
 
-/// A read a millisecond in the 200 ms after the head, but for the first so many.
+/// One read per millisecond in the 200 ms after the head, without the first `from` ms.
 fn timeline(from: u64) -> Timeline {
     let mut timeline = Timeline::new(Micros(1_000_000));
     (from..=200).for_each(|n| timeline.record(Micros(1_000_000 + 1_000 * n), 10_000 * (n - from + 1)));
     timeline
 }
 
-/// How the wall clock moves in a second, in ms.
+/// How far the wall clock moves in one second, in ms.
 const IN_STEP: i64 = 1_000;
 
 fn check(change: impl Fn(&mut Facts), failed: bool, uplink: u64, wall_millis: i64, expected: &str) {
@@ -81,7 +81,7 @@ fn each_flag_has_its_own_evidence() {
     const FAST: u64 = 1_000_000_000;
     check(|_| {}, false, FAST, IN_STEP, "");
     check(|facts| facts.reader.cpu_share = Some(0.81), false, FAST, IN_STEP, "cpu_bound");
-    // 5 % of the 200 ms of receiving: of the transfer's whole it would be 60 ms.
+    // 5 % of the 200 ms of the receive phase. 5 % of the whole transfer would be 60 ms.
     check(|facts| facts.reader.run_delay = Some(Micros(9_900)), false, FAST, IN_STEP, "");
     check(|facts| facts.reader.run_delay = Some(Micros(10_100)), false, FAST, IN_STEP, "cpu_bound");
     check(|facts| facts.reader.lag_p90 = Some(Micros(5_001)), false, FAST, IN_STEP, "cpu_bound");
@@ -108,7 +108,7 @@ fn a_failed_transfer_has_no_rate_that_a_limit_could_explain() {
 
 #[test]
 fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() {
-    // The first byte comes 150 ms after the head, and the transfer ends 300 ms after the last.
+    // The first byte arrives 150 ms after the head, and the transfer ends 300 ms after the last byte.
     let paused = |facts: &mut Facts, rtt, end| {
         facts.path.rtt = Some(Micros(rtt));
         facts.timeline = Some(timeline(150));
@@ -126,7 +126,7 @@ fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() 
     check(cut_off, false, u64::MAX, IN_STEP, "partial");
 }
 
-/// What becomes of a failure after a freeze of this length, within the transfer unless it was `before`.
+/// The result of a failure after a freeze of this length. The freeze is within the transfer unless it was `before`.
 async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: bool) -> (Outcome, String) {
     let clock = RunClock::default();
     let run = async {
@@ -135,7 +135,7 @@ async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: 
         if before {
             advance(freeze).await;
         }
-        // Each transfer looks at the clock before it begins.
+        // Each transfer reads the clock before it begins.
         drop(clock.watch());
         let mut facts = facts();
         facts.status = status;

@@ -1,4 +1,4 @@
-//! Who is granted, who waits, who has gone.
+//! Which waiters are granted, which keep waiting, and what happens when they are dropped.
 
 use std::{
     pin::pin,
@@ -27,7 +27,7 @@ const fn limits(heavy: usize, light: usize, per_node: usize) -> Limits {
     }
 }
 
-/// Polls once: is the permit there already?
+/// Polls once. `None` when the permit is not granted yet.
 async fn now(future: impl Future<Output = Permit>) -> Option<Permit> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -1,8 +1,8 @@
-//! The results of a run while they come, and whether the run as a whole was good.
+//! Emits the results of a run as they arrive, and decides whether the run as a whole was good.
 //!
-//! Exactly one sample of a run says so (`run_ok`): the one after which nothing follows. It is known as the last one before it
-//! goes out, so no result is held back, where a kill would lose it. A run that was cut short has none, and neither has one with
-//! a transfer that says nothing about the node.
+//! Exactly one sample of a run carries the result of the run (`run_ok`): the last one. It is known to be the last
+//! before it is emitted. So no result is held back, and a kill loses none. A run that was cut short has no `run_ok`.
+//! Neither has a run with a transfer that says nothing about the node.
 
 use crate::model::sample::Sample;
 
@@ -11,12 +11,12 @@ use super::{
     Ended,
 };
 
-/// Takes the transfers of one run in order, and hands them on.
+/// Takes the transfers of one run in order and emits their samples.
 pub(super) struct Results<E> {
     emit: E,
     /// What the next run needs to know.
     pub(super) ended: Ended,
-    /// All of them so far.
+    /// All samples so far are good.
     are_good: bool,
     are_charged: bool,
 }
@@ -26,7 +26,7 @@ impl<E: FnMut(Sample)> Results<E> {
         Self { emit, ended: Ended::default(), are_good: true, are_charged: true }
     }
 
-    /// Sends the sample out, and returns the connection. The sample that `decides` is the last one of the run.
+    /// Emits the sample and returns the connection. The sample that `decides` is the last one of the run.
     pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Kept> {
         self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
         self.ended.lateness.get_or_insert(done.sample.lateness);
@@ -37,7 +37,7 @@ impl<E: FnMut(Sample)> Results<E> {
         done.connection
     }
 
-    /// Sends out a sample that no transfer made.
+    /// Emits a sample that was made without a transfer.
     pub(super) fn emit(&mut self, sample: Sample) {
         (self.emit)(sample);
     }

@@ -1,4 +1,5 @@
-//! The status document of a distributor or storage node, read as far as it can be: fields of strangers, one by one.
+//! The status document of a distributor or storage node. Each field is read separately, because the content is
+//! untrusted.
 
 use std::collections::HashMap;
 
@@ -13,10 +14,11 @@ use crate::{
     probe::verify::text,
 };
 
-/// The fields of an object, none of them looked into: one that cannot be read takes no other with it.
+/// The fields of an object, not parsed yet, so that an unreadable field does not invalidate the others.
 struct Fields<'a>(HashMap<String, &'a RawValue>);
 
-/// What a body tells; `None` when it is no status document: no JSON object, or one without any of its fields.
+/// Parses a body. `None` when it is not a status document: not a JSON object, or an object without any of the known
+/// fields.
 pub(super) fn report(body: &[u8]) -> Option<Report> {
     let fields = Fields(serde_json::from_slice(body).ok()?);
     let query_node = fields.0.get("queryNodeStatus").and_then(|raw| serde_json::from_str(raw.get()).ok());
@@ -35,7 +37,7 @@ pub(super) fn report(body: &[u8]) -> Option<Report> {
     (report != Report::default()).then_some(report)
 }
 
-/// What a body that is no status document looks like.
+/// The kind of answer when the body is not a status document.
 pub(super) fn shape(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Shape {
     if status.is_redirection() {
         let to = text(headers, &LOCATION).unwrap_or_default();
@@ -58,7 +60,7 @@ impl Fields<'_> {
         serde_json::from_str(self.0.get(key)?.get()).ok()
     }
 
-    /// A number that is not negative, fractions dropped; GraphQL's `BigInt` comes as text.
+    /// A number that is not negative, without its fraction. GraphQL's `BigInt` arrives as text.
     fn number(&self, key: &str) -> Option<u64> {
         match self.value(key)? {
             Value::Number(number) => number.as_u64().or_else(|| whole(number.as_f64()?)),
@@ -67,7 +69,7 @@ impl Fields<'_> {
         }
     }
 
-    /// A word that is not empty.
+    /// A text that is not empty.
     fn words(&self, key: &str) -> Option<String> {
         self.words_or_empty(key).filter(|words| !words.is_empty())
     }
@@ -76,7 +78,7 @@ impl Fields<'_> {
         self.text(key, MAX_WORDS)
     }
 
-    /// A text, made printable and cut.
+    /// A text, made printable and cut after `most` characters.
     fn text(&self, key: &str, most: usize) -> Option<String> {
         match self.value(key)? {
             Value::String(text) => Some(made_printable(&text.chars().take(most).collect::<String>())),
@@ -90,10 +92,10 @@ fn whole(number: f64) -> Option<u64> {
     (0.0..9.2e18).contains(&number).then_some(number as u64)
 }
 
-/// A version or an environment is a word.
+/// Characters of a version or an environment; both are short words.
 const MAX_WORDS: usize = 40;
 const MAX_LOCATION: usize = 100;
-/// A message of the node's goes into a reason, which people read.
+/// Characters of a message of the node. It goes into a reason that people read.
 const MAX_MESSAGE: usize = 160;
 
 #[cfg(test)]
@@ -186,7 +188,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever a stranger sends, there is an answer; and what it says of the chain is a number or nothing.
+        /// Any body gives an answer, and what it says about the chain is a number or `None`.
         #[test]
         fn no_body_makes_it_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..200),

@@ -1,7 +1,7 @@
-//! A plain web server: is its first asset there?
+//! A plain web server: does it serve its first asset?
 //!
-//! A HEAD request asks, which moves no body. Some servers refuse HEAD, or never answer it, but serve GET well. So when HEAD
-//! fails, a GET of one byte decides. Servers that need GET are remembered.
+//! The question is a HEAD request, which transfers no body. Some servers refuse HEAD, or never answer it, but answer
+//! GET well. So when HEAD fails, a GET of one byte decides. Servers that need GET are remembered.
 
 use std::{
     collections::HashMap,
@@ -34,28 +34,36 @@ use crate::{
 
 use super::{Asked, Question};
 
-/// The servers that are asked by GET, and why. Clones share it.
+/// The servers that are asked by GET, and why. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct HeadRefusals(Arc<Mutex<HashMap<Arc<str>, Refusal>>>);
 
-/// What a server does with HEAD.
+/// The URL of a server that is asked by GET.
 #[derive(Clone, Debug)]
 struct Refusal {
     url: Url,
+    head: FailedHead,
+}
+
+/// How a server fails to answer HEAD.
+#[derive(Clone, Debug)]
+struct FailedHead {
+    /// HTTP status of the response; `None` when there was none.
+    status: Option<u16>,
     words: String,
 }
 
-/// Asks by HEAD, and by GET where that is no use. When HEAD is silent the two run side by side and end when HEAD's own deadline
-/// does, so that no server takes longer than one that hangs.
+/// Asks by HEAD, and by GET when HEAD fails. When HEAD gets no answer, both run concurrently and end at HEAD's own
+/// deadline. So no server takes longer than one that hangs.
 pub(super) async fn ask(question: &Question<'_>) -> Answer {
     let refusals = &question.prober.head_refusals;
-    if let Some(words) = refusals.of(question) {
+    if let Some(head) = refusals.of(question) {
         let answer = question.put(Asked::FirstByte).await;
         if answer.said != Said::Present {
-            // Next time HEAD has its chance again.
+            // The next round tries HEAD again.
             refusals.lock().remove(&question.node.id);
         }
-        return by_get(answer, &words);
+        return by_get(answer, &head);
     }
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
@@ -70,9 +78,9 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
         answer = &mut head => Some(answer),
         () = is_silent => None,
     };
-    let (words, answer) = match answered {
+    let (failed, answer) = match answered {
         Some(answer) => match refusal(&answer) {
-            Some(words) => (words, within(clock, headers, question.put(Asked::FirstByte)).await),
+            Some(failed) => (failed, within(clock, headers, question.put(Asked::FirstByte)).await),
             None => return answer,
         },
         None => {
@@ -92,22 +100,23 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
                     }
                 },
             };
-            (format!("does not answer HEAD in {}", Micros::from(patience)), answer)
+            let words = format!("does not answer HEAD in {}", Micros::from(patience));
+            (FailedHead { status: None, words }, answer)
         }
     };
-    let answer = by_get(answer, &words);
+    let answer = by_get(answer, &failed);
     if answer.said == Said::Present {
-        refusals.remember(question, words);
+        refusals.remember(question, failed);
     }
     answer
 }
 
-/// Does this status mean that the asset is there?
-pub(super) const fn is_there(status: StatusCode) -> bool {
-    status.as_u16() < StatusCode::BAD_REQUEST.as_u16()
+/// Does this status mean that the asset exists? A redirect does not: transfers follow none.
+pub(super) fn is_there(status: StatusCode) -> bool {
+    status.is_success()
 }
 
-/// What the answer to HEAD says. An asset without a byte does not count.
+/// Interprets the answer to HEAD. An empty asset does not count.
 pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
     let is_empty = status == StatusCode::OK && headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     match (is_there(status), is_empty) {
@@ -117,7 +126,7 @@ pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
     }
 }
 
-/// What the answer to the GET of a byte says, once as much of it has come.
+/// Interprets the answer to the GET of one byte, once that byte has arrived.
 pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Failure> {
     match received.end {
         End::Failed(failure) if received.bytes == 0 => Err(failure),
@@ -128,27 +137,41 @@ pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Fa
     }
 }
 
-/// What is wrong with an answer to HEAD, if GET may do better. A server that limits us is not asked again, and one that cannot be
-/// reached is not reached by GET either.
-fn refusal(answer: &Answer) -> Option<String> {
-    match (&answer.said, answer.status) {
-        (Said::Other(Shape::Empty), _) => Some("answers HEAD with a length of 0".to_owned()),
-        (Said::Other(_), Some(429)) => None,
-        (Said::Other(_), Some(status)) => Some(format!("refuses HEAD ({status})")),
-        (Said::Nothing { outcome: Outcome::Blocked | Outcome::LocalFailed, .. }, _) => None,
-        (Said::Nothing { outcome, .. }, _) if outcome.is_before_request() => None,
-        (Said::Nothing { outcome, .. }, _) => Some(format!("does not answer HEAD ({})", outcome.meaning())),
+/// What is wrong with an answer to HEAD, if GET may succeed. `None` when it is good, when the server rate-limits us,
+/// or when the server cannot be reached.
+fn refusal(answer: &Answer) -> Option<FailedHead> {
+    let words = match (&answer.said, answer.status) {
+        (Said::Other(Shape::Empty), _) => "answers HEAD with a length of 0".to_owned(),
+        (Said::Other(_), Some(429)) => return None,
+        (Said::Other(_), Some(status)) => format!("refuses HEAD ({status})"),
+        (Said::Nothing { outcome, .. }, _) if is_sent(*outcome) => {
+            format!("does not answer HEAD ({})", outcome.meaning())
+        }
+        _ => return None,
+    };
+    Some(FailedHead { status: answer.status, words })
+}
+
+/// The answer to GET, with the reason why HEAD failed. When GET fails in the same way, or did not reach the server,
+/// HEAD does not matter and is not mentioned.
+fn by_get(answer: Answer, head: &FailedHead) -> Answer {
+    let words = &head.words;
+    let is_other = answer.status != head.status;
+    let head_refused = match &answer.said {
+        Said::Present => Some(format!("it {words} and answers GET")),
+        Said::Nothing { outcome, .. } if is_other && is_sent(*outcome) => Some(format!("it {words}")),
+        Said::Other(_) if is_other => Some(format!("it {words}")),
         _ => None,
-    }
+    };
+    Answer { head_refused, ..answer }
 }
 
-/// The answer to GET, with what HEAD was worth.
-fn by_get(answer: Answer, words: &str) -> Answer {
-    let answers = if answer.said == Said::Present { " and answers GET" } else { "" };
-    Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
+/// Whether a request that failed like this may have reached the server.
+const fn is_sent(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Blocked | Outcome::LocalFailed) && !outcome.is_before_request()
 }
 
-/// The answer, or a timeout when it has not arrived by then.
+/// The answer, or a timeout when it has not arrived before the deadline.
 async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
@@ -159,16 +182,16 @@ async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output
 }
 
 impl HeadRefusals {
-    /// What is remembered of a server, if it is the same URL still.
-    fn of(&self, question: &Question<'_>) -> Option<String> {
+    /// The remembered reason, if the URL is still the same.
+    fn of(&self, question: &Question<'_>) -> Option<FailedHead> {
         let known = self.lock();
-        known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.words.clone())
+        known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.head.clone())
     }
 
-    fn remember(&self, question: &Question<'_>, words: String) {
+    fn remember(&self, question: &Question<'_>, head: FailedHead) {
         let mut known = self.lock();
         if known.len() < MAX_REFUSALS || known.contains_key(&question.node.id) {
-            known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), words });
+            known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), head });
         }
     }
 
@@ -177,5 +200,35 @@ impl HeadRefusals {
     }
 }
 
-/// Further servers are not remembered: they are asked by HEAD first in each round.
+/// Further servers are not remembered: each round asks them by HEAD first.
 const MAX_REFUSALS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: Option<u16>, said: Said) -> Answer {
+        Answer { at: Timestamp::UNIX_EPOCH, latency: None, status, said, head_refused: None }
+    }
+
+    #[test]
+    fn head_is_mentioned_only_if_get_got_through_and_ended_otherwise() {
+        let head = refusal(&answer(Some(405), Said::Other(Shape::Unknown))).unwrap();
+        let nothing = |outcome| Said::Nothing { outcome, error: String::new() };
+        for (status, said, mentioned) in [
+            (Some(206), Said::Present, Some("it refuses HEAD (405) and answers GET")),
+            (Some(404), Said::Other(Shape::Unknown), Some("it refuses HEAD (405)")),
+            (Some(405), Said::Other(Shape::Unknown), None),
+            (None, nothing(Outcome::HeadersTimeout), Some("it refuses HEAD (405)")),
+            (None, nothing(Outcome::Reset), Some("it refuses HEAD (405)")),
+            (None, nothing(Outcome::ConnectRefused), None),
+            (None, nothing(Outcome::DnsTimeout), None),
+            (None, nothing(Outcome::LocalFailed), None),
+            (None, nothing(Outcome::Blocked), None),
+            (None, Said::Frozen(Micros(1)), None),
+        ] {
+            let answer = by_get(answer(status, said), &head);
+            assert_eq!(answer.head_refused.as_deref(), mentioned, "{answer:?}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
-//! What an answer says of the cache that it came from: in Argus's words, or in those of the CDN or proxy before the node.
+//! The cache state that an answer reports, in the words of Argus or of the CDN or proxy in front of the node.
 //!
-//! Every header and every word that is understood is in [`HEADERS`] and [`WORDS`]; the tests hold the table of what CDNs document.
+//! [`HEADERS`] and [`WORDS`] list every header and word that is understood. The tests contain the table of what CDNs
+//! document.
 
 use http::{
     HeaderMap,
@@ -10,12 +11,12 @@ use http::{
 use super::fields::{number, split};
 use crate::model::sample::CacheState;
 
-/// What the headers say, from the cache nearest to us to the one behind it.
+/// The cache state that the headers report, read from the cache nearest to us to the one farthest from us.
 ///
-/// The first cache that held the object decides; what the ones behind it say was stored with it. One that did not hold it
-/// leaves the word to those behind it: the node's own hit is a hit, though an edge before it missed. A cache that says nothing
-/// else gives itself away by what it leaves on an answer that it had stored, such as an `age` above zero (RFC 9111 §5.1); what Argus
-/// said then was stored with the object.
+/// The first cache that held the object decides: what the caches behind it report was stored with the object. A cache
+/// that did not hold it defers to those behind it. So a hit of the node is a hit, even if an edge in front of it
+/// missed. A cache without a status header is detected by what it adds to a stored answer, such as an `age` above zero
+/// (RFC 9111 §5.1). What Argus reported in such an answer was stored with the object.
 #[must_use]
 pub fn cache_state(headers: &HeaderMap) -> CacheState {
     let edge: Vec<_> = HEADERS.iter().map(|(name, form)| form.read(headers, name)).collect();
@@ -40,21 +41,21 @@ pub fn cache_state(headers: &HeaderMap) -> CacheState {
 /// The form of a header's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Words of [`WORDS`]; of a list (`MISS, HIT`) the last element is the cache nearest to us.
+    /// Words of [`WORDS`]. The last element of a list (`MISS, HIT`) is the cache nearest to us.
     Words,
-    /// The same, the first element nearest.
+    /// Like `Words`, but the first element is the nearest cache.
     NearestFirst,
     /// RFC 9211.
     CacheStatus,
-    /// How often each cache has served the object (`0, 3`), the last one nearest: above zero is a hit.
+    /// How many hits each cache had for the object (`0, 3`), the nearest one last. A number above zero is a hit.
     Hits,
-    /// Varnish's ids: that of the request, and on a hit that of the request which stored the object.
+    /// Varnish's ids: the id of the request, and on a hit also the id of the request that stored the object.
     Ids,
 }
 
 impl Form {
-    /// What the lines of a header say in this form: the cache nearest to us first, and one that had no part in it leaves the word to
-    /// the next.
+    /// The state in the lines of this header, starting at the cache nearest to us. A cache that had no part in the
+    /// answer defers to the next.
     fn read(self, headers: &HeaderMap, name: &'static str) -> CacheState {
         let lines = headers.get_all(HeaderName::from_static(name));
         let texts = lines.iter().filter_map(|line| line.to_str().ok());
@@ -72,17 +73,18 @@ impl Form {
     }
 }
 
-/// Argus writes one word in lower case, and never an `age`.
+/// Argus writes one word in lower case, and never sends an `age`.
 fn is_of_argus(headers: &HeaderMap) -> bool {
     let words = [CacheState::Hit, CacheState::Pending, CacheState::Miss].map(CacheState::label);
     let mut all = headers.get_all(HeaderName::from_static("x-cache")).iter();
     all.all(|value| words.iter().any(|word| value == word))
 }
 
-/// `hit`, `Hit from cloudfront`, `TCP_MEM_HIT from a23…`, `HIT TCP_MEM_HIT dirn:10:3`, `EXPIRED`, `DYNAMIC`.
+/// The state of one element: `hit`, `Hit from cloudfront`, `TCP_MEM_HIT from a23…`, `HIT TCP_MEM_HIT dirn:10:3`,
+/// `EXPIRED`, `DYNAMIC`.
 fn word(said: &str) -> CacheState {
     let said = said.to_ascii_lowercase();
-    // What follows is the name of the cache, or of its part.
+    // The text after `from` is the name of the cache or of a part of it.
     let said = said.split(" from ").next().unwrap_or_default();
     let has = |words: &[&str]| said.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| words.contains(&part));
     WORDS.iter().find(|(words, _)| has(words)).map_or(CacheState::Unknown, |(_, state)| *state)
@@ -112,7 +114,7 @@ fn parameters(said: &str) -> CacheState {
     match forwarded {
         // The cache joined a request that was under way.
         Some(_) if has("collapsed") || has("collapsed=?1") => CacheState::Pending,
-        // It was stale, and still good.
+        // The object was stale but still valid.
         Some("stale") if has("fwd-status=304") => CacheState::Hit,
         Some("miss" | "uri-miss" | "vary-miss" | "stale" | "partial" | "request") => CacheState::Miss,
         Some(_) => CacheState::Unknown,
@@ -121,14 +123,15 @@ fn parameters(said: &str) -> CacheState {
     }
 }
 
-/// Is there an age above zero? Of a list the first one counts, and a number beyond all bounds is one (RFC 9111 §1.2.2, §5.1).
+/// Is there an age above zero? The first element of a list counts, and a number that overflows is valid too (RFC 9111
+/// §1.2.2, §5.1).
 fn has_age(headers: &HeaderMap) -> bool {
     let said = headers.get(AGE).and_then(|age| age.to_str().ok()).unwrap_or_default();
     let first = said.split(',').next().unwrap_or_default().trim();
     first.bytes().all(|byte| byte.is_ascii_digit()) && first.bytes().any(|byte| byte != b'0')
 }
 
-/// The headers that say it, those of an edge before those that a node writes too.
+/// The headers that report a cache state: first those that only an edge writes, then those that a node may write too.
 const HEADERS: &[(&str, Form)] = &[
     ("cf-cache-status", Form::Words),            // Cloudflare
     ("cdn-cache", Form::Words),                  // BunnyCDN
@@ -137,23 +140,25 @@ const HEADERS: &[(&str, Form)] = &[
     ("x-sucuri-cache", Form::Words),             // Sucuri
     ("akamai-cache-status", Form::NearestFirst), // Akamai: `Miss from child, Hit from parent`
     ("cache-status", Form::CacheStatus),         // RFC 9211: Netlify, Fastly, Squid, ATS, Caddy
-    ("x-cache-status", Form::Words),             // nginx by custom, Google's `cdn_cache_status`
-    ("x-proxy-cache", Form::Words),              // nginx by custom
+    ("x-cache-status", Form::Words),             // nginx if configured, Google's `cdn_cache_status`
+    ("x-proxy-cache", Form::Words),              // nginx if configured
     ("x-nginx-cache", Form::Words),
     ("x-fastcgi-cache", Form::Words),
     ("x-litespeed-cache", Form::Words),
 ];
 
-/// What Argus and most CDNs write: CloudFront, Fastly, KeyCDN, Akamai, Azure, Edgio, Alibaba, Squid, Varnish by custom.
+/// The header of Argus and most CDNs: CloudFront, Fastly, KeyCDN, Akamai, Azure, Edgio, Alibaba, Squid; Varnish if
+/// configured.
 const NODE: &str = "x-cache";
 
-/// What a cache says in addition to its word, or instead of one.
+/// Headers that a cache sends in addition to its status header, or instead of one.
 const TRACES: &[(&str, Form)] =
     &[("x-cache-lookup", Form::Words), ("x-cache-hits", Form::Hits), ("x-varnish", Form::Ids)];
 
-/// What words mean, the first match in this order. A word is matched by its parts: `TCP_REFRESH_FAIL_HIT` by its last, `HIT-CLUSTER`
-/// by its first. `EXPIRED` says that the object had to be fetched again; `STALE`, `UPDATING` and `REVALIDATED` that the cache held
-/// and served it. All other words (`BYPASS`, `DYNAMIC`, `Error`, `CONFIG_NOCACHE`) say that the cache had no part in it.
+/// The meaning of words; the first match in this order counts. A word is matched by its parts: `TCP_REFRESH_FAIL_HIT`
+/// by its last part, `HIT-CLUSTER` by its first. `EXPIRED` means that the object had to be fetched again. `STALE`,
+/// `UPDATING` and `REVALIDATED` mean that the cache held and served it. All other words (`BYPASS`, `DYNAMIC`, `Error`,
+/// `CONFIG_NOCACHE`) mean that the cache had no part in the answer.
 const WORDS: &[(&[&str], CacheState)] = &[
     (&["pass", "denied"], CacheState::Unknown), // `hit-for-pass` is no hit
     (&["miss"], CacheState::Miss),
@@ -177,7 +182,7 @@ mod tests {
         assert_eq!(cache_state(&headers), state, "{lines:?}");
     }
 
-    /// What CDNs and proxies document, or were seen to send: who, the header, its value, what it means.
+    /// What CDNs and proxies document, or were seen to send: product, header, value, meaning.
     const DOCUMENTED: &[(&str, &str, &str, CacheState)] = &[
         ("Argus", "x-cache", "hit", Hit),
         ("Argus", "x-cache", "pending", Pending),
@@ -389,7 +394,7 @@ mod tests {
             check(&[("x-cache", node), ("age", age)], state);
         }
         check(&[("x-cache-status", "MISS"), ("x-cache", "miss"), ("age", "9")], Miss);
-        // A Varnish before Argus: what Argus said was stored with the object.
+        // A Varnish in front of Argus: the word of Argus was stored with the object.
         check(&[("x-cache", "miss"), ("x-varnish", "7 3"), ("age", "0")], Hit);
         check(&[("x-cache", "hit"), ("x-varnish", "7")], Hit);
         check(&[("x-cache", "MISS"), ("x-cache-hits", "0"), ("x-varnish", "7 3")], Miss);

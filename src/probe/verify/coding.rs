@@ -1,4 +1,4 @@
-//! Is the body coded? We ask for none (`accept-encoding: identity`).
+//! Is the body coded? The request asks for no coding (`accept-encoding: identity`).
 
 use http::{
     HeaderMap,
@@ -8,8 +8,9 @@ use http::{
 use super::{Mismatch, fields::tokens, mismatch};
 use crate::model::outcome::Outcome;
 
-/// The codings that change a body: those of IANA's registry, older names of theirs, and compressors that servers name in the same way.
-/// Servers write other words into content-encoding too (`utf-8`, `none`, `binary`), which browsers ignore, and so do we.
+/// The codings that change a body: those of the IANA registry, their older names, and compressors that servers name in
+/// the same way. Servers also write other words into content-encoding (`utf-8`, `none`, `binary`). Browsers ignore
+/// them, and so does bandprobe.
 const CONTENT_CODINGS: [&str; 16] = [
     "aes128gcm",
     "bzip2",
@@ -29,22 +30,25 @@ const CONTENT_CODINGS: [&str; 16] = [
     "zstd",
 ];
 
-/// S3's coding of uploads. Stores keep the word with an object whose body they have decoded, and some keep the coded body too.
+/// S3's coding of uploads. Some stores decode the body and still send this word with the object. Others store the
+/// coded body too.
 const AWS_CHUNKED: &str = "aws-chunked";
 
-/// No coding may be in the way but chunks, which have to be the outermost (RFC 9112 §6.1).
+/// Refuses content codings that change the body, and transfer codings other than `chunked`, which has to be the
+/// outermost one (RFC 9112 §6.1).
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
     let content = tokens(headers, &CONTENT_ENCODING).into_iter().find(|coding| CONTENT_CODINGS.contains(&&**coding));
     if let Some(coding) = content {
         return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
     }
     let mut transfer = tokens(headers, &TRANSFER_ENCODING);
-    // An empty element is nothing (RFC 9110 §5.6.1.2), but hyper, which reads the body, takes it for a coding that is not chunks.
+    // An empty element means nothing (RFC 9110 §5.6.1.2). But hyper, which reads the body, takes it for a coding other
+    // than chunked.
     let last = headers.get_all(TRANSFER_ENCODING).iter().next_back().map(|line| line.as_bytes());
     if last.is_some_and(|line| matches!(line.trim_ascii_end(), [] | [.., b','])) {
         return mismatch(Outcome::BodyInvalid, "transfer-encoding ends with an empty element");
     }
-    // Said twice it is one coding to every browser: a proxy has added its own word.
+    // Browsers treat a repeated `chunked` as one coding: a proxy has added the second one.
     while transfer.pop_if(|last| last == "chunked").is_some() {}
     match transfer.into_iter().find(|coding| coding != "identity") {
         Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),
@@ -52,15 +56,16 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
     }
 }
 
-/// Looks whether a body that is said to be `aws-chunked` really is: then it begins with the length and the signature of its first
-/// chunk, in text (Amazon S3, "Signature Version 4: streaming upload").
+/// Checks whether a body with the content-encoding `aws-chunked` really has this coding. Such a body begins with the
+/// length and the signature of its first chunk, as text (Amazon S3, "Signature Version 4: streaming upload").
 #[derive(Debug)]
 pub struct Signed {
     begin: Vec<u8>,
 }
 
 impl Signed {
-    /// Of a body that starts at the object's first byte; `None` where nothing says `aws-chunked`.
+    /// Starts a check. `first` is the offset of the body's first byte in the object. `None` when it is not 0, or when
+    /// no header says `aws-chunked`.
     #[must_use]
     pub fn watch(headers: &HeaderMap, first: u64) -> Option<Self> {
         let is_said = tokens(headers, &CONTENT_ENCODING).iter().any(|coding| coding == AWS_CHUNKED);
@@ -73,10 +78,10 @@ impl Signed {
         self.begin.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// Is it chunk-signed?
+    /// Checks the beginning of the body.
     ///
     /// # Errors
-    /// When it is: a viewer gets these lines in the middle of the content.
+    /// When the body is chunk-signed: a viewer would get these lines in the middle of the content.
     pub fn verdict(&self) -> Result<(), Mismatch> {
         if !is_chunk_head(&self.begin) {
             return Ok(());
@@ -85,7 +90,7 @@ impl Signed {
     }
 }
 
-/// `HEX;chunk-signature=…`, or with a checksum in the trailer `HEX` alone, up to the end of the line.
+/// Is this `HEX;chunk-signature=…` up to the end of the line? With a checksum in the trailer it is `HEX` alone.
 fn is_chunk_head(begin: &[u8]) -> bool {
     let Some(end) = begin.windows(2).position(|pair| pair == b"\r\n") else { return false };
     let mut parts = begin[..end].splitn(2, |byte| *byte == b';');

@@ -4,7 +4,8 @@ use http::{HeaderMap, header::HeaderName};
 
 use super::MAX_HEADER_TEXT;
 
-/// Splits outside of quoted strings, whose `\"` does not end them (RFC 9110 §5.6.4, RFC 9651 §3.3.3).
+/// Splits a text outside of quoted strings. An escaped quote (`\"`) does not end such a string (RFC 9110 §5.6.4, RFC
+/// 9651 §3.3.3).
 pub(super) fn split(text: &str, at: char) -> Vec<&str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(|c: char| {
@@ -16,8 +17,8 @@ pub(super) fn split(text: &str, at: char) -> Vec<&str> {
     .collect()
 }
 
-/// The tokens that all lines of a header list, in their order and in lower case, without their parameters; empty elements are
-/// none (RFC 9110 §5.6.1).
+/// The tokens in all lines of a header, in order and in lower case, without their parameters. Empty elements are
+/// skipped (RFC 9110 §5.6.1).
 pub(super) fn tokens(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     let lines = headers.get_all(name).iter().map(|line| String::from_utf8_lossy(line.as_bytes()).to_ascii_lowercase());
     let token = |element: &str| cut(element.split(';').next().unwrap_or_default().trim());
@@ -25,7 +26,7 @@ pub(super) fn tokens(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
     tokens.filter(|token| !token.is_empty()).collect()
 }
 
-/// Digits alone: Rust's own parser would accept a sign.
+/// Digits only: Rust's own parser would accept a sign.
 pub(super) fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }

@@ -1,8 +1,8 @@
-//! Is the answer of a type that its asset can have?
+//! Does the answer have a type that its asset can have?
 //!
-//! A browser takes an image or a video under nearly any label, since it looks at the bytes. So a label is a fault only where it
-//! says that the body is something else: a page, JSON, text, or the other kind. An operator who knows better names the types that
-//! count (`asset.types` of a probe).
+//! A browser looks at the bytes and shows an image or a video under nearly any type. So a type is a fault only where
+//! it says that the body is something else: an HTML page, JSON, text, or the other kind of asset. An operator can name
+//! the accepted types instead (`asset.types` of a probe).
 
 use http::{HeaderMap, header::CONTENT_TYPE};
 
@@ -20,11 +20,11 @@ use crate::model::{
 /// What is expected of a `content-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected<'a> {
-    /// What the asset is.
+    /// The kind of the asset.
     pub kind: AssetKind,
-    /// The only types that are accepted; if empty, all that an asset of this kind can have.
+    /// The types that are accepted. When empty, all types that an asset of this kind can have.
     pub types: &'a [MediaRange],
-    /// The answer may name no type at all, though some are named here.
+    /// The answer may have no type at all, even if `types` is not empty.
     pub may_lack: bool,
 }
 
@@ -52,8 +52,8 @@ impl Expected<'_> {
     }
 }
 
-/// The type that a browser takes the answer for: the last one that can be read (WHATWG Fetch, "extract a MIME type"). `None` when
-/// none can, or when it says that it does not know.
+/// The type that a browser uses: the last one that can be parsed and is not `*/*` (WHATWG Fetch, "extract a MIME
+/// type"). `None` when there is no such type.
 fn given(headers: &HeaderMap) -> Option<MediaType> {
     let lines = headers.get_all(CONTENT_TYPE).iter().map(|line| String::from_utf8_lossy(line.as_bytes()));
     let mut types =
@@ -72,7 +72,7 @@ fn can_be(kind: AssetKind, given: &MediaType) -> bool {
     is_own || is_generic
 }
 
-/// The types that object stores and upload forms give to content they do not know.
+/// The types that object stores and upload forms give to unknown content.
 const GENERIC_KINDS: &[&str] = &["application", "binary", "content", "unknown"];
 const GENERIC: &[&str] = &[
     "octet-stream",
@@ -89,8 +89,9 @@ const GENERIC: &[&str] = &[
     "x-force-download",
     "x-forcedownload",
 ];
-/// Containers of video that go by another type as well: MP4 (RFC 4337), Ogg (RFC 5334) and WebM, which can hold sound alone, and
-/// Matroska, MXF (RFC 4539) and ASF. A playlist (HLS, DASH) is none: it is text that names the video.
+/// Video containers that also have another type: MP4 (RFC 4337), Ogg (RFC 5334) and WebM, which can contain sound
+/// alone, and Matroska, MXF (RFC 4539) and ASF. A playlist (HLS, DASH) is not a container: it is text that names the
+/// video.
 const VIDEO_CONTAINERS: &[(&str, &str)] = &[
     ("application", "mp4"),
     ("application", "x-mp4"),

@@ -1,4 +1,4 @@
-//! How long a node that limits us wants to be left alone.
+//! How long a node that rate-limits us wants no requests.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use super::text;
 
-/// `retry-after`: seconds, or a date (RFC 9110 §10.2.3). A date is reckoned from the node's own `date` where it says one, so
-/// that its clock need not agree with ours; else from `now`.
+/// `retry-after`: seconds, or a date (RFC 9110 §10.2.3). A date is compared with the node's own `date`, so its clock
+/// need not agree with ours. Without that header it is compared with `now`. `None` when absent or malformed.
 #[must_use]
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let said = text(headers, &RETRY_AFTER)?.trim();
     if !said.is_empty() && said.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More than fits is very long all the same.
+        // A number that overflows still means a very long time.
         return Some(Duration::from_secs(said.parse().unwrap_or(u64::MAX)));
     }
     let now = text(headers, &DATE).and_then(date).unwrap_or(now);
-    // What has passed already is no time at all.
+    // A date in the past means zero.
     Some(date(said)?.duration_since(now).try_into().unwrap_or_default())
 }
 
-/// An HTTP-date, in today's form or one of the two old ones that are still to be understood (RFC 9110 §5.6.7).
+/// An HTTP-date, in the current form or in one of the two old forms that recipients must accept (RFC 9110 §5.6.7).
 fn date(text: &str) -> Option<Timestamp> {
     const FORMS: [&str; 3] = ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
     let civil = FORMS.iter().find_map(|form| DateTime::strptime(form, text.trim()).ok())?;

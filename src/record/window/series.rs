@@ -1,4 +1,4 @@
-//! The values of one set of labels, packed.
+//! The packed values of one set of labels.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// The labels of a series, all but the metric.
+/// All labels of a series except the metric.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     vantage: Arc<str>,
@@ -60,9 +60,9 @@ impl Key {
 /// The values of all metrics of one set of labels.
 pub(super) struct Values {
     rows: Vec<Row>,
-    /// Packed middle of the bucket → how often.
+    /// Packed middle of the bucket → number of occurrences.
     intervals: BTreeMap<u32, u32>,
-    /// Start of the first transfer that had intervals.
+    /// Start of the first transfer that had intervals, in nanoseconds since 1970.
     first_interval: i64,
 }
 
@@ -73,12 +73,12 @@ impl Default for Values {
 }
 
 impl Values {
-    /// What the values take, the spare room of the collections not counted.
+    /// Memory that the values use, in bytes, without the spare capacity of the collections.
     pub(super) fn bytes(&self) -> usize {
         self.rows.len() * size_of::<Row>() + self.intervals.len() * INTERVAL_BYTES
     }
 
-    /// Takes the values of a transfer that ended ok; returns how many of them were clamped.
+    /// Adds the values of a transfer that ended ok. Returns how many of them were clamped.
     pub(super) fn record(&mut self, sample: &Sample) -> u64 {
         let mut clamped = 0;
         let row = Row::of(sample, &mut clamped);
@@ -93,7 +93,7 @@ impl Values {
         clamped
     }
 
-    /// The start of the first value, and the sorted (value, how often).
+    /// The start of the first value (nanoseconds since 1970), and the sorted values as (value, number of occurrences).
     pub(super) fn sorted(&self, metric: Metric) -> (i64, Vec<(u64, u64)>) {
         if metric == Metric::Interval {
             let counts = self.intervals.iter();
@@ -108,7 +108,7 @@ impl Values {
     }
 }
 
-/// The values of one transfer: a column for each metric but the last, [`Metric::Interval`].
+/// The values of one transfer: one column for each metric except the last one, [`Metric::Interval`].
 struct Row {
     /// Nanoseconds since 1970.
     at: i64,
@@ -141,7 +141,7 @@ fn clamp(scale: Scale, value: u64, clamped: &mut u64) -> u64 {
     value.min(scale.highest())
 }
 
-/// Times as they are; rates in steps of 32 bit/s, a whole fraction of the histogram's finest bucket.
+/// Times are kept exactly. Rates are kept in steps of 32 bit/s; a bucket of the histogram is a multiple of this.
 fn pack(scale: Scale, value: u64) -> u32 {
     u32::try_from(value >> step_bits(scale)).expect("invariant: both scales end below 2^32 steps")
 }
@@ -157,12 +157,12 @@ const fn step_bits(scale: Scale) -> u32 {
     }
 }
 
-/// An entry of a B-tree that is half full.
+/// Memory of an entry of a B-tree that is half full.
 const INTERVAL_BYTES: usize = 2 * size_of::<(u32, u32)>();
 
 const COLUMNS: usize = Metric::ALL.len() - 1;
 
-/// Above every packed value.
+/// Greater than every packed value.
 const ABSENT: u32 = u32::MAX;
 
 #[cfg(test)]
@@ -170,12 +170,12 @@ mod tests {
     use super::*;
 
     /// Ten thousand nodes with the shipped probes and hourly windows: an image every 5 minutes, cold and warm, and a
-    /// video an hour in three parts, all of them checked before.
+    /// video per hour in three parts, each with a check before it.
     #[test]
     fn ten_thousand_nodes_fit_in_64_mb() {
         let series = [12_usize, 12, 12, 1, 1, 1, 1];
         let rows: usize = series.iter().map(|rows| rows.next_power_of_two().max(4) * size_of::<Row>()).sum();
-        // A B-tree's nodes are at least half full.
+        // The nodes of a B-tree are at least half full.
         let keys = series.len() * (size_of::<Key>() + size_of::<Values>()) * 2;
         let labels = 200;
         let per_node = rows + keys + labels;

@@ -1,4 +1,5 @@
-//! The states of nodes as plain text: a table for each vantage, the worst first, and how many there are of each.
+//! The states of nodes as plain text: for each vantage a table with the worst state first, and the number of nodes in
+//! each state.
 
 use super::{
     super::{
@@ -14,11 +15,11 @@ use crate::{
     model::{availability::State, units::age},
 };
 
-/// The whole text, its last newline included; empty when no node was asked.
+/// The whole text with a final newline. Empty when no node was asked.
 #[must_use]
 pub fn render(availability: &Availability, look: Look) -> String {
     let standings = availability.standings();
-    // With one round each there is nothing to take a share of.
+    // A share makes no sense when every node has one round.
     let many = standings.iter().any(|one| one.rounds.all > 1);
     let layouts: &[Layout] = if many { &OF_MANY } else { &OF_ONE };
     let layout = choose(&standings.iter().map(|one| entries(one)).collect::<Vec<_>>(), layouts, look);
@@ -35,7 +36,7 @@ pub fn render(availability: &Availability, look: Look) -> String {
     text
 }
 
-/// A line for each node. A reason that has no column stands below it, wrapped.
+/// A line for each node. A reason without a column is on a line below it, wrapped.
 fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: bool, look: Look) {
     let drawn = layout.map(|layout| draw(&group.iter().map(|one| entries(one)).collect::<Vec<_>>(), layout, look));
     let mut lines = drawn.iter().flat_map(|drawn| drawn.lines());
@@ -72,7 +73,7 @@ fn entries(one: &Standing) -> Vec<Entry> {
     ]
 }
 
-/// What has no room for columns.
+/// A node as text, for a terminal that is too narrow for columns.
 fn paragraph(one: &Standing, many: bool, look: Look) -> String {
     let state = ink(one.last.state)
         .map_or_else(|| one.last.state.label().to_owned(), |ink| ink.on(one.last.state.label(), look.colour));
@@ -83,7 +84,7 @@ fn paragraph(one: &Standing, many: bool, look: Look) -> String {
     flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width)
 }
 
-/// `11 nodes: 6 ok, 2 degraded`, and what was left out.
+/// `11 nodes: 6 ok, 2 degraded`, and how many rounds were left out.
 fn closing(group: &[&Standing], look: Look) -> String {
     let of = |state: State| group.iter().filter(|one| one.last.state == state).count();
     let mut pieces: Vec<String> = State::ALL
@@ -125,7 +126,7 @@ const LATENCY: Column = Column::figures("latency", 8);
 const UPTIME: Column = Column::figures("uptime", 9);
 const REASON: Column = Column::words("reason", 10);
 
-/// The roomiest first; a reason has no column of its own where it would make the table wider than the terminal.
+/// The widest layout first. The reason has its own column only if the table still fits the terminal.
 const OF_ONE: [Layout; 6] = [
     Layout { padding: 1, columns: &[NODE, ROLE, STATE, BEHIND, VERSION, LATENCY, UPTIME, REASON] },
     Layout { padding: 1, columns: &[NODE, ROLE, STATE, BEHIND, VERSION, LATENCY, UPTIME] },

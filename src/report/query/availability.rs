@@ -1,4 +1,4 @@
-//! InfluxQL for the states of nodes: at most four rows a node, whatever the time holds.
+//! InfluxQL for the states of nodes: at most four rows per node, however long the period is.
 
 use jiff::Timestamp;
 
@@ -13,7 +13,8 @@ use crate::{
     },
 };
 
-/// The statements: of each node the last point, how often it was up, its worst state, and whether it was ever blocked.
+/// The statements. They return for each node the last point, how often it was up, its worst state, and whether it was
+/// ever blocked.
 #[must_use]
 pub fn query(since: Timestamp, until: Timestamp) -> String {
     let (time, measurement) = (within(since, until), identifier(schema::MEASUREMENT.name));
@@ -28,7 +29,7 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
             "SELECT count({code}) AS {rounds}, count({up}) AS {judged}, sum({up}) AS {up} \
              FROM {measurement} WHERE {time} GROUP BY {by}"
         ),
-        // The codes are in the order of how bad they are up to here. What lies beyond is held against it by whoever reads this.
+        // Codes up to this one are ordered by severity. The other states are compared when the answers are read.
         format!(
             "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} <= {} GROUP BY {by}",
             State::Dead.code(),
@@ -41,10 +42,10 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
     .join("; ")
 }
 
-/// Reads what they answer into `availability`, and says how many rows it did not understand.
+/// Reads the answers of the statements into `availability`. Returns how many rows were not understood.
 ///
 /// # Errors
-/// When it is no answer of `/query`, or holds an error of InfluxDB's.
+/// When it is not an answer of `/query`, or contains an error from InfluxDB.
 pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryError> {
     let mut damaged = 0;
     for series in series(body)? {
@@ -69,7 +70,7 @@ pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryE
     Ok(damaged)
 }
 
-// Names that these statements give their columns.
+// Names of columns in the answers to these statements.
 const ROUNDS: Field = Field { name: "rounds", ..schema::STATE_CODE };
 const JUDGED: Field = Field { name: "judged", ..schema::STATE_CODE };
 const WORST: Field = Field { name: "worst", ..schema::STATE_CODE };

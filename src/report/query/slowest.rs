@@ -1,4 +1,5 @@
-//! InfluxQL for the slowest and the last failed transfer of each node: one row a node and question, whatever the time holds.
+//! InfluxQL for the slowest and the last failed transfer of each node: one row per node and statement, however long
+//! the period is.
 
 use jiff::Timestamp;
 
@@ -9,7 +10,7 @@ use crate::{
     report::transfer_point::{FIELDS, IDS, TAGS},
 };
 
-/// The statements. What they answer reads like a page of transfers: [`parse`](super::parse).
+/// The statements. [`parse`](super::parse) reads their answers like a page of transfers.
 #[must_use]
 pub fn query(since: Timestamp, until: Timestamp) -> String {
     let (cache, outcome) = (identifier(schema::CACHE.0), identifier(schema::OUTCOME.0));
@@ -25,7 +26,7 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
     let others = Outcome::ALL.iter().filter(|outcome| outcome.is_ok() || !outcome.is_charged());
     let others: Vec<_> = others.map(|outcome| outcome.label()).collect();
     let excuses: Vec<_> = Flag::ALL.iter().filter(|flag| flag.excuses()).map(|flag| flag.label()).collect();
-    // A point without flags is none of those with one of these.
+    // A point without flags does not match any of them.
     let failed = format!(
         "({outcome} !~ /^({})$/ OR ({outcome} = '{}' AND {too_slow})) AND ({}) = false",
         others.join("|"),
@@ -36,12 +37,12 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
     format!("{}; {}", statement("max", schema::TTFB, &good, &time), statement("last", schema::OK, &failed, &time))
 }
 
-/// Has a point one of these flags?
+/// The condition that a point has at least one of these flags.
 fn flagged(flags: &[&str]) -> String {
     format!("{} =~ /(^|,)({})(,|$)/", identifier(schema::FLAGS.name), flags.join("|"))
 }
 
-/// A selector takes one point of each node, and the other columns are those of that point.
+/// A statement whose selector picks one point of each node. The other columns are from the same point.
 fn statement(selector: &str, field: Field, kept: &str, time: &str) -> String {
     let fields: Vec<Field> = FIELDS.into_iter().chain(IDS).filter(|other| *other != field).collect();
     let tags: Vec<Tag> = TAGS.into_iter().chain([schema::PROBE]).collect();

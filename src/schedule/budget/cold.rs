@@ -1,8 +1,9 @@
-//! Objects that nodes are made to fetch: each download of what a node does not hold makes it fetch the whole object from
-//! storage, so it has a budget of its own.
+//! Fetches from storage that probes cause. Each download of an asset that a node does not hold makes it fetch the whole
+//! object from storage, so these downloads have a separate budget.
 //!
-//! A fetch is booked when its run is admitted and taken back when none came of it, so that whoever shares the state sees
-//! runs that are still under way, and a crash costs a run rather than a node's patience.
+//! A fetch is booked when its run is admitted, and the booking is cancelled when nothing was fetched. Other processes
+//! that share the state therefore see runs that are still in progress, and after a crash one run too few is made, not
+//! one too many.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,9 @@ use super::days::Counts;
 /// The fetches of one UTC day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColdFetches {
-    /// By node id.
+    /// Number of booked fetches by node id.
     by_node: BTreeMap<String, u64>,
-    /// No more of them on this day.
+    /// Whether no more fetches are allowed on this day.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     closed: bool,
 }
@@ -26,7 +27,7 @@ impl ColdFetches {
         self.closed = true;
     }
 
-    /// Books a fetch by `node`, if there are fewer than `limit`.
+    /// Books a fetch by `node` if there are fewer than `limit`. Returns whether it did.
     #[must_use]
     pub fn admit(&mut self, node: &str, limit: u64) -> bool {
         let booked = self.by_node.get(node).copied().unwrap_or(0);
@@ -37,7 +38,7 @@ impl ColdFetches {
         true
     }
 
-    /// Takes a booking back: nothing was fetched.
+    /// Cancels a booking: nothing was fetched.
     pub fn take_back(&mut self, node: &str) {
         if let Some(booked) = self.by_node.get_mut(node) {
             *booked = booked.saturating_sub(1);

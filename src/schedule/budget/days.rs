@@ -1,23 +1,26 @@
-//! What was counted on a UTC day, for the days that the clock showed lately.
+//! Counts per UTC day, for the days that the clock has recently shown.
 //!
-//! A wall clock can be wrong for a while. Each day therefore has its own record, and only the clock decides which one counts:
+//! A wall clock can be wrong for a while. Each day therefore has a separate record, and the clock decides which one
+//! counts:
 //!
-//! - A jump forward and back again finds the record of the right day as it was. What was counted meanwhile is added to it,
-//!   because it really happened on that day, once, however often the clock goes back and forth.
-//! - When the day that the clock had jumped to really comes, its record is dropped: it was last used at a time that had not come
-//!   yet, or before the day that the clock comes from had begun.
-//! - A clock that stands on an earlier day for a while, as after a boot without a battery, gives no second budget to the right day.
+//! - If the clock jumps forward and back again, the record of the right day is still there. What was counted in between
+//!   is added to it, because it really happened on that day. It is added only once, however often the clock goes back
+//!   and forth.
+//! - When the day that the clock had jumped to really begins, its old record is dropped: it was last used at a time in
+//!   the future, or before the day began that the clock showed until now.
+//! - A clock that shows an earlier day for a while, as after a boot without a battery, does not give the right day a
+//!   second budget.
 
 use std::mem;
 
 use serde::{Deserialize, Serialize};
 
-/// Counts of one kind by day: the state to keep over restarts.
+/// Counts of one kind by day: the state that is kept over restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Days<T> {
     #[serde(flatten)]
     current: Day<T>,
-    /// Days that the clock showed before, the last one first.
+    /// Days that the clock showed before; the most recently used one is first.
     #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
     others: Vec<Day<T>>,
 }
@@ -27,16 +30,16 @@ pub struct Days<T> {
 pub struct Day<T> {
     /// Days since 1970-01-01.
     pub day: u64,
-    /// When it was last used, in seconds since 1970.
+    /// When the record was last used, in seconds since 1970.
     #[serde(default)]
     pub used: i64,
-    /// Did it begin when the clock went forward to it for the first time?
+    /// Whether the record began when the clock moved forward to this day for the first time.
     #[serde(default)]
     forward: bool,
-    /// What an earlier day has taken over already, when the clock was set back to it.
+    /// What an earlier day has already taken over because the clock was set back to it.
     #[serde(default = "none", skip_serializing_if = "Option::is_none")]
     taken_over: Option<T>,
-    /// What was counted.
+    /// What was counted on this day.
     #[serde(flatten)]
     pub counts: T,
 }
@@ -46,18 +49,18 @@ pub trait Counts: Default + Clone {
     /// Adds what was counted elsewhere.
     fn add(&mut self, other: &Self);
 
-    /// Takes back what was counted before.
+    /// Subtracts what was counted before.
     fn subtract(&mut self, before: &Self);
 }
 
-/// The UTC day of a time in seconds since 1970; a clock before that shows its first day.
+/// The UTC day of a time in seconds since 1970. A time before 1970 counts as day 0.
 #[must_use]
 pub fn day_of(now: i64) -> u64 {
     u64::try_from(now.div_euclid(86_400)).unwrap_or(0)
 }
 
 impl<T: Counts> Days<T> {
-    /// The counts of the day that the clock shows now, in seconds since 1970.
+    /// The counts of the day of `now`, the clock's time in seconds since 1970.
     pub fn at(&mut self, now: i64) -> &mut T {
         let day = day_of(now);
         if day != self.current.day {
@@ -67,24 +70,24 @@ impl<T: Counts> Days<T> {
         &mut self.current.counts
     }
 
-    /// The day that was last used.
+    /// The record that was last used.
     #[must_use]
     pub const fn current(&self) -> &Day<T> {
         &self.current
     }
 
-    /// The counts of a day, if they are still known.
+    /// The counts of a day, if they are still kept.
     pub fn of(&mut self, day: u64) -> Option<&mut T> {
         let mut all = std::iter::once(&mut self.current).chain(&mut self.others);
         all.find(|known| known.day == day).map(|known| &mut known.counts)
     }
 
-    /// Puts the days that the clock showed before aside, so that they can be stored apart.
+    /// Removes the other days and returns them, so that they can be stored separately.
     pub fn take_others(&mut self) -> Vec<Day<T>> {
         mem::take(&mut self.others)
     }
 
-    /// Puts them back.
+    /// Puts days back that [`take_others`](Self::take_others) removed.
     pub fn set_others(&mut self, others: Vec<Day<T>>) {
         self.others = others;
     }
@@ -92,18 +95,19 @@ impl<T: Counts> Days<T> {
     fn turn(&mut self, day: u64, now: i64) {
         let known = self.others.iter().position(|other| other.day == day).map(|index| self.others.remove(index));
         let is_back = day < self.current.day;
-        // Days have passed since, or the record is from the future: the clock was ahead when it was written.
+        // The record is stale if days have passed since, or if it is from the future because the clock was ahead when
+        // it was written.
         let is_stale = |known: &Day<T>| !is_back && (self.current.forward || known.used > now);
         let is_known = known.is_some();
         let known = known.filter(|known| !is_stale(known));
         let mut entered = known.unwrap_or_default();
         (entered.day, entered.forward) = (day, !is_back && !is_known);
-        // A day after one that was known before the clock went ahead has nothing to do with what was counted meanwhile.
+        // A day after one that was known before the clock jumped ahead is unrelated to what was counted in between.
         if is_back && (is_known || self.others.iter().all(|other| other.day > day)) {
             let counts = self.current.counts.clone();
             let taken_over = self.current.taken_over.replace(counts.clone());
             let mut more = counts;
-            // Two processes on one archive whose clocks differ turn the day every second.
+            // Two processes with different clocks on one archive change the day every second.
             if let Some(before) = taken_over.filter(|_| is_known) {
                 more.subtract(&before);
             }
@@ -117,12 +121,12 @@ impl<T: Counts> Days<T> {
     }
 }
 
-/// For serde, which asks for `T: Default` otherwise.
+/// Default for serde. `Default::default` would require `T: Default`.
 const fn none<T>() -> Option<T> {
     None
 }
 
-/// Days that are kept next to the current one.
+/// The most days that are kept next to the current one.
 const MAX_OTHERS: usize = 3;
 
 #[cfg(test)]
@@ -147,11 +151,11 @@ mod tests {
     const HOUR: i64 = 3_600;
     const DAY: i64 = 86_400;
 
-    /// Counts one at each time, and says what the day then has.
+    /// Counts one at each time and compares the day's sum with the expected one.
     fn check(case: &str, steps: &[(i64, u64)]) {
         let mut days = Days::<Sum>::default();
         for (now, expected) in steps {
-            // A restart changes nothing.
+            // A restart must change nothing.
             days = serde_json::from_str(&serde_json::to_string(&days).unwrap()).unwrap();
             let counts = days.at(1_000 * DAY + now);
             counts.sum += 1;

@@ -1,5 +1,5 @@
-//! What all processes on the archive share: budgets, and which nodes asked to be left alone. Changed in memory, written by the
-//! keeper.
+//! The state that all processes on an archive share: the budgets, and the nodes that asked to be left alone. It changes
+//! in memory, and the keeper writes it.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +23,7 @@ use crate::{
     worker::keeper::Keep,
 };
 
-/// Budgets and wishes, shared by the schedule and the keeper.
+/// The shared state, used by the schedule and the keeper.
 pub(super) struct Books {
     dir: PathBuf,
     open: Mutex<Open>,
@@ -31,16 +31,16 @@ pub(super) struct Books {
     disk: Mutex<Disk>,
 }
 
-/// What the schedule works with.
+/// The part that the schedule reads and changes.
 pub(super) struct Open {
     pub(super) budget: Budget,
-    /// By node id: no downloads from it until then.
+    /// Node ids, each with the time until which nothing is downloaded from the node.
     left_alone: BTreeMap<String, Instant>,
-    /// Wishes that are not on disk yet.
+    /// Requests to be left alone that are not on disk yet, by node id.
     new_wishes: BTreeMap<String, Wish>,
 }
 
-/// What is known of the disk.
+/// The state on disk, as this process last read or wrote it.
 #[derive(Default)]
 struct Disk {
     stamp: Option<Stamp>,
@@ -48,7 +48,7 @@ struct Disk {
     is_refused: bool,
 }
 
-/// The state of the budget as it is stored. The days before are stored apart, because they hardly change.
+/// The state of the budgets, as stored. Past days are in another file, because they rarely change.
 #[derive(Clone, Default, Serialize, Deserialize)]
 struct Kept {
     #[serde(flatten)]
@@ -66,7 +66,7 @@ struct Wish {
 }
 
 impl Books {
-    /// As the last process left them.
+    /// Loads what the previous process left.
     pub(super) fn load(dir: &Path, limits: &Limits) -> Self {
         let mut disk = Disk::default();
         disk.learn(dir, true);
@@ -82,12 +82,12 @@ impl Books {
 }
 
 impl Open {
-    /// Has the node asked to be left alone until later?
+    /// Returns whether the node has asked to be left alone and that time is not over.
     pub(super) fn leaves_alone(&self, node: &str) -> bool {
         self.left_alone.get(node).is_some_and(|until| *until > Instant::now())
     }
 
-    /// Leaves a node alone for this time, and a day at most.
+    /// Stops downloads from a node for this time, but at most for a day.
     pub(super) fn leave_alone(&mut self, node: &str, wait: Duration) {
         let wait = wait.min(LONGEST_WAIT);
         let since = Timestamp::now();
@@ -114,7 +114,8 @@ impl Open {
 }
 
 impl Wish {
-    /// How long it still holds. One that begins in the future was written while the clock was wrong.
+    /// The time for which the request is still in effect; `None` when it is over. A request that begins in the future
+    /// was written by a process with a wrong clock, so it has no effect.
     fn remaining(&self, now: Timestamp) -> Option<Duration> {
         let begun = self.since.duration_since(now) <= CLOCK_TOLERANCE;
         let left = Duration::try_from(self.until.duration_since(now)).ok()?;
@@ -129,7 +130,8 @@ impl Keep for Books {
             (open.budget.save(), std::mem::take(&mut open.new_wishes))
         };
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
-        // The stored days follow the clock even when nothing is spent: else a jump would look like a step to another day.
+        // The stored day must follow the clock even when nothing is spent. Otherwise a clock that jumps would look like
+        // the step to the next day.
         let stored = disk.kept.spent.current();
         let is_new_day = stored.used != 0 && stored.day != day_of(now());
         let result = match spent.is_empty() && wishes.is_empty() && !is_new_day {
@@ -156,13 +158,13 @@ impl Keep for Books {
         }
         let before = open.budget.saved(kept);
         drop(open);
-        drop(before); // takes a while with 10,000 nodes, so not while the schedule waits
+        drop(before); // slow with 10,000 nodes, so it happens after the lock is released
     }
 }
 
 impl Disk {
-    /// Reads what is stored, if it is not what is known. A state that is gone or cannot be read while we run is written again
-    /// from memory.
+    /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
+    /// is missing or unreadable while we run, it is written again from memory.
     fn learn(&mut self, dir: &Path, is_first: bool) -> bool {
         let stamp = state::stamp(dir, STATE);
         if stamp.is_none() || stamp == self.stamp {
@@ -186,7 +188,8 @@ impl Disk {
         true
     }
 
-    /// Adds what this process has spent and learned to what is stored. Nothing else writes in between.
+    /// Adds to the file what this process has spent and learned. The file is locked, so no other process writes in
+    /// between.
     fn write(
         &mut self,
         dir: &Path,
@@ -229,7 +232,7 @@ impl Disk {
 
 const STATE: &str = "budget";
 const DAYS_BEFORE: &str = "budget-days-before";
-/// No node is left alone for longer.
+/// The longest time for which a node is left alone.
 const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
-/// By how much the clocks of processes on one archive may differ.
+/// How far the clocks of processes on one archive may differ.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(1);

@@ -1,6 +1,6 @@
-//! The objects that nodes are made to fetch, booked on disk before each run.
+//! Cold fetches: objects that nodes are made to fetch. Each one is booked on disk before its run.
 //!
-//! A run waits for its booking itself; nothing else does. Bookings that come while the disk is busy are made together.
+//! Only the run itself waits for its booking. Bookings that arrive while the disk is busy are written together.
 
 use std::{
     mem,
@@ -20,25 +20,25 @@ use crate::{
     worker::keeper::{Keep, Keeper},
 };
 
-/// Makes bookings.
+/// Books cold fetches. Clones share the queue.
 #[derive(Clone)]
 pub(in crate::worker) struct ColdBookings {
     keeper: Keeper,
     desk: Arc<Desk>,
 }
 
-/// What became of a request for a booking.
+/// The answer to a request for a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::worker) enum Booking {
-    /// It is booked, on this day.
+    /// Booked on this day (days since 1970-01-01).
     On(u64),
-    /// The node has fetched as often as it may today.
+    /// The node has reached its limit of fetches for today.
     Exhausted,
-    /// It cannot be stored, so it might be booked again and again.
+    /// The booking cannot be stored. Without it, a restart could allow the same fetch again and again.
     Impossible,
 }
 
-/// What waits to be written.
+/// The requests that wait to be written.
 struct Desk {
     dir: PathBuf,
     waiting: Mutex<Vec<Request>>,
@@ -56,7 +56,7 @@ impl ColdBookings {
         Self { keeper: keeper.clone(), desk }
     }
 
-    /// Books that a node is made to fetch an object.
+    /// Books one fetch for a node that may fetch `limit` objects a day.
     pub(super) async fn book(&self, node: &str, limit: u64) -> Booking {
         let (answer, booked) = oneshot::channel();
         self.desk.put(Request::Book { node: node.to_owned(), limit, answer });
@@ -65,7 +65,7 @@ impl ColdBookings {
         booked.await.unwrap_or(Booking::Impossible)
     }
 
-    /// Books a storage check: one of the node's fetches, and the only check of its day.
+    /// Books a storage check. It counts as one of the node's fetches, and a node has at most one check a day.
     pub(super) async fn book_check(&self, node: &str, limit: u64) -> Booking {
         let checked = self.book(&check_of(node), limit.min(1)).await;
         let Booking::On(day) = checked else { return checked };
@@ -76,13 +76,13 @@ impl ColdBookings {
         booked
     }
 
-    /// The check that was booked made its node fetch nothing.
+    /// Cancels the booking of a check that made its node fetch nothing.
     pub(super) fn take_back_check(&self, day: u64, node: &str) {
         self.take_back(day, &check_of(node));
         self.take_back(day, node);
     }
 
-    /// The run that was booked made its node fetch nothing. Written within a second.
+    /// Cancels the booking of a run that made its node fetch nothing. Written within a second.
     pub(super) fn take_back(&self, day: u64, node: &str) {
         self.desk.put(Request::TakeBack { day, node: node.to_owned() });
     }
@@ -93,7 +93,7 @@ impl Desk {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 
-    /// Makes all bookings that wait in one write.
+    /// Handles all waiting requests in one write.
     fn serve(&self) {
         let mut requests = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         // A run that was cancelled needs no booking.
@@ -121,7 +121,8 @@ impl Keep for Desk {
     }
 }
 
-/// Answers all requests, and stores the result. The answer to a request to take back is not used.
+/// Handles all requests and stores the result. Returns one booking for each request; that of a `TakeBack` has no
+/// meaning.
 fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error> {
     let _held = state::hold(dir, STATE)?;
     let Loaded { value: mut days, problem } = state::load::<Days<ColdFetches>>(dir, STATE);
@@ -150,7 +151,8 @@ fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error
     Ok(made)
 }
 
-/// No node has an id with a space in it.
+/// The key under which the checks of a node are counted. It cannot be the id of another node, because ids contain no
+/// spaces.
 fn check_of(node: &str) -> String {
     format!("storage check of {node}")
 }

@@ -1,4 +1,4 @@
-//! Logs that a budget of the day is used up: once a day, with what to do.
+//! Logs once a day that a budget is used up, and what to do about it.
 
 use std::collections::HashSet;
 
@@ -10,18 +10,18 @@ pub(super) struct Exhausted {
     per_node: Bytes,
     cold_fetches: u64,
     day: u64,
-    /// Lines that were logged or suppressed: which limit of which node.
+    /// The lines that were logged or suppressed today, as limit and node id. The id is empty for [`Limit::Worker`].
     said: HashSet<(Limit, String)>,
 }
 
-/// A limit that leaves runs out.
+/// The limit that a skipped run would have exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Limit {
-    /// The bytes of this worker.
+    /// Bytes a day, for this worker.
     Worker,
-    /// The bytes of one node.
+    /// Bytes a day, for one node.
     Node,
-    /// The objects that one node is made to fetch.
+    /// Cold fetches a day, for one node.
     ColdFetches,
 }
 
@@ -36,7 +36,7 @@ impl Exhausted {
         }
     }
 
-    /// A run of this node was left out because of this limit.
+    /// Logs that a run against this node was skipped because of this limit. `now` is in seconds since 1970.
     pub(super) fn note(&mut self, now: i64, limit: Limit, node: &str) {
         if let Some(line) = self.line(now, limit, node) {
             tracing::warn!("{line}");
@@ -75,7 +75,7 @@ impl Exhausted {
     }
 }
 
-/// Lines a day.
+/// The most lines that are logged in a day.
 const MAX_LINES: usize = 20;
 
 #[cfg(test)]

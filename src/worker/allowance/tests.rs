@@ -1,4 +1,4 @@
-//! What holds of the allowance.
+//! Tests of the allowance.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
@@ -70,7 +70,7 @@ async fn a_run_comes_back_to_the_asset_of_the_run_before_after_a_restart_too() {
 async fn processes_on_one_archive_learn_what_the_others_spent() {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path());
-    // Kept by hand here.
+    // This test calls `keep` itself.
     let keeper = Keeper::start().unwrap();
     let [mut one, mut other] = [Allowance::load(&config, &keeper), Allowance::load(&config, &keeper)];
     stop(keeper).await;
@@ -100,7 +100,7 @@ async fn processes_on_one_archive_learn_what_the_others_spent() {
     let kept = stored(&config);
     assert_eq!((&kept["total"], &kept["by_node"]["n"]), (&1_230.into(), &1_230.into()), "what both have downloaded");
     let until: Timestamp = kept["left_alone"]["n"]["until"].as_str().unwrap().parse().unwrap();
-    // The wish that came last is stored; each process still honours the longest that it knows.
+    // The most recent request is stored. Each process still honours the longest one that it knows.
     assert!(until.duration_since(Timestamp::now()).as_secs() <= 60);
     assert!(admit(&mut one).is_none() && admit(&mut other).is_none());
 }

@@ -1,9 +1,10 @@
-//! Asks all nodes at once, as far as there is room for it.
+//! Asks all nodes at once, as far as the limits allow.
 //!
-//! Checks run on a thread of their own ([`Pipeline::checks`](super::super::pipeline::Pipeline::checks)): a thousand TLS
-//! handshakes take a second of a CPU, which a transfer that is measured must not lose. They start in small steps, so that
-//! their first packets are no burst on the uplink. While they start and answer they hold one light permit, which no heavy
-//! transfer runs next to; it is lent to others while all that is left hangs.
+//! Checks have their own thread ([`Pipeline::checks`](super::super::pipeline::Pipeline::checks)): a thousand TLS
+//! handshakes take a second of CPU time, which must not be taken from a transfer that is measured. Checks start in
+//! small steps, so that their first packets are not a burst on the uplink. While they start and answer, the round holds
+//! one light permit, and no heavy transfer runs at the same time. The permit is lent to others while all remaining
+//! checks hang.
 
 use std::{
     collections::HashMap,
@@ -25,21 +26,21 @@ use crate::{
     probe::gate::Gate,
 };
 
-/// Where and how questions are put.
+/// Where the questions run, and within which limits.
 #[derive(Clone)]
 pub(super) struct Asking {
-    /// Where they run, and what starts them.
+    /// The runtime on which the questions run.
     pub(super) handle: Handle,
     pub(super) gate: Gate,
-    /// Knows when this process ran.
+    /// Knows when this process was frozen.
     pub(super) clock: RunClock,
-    /// How many run at the same time, at least 1.
+    /// The most questions that run at the same time; at least 1.
     pub(super) at_once: usize,
 }
 
 impl Asking {
-    /// The answers to all questions, in their order; of one that ended in a bug of ours it is `bug`'s. Each goes to `note` as
-    /// it comes, with its place.
+    /// Returns the answers to all questions, in their order. `bug` makes the answer for a question that panicked.
+    /// `note` is called with the index of the question and the answer when each one arrives.
     pub(super) async fn all<Q>(
         self,
         questions: impl ExactSizeIterator<Item = Q> + Send + 'static,
@@ -54,7 +55,7 @@ impl Asking {
             return Vec::new();
         }
         let (answered, mut coming) = mpsc::unbounded_channel();
-        // Dropped with this future, and the questions with it.
+        // Dropping this future drops the set, and with it the questions.
         let mut putting = JoinSet::new();
         let handle = self.handle.clone();
         putting.spawn_on(self.put(questions, answered), &handle);
@@ -68,12 +69,12 @@ impl Asking {
         answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
     }
 
-    /// Puts the questions, and hands over each answer.
+    /// Runs the questions, and sends each answer with its index.
     async fn put<Q>(self, questions: impl Iterator<Item = Q> + Send, answered: UnboundedSender<(usize, Answer)>)
     where
         Q: Future<Output = Answer> + Send + 'static,
     {
-        // The round is no transfer from a node: no node has this name.
+        // A round is not a transfer from one node, so it uses an empty name that no node has.
         let permit = timeout(PATIENCE, self.gate.acquire(Weight::Light, &Arc::from(""))).await.ok();
         let mut is_held = permit.is_some();
         let active = Mutex::new(Instant::now());
@@ -81,7 +82,8 @@ impl Asking {
         let stay_active = || *active.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let mut holding = pin!(async {
             if let Some(permit) = permit {
-                // A stranger's thousands may answer one by one, and must not keep heavy transfers waiting by that.
+                // An untrusted list may name thousands of nodes that answer one by one. That must not block heavy
+                // transfers.
                 drop(timeout(PERMIT, permit.lend_when_idle(&self.clock, last_active)).await);
             }
         });
@@ -101,7 +103,7 @@ impl Asking {
                 Some(joined) = running.join_next_with_id(), if !running.is_empty() => {
                     stay_active();
                     if let Some(answer) = settle(joined, &mut places) {
-                        // Without a receiver the round was cancelled.
+                        // If the receiver is gone, the round was cancelled.
                         let _ = answered.send(answer);
                     }
                 }
@@ -129,12 +131,13 @@ fn settle(
     }
 }
 
-/// This many start together, and the next ones after this pause: 1,024 within a third of a second.
+/// Checks that start together. The next ones start after the pause [`PACE`], so 1,024 take a third of a second.
 const STEP: usize = 16;
 const PACE: Duration = Duration::from_millis(5);
-/// A worker whose transfers wait in a long queue still has to know the state of its nodes.
+/// How long a round waits for its permit. A worker with a long queue of transfers must still know the state of its
+/// nodes.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The permit is held for no longer, whatever answers.
+/// The longest time for which a round holds its permit.
 const PERMIT: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What goes into the log about the rounds: only changes.
+//! Logs the changes between status rounds.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,18 +14,19 @@ use crate::{
     },
 };
 
-/// What was logged about the rounds so far.
+/// The state that was last logged.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) states: HashMap<Arc<str>, State>,
-    /// Was this vantage itself at fault?
+    /// Did the last round hear no node? Then this vantage itself is most likely at fault.
     pub(super) is_silent: bool,
-    /// Did the chain of the whole fleet stand still?
+    /// Has the chain of the whole fleet stopped?
     is_chain_still: bool,
 }
 
 impl Known {
-    /// Logs once that the chain of the whole fleet stands still, and once that it moves again.
+    /// Logs once when the chain of the whole fleet stops, and once when it moves again. `still` is how long the chain
+    /// head has been the same.
     pub(super) fn tell_chain(&mut self, head: Option<u64>, still: Option<Duration>) {
         let (Some(head), Some(still)) = (head, still) else { return };
         let is_still = still >= STANDSTILL;
@@ -40,7 +41,8 @@ impl Known {
         self.is_chain_still = is_still;
     }
 
-    /// Logs each node whose state has changed since the previous round. A vantage that hears no node is logged once instead.
+    /// Logs each node whose state has changed since the previous round. If no node answers, one line about this vantage
+    /// is logged instead.
     pub(super) fn tell_changes(&mut self, all: &[Checked]) {
         let round = || all.iter().filter(|checked| !was_frozen(checked));
         let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
@@ -75,7 +77,7 @@ impl Known {
     }
 }
 
-/// Were we away? Then nothing was learned of the node, and it is what it was.
+/// Was this process frozen during the check? Then nothing is known about the node, and its previous state is kept.
 fn was_frozen(checked: &Checked) -> bool {
     checked.answer.as_ref().is_some_and(Answer::is_frozen)
 }

@@ -39,7 +39,7 @@ async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() 
     let doubt = async || sleep(seconds(doubts.next().unwrap_or(9_999))).await;
     let rounds = at_slots(seconds(300), doubt, async || began.push(begin.elapsed().as_secs()), |_, _| {});
     assert!(timeout(seconds(601), rounds).await.is_err());
-    // A doubt that comes within 30 s of a round waits for these.
+    // An extra round starts at least 30 s after the previous round.
     assert_eq!(began, [0, 30, 95, 125, 255, 300, 600]);
 }
 

@@ -1,5 +1,6 @@
-//! The labels that registries give to nodes. They are tags: every new pair of node and region is a new set of series in the
-//! database, permanently, so a registry that keeps renaming must be noticed, and the regions are bounded.
+//! Limits the labels that registries give to nodes. Labels are tags: each new pair of node and region creates new
+//! series in the database, permanently. So the number of regions is limited, and a registry that keeps renaming nodes
+//! is reported.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -8,12 +9,12 @@ use std::{
 
 use crate::{discover::known::Known, model::target::Listing};
 
-/// The regions distinguished since the start, over all registries.
+/// The regions seen since the start, over all registries.
 #[derive(Debug, Default)]
 pub(super) struct Regions(BTreeSet<Arc<str>>);
 
 impl Regions {
-    /// Gives what is in a region that is one too many the region [`OTHER`]; says so, if there was any.
+    /// Replaces each region beyond the limit with [`OTHER`]. Returns a message if it replaced any.
     pub(super) fn bound<'l>(&mut self, listings: impl Iterator<Item = &'l mut Listing>) -> Option<String> {
         let mut is_beyond = false;
         for listing in listings {
@@ -35,13 +36,13 @@ impl Regions {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pairs: HashSet<(Arc<str>, Option<Arc<str>>)>,
-    /// The longest list so far.
+    /// The length of the longest list so far.
     longest: usize,
 }
 
 impl Seen {
-    /// Notes a list; says so when there have been many more pairs than a list is long. The sentence changes when their
-    /// number has doubled, so that it is seldom logged.
+    /// Notes a list. Returns a message if there have been many more pairs than a list is long. The message changes only
+    /// when the number of pairs has doubled, so it is rarely logged again.
     pub(super) fn note(&mut self, known: &Known) -> Option<String> {
         let nodes = known.nodes().iter().map(|node| (&node.id, &node.listing));
         let blocked = known.blocked().iter().map(|blocked| (&blocked.id, &blocked.listing));
@@ -66,14 +67,15 @@ impl Seen {
     }
 }
 
-/// How many regions are distinguished; large clouds have some thirty.
+/// The most regions that are distinguished. Large clouds have about 30.
 const MAX_REGIONS: usize = 64;
-/// The region of nodes in any further one.
+/// The region of nodes in all further regions.
 const OTHER: &str = "other";
-/// Pairs for each listed node, and for all together, that are no sign of churn: nodes do move, and get new names.
+/// Pairs that are no sign of constant renaming: this many for each listed node, and [`SPARE_PAIRS`] in total. Nodes do
+/// move and get new names.
 const PAIRS_A_NODE: usize = 3;
 const SPARE_PAIRS: usize = 100;
-/// Pairs that are remembered: some 3 MB.
+/// The most pairs that are remembered; they take about 3 MB.
 const MAX_PAIRS: usize = 20_000;
 
 #[cfg(test)]
@@ -107,7 +109,7 @@ mod tests {
         let kept = others.iter().filter(|l| l.region.as_deref().is_some_and(|region| region.starts_with('r'))).count();
         assert_eq!((kept, others[14].region.as_deref(), others[20].region.as_deref()), (14, Some("other"), None));
 
-        // Whatever comes, there are 65 of them.
+        // There are never more than 65 regions.
         for round in 0..100 {
             let mut churned: Vec<_> = (0..50).map(|number| listing(&format!("x{round}-{number}"))).collect();
             assert!(regions.bound(churned.iter_mut()).is_some());
@@ -116,7 +118,7 @@ mod tests {
         assert_eq!(regions.bound([listing("r3"), listing("other")].iter_mut()), None);
     }
 
-    /// The list of a registry, as it is known when it names these nodes.
+    /// The known list of a registry that names these nodes.
     fn known(ids: impl Iterator<Item = String>) -> Known {
         let node = |id: String| {
             let endpoint = format!("https://{id}.example/").parse().unwrap();

@@ -1,4 +1,4 @@
-//! The nodes of all sources, each once.
+//! Merges the nodes of all sources.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -8,8 +8,8 @@ use crate::{
     model::target::{Blocked, Node, Targets},
 };
 
-/// Endpoints and ids are unique in what comes of it: whoever comes first keeps his. Who is left out is left out by the id,
-/// too, that he would have been shown with.
+/// Merges the lists; endpoints and ids in the result are unique. The first node with an endpoint or id keeps it. Nodes
+/// are excluded by their resulting id too.
 pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Registry, &'k Known)>) -> Targets {
     let mut targets = Targets { nodes: named.to_vec(), blocked: Vec::new() };
     let mut endpoints: HashSet<_> = named.iter().map(|node| node.endpoint.clone().without_final_dot()).collect();
@@ -36,7 +36,7 @@ pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Re
     targets
 }
 
-/// Over all sources.
+/// The most nodes, and the most blocked operators, over all sources.
 const MAX_NODES: usize = 10_000;
 
 #[cfg(test)]
@@ -73,7 +73,7 @@ mod tests {
         Known::default().weigh(found, &registry(&[]), Timestamp::UNIX_EPOCH).0
     }
 
-    /// Who is left out of the second list, and what ids there are then.
+    /// `exclude` applies to the second list. `left` are the indices of the ids that remain.
     #[test]
     fn whoever_comes_first_keeps_his_id_and_the_others_get_tags() {
         let named = ["a.example", "b.example", "b.example/two"]

@@ -1,4 +1,4 @@
-//! One registry, what is known of it, and what comes of asking it.
+//! One registry, its last known list, and how its answers are handled.
 
 use std::time::Duration;
 
@@ -21,28 +21,28 @@ use crate::{
 pub(super) struct Source {
     pub(super) registry: Registry,
     pub(super) known: Known,
-    /// When it is to be asked next.
+    /// When the registry is asked next.
     pub(super) due: Instant,
     failures: u32,
-    /// What was odd about its last list.
+    /// The problems of its last list.
     odd: Vec<String>,
-    /// What was odd about the samples when they were last asked for.
+    /// The problems of the samples when they were last requested.
     odd_samples: Vec<String>,
     seen: Seen,
 }
 
-/// What came of asking a registry.
+/// The result of asking a registry.
 #[derive(Debug)]
 pub struct Asked {
-    /// Whom.
+    /// The URL of the registry.
     pub url: String,
-    /// Who came and went, or why there is no new list, for a person.
+    /// The nodes that were added and removed, or why there is no new list, as text for a person.
     pub answer: Result<Change, String>,
-    /// What of the answer was missing or odd, for a person.
+    /// What is missing or odd in the answer, as text for a person. Empty if there was no answer.
     pub problems: Vec<String>,
-    /// How old the good list is that holds now; `None` when there never was one.
+    /// The age of the list that is now in use; `None` if the registry has never answered.
     pub age: Option<Duration>,
-    /// Are the problems other ones than those of the answer before?
+    /// Do the problems differ from those of the previous answer?
     is_news: bool,
 }
 
@@ -51,7 +51,8 @@ impl Source {
         Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![], seen: Seen::default() }
     }
 
-    /// Takes what it was found to list. A list that is held back is an answer: nothing is gained by asking again at once.
+    /// Handles an answer or a failure, and sets when the registry is asked next. A list that is held back counts as an
+    /// answer, because asking again at once would not help.
     pub(super) fn take(&mut self, found: Result<Found, DiscoverError>, now: Timestamp) -> Asked {
         let (answer, problems) = match found {
             Ok(mut found) => {
@@ -60,7 +61,8 @@ impl Source {
                 if let Some(of_samples) = &mut found.sample_problems {
                     self.odd_samples = std::mem::take(of_samples);
                 }
-                // They hold until the samples are asked for again: otherwise each of those times would look like news.
+                // These problems remain until the samples are requested again. Without them, each of those requests
+                // would look like a new problem.
                 problems.extend(self.odd_samples.iter().cloned());
                 let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
                 self.known = known;
@@ -84,8 +86,8 @@ impl Source {
 }
 
 impl Asked {
-    /// Everything that is wrong, a line each with the registry's URL: why there is no new list, then the problems of the one
-    /// that came.
+    /// All problems, each as one line that begins with the URL of the registry: first why there is no new list, then
+    /// the problems of the answer.
     pub fn complaints(&self) -> impl Iterator<Item = String> + '_ {
         let wrongs = self.failure().into_iter().chain(self.problems.iter().cloned());
         wrongs.map(|wrong| format!("{}: {wrong}", self.url))
@@ -100,9 +102,9 @@ impl Asked {
         })
     }
 
-    /// Logs and counts it.
+    /// Logs the result, and counts added and removed nodes.
     pub(super) fn tell(&self, tally: &Tally) {
-        // What is odd for good would fill the log.
+        // A problem that lasts would fill the log.
         let odd = self.problems.iter().filter(|_| self.is_news).cloned();
         for wrong in self.failure().into_iter().chain(odd) {
             tracing::warn!(registry = self.url, "{wrong}");
@@ -123,7 +125,7 @@ impl Asked {
     }
 }
 
-/// What is doubted, if anything, and when it will count.
+/// Why the new list is not used yet, and when it will be; `None` if it is used.
 fn doubted(verdict: Verdict, lost: &str) -> Option<String> {
     match verdict {
         Verdict::Accepted => None,
@@ -137,7 +139,8 @@ fn doubted(verdict: Verdict, lost: &str) -> Option<String> {
     }
 }
 
-/// After a failure it is asked again sooner, and less and less often.
+/// The pause until the next request. It is short after the first failure and doubles with each further one, up to
+/// `refresh`.
 fn pause(refresh: Duration, failures: u32) -> Duration {
     match failures {
         0 => refresh,
@@ -185,7 +188,7 @@ mod tests {
         })
     }
 
-    /// What comes, how long it waits then, and what it complains of.
+    /// Each case: the answer, the pause after it, and the beginnings of the complaints.
     #[tokio::test(start_paused = true)]
     async fn only_a_question_without_an_answer_is_asked_again_early() {
         let (mut source, mut now) = (source(), Timestamp::UNIX_EPOCH);

@@ -1,5 +1,6 @@
-//! The nodes that could not fetch from storage, for all processes on the archive: noted in memory, written by the keeper, which also
-//! reads what others wrote. So they learn of a fault, or of its end, within about a second.
+//! The nodes that could not fetch from storage, shared by all processes on the archive. Changes are made in memory. The
+//! keeper writes them, and reads what others wrote, so that all processes learn of a fault or its end within about a
+//! second.
 
 use std::{
     collections::BTreeMap,
@@ -24,18 +25,18 @@ use crate::{
 pub(super) struct KeptFaults {
     dir: PathBuf,
     known: Mutex<Known>,
-    /// Used by the keeper alone.
+    /// Used only by the keeper.
     disk: Mutex<Disk>,
 }
 
 #[derive(Default)]
 struct Known {
     faults: StorageFaults,
-    /// By node: what is not on disk yet.
+    /// Findings that are not on disk yet, by node id.
     new: BTreeMap<String, Finding>,
 }
 
-/// What is known of the disk.
+/// The state on disk, as this process last read or wrote it.
 #[derive(Default)]
 struct Disk {
     stamp: Option<Stamp>,
@@ -44,7 +45,7 @@ struct Disk {
 }
 
 impl KeptFaults {
-    /// As the last process left them.
+    /// Loads what the previous process left.
     pub(super) fn load(dir: &Path) -> Self {
         let mut disk = Disk::default();
         disk.learn(dir);
@@ -52,7 +53,7 @@ impl KeptFaults {
         Self { dir: dir.to_owned(), known: Mutex::new(known), disk: Mutex::new(disk) }
     }
 
-    /// Takes a sample of a run of this probe.
+    /// Updates the fault of a node with a sample of a run of this probe.
     pub(super) fn note(&self, sample: &Sample, probe: &Probe) {
         let mut known = self.known();
         let Some(finding) = known.faults.finding(sample, probe) else { return };
@@ -61,7 +62,8 @@ impl KeptFaults {
         known.new.insert(node.to_owned(), finding);
     }
 
-    /// What happened when a node last tried to fetch, if nothing has shown since that it can.
+    /// The error of the node's last fetch from storage; `None` if that is too old, or if the node has served something
+    /// since.
     pub(super) fn error(&self, node: &str) -> Option<String> {
         self.known().faults.error(node, Timestamp::now()).map(str::to_owned)
     }
@@ -96,7 +98,8 @@ impl Keep for KeptFaults {
 }
 
 impl Disk {
-    /// Reads what is stored, if it is not what is known. What is gone or cannot be read is what it was.
+    /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
+    /// is missing or unreadable, the known state stays.
     fn learn(&mut self, dir: &Path) -> bool {
         let stamp = state::stamp(dir, STATE);
         if stamp == self.stamp {
@@ -117,7 +120,7 @@ impl Disk {
         true
     }
 
-    /// Adds what this process has found. Nobody writes in between.
+    /// Adds the new findings to the file. The file is locked, so no other process writes in between.
     fn write(&mut self, dir: &Path, new: &BTreeMap<String, Finding>) -> Result<(), archive::Error> {
         let _held = state::hold(dir, STATE)?;
         self.learn(dir);
@@ -132,7 +135,7 @@ impl Disk {
 }
 
 const STATE: &str = "storage-faults";
-/// The largest file that is read: ten thousand nodes with a long message each take less.
+/// The largest file that is read, in bytes. The faults of 10,000 nodes with a long message each take less.
 const MAX_BYTES: u64 = 16 << 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What of a plan does not fit its own limits.
+//! Compares a plan with its own limits.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use crate::{
     schedule::budget::most_bytes,
 };
 
-/// Minutes of an hour that heavy transfers can hold one permit.
+/// The minutes of an hour in which heavy transfers can use one permit.
 const MINUTES: f64 = 60.0;
 
-/// One thing that does not fit.
+/// One limit that the plan exceeds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Misfit {
-    /// What is too much.
+    /// What is too much, with the limit.
     pub what: String,
-    /// What to change.
+    /// What to change, as a sentence fragment.
     pub change: String,
 }
 
 impl fmt::Display for Misfit {
-    /// What is too much, and what to change.
+    /// Writes what is too much and what to change, as one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.change)
     }
 }
 
-/// Holds a plan against its limits.
+/// Returns everything that exceeds a limit; empty if the plan fits.
 pub(super) fn all(plan: &Plan, config: &Config) -> Vec<Misfit> {
     let mut misfits = Vec::new();
     misfits.extend(day(plan, config));
@@ -64,7 +64,7 @@ fn node(plan: &Plan, config: &Config) -> Option<Misfit> {
     })
 }
 
-/// A run that alone is over a limit would never be admitted.
+/// A run that exceeds a limit on its own would never be admitted.
 fn run(probe: &Probe, config: &Config) -> Option<Misfit> {
     let limits = &config.limits;
     let (limit, key) =
@@ -112,7 +112,7 @@ fn heavy(plan: &Plan, config: &Config) -> Option<Misfit> {
     })
 }
 
-/// The advice for the probe that takes most: how much longer its `every` has to be, where that is enough.
+/// Advice for the probe that downloads most: how much longer its `every` must be, if that alone is enough.
 fn slower(plan: &Plan, taken: Bytes, limit: Bytes) -> String {
     let Some(most) = plan.probes.iter().max_by_key(|probe| probe.bytes) else { return String::new() };
     let share = most.bytes.0 as f64 / (plan.bytes.0.max(1)) as f64;

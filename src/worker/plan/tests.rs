@@ -1,11 +1,11 @@
-//! Numbers reckoned by hand.
+//! All expected numbers are calculated by hand.
 
 use std::{collections::BTreeMap, path::Path};
 
 use super::*;
 use crate::config::check::{Input, load};
 
-/// An http node with both kinds, the image of unknown size, and an argus node with an image alone.
+/// An `http` node with an image of unknown size and a video, and an `argus` node with an image only.
 const TWO_NODES: &str = r#"
 vantage.id = "here"
 source = [{ kind = "static", nodes = [
@@ -41,7 +41,7 @@ fn costs_are_those_reckoned_by_hand() {
     // 7,602,176 bytes at 20 Mbit/s take 3.0408704 s.
     assert!((plan.heavy_minutes_per_hour - 3.040_870_4 / 60.0).abs() < 1e-9, "{}", plan.heavy_minutes_per_hour);
     // Transfers: 288 × 2, 288 × (2 + check), 24 × 3. Windows, 24 a day: 2 × 5, 2 × 5 + 4, 7 + 5 + 7. Worker: 1440.
-    // Status rounds: 288, with a point a node.
+    // Status rounds: 288, with one point per node.
     let points = 288.0 * 5.0 + 24.0 * 3.0 + 24.0 * (10.0 + 14.0 + 19.0) + 288.0 * 2.0 + 1_440.0;
     assert!((plan.points - points).abs() < 1e-9, "{}", plan.points);
     assert_eq!(plan.series, (2 + 10) + (3 + 14) + (3 + 19) + 2 + 1);
@@ -149,7 +149,7 @@ fn checks_are_those_of_the_preferred_and_the_drawn_asset() {
 
 #[test]
 fn misses_have_a_budget_of_their_own() {
-    // Only n2 tells what it does not hold, and it has one image.
+    // Only n2 reports what it does not hold, and it has one image.
     let cold = |more: &str| config(&format!("schedule.probes = [\"image\", \"cold-cache\"]\n{more}"));
     let plan = Plan::of(&cold(""));
     let [_, probe] = plan.probes.as_slice() else { panic!("{:?}", plan.probes) };

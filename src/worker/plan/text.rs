@@ -1,4 +1,4 @@
-//! A plan for people: what `bandprobe check` prints.
+//! The plan as text for people, as `bandprobe check` prints it.
 
 use std::{
     fmt::{self, Write},
@@ -9,10 +9,10 @@ use std::{
 use super::Plan;
 use crate::{config::Config, schedule::budget::ASSUMED_IMAGE};
 
-/// Nodes that get a line of their own.
+/// The most nodes that get their own line.
 const MAX_NODES: usize = 20;
 
-/// What `bandprobe check` prints on stdout about a configuration without problems; ends with a newline.
+/// The text that `bandprobe check` prints on stdout for a valid configuration. Ends with a newline.
 #[must_use]
 pub fn check_text(path: &Path, config: &Config) -> String {
     let mut text = format!("{} has no problems.\n\n", path.display());
@@ -28,14 +28,14 @@ pub fn check_text(path: &Path, config: &Config) -> String {
 }
 
 impl Plan {
-    /// The plan as lines of text, beside the limits that it is held against.
+    /// The plan as lines of text, next to the limits that apply to it.
     #[must_use]
     pub const fn text<'a>(&'a self, config: &'a Config) -> Text<'a> {
         Text { plan: self, config }
     }
 }
 
-/// The text of a plan.
+/// Displays a plan; made by [`Plan::text`].
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
     plan: &'a Plan,
@@ -166,7 +166,7 @@ impl Text<'_> {
         self.rounded_sizes(f)
     }
 
-    /// Which sizes are compared only roughly, by the first of them.
+    /// Reports how many sizes are rounded and so compared only roughly. Names the first of these assets.
     fn rounded_sizes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let assets = self.config.nodes.iter().flat_map(|node| node.assets.iter().map(move |asset| (node, asset)));
         let rounded =
@@ -187,7 +187,7 @@ fn counted(number: usize, word: &str) -> String {
     if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
 }
 
-/// A whole number with commas between thousands; below ten with one decimal, if it is not whole.
+/// A number without decimals and with commas between thousands. Below ten it has one decimal, unless it is whole.
 fn grouped(number: f64) -> String {
     if number < 10.0 && number.fract() != 0.0 {
         return format!("{number:.1}");
@@ -203,7 +203,7 @@ fn grouped(number: f64) -> String {
     text
 }
 
-/// A duration as the configuration writes it.
+/// A duration in the notation of the configuration.
 fn spelled(duration: Duration) -> String {
     let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
     let mut left = duration.as_secs();

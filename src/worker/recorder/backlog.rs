@@ -1,7 +1,7 @@
-//! What is not in the archive yet: encoded lines in the order in which they came, within a limit of memory.
+//! Encoded lines that are not in the archive yet, in the order in which they arrived, within a memory limit.
 //!
-//! When the limit is reached the oldest samples are given up first. A line of a window stands for many transfers, so these
-//! go last, the oldest first too.
+//! At the limit, the oldest samples are dropped first. The line of a window represents many transfers, so windows and
+//! other points are dropped last, also the oldest first.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,31 +9,32 @@ use crate::model::sample::Sample;
 
 /// The lines that wait.
 pub(super) struct Backlog {
-    /// By turn.
+    /// By turn, a number that increases with each line.
     lines: BTreeMap<u64, Waiting>,
     /// The turns of the samples among them, oldest first.
     samples: VecDeque<u64>,
     /// The turn of the next line.
     turn: u64,
-    /// What the lines take, and may take at most.
+    /// The memory that the lines use, and the limit, in bytes.
     bytes: usize,
     limit: usize,
 }
 
-/// One line.
+/// One line that waits.
 pub(super) struct Waiting {
     line: Box<str>,
-    /// The sample that it tells of.
+    /// The sample that the line encodes; `None` for other points.
     pub(super) sample: Option<Box<Sample>>,
 }
 
 impl Backlog {
-    /// One that takes so many bytes.
+    /// An empty backlog that may use `limit` bytes.
     pub(super) const fn new(limit: usize) -> Self {
         Self { lines: BTreeMap::new(), samples: VecDeque::new(), turn: 0, bytes: 0, limit }
     }
 
-    /// Adds a line, its newline included, of a sample or of a window. Returns how many had to be given up for it.
+    /// Adds a line with its newline; `sample` is `None` for points of windows and other points. Returns how many lines
+    /// were dropped to stay within the limit.
     pub(super) fn push(&mut self, line: String, sample: Option<Box<Sample>>) -> u64 {
         let waiting = Waiting { line: line.into_boxed_str(), sample };
         self.bytes += waiting.bytes();
@@ -45,7 +46,7 @@ impl Backlog {
         self.shed()
     }
 
-    /// The first lines, up to so many bytes and at least one, and how many they are.
+    /// The first lines, up to this many bytes but at least one, and their number.
     pub(super) fn front(&self, bytes: usize) -> (String, usize) {
         let (mut lines, mut count) = (String::new(), 0);
         for waiting in self.lines.values() {
@@ -58,7 +59,7 @@ impl Backlog {
         (lines, count)
     }
 
-    /// Takes the first line out.
+    /// Removes the first line.
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         let (_, waiting) = self.lines.pop_first()?;
         if waiting.sample.is_some() {
@@ -68,14 +69,14 @@ impl Backlog {
         Some(waiting)
     }
 
-    /// Gives all of it up. Returns how many lines that were.
+    /// Drops all lines. Returns how many there were.
     pub(super) fn clear(&mut self) -> u64 {
         let count = self.len();
         *self = Self::new(self.limit);
         count
     }
 
-    /// How many lines wait.
+    /// The number of waiting lines.
     pub(super) fn len(&self) -> u64 {
         self.lines.len() as u64
     }
@@ -84,12 +85,12 @@ impl Backlog {
         self.lines.is_empty()
     }
 
-    /// What they take in memory.
+    /// The memory that the lines use, in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives up what is over the limit.
+    /// Drops lines until the limit is met. Returns how many.
     fn shed(&mut self) -> u64 {
         let mut count = 0;
         while self.bytes > self.limit {
@@ -107,7 +108,7 @@ impl Backlog {
 }
 
 impl Waiting {
-    /// What it takes in memory, without the intervals and the curve of its sample, which it has not got.
+    /// The memory that it uses, in bytes. The intervals and the curve of the sample have been removed already.
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.line.len() + self.sample.as_deref().map_or(0, sample_bytes)
     }
@@ -125,7 +126,7 @@ mod tests {
 
     use super::{super::tests::sample, *};
 
-    /// A line of a sample or of a window.
+    /// Pushes the line of a sample or of a window.
     fn push(backlog: &mut Backlog, number: usize, is_sample: bool) -> u64 {
         backlog.push(format!("{number}\n"), is_sample.then(|| Box::new(sample(number as u64))))
     }
@@ -157,7 +158,7 @@ mod tests {
             limit in 0_usize..20_000,
         ) {
             let mut backlog = Backlog::new(limit);
-            // The same in its plainest form: (number, is it a sample).
+            // The simplest model of a backlog: (number, is it a sample).
             let mut model: Vec<(usize, bool)> = Vec::new();
             for (number, (is_sample, pops)) in steps.into_iter().enumerate() {
                 model.push((number, is_sample));

@@ -1,8 +1,8 @@
-//! The way out of the recorder: lines go to the archive's file, and wait in memory while the disk refuses them.
+//! The output of the recorder. Lines go to the archive's file, and wait in memory while the disk refuses them.
 //!
-//! There is one road. Every line goes to the end of the [`Backlog`] and leaves it from the front, in one append with those
-//! behind it, once that append succeeded: a disk that refuses costs no line and changes no order. It is asked again once a
-//! second. What the memory has no room for is lost, and counted.
+//! All lines take the same path. Each one is added to the end of the [`Backlog`] and is removed from the front once an
+//! append with it has succeeded. So no line is lost and the order stays the same while the disk refuses. Appends are
+//! tried again once a second. When the memory limit is reached, lines are lost and counted.
 
 use std::{
     sync::{
@@ -24,42 +24,42 @@ use crate::{
 
 use super::{OnRecorded, backlog::Backlog, syncer::Syncer};
 
-/// Where lines leave.
+/// Writes lines to the archive.
 pub(super) struct Outlet {
     writer: Writer,
-    /// Without one, syncs and seals are waited for.
+    /// Without a syncer, syncs and seals happen on the calling thread.
     syncer: Option<Syncer>,
     pub(super) backlog: Backlog,
     on_recorded: OnRecorded,
     losses: Losses,
-    /// Since when the disk refuses appends.
+    /// Set while the disk refuses appends.
     refusal: Option<Refusal>,
     refusals: Voice,
-    /// Of sealing and syncing.
+    /// Limits the log lines about failed syncs and seals.
     delays: Voice,
 }
 
-/// Points that are lost for good. Clones share the count.
+/// Counts points that are lost for good. Clones share the counts.
 #[derive(Clone)]
 pub(super) struct Losses {
     ever: Arc<AtomicU64>,
-    /// Points that were handed over and are not written yet.
+    /// Points that were handed over and are neither written nor lost yet.
     waiting: Arc<AtomicU64>,
     tally: Tally,
 }
 
-/// A time in which the disk refuses.
+/// A period in which the disk refuses appends.
 struct Refusal {
     since: Instant,
-    /// Was anybody told of it?
+    /// Was it logged?
     told: bool,
-    /// Points that waited, and are in the archive now.
+    /// Points that waited in memory and are in the archive now.
     saved: u64,
-    /// Points lost before it began.
+    /// Points lost before the period began.
     lost_before: u64,
 }
 
-/// Speaks at most once in [`SPEAK_EVERY`]: a full disk must not fill the log too.
+/// Allows one log line per [`SPEAK_EVERY`], so that a full disk does not also fill the log.
 #[derive(Default)]
 pub(super) struct Voice(Option<Instant>);
 
@@ -77,29 +77,30 @@ impl Outlet {
         }
     }
 
-    /// Takes a sample. Its intervals and its curve are let go: no line holds them.
+    /// Takes a sample. Drops its intervals and its curve, which no line contains.
     pub(super) fn sample(&mut self, mut sample: Box<Sample>) {
         let point = transfer(&sample);
         (sample.intervals, sample.curve) = (Vec::new(), None);
         self.put(&point, Some(sample));
     }
 
-    /// Takes a point that is no sample's.
+    /// Takes a point that belongs to no sample.
     pub(super) fn point(&mut self, point: &Point) {
         self.put(point, None);
     }
 
-    /// Writes what has been taken, unless the disk refuses: that is found out by [`retry`](Self::retry).
+    /// Writes what has been taken. While the disk refuses, only [`retry`](Self::retry) tries again.
     pub(super) fn flush(&mut self) {
         if self.refusal.is_none() {
             self.retry();
         }
     }
 
-    /// Writes everything that waits, in order, and tells of each sample that is safe. Is nothing left?
+    /// Writes everything that waits, in order, and calls `on_recorded` for each sample written. Returns whether nothing
+    /// is left.
     pub(super) fn retry(&mut self) -> bool {
         while !self.backlog.is_empty() {
-            // Where many lines find no room, one may.
+            // On a nearly full disk, a single line may still fit.
             match self.write_front(APPEND_BYTES).or_else(|_| self.write_front(1)) {
                 Ok(()) if self.backlog.is_empty() => self.recovered(),
                 Ok(()) => {}
@@ -113,7 +114,7 @@ impl Outlet {
         true
     }
 
-    /// Writes a point behind everything that waits, or not at all. Is it written?
+    /// Writes a point after everything that waits, or not at all. Returns whether it is written.
     pub(super) fn write_now(&mut self, point: &Point) -> bool {
         let mut line = String::new();
         line::encode(point, &mut line);
@@ -127,12 +128,12 @@ impl Outlet {
         self.refusal.is_none()
     }
 
-    /// Leaves syncs and seals to a thread of their own.
+    /// Moves syncs and seals to this thread.
     pub(super) fn sync_on(&mut self, syncer: Syncer) {
         self.syncer = Some(syncer);
     }
 
-    /// Syncs and seals what is due.
+    /// Syncs and seals the open file if that is due.
     pub(super) fn keep_house(&mut self, now: Timestamp, sync: Duration) {
         self.note_failures();
         if self.is_busy() {
@@ -147,9 +148,9 @@ impl Outlet {
         }
     }
 
-    /// Seals the open file, so that it can be delivered. Where that fails the file is kept, and it is tried again.
+    /// Seals the open file, so that it can be delivered. If that fails, the file is kept and sealed later.
     pub(super) fn seal(&mut self) {
-        // A file that could not be synced is written again before it is sealed.
+        // A file that could not be synced must be written again before it is sealed.
         self.note_failures();
         let sealed = match &self.syncer {
             None => self.writer.seal().map(drop),
@@ -162,7 +163,7 @@ impl Outlet {
         }
     }
 
-    /// Answers `done` when everything that was sealed can be delivered.
+    /// Sends a message to `done` when everything that was sealed can be delivered.
     pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
             Some(syncer) => syncer.tell(done),
@@ -171,12 +172,12 @@ impl Outlet {
         }
     }
 
-    /// Is a sync or seal under way?
+    /// Returns whether a sync or seal is under way.
     pub(super) fn is_busy(&self) -> bool {
         self.syncer.as_ref().is_some_and(Syncer::is_busy)
     }
 
-    /// Takes what the thread could not do.
+    /// Handles the failures of the sync thread.
     fn note_failures(&mut self) {
         for failure in self.syncer.iter().flat_map(Syncer::take_failures).collect::<Vec<_>>() {
             if let Some(syncing) = failure.unsynced {
@@ -195,7 +196,7 @@ impl Outlet {
         }
     }
 
-    /// Gives up what still waits: nobody will write it any more.
+    /// Drops what still waits, because no later write will take place.
     pub(super) fn give_up(&mut self) {
         self.losses.give_up(self.backlog.clear());
     }
@@ -204,7 +205,7 @@ impl Outlet {
         let mut line = String::new();
         line::encode(point, &mut line);
         if line.is_empty() {
-            return; // a point without fields is none
+            return; // a point without fields has no line
         }
         self.losses.note_waiting(1);
         self.losses.give_up(self.backlog.push(line, sample));
@@ -213,7 +214,7 @@ impl Outlet {
         }
     }
 
-    /// Writes the first lines, up to so many bytes and at least one.
+    /// Writes the first lines, up to this many bytes but at least one.
     fn write_front(&mut self, bytes: usize) -> Result<(), archive::Error> {
         let (lines, count) = self.backlog.front(bytes);
         self.append(&lines, count as u64)?;
@@ -236,7 +237,7 @@ impl Outlet {
         Ok(())
     }
 
-    /// Gives up the first line, which the archive takes for none: it must not hold up those behind it.
+    /// Drops the first line, which the archive does not accept as a line. It must not block the lines after it.
     fn skip(&mut self, error: &archive::Error) {
         self.backlog.pop();
         self.losses.give_up(1);
@@ -284,7 +285,7 @@ impl Losses {
         Self { ever: Arc::default(), waiting: Arc::default(), tally }
     }
 
-    /// This many points no longer wait, because they are lost.
+    /// Counts points as lost; they no longer wait.
     pub(super) fn give_up(&self, points: u64) {
         if points > 0 {
             self.note_done(points);
@@ -293,22 +294,22 @@ impl Losses {
         }
     }
 
-    /// This many more points wait to be written.
+    /// Counts points that were handed over.
     pub(super) fn note_waiting(&self, points: u64) {
         self.waiting.fetch_add(points, Ordering::Relaxed);
     }
 
-    /// This many points no longer wait.
+    /// Counts points that no longer wait.
     pub(super) fn note_done(&self, points: u64) {
         self.waiting.fetch_sub(points, Ordering::Relaxed);
     }
 
-    /// How many points wait.
+    /// The number of points that wait.
     pub(super) fn waiting(&self) -> u64 {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many points were ever lost.
+    /// The number of points lost since the start.
     pub(super) fn ever(&self) -> u64 {
         self.ever.load(Ordering::Relaxed)
     }
@@ -324,11 +325,12 @@ impl Voice {
     }
 }
 
-/// What may wait in memory, in bytes. A sample takes some 1.3 kB: eight minutes at a hundred samples a second, four days of
-/// ten nodes on the shipped probes.
+/// The memory limit of the backlog, in bytes. A sample takes about 1.3 kB, so it holds eight minutes of a hundred
+/// samples a second, or four days of ten nodes with the shipped probes.
 const MEMORY: usize = 64 << 20;
 
-/// The most that one append holds, in bytes, unless a single line is longer: little, so that a little room is used too.
+/// The most bytes in one append, unless a single line is longer. It is small, so that a nearly full disk can still take
+/// some lines.
 pub(super) const APPEND_BYTES: usize = 64 << 10;
 
 const SPEAK_EVERY: Duration = Duration::from_secs(60);

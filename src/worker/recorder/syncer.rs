@@ -1,6 +1,6 @@
-//! The thread that syncs and seals, so that the recorder goes on appending while the disk takes its time.
+//! The thread that syncs and seals, so that the recorder can go on appending to a slow disk.
 //!
-//! One sync or seal is under way at a time; while it is, the open file only grows.
+//! One sync or seal is under way at a time. Meanwhile the open file only grows.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use crate::archive::{
     log::{Sealing, Syncing},
 };
 
-/// A handle of the thread, which ends with it.
+/// A handle of the thread. When it is dropped, the thread finishes the queued jobs and ends.
 pub(super) struct Syncer {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
@@ -31,10 +31,10 @@ struct Shared {
     failures: Mutex<Vec<Failure>>,
 }
 
-/// What the disk refused.
+/// A sync or seal that failed.
 pub(super) struct Failure {
     pub(super) error: archive::Error,
-    /// The file that was to be synced; one that was to be sealed is left to recovery.
+    /// The file that was not synced. `None` for a seal, because recovery finds that file.
     pub(super) unsynced: Option<Syncing>,
 }
 
@@ -48,7 +48,7 @@ impl Syncer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system cannot start a thread.
     pub(super) fn start() -> io::Result<Self> {
         let (jobs, received) = mpsc::channel();
         let shared = Arc::new(Shared::default());
@@ -57,7 +57,7 @@ impl Syncer {
         Ok(Self { jobs, shared })
     }
 
-    /// Is a sync or seal under way?
+    /// Returns whether a sync or seal is under way.
     pub(super) fn is_busy(&self) -> bool {
         self.shared.is_busy.load(Ordering::Acquire)
     }
@@ -70,20 +70,20 @@ impl Syncer {
         self.put(Job::Seal(sealing));
     }
 
-    /// Answers `done` when everything before it is done.
+    /// Sends a message to `done` when all jobs before it are done.
     pub(super) fn tell(&self, done: oneshot::Sender<()>) {
-        // When the thread is gone, nothing waits for this.
+        // If the thread is gone, dropping `done` ends the wait.
         let _ = self.jobs.send(Job::Tell(done));
     }
 
-    /// What failed since this was last asked.
+    /// Returns the failures since the last call.
     pub(super) fn take_failures(&self) -> Vec<Failure> {
         std::mem::take(&mut *self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn put(&self, job: Job) {
         self.shared.is_busy.store(true, Ordering::Release);
-        // What is dropped with the thread is left to recovery.
+        // If the thread is gone, recovery handles the file.
         let _ = self.jobs.send(job);
     }
 }

@@ -1,4 +1,4 @@
-//! What holds of the recorder.
+//! Tests of the recorder.
 
 use std::{
     collections::BTreeMap,
@@ -82,7 +82,7 @@ pub(super) fn sample(number: u64) -> Sample {
     }
 }
 
-/// When their window has ended, and the next one has not.
+/// A time at which the window of the samples has ended and the next one has not.
 fn later() -> Timestamp {
     Timestamp::from_nanosecond(BEGIN).unwrap() + Duration::from_secs(7_200)
 }
@@ -117,7 +117,7 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     assert_eq!(finish(&inbox).await, 0);
     assert_eq!(*told.lock().unwrap(), (0..count).collect::<Vec<_>>());
     assert_eq!(lines(&dir, "bandprobe_transfer").len() as u64, count);
-    // A window may end meanwhile.
+    // A window may end during the test, so its points are added up.
     let totals = lines(&dir, "bandprobe_window").into_iter().filter(|line| line.contains("metric=total"));
     assert_eq!(totals.map(|line| field(&line, "count")).sum::<u64>(), count);
     assert!(lines(&dir, "bandprobe_worker")[0].contains(&format!(",transfers={count}i,")));
@@ -127,7 +127,7 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     tasks.join_next().await.unwrap().unwrap();
 }
 
-/// Waits until everything is written and sealed.
+/// Waits until everything is written and sealed; returns the number of lost points.
 async fn finish(inbox: &Inbox) -> u64 {
     let (sealed, is_sealed) = oneshot::channel();
     let lost = inbox.finish(sealed, Instant::now() + Duration::from_secs(600)).await;
@@ -135,7 +135,7 @@ async fn finish(inbox: &Inbox) -> u64 {
     lost
 }
 
-/// A recorder, what it has told of, and a disk that can be made to refuse.
+/// A recorder, the samples that it has reported as recorded, and a disk that can be made to refuse.
 struct Bench {
     root: tempfile::TempDir,
     recorder: Recorder,
@@ -156,7 +156,7 @@ impl Bench {
         Self { root, recorder, told }
     }
 
-    /// From now on no file can be made: there is a file where their folder was.
+    /// From now on no file can be created, because a file is in the place of their folder.
     fn refuse(&mut self) {
         self.recorder.outlet.seal();
         self.block("open");
@@ -190,7 +190,7 @@ impl Bench {
         lines(self.root.path(), measurement)
     }
 
-    /// The worker's points hold these sums.
+    /// Asserts the sums of these fields over the worker's points.
     fn worker_says(&self, sums: &[(&str, u64)]) {
         for (name, expected) in sums {
             let told = self.lines("bandprobe_worker").iter().map(|line| field(line, name)).sum::<u64>();
@@ -242,7 +242,7 @@ fn over_the_limit_the_oldest_samples_are_lost_and_counted_and_windows_are_not() 
     assert!((50..97).contains(&lost), "{lost}");
     assert_eq!(bench.told(), (lost..100).collect::<Vec<_>>());
     assert_eq!(bench.lines("bandprobe_transfer").len() as u64, 100 - lost);
-    // The sample's own numbers live on in its window, and in the counts.
+    // The numbers of the lost samples are still in their window and in the counts.
     let counts: Vec<u64> = bench.lines("bandprobe_window").iter().map(|line| field(line, "count")).collect();
     assert_eq!(counts, [3, 3, 97, 97]);
     bench.worker_says(&[("transfers", 100), ("points_dropped", lost)]);
@@ -352,7 +352,7 @@ async fn what_is_not_written_at_the_deadline_is_lost() {
     let config = config(root.path());
     for (samples, lost) in [(0, 1), (1, 1), (5, 5)] {
         let writer = Writer::open(&config.archive.dir).unwrap();
-        // Its task is never run.
+        // The task never runs.
         let (inbox, _task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).start();
         (0..samples).for_each(|number| inbox.record(sample(number)));
         assert_eq!(inbox.finish(oneshot::channel().0, Instant::now()).await, lost, "{samples}");
@@ -372,7 +372,7 @@ async fn nothing_waits_once_it_is_written_or_lost() {
     assert_eq!((finish(&inbox).await, inbox.losses.waiting()), (3, 0));
 }
 
-/// An integer field of a line, of a name that is no end of another's.
+/// An integer field of a line. `name` must not be the end of another field's name.
 fn field(line: &str, name: &str) -> u64 {
     let (_, rest) = line.split_once(&format!("{name}=")).unwrap();
     rest.split_once('i').unwrap().0.parse().unwrap()

@@ -1,4 +1,4 @@
-//! One full round now.
+//! One full round of runs, now.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,34 +18,35 @@ use crate::{
     probe::run::Run,
 };
 
-/// What became of the runs of a round.
+/// The counts of a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Round {
-    /// Runs that were begun.
+    /// Runs that began.
     pub begun: usize,
-    /// Those of them that came to their own end.
+    /// Runs that ended by themselves and were not cut off.
     pub ended: usize,
-    /// Runs that the budgets, or the node's own wish, did not admit.
+    /// Runs that did not start, because they did not fit a budget or because their node asked to be left alone.
     pub skipped: usize,
 }
 
-/// How far each node of a round is.
+/// The progress of each node in a round.
 #[derive(Default)]
 struct Shares {
     nodes: Vec<Share>,
-    /// By key of a run: the index of its node.
+    /// The index of the node, by the key of the run.
     of: HashMap<u64, usize>,
 }
 
-/// One node's part of a round.
+/// One node's part of a round: how many of its runs have ended, and how many there are.
 struct Share {
     node: Arc<str>,
     done: usize,
     all: usize,
 }
 
-/// Makes every run once that the budgets admit, each at a random time within `splay`. Tells `progress` of each node how
-/// many of its runs have ended, of how many: once before the first, and again whenever one ends.
+/// Makes each run once that the budgets allow, each at a random time within `splay`. Calls `progress` with the id of a
+/// node, how many of its runs have ended, and how many there are: once for each node at the start, and again when one
+/// of its runs ends.
 pub async fn once(
     pipeline: &Pipeline,
     config: &Config,
@@ -62,7 +63,7 @@ pub async fn once(
     let mut shares = Shares::default();
     for (key, (node, probe)) in (0..).zip(pairs) {
         let after = splay.mul_f64(rand::rng().random::<f64>());
-        // Nobody promised a time, so nothing is late; nobody remembers the round before, so `rotate` takes any turn.
+        // Without a schedule no run is late. The previous round is not known, so `rotate` starts at a random asset.
         let turn = usize::from(rand::rng().random::<u16>());
         let run = Run {
             node: node.clone(),
@@ -104,7 +105,7 @@ pub async fn once(
 }
 
 impl Shares {
-    /// A run of a node was begun. Those of one node follow each other.
+    /// Adds a run of a node. The runs of one node must be added one after the other.
     fn add(&mut self, key: u64, node: Arc<str>) {
         match self.nodes.last_mut().filter(|last| last.node == node) {
             Some(last) => last.all += 1,
@@ -113,7 +114,7 @@ impl Shares {
         self.of.insert(key, self.nodes.len() - 1);
     }
 
-    /// A run has ended.
+    /// Notes that a run has ended.
     fn end(&mut self, key: u64) -> &Share {
         let share = &mut self.nodes[self.of[&key]];
         share.done += 1;

@@ -1,4 +1,4 @@
-//! The runs under way: begun where the budgets allow it, and settled when they end.
+//! The runs under way. They begin if the budgets allow it, and are settled when they end.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     probe::run::Run,
 };
 
-/// The runs under way, each with what it was admitted for.
+/// The runs under way, each with its ticket.
 pub(super) struct Runs<'a> {
     pub(super) pipeline: &'a Pipeline,
     allowance: Allowance,
@@ -36,11 +36,11 @@ struct Begun {
     ticket: Ticket,
 }
 
-/// A run that has come to its end.
+/// A run that has ended.
 pub(super) struct Finished {
-    /// Which entry's it was.
+    /// The key that was passed to [`Runs::begin`].
     pub(super) key: u64,
-    /// Its node has fetched as often as it may today, so it was not made.
+    /// The run was not made: its node has reached the limit of cold fetches, or the fetch could not be booked.
     pub(super) was_skipped: bool,
 }
 
@@ -55,7 +55,8 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Begins a run after some time, if the budgets and the node's own wish allow it.
+    /// Begins a run after a delay. Returns `false` if the run is skipped, because it does not fit a budget or its node
+    /// asked to be left alone.
     pub(super) fn begin(&mut self, key: u64, mut run: Run, after: Duration) -> bool {
         let Some(ticket) = self.allowance.admit(&mut run) else {
             tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
@@ -95,8 +96,8 @@ impl<'a> Runs<'a> {
         self.tickets.insert(task.id(), Begun { key, node, ticket });
     }
 
-    /// Where run after run finds nothing that the node holds, begins one that shows whether it can fetch anything: once a day at
-    /// most.
+    /// If several runs in a row found nothing cached, begins a run that tests whether the node can fetch anything from
+    /// storage. At most once a day.
     fn check_storage(&mut self, node: &Arc<Node>) {
         let Some(probe) = self.storage_check.as_ref().filter(|_| self.pipeline.health().takes_fetch(&node.id)) else {
             return;
@@ -115,7 +116,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Waits for a run to end, and books it; `None` when none is under way.
+    /// Waits for a scheduled run to end, and settles it; `None` when none is under way.
     pub(super) async fn next_ended(&mut self) -> Option<Finished> {
         loop {
             let joined = self.running.join_next_with_id().await?;
@@ -125,7 +126,7 @@ impl<'a> Runs<'a> {
         }
     }
 
-    /// Ends the runs under way, which is no result of theirs.
+    /// Cancels the runs under way. What they measured so far is kept, but they have no further result.
     pub(super) async fn cut_off(&mut self) {
         self.running.abort_all();
         while self.next_ended().await.is_some() {}
@@ -142,7 +143,7 @@ impl<'a> Runs<'a> {
                 Some(made)
             }
             Ok((_, Err(booking))) => {
-                // A storage check that is refused was not planned anyway.
+                // A storage check was not planned, so a refused one does not count as a skipped run.
                 skipped(key != STORAGE_CHECK);
                 self.allowance.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });
@@ -163,5 +164,5 @@ impl<'a> Runs<'a> {
     }
 }
 
-/// The key of runs that are not on the schedule.
+/// The key of storage checks, which are not on the schedule.
 const STORAGE_CHECK: u64 = u64::MAX;

@@ -1,4 +1,4 @@
-//! The archive kept within its limits, beside delivery.
+//! Housekeeping next to delivery: keeps the archive within its limits.
 
 use std::{path::Path, time::Duration};
 
@@ -17,9 +17,10 @@ use crate::{
     worker::tally::Tally,
 };
 
-/// Keeps size and age within the limits, merges delivered files, takes over what a killed process left.
+/// Keeps size and age within the limits, merges delivered files, and recovers the files of killed processes.
 ///
-/// While the clock is not steady nothing is deleted for its age: a clock that is years ahead for a minute would cost all of it.
+/// Nothing is deleted because of its age while the clock is not steady. Otherwise a clock that is years ahead for one
+/// minute would delete the whole archive.
 pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, is_steady: bool, tally: &Tally) {
     let now = Timestamp::now();
     let keep = if is_steady { archive.keep } else { Duration::MAX };
@@ -34,7 +35,7 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, is_steady
     take_over(spool.dir(), tally);
 }
 
-/// Takes over what killed processes left. What the disk refuses to seal is tried again later.
+/// Recovers the files of killed processes. A file that the disk refuses to seal is tried again later.
 pub(super) fn take_over(dir: &Path, tally: &Tally) {
     let (recovered, problems) = recover_each(dir);
     if recovered.files > 0 {
@@ -53,7 +54,7 @@ pub(super) fn take_over(dir: &Path, tally: &Tally) {
     }
 }
 
-/// Tells what went to keep within the limits.
+/// Logs and counts what was deleted to stay within the limits.
 fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
     let (files, points) = (removed.dropped_files, removed.dropped_points);
     tally.count_dropped(points);
@@ -73,21 +74,21 @@ fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
     }
 }
 
-/// Whether the wall clock has moved in step with the monotonic one for a while.
+/// Compares the wall clock with the monotonic clock, to notice when the wall clock is set.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SteadyClock {
     seen: (Instant, Timestamp),
-    /// When it was last set, if that was seen.
+    /// When the wall clock was last set; `None` if that was never noticed.
     stepped: Option<Instant>,
 }
 
 impl SteadyClock {
-    /// A clock about which nothing is known yet is trusted.
+    /// Trusts the clock until it is seen to be set.
     pub(super) fn new(now: Timestamp) -> Self {
         Self { seen: (Instant::now(), now), stepped: None }
     }
 
-    /// Looks at both clocks, and says whether the wall clock was set in the last [`STEADY_AFTER`].
+    /// Compares both clocks. Returns `true` if the wall clock was not set in the last [`STEADY_AFTER`].
     pub(super) fn is_steady(&mut self, at: Instant, now: Timestamp) -> bool {
         let (seen_at, seen) = std::mem::replace(&mut self.seen, (at, now));
         let passed = SignedDuration::try_from(at - seen_at).unwrap_or(SignedDuration::MAX);
@@ -98,14 +99,14 @@ impl SteadyClock {
     }
 }
 
-/// Tells when room has to be made on a full disk: not more often than it helps.
+/// Limits how often room is made on a full disk.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Room {
     looked: Option<Instant>,
 }
 
 impl Room {
-    /// Waits until the disk is full, and was not looked at a moment ago.
+    /// Waits until the disk is full, and at least [`LOOK_AGAIN`] since room was last made.
     pub(super) async fn is_needed(&self, tally: &Tally) {
         if let Some(looked) = self.looked {
             sleep_until(looked + LOOK_AGAIN).await;
@@ -115,13 +116,14 @@ impl Room {
         }
     }
 
-    /// It was looked at.
+    /// Notes that room was made now.
     pub(super) fn looked(&mut self) {
         self.looked = Some(Instant::now());
     }
 }
 
-/// Keeps how many points were ever lost, for whoever asks `spool status` while no database can tell.
+/// Adds newly lost points to the stored total. `bandprobe spool status` prints it even when the database is not
+/// available.
 pub(super) fn note_losses(dir: &Path, tally: &Tally) {
     let new = tally.take_unnoted();
     if new == 0 {
@@ -134,9 +136,10 @@ pub(super) fn note_losses(dir: &Path, tally: &Tally) {
     }
 }
 
-/// A clock that moved by this much against the other one was set.
+/// The wall clock was set if it moved by this much against the monotonic one.
 const STEP: SignedDuration = SignedDuration::from_mins(5);
-/// A machine that slept looks like that too; it loses an hour of deleting.
+/// How long after it was set the wall clock counts as steady again. A machine that slept looks as if its clock was set;
+/// it only deletes nothing for an hour.
 const STEADY_AFTER: Duration = Duration::from_secs(3_600);
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -150,7 +153,7 @@ mod tests {
         let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
         let mut clock = SteadyClock::new(wall);
         let day = 86_400;
-        // After how many minutes, and how many seconds off.
+        // After how many minutes the clocks are compared, and how many seconds the wall clock is off.
         for (minute, off, steady) in [
             (1, 0, true),
             (2, 200, true),

@@ -1,4 +1,4 @@
-//! The news of delivery in the log: each once, however often it happens.
+//! Logs what happens in delivery. A repeated event is logged only once.
 
 use std::{collections::HashSet, fmt, path::PathBuf};
 
@@ -7,23 +7,23 @@ use crate::{
     deliver::event::Event,
 };
 
-/// What was told last.
+/// What was logged last.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// Why points were refused.
+    /// Why points were rejected.
     refused: Option<String>,
-    /// What the disk said.
+    /// The last error of the disk.
     disk: Option<String>,
-    /// What is wrong with the config that was read anew.
+    /// The problem of the config that was read again.
     config: Option<String>,
-    /// Files that are left alone.
+    /// Files that were logged as ignored.
     passed: HashSet<PathBuf>,
-    /// Does nothing go through?
+    /// Is delivery stopped or waiting?
     stuck: bool,
 }
 
 impl News {
-    /// Tells what a step did, unless it was told before.
+    /// Logs the result of a step, unless it was logged before.
     pub(super) fn tell(&mut self, step: &Result<Event, archive::Error>) {
         let event = match step {
             Ok(event) => event,
@@ -72,7 +72,7 @@ impl News {
         }
     }
 
-    /// Tells why nothing can be delivered from the data directory.
+    /// Logs why nothing can be delivered from the data directory.
     pub(super) fn refused_by_disk(&mut self, error: &dyn std::error::Error) {
         let mut said = error.to_string();
         if let Some(cause) = error.source().map(ToString::to_string).filter(|cause| !said.contains(cause)) {
@@ -84,7 +84,7 @@ impl News {
         self.disk = Some(said);
     }
 
-    /// Tells why a config that was read anew cannot be used.
+    /// Logs why the config that was read again cannot be used.
     pub(super) fn unreadable(&mut self, problem: &dyn fmt::Display) {
         let said = problem.to_string();
         if self.config.as_ref() != Some(&said) {
@@ -93,7 +93,7 @@ impl News {
         self.config = Some(said);
     }
 
-    /// Tells of files that are left alone: those of a newer version, and what is no file.
+    /// Logs ignored files: those of a newer version, and entries that are not files.
     pub(super) fn passed_over(&mut self, passed: &[Damage]) {
         for damage in passed {
             if self.passed.len() < MOST_PASSED && self.passed.insert(damage.file.clone()) {
@@ -102,7 +102,8 @@ impl News {
         }
     }
 
-    /// A source that is bad for long would fill the log; the worker's own points have the count.
+    /// Logs rejected points once per cause. A source with lasting problems would fill the log, and the worker's points
+    /// have the count anyway.
     fn refused(&mut self, points: u64, name: &str, message: &str) {
         let cause = cause(message);
         if self.refused.as_deref() != Some(&cause) {
@@ -115,5 +116,5 @@ impl News {
     }
 }
 
-/// So many files are named one by one.
+/// The most ignored files that are logged, one by one.
 const MOST_PASSED: usize = 100;

@@ -1,4 +1,5 @@
-//! The thread on which [`Shipping`] works. It may wait for the disk; nothing waits for it without a limit.
+//! The thread on which [`Shipping`] works. The thread may wait for the disk; the rest of bandprobe waits for the thread
+//! only for a limited time.
 
 use std::{
     io,
@@ -19,43 +20,44 @@ use crate::{
     worker::{recorder::Inbox, service::on_own_thread, tally::Tally},
 };
 
-/// The handle of the thread, which ends when this is dropped.
+/// The handle of the thread. Dropping it ends the thread.
 pub(in crate::worker) struct ShippingThread {
     orders: mpsc::UnboundedSender<Order>,
     shipped: Shipped,
     ended: oneshot::Receiver<()>,
 }
 
-/// What was delivered since the start. Clones share it.
+/// The counters of delivery since the start. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Shipped(Arc<Mutex<Counters>>);
 
-/// What became of the results at the end.
+/// The state of delivery when it stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::worker) struct Shipment {
     pub(in crate::worker) drained: Drained,
-    /// Points that wait in the archive; nothing when the disk did not answer in time.
+    /// Points that wait in the archive; `None` when the disk did not answer in time.
     pub(in crate::worker) waiting: Option<u64>,
 }
 
 enum Order {
-    /// Make room on the full disk, now.
+    /// Make room on the full disk now.
     MakeRoom(oneshot::Sender<()>),
     Finish(Finish),
 }
 
 struct Finish {
     patience: Duration,
-    /// Answers, or is dropped, when there is no patience left.
+    /// Completes with a value or an error when delivery must stop at once.
     hurry: oneshot::Receiver<()>,
     answer: oneshot::Sender<Shipment>,
 }
 
 impl ShippingThread {
-    /// Starts it: takes over what killed processes left, then delivers and keeps house.
+    /// Starts the thread. It recovers the files of killed processes, then delivers and enforces the limits of the
+    /// archive.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// When the system cannot start a thread.
     pub(in crate::worker) fn start(
         shipping: Shipping,
         archive: Archive,
@@ -76,8 +78,8 @@ impl ShippingThread {
         }
     }
 
-    /// Delivers for at most `patience` or until `hurry`. The disk may delay the end until `deadline`, and by [`GRACE`] after
-    /// `hurry`.
+    /// Delivers for at most `patience` or until `hurry` completes. A slow disk may delay the return until `deadline`,
+    /// but at most by [`GRACE`] after `hurry`.
     pub(in crate::worker) async fn finish(
         self,
         patience: Duration,
@@ -98,7 +100,7 @@ impl ShippingThread {
             }
         };
         if shipment.is_some() {
-            // It keeps house once more; the next start does what is left.
+            // The thread enforces the limits once more. The next start does what is left.
             let _ = timeout_at((Instant::now() + GRACE).min(deadline), self.ended).await;
         }
         shipment.unwrap_or_else(|| {
@@ -142,7 +144,7 @@ async fn work(
             Some(Order::Finish(finish)) => break finish,
         }
     };
-    // The recorder ends when the last inbox is gone.
+    // The recorder ends when the last inbox is dropped.
     drop(inbox);
     let hurry = async {
         let _ = finish.hurry.await;
@@ -153,5 +155,5 @@ async fn work(
     shipping.keep_house(archive, tally);
 }
 
-/// How long the disk may take when there is nothing more to deliver.
+/// How long the disk may take when nothing more is delivered.
 const GRACE: Duration = Duration::from_secs(5);

@@ -13,7 +13,7 @@ use crate::model::target::{Asset, Endpoint, Listing, Node, Origin, Profile};
 
 const MAX_ASSETS_PER_NODE: usize = 100;
 
-/// What may stand once only, and where it stands.
+/// Values that must be unique, and where each was written.
 #[derive(Default)]
 pub(super) struct Taken {
     ids: HashMap<String, String>,
@@ -43,7 +43,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     let country = section.parse("country", word::country);
     let location = word::coordinates(&section);
     let profile = profile.unwrap_or(Profile::Http);
-    // With an unknown profile nobody can say what its assets should look like.
+    // With an unknown profile, the format of its assets is not known.
     let is_written = section.has("assets");
     let read = if is_known || !is_written { assets(&section, profile) } else { None };
     let place = section.place("endpoint");
@@ -55,11 +55,11 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     Some(Placed { node, place, asset_places })
 }
 
-/// The assets of a node; `None` when one of them was refused.
+/// Reads the assets of a node; `None` when one of them was refused.
 fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<Place>)> {
     let sections = node.sections("assets", MAX_ASSETS_PER_NODE);
     if !node.has("assets") {
-        // Such a node can be asked how it fares, if nothing else.
+        // A node with a status document can be asked for its status even without assets.
         if profile.has_status() {
             return Some((Vec::new(), Vec::new()));
         }
@@ -71,7 +71,7 @@ fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<Place
     } else if node.is_empty_list("assets") {
         node.refuse("assets", "is empty: there is nothing to download from this node");
     }
-    // All are read before any is given up.
+    // Reads all of them before it gives up.
     let read: Vec<_> = sections.into_iter().map(|section| asset(section, profile)).collect();
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
     if read.is_empty() { None } else { Some(read.into_iter().unzip()) }

@@ -1,4 +1,4 @@
-//! A registry of nodes: Joystream's GraphQL.
+//! A registry of nodes: Joystream's GraphQL API.
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     model::target::AssetKind,
 };
 
-/// Reads a source of kind `joystream`, whose `exclude` is read already.
+/// Reads a source of kind `joystream`. The caller has already read its `exclude`.
 pub(super) fn registry(section: Section<'_>, exclude: Vec<String>) -> Option<Registry> {
     let url = section.parse("url", url);
     let url = section.required("url", url, "the URL of its GraphQL API, as in `https://query.example.net/graphql`");
@@ -54,10 +54,11 @@ const DIALECTS: [(&str, Dialect); 3] = [
     (Dialect::Orion.label(), Dialect::Orion),
     (Dialect::StorageSquid.label(), Dialect::StorageSquid),
 ];
-/// A refresh of the nodes costs the registry two short queries, one of the assets a scan of all objects for each kind.
+/// A refresh of the nodes costs the registry two short queries. A refresh of the assets costs it a scan of all objects
+/// for each kind.
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_secs(86_400);
 const DEFAULT_REFRESH: Duration = Duration::from_secs(600);
 const DEFAULT_REFRESH_ASSETS: Duration = Duration::from_secs(3_600);
 const MAX_FIXED: usize = 20;
-/// The thumbnail and the video by which the working group judges its nodes.
+/// The thumbnail and the video that the working group uses to judge its nodes.
 const DEFAULT_FIXED: [(AssetKind, &str); 2] = [(AssetKind::Image, "1343"), (AssetKind::Video, "552149")];

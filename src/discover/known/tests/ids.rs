@@ -1,8 +1,8 @@
-//! Ids from one list to the next.
+//! Ids of nodes from one list to the next.
 
 use super::*;
 
-/// Endpoints and ids before, endpoints found with or without an answer about storage nodes, and the ids then.
+/// Endpoints and ids before, endpoints found with or without an answer about storage nodes, and the expected ids.
 #[test]
 fn an_id_stays_as_long_as_its_endpoint_is_listed() {
     let at = |endpoint: &str| {
@@ -29,7 +29,7 @@ fn an_id_stays_as_long_as_its_endpoint_is_listed() {
             (before.iter().map(|at| spelled(at)).collect(), after.iter().map(|at| spelled(at)).collect());
         let of = |list: &[String]| listed(&list.iter().map(String::as_str).collect::<Vec<_>>());
         let gaps = Gaps { storage: is_gap, ..Gaps::default() };
-        // Held back it would prove nothing.
+        // Enough other nodes, so that the refresh is not held back.
         let others = argus(1..4);
         let list = known([of(&before), others.clone()].concat());
         let (list, _) = weighed(list, Found { gaps, ..found([of(&after), others].concat()) }, 10);

@@ -1,10 +1,10 @@
-//! The alerts by which a node ends a TLS connection (RFC 8446 §6).
+//! The alerts with which a node ends a TLS connection (RFC 8446 §6).
 
 use rustls::AlertDescription;
 
 use super::{Fault, Kind, NO_VERSION, Seen, WANTS_OURS};
 
-/// What an alert of the node means, with what the handshake showed before it.
+/// Explains an alert of the node, given what the handshake showed before it.
 pub(super) fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
     use AlertDescription as Alert;
     let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
@@ -47,7 +47,7 @@ pub(super) fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
     }
 }
 
-/// The names of RFC 8446 §6, and the number of any other alert.
+/// The name of an alert in RFC 8446 §6, or its number.
 fn label(alert: AlertDescription) -> String {
     let number = u8::from(alert);
     let name = ALERTS.iter().find(|(known, _)| *known == number);

@@ -1,4 +1,4 @@
-//! Rules of X.509 that a certificate or its chain breaks (RFC 5280). rustls passes them on as errors of webpki.
+//! X.509 rules that a certificate or its chain breaks (RFC 5280). rustls reports them as webpki errors.
 
 use rustls::CertificateError;
 use webpki::Error;

@@ -1,4 +1,4 @@
-//! Each error of rustls has words of ours, whatever it holds.
+//! Every rustls error is described in bandprobe's own words.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ fn no_debug_output_reaches_a_person() {
     }
 }
 
-/// A field holds 200 characters, of which the phase takes some.
+/// A field holds 200 characters, some of which the phase takes.
 #[test]
 fn advice_is_not_cut_off() {
     let issuer = "Some Issuing Authority for Servers G2";

@@ -49,7 +49,7 @@ const AT_ONCE: usize = 64;
 async fn hanging_nodes_hold_back_no_heavy_transfer() {
     let gate = gate();
     let begin = Instant::now();
-    // A node that moves no byte for a second disturbs nobody.
+    // A node that sends nothing for a second delays no transfer.
     for (asked, free_after) in [(30_000, 1_000), (500, 500)] {
         let (asked, free_after) = (Duration::from_millis(asked), Duration::from_millis(free_after));
         let question = async move {
@@ -59,7 +59,7 @@ async fn hanging_nodes_hold_back_no_heavy_transfer() {
         let round = ask_all(&gate, [question].into_iter());
         let began = begin.elapsed();
         let heavy = async {
-            // After the round, which has its permit by then.
+            // Starts after the round, which has its permit by this time.
             sleep(Duration::from_millis(1)).await;
             drop(gate.acquire(Weight::Heavy, &Arc::from("n")).await);
             begin.elapsed() - began

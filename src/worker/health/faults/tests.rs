@@ -14,7 +14,7 @@ impl KeptFaults {
         known.new.insert(node.to_owned(), finding);
     }
 
-    /// The node has served something.
+    /// Ends the fault: the node has served something.
     fn end(&self, node: &str) {
         let stored = serde_json::to_value(&self.known().faults).unwrap();
         let fault: StorageFault = serde_json::from_value(stored[node].clone()).unwrap();
