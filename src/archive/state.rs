@@ -59,19 +59,29 @@ pub const LOSSES: &str = "losses";
 /// Reads a value. Returns the default when none was stored, and the default with a problem when it cannot be read.
 #[must_use]
 pub fn load<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Loaded<T> {
+    read(dir, name).unwrap_or_else(|problem| unusable(problem.to_string()))
+}
+
+/// Reads a value like [`load`], but fails when the disk does, because the value may be readable later.
+///
+/// # Errors
+/// When the file exists and cannot be read.
+pub fn read<T: DeserializeOwned + Default>(dir: &Path, name: &'static str) -> Result<Loaded<T>, Error> {
     let path = path(dir, name);
-    let read = match fs::read(&path) {
+    let text = match fs::read(&path) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => {
-            return Loaded { value: T::default(), problem: None };
+            return Ok(Loaded { value: T::default(), problem: None });
         }
-        read => read.map_err(|problem| problem.to_string()),
+        text => text.map_err(on("read", &path))?,
     };
-    match read.and_then(|text| serde_json::from_slice(&text).map_err(|problem| problem.to_string())) {
+    Ok(match serde_json::from_slice(&text) {
         Ok(value) => Loaded { value, problem: None },
-        Err(problem) => {
-            Loaded { value: T::default(), problem: Some(format!("{}: {problem}; starting without it", path.display())) }
-        }
-    }
+        Err(problem) => unusable(format!("{}: {problem}", path.display())),
+    })
+}
+
+fn unusable<T: Default>(problem: String) -> Loaded<T> {
+    Loaded { value: T::default(), problem: Some(problem + "; starting without it") }
 }
 
 /// The stored version of a value; `None` when none is stored.

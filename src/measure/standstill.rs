@@ -45,7 +45,7 @@ impl NumberWatch {
             Some((last, since)) if last == number => {
                 let still = now.saturating_sub(since);
                 if still >= STILL {
-                    return Motion::StandsStill(still);
+                    return if self.has_changed { Motion::Stopped(still) } else { Motion::StandsStill(still) };
                 }
             }
             last => {
@@ -68,16 +68,17 @@ mod tests {
 
     #[test]
     fn a_number_moves_or_stands_still_once_it_was_seen_twice() {
-        use Motion::{Moves, StandsStill, Unknown};
+        use Motion::{Moves, StandsStill, Stopped, Unknown};
         let mut watch = NumberWatch::default();
         for (seconds, number, motion) in [
             (0, Some(7), Unknown),
             (30, Some(7), Unknown),
+            (90, Some(7), StandsStill(Duration::from_secs(90))),
             (300, Some(50), Moves),
             (330, Some(50), Moves),
-            (600, Some(50), StandsStill(Duration::from_secs(300))),
+            (600, Some(50), Stopped(Duration::from_secs(300))),
             (900, None, Unknown),
-            (1_200, Some(50), StandsStill(Duration::from_secs(900))),
+            (1_200, Some(50), Stopped(Duration::from_secs(900))),
             (1_500, Some(40), Moves),
         ] {
             assert_eq!(watch.note(number, Duration::from_secs(seconds)), motion, "{seconds}");

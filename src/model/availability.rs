@@ -100,8 +100,10 @@ pub enum Motion {
     Unknown,
     /// It changes.
     Moves,
-    /// It has not changed for this long.
+    /// It has not changed for this long, and was never seen to change.
     StandsStill(Duration),
+    /// It changed before, but not for this long.
+    Stopped(Duration),
 }
 
 /// How the last downloads from a node ended. A download here is a whole run of a probe. Runs that say nothing about the

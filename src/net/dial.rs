@@ -126,9 +126,15 @@ impl Dialer {
     /// starts.
     pub async fn reserve(&self, url: &Url, share: Share, patience: Duration) -> Reservation {
         match host(url) {
-            Host::Domain(_) => self.resolver.reserve(share, patience).await,
+            Host::Domain(name) => self.resolver.reserve(name, share, patience).await,
             Host::Ipv4(_) | Host::Ipv6(_) => Reservation::unneeded(),
         }
+    }
+
+    /// Whether the system gave no answer to the last lookup of the host of `url`.
+    #[must_use]
+    pub fn is_silent(&self, url: &Url) -> bool {
+        matches!(host(url), Host::Domain(name) if self.resolver.is_silent(name))
     }
 
     /// The address to dial for the host of `url`: the first one to which this machine has a route. With

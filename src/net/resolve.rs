@@ -37,7 +37,16 @@ pub struct Resolver {
 
 /// The resource that a lookup needs before its clock starts: a thread, if the system resolves names.
 #[derive(Debug)]
-pub struct Reservation(Option<Result<Thread, LookupError>>);
+pub struct Reservation(Reserved);
+
+#[derive(Debug)]
+enum Reserved {
+    /// The lookup needs none.
+    Nothing,
+    Thread(Result<Thread, LookupError>),
+    /// An earlier lookup of this name still waits for the system. This one would wait too, so it gets no thread.
+    Hanging,
+}
 
 /// Why there is no address for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,17 +76,25 @@ impl Resolver {
         Self { threads, servers }
     }
 
-    /// Waits for the resource that a lookup needs, until `patience` after the last answer of any lookup. If that fails,
-    /// the lookup fails.
-    pub async fn reserve(&self, share: Share, patience: Duration) -> Reservation {
-        match self.servers {
-            Some(_) => Reservation::unneeded(),
-            None => Reservation(Some(self.threads.take(share, patience).await)),
-        }
+    /// Waits for the resource that a lookup of `host` needs, until `patience` after the last answer of any lookup of
+    /// this share. If that fails, the lookup fails.
+    pub async fn reserve(&self, host: &str, share: Share, patience: Duration) -> Reservation {
+        Reservation(match self.servers {
+            Some(_) => Reserved::Nothing,
+            None if self.threads.is_hanging(host) => Reserved::Hanging,
+            None => Reserved::Thread(self.threads.take(share, patience).await),
+        })
+    }
+
+    /// Whether the system gave no answer to the last lookup of this name.
+    #[must_use]
+    pub fn is_silent(&self, host: &str) -> bool {
+        self.threads.is_silent(host)
     }
 
     /// The addresses of a name of the wanted family, in the order in which to try them. `limit` is measured by `clock`;
     /// the servers of a list share it. When the caller stops waiting for the system's lookup, the lookup is abandoned.
+    /// While such a lookup still waits for the system, another one for the same name never ends: callers have deadlines.
     ///
     /// # Errors
     /// When there is no address. The variant shows who is responsible.
@@ -94,11 +111,12 @@ impl Resolver {
             return Box::pin(servers.look_up(host, family, limit, clock)).await;
         }
         let thread = match reserved.0 {
-            Some(reserved) => reserved?,
-            None => self.threads.take(Share::Other, limit).await?,
+            Reserved::Thread(reserved) => reserved?,
+            Reserved::Nothing => self.threads.take(Share::Other, limit).await?,
+            Reserved::Hanging => std::future::pending().await,
         };
-        let host = host.to_owned();
-        thread.run(move || system::look_up(&host, family)).await
+        let name = host.to_owned();
+        thread.run(host, move || system::look_up(&name, family)).await
     }
 
     /// Like [`Self::look_up`], for callers that do not measure. Waits at most `limit` for a thread, and as long again
@@ -107,7 +125,7 @@ impl Resolver {
     /// # Errors
     /// As [`Self::look_up`].
     pub async fn find(&self, host: &str, family: FamilyChoice, limit: Duration) -> Result<Vec<IpAddr>, LookupError> {
-        let reserved = self.reserve(Share::Other, limit).await;
+        let reserved = self.reserve(host, Share::Other, limit).await;
         let found = timeout(limit, self.look_up(host, family, reserved, limit, &RunClock::default())).await;
         found.unwrap_or_else(|_| Err(LookupError::Timeout(format!("no answer within {limit:?}"))))
     }
@@ -123,7 +141,7 @@ impl Reservation {
     /// For an address, which needs no lookup.
     #[must_use]
     pub const fn unneeded() -> Self {
-        Self(None)
+        Self(Reserved::Nothing)
     }
 }
 

@@ -22,9 +22,10 @@ use crate::{
     model::{
         availability::{Answer, Checked, Said, Subject},
         outcome::Outcome,
-        probe::StatusProbe,
+        probe::{Deadlines, StatusProbe},
         target::{Node, Targets},
     },
+    net::resolve::threads::{ALL_WAIT, Share},
     probe::status,
     record::availability::node_point,
 };
@@ -89,27 +90,17 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Asked {
     let began = Timestamp::now();
     let prober = pipeline.checker();
-    let questions = || {
-        let (probe, prober) = (Arc::new(probe.clone()), Arc::new(prober.clone()));
-        targets.nodes.clone().into_iter().map(move |node| {
-            let (probe, prober) = (probe.clone(), prober.clone());
-            async move { status::ask(&node, &probe, &prober).await }
-        })
-    };
     let asking = Asking {
         handle: pipeline.checks().handle().clone(),
         gate: prober.gate.clone(),
         clock: pipeline.checks().clock().clone(),
         at_once: descriptors::checks_at_once(pipeline.connections()),
     };
-    let ask = async || {
-        let mut course = Course::of(pipeline, &targets.nodes);
-        asking.clone().all(questions(), || bug(began), |place, answer| course.note(place, answer)).await
-    };
+    let round = Round { pipeline, nodes: &targets.nodes, probe: Arc::new(probe.clone()), asking, began };
     let start = Instant::now();
-    let mut answers = ask().await;
+    let mut answers = round.answers().await;
     if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
-        answers = answers.into_iter().zip(ask().await).map(|(first, again)| better(first, again)).collect();
+        answers = answers.into_iter().zip(round.answers().await).map(|(first, again)| better(first, again)).collect();
     }
     let vantage_ok = availability::vantage(answers.iter());
     if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
@@ -152,6 +143,65 @@ pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usi
     let vantage = &pipeline.prober().vantage;
     checked.iter().for_each(|checked| pipeline.record(node_point(vantage, checked)));
     Judged { checked, chain_head }
+}
+
+/// The nodes of a round, and how they are asked.
+struct Round<'a> {
+    pipeline: &'a Pipeline,
+    nodes: &'a [Arc<Node>],
+    probe: Arc<StatusProbe>,
+    asking: Asking,
+    began: Timestamp,
+}
+
+impl Round<'_> {
+    /// The answers of all nodes, in the order of the nodes.
+    ///
+    /// Names that the system does not answer keep their threads for long. So nodes that were silent come last, and those
+    /// that got no thread are asked once more when one is free again.
+    async fn answers(&self) -> Vec<Answer> {
+        let (dialer, start) = (&self.pipeline.checker().dialer, Instant::now());
+        let mut course = Course::of(self.pipeline, self.nodes);
+        let mut places: Vec<_> = (0..self.nodes.len()).collect();
+        places.sort_by_key(|&place| dialer.is_silent(&self.nodes[place].status_url()));
+        let mut answers = self.ask(&places, |place, answer| course.note(place, answer)).await;
+        answers.sort_by_key(|(place, _)| *place);
+        let mut answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
+        let starved = starved(self.nodes, &answers);
+        if let Some(&first) = starved.first() {
+            let Deadlines { dns, connect, tls, headers, .. } = self.probe.deadlines;
+            let patience = (dns + connect + tls + headers).saturating_sub(start.elapsed());
+            drop(dialer.reserve(&self.nodes[first].status_url(), Share::Other, patience).await);
+            for (place, answer) in self.ask(&starved, |_, _| {}).await {
+                answers[place] = answer;
+            }
+        }
+        answers
+    }
+
+    /// Asks the nodes at these places, in this order. `note` is called with each answer when it arrives.
+    async fn ask(&self, places: &[usize], mut note: impl FnMut(usize, &Answer)) -> Vec<(usize, Answer)> {
+        let nodes: Vec<_> = places.iter().map(|&place| self.nodes[place].clone()).collect();
+        let (probe, prober) = (self.probe.clone(), Arc::new(self.pipeline.checker().clone()));
+        let questions = nodes.into_iter().map(move |node| {
+            let (probe, prober) = (probe.clone(), prober.clone());
+            async move { status::ask(&node, &probe, &prober).await }
+        });
+        let note = |index: usize, answer: &Answer| note(places[index], answer);
+        let answers = self.asking.clone().all(questions, || bug(self.began), note).await;
+        places.iter().copied().zip(answers).collect()
+    }
+}
+
+/// The places of the nodes that got no thread to look their names up. None if no other name was found: then the system
+/// answers no lookup.
+fn starved(nodes: &[Arc<Node>], answers: &[Answer]) -> Vec<usize> {
+    let is_found = |(node, answer): (&Arc<Node>, &Answer)| answer.is_heard() && node.status_url().domain().is_some();
+    if !nodes.iter().zip(answers).any(is_found) {
+        return Vec::new();
+    }
+    let has_no_thread = |answer: &Answer| matches!(&answer.said, Said::Nothing { outcome: Outcome::LocalFailed, error } if error.contains(ALL_WAIT));
+    (0..answers.len()).filter(|&place| has_no_thread(&answers[place])).collect()
 }
 
 /// The progress of a round.

@@ -82,11 +82,14 @@ async fn a_request_goes_below_the_endpoint_and_says_who_asks() {
 }
 
 #[tokio::test]
-async fn a_plain_server_is_up_while_it_answers_below_400() {
+async fn a_plain_server_is_up_while_it_serves_its_asset() {
     type Script = fn(usize) -> Vec<Step>;
     let rows: [(Script, Said); 4] = [
         (|_| vec![Step::Request, Step::Send(answer("204 No Content", "", ""))], Said::Present),
-        (|_| vec![Step::Request, Step::Send(answer("302 Found", "location: /x\r\n", ""))], Said::Present),
+        (
+            |_| vec![Step::Request, Step::Send(answer("302 Found", "location: /x\r\n", ""))],
+            Said::Other(Shape::Redirect("/x".to_owned())),
+        ),
         (|_| vec![Step::Request, Step::Send(answer("404 Not Found", "", ""))], Said::Other(Shape::Empty)),
         (|_| vec![Step::Request, Step::Send(answer("503 Busy", "", ""))], Said::Other(Shape::Empty)),
     ];

@@ -5,7 +5,8 @@
 //! - Only nodes that serve viewers and have no other problem vote. Switched-off nodes are often left unattended and
 //!   must not outvote the others.
 //! - A number that stands still from round to round has no vote if it is below a number that changes, however many such
-//!   nodes there are.
+//!   nodes there are. A number that is too far ahead of three nodes that agree and were seen to move does not take votes
+//!   away: when the chain stands still, a node on another chain moves on.
 //! - With an even number of votes, the higher of the two middle ones is the median: a node can miss blocks, but can
 //!   hardly have blocks that do not exist.
 //! - For the same reason, a node that is ahead is at fault only when its blocks are on another chain.
@@ -43,9 +44,11 @@ struct Numbers {
 /// The numbers of the nodes that vote.
 struct Votes {
     sorted: Vec<u64>,
-    /// The numbers that are known to change from round to round. No vote below the highest of them is known to stand
-    /// still.
+    /// The numbers that are known to change from round to round, up to the ceiling. No vote below the highest of them is
+    /// known to stand still.
     moving: Vec<u64>,
+    /// A number above this is certainly on another chain. `None` when too few nodes that were seen to move agree.
+    ceiling: Option<u64>,
 }
 
 /// The position of a node compared with the fleet.
@@ -82,11 +85,11 @@ impl Fleet {
             let voters = subjects.clone().filter(|(subject, is_sound)| {
                 *is_sound && subject.distributing != Some(false) && profiles.contains(&subject.profile)
             });
-            numbers(voters.map(|(subject, _)| subject))
+            numbers(voters.map(|(subject, _)| subject), tolerance)
         };
         let distributors = votes(&[Profile::Argus]);
         let with_storage = votes(&[Profile::Argus, Profile::Colossus]);
-        let all = numbers(subjects.map(|(subject, _)| subject));
+        let all = numbers(subjects.map(|(subject, _)| subject), tolerance);
         let heads = [&distributors.heads, &with_storage.heads, &all.heads];
         let head = heads.into_iter().find_map(Votes::median);
         Self { tolerance, distributors, with_storage, head }
@@ -157,24 +160,26 @@ impl Fleet {
 }
 
 /// The numbers that these nodes report. A number that stands still below one that changes gets no vote.
-fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>) -> Numbers {
+fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>, tolerance: Tolerance) -> Numbers {
     let (mut blocks, mut heads) = (Vec::new(), Vec::new());
     for subject in subjects {
         let Said::Report(report) = &subject.answer.said else { continue };
         blocks.extend(report.blocks_processed.map(|number| (number, subject.progress.blocks)));
         heads.extend(report.chain_head.map(|number| (number, subject.progress.head)));
     }
-    Numbers { blocks: Votes::of(blocks), heads: Votes::of(heads) }
+    Numbers { blocks: Votes::of(blocks, tolerance), heads: Votes::of(heads, tolerance) }
 }
 
 impl Votes {
-    fn of(mut numbers: Vec<(u64, Motion)>) -> Self {
-        let moving: Vec<u64> =
-            numbers.iter().filter(|(_, motion)| *motion == Motion::Moves).map(|(number, _)| *number).collect();
+    fn of(mut numbers: Vec<(u64, Motion)>, tolerance: Tolerance) -> Self {
+        let ceiling = ceiling(&numbers, tolerance);
+        let is_credible = |number: u64| ceiling.is_none_or(|ceiling| number <= ceiling);
+        let moving = numbers.iter().filter(|(number, motion)| *motion == Motion::Moves && is_credible(*number));
+        let moving: Vec<u64> = moving.map(|(number, _)| *number).collect();
         numbers.retain(|(number, motion)| !is_left_behind(*number, *motion, &moving));
         let mut sorted: Vec<u64> = numbers.into_iter().map(|(number, _)| number).collect();
         sorted.sort_unstable();
-        Self { sorted, moving }
+        Self { sorted, moving, ceiling }
     }
 
     /// The median; the higher of the two middle ones with an even number of votes.
@@ -190,7 +195,8 @@ impl Votes {
         let median = self.median()?;
         if nodes >= MIN_FLEET || stands_still {
             let others_move = within(&self.moving, median, tolerance.behind) >= MIN_FLEET;
-            let is_sure = others_move || self.leave_alone(own, median, tolerance);
+            let is_too_high = self.ceiling.is_some_and(|ceiling| own > ceiling);
+            let is_sure = others_move || is_too_high || self.leave_alone(own, median, tolerance);
             return Some(Behind { by: difference(median, own), nodes, stands_still, others_move, is_sure });
         }
         let [one, other] = *self.sorted else { return None };
@@ -208,6 +214,25 @@ impl Votes {
     }
 }
 
+/// The highest number that the chain of these nodes can have reached: a day of blocks above the largest group of nodes
+/// that agree and were seen to move, and what the chain makes while they stand still. `None` when no group is large
+/// enough. Of groups of the same size, the highest counts.
+fn ceiling(numbers: &[(u64, Motion)], tolerance: Tolerance) -> Option<u64> {
+    let mut seen_to_move: Vec<(u64, u64)> = Vec::new();
+    for (number, motion) in numbers {
+        let still = match motion {
+            Motion::Moves => 0,
+            Motion::Stopped(still) => still.as_secs(),
+            Motion::Unknown | Motion::StandsStill(_) => continue,
+        };
+        seen_to_move.push((*number, number.saturating_add(DAY_OF_BLOCKS + still / BLOCK_SECONDS)));
+    }
+    seen_to_move.sort_unstable();
+    let groups = seen_to_move.chunk_by(|(one, _), (next, _)| next - one <= tolerance.behind);
+    let largest = groups.max_by_key(|group| group.len()).filter(|group| group.len() >= MIN_FLEET)?;
+    largest.iter().map(|(_, reach)| *reach).max()
+}
+
 /// How many of the numbers are at most `reach` away from `of`.
 fn within(numbers: &[u64], of: u64, reach: u64) -> usize {
     numbers.iter().filter(|number| number.abs_diff(of) <= reach).count()
@@ -216,7 +241,7 @@ fn within(numbers: &[u64], of: u64, reach: u64) -> usize {
 /// Whether a number stands still below one that moves. When the whole chain stands still, a node that catches up moves
 /// too, but below the others.
 fn is_left_behind(number: u64, motion: Motion, moving: &[u64]) -> bool {
-    matches!(motion, Motion::StandsStill(_)) && moving.iter().any(|moving| number < *moving)
+    matches!(motion, Motion::StandsStill(_) | Motion::Stopped(_)) && moving.iter().any(|moving| number < *moving)
 }
 
 /// `a − b`, clamped to the range of the type.
@@ -225,5 +250,7 @@ fn difference(a: u64, b: u64) -> i64 {
     i64::try_from(difference).unwrap_or(if difference < 0 { -i64::MAX } else { i64::MAX })
 }
 
-/// The blocks that the chain makes in a day, one every 6 s.
-const DAY_OF_BLOCKS: u64 = 14_400;
+/// The chain makes a block every 6 s.
+const BLOCK_SECONDS: u64 = 6;
+/// The blocks that the chain makes in a day.
+const DAY_OF_BLOCKS: u64 = 24 * 60 * 60 / BLOCK_SECONDS;

@@ -3,8 +3,12 @@
 //! A lookup first takes a thread, outside its measured time, and then uses it. When its caller gives up, the lookup is
 //! abandoned: the thread stays taken and is counted until the system returns. Nothing waits for it, not even the end of
 //! the process. Threads start when they are needed, up to the limit, and are kept for later lookups.
+//!
+//! A name whose lookup was abandoned gets no second thread while the first one waits: few such names would take them
+//! all. Names whose last lookup got no answer are remembered, so that they can be looked up after the others.
 
 use std::{
+    collections::HashMap,
     fmt, io,
     panic::{self, AssertUnwindSafe},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc},
@@ -46,6 +50,7 @@ pub struct Abandoned {
 /// A thread that is reserved for one lookup. Dropping it frees the thread for others.
 #[derive(Debug)]
 pub struct Thread {
+    share: Share,
     jobs: Option<mpsc::Sender<Job>>,
     permits: Permits,
     shared: Weak<Shared>,
@@ -68,8 +73,10 @@ struct Permits {
 #[derive(Debug, Default)]
 struct Counts {
     abandoned: Abandoned,
-    /// When a lookup whose caller still waited last got an answer.
-    answered: Option<Instant>,
+    /// When a lookup whose caller still waited last got an answer, for each share.
+    answered: [Option<Instant>; 2],
+    /// The names whose last lookup got no answer, and how many abandoned lookups of each still wait for the system.
+    silent: HashMap<Arc<str>, u32>,
 }
 
 struct Job {
@@ -88,12 +95,15 @@ enum Progress {
 
 /// The caller's side of a lookup. Dropping it abandons the lookup.
 struct Waiting {
+    name: Arc<str>,
     progress: Arc<Mutex<Progress>>,
     shared: Weak<Shared>,
 }
 
 /// The thread's side of a lookup. Dropping it ends the lookup.
 struct Running {
+    name: Arc<str>,
+    share: Share,
     progress: Arc<Mutex<Progress>>,
     shared: Weak<Shared>,
     /// Whether the lookup got an answer. "No such name" is an answer.
@@ -120,7 +130,17 @@ impl Threads {
         Abandoned { waiting: counts.abandoned.waiting, returned: std::mem::take(&mut counts.abandoned.returned) }
     }
 
-    /// Waits for a free thread as long as lookups get answers, and until `patience` after the last answer.
+    /// Whether an abandoned lookup of this name still waits for the system.
+    pub(super) fn is_hanging(&self, name: &str) -> bool {
+        lock(&self.0.counts).silent.get(name).is_some_and(|hanging| *hanging > 0)
+    }
+
+    /// Whether the last lookup of this name got no answer.
+    pub(super) fn is_silent(&self, name: &str) -> bool {
+        lock(&self.0.counts).silent.contains_key(name)
+    }
+
+    /// Waits for a free thread as long as lookups of this share get answers, and until `patience` after the last one.
     ///
     /// # Errors
     /// When no thread becomes free or none can be started. Both are faults of this machine.
@@ -128,11 +148,11 @@ impl Threads {
         let began = Instant::now();
         let mut permits = std::pin::pin!(self.permits(share));
         let permits = loop {
-            let until = self.last_answer().map_or(began, |at| at.max(began)) + patience;
+            let until = self.last_answer(share).map_or(began, |at| at.max(began)) + patience;
             match timeout_at(until, &mut permits).await {
                 Ok(permits) => break permits,
-                Err(_) if self.last_answer().is_some_and(|at| at + patience > until) => {}
-                Err(_) => return Err(LookupError::Local("all resolver threads are waiting".to_owned())),
+                Err(_) if self.last_answer(share).is_some_and(|at| at + patience > until) => {}
+                Err(_) => return Err(LookupError::Local(ALL_WAIT.to_owned())),
             }
         };
         let idle = lock(&self.0.idle).pop();
@@ -142,7 +162,7 @@ impl Threads {
                 LookupError::Local(format!("no thread can be started to look the name up: {error}"))
             })?,
         };
-        Ok(Thread { jobs: Some(jobs), permits, shared: Arc::downgrade(&self.0) })
+        Ok(Thread { share, jobs: Some(jobs), permits, shared: Arc::downgrade(&self.0) })
     }
 
     async fn permits(&self, share: Share) -> Permits {
@@ -166,22 +186,26 @@ impl Threads {
         Ok(jobs)
     }
 
-    fn last_answer(&self) -> Option<Instant> {
-        lock(&self.0.counts).answered
+    fn last_answer(&self, share: Share) -> Option<Instant> {
+        lock(&self.0.counts).answered[share as usize]
     }
 }
 
 impl Thread {
-    /// Runs a lookup on the thread. When the caller stops waiting, the lookup is abandoned.
+    /// Runs a lookup of this name on the thread. When the caller stops waiting, the lookup is abandoned.
     pub(super) async fn run<T: Send + 'static>(
         self,
+        name: &str,
         question: impl FnOnce() -> Result<T, LookupError> + Send + 'static,
     ) -> Result<T, LookupError> {
         let (answer, answered) = oneshot::channel();
         let progress = Arc::new(Mutex::new(Progress::Running));
         let shared = self.shared.clone();
-        let running = Running { progress: progress.clone(), shared: shared.clone(), has_answer: false };
-        let _waiting = Waiting { progress, shared };
+        let (name, share) = (Arc::<str>::from(name), self.share);
+        let (progress_too, shared_too) = (progress.clone(), shared.clone());
+        let running =
+            Running { name: name.clone(), share, progress: progress_too, shared: shared_too, has_answer: false };
+        let _waiting = Waiting { name, progress, shared };
         let question = Box::new(move || {
             let mut running = running;
             let result = question();
@@ -213,7 +237,9 @@ impl Drop for Waiting {
         if *progress == Progress::Running {
             *progress = Progress::Abandoned;
             if let Some(shared) = self.shared.upgrade() {
-                lock(&shared.counts).abandoned.waiting += 1;
+                let mut counts = lock(&shared.counts);
+                counts.abandoned.waiting += 1;
+                counts.note_silence(&self.name, 1);
             }
         }
     }
@@ -228,8 +254,23 @@ impl Drop for Running {
         if before == Progress::Abandoned {
             counts.abandoned.waiting -= 1;
             counts.abandoned.returned += 1;
+            if let Some(hanging) = counts.silent.get_mut(&self.name) {
+                *hanging = hanging.saturating_sub(1);
+            }
         } else if self.has_answer {
-            counts.answered = Some(Instant::now());
+            counts.answered[self.share as usize] = Some(Instant::now());
+            counts.silent.remove(&self.name);
+        } else {
+            counts.note_silence(&self.name, 0);
+        }
+    }
+}
+
+impl Counts {
+    /// Notes that a lookup of this name got no answer, and how many more of its lookups now hang.
+    fn note_silence(&mut self, name: &Arc<str>, hanging: u32) {
+        if self.silent.len() < MAX_SILENT || self.silent.contains_key(name) {
+            *self.silent.entry(name.clone()).or_default() += hanging;
         }
     }
 }
@@ -244,8 +285,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The error of a lookup that got no thread.
+pub const ALL_WAIT: &str = "all resolver threads are waiting";
 /// Threads in addition to those that transfers need.
 const OTHERS: usize = 16;
+/// Further names without an answer are not remembered.
+const MAX_SILENT: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -280,7 +325,7 @@ mod tests {
         let threads = threads(1);
         let (release, question) = stuck();
         let thread = threads.take(Share::Transfer, LONG).await.unwrap();
-        let ended = tokio::time::timeout(Duration::from_millis(50), thread.run(question)).await;
+        let ended = tokio::time::timeout(Duration::from_millis(50), thread.run("a.test", question)).await;
         assert!(ended.is_err());
         for _ in 0..2 {
             assert_eq!(threads.abandoned(), Abandoned { waiting: 1, returned: 0 }, "as long as its thread waits");
@@ -289,7 +334,32 @@ mod tests {
         until(&threads, Abandoned { waiting: 0, returned: 1 }).await;
         assert_eq!(threads.abandoned(), Abandoned::default());
         let thread = threads.take(Share::Transfer, LONG).await.unwrap();
-        assert_eq!(thread.run(|| Ok(7)).await, Ok(7), "the thread is free again");
+        assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7), "the thread is free again");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_silent_until_it_gets_an_answer_and_hangs_until_its_lookup_returns() {
+        let threads = threads(1);
+        let (release, question) = stuck();
+        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(5), thread.run("a.test", question)).await.is_err());
+        assert!(threads.is_hanging("a.test") && threads.is_silent("a.test"));
+        assert!(!threads.is_hanging("b.test") && !threads.is_silent("b.test"));
+        drop(release);
+        until(&threads, Abandoned { waiting: 0, returned: 1 }).await;
+        assert!(!threads.is_hanging("a.test") && threads.is_silent("a.test"));
+        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7));
+        assert!(!threads.is_silent("a.test"));
+    }
+
+    #[tokio::test]
+    async fn answers_of_one_share_do_not_keep_the_other_waiting() {
+        let threads = threads(1);
+        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7));
+        assert!(threads.last_answer(Share::Transfer).is_some());
+        assert_eq!(threads.last_answer(Share::Other), None);
     }
 
     #[tokio::test]
@@ -321,7 +391,7 @@ mod tests {
                     thread::sleep(Duration::from_millis(80));
                     if number % 2 == 0 { Ok(()) } else { Err(LookupError::no_name()) }
                 };
-                thread.run(question).await
+                thread.run("a.test", question).await
             }
         });
         let mut running = tokio::task::JoinSet::new();
@@ -345,12 +415,12 @@ mod tests {
         let threads = threads(0);
         for _ in 0..2 * OTHERS {
             let thread = threads.take(Share::Other, LONG).await.unwrap();
-            let ended: Result<(), _> = thread.run(|| panic!("a panic that this test makes")).await;
+            let ended: Result<(), _> = thread.run("a.test", || panic!("a panic that this test makes")).await;
             assert!(matches!(ended, Err(LookupError::Local(_))));
         }
         assert_eq!(threads.abandoned(), Abandoned::default());
         let thread = threads.take(Share::Other, LONG).await.unwrap();
-        assert_eq!(thread.run(|| Ok(7)).await, Ok(7), "it looks names up again");
+        assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7), "it looks names up again");
     }
 
     const LONG: Duration = Duration::from_secs(60);

@@ -38,10 +38,18 @@ use super::{Asked, Question};
 #[derive(Clone, Debug, Default)]
 pub struct HeadRefusals(Arc<Mutex<HashMap<Arc<str>, Refusal>>>);
 
-/// How a server fails to answer HEAD.
+/// The URL of a server that is asked by GET.
 #[derive(Clone, Debug)]
 struct Refusal {
     url: Url,
+    head: FailedHead,
+}
+
+/// How a server fails to answer HEAD.
+#[derive(Clone, Debug)]
+struct FailedHead {
+    /// HTTP status of the response; `None` when there was none.
+    status: Option<u16>,
     words: String,
 }
 
@@ -49,13 +57,13 @@ struct Refusal {
 /// deadline. So no server takes longer than one that hangs.
 pub(super) async fn ask(question: &Question<'_>) -> Answer {
     let refusals = &question.prober.head_refusals;
-    if let Some(words) = refusals.of(question) {
+    if let Some(head) = refusals.of(question) {
         let answer = question.put(Asked::FirstByte).await;
         if answer.said != Said::Present {
             // The next round tries HEAD again.
             refusals.lock().remove(&question.node.id);
         }
-        return by_get(answer, &words);
+        return by_get(answer, &head);
     }
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
@@ -70,9 +78,9 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
         answer = &mut head => Some(answer),
         () = is_silent => None,
     };
-    let (words, answer) = match answered {
+    let (failed, answer) = match answered {
         Some(answer) => match refusal(&answer) {
-            Some(words) => (words, within(clock, headers, question.put(Asked::FirstByte)).await),
+            Some(failed) => (failed, within(clock, headers, question.put(Asked::FirstByte)).await),
             None => return answer,
         },
         None => {
@@ -92,19 +100,20 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
                     }
                 },
             };
-            (format!("does not answer HEAD in {}", Micros::from(patience)), answer)
+            let words = format!("does not answer HEAD in {}", Micros::from(patience));
+            (FailedHead { status: None, words }, answer)
         }
     };
-    let answer = by_get(answer, &words);
+    let answer = by_get(answer, &failed);
     if answer.said == Said::Present {
-        refusals.remember(question, words);
+        refusals.remember(question, failed);
     }
     answer
 }
 
-/// Does this status mean that the asset exists?
-pub(super) const fn is_there(status: StatusCode) -> bool {
-    status.as_u16() < StatusCode::BAD_REQUEST.as_u16()
+/// Does this status mean that the asset exists? A redirect does not: transfers follow none.
+pub(super) fn is_there(status: StatusCode) -> bool {
+    status.is_success()
 }
 
 /// Interprets the answer to HEAD. An empty asset does not count.
@@ -130,22 +139,36 @@ pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Fa
 
 /// What is wrong with an answer to HEAD, if GET may succeed. `None` when it is good, when the server rate-limits us,
 /// or when the server cannot be reached.
-fn refusal(answer: &Answer) -> Option<String> {
-    match (&answer.said, answer.status) {
-        (Said::Other(Shape::Empty), _) => Some("answers HEAD with a length of 0".to_owned()),
-        (Said::Other(_), Some(429)) => None,
-        (Said::Other(_), Some(status)) => Some(format!("refuses HEAD ({status})")),
-        (Said::Nothing { outcome: Outcome::Blocked | Outcome::LocalFailed, .. }, _) => None,
-        (Said::Nothing { outcome, .. }, _) if outcome.is_before_request() => None,
-        (Said::Nothing { outcome, .. }, _) => Some(format!("does not answer HEAD ({})", outcome.meaning())),
-        _ => None,
-    }
+fn refusal(answer: &Answer) -> Option<FailedHead> {
+    let words = match (&answer.said, answer.status) {
+        (Said::Other(Shape::Empty), _) => "answers HEAD with a length of 0".to_owned(),
+        (Said::Other(_), Some(429)) => return None,
+        (Said::Other(_), Some(status)) => format!("refuses HEAD ({status})"),
+        (Said::Nothing { outcome, .. }, _) if is_sent(*outcome) => {
+            format!("does not answer HEAD ({})", outcome.meaning())
+        }
+        _ => return None,
+    };
+    Some(FailedHead { status: answer.status, words })
 }
 
-/// The answer to GET, with the reason why HEAD failed.
-fn by_get(answer: Answer, words: &str) -> Answer {
-    let answers = if answer.said == Said::Present { " and answers GET" } else { "" };
-    Answer { head_refused: Some(format!("it {words}{answers}")), ..answer }
+/// The answer to GET, with the reason why HEAD failed. When GET fails in the same way, or did not reach the server,
+/// HEAD does not matter and is not mentioned.
+fn by_get(answer: Answer, head: &FailedHead) -> Answer {
+    let words = &head.words;
+    let is_other = answer.status != head.status;
+    let head_refused = match &answer.said {
+        Said::Present => Some(format!("it {words} and answers GET")),
+        Said::Nothing { outcome, .. } if is_other && is_sent(*outcome) => Some(format!("it {words}")),
+        Said::Other(_) if is_other => Some(format!("it {words}")),
+        _ => None,
+    };
+    Answer { head_refused, ..answer }
+}
+
+/// Whether a request that failed like this may have reached the server.
+const fn is_sent(outcome: Outcome) -> bool {
+    !matches!(outcome, Outcome::Blocked | Outcome::LocalFailed) && !outcome.is_before_request()
 }
 
 /// The answer, or a timeout when it has not arrived before the deadline.
@@ -160,15 +183,15 @@ async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output
 
 impl HeadRefusals {
     /// The remembered reason, if the URL is still the same.
-    fn of(&self, question: &Question<'_>) -> Option<String> {
+    fn of(&self, question: &Question<'_>) -> Option<FailedHead> {
         let known = self.lock();
-        known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.words.clone())
+        known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.head.clone())
     }
 
-    fn remember(&self, question: &Question<'_>, words: String) {
+    fn remember(&self, question: &Question<'_>, head: FailedHead) {
         let mut known = self.lock();
         if known.len() < MAX_REFUSALS || known.contains_key(&question.node.id) {
-            known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), words });
+            known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), head });
         }
     }
 
@@ -179,3 +202,33 @@ impl HeadRefusals {
 
 /// Further servers are not remembered: each round asks them by HEAD first.
 const MAX_REFUSALS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: Option<u16>, said: Said) -> Answer {
+        Answer { at: Timestamp::UNIX_EPOCH, latency: None, status, said, head_refused: None }
+    }
+
+    #[test]
+    fn head_is_mentioned_only_if_get_got_through_and_ended_otherwise() {
+        let head = refusal(&answer(Some(405), Said::Other(Shape::Unknown))).unwrap();
+        let nothing = |outcome| Said::Nothing { outcome, error: String::new() };
+        for (status, said, mentioned) in [
+            (Some(206), Said::Present, Some("it refuses HEAD (405) and answers GET")),
+            (Some(404), Said::Other(Shape::Unknown), Some("it refuses HEAD (405)")),
+            (Some(405), Said::Other(Shape::Unknown), None),
+            (None, nothing(Outcome::HeadersTimeout), Some("it refuses HEAD (405)")),
+            (None, nothing(Outcome::Reset), Some("it refuses HEAD (405)")),
+            (None, nothing(Outcome::ConnectRefused), None),
+            (None, nothing(Outcome::DnsTimeout), None),
+            (None, nothing(Outcome::LocalFailed), None),
+            (None, nothing(Outcome::Blocked), None),
+            (None, Said::Frozen(Micros(1)), None),
+        ] {
+            let answer = by_get(answer(status, said), &head);
+            assert_eq!(answer.head_refused.as_deref(), mentioned, "{answer:?}");
+        }
+    }
+}

@@ -48,7 +48,10 @@ impl KeptFaults {
     /// Loads what the previous process left.
     pub(super) fn load(dir: &Path) -> Self {
         let mut disk = Disk::default();
-        disk.learn(dir);
+        if let Err(error) = disk.learn(dir) {
+            disk.is_refused = true;
+            tracing::warn!("cannot read the list of nodes that cannot fetch from storage yet: {error}");
+        }
         let known = Known { faults: disk.stored.clone(), new: BTreeMap::new() };
         Self { dir: dir.to_owned(), known: Mutex::new(known), disk: Mutex::new(disk) }
     }
@@ -62,7 +65,7 @@ impl KeptFaults {
         known.new.insert(node.to_owned(), finding);
     }
 
-    /// The error of the node's last fetch from storage; `None` if that is too old, or if the node has served something
+    /// The error of the node's last fetch from storage; `None` if that is too old, or if the node has fetched something
     /// since.
     pub(super) fn error(&self, node: &str) -> Option<String> {
         self.known().faults.error(node, Timestamp::now()).map(str::to_owned)
@@ -78,8 +81,10 @@ impl Keep for KeptFaults {
         let new = mem::take(&mut self.known().new);
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match new.is_empty() {
-            true if !disk.learn(&self.dir) => return,
-            true => Ok(()),
+            true => match disk.learn(&self.dir) {
+                Ok(false) => return,
+                learned => learned.map(drop),
+            },
             false => disk.write(&self.dir, &new),
         };
         let mut known = self.known();
@@ -99,31 +104,35 @@ impl Keep for KeptFaults {
 
 impl Disk {
     /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
-    /// is missing or unreadable, the known state stays.
-    fn learn(&mut self, dir: &Path) -> bool {
+    /// is missing or damaged, the known state stays. If the disk fails, the file is read again the next time.
+    fn learn(&mut self, dir: &Path) -> Result<bool, archive::Error> {
         let stamp = state::stamp(dir, STATE);
         if stamp == self.stamp {
-            return false;
+            return Ok(false);
         }
-        self.stamp = stamp;
-        let Some(stamp) = stamp else { return false };
-        let Loaded { value, problem } = match stamp.size() {
-            0..=MAX_BYTES => state::load::<StorageFaults>(dir, STATE),
-            bytes => Loaded { value: StorageFaults::default(), problem: Some(format!("{STATE}: {bytes} bytes")) },
+        let Loaded { value, problem } = match stamp.map(|stamp| stamp.size()) {
+            None => {
+                self.stamp = None;
+                return Ok(false);
+            }
+            Some(0..=MAX_BYTES) => state::read::<StorageFaults>(dir, STATE)?,
+            Some(bytes) => Loaded { value: StorageFaults::default(), problem: Some(format!("{STATE}: {bytes} bytes")) },
         };
+        self.stamp = stamp;
         if let Some(problem) = problem {
             tracing::warn!("cannot read the list of nodes that cannot fetch from storage: {problem}");
-            return false;
+            return Ok(false);
         }
         self.stored = value;
         self.stored.tidy(Timestamp::now());
-        true
+        Ok(true)
     }
 
-    /// Adds the new findings to the file. The file is locked, so no other process writes in between.
+    /// Adds the new findings to the file. The file is locked, so no other process writes in between. Nothing is written
+    /// if the disk fails to read the file, because the findings of the others would be lost.
     fn write(&mut self, dir: &Path, new: &BTreeMap<String, Finding>) -> Result<(), archive::Error> {
         let _held = state::hold(dir, STATE)?;
-        self.learn(dir);
+        self.learn(dir)?;
         let mut faults = self.stored.clone();
         new.iter().for_each(|(node, finding)| faults.note(node, finding));
         faults.tidy(Timestamp::now());

@@ -150,19 +150,55 @@ fn a_failed_fetch_counts_until_something_is_served() {
 }
 
 #[test]
-fn a_failed_fetch_is_believed_until_the_next_day_has_made_one() {
+fn a_fault_of_a_node_with_a_warm_cache_ends_with_another_fetch() {
+    let probe = shipped("cold-cache").unwrap();
+    let failed = (run(Outcome::Http5xx), probe.clone());
+    let said = error_after(std::slice::from_ref(&failed));
+    assert!(said.is_some());
+    for (hit, probe, expected) in [
+        (None, image(), said.clone()),
+        (Some(true), image(), said.clone()),
+        (Some(true), probe.clone(), said),
+        (Some(false), probe.clone(), None),
+        (None, probe, None),
+    ] {
+        let good = Sample { hit, ..run(Outcome::Ok) };
+        assert_eq!(error_after(&[failed.clone(), (good, probe)]), expected, "{hit:?}");
+    }
+}
+
+#[test]
+fn a_failed_fetch_is_believed_for_two_days_and_kept_for_a_week() {
     let check = shipped("cold-cache").unwrap().storage_check();
     let failed = run(Outcome::Http5xx);
     let mut faults = StorageFaults::default();
     let finding = faults.finding(&failed, &check).unwrap();
     faults.note(&failed.labels.node, &finding);
-    for (hours, is_known) in [(0, true), (25, true), (27, false), (-25, true), (-27, false)] {
+    for (hours, is_known, is_kept) in [
+        (0, true, true),
+        (47, true, true),
+        (49, false, true),
+        (167, false, true),
+        (169, false, false),
+        (-47, true, true),
+        (-49, false, true),
+        (-169, false, false),
+    ] {
         let now = failed.at + jiff::SignedDuration::from_hours(hours);
         assert_eq!(faults.error(&failed.labels.node, now).is_some(), is_known, "{hours} h");
         let mut tidied = faults.clone();
         tidied.tidy(now);
-        assert_eq!(tidied == faults, is_known, "{hours} h");
+        assert_eq!(tidied == faults, is_kept, "{hours} h");
     }
+}
+
+#[test]
+fn only_what_the_node_did_not_get_is_a_failed_fetch() {
+    use Outcome::*;
+    let check = shipped("cold-cache").unwrap().storage_check();
+    let found = Outcome::ALL.iter().filter(|outcome| error_after(&[(run(**outcome), check.clone())]).is_some());
+    let expected = [HeadersTimeout, ObjectNotFound, Http5xx, BodyTimeout, Stalled, Reset, Truncated];
+    assert_eq!(found.copied().collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -165,6 +165,61 @@ fn while_the_chain_stands_still_a_node_that_catches_up_blames_nobody() {
 }
 
 #[test]
+fn when_the_chain_halts_a_node_on_another_chain_blames_nobody() {
+    let halting: Numbers = |round| good(round.min(2));
+    let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
+    for (strays, sizes) in [(1, 3..=6), (2, 3..=6)] {
+        for size in sizes {
+            let nodes = [vec![stray; strays], vec![halting; size]].concat();
+            for every in [ROUND, Duration::from_secs(20)] {
+                // Later than a day, too.
+                for (round, judgement) in rounds_every(every, &nodes, 400).into_iter().enumerate().skip(2) {
+                    let states = states(&judgement);
+                    assert!(states[..strays].iter().all(|state| *state == State::Misconfigured), "{judgement:?}");
+                    assert!(states[strays..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+                    assert_eq!(judgement.chain_head, Some(good(2).1), "{round}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nodes_that_halt_one_after_another_are_not_blamed_for_a_stray() {
+    let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
+    let [early, late]: [Numbers; 2] = [|round| good(round.min(2)), |round| good(round.clamp(1, 3) - 1)];
+    for judgement in rounds(&[stray, early, early, late, late], 6).into_iter().skip(2) {
+        assert_eq!(states(&judgement)[1..], [State::Ok; 4], "{judgement:?}");
+    }
+}
+
+#[test]
+fn a_majority_that_stops_is_blamed_however_long_the_others_move_on() {
+    let stopping: Numbers = |round| good(round.min(2));
+    for others in 1..=2 {
+        let nodes = [vec![stopping; 5], vec![good as Numbers; others]].concat();
+        // Two days.
+        for (round, judgement) in rounds(&nodes, 600).into_iter().enumerate().skip(5) {
+            let states = states(&judgement);
+            assert!(states[..5].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+            assert!(states[5..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+        }
+    }
+}
+
+#[test]
+fn a_few_nodes_on_a_lower_chain_do_not_make_the_others_strays() {
+    let low: Numbers = |round| (good(round).0 - 4_000_000, good(round).1 - 4_000_000);
+    let stuck: Numbers = |_| (HEIGHT - 20_001, HEIGHT - 20_000);
+    let nodes = [vec![low; 3], vec![stuck; 4], vec![good; 3]].concat();
+    for judgement in rounds(&nodes, 4).into_iter().skip(1) {
+        let states = states(&judgement);
+        assert!(states[..7].iter().all(|state| *state == State::Misconfigured), "{judgement:?}");
+        assert_eq!(states[7..], [State::Ok; 3], "{judgement:?}");
+    }
+}
+
+#[test]
 fn a_node_on_another_chain_is_told_from_one_that_is_ahead() {
     let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
     let ahead: Numbers = |round| (5_000 + good(round).0, 5_000 + good(round).1);
@@ -195,7 +250,12 @@ fn number() -> impl Strategy<Value = u64> {
 }
 
 fn motion() -> impl Strategy<Value = Motion> {
-    prop_oneof![Just(Motion::Unknown), Just(Motion::Moves), Just(Motion::StandsStill(ROUND))]
+    prop_oneof![
+        Just(Motion::Unknown),
+        Just(Motion::Moves),
+        Just(Motion::StandsStill(ROUND)),
+        Just(Motion::Stopped(ROUND))
+    ]
 }
 
 proptest! {

@@ -7,6 +7,7 @@ A server knows its `names`: addresses of both families, or "=other" for an alias
     delay     milliseconds before each answer
     fails     servfail, refused, nxdomain, formerr, notimp or silent: the answer to every question
     a, aaaa   the same, for questions of one family alone
+    silent    the first letters of names that get no answer
     edns      formerr or silent: the answer to questions with an OPT record
     short     true: answers in datagrams are cut (TC), so that TCP has to be asked
 
@@ -50,7 +51,7 @@ def answer(server, message, is_datagram):
     has_edns = message[11] > 0
     fails = server.get("edns") if has_edns else None
     fails = fails or server.get(KINDS.get(kind, "")) or server.get("fails")
-    if fails == "silent":
+    if fails == "silent" or ("silent" in server and name.startswith(server["silent"])):
         return None
     records, code = [], CODES.get(fails, 0)
     if not fails:

@@ -108,6 +108,41 @@ fn a_dead_name_server_delays_neither_addresses_nor_the_end() {
 }
 
 #[test]
+fn silent_names_keep_no_other_node_from_being_judged() {
+    if !is_possible() {
+        return;
+    }
+    let names: String = (0..40).map(|number| format!("\"good{number}.lab\" = [\"127.0.0.2\"], ")).collect();
+    let set_up = set_up(&format!(
+        r#"
+        name = "some silent"
+        resolv = "nameserver 127.0.0.53\noptions timeout:4 attempts:1"
+        servers = [{{ at = "127.0.0.53", silent = "dead", names = {{ {} }} }}]
+        "#,
+        names.trim_end_matches(", "),
+    ));
+    let output = set_up.run(
+        r#"
+        {
+            printf 'vantage.id = "lab"\narchive.dir = "data"\nschedule.probes = ["status"]\ndeadline.dns = "2s"\n'
+            printf '[[source]]\nkind = "static"\nnodes = [\n'
+            for i in $(seq 0 39); do
+                names="good$i"; if [ $((i % 2)) = 0 ]; then names="dead$i good$i"; fi
+                for n in $names; do printf '{ id = "%s", endpoint = "http://%s.lab:18080/", assets = [{ kind = "image", path = "/i" }] },\n' "$n" "$n"; done
+            done
+            printf ']\n'
+        } > config.toml
+        "$B" once -c config.toml > table 2> log || true
+        cat log data/*/*.lp
+        "#,
+    );
+    let nodes: Vec<_> = output.lines().filter(|line| line.starts_with("bandprobe_node,")).collect();
+    let good: Vec<_> = nodes.iter().filter(|line| line.contains("node=good")).collect();
+    assert_eq!((nodes.len(), good.len()), (60, 40), "{output}");
+    assert!(good.iter().all(|line| line.contains("state=\"ok\"")), "{output}");
+}
+
+#[test]
 fn a_list_that_cannot_be_reached_is_our_own_trouble() {
     if !is_possible() {
         return;

@@ -25,7 +25,8 @@ fn a_download_shows_that_a_node_can_fetch_again() {
     let config = config.to_str().unwrap();
     fs::create_dir_all(world.archive().join("state")).unwrap();
     let file = world.archive().join("state/storage-faults.json");
-    let fault = serde_json::json!({ "at": jiff::Timestamp::now().to_string(), "error": "status 500: no storage" });
+    let at = jiff::Timestamp::now().to_string();
+    let fault = serde_json::json!({ "at": at, "error": "status 500: no storage", "held_nothing": true });
     let faults = serde_json::json!({ "a": fault, "elsewhere": fault });
     fs::write(&file, faults.to_string()).unwrap();
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::measure::storage_faults::StorageFault;
 
 fn failed(error: &str) -> Finding {
-    Finding::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned() })
+    Finding::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
 }
 
 impl KeptFaults {
@@ -58,7 +58,7 @@ fn a_newer_fault_outlives_the_end_of_an_older_one() {
 fn what_a_file_holds_does_no_harm() {
     let now = Timestamp::now();
     let entry = |at: &str, error: &str| format!(r#"{{"a":{{"at":"{at}","error":"{error}"}}}}"#);
-    let (now, past) = (now.to_string(), (now - jiff::SignedDuration::from_hours(27)).to_string());
+    let (now, past) = (now.to_string(), (now - jiff::SignedDuration::from_hours(49)).to_string());
     for (text, expected) in [
         (entry(&now, "no"), Some("no".to_owned())),
         (entry(&now, r"a\u001b[2J"), Some("a\u{fffd}[2J".to_owned())),
@@ -111,4 +111,31 @@ fn a_file_that_vanishes_or_a_disk_that_refuses_costs_nothing_that_is_known() {
     faults.keep(true);
     let again = KeptFaults::load(dir.path());
     assert!(again.error("a").is_some() && again.error("b").is_some());
+}
+
+#[test]
+fn a_failed_read_costs_nothing_that_others_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    theirs.find("a", failed("no"));
+    theirs.keep(false);
+    let [file, aside] = ["state/storage-faults.json", "aside"].map(|name| dir.path().join(name));
+    fs::rename(&file, &aside).unwrap();
+    // Its first bytes cannot be read: EIO.
+    std::os::unix::fs::symlink("/proc/self/mem", &file).unwrap();
+    ours.keep(false);
+    ours.find("b", failed("no"));
+    ours.keep(false);
+    assert!(ours.error("b").is_some() && fs::symlink_metadata(&file).unwrap().is_symlink());
+    fs::rename(&aside, &file).unwrap();
+    ours.keep(false);
+    let again = KeptFaults::load(dir.path());
+    assert!(again.error("a").is_some() && again.error("b").is_some());
+}
+
+#[test]
+fn a_file_of_an_older_version_holds_what_the_check_found() {
+    let text = r#"{"a":{"at":"2026-01-02T03:04:05Z","error":"no"}}"#;
+    let old: BTreeMap<String, StorageFault> = serde_json::from_str(text).unwrap();
+    assert!(old["a"].held_nothing);
 }
