@@ -33,5 +33,5 @@ fn every_command_has_a_page() {
     }
     let ended = bandprobe(&["man", "spool", "no-such-command"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""));
-    assert!(ended.stderr.contains("no command `no-such-command`: there are status"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("no command `no-such-command`; the commands are status"), "{}", ended.stderr);
 }
