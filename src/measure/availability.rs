@@ -114,7 +114,9 @@ fn verdict(subject: &Subject<'_>, mut findings: Vec<Finding>, fleet: &Fleet) -> 
 /// The reason for a node with which nothing is wrong, with a note of what could not be judged.
 fn sound(answer: &Answer, blocks_behind: Option<i64>) -> String {
     let more = match &answer.said {
-        Said::Report(report) if report.blocks_processed.is_none() => "; it tells no blocks, so these are not judged",
+        Said::Report(report) if report.blocks_processed.is_none() => {
+            "; it reports no block height, so its blocks are not judged"
+        }
         Said::Report(_) if blocks_behind.is_none() => "; its blocks are not judged, which takes three nodes",
         _ => "",
     };

@@ -189,7 +189,7 @@ async fn a_node_that_starts_anew_is_seen_also_after_a_restart_of_ours() {
             let round = availability::round(&pipeline, &targets, &probe()).await;
             assert_eq!(
                 (round[0].verdict.state, &*round[0].verdict.reason),
-                (State::Ok, "nothing wrong; it tells no blocks, so these are not judged")
+                (State::Ok, "nothing wrong; it reports no block height, so its blocks are not judged")
             );
             restarts.push(round[0].restarted);
         }
