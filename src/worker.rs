@@ -1,7 +1,7 @@
 //! The worker owns every task, channel and permit. It starts them, and drains them at the end.
 //!
 //! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
-//! is everything between a probe and the database. [`plan`] calculates in advance what a configuration costs.
+//! is everything between a probe and the database.
 
 mod allowance;
 pub mod availability;
@@ -13,7 +13,6 @@ pub mod lookups;
 pub mod measuring;
 mod overload;
 pub mod pipeline;
-pub mod plan;
 mod recorder;
 mod restarts;
 pub mod rounds;

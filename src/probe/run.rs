@@ -13,7 +13,7 @@ use crate::{
         flag::Flags,
         outcome::Outcome,
         phase::Phases,
-        probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
+        probe::{CachePolicy, MAX_CANDIDATES, MAX_COLD_OBJECT, PartName, Probe, Weight},
         sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
         size::Size,
         target::{Asset, Node, Profile},
@@ -282,9 +282,6 @@ fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Opti
 fn is_gone(sample: &Sample) -> bool {
     matches!(sample.status, Some(404 | 410 | 421))
 }
-
-/// The most assets that a run checks to find one that it can measure.
-pub const MAX_CANDIDATES: usize = 5;
 
 #[cfg(test)]
 mod tests {
