@@ -3,12 +3,11 @@
 //! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
 //! is everything between a probe and the database.
 
-mod allowance;
+mod admission;
 pub mod availability;
 pub mod descriptors;
 pub mod discovery;
 mod health;
-mod keeper;
 pub mod lookups;
 pub mod measuring;
 mod overload;
@@ -17,8 +16,8 @@ mod recorder;
 mod restarts;
 pub mod rounds;
 pub mod service;
-mod settled;
 mod shipping;
+mod state_writer;
 pub mod tally;
 
 pub use recorder::OnRecorded;
