@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bandprobe::{
-    demo::{Behaviour, Fault, Fetch, Fleet, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    demo::{Behaviour, DemoNodes, Fault, Fetch, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
     model::{
         flag::Flag,
         outcome::Outcome,
@@ -93,14 +93,14 @@ const fn row(part: PartName, conn: Conn, outcome: Outcome) -> Row {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_checked_then_fetched_cold_and_warm() {
-    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    let demo = DemoNodes::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
     let expected = [
         row(PartName::Check, Conn::Cold, Outcome::Ok),
         row(PartName::Full, Conn::Cold, Outcome::Ok),
         row(PartName::Full, Conn::Warm, Outcome::Ok),
     ];
-    for (node, http) in fleet.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
-        let (samples, result) = run(Some(fleet.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
+    for (node, http) in demo.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
+        let (samples, result) = run(Some(demo.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
         assert_eq!(rows(&samples), expected);
         let [check, cold, warm] = &samples[..] else { unreachable!("three rows") };
         assert!(samples.iter().all(|sample| sample.labels.http == Some(http)));
@@ -117,9 +117,9 @@ async fn an_image_is_checked_then_fetched_cold_and_warm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_video_is_started_and_sought_on_one_connection() {
-    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
-    for node in fleet.nodes() {
-        let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
+    let demo = DemoNodes::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    for node in demo.nodes() {
+        let (samples, _) = run(Some(demo.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
         let expected = [
             row(PartName::Check, Conn::Cold, Outcome::Ok),
             row(PartName::Start, Conn::Cold, Outcome::Ok),
@@ -138,8 +138,8 @@ async fn a_video_is_started_and_sought_on_one_connection() {
 #[tokio::test]
 async fn a_miss_is_told_and_never_fetched() {
     let plan = NodePlan { fetch: Fetch::Takes(Duration::from_millis(100)), ..plain(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![plan]).await.unwrap();
-    let mut node = fleet.nodes().remove(0);
+    let demo = DemoNodes::start(vec![plan]).await.unwrap();
+    let mut node = demo.nodes().remove(0);
     node.assets = vec![image(UNCACHED_IMAGE_ID)];
     let probe = probe(AssetKind::Image, &[FULL, FULL]);
     // Twice: had the first run asked for a byte, the second would find the object on its way.
@@ -181,13 +181,13 @@ async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
     for tls in [false, true] {
         let cycle = faults.iter().map(|(fault, _)| *fault).collect();
         let plan = NodePlan { tls, ..plain(Behaviour::Failing(cycle)) };
-        let fleet = Fleet::start(vec![plan]).await.unwrap();
-        let node = fleet.nodes().remove(0);
+        let demo = DemoNodes::start(vec![plan]).await.unwrap();
+        let node = demo.nodes().remove(0);
         let stall = Duration::from_millis(1_500);
         let deadlines = Deadlines { stall, ..Deadlines::default() };
         let probe = Probe { deadlines, ..probe(AssetKind::Video, &[START, TAIL]) };
         for (fault, outcome) in &faults {
-            let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe).await;
+            let (samples, _) = run(Some(demo.ca_pem()), &node, &probe).await;
             let expected = [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Start, Conn::Cold, *outcome)];
             // HTTP/2 has no end of a body but by its stream: a broken one is a reset.
             let broken = [Outcome::Truncated, Outcome::Reset].contains(outcome);
