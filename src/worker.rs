@@ -1,26 +1,27 @@
 //! The worker owns every task, channel and permit. It starts them, and drains them at the end.
 //!
 //! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
-//! is everything between a probe and the database. [`plan`] calculates in advance what a configuration costs.
+//! is everything between a probe and the database.
 
-mod allowance;
+mod admission;
 pub mod availability;
 pub mod descriptors;
 pub mod discovery;
 mod health;
-mod keeper;
+mod log_throttle;
 pub mod lookups;
 pub mod measuring;
+mod outbox;
 mod overload;
 pub mod pipeline;
-pub mod plan;
 mod recorder;
 mod restarts;
 pub mod rounds;
 pub mod service;
-mod settled;
-mod shipping;
+pub mod start_error;
+mod state_writer;
 pub mod tally;
+mod threads;
 
+pub use outbox::Reread;
 pub use recorder::OnRecorded;
-pub use shipping::Reread;

@@ -1,0 +1,195 @@
+//! The objects of a node of the standard demo, and the cache state of each. There is no storage node behind it: a fetch
+//! only takes time.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use crate::model::sample::CacheState;
+
+use super::{
+    content::{Content, Pace},
+    plan::{ELSEWHERE_ID, Fetch},
+    store::{About, Census, Known, Supply, Wanted, slice},
+};
+
+/// An object that the node serves.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) bytes: Bytes,
+    pub(super) content_type: &'static str,
+}
+
+/// The node's objects by id, and its cache.
+pub(super) struct StaticStore {
+    objects: HashMap<&'static str, Object>,
+    /// Objects that were not cached at the start, and when the fetch of each began.
+    uncached: Mutex<HashMap<&'static str, Option<Instant>>>,
+    fetch: Fetch,
+    /// When a simulated viewer asks for each object that is still absent.
+    viewer: Option<Instant>,
+}
+
+/// The cache state of an object at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Standing {
+    /// Completely cached.
+    Cached,
+    /// Not cached, and not being fetched.
+    Absent,
+    /// Being fetched since this time.
+    Fetching(Instant),
+}
+
+impl Standing {
+    /// The value of `x-cache`.
+    pub(super) const fn state(self) -> CacheState {
+        match self {
+            Self::Cached => CacheState::Hit,
+            Self::Absent => CacheState::Miss,
+            Self::Fetching(_) => CacheState::Pending,
+        }
+    }
+}
+
+impl StaticStore {
+    /// Takes objects as (id, object, whether it is cached).
+    pub(super) fn new(
+        objects: impl IntoIterator<Item = (&'static str, Object, bool)>,
+        fetch: Fetch,
+        viewer: Option<Instant>,
+    ) -> Self {
+        let objects: Vec<_> = objects.into_iter().collect();
+        Self {
+            uncached: Mutex::new(objects.iter().filter(|(.., cached)| !cached).map(|(id, ..)| (*id, None)).collect()),
+            objects: objects.into_iter().map(|(id, object, _)| (id, object)).collect(),
+            fetch,
+            viewer,
+        }
+    }
+
+    /// What the node knows about an object.
+    pub(super) fn known(&self, id: &str) -> Known {
+        match self.objects.get(id) {
+            Some(Object { bytes, content_type }) => Known::Served(About { size: bytes.len() as u64, content_type }),
+            None if id == ELSEWHERE_ID => Known::Elsewhere,
+            None => Known::Unknown,
+        }
+    }
+
+    /// The requested bytes; `None` when the node does not serve the object.
+    pub(super) fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Supply> {
+        let object = self.objects.get(wanted.id)?;
+        let (first, last, size) = (wanted.first, wanted.last, object.bytes.len() as u64);
+        let per_byte = self.nanos_per_byte(size);
+        // During a fetch, bytes that have arrived are read from disk. Later bytes, and objects that are never kept, are
+        // passed through from a storage node.
+        let on_disk =
+            |since: Instant| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX);
+        let state = self.standing(wanted.id, now).state();
+        let all = |local| Supply { state, local, body: Content::of(slice(&object.bytes, first, last + 1)).into() };
+        Some(match self.fetch(wanted.id, now) {
+            Standing::Cached => all(true),
+            Standing::Fetching(since) if first <= on_disk(since) => {
+                let bytes = slice(&object.bytes, first, wanted.end_of_pending(size));
+                let from = since + Duration::from_nanos(per_byte.saturating_mul(first));
+                let body = Content::fetched(bytes, Pace { from, nanos_per_byte: per_byte }).into();
+                Supply { state, local: true, body }
+            }
+            Standing::Fetching(_) | Standing::Absent => all(false),
+        })
+    }
+
+    /// The cache state of an object. Asking changes nothing.
+    pub(super) fn standing(&self, id: &str, now: Instant) -> Standing {
+        let uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
+        let Some(asked) = uncached.get(id) else { return Standing::Cached };
+        let since = asked.or_else(|| self.viewer.filter(|viewer| *viewer <= now));
+        match (since, self.fetch) {
+            (Some(since), Fetch::Takes(time)) if now >= since + time => Standing::Cached,
+            (Some(since), Fetch::Takes(_)) => Standing::Fetching(since),
+            (None, _) | (_, Fetch::Never) => Standing::Absent,
+        }
+    }
+
+    /// Handles a request for an object: if the object is absent and the node keeps objects, its fetch begins now.
+    pub(super) fn fetch(&self, id: &str, now: Instant) -> Standing {
+        if self.fetch != Fetch::Never && self.standing(id, now) == Standing::Absent {
+            let mut uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
+            if let Some(since) = uncached.get_mut(id) {
+                since.get_or_insert(now);
+            }
+        }
+        self.standing(id, now)
+    }
+
+    /// The time to fetch one byte of an object of `size` bytes, in nanoseconds.
+    pub(super) fn nanos_per_byte(&self, size: u64) -> u64 {
+        let Fetch::Takes(time) = self.fetch else { return 0 };
+        u64::try_from(time.as_nanos() / u128::from(size.max(1))).unwrap_or(u64::MAX)
+    }
+
+    /// How much is cached, and how many objects are being fetched.
+    pub(super) fn census(&self, now: Instant) -> Census {
+        let mut census = Census::default();
+        for (id, object) in &self.objects {
+            match self.standing(id, now) {
+                Standing::Cached => {
+                    census.cached += 1;
+                    census.bytes += object.bytes.len() as u64;
+                }
+                Standing::Fetching(_) => census.arriving += 1,
+                Standing::Absent => {}
+            }
+        }
+        census
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(fetch: Fetch, viewer: Option<Instant>) -> StaticStore {
+        let object = Object { bytes: Bytes::from_static(b"0123456789"), content_type: "video/mp4" };
+        StaticStore::new([("1", object.clone(), true), ("2", object, false)], fetch, viewer)
+    }
+
+    #[test]
+    fn a_download_turns_a_miss_into_pending_and_then_into_a_hit() {
+        let store = store(Fetch::Takes(Duration::from_secs(10)), None);
+        let start = Instant::now();
+        assert_eq!(store.standing("1", start), Standing::Cached);
+        assert_eq!(store.standing("2", start), Standing::Absent);
+        assert_eq!(store.fetch("1", start), Standing::Cached);
+        assert_eq!(store.fetch("2", start), Standing::Fetching(start));
+        store.fetch("2", start + Duration::from_secs(5));
+        assert_eq!(store.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
+        assert_eq!(store.census(start), Census { cached: 1, arriving: 1, bytes: 10 });
+        let fetched = start + Duration::from_secs(10);
+        assert_eq!(store.standing("2", fetched), Standing::Cached);
+        assert_eq!(store.census(fetched), Census { cached: 2, arriving: 0, bytes: 20 });
+        assert_eq!(store.nanos_per_byte(10), 1_000_000_000);
+    }
+
+    #[test]
+    fn a_viewer_asks_for_what_nobody_else_has() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let store = store(Fetch::Takes(Duration::from_secs(2)), Some(at(5)));
+        assert_eq!(store.standing("2", at(4)), Standing::Absent);
+        assert_eq!(store.standing("2", at(6)), Standing::Fetching(at(5)));
+        assert_eq!(store.fetch("2", at(6)), Standing::Fetching(at(5)), "it is on its way already");
+        assert_eq!(store.standing("2", at(7)), Standing::Cached);
+    }
+
+    #[test]
+    fn what_is_never_kept_stays_a_miss() {
+        let start = Instant::now();
+        let store = store(Fetch::Never, Some(start));
+        assert_eq!(store.fetch("2", start), Standing::Absent);
+        assert_eq!(store.standing("2", start + Duration::from_secs(99)), Standing::Absent);
+        assert_eq!(store.census(start), Census { cached: 1, arriving: 0, bytes: 10 });
+    }
+}
