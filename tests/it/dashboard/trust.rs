@@ -22,18 +22,8 @@ fn doubts() -> Vec<Expectation> {
         of("Rate flags/C", |p| good(p) && p.has("concurrent"), BY_NODE, &[("concurrent", Count("ok"))]),
         of("Rate flags/D", |p| good(p) && p.has("clock_step"), BY_NODE, &[("clock_step", Count("ok"))]),
         of("Rate flags/G", |p| good(p) && p.has("frozen"), BY_NODE, &[("frozen", Count("ok"))]),
-        of(
-            "Rate flags/E",
-            |p| good(p) && p.has("receiver_limited"),
-            BY_NODE,
-            &[("receiver_limited", Count("ok"))],
-        ),
-        of(
-            "Rate flags/F",
-            |p| good(p) && p.has("uplink_limited"),
-            BY_NODE,
-            &[("uplink_limited", Count("ok"))],
-        ),
+        of("Rate flags/E", |p| good(p) && p.has("receiver_limited"), BY_NODE, &[("receiver_limited", Count("ok"))]),
+        of("Rate flags/F", |p| good(p) && p.has("uplink_limited"), BY_NODE, &[("uplink_limited", Count("ok"))]),
     ]
 }
 
