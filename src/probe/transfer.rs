@@ -118,10 +118,10 @@ impl Errand<'_> {
 impl Errand<'_> {
     /// Waits for the resources of the name lookup. This is lateness too, and the uplink is lent meanwhile.
     async fn reserve(&self, permit: &Permit, prober: &Prober) -> Reservation {
-        let began = Instant::now();
+        let (began, opening) = (Instant::now(), self.opening(prober));
         tokio::select! {
             biased;
-            reserved = prober.dialer.reserve(self.url, Share::Transfer, self.deadlines.dns) => reserved,
+            reserved = opening.reserve(Share::Transfer) => reserved,
             () = permit.lend_when_idle(prober.dialer.clock(), || began) => unreachable!("lending never returns"),
         }
     }
