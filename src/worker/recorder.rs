@@ -33,9 +33,8 @@ mod backlog;
 mod outlet;
 mod syncer;
 
-/// Called for each sample once it is in the archive, with its point. The sample no longer has its intervals and its
-/// curve.
-pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
+/// Called for each sample once it is in the archive. The sample no longer has its intervals and its curve.
+pub type OnRecorded = Box<dyn FnMut(&Sample) + Send>;
 
 /// A message to the recorder.
 pub(super) enum Entry {
