@@ -1,6 +1,6 @@
 //! A simulated Joystream network on loopback, for `bandprobe demo` and for tests.
 //!
-//! A [`Fleet`] is a few standalone nodes that behave like Argus, each with its own speed and faults. A [`world`] adds
+//! A [`DemoNodes`] is a few standalone nodes that behave like Argus, each with its own speed and faults. A `fleet` adds
 //! storage nodes behind the distributors and a registry that lists them all. Sockets, TLS, HTTP and faults are real;
 //! nothing is mocked. A fleet owns its tasks and ends them when it is dropped. Connections, request heads and lifetimes
 //! are limited, so that no client can overload a node.
@@ -19,24 +19,20 @@ use crate::model::target::{Asset, AssetKind, Coordinates, Listing, Node, Origin,
 mod answer;
 mod argus;
 mod authority;
-mod cache;
-mod colossus;
 mod content;
 mod delay;
-mod fetch;
+#[cfg(feature = "fleet")]
+pub mod fleet;
 mod flow;
-mod growing;
 pub mod link;
 mod log;
 mod node;
 mod plan;
 mod range;
-mod registry;
 pub mod samples;
-mod shelf;
+mod static_store;
 mod status;
 mod store;
-pub mod world;
 
 pub use log::Seen;
 pub use plan::{
@@ -48,7 +44,7 @@ use argus::Argus;
 use authority::Authority;
 use link::Link;
 use node::{DemoNode, Role};
-use shelf::{Object, Shelf};
+use static_store::{Object, StaticStore};
 use status::Reports;
 use store::Store;
 
@@ -57,7 +53,7 @@ const SEED: u64 = 1343;
 
 /// Running demo nodes. Dropping the fleet stops them.
 #[derive(Debug)]
-pub struct Fleet {
+pub struct DemoNodes {
     nodes: Vec<Node>,
     descriptions: Vec<&'static str>,
     ca_pem: String,
@@ -92,7 +88,7 @@ pub enum DemoError {
     Place(#[from] crate::model::target::NotOnEarth),
 }
 
-impl Fleet {
+impl DemoNodes {
     /// Starts one node for each plan, each on a free port of 127.0.0.1.
     ///
     /// # Errors
@@ -102,15 +98,15 @@ impl Fleet {
         Self::start_at(plans, ports).await
     }
 
-    /// Like [`Fleet::start`], on the given ports of 127.0.0.1: one port for each plan.
+    /// Like [`DemoNodes::start`], on the given ports of 127.0.0.1: one port for each plan.
     ///
     /// # Errors
-    /// The same as for [`Fleet::start`]. If a port is taken, the error names it.
+    /// The same as for [`DemoNodes::start`]. If a port is taken, the error names it.
     pub async fn start_at(plans: Vec<NodePlan>, ports: impl IntoIterator<Item = u16>) -> Result<Self, DemoError> {
         let authority = Authority::new()?;
         let image = Object { bytes: samples::image(SEED), content_type: "image/webp" };
         let video = Object { bytes: samples::video(SEED), content_type: "video/mp4" };
-        let mut fleet =
+        let mut demo =
             Self { nodes: vec![], descriptions: vec![], ca_pem: authority.pem().to_owned(), tasks: JoinSet::new() };
         for ((index, plan), port) in plans.into_iter().enumerate().zip(ports) {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -118,7 +114,7 @@ impl Fleet {
             let listener = TcpListener::bind(address).await.map_err(listening)?;
             let port = listener.local_addr().map_err(listening)?.port();
             let held = plan.holds == Holds::Samples;
-            let shelf = Shelf::new(
+            let store = StaticStore::new(
                 [
                     (IMAGE_ID, image.clone(), held),
                     (VIDEO_ID, video.clone(), held),
@@ -130,14 +126,14 @@ impl Fleet {
             );
             let tls = plan.tls.then(|| authority.acceptor()).transpose()?;
             let link = plan.link.map(|rate| Arc::new(Link::new(rate)));
-            fleet.nodes.push(named(&plan, port)?);
-            fleet.descriptions.push(plan.description);
+            demo.nodes.push(named(&plan, port)?);
+            demo.descriptions.push(plan.description);
             let reports = Reports::sound(plan.id, 12, vec!["1:0"]);
-            let argus = Argus::new(plan.tls, plan.behaviour, reports, Store::Samples(shelf), SEED + index as u64);
+            let argus = Argus::new(plan.tls, plan.behaviour, reports, Store::Samples(store), SEED + index as u64);
             let node = DemoNode { role: Role::Distributor(argus), tls, link, log: Arc::default() };
-            fleet.tasks.spawn(Arc::new(node).serve(listener));
+            demo.tasks.spawn(Arc::new(node).serve(listener));
         }
-        Ok(fleet)
+        Ok(demo)
     }
 
     /// The nodes as a config would list them. Asset sizes are `None`, so the `HEAD` check has to find them out.
@@ -146,7 +142,7 @@ impl Fleet {
         self.nodes.clone()
     }
 
-    /// One clause for each node that describes it to people, in the order of [`Fleet::nodes`].
+    /// One clause for each node that describes it to people, in the order of [`DemoNodes::nodes`].
     #[must_use]
     pub fn descriptions(&self) -> &[&'static str] {
         &self.descriptions

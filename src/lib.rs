@@ -7,10 +7,10 @@
 //!
 //! ```text
 //! shell    cli telemetry                             arguments, files named on the command line, exit codes, logs
-//! worker   worker                                    owns every task, channel and permit; start and drain; the plan
+//! worker   worker                                    owns every task, channel and permit; start and drain
 //! edges    discover  probe  deliver  report  demo    the outside world, one module per protocol or product
 //! base     net  archive                              outgoing probe sockets; the data directory
-//! logic    schedule  measure  record  config         pure: no clock, no randomness, no file, no socket, no async
+//! logic    schedule  measure  record  config  plan   pure: no clock, no randomness, no file, no socket, no async
 //! model    model                                     plain data and its invariants
 //! ```
 
@@ -23,6 +23,7 @@ pub mod discover;
 pub mod measure;
 pub mod model;
 pub mod net;
+pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod report;

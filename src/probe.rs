@@ -11,12 +11,14 @@
 //! classify    the outcome of a failure                     pure
 //! gate        permits to use the uplink                    shared by all transfers
 //! status      one node in a status round                   returns an answer; makes no sample
+//! cool_down   nodes that limit our requests                shared by the gate and the admission of runs
 //! suspicion   is our own vantage down?                     shared by `transfer` and the status rounds
 //! ```
 
 mod candidates;
 pub mod classify;
 mod connection;
+pub mod cool_down;
 pub mod errand;
 mod exchange;
 mod facts;

@@ -1,25 +1,23 @@
 //! The worker owns every task, channel and permit. It starts them, and drains them at the end.
 //!
 //! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
-//! is everything between a probe and the database. [`plan`] calculates in advance what a configuration costs.
+//! is everything between a probe and the database.
 
-mod allowance;
+mod admission;
 pub mod availability;
 pub mod descriptors;
 pub mod discovery;
 mod health;
-mod keeper;
 pub mod lookups;
 pub mod measuring;
 mod overload;
 pub mod pipeline;
-pub mod plan;
 mod recorder;
 mod restarts;
 pub mod rounds;
 pub mod service;
-mod settled;
 mod shipping;
+mod state_writer;
 pub mod tally;
 
 pub use recorder::OnRecorded;

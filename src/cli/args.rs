@@ -123,7 +123,8 @@ pub(super) struct Demo {
     /// Where to write the results [default: a new directory in the current one]
     #[arg(long, value_name = "DIR", conflicts_with = "serve")]
     pub(super) archive: Option<PathBuf>,
-    /// Simulate a whole Joystream fleet instead: a registry, storage nodes, distributors, and some faults
+    /// Simulate a whole Joystream fleet instead: a registry, storage nodes, distributors, and some faults. Needs a
+    /// build with the feature `fleet`
     #[arg(long)]
     pub(super) fleet: bool,
     /// With --fleet: the schema of the registry: hydra, orion or storage-squid [default: orion]

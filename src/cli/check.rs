@@ -5,10 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     config::{Config, Registry},
     discover::known::Known,
-    worker::{
-        discovery::Discovery,
-        plan::{Plan, check_text},
-    },
+    plan::{Plan, check_text},
+    worker::discovery::Discovery,
 };
 
 use self::findings::findings;

@@ -27,10 +27,17 @@ use super::{
 use self::{config::Habits, scene::Scene};
 
 mod config;
+#[cfg(feature = "fleet")]
+mod fleet;
 mod scene;
 mod serve;
 
 pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
+    #[cfg(not(feature = "fleet"))]
+    if args.fleet {
+        complain(&needs_fleet(std::env::args().skip(1)));
+        return Ok(Exit::Usage);
+    }
     if args.serve {
         return serve::serve(args).await;
     }
@@ -75,6 +82,17 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
+}
+
+/// Why this build cannot run these arguments, and the command that can.
+#[cfg(any(test, not(feature = "fleet")))]
+fn needs_fleet(args: impl Iterator<Item = String>) -> String {
+    let args: Vec<_> = args.map(|arg| quoted(&arg)).collect();
+    format!(
+        "this build does not contain the simulated fleet. From a clone of the repository, run\n  \
+         cargo run --release --features fleet -- {}",
+        args.join(" ")
+    )
 }
 
 /// Where the results are, and what to do next.
@@ -166,6 +184,13 @@ mod tests {
         {
             assert_eq!(quoted(word), expected);
         }
+    }
+
+    #[test]
+    fn a_build_without_the_fleet_prints_the_command_that_has_it() {
+        let args = ["demo", "--fleet", "--serve", "-o", "my fleet.toml"].map(str::to_owned);
+        let last = "  cargo run --release --features fleet -- demo --fleet --serve -o 'my fleet.toml'";
+        assert_eq!(needs_fleet(args.into_iter()).lines().last(), Some(last));
     }
 
     #[test]

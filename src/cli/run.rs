@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::{
     config::Config,
     model::sample::Sample,
+    plan::Plan,
     telemetry,
     worker::{
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
-        plan::Plan,
         rounds,
     },
 };

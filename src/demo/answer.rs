@@ -39,7 +39,7 @@ pub(super) fn refusal(status: StatusCode, path: &str, message: &str) -> Response
 }
 
 /// Turns a response to GET into one to HEAD: it has no body. An error also loses its content type and has length 0.
-pub(super) fn beheaded(mut response: Response<Flow>) -> Response<Flow> {
+pub(super) fn head_response(mut response: Response<Flow>) -> Response<Flow> {
     if response.status().is_client_error() || response.status().is_server_error() {
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         response.headers_mut().remove(header::CONTENT_TYPE);

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::model::sample::CacheState;
 
 use super::{
-    answer::{Answer, JSON, beheaded, empty, json, refusal, text},
+    answer::{Answer, JSON, empty, head_response, json, refusal, text},
     content::{Content, Turn},
     delay,
     flow::Flow,
@@ -71,7 +71,7 @@ impl Argus {
             headers.insert("keep-alive", text(format!("timeout={KEEP_ALIVE_SECS}")));
         }
         if head_only {
-            response = beheaded(response);
+            response = head_response(response);
         }
         Answer { response, reset }
     }

@@ -1,35 +1,24 @@
-//! The source of a response's bytes: memory, an object that is still arriving, or another server.
+//! The body of a response: bytes in memory, or an object that comes from another server.
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::{
-    content::{BrokenOff, Content, Turn},
-    fetch::Passed,
-    growing::Growing,
-};
+use super::content::{BrokenOff, Content, Turn};
+#[cfg(feature = "fleet")]
+use super::fleet::fetched_body::FetchedBody;
 
 /// A response body.
 pub(super) enum Flow {
     /// Bytes that are in memory.
     Ready(Content),
-    /// Bytes of an object, sent as they arrive.
-    Tail(Tail),
-    /// The body of another server's response, passed on.
-    Passed(Passed),
-}
-
-/// The bytes `next..end` of an arriving object.
-pub(super) struct Tail {
-    pub(super) object: Arc<Growing>,
-    pub(super) next: u64,
-    pub(super) end: u64,
+    /// Bytes that a storage node sends.
+    #[cfg(feature = "fleet")]
+    Fetched(FetchedBody),
 }
 
 impl Flow {
@@ -37,7 +26,8 @@ impl Flow {
     pub(super) fn with(self, turn: Option<Turn>) -> Self {
         match self {
             Self::Ready(content) => Self::Ready(content.with(turn)),
-            other => other,
+            #[cfg(feature = "fleet")]
+            fetched => fetched,
         }
     }
 }
@@ -45,6 +35,13 @@ impl Flow {
 impl From<Content> for Flow {
     fn from(content: Content) -> Self {
         Self::Ready(content)
+    }
+}
+
+#[cfg(feature = "fleet")]
+impl From<FetchedBody> for Flow {
+    fn from(body: FetchedBody) -> Self {
+        Self::Fetched(body)
     }
 }
 
@@ -58,32 +55,24 @@ impl Body for Flow {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         match self.get_mut() {
             Self::Ready(content) => Pin::new(content).poll_frame(context),
-            Self::Passed(passed) => passed.poll_frame(context),
-            Self::Tail(tail) if tail.next >= tail.end => Poll::Ready(None),
-            Self::Tail(tail) => tail.object.poll_piece(tail.next, tail.end, context).map(|piece| {
-                let piece = piece.map(|piece| {
-                    tail.next += piece.len() as u64;
-                    Frame::data(piece)
-                });
-                Some(piece)
-            }),
+            #[cfg(feature = "fleet")]
+            Self::Fetched(body) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Ready(content) => content.is_end_stream(),
-            Self::Passed(passed) => passed.is_end_stream(),
-            Self::Tail(tail) => tail.next >= tail.end,
+            #[cfg(feature = "fleet")]
+            Self::Fetched(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Ready(content) => content.size_hint(),
-            Self::Passed(passed) => passed.size_hint(),
-            // Argus does not announce the length of an object that is still arriving.
-            Self::Tail(_) => SizeHint::default(),
+            #[cfg(feature = "fleet")]
+            Self::Fetched(body) => body.size_hint(),
         }
     }
 }

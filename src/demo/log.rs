@@ -48,6 +48,7 @@ impl Log {
     }
 
     /// All requests in the log, oldest first.
+    #[cfg(feature = "fleet")]
     pub(super) fn seen(&self) -> Vec<Seen> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

@@ -19,14 +19,14 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+#[cfg(feature = "fleet")]
+use super::fleet::{colossus::Colossus, registry::Registry};
 use super::{
     answer::Answer,
     argus::{Argus, KEEP_ALIVE_SECS},
-    colossus::Colossus,
     flow::Flow,
     link::{Link, Shaped},
     log::Log,
-    registry::Registry,
 };
 
 /// The most connections served at once. Further ones wait in the listen queue.
@@ -65,7 +65,9 @@ pub(super) struct DemoNode {
 /// What a server is.
 pub(super) enum Role {
     Distributor(Argus),
+    #[cfg(feature = "fleet")]
     Storage(Colossus),
+    #[cfg(feature = "fleet")]
     Registry(Arc<Registry>),
 }
 
@@ -73,7 +75,9 @@ impl Role {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         match self {
             Self::Distributor(argus) => argus.answer(&request).await,
+            #[cfg(feature = "fleet")]
             Self::Storage(colossus) => colossus.answer(&request),
+            #[cfg(feature = "fleet")]
             Self::Registry(registry) => registry.answer(request).await.into(),
         }
     }
@@ -81,6 +85,7 @@ impl Role {
 
 impl DemoNode {
     /// A server without TLS and without a link limit.
+    #[cfg(feature = "fleet")]
     pub(super) fn plain(role: Role) -> Self {
         Self { role, tls: None, link: None, log: Arc::default() }
     }

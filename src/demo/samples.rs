@@ -12,6 +12,8 @@ use bytes::Bytes;
 
 mod bits;
 mod card;
+#[cfg(feature = "fleet")]
+pub(super) mod clip;
 mod h264;
 mod image;
 mod mp4;
@@ -34,9 +36,6 @@ pub const IMAGE_PIXELS: (u32, u32) = (640, 360);
 
 /// Number of frames of the video sample: seven groups of pictures.
 const VIDEO_FRAMES: u32 = 14 * FRAMES_PER_SECOND;
-
-/// Number of frames of a clip.
-const CLIP_FRAMES: u32 = 9 * FRAMES_PER_SECOND;
 
 const FRAMES_PER_SECOND: u32 = 25;
 
@@ -62,22 +61,6 @@ pub fn image(seed: u64) -> Bytes {
 pub fn video(seed: u64) -> Bytes {
     static LAST: Last = Last::none();
     LAST.or(seed, make_video)
-}
-
-/// Size of every [`clip`] in bytes.
-pub(super) const CLIP_BYTES: usize = 11 << 19;
-
-/// Duration of every [`clip`].
-pub(super) const CLIP_DURATION: Duration = Duration::from_secs(CLIP_FRAMES as u64 / FRAMES_PER_SECOND as u64);
-
-/// An image like [`image`], which is not kept: there are many of them.
-pub(super) fn thumbnail(seed: u64) -> Bytes {
-    make_image(seed)
-}
-
-/// A shorter video of [`CLIP_BYTES`], otherwise like [`video`].
-pub(super) fn clip(seed: u64) -> Bytes {
-    film(seed, CLIP_FRAMES, CLIP_BYTES)
 }
 
 fn make_image(seed: u64) -> Bytes {

@@ -1,7 +1,5 @@
 //! The objects of a distributor: samples with simulated fetches, or a cache in front of real storage nodes.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::HeaderValue;
 use thiserror::Error;
@@ -9,14 +7,17 @@ use tokio::time::Instant;
 
 use crate::model::sample::CacheState;
 
-use super::{cache::Cache, flow::Flow, shelf::Shelf};
+#[cfg(feature = "fleet")]
+use super::fleet::cache::Cache;
+use super::{flow::Flow, static_store::StaticStore};
 
 /// The objects of a node.
 pub(super) enum Store {
     /// A node of the standard demo.
-    Samples(Shelf),
-    /// A distributor of a simulated network.
-    Cache(Arc<Cache>),
+    Samples(StaticStore),
+    /// A distributor of a simulated fleet.
+    #[cfg(feature = "fleet")]
+    Cache(std::sync::Arc<Cache>),
 }
 
 /// What a node knows about an object.
@@ -29,6 +30,7 @@ pub(super) enum Known {
     /// The object does not exist.
     Unknown,
     /// The object is registered, but its content is not uploaded yet.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet has such objects"))]
     NotUploaded,
 }
 
@@ -49,7 +51,9 @@ pub(super) struct Wanted<'a> {
     /// Offset of the last byte.
     pub(super) last: u64,
     /// Whether the request has a range.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet's cache reads it"))]
     pub(super) is_part: bool,
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet's cache reads it"))]
     pub(super) trace: Option<&'a HeaderValue>,
 }
 
@@ -81,7 +85,8 @@ pub(super) struct NoSupply;
 impl Store {
     pub(super) fn known(&self, id: &str) -> Known {
         match self {
-            Self::Samples(shelf) => shelf.known(id),
+            Self::Samples(store) => store.known(id),
+            #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.known(id),
         }
     }
@@ -89,7 +94,8 @@ impl Store {
     /// The cache state of an object. Asking changes nothing.
     pub(super) fn state(&self, id: &str, now: Instant) -> CacheState {
         match self {
-            Self::Samples(shelf) => shelf.standing(id, now).state(),
+            Self::Samples(store) => store.standing(id, now).state(),
+            #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.state(id),
         }
     }
@@ -97,14 +103,16 @@ impl Store {
     /// The requested bytes, or the larger number that Argus sends. An absent object is fetched.
     pub(super) async fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Supply, NoSupply> {
         match self {
-            Self::Samples(shelf) => shelf.supply(wanted, now).ok_or(NoSupply),
+            Self::Samples(store) => store.supply(wanted, now).ok_or(NoSupply),
+            #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.supply(wanted).await,
         }
     }
 
     pub(super) fn census(&self, now: Instant) -> Census {
         match self {
-            Self::Samples(shelf) => shelf.census(now),
+            Self::Samples(store) => store.census(now),
+            #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.census(),
         }
     }

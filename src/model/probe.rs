@@ -11,6 +11,9 @@ use super::{
 /// The largest object that a probe may make a node fetch from storage.
 pub const MAX_COLD_OBJECT: Bytes = Bytes(1 << 20);
 
+/// The most assets that a run checks to find one that it can measure.
+pub const MAX_CANDIDATES: usize = 5;
+
 /// The default of `min-rate`. Below this rate not even a low-quality audio stream plays.
 pub const MIN_RATE: BitRate = BitRate(64_000);
 

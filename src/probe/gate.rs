@@ -22,6 +22,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+use super::cool_down::CoolDowns;
 use crate::{config::Limits, model::probe::Weight, net::run_clock::RunClock};
 
 /// Hands out permits. Clones share the same limits and queue.
@@ -46,6 +47,7 @@ struct Shared {
     light: usize,
     per_node: usize,
     connections: usize,
+    cool_downs: CoolDowns,
     state: Mutex<State>,
 }
 
@@ -53,8 +55,6 @@ struct Shared {
 struct State {
     waiting: VecDeque<Waiter>,
     open: HashMap<u64, Open>,
-    /// Nodes that rate-limit us, and until when they get no transfers.
-    left_alone: HashMap<Arc<str>, Instant>,
     /// Number of places that are taken.
     connections: usize,
     next_id: u64,
@@ -93,6 +93,7 @@ impl Gate {
             heavy: limits.heavy_transfers,
             light: limits.light_transfers,
             per_node: limits.transfers_per_node,
+            cool_downs: CoolDowns::default(),
             state: Mutex::default(),
         }))
     }
@@ -109,18 +110,18 @@ impl Gate {
         permit
     }
 
-    /// Like [`Gate::acquire_with_place`]. `None` when the node rate-limits us, now or when the permit is granted.
-    pub async fn acquire_unless_left_alone(
+    /// Like [`Gate::acquire_with_place`]. `None` during a cool-down of the node, now or when the permit is granted.
+    pub async fn acquire_unless_cooling_down(
         &self,
         weight: Weight,
         node: &Arc<str>,
         kept: Option<Place>,
     ) -> Option<Permit> {
-        if self.is_left_alone(node) {
+        if self.0.cool_downs.is_active(node) {
             return None;
         }
         let permit = self.acquire_with_place(weight, node, kept).await;
-        (!self.is_left_alone(node)).then_some(permit)
+        (!self.0.cool_downs.is_active(node)).then_some(permit)
     }
 
     async fn wait(&self, weight: Weight, node: &Arc<str>, needs_place: bool) -> Permit {
@@ -130,18 +131,11 @@ impl Gate {
         permit.await.expect("invariant: a waiter is granted or still queued")
     }
 
-    /// Refuses transfers from this node for the time `wait`, including those that already wait. Call it before the
-    /// permit of the transfer that was rate-limited is dropped.
-    pub fn leave_alone(&self, node: &Arc<str>, wait: Duration) {
-        let now = Instant::now();
-        let mut state = self.lock();
-        state.left_alone.retain(|_, until| *until > now);
-        let until = state.left_alone.entry(node.clone()).or_insert(now);
-        *until = (*until).max(now + wait);
-    }
-
-    fn is_left_alone(&self, node: &Arc<str>) -> bool {
-        self.lock().left_alone.get(node).is_some_and(|until| *until > Instant::now())
+    /// The cool-downs of nodes. A transfer that is rate-limited extends them before it drops its permit, so that those
+    /// that wait for it are refused.
+    #[must_use]
+    pub fn cool_downs(&self) -> &CoolDowns {
+        &self.0.cool_downs
     }
 
     /// Does a heavy transfer use the uplink now?

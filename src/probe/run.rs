@@ -13,7 +13,7 @@ use crate::{
         flag::Flags,
         outcome::Outcome,
         phase::Phases,
-        probe::{CachePolicy, MAX_COLD_OBJECT, PartName, Probe, Weight},
+        probe::{CachePolicy, MAX_CANDIDATES, MAX_COLD_OBJECT, PartName, Probe, Weight},
         sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
         size::Size,
         target::{Asset, Node, Profile},
@@ -50,31 +50,31 @@ pub struct Run {
     pub received: Arc<AtomicU64>,
 }
 
-/// How a run ended, for planning the next one. The results themselves were emitted as samples.
+/// The result of a run, as far as the next one needs it. The measurements were emitted as samples.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ended {
-    /// How long to make no downloads from the node, because it rate-limits us.
-    pub leave_alone: Option<Duration>,
-    /// The node rate-limited us before the run got its permit, so some or all transfers of the run were not made.
-    pub was_left_alone: bool,
-    /// What the next run of this probe against this node should return to.
-    pub settled: Settled,
+pub struct RunResult {
+    /// How long to download nothing from the node, because it rate-limits us.
+    pub cool_down: Option<Duration>,
+    /// A cool-down of the node began before the run got its permit, so some or all of its transfers were not made.
+    pub was_refused: bool,
+    /// The asset to which the next run of this probe against this node returns.
+    pub sticky: StickyAsset,
     /// The run requested an object that the node did not hold.
     pub made_it_fetch: bool,
     /// How long after its due time the first transfer began. `None` when none began.
     pub lateness: Option<Micros>,
 }
 
-/// What to do with the asset that runs return to.
+/// What a run found out about the asset to which the runs of its probe return.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Settled {
-    /// The run learned nothing about it, so it stays as it is.
+pub enum StickyAsset {
+    /// Nothing, so the remembered asset stays.
     #[default]
-    Kept,
+    Unchanged,
     /// This asset was measured: return to it.
-    On(Asset),
+    Measured(Asset),
     /// The asset is gone, or the node does not hold it now, nor any other that was tried.
-    Forgotten,
+    Gone,
 }
 
 /// The asset that a run has chosen, and what is known about it.
@@ -86,10 +86,10 @@ struct Choice<'a> {
 
 impl Run {
     /// Makes the run. Each attempted transfer is passed to `emit` when it ends.
-    pub async fn make(&self, prober: &Prober, emit: impl FnMut(Sample) + Send) -> Ended {
+    pub async fn make(&self, prober: &Prober, emit: impl FnMut(Sample) + Send) -> RunResult {
         let mut results = Results::new(emit);
         let mut due = self.due;
-        let Some(choice) = self.choose(prober, &mut due, &mut results).await else { return results.ended };
+        let Some(choice) = self.choose(prober, &mut due, &mut results).await else { return results.result };
         let (mut size, mut kept) = (choice.size, None);
         // A node that is not checked gets its request without regard to the cache, so its first part counts for the
         // hit ratio.
@@ -110,16 +110,16 @@ impl Run {
                 due,
                 ..self.errand(choice.asset, &url)
             };
-            let Some(mut done) = errand.run_unless_left_alone(prober, kept.take()).await else {
-                results.ended.was_left_alone = true;
+            let Some(mut done) = errand.run_unless_cooling_down(prober, kept.take()).await else {
+                results.result.was_refused = true;
                 break;
             };
             if std::mem::take(&mut to_count) {
                 done.sample.count_hit();
             }
-            results.ended.made_it_fetch |= choice.state == CacheState::Miss;
+            results.result.made_it_fetch |= choice.state == CacheState::Miss;
             if is_gone(&done.sample) {
-                results.ended.settled = Settled::Forgotten;
+                results.result.sticky = StickyAsset::Gone;
             }
             size = done.size;
             let parts_left = &self.probe.parts[index + 1..];
@@ -131,7 +131,7 @@ impl Run {
                 break;
             }
         }
-        results.ended
+        results.result
     }
 
     /// The first candidate whose cache state the probe measures. For a node that reports no cache state, the first
@@ -146,7 +146,7 @@ impl Run {
         let wants_hit = self.probe.cache == CachePolicy::Hit;
         if !self.node.listing.profile.is_checked() {
             let asset = candidates.first()?.asset;
-            results.ended.settled = Settled::On(asset.clone());
+            results.result.sticky = StickyAsset::Measured(asset.clone());
             return Some(Choice { asset, size: asset.size, state: CacheState::Unknown });
         }
         let mut to_draw = candidates.iter().any(|candidate| candidate.drawn);
@@ -158,8 +158,8 @@ impl Run {
             }
             let url = self.node.asset_url(asset);
             let check = Errand { due: *due, limit: self.check_limit(asset), ..self.errand(asset, &url) };
-            let Some(mut done) = check.run_unless_left_alone(prober, None).await else {
-                results.ended.was_left_alone = true;
+            let Some(mut done) = check.run_unless_cooling_down(prober, None).await else {
+                results.result.was_refused = true;
                 return None;
             };
             if drawn {
@@ -186,11 +186,11 @@ impl Run {
                 _ => {}
             }
             if wants_hit && index == 0 && found.is_none() && (outcome.is_ok() || is_gone) {
-                results.ended.settled = Settled::Forgotten;
+                results.result.sticky = StickyAsset::Gone;
             }
         }
         match (&found, any_other_state) {
-            (Some(choice), _) if wants_hit => results.ended.settled = Settled::On(choice.asset.clone()),
+            (Some(choice), _) if wants_hit => results.result.sticky = StickyAsset::Measured(choice.asset.clone()),
             (None, Some((asset, state))) if wants_hit => results.emit(self.not_measured(prober, asset, state)),
             // A probe of misses that finds no missing object has not failed.
             _ => {}
@@ -282,9 +282,6 @@ fn measures(policy: CachePolicy, profile: Profile, state: CacheState, size: Opti
 fn is_gone(sample: &Sample) -> bool {
     matches!(sample.status, Some(404 | 410 | 421))
 }
-
-/// The most assets that a run checks to find one that it can measure.
-pub const MAX_CANDIDATES: usize = 5;
 
 #[cfg(test)]
 mod tests {

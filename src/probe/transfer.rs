@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     Prober,
+    cool_down::MAX_COOL_DOWN,
     errand::{Errand, Failed},
     exchange::{Way, exchange},
     facts::Facts,
@@ -35,8 +36,8 @@ pub struct Done {
     pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<Kept>,
-    /// How long to make no downloads from the node, because it rate-limits us. The gate already refuses them.
-    pub leave_alone: Option<Duration>,
+    /// The cool-down of the node, because it rate-limits us. The gate already refuses downloads.
+    pub cool_down: Option<Duration>,
 }
 
 /// A connection that stays open between two transfers, with its place in the gate.
@@ -55,10 +56,10 @@ impl Errand<'_> {
         self.run_with(permit, prober, connection).await
     }
 
-    /// Like [`Errand::run`]. `None`, without a request, when the node rate-limits us before the permit is granted.
-    pub async fn run_unless_left_alone(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
+    /// Like [`Errand::run`]. `None`, without a request, during a cool-down of the node, also of one that begins before the permit is granted.
+    pub async fn run_unless_cooling_down(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
         let (connection, place) = apart(kept);
-        let permit = prober.gate.acquire_unless_left_alone(self.weight, &self.node.id, place).await?;
+        let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, place).await?;
         Some(self.run_with(permit, prober, connection).await)
     }
 
@@ -102,15 +103,15 @@ impl Errand<'_> {
             if permit.was_concurrent(meter.last_progress()) {
                 facts.flags.raise(Flag::Concurrent);
             }
-            let leave_alone = leave_alone(&ended, &facts);
-            if let Some(wait) = leave_alone {
-                prober.gate.leave_alone(&self.node.id, wait);
+            let cool_down = cool_down(&ended, &facts);
+            if let Some(wait) = cool_down {
+                prober.gate.cool_downs().extend(&self.node.id, wait);
             }
             let place = permit.take_place();
             drop(permit);
             facts.note_away(clock);
             let ended = ended.map(|connection| connection.map(|connection| Kept { connection, place }));
-            return conclude(self, prober, facts, ended, leave_alone);
+            return conclude(self, prober, facts, ended, cool_down);
         }
     }
 }
@@ -138,10 +139,10 @@ fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<Place>) {
     kept.map_or((None, None), |Kept { connection, place }| (Some(connection), place))
 }
 
-/// How long to make no downloads from the node. `None` when it does not rate-limit us.
-fn leave_alone(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
+/// How long to download nothing from the node. `None` when it does not rate-limit us.
+fn cool_down(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
     let limited = matches!(ended, Err(failed) if failed.outcome == Outcome::RateLimited);
-    limited.then(|| facts.retry_after.unwrap_or_default().clamp(LEAVE_ALONE, LEAVE_ALONE_AT_MOST))
+    limited.then(|| facts.retry_after.unwrap_or_default().clamp(MIN_COOL_DOWN, MAX_COOL_DOWN))
 }
 
 fn conclude(
@@ -149,7 +150,7 @@ fn conclude(
     prober: &Prober,
     facts: Facts,
     ended: Result<Option<Kept>, Failed>,
-    leave_alone: Option<Duration>,
+    cool_down: Option<Duration>,
 ) -> Done {
     let size = facts.size;
     let (connection, failed) = match ended {
@@ -164,10 +165,8 @@ fn conclude(
     if !sample.outcome.is_ok() && prober.suspicion.is_raised() {
         sample.flags.raise(Flag::VantageSuspect);
     }
-    Done { sample, size, connection, leave_alone }
+    Done { sample, size, connection, cool_down }
 }
 
-/// The shortest time without downloads from a node that rate-limits us.
-const LEAVE_ALONE: Duration = Duration::from_secs(600);
-/// The longest such time, whatever the node asks for: a node cannot exclude itself forever.
-const LEAVE_ALONE_AT_MOST: Duration = Duration::from_secs(86_400);
+/// The shortest cool-down.
+const MIN_COOL_DOWN: Duration = Duration::from_secs(600);

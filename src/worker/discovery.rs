@@ -31,7 +31,7 @@ use crate::{
 
 pub use self::source::Asked;
 use self::{labels::Regions, merge::merge, source::Source};
-use super::{keeper::Keep, lookups, tally::Tally};
+use super::{lookups, state_writer::StateFile, tally::Tally};
 
 mod labels;
 mod merge;
@@ -129,8 +129,8 @@ impl Discovery {
         encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
     }
 
-    /// The part that the keeper calls, to write the lists after each answer of a registry.
-    pub(super) fn to_keep(&self) -> Arc<dyn Keep> {
+    /// The file of the lists, which is written after each answer of a registry.
+    pub(super) fn state_file(&self) -> Arc<dyn StateFile> {
         self.unwritten.clone()
     }
 
@@ -212,8 +212,8 @@ impl Unwritten {
     }
 }
 
-impl Keep for Unwritten {
-    fn keep(&self, _: bool) {
+impl StateFile for Unwritten {
+    fn save(&self, _: bool) {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(lists) = lists {
             store(&self.dir, &lists);

@@ -22,7 +22,7 @@ use crate::{
 };
 
 use self::faults::KeptFaults;
-use super::keeper::Keeper;
+use super::state_writer::StateWriter;
 
 mod faults;
 
@@ -37,10 +37,10 @@ struct Shared {
 }
 
 impl Health {
-    /// Loads what the previous process left, and registers it with `keeper`.
-    pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
+    /// Loads what the previous process left, and registers it with `state_writer`.
+    pub(super) fn load(dir: &Path, state_writer: &StateWriter) -> Self {
         let storage = Arc::new(KeptFaults::load(dir));
-        keeper.register(storage.clone());
+        state_writer.register(storage.clone());
         Self(Arc::new(Shared { start: Instant::now(), nodes: Mutex::default(), storage }))
     }
 

@@ -28,16 +28,16 @@ use crate::{
 };
 
 use super::{
-    allowance::Allowance,
+    admission::AdmissionControl,
     descriptors,
     discovery::Discovery,
     health::Health,
-    keeper::Keeper,
     measuring::Measuring,
     recorder::{Inbox, OnRecorded, Recorder},
     restarts::Restarts,
     service::{aside, on_own_thread},
     shipping::{GRACE, Reread, Shipment, Shipping, ShippingThread},
+    state_writer::StateWriter,
     tally::Tally,
 };
 
@@ -48,9 +48,9 @@ pub struct Pipeline {
     tally: Tally,
     health: Health,
     inbox: Inbox,
-    keeper: Keeper,
+    state_writer: StateWriter,
     /// Loaded at the start; the first runs take it.
-    allowance: Mutex<Option<Allowance>>,
+    admission: Mutex<Option<AdmissionControl>>,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
     shipping: ShippingThread,
@@ -121,11 +121,11 @@ impl Pipeline {
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
         let measuring = Measuring::start(tally.on_freeze())?;
         let checks = Measuring::start_for_checks()?;
-        let keeper = Keeper::start()?;
-        let allowance = Allowance::load(config, &keeper);
+        let state_writer = StateWriter::start()?;
+        let admission = AdmissionControl::load(config, gate.cool_downs(), &state_writer);
         let restarts = Arc::new(Restarts::load(dir));
-        keeper.register(restarts.clone());
-        keeper.register(discovery.to_keep());
+        state_writer.register(restarts.clone());
+        state_writer.register(discovery.state_file());
 
         let (inbox, recording) = recorder.start();
         on_own_thread("recorder", recording)?;
@@ -141,7 +141,7 @@ impl Pipeline {
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        let health = Health::load(dir, &keeper);
+        let health = Health::load(dir, &state_writer);
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
         Ok(Self {
@@ -150,8 +150,8 @@ impl Pipeline {
             tally,
             health,
             inbox,
-            keeper,
-            allowance: Mutex::new(Some(allowance)),
+            state_writer,
+            admission: Mutex::new(Some(admission)),
             restarts,
             tasks,
             shipping,
@@ -235,13 +235,13 @@ impl Pipeline {
     }
 
     /// The thread that writes the state files.
-    pub(super) const fn keeper(&self) -> &Keeper {
-        &self.keeper
+    pub(super) const fn state_writer(&self) -> &StateWriter {
+        &self.state_writer
     }
 
-    /// The allowance that was loaded at the start; `None` after the first call.
-    pub(super) fn take_allowance(&self) -> Option<Allowance> {
-        self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// The admission control that was loaded at the start; `None` after the first call.
+    pub(super) fn take_admission(&self) -> Option<AdmissionControl> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The start times of nodes.
@@ -276,7 +276,7 @@ impl Pipeline {
                 self.shipping.finish(patience, signal(&is_hurried), deadline).await
             };
             let given_up = || given_up(deadline, signal(&is_hurried));
-            tokio::join!(inbox.finish(sealed, given_up()), delivering, self.keeper.stop(given_up()))
+            tokio::join!(inbox.finish(sealed, given_up()), delivering, self.state_writer.stop(given_up()))
         };
         let hurrying = async {
             hurry.await;

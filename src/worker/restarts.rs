@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-use super::keeper::Keep;
+use super::state_writer::StateFile;
 
-/// The start times of all nodes. They change in memory, and the keeper writes them.
+/// The start times of all nodes. They change in memory, and the state writer stores them.
 pub(super) struct Restarts {
     dir: PathBuf,
     known: Mutex<Known>,
@@ -68,8 +68,8 @@ impl Restarts {
     }
 }
 
-impl Keep for Restarts {
-    fn keep(&self, _: bool) {
+impl StateFile for Restarts {
+    fn save(&self, _: bool) {
         let starts = {
             let mut known = self.known();
             if !std::mem::take(&mut known.is_changed) {

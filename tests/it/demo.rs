@@ -10,8 +10,8 @@ use std::{io, sync::Arc, time::Duration};
 
 use bandprobe::{
     demo::{
-        Behaviour, DemoError, ELSEWHERE_ID, Fault, Fetch, Fleet, Holds, IMAGE_ID, NodePlan, PREFIX, UNCACHED_VIDEO_ID,
-        VIDEO_ID,
+        Behaviour, DemoError, DemoNodes, ELSEWHERE_ID, Fault, Fetch, Holds, IMAGE_ID, NodePlan, PREFIX,
+        UNCACHED_VIDEO_ID, VIDEO_ID,
         link::{BURST_BYTES, Link, PIECE_BYTES, Shaped},
         samples,
     },
@@ -85,8 +85,8 @@ fn asset(id: &str) -> String {
 
 #[tokio::test]
 async fn a_hit_is_served_by_single_ranges() {
-    let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![plan(Behaviour::Sound)]).await.unwrap();
+    let node = &demo.nodes()[0];
     let image = samples::image(1343);
     let size = image.len();
     for (range, status, span) in [
@@ -122,13 +122,13 @@ async fn a_hit_is_served_by_single_ranges() {
     assert_eq!(reply.header("cache-control"), Some("public, max-age=31536000"));
     assert_eq!(reply.header("x-data-source"), Some("local"));
     assert_eq!(reply.header("content-type"), Some("video/mp4"));
-    fleet.shutdown().await;
+    demo.shutdown().await;
 }
 
 #[tokio::test]
 async fn errors_have_the_bodies_of_argus_and_none_on_head() {
-    let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![plan(Behaviour::Sound)]).await.unwrap();
+    let node = &demo.nodes()[0];
     let assets = asset("");
     for (path, status, body) in [
         (asset("999"), 404, r#"{"message":"Data object does not exist"}"#),
@@ -152,8 +152,8 @@ async fn errors_have_the_bodies_of_argus_and_none_on_head() {
 
 #[tokio::test]
 async fn status_and_buckets_answer_as_argus() {
-    let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![plan(Behaviour::Sound)]).await.unwrap();
+    let node = &demo.nodes()[0];
     let reply = ask(node, "GET", &format!("{PREFIX}/api/v1/status"), None).await;
     let status: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
     assert_eq!(status["nodeEnv"], "production");
@@ -173,8 +173,8 @@ async fn faults_come_in_turn_and_spare_head() {
         Fault::ObjectNotFound,
         Fault::None,
     ];
-    let fleet = Fleet::start(vec![plan(Behaviour::Failing(cycle))]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![plan(Behaviour::Failing(cycle))]).await.unwrap();
+    let node = &demo.nodes()[0];
     let size = samples::image(1343).len();
     for round in 0..2 {
         for (status, length, reset) in [
@@ -200,10 +200,10 @@ async fn faults_come_in_turn_and_spare_head() {
 #[tokio::test]
 async fn a_slow_back_end_delays_every_answer() {
     let delay = Duration::from_millis(80);
-    let fleet = Fleet::start(vec![plan(Behaviour::SlowBackEnd(delay))]).await.unwrap();
+    let demo = DemoNodes::start(vec![plan(Behaviour::SlowBackEnd(delay))]).await.unwrap();
     for method in ["GET", "HEAD"] {
         let start = Instant::now();
-        assert_eq!(ask(&fleet.nodes()[0], method, &asset(IMAGE_ID), None).await.status, 200);
+        assert_eq!(ask(&demo.nodes()[0], method, &asset(IMAGE_ID), None).await.status, 200);
         assert!(start.elapsed() >= delay, "{method}: {:?}", start.elapsed());
     }
 }
@@ -211,8 +211,8 @@ async fn a_slow_back_end_delays_every_answer() {
 #[tokio::test]
 async fn a_stalling_node_pauses_between_pieces_and_loses_nothing() {
     let pause = Duration::from_millis(30);
-    let fleet = Fleet::start(vec![plan(Behaviour::Stalling { every: Bytes(10_000), pause })]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![plan(Behaviour::Stalling { every: Bytes(10_000), pause })]).await.unwrap();
+    let node = &demo.nodes()[0];
     for (range, pauses) in [("bytes=0-9999", 0), ("bytes=0-10000", 1), ("bytes=500-30499", 2)] {
         let start = Instant::now();
         let reply = ask(node, "GET", &asset(VIDEO_ID), Some(range)).await;
@@ -227,11 +227,11 @@ async fn a_stalling_node_pauses_between_pieces_and_loses_nothing() {
 async fn a_port_that_is_taken_is_named_and_free_ones_are_used() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
-    let refused = Fleet::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap_err();
+    let refused = DemoNodes::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap_err();
     assert!(matches!(&refused, DemoError::Listen { node: "fast", address, .. } if address.port() == port), "{refused}");
     drop(taken);
-    let fleet = Fleet::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap();
-    assert_eq!(address(&fleet.nodes()[0]).1, port);
+    let demo = DemoNodes::start_at(vec![plan(Behaviour::Sound)], [port]).await.unwrap();
+    assert_eq!(address(&demo.nodes()[0]).1, port);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,8 +263,8 @@ async fn a_link_carries_its_rate_of_payload_however_many_share_it() {
 
 #[tokio::test]
 async fn idle_connections_are_closed_as_announced() {
-    let fleet = Fleet::start(vec![plan(Behaviour::Sound)]).await.unwrap();
-    let mut socket = TcpStream::connect(address(&fleet.nodes()[0])).await.unwrap();
+    let demo = DemoNodes::start(vec![plan(Behaviour::Sound)]).await.unwrap();
+    let mut socket = TcpStream::connect(address(&demo.nodes()[0])).await.unwrap();
     let request = format!("HEAD {} HTTP/1.1\r\nhost: demo\r\n\r\n", asset(IMAGE_ID));
     socket.write_all(request.as_bytes()).await.unwrap();
     let mut head = vec![];

@@ -19,7 +19,7 @@ use std::{
 use bandprobe::{
     archive::reader,
     config::InfluxDb,
-    demo::{Behaviour, Fleet, NodePlan},
+    demo::{Behaviour, DemoNodes, NodePlan},
     model::target::Node,
     record::schema,
 };
@@ -51,7 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A directory and the nodes that its configurations name.
 pub(crate) struct World {
     pub(crate) dir: TempDir,
-    pub(crate) fleet: Fleet,
+    pub(crate) demo: DemoNodes,
     _runtime: Runtime,
 }
 
@@ -82,9 +82,9 @@ pub(crate) fn sound(id: &'static str) -> NodePlan {
 impl World {
     pub(crate) fn new(plans: Vec<NodePlan>) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let fleet = runtime.block_on(Fleet::start(plans)).unwrap();
-        let world = Self { dir: TempDir::new().unwrap(), fleet, _runtime: runtime };
-        world.write("ca.pem", world.fleet.ca_pem());
+        let demo = runtime.block_on(DemoNodes::start(plans)).unwrap();
+        let world = Self { dir: TempDir::new().unwrap(), demo, _runtime: runtime };
+        world.write("ca.pem", world.demo.ca_pem());
         world.write("image.toml", IMAGE);
         world.write("video.toml", VIDEO);
         world
@@ -110,7 +110,7 @@ impl World {
              [schedule]\nprobes = [\"./image.toml\", \"./video.toml\"]\n\n\
              [network]\nca-file = \"ca.pem\"\n\n[archive]\ndir = \"archive\"\n\n[[source]]\nkind = \"static\"\n"
             .to_owned();
-        self.fleet.nodes().iter().for_each(|node| text += &node_section(node));
+        self.demo.nodes().iter().for_each(|node| text += &node_section(node));
         if let Some(InfluxDb { url, org, bucket, token, .. }) = database {
             let file = format!("{name}.token");
             self.write(&file, token.reveal());

@@ -30,7 +30,7 @@ fn slow(id: &'static str) -> NodePlan {
 }
 
 fn probe(world: &World, asset: &str, terminal: Terminal) -> Seen {
-    let url = format!("{}api/v1/assets/{asset}", world.fleet.nodes()[0].endpoint);
+    let url = format!("{}api/v1/assets/{asset}", world.demo.nodes()[0].endpoint);
     terminal.run(&["probe", &url, "--range", "0-1048575"])
 }
 
@@ -54,7 +54,7 @@ fn a_probe_fits_narrow_and_wide_terminals() {
 #[test]
 fn a_failed_probe_fits_too() {
     let world = World::new(vec![limited()]);
-    let missing = format!("{}api/v1/assets/999", world.fleet.nodes()[0].endpoint);
+    let missing = format!("{}api/v1/assets/999", world.demo.nodes()[0].endpoint);
     for (url, words) in [
         ("http://127.0.0.1:1/", &["connect_refused", "✗", "→ check the port"][..]),
         (&missing, &["object_not_found", "status 404", "does not exist"]),
@@ -93,7 +93,7 @@ fn a_locale_without_utf_8_gets_ascii() {
     let config = world.config("here.toml", None, "");
     let config = config.to_str().unwrap();
     let archive = world.archive();
-    let url = format!("{}api/v1/assets/{IMAGE_ID}", world.fleet.nodes()[0].endpoint);
+    let url = format!("{}api/v1/assets/{IMAGE_ID}", world.demo.nodes()[0].endpoint);
     for (args, words) in [
         (&["once", "-c", config][..], "goodput p50"),
         (&["report", "--archive", archive.to_str().unwrap()], "n: number of values"),

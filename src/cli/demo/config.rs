@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 
 use anyhow::Context;
 
+#[cfg(feature = "fleet")]
+use crate::demo::{IMAGE_ID, VIDEO_ID, fleet::DemoFleet};
 use crate::{
     config::{
         Config,
         check::{Input, load},
     },
-    demo::{Fleet, IMAGE_ID, VIDEO_ID, world::World},
+    demo::DemoNodes,
     model::target::{Asset, Node},
 };
 
@@ -20,8 +22,10 @@ pub(super) struct Habits<'a> {
     /// The same for the video probe.
     pub(super) video_every: &'a str,
     /// The same for the status probe, which only a fleet has.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet has this probe"))]
     pub(super) status_every: &'a str,
     /// The same for the probe of cache misses, which only a fleet has.
+    #[cfg_attr(not(feature = "fleet"), expect(dead_code, reason = "only a fleet has this probe"))]
     pub(super) cold_every: &'a str,
     /// `memoryless` or `fixed`.
     pub(super) spacing: &'a str,
@@ -30,18 +34,19 @@ pub(super) struct Habits<'a> {
 }
 
 /// A complete config for these nodes.
-pub(super) fn of_nodes(fleet: &Fleet, habits: &Habits<'_>) -> String {
-    let network = format!("ca = \"\"\"\n{}\n\"\"\"", fleet.ca_pem().trim_end());
+pub(super) fn of_nodes(demo: &DemoNodes, habits: &Habits<'_>) -> String {
+    let network = format!("ca = \"\"\"\n{}\n\"\"\"", demo.ca_pem().trim_end());
     let mut text = frame(habits, "", &network);
     text += "kind = \"static\"\n";
-    for (node, description) in fleet.nodes().iter().zip(fleet.descriptions()) {
+    for (node, description) in demo.nodes().iter().zip(demo.descriptions()) {
         text += &source_node(node, description);
     }
     text
 }
 
-/// A complete config for this network, whose nodes are found through its registry.
-pub(super) fn of_world(world: &World, habits: &Habits<'_>) -> String {
+/// A complete config for this fleet, whose nodes are found through its registry.
+#[cfg(feature = "fleet")]
+pub(super) fn of_fleet(fleet: &DemoFleet, habits: &Habits<'_>) -> String {
     let Habits { status_every, cold_every, .. } = habits;
     let further = format!(
         ", {{ probe = \"status\", every = \"{status_every}\" }}, {{ probe = \"cold-cache\", every = \"{cold_every}\" }}"
@@ -55,7 +60,7 @@ url = {url}
 refresh = "10s"
 assets = [{{ kind = "image", id = "{IMAGE_ID}" }}, {{ kind = "video", id = "{VIDEO_ID}" }}]
 "#,
-        url = quoted(world.registry().as_str())
+        url = quoted(fleet.registry().as_str())
     )
 }
 

@@ -1,15 +1,13 @@
 //! What a demo runs: a few nodes, or a whole fleet with its registry.
 
-use std::{iter, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    config::Dialect,
-    demo::{
-        DemoError, Fleet, NodePlan,
-        world::{Member, World, WorldPlan},
-    },
-};
+#[cfg(feature = "fleet")]
+use crate::demo::fleet::DemoFleet;
+use crate::demo::{DemoError, DemoNodes, NodePlan};
 
+#[cfg(feature = "fleet")]
+use super::fleet;
 use super::{
     super::args::Demo,
     config::{self, Habits},
@@ -17,17 +15,18 @@ use super::{
 
 /// The running servers.
 pub(super) enum Scene {
-    Nodes(Fleet),
-    World(World),
+    Nodes(DemoNodes),
+    #[cfg(feature = "fleet")]
+    Fleet(DemoFleet),
 }
 
 impl Scene {
     /// Starts what the arguments ask for. `viewer` is when the simulated viewer asks for objects that are not cached;
     /// `None` keeps the times of the plans.
     pub(super) async fn start(args: &Demo, viewer: Option<Duration>) -> Result<Self, DemoError> {
+        #[cfg(feature = "fleet")]
         if args.fleet {
-            let plan = WorldPlan { first_port: args.port, ..WorldPlan::new(args.dialect.unwrap_or(Dialect::Orion)) };
-            return Ok(Self::World(World::start(&plan).await?));
+            return Ok(Self::Fleet(fleet::start(args).await?));
         }
         let mut plans = NodePlan::standard();
         for plan in &mut plans {
@@ -37,53 +36,49 @@ impl Scene {
             Some(first) => (first..).take(plans.len()).collect(),
             None => vec![0; plans.len()],
         };
-        Ok(Self::Nodes(Fleet::start_at(plans, ports).await?))
+        Ok(Self::Nodes(DemoNodes::start_at(plans, ports).await?))
     }
 
     /// A complete config for these servers.
     pub(super) fn config(&self, habits: &Habits<'_>) -> String {
         match self {
-            Self::Nodes(fleet) => config::of_nodes(fleet, habits),
-            Self::World(world) => config::of_world(world, habits),
+            Self::Nodes(demo) => config::of_nodes(demo, habits),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(fleet) => config::of_fleet(fleet, habits),
         }
     }
 
     /// How many servers there are, in a few words.
     pub(super) fn summary(&self) -> String {
         match self {
-            Self::Nodes(fleet) => format!("{} nodes on loopback", fleet.nodes().len()),
-            Self::World(world) => format!("a fleet of {} on loopback, with its registry", world.members().len()),
+            Self::Nodes(demo) => format!("{} nodes on loopback", demo.nodes().len()),
+            #[cfg(feature = "fleet")]
+            Self::Fleet(fleet) => fleet::summary(fleet),
         }
     }
 
     /// A line for each node: name, endpoint, description. A fleet always shows endpoints.
     pub(super) fn lines(&self, with_endpoints: bool) -> String {
         match self {
-            Self::Nodes(fleet) => {
-                let nodes = fleet.nodes();
-                let lines = nodes.iter().zip(fleet.descriptions()).map(|(node, description)| {
+            Self::Nodes(demo) => {
+                let nodes = demo.nodes();
+                let lines = nodes.iter().zip(demo.descriptions()).map(|(node, description)| {
                     let endpoint = if with_endpoints { format!("{}  ", node.endpoint) } else { String::new() };
                     format!("  {:<14}{endpoint}{description}\n", node.id)
                 });
                 lines.collect()
             }
-            // In the results, the id of a registry's node is its address, because a registry gives it no name.
-            Self::World(world) => {
-                let registry = format!("  {:<11}{:<40}lists all of them\n", "registry", world.registry());
-                iter::once(registry).chain(world.members().iter().map(member)).collect()
-            }
+            #[cfg(feature = "fleet")]
+            Self::Fleet(fleet) => fleet::lines(fleet),
         }
     }
 
     /// Stops all servers.
     pub(super) async fn shutdown(self) {
         match self {
-            Self::Nodes(fleet) => fleet.shutdown().await,
-            Self::World(world) => world.shutdown().await,
+            Self::Nodes(demo) => demo.shutdown().await,
+            #[cfg(feature = "fleet")]
+            Self::Fleet(fleet) => fleet.shutdown().await,
         }
     }
-}
-
-fn member(member: &Member) -> String {
-    format!("  {:<11}{:<40}{}\n", member.name, member.endpoint.as_deref().unwrap_or("-"), member.description)
 }

@@ -6,11 +6,13 @@ use anyhow::Context;
 use tokio::time::sleep;
 
 use crate::{
-    demo::{Fleet, UNCACHED_IMAGE_ID, VIDEO_ID, world::World},
+    demo::{DemoNodes, UNCACHED_IMAGE_ID, VIDEO_ID},
     model::target::Node,
     telemetry,
 };
 
+#[cfg(feature = "fleet")]
+use super::fleet;
 use super::{
     super::{Exit, args::Demo, input, print, print_data, screen, signals::Signals},
     config::{self, Habits},
@@ -73,19 +75,21 @@ fn hints(scene: &Scene, args: &Demo, path: &Path) -> String {
     };
     let commands: &[_] = match scene {
         Scene::Nodes(_) => &["check", "once", "run"],
-        Scene::World(_) => &["check", "targets", "once", "run"],
+        #[cfg(feature = "fleet")]
+        Scene::Fleet(_) => &["check", "targets", "once", "run"],
     };
     for command in commands {
         text += &format!("  {us} {command} -c {shown}\n");
     }
     text + &match scene {
-        Scene::Nodes(fleet) => hints_on_nodes(fleet, &shown, &us),
-        Scene::World(world) => hints_on_world(world, &us),
+        Scene::Nodes(demo) => hints_on_nodes(demo, &shown, &us),
+        #[cfg(feature = "fleet")]
+        Scene::Fleet(fleet) => fleet::hints(fleet, &us),
     }
 }
 
-fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
-    let (nodes, mut text) = (fleet.nodes(), String::new());
+fn hints_on_nodes(demo: &DemoNodes, shown: &str, us: &str) -> String {
+    let (nodes, mut text) = (demo.nodes(), String::new());
     let asset =
         |node: &Node, id: &str| node.assets.iter().find(|asset| &*asset.id == id).map(|asset| node.asset_url(asset));
     // The config contains the CA certificate. A PEM reader finds it there.
@@ -106,13 +110,6 @@ fn hints_on_nodes(fleet: &Fleet, shown: &str, us: &str) -> String {
         );
     }
     text
-}
-
-/// A command for the first distributor, which is healthy.
-fn hints_on_world(world: &World, us: &str) -> String {
-    let sound = world.members().iter().find(|member| !member.is_storage).and_then(|member| member.endpoint.as_deref());
-    let hint = |endpoint| format!("  {us} probe {endpoint}api/v1/assets/{VIDEO_ID} --range 0-6291455\n");
-    sound.map(hint).unwrap_or_default()
 }
 
 /// When the simulated viewer asks for objects that are not cached.

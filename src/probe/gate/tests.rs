@@ -97,7 +97,7 @@ async fn a_hanging_transfer_lends_its_share() {
         other = gate.acquire(Weight::Heavy, &b) => other,
     };
     assert_eq!(started.elapsed(), IDLE);
-    assert!(now(gate.acquire(Weight::Light, &a)).await.is_none(), "the hanging node itself is left alone");
+    assert!(now(gate.acquire(Weight::Light, &a)).await.is_none(), "the hanging node itself gets no other");
     assert!(
         !hanging.was_concurrent(started) && !other.was_concurrent(Instant::now()),
         "no byte moved beside the other"
@@ -126,25 +126,25 @@ async fn a_transfer_that_flows_again_beside_another_marks_both() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_node_that_is_left_alone_by_then_gets_nothing() {
+async fn a_cool_down_refuses_waiting_transfers_too() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let held = gate.acquire(Weight::Light, &a).await;
-    let mut waiting = [0; 3].map(|_| Box::pin(gate.acquire_unless_left_alone(Weight::Light, &a, None)));
+    let mut waiting = [0; 3].map(|_| Box::pin(gate.acquire_unless_cooling_down(Weight::Light, &a, None)));
     for waiting in &mut waiting {
         assert!(tokio::time::timeout(Duration::ZERO, waiting).await.is_err());
     }
-    gate.leave_alone(&a, Duration::from_secs(600));
-    gate.leave_alone(&a, Duration::from_secs(60));
+    gate.cool_downs().extend(&a, Duration::from_secs(600));
+    gate.cool_downs().extend(&a, Duration::from_secs(60));
     drop(held);
     for waiting in waiting {
         assert!(waiting.await.is_none(), "the longer time holds");
     }
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &b, None).await.is_some());
+    assert!(gate.acquire_unless_cooling_down(Weight::Light, &b, None).await.is_some());
     tokio::time::advance(Duration::from_secs(599)).await;
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &a, None).await.is_none());
+    assert!(gate.acquire_unless_cooling_down(Weight::Light, &a, None).await.is_none());
     tokio::time::advance(Duration::from_secs(1)).await;
-    assert!(gate.acquire_unless_left_alone(Weight::Light, &a, None).await.is_some());
+    assert!(gate.acquire_unless_cooling_down(Weight::Light, &a, None).await.is_some());
 }
 
 #[tokio::test]

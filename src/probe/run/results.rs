@@ -8,14 +8,14 @@ use crate::model::sample::Sample;
 
 use super::{
     super::transfer::{Done, Kept},
-    Ended,
+    RunResult,
 };
 
 /// Takes the transfers of one run in order and emits their samples.
 pub(super) struct Results<E> {
     emit: E,
     /// What the next run needs to know.
-    pub(super) ended: Ended,
+    pub(super) result: RunResult,
     /// All samples so far are good.
     are_good: bool,
     are_charged: bool,
@@ -23,13 +23,13 @@ pub(super) struct Results<E> {
 
 impl<E: FnMut(Sample)> Results<E> {
     pub(super) fn new(emit: E) -> Self {
-        Self { emit, ended: Ended::default(), are_good: true, are_charged: true }
+        Self { emit, result: RunResult::default(), are_good: true, are_charged: true }
     }
 
     /// Emits the sample and returns the connection. The sample that `decides` is the last one of the run.
     pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Kept> {
-        self.ended.leave_alone = done.leave_alone.or(self.ended.leave_alone);
-        self.ended.lateness.get_or_insert(done.sample.lateness);
+        self.result.cool_down = done.cool_down.or(self.result.cool_down);
+        self.result.lateness.get_or_insert(done.sample.lateness);
         self.are_good &= done.sample.is_good();
         self.are_charged &= done.sample.is_charged();
         done.sample.run_ok = (decides && self.are_charged).then_some(self.are_good);

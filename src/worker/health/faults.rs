@@ -1,5 +1,5 @@
 //! The nodes that could not fetch from storage, shared by all processes on the archive. Changes are made in memory. The
-//! keeper writes them, and reads what others wrote, so that all processes learn of a fault or its end within about a
+//! state writer stores them, and reads what others stored, so that all processes learn of a fault or its end within about a
 //! second.
 
 use std::{
@@ -18,14 +18,14 @@ use crate::{
     },
     measure::storage_faults::{Finding, StorageFaults},
     model::{probe::Probe, sample::Sample},
-    worker::keeper::Keep,
+    worker::state_writer::StateFile,
 };
 
 /// The faults of all nodes.
 pub(super) struct KeptFaults {
     dir: PathBuf,
     known: Mutex<Known>,
-    /// Used only by the keeper.
+    /// Used only by the state writer.
     disk: Mutex<Disk>,
 }
 
@@ -76,8 +76,8 @@ impl KeptFaults {
     }
 }
 
-impl Keep for KeptFaults {
-    fn keep(&self, _: bool) {
+impl StateFile for KeptFaults {
+    fn save(&self, _: bool) {
         let new = mem::take(&mut self.known().new);
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match new.is_empty() {

@@ -25,7 +25,7 @@ pub struct Round {
     pub begun: usize,
     /// Runs that ended by themselves and were not cut off.
     pub ended: usize,
-    /// Runs that did not start, because they did not fit a budget or because their node asked to be left alone.
+    /// Runs that did not start, because they did not fit a budget or because their node was cooling down.
     pub skipped: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The runs under way. They begin if the budgets allow it, and are settled when they end.
+//! The runs under way. They begin if the budgets allow it, and are charged to them when they end.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::super::{
-    allowance::{Allowance, Made, Ticket, cold::Booking},
+    admission::{AdmissionControl, CompletedRun, Ticket, cold_fetches::Booking},
     overload,
     pipeline::Pipeline,
 };
@@ -22,8 +22,8 @@ use crate::{
 /// The runs under way, each with its ticket.
 pub(super) struct Runs<'a> {
     pub(super) pipeline: &'a Pipeline,
-    allowance: Allowance,
-    running: JoinSet<Result<Made, Booking>>,
+    admission: AdmissionControl,
+    running: JoinSet<Result<CompletedRun, Booking>>,
     /// By task.
     tickets: HashMap<task::Id, Begun>,
     storage_check: Option<Arc<Probe>>,
@@ -48,7 +48,9 @@ impl<'a> Runs<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
-            allowance: pipeline.take_allowance().unwrap_or_else(|| Allowance::load(config, pipeline.keeper())),
+            admission: pipeline.take_admission().unwrap_or_else(|| {
+                AdmissionControl::load(config, pipeline.prober().gate.cool_downs(), pipeline.state_writer())
+            }),
             running: JoinSet::new(),
             tickets: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
@@ -56,9 +58,9 @@ impl<'a> Runs<'a> {
     }
 
     /// Begins a run after a delay. Returns `false` if the run is skipped, because it does not fit a budget or its node
-    /// asked to be left alone.
+    /// is cooling down.
     pub(super) fn begin(&mut self, key: u64, mut run: Run, after: Duration) -> bool {
-        let Some(ticket) = self.allowance.admit(&mut run) else {
+        let Some(ticket) = self.admission.admit(&mut run) else {
             tracing::debug!(node = %run.node.id, probe = %run.probe.name, "run skipped");
             self.pipeline.tally().count(|counters| counters.runs_skipped_budget += 1);
             return false;
@@ -69,7 +71,7 @@ impl<'a> Runs<'a> {
 
     fn spawn(&mut self, key: u64, run: Run, ticket: Ticket, after: Duration) {
         let (prober, mut sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
-        let (booking, tally) = (self.allowance.booking(&run), self.pipeline.tally().clone());
+        let (booking, tally) = (self.admission.booking(&run), self.pipeline.tally().clone());
         let (health, node, probe) = (self.pipeline.health().clone(), run.node.clone(), run.probe.clone());
         let mut under_way = RunUnderWay::default();
         let emit = move |sample: Sample| {
@@ -78,19 +80,19 @@ impl<'a> Runs<'a> {
         };
         let making = async move {
             sleep(after).await;
-            let cold = match booking {
+            let booked_on = match booking {
                 None => None,
                 Some(booking) => match booking.await {
-                    Booking::On(day) => Some(day),
+                    Booking::Booked(day) => Some(day),
                     refused => return Err(refused),
                 },
             };
             tally.count_run_started();
-            let ended = run.make(&prober, emit).await;
-            if ended.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
+            let result = run.make(&prober, emit).await;
+            if result.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
                 tally.count_run_late();
             }
-            Ok(Made { ended, cold })
+            Ok(CompletedRun { result, booked_on })
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
         self.tickets.insert(task.id(), Begun { key, node, ticket });
@@ -110,17 +112,17 @@ impl<'a> Runs<'a> {
             due: None,
             received: Arc::default(),
         };
-        if let Some(ticket) = self.allowance.admit(&mut run) {
+        if let Some(ticket) = self.admission.admit(&mut run) {
             tracing::debug!(node = %node.id, "runs find nothing cached: can the node fetch anything?");
             self.spawn(STORAGE_CHECK, run, ticket, Duration::ZERO);
         }
     }
 
-    /// Waits for a scheduled run to end, and settles it; `None` when none is under way.
+    /// Waits for a scheduled run to end; `None` when none is under way.
     pub(super) async fn next_ended(&mut self) -> Option<Finished> {
         loop {
             let joined = self.running.join_next_with_id().await?;
-            if let Some(finished) = self.settle(joined).filter(|finished| finished.key != STORAGE_CHECK) {
+            if let Some(finished) = self.finish(joined).filter(|finished| finished.key != STORAGE_CHECK) {
                 return Some(finished);
             }
         }
@@ -132,20 +134,21 @@ impl<'a> Runs<'a> {
         while self.next_ended().await.is_some() {}
     }
 
-    fn settle(&mut self, joined: Result<(task::Id, Result<Made, Booking>), JoinError>) -> Option<Finished> {
+    /// Charges the budgets with a run that ended, and may begin a storage check.
+    fn finish(&mut self, joined: Result<(task::Id, Result<CompletedRun, Booking>), JoinError>) -> Option<Finished> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
         let Begun { key, node, ticket } = self.tickets.remove(&id)?;
         let skipped =
             |count: bool| self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(count));
-        let made = match joined {
-            Ok((_, Ok(made))) => {
-                skipped(made.ended.was_left_alone);
-                Some(made)
+        let completed = match joined {
+            Ok((_, Ok(completed))) => {
+                skipped(completed.result.was_refused);
+                Some(completed)
             }
             Ok((_, Err(booking))) => {
                 // A storage check was not planned, so a refused one does not count as a skipped run.
                 skipped(key != STORAGE_CHECK);
-                self.allowance.give_back(ticket, booking);
+                self.admission.give_back(ticket, booking);
                 return Some(Finished { key, was_skipped: true });
             }
             Err(error) => {
@@ -155,8 +158,8 @@ impl<'a> Runs<'a> {
                 None
             }
         };
-        let was_cut_off = made.is_none();
-        self.allowance.settle(ticket, made);
+        let was_cut_off = completed.is_none();
+        self.admission.charge(ticket, completed);
         if !was_cut_off {
             self.check_storage(&node);
         }

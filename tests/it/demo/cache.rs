@@ -6,8 +6,8 @@ use super::*;
 async fn a_miss_is_fetched_by_the_first_download_only() {
     // Long enough that the object is still pending throughout: what is asked lies at its very start.
     let slow = NodePlan { fetch: Fetch::Takes(Duration::from_secs(8)), ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![slow]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![slow]).await.unwrap();
+    let node = &demo.nodes()[0];
     let path = asset(UNCACHED_VIDEO_ID);
     for _ in 0..2 {
         let reply = ask(node, "HEAD", &path, None).await;
@@ -32,8 +32,8 @@ async fn a_miss_is_fetched_by_the_first_download_only() {
 #[tokio::test]
 async fn what_was_fetched_is_a_hit() {
     let quick = NodePlan { fetch: Fetch::Takes(Duration::ZERO), ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![quick]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![quick]).await.unwrap();
+    let node = &demo.nodes()[0];
     let path = asset(UNCACHED_VIDEO_ID);
     assert_eq!(ask(node, "GET", &path, Some("bytes=0-0")).await.header("x-cache"), Some("miss"));
     let reply = ask(node, "GET", &path, Some("bytes=0-0")).await;
@@ -57,8 +57,8 @@ pub(super) fn unchunked(mut framed: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn what_is_too_large_for_a_node_is_passed_through_for_ever() {
     let missing = NodePlan { holds: Holds::Nothing, fetch: Fetch::Never, ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![missing]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![missing]).await.unwrap();
+    let node = &demo.nodes()[0];
     for _ in 0..2 {
         let head = ask(node, "HEAD", &asset(VIDEO_ID), None).await;
         assert_eq!((head.status, head.header("x-cache"), head.header("content-type")), (200, Some("miss"), None));
@@ -74,8 +74,8 @@ async fn a_viewer_makes_a_miss_a_hit_though_we_only_look() {
     let visited =
         NodePlan { viewer: Some(Duration::ZERO), fetch: Fetch::Takes(Duration::ZERO), ..plan(Behaviour::Sound) };
     let unvisited = NodePlan { viewer: None, ..visited.clone() };
-    let fleet = Fleet::start(vec![visited, unvisited]).await.unwrap();
-    for (node, state) in fleet.nodes().iter().zip(["hit", "miss"]) {
+    let demo = DemoNodes::start(vec![visited, unvisited]).await.unwrap();
+    for (node, state) in demo.nodes().iter().zip(["hit", "miss"]) {
         assert_eq!(ask(node, "HEAD", &asset(UNCACHED_VIDEO_ID), None).await.header("x-cache"), Some(state));
     }
 }
@@ -83,8 +83,8 @@ async fn a_viewer_makes_a_miss_a_hit_though_we_only_look() {
 #[tokio::test]
 async fn of_what_is_not_there_yet_a_senseless_range_gets_all_and_starts_the_fetch() {
     let quick = NodePlan { fetch: Fetch::Takes(Duration::from_millis(50)), ..plan(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![quick]).await.unwrap();
-    let node = &fleet.nodes()[0];
+    let demo = DemoNodes::start(vec![quick]).await.unwrap();
+    let node = &demo.nodes()[0];
     let reply = ask(node, "GET", &asset(UNCACHED_VIDEO_ID), Some("bytes=99999999-")).await;
     assert_eq!((reply.status, reply.header("x-cache"), reply.header("content-range")), (200, Some("miss"), None));
     assert!(unchunked(&reply.body) == samples::video(1343));

@@ -12,7 +12,7 @@ use bandprobe::{
         Config, Dialect, Registry,
         check::{Input, load},
     },
-    demo::world::{Member, Planted, World, WorldPlan},
+    demo::fleet::{DemoFleet, FleetPlan, Member, NodeCondition},
     model::target::{Origin, Targets},
     worker::{discovery::Discovery, pipeline::Pipeline, rounds},
 };
@@ -23,16 +23,16 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-async fn world() -> World {
-    World::start(&WorldPlan::new(Dialect::Orion)).await.unwrap()
+async fn fleet() -> DemoFleet {
+    DemoFleet::start(&FleetPlan::new(Dialect::Orion)).await.unwrap()
 }
 
-fn config(world: &World, dir: &TempDir, more: &str) -> Config {
+fn config(fleet: &DemoFleet, dir: &TempDir, more: &str) -> Config {
     let text = format!(
         "vantage.id = \"here\"\narchive.dir = \"data\"\nnetwork.allow-private = [\"127.0.0.1/32\"]\n\
          schedule.probes = [{{ probe = \"image\", every = \"1s\" }}]\n{more}\n\
          [[source]]\nkind = \"joystream\"\nurl = \"{}\"\n",
-        world.registry()
+        fleet.registry()
     );
     let read = |_: &Path| Ok(text.clone().into_bytes());
     load(&Input { path: &dir.path().join("b.toml"), environment: &BTreeMap::new(), read: &read }).unwrap()
@@ -43,13 +43,13 @@ fn ids(targets: &Targets) -> BTreeSet<Arc<str>> {
 }
 
 fn is_sound(member: &Member) -> bool {
-    !member.is_storage && member.planted == Planted::Nothing
+    !member.is_storage && member.condition == NodeCondition::Healthy
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_good_list_outlives_the_process_and_the_registry() {
-    let (world, dir) = (world().await, TempDir::new().unwrap());
-    let mut config = config(&world, &dir, "");
+    let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
+    let mut config = config(&fleet, &dir, "");
     config.registries[0].refresh = Duration::from_secs(3_600);
     let mut discovery = Discovery::load(&config).unwrap();
     assert!(discovery.targets().nodes.is_empty() && discovery.age(jiff::Timestamp::now()).is_none());
@@ -59,7 +59,7 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
     assert!(all.len() > 10, "{all:?}");
     discovery.keep();
 
-    world.cut_registry(Some(StatusCode::BAD_GATEWAY));
+    fleet.cut_registry(Some(StatusCode::BAD_GATEWAY));
     let mut later = Discovery::load(&config).unwrap();
     assert_eq!(later.targets(), discovery.targets(), "known without asking");
     let asked = later.ask_all().await;
@@ -67,8 +67,8 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
     assert_eq!(ids(&later.targets()), all);
     assert!(later.age(jiff::Timestamp::now()).is_some());
 
-    world.cut_registry(None);
-    world.relist(|member| member.name == "paris");
+    fleet.cut_registry(None);
+    fleet.relist(|member| member.name == "paris");
     for (refresh, time) in [(3_600, 1), (3_600, 1), (3_600, 1), (0, 2)] {
         config.registries[0].refresh = Duration::from_secs(refresh);
         later = Discovery::load(&config).unwrap();
@@ -86,8 +86,8 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_named_by_the_user_is_the_users() {
-    let (world, dir) = (world().await, TempDir::new().unwrap());
-    let (paris, virginia) = (world.member("paris").unwrap(), world.member("virginia").unwrap());
+    let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
+    let (paris, virginia) = (fleet.member("paris").unwrap(), fleet.member("virginia").unwrap());
     let port = |member: &Member| {
         let url: url::Url = member.endpoint.as_deref().unwrap().parse().unwrap();
         url.port().unwrap()
@@ -98,7 +98,7 @@ async fn who_is_named_by_the_user_is_the_users() {
         port(virginia),
         paris.endpoint.as_deref().unwrap()
     );
-    let mut discovery = Discovery::load(&config(&world, &dir, &more)).unwrap();
+    let mut discovery = Discovery::load(&config(&fleet, &dir, &more)).unwrap();
     discovery.ask_all().await;
     let targets = discovery.targets();
     let at = |member: &Member| -> Vec<_> {
@@ -114,20 +114,20 @@ async fn who_is_named_by_the_user_is_the_users() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_comes_is_asked_and_who_goes_is_not() {
-    let (world, dir) = (world().await, TempDir::new().unwrap());
-    let mut config = config(&world, &dir, "");
+    let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
+    let mut config = config(&fleet, &dir, "");
     config.registries[0].refresh = Duration::from_millis(50);
     config.status = None;
-    let was_asked = |name: &str| world.member(name).unwrap().seen().len();
-    world.relist(|member| is_sound(member) && member.name != "virginia");
+    let was_asked = |name: &str| fleet.member(name).unwrap().seen().len();
+    fleet.relist(|member| is_sound(member) && member.name != "virginia");
     let discovery = Discovery::load(&config).unwrap();
     let pipeline = Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap();
     let mut targets = pipeline.targets();
     let story = async {
         until(|| was_asked("paris") > 0).await;
         assert_eq!(was_asked("virginia"), 0);
-        world.relist(|member| is_sound(member) && member.name != "paris");
-        targets.wait_for(|targets| !listed(targets, world.member("paris").unwrap())).await.unwrap();
+        fleet.relist(|member| is_sound(member) && member.name != "paris");
+        targets.wait_for(|targets| !listed(targets, fleet.member("paris").unwrap())).await.unwrap();
         until(|| was_asked("virginia") > 0).await;
         // A run that was under way when it went may still end.
         let before = was_asked("paris");
@@ -141,8 +141,8 @@ async fn who_comes_is_asked_and_who_goes_is_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_hangs_holds_up_no_other() {
-    let (world, dir) = (world().await, TempDir::new().unwrap());
-    let mut config = config(&world, &dir, "");
+    let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
+    let mut config = config(&fleet, &dir, "");
     (config.status, config.probes) = (None, vec![]);
     let hanging = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/graphql", hanging.local_addr().unwrap()).parse().unwrap();
@@ -152,7 +152,7 @@ async fn a_registry_that_hangs_holds_up_no_other() {
     let mut discovery = Discovery::load(&config).unwrap();
     let asked = async {
         let (stream, _) = hanging.accept().await.unwrap();
-        until(|| !world.registry_seen().is_empty()).await;
+        until(|| !fleet.registry_seen().is_empty()).await;
         let_go(stream).await;
     };
     let (answers, ()) = tokio::join!(discovery.ask_all(), asked);
@@ -162,7 +162,7 @@ async fn a_registry_that_hangs_holds_up_no_other() {
     let pipeline = Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap();
     let mut targets = pipeline.targets();
     let (stream, _) = hanging.accept().await.unwrap();
-    targets.wait_for(|targets| listed(targets, world.member("paris").unwrap())).await.unwrap();
+    targets.wait_for(|targets| listed(targets, fleet.member("paris").unwrap())).await.unwrap();
     let_go(stream).await;
     pipeline.stop(Duration::ZERO, std::future::pending()).await;
 }

@@ -80,7 +80,7 @@ fn the_schemas_differ_where_the_real_ones_do() {
 
 /// The schema that the fake registry executes for a dialect.
 pub(super) fn schema(dialect: Dialect) -> Valid<Schema> {
-    let path = root().join(format!("src/demo/registry/{}.graphql", dialect.label()));
+    let path = root().join(format!("src/demo/fleet/registry/{}.graphql", dialect.label()));
     let text = fs::read_to_string(&path).unwrap();
     Schema::parse_and_validate(text, path).unwrap_or_else(|errors| panic!("{errors}"))
 }

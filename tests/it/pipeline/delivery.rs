@@ -61,7 +61,7 @@ fn what_once_prints_is_in_the_database_field_by_field() {
             assert!(equal, "{key:?} {name}: {value} is there as {}", there[name]);
         }
     }
-    let nodes = world.fleet.nodes();
+    let nodes = world.demo.nodes();
     for node in &nodes {
         let of = |part: &str| said.values().filter(|o| o["node"] == *node.id && o["part"] == part).count();
         // The first image of the limited node is no hit, so its second one is asked for too.
@@ -155,7 +155,7 @@ fn reports_agree<'a>(world: &World, config: &str, said: impl Iterator<Item = &'a
 
     let json: Value = serde_json::from_str(&json).unwrap();
     let rows = json["nodes"].as_array().unwrap();
-    assert_eq!(rows.len(), world.fleet.nodes().len());
+    assert_eq!(rows.len(), world.demo.nodes().len());
     for row in rows {
         let of = |part: fn(&str) -> bool| {
             said.clone().filter(move |o| o["node"] == row["node"] && part(o["part"].as_str().unwrap()))

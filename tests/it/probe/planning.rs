@@ -15,7 +15,7 @@ use bandprobe::{
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
         units::{Bytes, Micros},
     },
-    probe::run::{Ended, Run, Settled},
+    probe::run::{Run, RunResult, StickyAsset},
     record::{line, window::Windows},
 };
 use tokio::{
@@ -73,15 +73,15 @@ impl World {
     }
 
     /// One run; its samples, and how it ended.
-    async fn run(&self, probe: &Probe, turn: usize, remembered: Option<Asset>) -> (Vec<Sample>, Ended) {
+    async fn run(&self, probe: &Probe, turn: usize, remembered: Option<Asset>) -> (Vec<Sample>, RunResult) {
         let node = Arc::new(self.node.clone());
         let run = Run { node, probe: Arc::new(probe.clone()), turn, remembered, due: None, received: Arc::default() };
         let mut samples = vec![];
         let lab = Network { allow_private: AllowPrivate::Everywhere, ..network(None) };
-        let ended = run.make(&prober_within(&lab, [1, 8, 1]), |sample| samples.push(sample)).await;
+        let result = run.make(&prober_within(&lab, [1, 8, 1]), |sample| samples.push(sample)).await;
         // A run that was not scheduled is late by nothing, or did not begin.
-        assert_eq!(ended.lateness.unwrap_or_default(), Micros::ZERO);
-        (samples, Ended { lateness: None, ..ended })
+        assert_eq!(result.lateness.unwrap_or_default(), Micros::ZERO);
+        (samples, RunResult { lateness: None, ..result })
     }
 
     /// What was asked since the last call, as `HEAD id` and `GET id`.
@@ -150,10 +150,10 @@ fn by_name(_: &str, id: &str) -> Option<(String, Vec<u8>)> {
 async fn the_remembered_asset_is_measured_and_another_one_counts_for_the_hit_ratio() {
     let world = World::start(Profile::Argus, &["h1", "m2", "h3"], by_name).await;
     let not = Some(false);
-    let (samples, ended) = world.run(&image(), 1, Some(asset("h3"))).await;
+    let (samples, result) = world.run(&image(), 1, Some(asset("h3"))).await;
     let full = ("h3", FULL, HIT, OK, None);
     assert_eq!(rows(&samples), [("h3", CHECK, HIT, OK, None), ("m2", CHECK, MISS, OK, not), full, full]);
-    assert_eq!(ended, Ended { settled: Settled::On(asset("h3")), ..Ended::default() });
+    assert_eq!(result, RunResult { sticky: StickyAsset::Measured(asset("h3")), ..RunResult::default() });
     assert_eq!(world.take_asked(), ["HEAD h3", "HEAD m2", "GET h3", "GET h3"]);
 
     let (samples, _) = world.run(&image(), 2, Some(asset("h3"))).await;
@@ -167,18 +167,18 @@ async fn the_remembered_asset_is_measured_and_another_one_counts_for_the_hit_rat
 #[tokio::test]
 async fn what_is_gone_or_not_held_is_forgotten_and_the_next_hit_takes_its_place() {
     let world = World::start(Profile::Argus, &["m1", "h2", "m3"], by_name).await;
-    for (remembered, turn, asked, settled) in [
-        ("m1", 1, &["HEAD m1", "HEAD h2", "GET h2", "GET h2"][..], Settled::On(asset("h2"))),
-        ("m1", 2, &["HEAD m1", "HEAD m3", "HEAD h2", "GET h2", "GET h2"], Settled::On(asset("h2"))),
-        ("gone", 0, &["HEAD gone", "HEAD m1", "HEAD h2", "GET h2", "GET h2"], Settled::On(asset("h2"))),
+    for (remembered, turn, asked, sticky) in [
+        ("m1", 1, &["HEAD m1", "HEAD h2", "GET h2", "GET h2"][..], StickyAsset::Measured(asset("h2"))),
+        ("m1", 2, &["HEAD m1", "HEAD m3", "HEAD h2", "GET h2", "GET h2"], StickyAsset::Measured(asset("h2"))),
+        ("gone", 0, &["HEAD gone", "HEAD m1", "HEAD h2", "GET h2", "GET h2"], StickyAsset::Measured(asset("h2"))),
     ] {
-        let (_, ended) = world.run(&image(), turn, Some(asset(remembered))).await;
-        assert_eq!((ended.settled, world.take_asked()), (settled, asked.map_to_strings()), "{remembered} {turn}");
+        let (_, result) = world.run(&image(), turn, Some(asset(remembered))).await;
+        assert_eq!((result.sticky, world.take_asked()), (sticky, asked.map_to_strings()), "{remembered} {turn}");
     }
     let missing = World::start(Profile::Argus, &["m1", "p2", "g3", "m4", "p5", "m6", "h7"], by_name).await;
-    let (samples, ended) = missing.run(&image(), 1, Some(asset("m4"))).await;
+    let (samples, result) = missing.run(&image(), 1, Some(asset("m4"))).await;
     let asked = ["HEAD m4", "HEAD p2", "HEAD g3", "HEAD p5", "HEAD m6"];
-    assert_eq!((ended.settled, missing.take_asked()), (Settled::Forgotten, asked.map_to_strings()), "five at the most");
+    assert_eq!((result.sticky, missing.take_asked()), (StickyAsset::Gone, asked.map_to_strings()), "at most five");
     let counted: Vec<_> = samples.iter().filter_map(|sample| sample.hit).collect();
     assert_eq!(counted, [false], "the drawn one alone, however many are tried after it");
     let last = samples.last().unwrap();
@@ -208,13 +208,13 @@ async fn the_mean_of_hit_is_the_share_of_objects_that_the_node_holds() {
     for pick in [Pick::Sticky, Pick::Rotate] {
         let (mut hits, mut counted, mut measured, mut remembered) = (0, 0, 0, None);
         for turn in 0..12 {
-            let (samples, ended) = world.run(&Probe { pick, ..image() }, turn, remembered.clone()).await;
+            let (samples, result) = world.run(&Probe { pick, ..image() }, turn, remembered.clone()).await;
             let said: Vec<_> = samples.iter().filter_map(|sample| sample.hit).collect();
             assert_eq!(said.len(), 1, "one a run");
             hits += u32::from(said[0]);
             counted += 1;
             measured += u32::from(samples.last().unwrap().labels.part == FULL);
-            if let Settled::On(asset) = ended.settled {
+            if let StickyAsset::Measured(asset) = result.sticky {
                 remembered = Some(asset);
             }
         }
@@ -236,9 +236,9 @@ async fn an_unchecked_node_counts_with_the_first_transfer_of_a_run() {
     ] {
         let mut world = World::start(Profile::Http, &["x"], script).await;
         world.node.listing.origin = Origin::Static;
-        let (samples, ended) = world.run(&image(), 0, None).await;
+        let (samples, result) = world.run(&image(), 0, None).await;
         assert_eq!(rows(&samples), [("x", FULL, state, OK, hit), ("x", FULL, state, OK, None)]);
-        assert_eq!(ended.settled, Settled::On(asset("x")));
+        assert_eq!(result.sticky, StickyAsset::Measured(asset("x")));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bandprobe::{
-    demo::{Behaviour, Fault, Fetch, Fleet, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
+    demo::{Behaviour, DemoNodes, Fault, Fetch, IMAGE_ID, NodePlan, UNCACHED_IMAGE_ID, VIDEO_ID},
     model::{
         flag::Flag,
         outcome::Outcome,
@@ -13,7 +13,7 @@ use bandprobe::{
         target::{Asset, AssetKind, Node, Profile},
         units::{Bytes, Micros},
     },
-    probe::run::{Ended, Run, Settled},
+    probe::run::{Run, RunResult, StickyAsset},
 };
 
 use super::{Plan, assert_consistent, network, prober};
@@ -41,7 +41,7 @@ fn probe(kind: AssetKind, parts: &[Part]) -> Probe {
 }
 
 /// One run, its samples in order.
-async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, Ended) {
+async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, RunResult) {
     let received = Arc::default();
     let run = Run {
         node: Arc::new(node.clone()),
@@ -52,7 +52,7 @@ async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, Ende
         received,
     };
     let mut samples = vec![];
-    let ended = run.make(&prober(&network(ca)), |sample| samples.push(sample)).await;
+    let result = run.make(&prober(&network(ca)), |sample| samples.push(sample)).await;
     for sample in samples.iter().filter(|sample| sample.outcome != Outcome::NotCached) {
         assert_consistent(&node.id, sample);
     }
@@ -70,7 +70,7 @@ async fn run(ca: Option<&str>, node: &Node, probe: &Probe) -> (Vec<Sample>, Ende
         true => assert!(received > bodies, "the words of an error are bytes too: {received}"),
         false => assert_eq!(received, bodies),
     }
-    (samples, ended)
+    (samples, result)
 }
 
 fn plain(behaviour: Behaviour) -> NodePlan {
@@ -93,14 +93,14 @@ const fn row(part: PartName, conn: Conn, outcome: Outcome) -> Row {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_is_checked_then_fetched_cold_and_warm() {
-    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    let demo = DemoNodes::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
     let expected = [
         row(PartName::Check, Conn::Cold, Outcome::Ok),
         row(PartName::Full, Conn::Cold, Outcome::Ok),
         row(PartName::Full, Conn::Warm, Outcome::Ok),
     ];
-    for (node, http) in fleet.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
-        let (samples, ended) = run(Some(fleet.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
+    for (node, http) in demo.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
+        let (samples, result) = run(Some(demo.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
         assert_eq!(rows(&samples), expected);
         let [check, cold, warm] = &samples[..] else { unreachable!("three rows") };
         assert!(samples.iter().all(|sample| sample.labels.http == Some(http)));
@@ -108,7 +108,7 @@ async fn an_image_is_checked_then_fetched_cold_and_warm() {
         assert_eq!((check.bytes, check.expected_bytes), (None, None), "a check downloads nothing");
         assert_eq!(cold.bytes, warm.bytes);
         assert_eq!(cold.bytes, cold.expected_bytes);
-        assert_eq!(ended.leave_alone, None);
+        assert_eq!(result.cool_down, None);
         assert_eq!(warm.phases.took(Phase::Connect), None);
         assert!(warm.rates.effective.is_some() && warm.rates.goodput.is_none() && warm.flags.contains(Flag::TooSmall));
         assert_eq!(cold.trail.data_source.as_deref(), Some("local"));
@@ -117,9 +117,9 @@ async fn an_image_is_checked_then_fetched_cold_and_warm() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_video_is_started_and_sought_on_one_connection() {
-    let fleet = Fleet::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
-    for node in fleet.nodes() {
-        let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
+    let demo = DemoNodes::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
+    for node in demo.nodes() {
+        let (samples, _) = run(Some(demo.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
         let expected = [
             row(PartName::Check, Conn::Cold, Outcome::Ok),
             row(PartName::Start, Conn::Cold, Outcome::Ok),
@@ -138,17 +138,17 @@ async fn a_video_is_started_and_sought_on_one_connection() {
 #[tokio::test]
 async fn a_miss_is_told_and_never_fetched() {
     let plan = NodePlan { fetch: Fetch::Takes(Duration::from_millis(100)), ..plain(Behaviour::Sound) };
-    let fleet = Fleet::start(vec![plan]).await.unwrap();
-    let mut node = fleet.nodes().remove(0);
+    let demo = DemoNodes::start(vec![plan]).await.unwrap();
+    let mut node = demo.nodes().remove(0);
     node.assets = vec![image(UNCACHED_IMAGE_ID)];
     let probe = probe(AssetKind::Image, &[FULL, FULL]);
     // Twice: had the first run asked for a byte, the second would find the object on its way.
     for _ in 0..2 {
-        let (samples, ended) = run(None, &node, &probe).await;
+        let (samples, result) = run(None, &node, &probe).await;
         assert_eq!(rows(&samples), [row(PartName::Check, Conn::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]);
         assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Miss));
         assert_eq!(samples[1].phases.total(), Micros::ZERO);
-        assert_eq!(ended, Ended { settled: Settled::Forgotten, lateness: ended.lateness, ..Ended::default() });
+        assert_eq!(result, RunResult { sticky: StickyAsset::Gone, lateness: result.lateness, ..RunResult::default() });
     }
     node.assets.push(image(IMAGE_ID));
     let (samples, _) = run(None, &node, &probe).await;
@@ -181,13 +181,13 @@ async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
     for tls in [false, true] {
         let cycle = faults.iter().map(|(fault, _)| *fault).collect();
         let plan = NodePlan { tls, ..plain(Behaviour::Failing(cycle)) };
-        let fleet = Fleet::start(vec![plan]).await.unwrap();
-        let node = fleet.nodes().remove(0);
+        let demo = DemoNodes::start(vec![plan]).await.unwrap();
+        let node = demo.nodes().remove(0);
         let stall = Duration::from_millis(1_500);
         let deadlines = Deadlines { stall, ..Deadlines::default() };
         let probe = Probe { deadlines, ..probe(AssetKind::Video, &[START, TAIL]) };
         for (fault, outcome) in &faults {
-            let (samples, _) = run(Some(fleet.ca_pem()), &node, &probe).await;
+            let (samples, _) = run(Some(demo.ca_pem()), &node, &probe).await;
             let expected = [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Start, Conn::Cold, *outcome)];
             // HTTP/2 has no end of a body but by its stream: a broken one is a reset.
             let broken = [Outcome::Truncated, Outcome::Reset].contains(outcome);
@@ -202,7 +202,7 @@ async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
 }
 
 #[tokio::test]
-async fn a_node_that_limits_us_is_left_alone() {
+async fn a_node_that_limits_us_gets_a_cool_down() {
     for (status, retry_after, seconds) in [
         ("429 Too Many Requests", "", 600),
         ("429 Too Many Requests", "retry-after: 30\r\n", 600),
@@ -217,10 +217,10 @@ async fn a_node_that_limits_us_is_left_alone() {
         ("429 Too Many Requests", "retry-after: 18446744073709551615\r\n", 86_400),
     ] {
         let answer = format!("HTTP/1.1 {status}\r\n{retry_after}content-length: 0\r\n\r\n");
-        let (samples, ended) = scripted(answer.into(), None).await;
+        let (samples, result) = scripted(answer.into(), None).await;
         assert_eq!(samples[0].outcome, Outcome::RateLimited);
         assert_eq!(samples.len(), 1);
-        assert_eq!(ended.leave_alone, Some(Duration::from_secs(seconds)), "{retry_after}");
+        assert_eq!(result.cool_down, Some(Duration::from_secs(seconds)), "{retry_after}");
     }
 }
 
@@ -262,12 +262,12 @@ async fn answers_without_a_body_say_what_is_wrong() {
 }
 
 /// A run of one whole image against a server that sends this answer.
-async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, Ended) {
+async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResult) {
     scripted_as(Profile::Http, answer, hash).await
 }
 
 /// The same of a server of this kind.
-async fn scripted_as(profile: Profile, answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, Ended) {
+async fn scripted_as(profile: Profile, answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResult) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::wanted::Wanted::Whole).node;

@@ -1,11 +1,11 @@
-//! A whole fake world of Joystream's, found through its registry: every planted fault is reported as what it is, the sound
+//! A whole simulated Joystream fleet, found through its registry: every planted fault is reported as what it is, the sound
 //! nodes are left in peace, and nobody is contacted who must not be.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use bandprobe::{
     config::Dialect,
-    demo::world::{Member, Planted, World, WorldPlan},
+    demo::fleet::{DemoFleet, FleetPlan, Member, NodeCondition},
 };
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -15,9 +15,9 @@ use super::{Ended, bandprobe, objects};
 
 mod storage;
 
-/// A running world, and a config that knows its registry alone.
+/// A running fleet, and a config that knows its registry alone.
 struct Registered {
-    world: World,
+    fleet: DemoFleet,
     dir: TempDir,
     _runtime: Runtime,
 }
@@ -25,8 +25,8 @@ struct Registered {
 impl Registered {
     fn new(dialect: Dialect) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let world = runtime.block_on(World::start(&WorldPlan::new(dialect))).unwrap();
-        let registered = Self { world, dir: TempDir::new().unwrap(), _runtime: runtime };
+        let fleet = runtime.block_on(DemoFleet::start(&FleetPlan::new(dialect))).unwrap();
+        let registered = Self { fleet, dir: TempDir::new().unwrap(), _runtime: runtime };
         fs::write(registered.config(), registered.text()).unwrap();
         registered
     }
@@ -62,7 +62,7 @@ kind = "joystream"
 url = "{}"
 exclude = ["{EXCLUDED_OPERATOR}"]
 "#,
-            self.world.registry(),
+            self.fleet.registry(),
         )
     }
 
@@ -70,9 +70,9 @@ exclude = ["{EXCLUDED_OPERATOR}"]
         bandprobe(&[args, &["-c", self.config().to_str().unwrap()]].concat())
     }
 
-    /// The members by what is planted in them, storage nodes left out.
-    fn planted(&self, planted: Planted) -> Vec<&Member> {
-        self.world.members().iter().filter(|member| !member.is_storage && member.planted == planted).collect()
+    /// The members with this condition, without storage nodes.
+    fn condition(&self, condition: NodeCondition) -> Vec<&Member> {
+        self.fleet.members().iter().filter(|member| !member.is_storage && member.condition == condition).collect()
     }
 }
 
@@ -100,24 +100,26 @@ fn targets_lists_who_is_to_be_asked_in_every_dialect() {
         let listed: Vec<Map<String, Value>> =
             ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         let of: BTreeMap<&str, &Map<String, Value>> = listed.iter().map(|one| (text(one, "node"), one)).collect();
-        for member in registered.world.members() {
+        for member in registered.fleet.members() {
             let tag = tag(member);
-            match (member.planted, of.get(tag.as_str())) {
-                (Planted::Invited, found) => assert!(found.is_none(), "{dialect:?}: only active operators are listed"),
+            match (member.condition, of.get(tag.as_str())) {
+                (NodeCondition::Invited, found) => {
+                    assert!(found.is_none(), "{dialect:?}: only active operators are listed")
+                }
                 (_, found) if member.name == EXCLUDED => assert!(found.is_none(), "{dialect:?}: {found:?}"),
                 (_, None) => panic!("{dialect:?}: {} ({tag}) is missing: {listed:?}", member.name),
-                (Planted::PrivateAddress, Some(found)) => {
+                (NodeCondition::PrivateAddress, Some(found)) => {
                     let told = (text(found, "state"), text(found, "reason").contains("loopback"));
                     assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
                 }
-                (Planted::NoMetadata, Some(found)) => {
+                (NodeCondition::NoMetadata, Some(found)) => {
                     let told = (text(found, "state"), text(found, "reason").contains("endpoint"));
                     assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
                 }
-                (planted, Some(found)) => {
+                (condition, Some(found)) => {
                     assert!(!found.contains_key("state"), "{dialect:?} {}: nobody was asked", member.name);
                     let assets = found["assets"].as_array().unwrap();
-                    let serves = !member.is_storage && !planted.is_switched_off();
+                    let serves = !member.is_storage && !condition.is_switched_off();
                     let kinds =
                         ["image", "video"].map(|kind| assets.iter().filter(|asset| asset["kind"] == kind).count());
                     assert_eq!(
@@ -133,27 +135,27 @@ fn targets_lists_who_is_to_be_asked_in_every_dialect() {
                 }
             }
         }
-        let two_buckets = registered.world.member("paris").unwrap();
+        let two_buckets = registered.fleet.member("paris").unwrap();
         let operators = of[tag(two_buckets).as_str()]["operators"].as_array().unwrap();
         assert_eq!(operators.len(), 2, "{dialect:?}: one endpoint is one node: {operators:?}");
-        assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
+        assert_eq!((registered.fleet.trapped(), registered.fleet.uninvited()), (0, 0), "{dialect:?}");
         assert!(!registered.dir.path().join("bandprobe-data").exists(), "looking leaves nothing behind");
     }
 }
 
-/// The state of a node in which something is planted, and what its reason says.
-fn verdict_on(planted: Planted) -> (&'static str, &'static str) {
-    match planted {
-        Planted::Behind | Planted::LeftBehind => ("degraded", " blocks behind the fleet's median of "),
-        Planted::Development => ("misconfigured", "development"),
-        Planted::OtherChain => ("misconfigured", "chain"),
-        Planted::StatusFails => {
+/// The state of a node with this condition, and what its reason says.
+fn verdict_on(condition: NodeCondition) -> (&'static str, &'static str) {
+    match condition {
+        NodeCondition::Behind | NodeCondition::LeftBehind => ("degraded", " blocks behind the fleet's median of "),
+        NodeCondition::Development => ("misconfigured", "development"),
+        NodeCondition::OtherChain => ("misconfigured", "chain"),
+        NodeCondition::StatusFails => {
             ("degraded", "it says `Response not successful: Received status code 502`; yet the last ")
         }
-        Planted::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
-        Planted::Dead => ("dead", "refused"),
-        Planted::PrivateAddress => ("blocked", "loopback"),
-        Planted::NoMetadata => ("blocked", "endpoint"),
+        NodeCondition::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
+        NodeCondition::Dead => ("dead", "refused"),
+        NodeCondition::PrivateAddress => ("blocked", "loopback"),
+        NodeCondition::NoMetadata => ("blocked", "endpoint"),
         _ => ("ok", ""),
     }
 }
@@ -164,21 +166,24 @@ fn check_transfers(member: &Member, transfers: &[&Map<String, Value>], at: &str)
     let all = |wanted: &str| !outcomes.is_empty() && outcomes.iter().all(|outcome| *outcome == wanted);
     let parts = || transfers.iter().filter(|one| text(one, "part") != "check");
     let are_hits = parts().all(|one| text(one, "cache") == "hit");
-    match member.planted {
+    match member.condition {
         _ if member.is_storage => {
             let all_images = transfers.iter().all(|one| text(one, "probe") == "image");
             assert!(all("ok") && all_images && outcomes.len() == 3, "{at}");
         }
-        Planted::SwitchedOff | Planted::LeftBehind | Planted::PrivateAddress | Planted::NoMetadata => {
+        NodeCondition::SwitchedOff
+        | NodeCondition::LeftBehind
+        | NodeCondition::PrivateAddress
+        | NodeCondition::NoMetadata => {
             assert!(outcomes.is_empty(), "{at}");
         }
-        Planted::Dead => assert!(all("connect_refused"), "{at}"),
-        Planted::Mute => assert!(all("headers_timeout"), "{at}"),
-        Planted::Starved => {
+        NodeCondition::Dead => assert!(all("connect_refused"), "{at}"),
+        NodeCondition::Mute => assert!(all("headers_timeout"), "{at}"),
+        NodeCondition::Starved => {
             let are_missing = parts().all(|one| text(one, "outcome") == "not_cached");
             assert!(parts().count() == 2 && are_missing, "{at}");
         }
-        Planted::Corrupt => assert!(outcomes.contains(&"wrong_hash") && are_hits, "{at}"),
+        NodeCondition::Corrupt => assert!(outcomes.contains(&"wrong_hash") && are_hits, "{at}"),
         _ => assert!(all("ok") && are_hits, "{at}"),
     }
 }
@@ -190,7 +195,7 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
         let ended = registered.run(&["once", "--json"]);
         assert_eq!(ended.code, Some(0), "{dialect:?}: {ended:?}");
         let points = objects(&ended.stdout);
-        for member in registered.world.members() {
+        for member in registered.fleet.members() {
             let tag = tag(member);
             let of = |measurement: &str| -> Vec<&Map<String, Value>> {
                 points
@@ -202,9 +207,9 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
             let outcomes: Vec<_> = transfers.iter().map(|one| text(one, "outcome")).collect();
             let told = states.first().map_or(("", ""), |one| (text(one, "state"), text(one, "reason")));
             let at = format!("{dialect:?} {}: {told:?} {outcomes:?}", member.name);
-            let is_shown = member.planted != Planted::Invited && member.name != EXCLUDED;
+            let is_shown = member.condition != NodeCondition::Invited && member.name != EXCLUDED;
             assert_eq!(states.len(), usize::from(is_shown), "{at}");
-            let (state, reason) = if is_shown { verdict_on(member.planted) } else { ("", "") };
+            let (state, reason) = if is_shown { verdict_on(member.condition) } else { ("", "") };
             assert!(told.0 == state && told.1.contains(reason), "{at}");
             if is_shown {
                 check_transfers(member, &transfers, &at);
@@ -212,9 +217,9 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
                 assert!(transfers.is_empty(), "{at}");
             }
         }
-        assert_eq!(registered.world.fetches(), [].into(), "{dialect:?}: a plan for hits makes no node fetch anything");
-        assert_eq!((registered.world.trapped(), registered.world.uninvited()), (0, 0), "{dialect:?}");
-        for member in registered.planted(Planted::Nothing) {
+        assert_eq!(registered.fleet.fetches(), [].into(), "{dialect:?}: a plan for hits makes no node fetch anything");
+        assert_eq!((registered.fleet.trapped(), registered.fleet.uninvited()), (0, 0), "{dialect:?}");
+        for member in registered.condition(NodeCondition::Healthy) {
             let seen = member.seen();
             assert_eq!(seen.is_empty(), member.name == EXCLUDED, "{dialect:?} {}: {seen:?}", member.name);
             for seen in seen {
@@ -230,9 +235,10 @@ fn one_round_reports_every_planted_fault_and_nothing_else() {
 #[test]
 fn blocked_nodes_count_in_a_strict_round() {
     let registered = Registered::new(Dialect::Orion);
-    let blocked: Vec<_> =
-        [Planted::PrivateAddress, Planted::NoMetadata].map(|planted| tag(registered.planted(planted)[0])).into();
-    let paris = registered.world.member("paris").unwrap();
+    let blocked: Vec<_> = [NodeCondition::PrivateAddress, NodeCondition::NoMetadata]
+        .map(|condition| tag(registered.condition(condition)[0]))
+        .into();
+    let paris = registered.fleet.member("paris").unwrap();
     for (nodes, code, is_told) in
         [(vec![tag(paris)], 0, false), (blocked.clone(), 3, true), (vec!["5:2-14".into()], 3, true)]
     {

@@ -16,7 +16,7 @@ use super::{Ended, World, bandprobe, command, objects, sound};
 use crate::fault::{CASES, FaultServer, certificate};
 
 fn url(world: &World, node: usize, asset: &str) -> String {
-    format!("{}api/v1/assets/{asset}", world.fleet.nodes()[node].endpoint)
+    format!("{}api/v1/assets/{asset}", world.demo.nodes()[node].endpoint)
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn warm_transfers_use_the_connection_of_the_cold_one() {
             let text = |name: &str| sample[name].as_str().unwrap();
             assert_eq!((text("measurement"), text("vantage"), text("outcome")), ("bandprobe_transfer", "local", "ok"));
             assert_eq!((text("http"), text("part"), text("cache")), (http, "full", "hit"));
-            assert_eq!(text("node"), world.fleet.nodes()[node].endpoint.as_url().authority());
+            assert_eq!(text("node"), world.demo.nodes()[node].endpoint.as_url().authority());
             assert_eq!((&sample["ok"], &sample["lateness_us"], &sample["status"]), (&1.into(), &0.into(), &200.into()));
             let known = |name: &str| {
                 let tags = schema::MEASUREMENT.tags.iter().map(|tag| tag.0);

@@ -84,7 +84,7 @@ fn lines_that_are_not_read_are_counted_and_reported() {
     let mut text = format!(
         "[vantage]\nid = \"here\"\n[schedule]\nprobes = [{{ probe = \"status\", every = \"1s\" }}]\n[archive]\ndir = \"archive\"\n\
          [[source]]\nkind = \"static\"\n[[source.nodes]]\nid = \"n1\"\nprofile = \"argus\"\nendpoint = \"{}\"\n",
-        world.fleet.nodes()[0].endpoint
+        world.demo.nodes()[0].endpoint
     );
     for n in 0..5_000 {
         let id = format!("{}-{n:04}", "gone".repeat(23));

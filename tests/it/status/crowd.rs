@@ -82,7 +82,7 @@ fn states_with(soft: u32, hard: u32, silent: &Silent, hanging: usize) -> BTreeMa
         "vantage.id = \"here\"\nschedule.probes = [\"status\"]\narchive.dir = \"archive\"\n\
          deadline = {{ connect = \"3s\", headers = \"1s\" }}\n[[source]]\nkind = \"static\"\n\
          [[source.nodes]]\nid = \"n\"\nprofile = \"argus\"\nendpoint = \"{}\"\n",
-        world.fleet.nodes()[0].endpoint
+        world.demo.nodes()[0].endpoint
     );
     for n in 0..hanging {
         let address = silent.address;

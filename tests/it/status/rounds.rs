@@ -8,7 +8,7 @@ use bandprobe::{
         Config,
         check::{Input, load},
     },
-    demo::Fleet,
+    demo::DemoNodes,
     model::{
         availability::{Checked, State},
         target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
@@ -27,7 +27,7 @@ use crate::{
     process::sound,
 };
 
-/// Documents of one fleet.
+/// Documents of one demo.
 macro_rules! document {
     ($blocks:literal, $head:literal, $rest:literal) => {
         serve(|_| {
@@ -162,8 +162,8 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
-    let fleet = Fleet::start(vec![sound("a"), sound("b"), sound("c")]).await.unwrap();
-    let targets = Targets { nodes: fleet.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
+    let demo = DemoNodes::start(vec![sound("a"), sound("b"), sound("c")]).await.unwrap();
+    let targets = Targets { nodes: demo.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);
     for Checked { verdict, answer, .. } in availability::round(&pipeline, &targets, &probe()).await {

@@ -28,15 +28,15 @@ fn a_fault_is_known_after_a_restart_and_to_others() {
     let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
     ours.find("a", failed("status 500: no"));
     assert_eq!(ours.error("a").as_deref(), Some("status 500: no"), "at once");
-    ours.keep(false);
+    ours.save(false);
     assert_eq!(theirs.error("a"), None);
-    theirs.keep(false);
+    theirs.save(false);
     assert_eq!((theirs.error("a").as_deref(), theirs.error("b")), (Some("status 500: no"), None));
     assert_eq!(KeptFaults::load(dir.path()).error("a").as_deref(), Some("status 500: no"));
 
     theirs.end("a");
-    theirs.keep(true);
-    ours.keep(false);
+    theirs.save(true);
+    ours.save(false);
     assert_eq!((ours.error("a"), KeptFaults::load(dir.path()).error("a")), (None, None), "it serves again");
 }
 
@@ -45,12 +45,12 @@ fn a_newer_fault_outlives_the_end_of_an_older_one() {
     let dir = tempfile::tempdir().unwrap();
     let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
     ours.find("a", failed("old"));
-    ours.keep(false);
-    theirs.keep(false);
+    ours.save(false);
+    theirs.save(false);
     theirs.end("a");
     ours.find("a", failed("new"));
-    ours.keep(false);
-    theirs.keep(false);
+    ours.save(false);
+    theirs.save(false);
     assert_eq!(theirs.error("a").as_deref(), Some("new"));
 }
 
@@ -79,7 +79,7 @@ fn what_a_file_holds_does_no_harm() {
         let faults = KeptFaults::load(dir.path());
         assert_eq!(faults.error("a"), expected, "{}", &text[..text.len().min(90)]);
         faults.find("b", failed("no"));
-        faults.keep(false);
+        faults.save(false);
         assert_eq!(KeptFaults::load(dir.path()).error("b").as_deref(), Some("no"), "it is written anew");
         assert!(fs::metadata(&file).unwrap().len() < 1_000);
     }
@@ -90,7 +90,7 @@ fn no_more_nodes_are_kept_than_a_config_names() {
     let dir = tempfile::tempdir().unwrap();
     let faults = KeptFaults::load(dir.path());
     (0..10_100).for_each(|n| faults.find(&format!("n{n:05}"), failed("no")));
-    faults.keep(false);
+    faults.save(false);
     assert_eq!((faults.error("n09999").is_some(), faults.error("n10000")), (true, None));
 }
 
@@ -99,16 +99,16 @@ fn a_file_that_vanishes_or_a_disk_that_refuses_costs_nothing_that_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let faults = KeptFaults::load(dir.path());
     faults.find("a", failed("no"));
-    faults.keep(false);
+    faults.save(false);
     fs::remove_dir_all(dir.path().join("state")).unwrap();
-    faults.keep(false);
+    faults.save(false);
     assert!(faults.error("a").is_some());
     fs::write(dir.path().join("state"), "no folder").unwrap();
     faults.find("b", failed("no"));
-    faults.keep(false);
+    faults.save(false);
     assert!(faults.error("a").is_some() && faults.error("b").is_some());
     fs::remove_file(dir.path().join("state")).unwrap();
-    faults.keep(true);
+    faults.save(true);
     let again = KeptFaults::load(dir.path());
     assert!(again.error("a").is_some() && again.error("b").is_some());
 }
@@ -118,17 +118,17 @@ fn a_failed_read_costs_nothing_that_others_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
     theirs.find("a", failed("no"));
-    theirs.keep(false);
+    theirs.save(false);
     let [file, aside] = ["state/storage-faults.json", "aside"].map(|name| dir.path().join(name));
     fs::rename(&file, &aside).unwrap();
     // Its first bytes cannot be read: EIO.
     std::os::unix::fs::symlink("/proc/self/mem", &file).unwrap();
-    ours.keep(false);
+    ours.save(false);
     ours.find("b", failed("no"));
-    ours.keep(false);
+    ours.save(false);
     assert!(ours.error("b").is_some() && fs::symlink_metadata(&file).unwrap().is_symlink());
     fs::rename(&aside, &file).unwrap();
-    ours.keep(false);
+    ours.save(false);
     let again = KeptFaults::load(dir.path());
     assert!(again.error("a").is_some() && again.error("b").is_some());
 }

@@ -1,4 +1,4 @@
-//! What real discovery finds in the fake world, whatever the dialect: everyone who is to be asked, and nobody else.
+//! What real discovery finds in the fake fleet, whatever the dialect: everyone who is to be asked, and nobody else.
 
 use bandprobe::{
     config::{AllowPrivate, Registry},
@@ -9,9 +9,9 @@ use bandprobe::{
 
 use super::*;
 
-async fn found(world: &World) -> Found {
+async fn found(fleet: &DemoFleet) -> Found {
     let registry = Registry {
-        url: world.registry().clone(),
+        url: fleet.registry().clone(),
         refresh: Duration::from_secs(10),
         refresh_assets: Duration::from_secs(10),
         dialect: None,
@@ -25,14 +25,14 @@ async fn found(world: &World) -> Found {
 #[tokio::test]
 async fn every_dialect_tells_the_same_fleet() {
     for dialect in Dialect::ALL {
-        let world = World::start(&WorldPlan::new(dialect)).await.unwrap();
-        let found = found(&world).await;
+        let fleet = DemoFleet::start(&FleetPlan::new(dialect)).await.unwrap();
+        let found = found(&fleet).await;
         assert_eq!(found.dialect, dialect);
         // Which dialect, distributors, storage nodes, fixed samples; then the newest of each kind for all buckets at once.
         let questions = if dialect == Dialect::Hydra { 5 } else { 6 };
-        assert_eq!(world.registry_seen().len(), questions, "{dialect:?}");
-        let ours = world.members().iter().filter(|member| match member.planted {
-            Planted::PrivateAddress | Planted::Invited | Planted::NoMetadata => false,
+        assert_eq!(fleet.registry_seen().len(), questions, "{dialect:?}");
+        let ours = fleet.members().iter().filter(|member| match member.condition {
+            NodeCondition::PrivateAddress | NodeCondition::Invited | NodeCondition::NoMetadata => false,
             _ => member.endpoint.is_some(),
         });
         let mut expected: Vec<_> = ours.clone().filter_map(|member| member.endpoint.clone()).collect();
@@ -57,9 +57,9 @@ async fn every_dialect_tells_the_same_fleet() {
                 continue;
             }
             assert_eq!(node.listing.operators.len(), member.buckets.len(), "{}", member.name);
-            assert_eq!(node.listing.distributing, Some(!member.planted.is_switched_off()), "{}", member.name);
+            assert_eq!(node.listing.distributing, Some(!member.condition.is_switched_off()), "{}", member.name);
             assert!(node.listing.location.is_some() && node.listing.region.is_some(), "{}", member.name);
-            if member.planted.is_switched_off() {
+            if member.condition.is_switched_off() {
                 assert_eq!(node.assets, [], "it has to serve nothing");
                 continue;
             }
@@ -67,9 +67,9 @@ async fn every_dialect_tells_the_same_fleet() {
             assert!(is_there(IMAGE_ID) && is_there(VIDEO_ID), "{}: {:?}", member.name, node.assets);
             assert!(node.assets.iter().all(|asset| asset.size.is_some() && asset.hash.is_some()), "{}", member.name);
         }
-        let inside = world.members().iter().find(|member| member.planted == Planted::PrivateAddress).unwrap();
+        let inside = fleet.members().iter().find(|member| member.condition == NodeCondition::PrivateAddress).unwrap();
         let blocked: Vec<_> = found.blocked.iter().map(|blocked| &*blocked.endpoint).collect();
         assert!(blocked.contains(&inside.endpoint.as_deref().unwrap()), "{blocked:?}");
-        assert_eq!((world.trapped(), world.uninvited(), world.fetches().len()), (0, 0, 0));
+        assert_eq!((fleet.trapped(), fleet.uninvited(), fleet.fetches().len()), (0, 0, 0));
     }
 }

@@ -7,9 +7,9 @@ fn cold() -> Probe {
 }
 
 #[tokio::test]
-async fn a_miss_is_fetched_once_and_hits_are_left_alone() {
+async fn a_miss_is_fetched_once_and_a_hit_never() {
     let world = World::start(Profile::Argus, &["h1", "p2", "m3", "m4"], by_name).await;
-    let (samples, ended) = world.run(&cold(), 0, None).await;
+    let (samples, result) = world.run(&cold(), 0, None).await;
     let expected = [
         ("h1", CHECK, HIT, OK, Some(true)),
         ("p2", CHECK, CacheState::Pending, OK, None),
@@ -17,12 +17,12 @@ async fn a_miss_is_fetched_once_and_hits_are_left_alone() {
         ("m3", FULL, MISS, OK, None),
     ];
     assert_eq!(rows(&samples), expected);
-    assert_eq!(ended, Ended { made_it_fetch: true, ..Ended::default() });
+    assert_eq!(result, RunResult { made_it_fetch: true, ..RunResult::default() });
 
     let held = World::start(Profile::Argus, &["h1", "h2"], by_name).await;
-    let (samples, ended) = held.run(&cold(), 1, None).await;
+    let (samples, result) = held.run(&cold(), 1, None).await;
     assert_eq!(rows(&samples), [("h2", CHECK, HIT, OK, Some(true)), ("h1", CHECK, HIT, OK, None)], "no further sample");
-    assert_eq!(ended, Ended::default());
+    assert_eq!(result, RunResult::default());
 }
 
 #[tokio::test]
@@ -31,9 +31,9 @@ async fn nothing_large_is_fetched_and_nothing_whose_size_nobody_told() {
     let untold: Script = |_, _| Some(("HTTP/1.1 200 OK\r\nx-cache: miss\r\nconnection: close\r\n".into(), vec![]));
     for script in [large, untold] {
         let world = World::start(Profile::Argus, &["m1"], script).await;
-        let (samples, ended) = world.run(&cold(), 0, None).await;
+        let (samples, result) = world.run(&cold(), 0, None).await;
         assert_eq!(rows(&samples), [("m1", CHECK, MISS, OK, Some(false))]);
-        assert_eq!((ended, world.take_asked()), (Ended::default(), ["HEAD m1"].map_to_strings()));
+        assert_eq!((result, world.take_asked()), (RunResult::default(), ["HEAD m1"].map_to_strings()));
     }
     let mut world = World::start(Profile::Argus, &["m1"], by_name).await;
     world.node.assets[0].size = Some(Bytes((1 << 20) + 1).into());

@@ -12,13 +12,13 @@ async fn a_check_that_hangs_ends_the_run_unless_there_is_something_to_measure_al
     let hangs: Script = |method, id| if method == "HEAD" && id == "slow" { None } else { answer("x-cache: hit\r\n") };
     let timeout = ("slow", CHECK, CacheState::Unknown, Outcome::HeadersTimeout, None);
     let world = World::start(Profile::Argus, &["slow", "h2"], hangs).await;
-    let (samples, ended) = world.run(&image(), 0, None).await;
+    let (samples, result) = world.run(&image(), 0, None).await;
     assert_eq!(rows(&samples), [timeout]);
-    assert_eq!(ended, Ended::default(), "what was remembered stays");
+    assert_eq!(result, RunResult::default(), "what was remembered stays");
     let full = ("h2", FULL, HIT, OK, None);
-    let (samples, ended) = world.run(&image(), 0, Some(asset("h2"))).await;
+    let (samples, result) = world.run(&image(), 0, Some(asset("h2"))).await;
     assert_eq!(rows(&samples), [("h2", CHECK, HIT, OK, None), timeout, full, full]);
-    assert_eq!(ended.settled, Settled::On(asset("h2")));
+    assert_eq!(result.sticky, StickyAsset::Measured(asset("h2")));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Nodes that limit us are left alone at once, by runs that wait already too.
+//! A node that limits our requests gets a cool-down at once, also for runs that already wait.
 
 use super::*;
 
@@ -15,14 +15,14 @@ async fn runs_that_wait_for_a_node_that_limits_us_are_not_made() {
             let prober = prober.clone();
             runs.spawn(async move {
                 let mut samples = 0;
-                let ended = run.make(&prober, |_| samples += 1).await;
-                (samples, ended)
+                let result = run.make(&prober, |_| samples += 1).await;
+                (samples, result)
             });
         }
-        let ended = runs.join_all().await;
-        let limited = ended.iter().filter(|(samples, ended)| *samples == 1 && ended.leave_alone.is_some()).count();
-        let left = ended.iter().filter(|(samples, ended)| *samples == 0 && ended.was_left_alone).count();
-        assert_eq!((limited, left, world.take_asked().len()), (1, 4, 1), "{profile:?}: {ended:?}");
+        let results = runs.join_all().await;
+        let limited = results.iter().filter(|(samples, result)| *samples == 1 && result.cool_down.is_some()).count();
+        let refused = results.iter().filter(|(samples, result)| *samples == 0 && result.was_refused).count();
+        assert_eq!((limited, refused, world.take_asked().len()), (1, 4, 1), "{profile:?}: {results:?}");
     }
 }
 
@@ -33,9 +33,9 @@ async fn a_run_stops_where_another_one_was_limited() {
         _ => status("503 Service Unavailable\r\nretry-after: 1"),
     })
     .await;
-    let (samples, ended) = world.run(&image(), 1, Some(asset("h1"))).await;
+    let (samples, result) = world.run(&image(), 1, Some(asset("h1"))).await;
     assert_eq!(samples.len(), 2);
     assert_eq!(samples[1].outcome, Outcome::RateLimited);
-    assert_eq!((ended.leave_alone, ended.was_left_alone), (Some(Duration::from_secs(600)), false));
+    assert_eq!((result.cool_down, result.was_refused), (Some(Duration::from_secs(600)), false));
     assert_eq!(world.take_asked(), ["HEAD h1", "HEAD h2"], "what was found is not asked for any more");
 }

@@ -5,7 +5,7 @@ use std::fs;
 use bandprobe::{
     archive::reader,
     config::Dialect,
-    demo::world::{Member, Planted},
+    demo::fleet::{Member, NodeCondition},
 };
 
 use super::{
@@ -57,7 +57,7 @@ fn stop(worker: Child) -> String {
 #[test]
 fn a_node_that_cannot_fetch_is_found_out_by_one_fetch_a_day() {
     let registered = Registered::new(Dialect::Orion);
-    let starved = registered.planted(Planted::Starved)[0];
+    let starved = registered.condition(NodeCondition::Starved)[0];
     let of_starved = |line: &&String| line.contains(&format!(",node={},", tag(starved)));
     let degraded = format!("degraded: {REASON}");
     // One that finds it out, and one next to it, which makes no run.
@@ -91,5 +91,5 @@ fn a_node_that_cannot_fetch_is_found_out_by_one_fetch_a_day() {
     let cold = lines.iter().filter(|line| line.starts_with("bandprobe_transfer,") && line.contains("probe=cold-cache"));
     let cold: Vec<_> = cold.collect();
     assert!(cold.len() == 2 && cold.iter().all(|line| of_starved(line) && !line.contains("hit=")), "{cold:?}");
-    assert_eq!(registered.world.fetches(), [].into(), "nobody else was made to fetch anything");
+    assert_eq!(registered.fleet.fetches(), [].into(), "nobody else was made to fetch anything");
 }

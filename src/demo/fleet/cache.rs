@@ -20,15 +20,17 @@ use tokio::{
 use crate::model::{sample::CacheState, units::BitRate};
 
 use super::{
-    content::Content,
-    fetch::{self, Order},
-    flow::{Flow, Tail},
-    growing::Growing,
-    store::{About, Census, Known, NoSupply, Supply, Wanted, slice},
+    super::{
+        content::Content,
+        store::{About, Census, Known, NoSupply, Supply, Wanted, slice},
+    },
+    arriving::ArrivingObject,
+    fetch::{self, FetchRequest},
+    fetched_body::{ArrivingRange, FetchedBody},
 };
 
 /// The cache of one distributor.
-pub(super) struct Cache {
+pub(in crate::demo) struct Cache {
     /// All objects that the node knows, cached or not.
     known: HashMap<Arc<str>, Known>,
     kept: Mutex<Kept>,
@@ -40,17 +42,17 @@ pub(super) struct Cache {
 
 /// How much a cache can hold, and how fast objects arrive.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
+pub(in crate::demo) struct Room {
     /// The total size of whole objects, in bytes. A larger object is passed through and never kept.
-    pub(super) capacity: u64,
+    pub(in crate::demo) capacity: u64,
     /// The rate limit of one arriving object; `None` means unlimited.
-    pub(super) rate: Option<BitRate>,
+    pub(in crate::demo) rate: Option<BitRate>,
 }
 
 /// An object to fetch from a storage node.
-pub(super) struct Job {
+pub(in crate::demo) struct Job {
     id: Arc<str>,
-    object: Arc<Growing>,
+    object: Arc<ArrivingObject>,
     trace: Option<HeaderValue>,
 }
 
@@ -63,20 +65,20 @@ struct Kept {
 
 enum Entry {
     Whole { bytes: Bytes, used: u64 },
-    Arriving(Arc<Growing>),
+    Arriving(Arc<ArrivingObject>),
 }
 
 /// What a download finds in the cache.
 enum Found {
     Whole(Bytes),
-    Arriving(Arc<Growing>, CacheState),
+    Arriving(Arc<ArrivingObject>, CacheState),
     TooLarge,
 }
 
 impl Cache {
     /// A cache that knows the objects in `known` and holds those in `held`. `storage` must not be empty. The receiver
     /// is for [`Cache::fetch_all`].
-    pub(super) fn new(
+    pub(in crate::demo) fn new(
         known: HashMap<Arc<str>, Known>,
         held: impl IntoIterator<Item = (Arc<str>, Bytes)>,
         room: Room,
@@ -90,12 +92,12 @@ impl Cache {
         (Arc::new(Self { known, kept: Mutex::new(kept), room, storage, jobs }), receiver)
     }
 
-    pub(super) fn known(&self, id: &str) -> Known {
+    pub(in crate::demo) fn known(&self, id: &str) -> Known {
         self.known.get(id).copied().unwrap_or(Known::Unknown)
     }
 
     /// The cache state of an object. Asking changes nothing, not even which object is evicted next.
-    pub(super) fn state(&self, id: &str) -> CacheState {
+    pub(in crate::demo) fn state(&self, id: &str) -> CacheState {
         match self.lock().objects.get(id) {
             Some(Entry::Whole { .. }) => CacheState::Hit,
             Some(Entry::Arriving(_)) => CacheState::Pending,
@@ -103,7 +105,7 @@ impl Cache {
         }
     }
 
-    pub(super) fn census(&self) -> Census {
+    pub(in crate::demo) fn census(&self) -> Census {
         let mut census = Census::default();
         for entry in self.lock().objects.values() {
             match entry {
@@ -119,7 +121,7 @@ impl Cache {
 
     /// The requested bytes: from the cache, from an object that is still arriving, or passed through from a storage
     /// node.
-    pub(super) async fn supply(&self, wanted: &Wanted<'_>) -> Result<Supply, NoSupply> {
+    pub(in crate::demo) async fn supply(&self, wanted: &Wanted<'_>) -> Result<Supply, NoSupply> {
         let Known::Served(About { size, .. }) = self.known(wanted.id) else { return Err(NoSupply) };
         let (object, state) = match self.find(wanted, size) {
             Found::Whole(bytes) => {
@@ -137,7 +139,7 @@ impl Cache {
             return self.pass(wanted, state).await;
         }
         let (next, end) = (wanted.first, wanted.end_of_pending(size));
-        Ok(Supply { state, local: true, body: Flow::Tail(Tail { object, next, end }) })
+        Ok(Supply { state, local: true, body: FetchedBody::Arriving(ArrivingRange { object, next, end }).into() })
     }
 
     fn find(&self, wanted: &Wanted<'_>, size: u64) -> Found {
@@ -154,7 +156,7 @@ impl Cache {
             None => {}
         }
         let id: Arc<str> = wanted.id.into();
-        let object = Arc::new(Growing::new(usize::try_from(size).unwrap_or(usize::MAX)));
+        let object = Arc::new(ArrivingObject::new(usize::try_from(size).unwrap_or(usize::MAX)));
         kept.objects.insert(Arc::clone(&id), Entry::Arriving(Arc::clone(&object)));
         let job = Job { id, object: Arc::clone(&object), trace: wanted.trace.cloned() };
         if let Err(unsent) = self.jobs.send(job) {
@@ -167,13 +169,13 @@ impl Cache {
     /// Passes on the response of a storage node.
     async fn pass(&self, wanted: &Wanted<'_>, state: CacheState) -> Result<Supply, NoSupply> {
         let range = wanted.is_part.then_some((wanted.first, wanted.last));
-        let order = Order { id: wanted.id.into(), range, trace: wanted.trace.cloned() };
+        let order = FetchRequest { id: wanted.id.into(), range, trace: wanted.trace.cloned() };
         let passed = fetch::from_any(&self.storage, &order).await.map_err(|_| NoSupply)?;
-        Ok(Supply { state, local: false, body: Flow::Passed(passed) })
+        Ok(Supply { state, local: false, body: FetchedBody::Proxied(passed).into() })
     }
 
     /// Runs all fetch jobs. Dropping the future stops them.
-    pub(super) async fn fetch_all(self: Arc<Self>, mut jobs: UnboundedReceiver<Job>) {
+    pub(in crate::demo) async fn fetch_all(self: Arc<Self>, mut jobs: UnboundedReceiver<Job>) {
         let mut under_way = JoinSet::new();
         while let Some(job) = jobs.recv().await {
             while under_way.try_join_next().is_some() {}
@@ -191,8 +193,8 @@ impl Cache {
 
     /// Receives the whole object; `None` when it did not arrive completely.
     async fn receive(&self, job: &Job) -> Option<()> {
-        let order = Order { id: job.id.as_ref().into(), range: None, trace: job.trace.clone() };
-        let mut body = Flow::Passed(fetch::from_any(&self.storage, &order).await.ok()?);
+        let order = FetchRequest { id: job.id.as_ref().into(), range: None, trace: job.trace.clone() };
+        let mut body = FetchedBody::Proxied(fetch::from_any(&self.storage, &order).await.ok()?);
         job.object.begin();
         let (began, mut arrived) = (Instant::now(), 0);
         while let Some(frame) = body.frame().await {

@@ -2,14 +2,14 @@
 
 /// A distributor, as the registry lists it and as it behaves.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::demo) struct Character {
+pub(in crate::demo) struct NodeSpec {
     pub(in crate::demo) name: &'static str,
     /// The id of the worker that runs it.
     pub(in crate::demo) worker: u32,
     /// Ids of its buckets, as `{family}:{index}`.
     pub(in crate::demo) buckets: &'static [&'static str],
     pub(in crate::demo) place: Place,
-    pub(in crate::demo) planted: Planted,
+    pub(in crate::demo) condition: NodeCondition,
     /// One clause for people.
     pub(in crate::demo) description: &'static str,
 }
@@ -25,9 +25,9 @@ pub(in crate::demo) struct Place {
 
 /// A condition of a node that bandprobe should detect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Planted {
+pub enum NodeCondition {
     /// None: the node is healthy.
-    Nothing,
+    Healthy,
     /// Its query node is hundreds of blocks behind.
     Behind,
     /// It reports `nodeEnv: development`.
@@ -56,7 +56,7 @@ pub enum Planted {
     NoMetadata,
 }
 
-impl Planted {
+impl NodeCondition {
     /// Whether the lead has switched off the bucket.
     #[must_use]
     pub const fn is_switched_off(self) -> bool {
@@ -80,41 +80,41 @@ pub(in crate::demo) const FAMILIES: [Family; 5] = [
     Family { id: "5", region: "af-south-1", description: "Africa" },
 ];
 
-pub(in crate::demo) const CAST: [Character; 17] = [
+pub(in crate::demo) const DISTRIBUTORS: [NodeSpec; 17] = [
     sound("paris", 1, &["1:0", "1:1"], place("FR", "Paris", 48.8566, 2.3522), "sound; two buckets at one endpoint"),
     sound("virginia", 2, &["2:0"], place("US", "Ashburn", 39.0438, -77.4874), "sound"),
     sound("singapore", 3, &["3:0"], place("SG", "Singapore", 1.3521, 103.8198), "sound"),
     sound("sao-paulo", 4, &["4:0"], place("BR", "São Paulo", -23.5505, -46.6333), "sound"),
-    Character {
-        planted: Planted::Behind,
+    NodeSpec {
+        condition: NodeCondition::Behind,
         ..sound("tokyo", 5, &["3:1"], place("JP", "Tokyo", 35.6762, 139.6503), "its query node is 250 blocks behind")
     },
-    Character {
-        planted: Planted::Development,
+    NodeSpec {
+        condition: NodeCondition::Development,
         ..sound("helsinki", 6, &["1:2"], place("FI", "Helsinki", 60.1699, 24.9384), "runs with nodeEnv development")
     },
-    Character {
-        planted: Planted::OtherChain,
+    NodeSpec {
+        condition: NodeCondition::OtherChain,
         ..sound("nairobi", 7, &["5:0"], place("KE", "Nairobi", -1.2921, 36.8219), "follows another chain")
     },
-    Character {
-        planted: Planted::SwitchedOff,
+    NodeSpec {
+        condition: NodeCondition::SwitchedOff,
         ..sound("oregon", 8, &["2:1"], place("US", "Portland", 45.5152, -122.6784), "sound, its bucket is switched off")
     },
-    Character {
-        planted: Planted::Dead,
+    NodeSpec {
+        condition: NodeCondition::Dead,
         ..sound("warsaw", 9, &["1:3"], place("PL", "Warsaw", 52.2297, 21.0122), "dead: its port is closed")
     },
-    Character {
-        planted: Planted::Mute,
+    NodeSpec {
+        condition: NodeCondition::Mute,
         ..sound("lagos", 10, &["5:1"], place("NG", "Lagos", 6.5244, 3.3792), "answers status at once and assets never")
     },
-    Character {
-        planted: Planted::Corrupt,
+    NodeSpec {
+        condition: NodeCondition::Corrupt,
         ..sound("sydney", 11, &["3:2"], place("AU", "Sydney", -33.8688, 151.2093), "its images are corrupt")
     },
-    Character {
-        planted: Planted::PrivateAddress,
+    NodeSpec {
+        condition: NodeCondition::PrivateAddress,
         ..sound(
             "inside",
             12,
@@ -123,8 +123,8 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             "a private address, which must not be contacted",
         )
     },
-    Character {
-        planted: Planted::Invited,
+    NodeSpec {
+        condition: NodeCondition::Invited,
         ..sound(
             "invited",
             13,
@@ -133,8 +133,8 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             "only invited, so it must not be contacted",
         )
     },
-    Character {
-        planted: Planted::NoMetadata,
+    NodeSpec {
+        condition: NodeCondition::NoMetadata,
         ..sound(
             "unknown",
             14,
@@ -143,8 +143,8 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             "its operator has set no endpoint",
         )
     },
-    Character {
-        planted: Planted::LeftBehind,
+    NodeSpec {
+        condition: NodeCondition::LeftBehind,
         ..sound(
             "dublin",
             15,
@@ -153,8 +153,8 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             "switched off, its query node is stuck",
         )
     },
-    Character {
-        planted: Planted::Starved,
+    NodeSpec {
+        condition: NodeCondition::Starved,
         ..sound(
             "cairo",
             16,
@@ -163,8 +163,8 @@ pub(in crate::demo) const CAST: [Character; 17] = [
             "its cache is empty, and it cannot reach storage",
         )
     },
-    Character {
-        planted: Planted::StatusFails,
+    NodeSpec {
+        condition: NodeCondition::StatusFails,
         ..sound(
             "mumbai",
             17,
@@ -187,8 +187,8 @@ const fn sound(
     buckets: &'static [&'static str],
     place: Place,
     description: &'static str,
-) -> Character {
-    Character { name, worker, buckets, place, planted: Planted::Nothing, description }
+) -> NodeSpec {
+    NodeSpec { name, worker, buckets, place, condition: NodeCondition::Healthy, description }
 }
 
 const fn place(country: &'static str, city: &'static str, latitude: f64, longitude: f64) -> Place {

@@ -17,21 +17,21 @@ use crate::{
         state::{self, Loaded},
     },
     schedule::budget::{ColdFetches, Days, day_of},
-    worker::keeper::{Keep, Keeper},
+    worker::state_writer::{StateFile, StateWriter},
 };
 
 /// Books cold fetches. Clones share the queue.
 #[derive(Clone)]
-pub(in crate::worker) struct ColdBookings {
-    keeper: Keeper,
-    desk: Arc<Desk>,
+pub(in crate::worker) struct ColdFetchBookings {
+    state_writer: StateWriter,
+    queue: Arc<BookingQueue>,
 }
 
 /// The answer to a request for a booking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::worker) enum Booking {
     /// Booked on this day (days since 1970-01-01).
-    On(u64),
+    Booked(u64),
     /// The node has reached its limit of fetches for today.
     Exhausted,
     /// The booking cannot be stored. Without it, a restart could allow the same fetch again and again.
@@ -39,62 +39,62 @@ pub(in crate::worker) enum Booking {
 }
 
 /// The requests that wait to be written.
-struct Desk {
+struct BookingQueue {
     dir: PathBuf,
     waiting: Mutex<Vec<Request>>,
 }
 
 enum Request {
     Book { node: String, limit: u64, answer: oneshot::Sender<Booking> },
-    TakeBack { day: u64, node: String },
+    Cancel { day: u64, node: String },
 }
 
-impl ColdBookings {
-    pub(super) fn new(dir: &Path, keeper: &Keeper) -> Self {
-        let desk = Arc::new(Desk { dir: dir.to_owned(), waiting: Mutex::default() });
-        keeper.register(desk.clone());
-        Self { keeper: keeper.clone(), desk }
+impl ColdFetchBookings {
+    pub(super) fn new(dir: &Path, state_writer: &StateWriter) -> Self {
+        let queue = Arc::new(BookingQueue { dir: dir.to_owned(), waiting: Mutex::default() });
+        state_writer.register(queue.clone());
+        Self { state_writer: state_writer.clone(), queue }
     }
 
     /// Books one fetch for a node that may fetch `limit` objects a day.
     pub(super) async fn book(&self, node: &str, limit: u64) -> Booking {
         let (answer, booked) = oneshot::channel();
-        self.desk.put(Request::Book { node: node.to_owned(), limit, answer });
-        let desk = self.desk.clone();
-        self.keeper.run(move || desk.serve());
+        self.queue.put(Request::Book { node: node.to_owned(), limit, answer });
+        let queue = self.queue.clone();
+        self.state_writer.run(move || queue.process());
         booked.await.unwrap_or(Booking::Impossible)
     }
 
     /// Books a storage check. It counts as one of the node's fetches, and a node has at most one check a day.
     pub(super) async fn book_check(&self, node: &str, limit: u64) -> Booking {
         let checked = self.book(&check_of(node), limit.min(1)).await;
-        let Booking::On(day) = checked else { return checked };
+        let Booking::Booked(day) = checked else { return checked };
         let booked = self.book(node, limit).await;
-        if !matches!(booked, Booking::On(_)) {
-            self.take_back(day, &check_of(node));
+        if !matches!(booked, Booking::Booked(_)) {
+            self.cancel(day, &check_of(node));
         }
         booked
     }
 
     /// Cancels the booking of a check that made its node fetch nothing.
-    pub(super) fn take_back_check(&self, day: u64, node: &str) {
-        self.take_back(day, &check_of(node));
-        self.take_back(day, node);
+    pub(super) fn cancel_check(&self, day: u64, node: &str) {
+        self.cancel(day, &check_of(node));
+        self.cancel(day, node);
     }
 
     /// Cancels the booking of a run that made its node fetch nothing. Written within a second.
-    pub(super) fn take_back(&self, day: u64, node: &str) {
-        self.desk.put(Request::TakeBack { day, node: node.to_owned() });
+    pub(super) fn cancel(&self, day: u64, node: &str) {
+        self.queue.put(Request::Cancel { day, node: node.to_owned() });
     }
 }
 
-impl Desk {
+impl BookingQueue {
     fn put(&self, request: Request) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 
     /// Handles all waiting requests in one write.
-    fn serve(&self) {
+    fn process(&self) {
         let mut requests = mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         // A run that was cancelled needs no booking.
         requests.retain(|request| !matches!(request, Request::Book { answer, .. } if answer.is_closed()));
@@ -108,20 +108,20 @@ impl Desk {
         let made = made.unwrap_or_else(|_| vec![Booking::Impossible; requests.len()]);
         for (request, booking) in requests.into_iter().zip(made) {
             let Request::Book { node, answer, .. } = request else { continue };
-            if let Err(Booking::On(day)) = answer.send(booking) {
-                self.put(Request::TakeBack { day, node });
+            if let Err(Booking::Booked(day)) = answer.send(booking) {
+                self.put(Request::Cancel { day, node });
             }
         }
     }
 }
 
-impl Keep for Desk {
-    fn keep(&self, _: bool) {
-        self.serve();
+impl StateFile for BookingQueue {
+    fn save(&self, _: bool) {
+        self.process();
     }
 }
 
-/// Handles all requests and stores the result. Returns one booking for each request; that of a `TakeBack` has no
+/// Handles all requests and stores the result. Returns one booking for each request; that of a `Cancel` has no
 /// meaning.
 fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error> {
     let _held = state::hold(dir, STATE)?;
@@ -132,9 +132,9 @@ fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error
         days.at(now).close();
     }
     let made = requests.iter().map(|request| match request {
-        Request::Book { node, limit, .. } if days.at(now).admit(node, *limit) => Booking::On(day_of(now)),
+        Request::Book { node, limit, .. } if days.at(now).admit(node, *limit) => Booking::Booked(day_of(now)),
         Request::Book { .. } => Booking::Exhausted,
-        Request::TakeBack { day, node } => {
+        Request::Cancel { day, node } => {
             if let Some(fetches) = days.of(*day) {
                 fetches.take_back(node);
             }
@@ -171,9 +171,9 @@ mod tests {
     }
 
     #[test]
-    fn bookings_that_cannot_be_read_close_the_day() {
+    fn unreadable_bookings_stop_cold_fetches_for_the_day() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(book(dir.path(), "a", 2), Booking::On(_)));
+        assert!(matches!(book(dir.path(), "a", 2), Booking::Booked(_)));
         let file = dir.path().join("state/cold-fetches.json");
         fs::write(&file, &fs::read(&file).unwrap()[..9]).unwrap();
         for node in ["a", "b", "a"] {
@@ -182,27 +182,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_storage_check_is_made_once_a_day_within_the_limit() {
+    async fn a_node_has_one_storage_check_a_day_within_its_limit() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::start().unwrap();
-        let [ours, theirs] = [(); 2].map(|()| ColdBookings::new(dir.path(), &keeper));
-        let is_made = |booking| matches!(booking, Booking::On(_));
-        assert_eq!(ours.book_check("off", 0).await, Booking::Exhausted, "0 switches it off");
+        let state_writer = StateWriter::start().unwrap();
+        let [ours, theirs] = [(); 2].map(|()| ColdFetchBookings::new(dir.path(), &state_writer));
+        let is_made = |booking| matches!(booking, Booking::Booked(_));
+        assert_eq!(ours.book_check("off", 0).await, Booking::Exhausted, "a limit of 0 allows none");
         assert!(is_made(ours.book_check("a", 2).await));
-        assert_eq!(theirs.book_check("a", 2).await, Booking::Exhausted, "one is enough for all on the archive");
+        assert_eq!(theirs.book_check("a", 2).await, Booking::Exhausted, "all processes on the archive share it");
         assert!(is_made(ours.book("a", 2).await));
-        assert_eq!(ours.book("a", 2).await, Booking::Exhausted, "the check was a fetch too");
+        assert_eq!(ours.book("a", 2).await, Booking::Exhausted, "the check counts as a fetch");
 
-        let Booking::On(day) = ours.book("b", 1).await else { panic!("not booked") };
+        let Booking::Booked(day) = ours.book("b", 1).await else { panic!("not booked") };
         assert_eq!(ours.book_check("b", 1).await, Booking::Exhausted);
-        ours.take_back(day, "b");
-        assert!(is_made(ours.book_check("b", 1).await), "what the limit refused was no check");
-        ours.take_back_check(day, "b");
-        assert!(is_made(ours.book_check("b", 1).await), "a check that fetched nothing is none");
+        ours.cancel(day, "b");
+        assert!(is_made(ours.book_check("b", 1).await), "a refused check does not count as the check of the day");
+        ours.cancel_check(day, "b");
+        assert!(is_made(ours.book_check("b", 1).await), "a check that fetched nothing does not count");
     }
 
     #[test]
-    fn those_who_book_at_the_same_time_get_no_more_than_the_limit() {
+    fn simultaneous_bookings_stay_within_the_limit() {
         let dir = tempfile::tempdir().unwrap();
         let booked: usize = std::thread::scope(|scope| {
             let book = || (0..20).filter(|_| book(dir.path(), "a", 30) != Booking::Exhausted).count();
@@ -213,18 +213,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_was_cut_off_while_it_waited_books_nothing() {
+    async fn a_run_cut_off_while_it_waits_books_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::start().unwrap();
-        let bookings = ColdBookings::new(dir.path(), &keeper);
+        let state_writer = StateWriter::start().unwrap();
+        let bookings = ColdFetchBookings::new(dir.path(), &state_writer);
         let (hold, held) = std::sync::mpsc::channel::<()>();
-        keeper.run(move || _ = held.recv());
+        state_writer.run(move || _ = held.recv());
         let cut = tokio::time::timeout(std::time::Duration::from_millis(20), bookings.book("a", 1)).await;
         assert!(cut.is_err(), "the disk is busy");
         drop(hold);
-        let Booking::On(day) = bookings.book("a", 1).await else { panic!("it is free") };
+        let Booking::Booked(day) = bookings.book("a", 1).await else { panic!("the disk is free again") };
         assert_eq!(bookings.book("a", 1).await, Booking::Exhausted);
-        bookings.take_back(day, "a");
-        assert!(matches!(bookings.book("a", 1).await, Booking::On(_)), "what was taken back is free at once");
+        bookings.cancel(day, "a");
+        assert!(matches!(bookings.book("a", 1).await, Booking::Booked(_)), "a cancelled booking is free at once");
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Object {
 }
 
 /// The node's objects by id, and its cache.
-pub(super) struct Shelf {
+pub(super) struct StaticStore {
     objects: HashMap<&'static str, Object>,
     /// Objects that were not cached at the start, and when the fetch of each began.
     uncached: Mutex<HashMap<&'static str, Option<Instant>>>,
@@ -53,7 +53,7 @@ impl Standing {
     }
 }
 
-impl Shelf {
+impl StaticStore {
     /// Takes objects as (id, object, whether it is cached).
     pub(super) fn new(
         objects: impl IntoIterator<Item = (&'static str, Object, bool)>,
@@ -151,45 +151,45 @@ impl Shelf {
 mod tests {
     use super::*;
 
-    fn shelf(fetch: Fetch, viewer: Option<Instant>) -> Shelf {
+    fn store(fetch: Fetch, viewer: Option<Instant>) -> StaticStore {
         let object = Object { bytes: Bytes::from_static(b"0123456789"), content_type: "video/mp4" };
-        Shelf::new([("1", object.clone(), true), ("2", object, false)], fetch, viewer)
+        StaticStore::new([("1", object.clone(), true), ("2", object, false)], fetch, viewer)
     }
 
     #[test]
     fn a_download_turns_a_miss_into_pending_and_then_into_a_hit() {
-        let shelf = shelf(Fetch::Takes(Duration::from_secs(10)), None);
+        let store = store(Fetch::Takes(Duration::from_secs(10)), None);
         let start = Instant::now();
-        assert_eq!(shelf.standing("1", start), Standing::Cached);
-        assert_eq!(shelf.standing("2", start), Standing::Absent);
-        assert_eq!(shelf.fetch("1", start), Standing::Cached);
-        assert_eq!(shelf.fetch("2", start), Standing::Fetching(start));
-        shelf.fetch("2", start + Duration::from_secs(5));
-        assert_eq!(shelf.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
-        assert_eq!(shelf.census(start), Census { cached: 1, arriving: 1, bytes: 10 });
+        assert_eq!(store.standing("1", start), Standing::Cached);
+        assert_eq!(store.standing("2", start), Standing::Absent);
+        assert_eq!(store.fetch("1", start), Standing::Cached);
+        assert_eq!(store.fetch("2", start), Standing::Fetching(start));
+        store.fetch("2", start + Duration::from_secs(5));
+        assert_eq!(store.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
+        assert_eq!(store.census(start), Census { cached: 1, arriving: 1, bytes: 10 });
         let fetched = start + Duration::from_secs(10);
-        assert_eq!(shelf.standing("2", fetched), Standing::Cached);
-        assert_eq!(shelf.census(fetched), Census { cached: 2, arriving: 0, bytes: 20 });
-        assert_eq!(shelf.nanos_per_byte(10), 1_000_000_000);
+        assert_eq!(store.standing("2", fetched), Standing::Cached);
+        assert_eq!(store.census(fetched), Census { cached: 2, arriving: 0, bytes: 20 });
+        assert_eq!(store.nanos_per_byte(10), 1_000_000_000);
     }
 
     #[test]
     fn a_viewer_asks_for_what_nobody_else_has() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let shelf = shelf(Fetch::Takes(Duration::from_secs(2)), Some(at(5)));
-        assert_eq!(shelf.standing("2", at(4)), Standing::Absent);
-        assert_eq!(shelf.standing("2", at(6)), Standing::Fetching(at(5)));
-        assert_eq!(shelf.fetch("2", at(6)), Standing::Fetching(at(5)), "it is on its way already");
-        assert_eq!(shelf.standing("2", at(7)), Standing::Cached);
+        let store = store(Fetch::Takes(Duration::from_secs(2)), Some(at(5)));
+        assert_eq!(store.standing("2", at(4)), Standing::Absent);
+        assert_eq!(store.standing("2", at(6)), Standing::Fetching(at(5)));
+        assert_eq!(store.fetch("2", at(6)), Standing::Fetching(at(5)), "it is on its way already");
+        assert_eq!(store.standing("2", at(7)), Standing::Cached);
     }
 
     #[test]
     fn what_is_never_kept_stays_a_miss() {
         let start = Instant::now();
-        let shelf = shelf(Fetch::Never, Some(start));
-        assert_eq!(shelf.fetch("2", start), Standing::Absent);
-        assert_eq!(shelf.standing("2", start + Duration::from_secs(99)), Standing::Absent);
-        assert_eq!(shelf.census(start), Census { cached: 1, arriving: 0, bytes: 10 });
+        let store = store(Fetch::Never, Some(start));
+        assert_eq!(store.fetch("2", start), Standing::Absent);
+        assert_eq!(store.standing("2", start + Duration::from_secs(99)), Standing::Absent);
+        assert_eq!(store.census(start), Census { cached: 1, arriving: 0, bytes: 10 });
     }
 }

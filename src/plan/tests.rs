@@ -23,7 +23,7 @@ fn config(more: &str) -> Config {
 }
 
 #[test]
-fn costs_are_those_reckoned_by_hand() {
+fn costs_match_a_calculation_by_hand() {
     let plan = Plan::of(&config(""));
     // Images 2 × 288 and videos 24 a day. A video run is 6 MiB + 256 KiB + 1 MiB.
     assert!((plan.runs - 600.0).abs() < 1e-9, "{}", plan.runs);
@@ -49,16 +49,16 @@ fn costs_are_those_reckoned_by_hand() {
 }
 
 #[test]
-fn a_window_without_a_run_leaves_no_point() {
+fn a_window_without_a_run_writes_no_point() {
     let config = config("record.window = \"1m\"\n");
     let points = 288.0 * 5.0 + 24.0 * 3.0 + 288.0 * (10.0 + 14.0) + 24.0 * 19.0 + 288.0 * 2.0 + 1_440.0;
     assert!((Plan::of(&config).points - points).abs() < 1e-9);
 }
 
 #[test]
-fn what_does_not_fit_is_said_with_what_to_change() {
+fn each_exceeded_limit_says_what_to_change() {
     let check = |more: &str, expected: &[&str]| {
-        let said: Vec<_> = Plan::of(&config(more)).misfits.iter().map(ToString::to_string).collect();
+        let said: Vec<_> = Plan::of(&config(more)).exceeded_limits.iter().map(ToString::to_string).collect();
         assert_eq!(said, expected, "{more}");
     };
     check("limits.bytes-per-day = \"213 MB\"", &[]);
@@ -89,7 +89,7 @@ fn what_does_not_fit_is_said_with_what_to_change() {
 }
 
 #[test]
-fn a_plan_reads_like_this() {
+fn check_prints_the_plan() {
     let text = check_text(Path::new("etc/b.toml"), &config(""));
     let expected = "\
 etc/b.toml has no problems.
@@ -116,7 +116,7 @@ The plan fits its limits.
 }
 
 #[test]
-fn checks_are_those_of_the_preferred_and_the_drawn_asset() {
+fn a_run_checks_the_remembered_and_the_drawn_asset() {
     let config = |profile: &str, pick: &str, assets: usize| {
         let assets: String =
             (0..assets).map(|id| format!("{{ kind = \"image\", id = \"{id}\", size = \"20 kB\" }},")).collect();
@@ -143,12 +143,12 @@ fn checks_are_those_of_the_preferred_and_the_drawn_asset() {
         // Transfers: 288 × (checks + 1). Windows, 24 a day: 4 of checks, 5 of downloads. Worker: 1440.
         let points = 288.0 * (checks as f64 + 1.0) + 24.0 * 9.0 + 1_440.0;
         assert!((plan.points - points).abs() < 1e-9, "{} {points}", plan.points);
-        assert_eq!(plan.series, 2 + 9 + 1, "both checks are of one series");
+        assert_eq!(plan.series, 2 + 9 + 1, "both checks have the same tags");
     }
 }
 
 #[test]
-fn misses_have_a_budget_of_their_own() {
+fn cold_fetches_have_their_own_limit() {
     // Only n2 reports what it does not hold, and it has one image.
     let cold = |more: &str| config(&format!("schedule.probes = [\"image\", \"cold-cache\"]\n{more}"));
     let plan = Plan::of(&cold(""));
@@ -166,10 +166,10 @@ fn misses_have_a_budget_of_their_own() {
     );
     let often = cold("limits = { cold-fetches-per-node-per-day = 3, vantages = 1 }");
     let plan = Plan::of(&often);
-    assert_eq!((plan.probes[1].runs, plan.probes[1].bytes), (3.0, Bytes(3 * 20_000)), "what the limit admits");
+    assert_eq!((plan.probes[1].runs, plan.probes[1].bytes), (3.0, Bytes(3 * 20_000)), "as many as the limit allows");
     let text = check_text(Path::new("b.toml"), &often);
     assert!(text.contains("\ncold fetches: up to 3 of 3 a day from one node; 3 from this one vantage\n"), "{text}");
-    let said: Vec<_> = plan.misfits.iter().map(ToString::to_string).collect();
+    let said: Vec<_> = plan.exceeded_limits.iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [

@@ -20,34 +20,34 @@ use tokio::task::JoinSet;
 
 use crate::net::connect::connect;
 
-use super::{answer::text, content::BrokenOff};
+use super::super::{answer::text, content::BrokenOff};
 
 /// The path prefix of every storage node.
-pub(super) const STORAGE_PREFIX: &str = "/storage";
+pub(in crate::demo) const STORAGE_PREFIX: &str = "/storage";
 
 /// The user agent of a distributor that fetches from a storage node.
-pub(super) const DISTRIBUTOR: &str = "distributor-node";
+pub(in crate::demo) const FETCH_USER_AGENT: &str = "distributor-node";
 
 /// A request to a storage node.
 #[derive(Clone, Debug)]
-pub(super) struct Order {
+pub(in crate::demo) struct FetchRequest {
     /// The id of the object.
-    pub(super) id: String,
+    pub(in crate::demo) id: String,
     /// The first and the last offset, both inclusive; `None` means the whole object.
-    pub(super) range: Option<(u64, u64)>,
+    pub(in crate::demo) range: Option<(u64, u64)>,
     /// The `traceparent` header of the client's request.
-    pub(super) trace: Option<HeaderValue>,
+    pub(in crate::demo) trace: Option<HeaderValue>,
 }
 
 /// A body from another server, and the connection that carries it.
-pub(super) struct Passed {
+pub(in crate::demo) struct ProxiedBody {
     body: Incoming,
     _connection: JoinSet<()>,
 }
 
 /// Why a storage node did not send an object.
 #[derive(Debug, Error)]
-pub(super) enum OrderError {
+pub(in crate::demo) enum FetchError {
     #[error("no connection to the storage node")]
     Connect(#[from] io::Error),
     #[error("the exchange with the storage node broke")]
@@ -58,9 +58,9 @@ pub(super) enum OrderError {
 
 /// Fetches from the first of these storage nodes that has the object. The object's id decides which node is asked
 /// first.
-pub(super) async fn from_any(storage: &[SocketAddr], order: &Order) -> Result<Passed, OrderError> {
+pub(in crate::demo) async fn from_any(storage: &[SocketAddr], order: &FetchRequest) -> Result<ProxiedBody, FetchError> {
     let first = order.id.bytes().map(usize::from).sum::<usize>() % storage.len().max(1);
-    let mut last = OrderError::Refused(StatusCode::NOT_FOUND);
+    let mut last = FetchError::Refused(StatusCode::NOT_FOUND);
     for address in storage[first..].iter().chain(&storage[..first]) {
         match from(*address, order).await {
             Ok(passed) => return Ok(passed),
@@ -70,7 +70,7 @@ pub(super) async fn from_any(storage: &[SocketAddr], order: &Order) -> Result<Pa
     Err(last)
 }
 
-async fn from(address: SocketAddr, order: &Order) -> Result<Passed, OrderError> {
+async fn from(address: SocketAddr, order: &FetchRequest) -> Result<ProxiedBody, FetchError> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(connect(address).await?)).await?;
     let mut driver = JoinSet::new();
     driver.spawn(async move {
@@ -79,18 +79,18 @@ async fn from(address: SocketAddr, order: &Order) -> Result<Passed, OrderError> 
     });
     let response = sender.send_request(request(address, order)).await?;
     if !response.status().is_success() {
-        return Err(OrderError::Refused(response.status()));
+        return Err(FetchError::Refused(response.status()));
     }
-    Ok(Passed::new(response, driver))
+    Ok(ProxiedBody::new(response, driver))
 }
 
-fn request(address: SocketAddr, order: &Order) -> Request<Empty<Bytes>> {
+fn request(address: SocketAddr, order: &FetchRequest) -> Request<Empty<Bytes>> {
     let mut request = Request::new(Empty::new());
     let path = format!("{STORAGE_PREFIX}/api/v1/files/{}", order.id);
     *request.uri_mut() = path.parse().expect("invariant: ids of objects are digits");
     let headers = request.headers_mut();
     headers.insert(header::HOST, text(address.to_string()));
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(DISTRIBUTOR));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(FETCH_USER_AGENT));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some((first, last)) = order.range {
         headers.insert(header::RANGE, text(format!("bytes={first}-{last}")));
@@ -101,23 +101,26 @@ fn request(address: SocketAddr, order: &Order) -> Request<Empty<Bytes>> {
     request
 }
 
-impl Passed {
+impl ProxiedBody {
     fn new(response: Response<Incoming>, connection: JoinSet<()>) -> Self {
         Self { body: response.into_body(), _connection: connection }
     }
 
     /// As [`Body::poll_frame`].
-    pub(super) fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    pub(in crate::demo) fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         Pin::new(&mut self.body).poll_frame(context).map(|frame| frame.map(|frame| frame.map_err(|_| BrokenOff)))
     }
 
     /// As [`Body::is_end_stream`].
-    pub(super) fn is_end_stream(&self) -> bool {
+    pub(in crate::demo) fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
     }
 
     /// As [`Body::size_hint`].
-    pub(super) fn size_hint(&self) -> SizeHint {
+    pub(in crate::demo) fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
 }

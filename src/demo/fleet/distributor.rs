@@ -8,45 +8,45 @@ use tokio::task::JoinSet;
 use super::{
     super::{
         argus::Argus,
-        cache::{Cache, Room},
         node::Role,
         plan::Behaviour,
         status::{Chain, Reports},
         store::{About, Known, Store},
     },
-    Planted, WorldPlan,
-    cast::{self, Character},
+    FleetPlan, NodeCondition,
+    cache::{Cache, Room},
     library::{Kind, Library, Object},
+    scenario::{self, NodeSpec},
 };
 
-/// The distributor for `character`, which fetches from the nodes in `storage`.
+/// The distributor for `spec`, which fetches from the nodes in `storage`.
 pub(super) fn distributor(
-    plan: &WorldPlan,
-    character: &Character,
+    plan: &FleetPlan,
+    spec: &NodeSpec,
     seed: u64,
     storage: &[SocketAddr],
     tasks: &mut JoinSet<()>,
 ) -> Role {
-    let serves = |object: &Object| character.buckets.iter().any(|bucket| cast::serves(bucket, object.bag));
+    let serves = |object: &Object| spec.buckets.iter().any(|bucket| scenario::serves(bucket, object.bag));
     let objects = &Library::shared().objects;
     let known = objects.iter().map(|object| (object.id.clone(), known(object, serves(object))));
     let held = objects.iter().enumerate().filter(|(index, object)| {
         plan.is_warm
-            && character.planted != Planted::Starved
+            && spec.condition != NodeCondition::Starved
             && serves(object)
             && object.is_accepted
-            && is_held(character, *index, object)
+            && is_held(spec, *index, object)
     });
-    let held = held.map(|(_, object)| (object.id.clone(), content(character, object)));
+    let held = held.map(|(_, object)| (object.id.clone(), content(spec, object)));
     let room = Room { capacity: plan.capacity.0, rate: plan.rate };
     let (cache, jobs) = Cache::new(known.collect(), held, room, storage.to_vec());
     tasks.spawn(Arc::clone(&cache).fetch_all(jobs));
-    let behaviour = match character.planted {
-        Planted::Mute => Behaviour::MuteOnAssets,
-        Planted::StatusFails => Behaviour::FailingStatus,
+    let behaviour = match spec.condition {
+        NodeCondition::Mute => Behaviour::MuteOnAssets,
+        NodeCondition::StatusFails => Behaviour::FailingStatus,
         _ => Behaviour::Sound,
     };
-    Role::Distributor(Argus::new(false, behaviour, reports(character), Store::Cache(cache), seed))
+    Role::Distributor(Argus::new(false, behaviour, reports(spec), Store::Cache(cache), seed))
 }
 
 fn known(object: &Object, is_served: bool) -> Known {
@@ -61,14 +61,14 @@ fn known(object: &Object, is_served: bool) -> Known {
 
 /// Whether a node has an object cached at the start. The fixed samples always are. Of the other objects, each node
 /// lacks a different part, including some of the newest.
-fn is_held(character: &Character, index: usize, object: &Object) -> bool {
-    let is_corrupt = character.planted == Planted::Corrupt && object.kind != Kind::Media;
-    index < 2 || is_corrupt || !(index / 2 + character.worker as usize).is_multiple_of(3)
+fn is_held(spec: &NodeSpec, index: usize, object: &Object) -> bool {
+    let is_corrupt = spec.condition == NodeCondition::Corrupt && object.kind != Kind::Media;
+    index < 2 || is_corrupt || !(index / 2 + spec.worker as usize).is_multiple_of(3)
 }
 
 /// The bytes that a node has of an object. Images of a corrupt node have one wrong byte.
-fn content(character: &Character, object: &Object) -> Bytes {
-    if character.planted != Planted::Corrupt || object.kind == Kind::Media {
+fn content(spec: &NodeSpec, object: &Object) -> Bytes {
+    if spec.condition != NodeCondition::Corrupt || object.kind == Kind::Media {
         return object.bytes.clone();
     }
     let mut bytes = object.bytes.to_vec();
@@ -77,13 +77,13 @@ fn content(character: &Character, object: &Object) -> Bytes {
     bytes.into()
 }
 
-fn reports(character: &Character) -> Reports {
-    let sound = Reports::sound(character.name, character.worker, character.buckets.to_vec());
-    match character.planted {
-        Planted::Behind => Reports { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
-        Planted::LeftBehind => Reports { chain: Chain { behind: LEFT_BEHIND, ..Chain::default() }, ..sound },
-        Planted::OtherChain => Reports { chain: OTHER_CHAIN, ..sound },
-        Planted::Development => Reports { node_env: "development", ..sound },
+fn reports(spec: &NodeSpec) -> Reports {
+    let sound = Reports::sound(spec.name, spec.worker, spec.buckets.to_vec());
+    match spec.condition {
+        NodeCondition::Behind => Reports { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
+        NodeCondition::LeftBehind => Reports { chain: Chain { behind: LEFT_BEHIND, ..Chain::default() }, ..sound },
+        NodeCondition::OtherChain => Reports { chain: OTHER_CHAIN, ..sound },
+        NodeCondition::Development => Reports { node_env: "development", ..sound },
         _ => sound,
     }
 }

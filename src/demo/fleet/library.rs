@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::super::{
     SEED,
     plan::{IMAGE_ID, VIDEO_ID},
-    samples,
+    samples::{self, clip},
 };
 use crate::model::multihash;
 
@@ -68,7 +68,7 @@ impl Library {
         let bags = (0..BAGS).map(|bag| format!("dynamic:channel:{}", 7692 + bag)).collect();
         let mut library = Self { bags, objects: vec![], videos: vec![] };
         let mut hashes = HashMap::<_, Arc<str>>::new();
-        let clips: Vec<_> = (0..CLIPS).map(|clip| samples::clip(SEED + clip)).collect();
+        let clips: Vec<_> = (0..CLIPS).map(|clip| clip::clip(SEED + clip)).collect();
         let mut object = |id: String, bag: usize, kind: Kind, created_at: &str, bytes: Bytes| {
             let hash = hashes.entry(bytes.as_ptr()).or_insert_with(|| multihash::of(&bytes).into()).clone();
             let created_at = created_at.to_owned();
@@ -84,12 +84,12 @@ impl Library {
         for index in 0..VIDEOS {
             let bag = index % BAGS;
             let created_at = format!("2026-{:02}-{:02}T08:{index:02}:00.000000Z", 9 + index / 28, 1 + index % 28);
-            let bytes = samples::thumbnail(SEED + 1 + index as u64);
+            let bytes = clip::thumbnail(SEED + 1 + index as u64);
             let thumbnail = object((600_000 + 2 * index).to_string(), bag, Kind::Thumbnail, &created_at, bytes);
             let bytes = clips[index % clips.len()].clone();
             let media = object((600_001 + 2 * index).to_string(), bag, Kind::Media, &created_at, bytes);
             let id = (30_000 + index).to_string();
-            let duration = samples::CLIP_DURATION.as_secs();
+            let duration = clip::CLIP_DURATION.as_secs();
             videos.push(Video { id, created_at, duration, is_public: index != SECRET, media, thumbnail });
         }
         let bytes = library.objects[0].bytes.clone();

@@ -11,19 +11,18 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use crate::{
     config::{Config, check::shipped},
     model::{
-        probe::{CachePolicy, PartName, Probe, Weight},
+        probe::{CachePolicy, MAX_CANDIDATES, PartName, Probe, Weight},
         size::Size,
         target::{Asset, Node, Profile},
         units::{BitRate, Bytes},
     },
-    probe::run::MAX_CANDIDATES,
     schedule::budget::planned_bytes,
 };
 
-mod misfit;
+mod limits;
 mod text;
 
-pub use self::{misfit::Misfit, text::check_text};
+pub use self::{limits::ExceededLimit, text::check_text};
 
 /// The assumed rate of heavy transfers, unless `vantage.uplink` is lower. It is the target for the best node of a
 /// vantage, as on the dashboard.
@@ -76,7 +75,7 @@ pub struct Plan {
     /// The number of nodes with images of unknown size. Their size is assumed.
     pub assumed_images: usize,
     /// The limits that the plan exceeds, and what to change. Empty if it fits.
-    pub misfits: Vec<Misfit>,
+    pub exceeded_limits: Vec<ExceededLimit>,
 }
 
 /// The cost of one probe.
@@ -151,19 +150,19 @@ impl Plan {
             cold_fetches_per_node: cold_fetches(config),
             checks_storage: checks_storage(config),
             assumed_images: config.nodes.iter().filter(|node| is_assumed(node, config)).count(),
-            misfits: Vec::new(),
+            exceeded_limits: Vec::new(),
             probes,
             nodes,
             rounds,
         };
-        plan.misfits = misfit::all(&plan, config);
+        plan.exceeded_limits = limits::exceeded(&plan, config);
         plan
     }
 
     /// Returns whether the plan stays within its limits.
     #[must_use]
     pub fn fits(&self) -> bool {
-        self.misfits.is_empty()
+        self.exceeded_limits.is_empty()
     }
 }
 

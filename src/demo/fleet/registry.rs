@@ -20,10 +20,12 @@ use serde::{Deserialize, Serialize};
 use crate::config::Dialect;
 
 use super::{
-    DemoError,
-    answer::{json, refusal},
-    flow::Flow,
-    world::library::Library,
+    super::{
+        DemoError,
+        answer::{json, refusal},
+        flow::Flow,
+    },
+    library::Library,
 };
 
 mod filter;
@@ -35,15 +37,15 @@ use graph::Graph;
 use rows::Root;
 
 /// The data that the registry lists.
-pub(super) struct Roster<'a> {
-    pub(super) library: &'a Library,
+pub(in crate::demo) struct Roster<'a> {
+    pub(in crate::demo) library: &'a Library,
     /// Endpoints by node name. A node that is not in the map is not listed.
-    pub(super) endpoints: HashMap<&'static str, Option<String>>,
+    pub(in crate::demo) endpoints: HashMap<&'static str, Option<String>>,
 }
 
 /// The registry, shared by all its connections.
 #[derive(Debug)]
-pub(super) struct Registry {
+pub(in crate::demo) struct Registry {
     schema: Valid<Schema>,
     dialect: Dialect,
     listed: Mutex<Listed>,
@@ -74,7 +76,7 @@ struct Refused {
 }
 
 impl Registry {
-    pub(super) fn new(dialect: Dialect, roster: &Roster<'_>) -> Result<Self, DemoError> {
+    pub(in crate::demo) fn new(dialect: Dialect, roster: &Roster<'_>) -> Result<Self, DemoError> {
         let text = match dialect {
             Dialect::Hydra => HYDRA,
             Dialect::Orion => ORION,
@@ -87,18 +89,18 @@ impl Registry {
     }
 
     /// Replaces the listed data.
-    pub(super) fn relist(&self, roster: &Roster<'_>) {
+    pub(in crate::demo) fn relist(&self, roster: &Roster<'_>) {
         let graph = Arc::new(listing::graph(self.dialect, roster));
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).graph = graph;
     }
 
     /// Makes a proxy answer with this status instead of the registry; `None` ends that.
-    pub(super) fn cut(&self, outage: Option<StatusCode>) {
+    pub(in crate::demo) fn cut(&self, outage: Option<StatusCode>) {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).outage = outage;
     }
 
     /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Flow> {
+    pub(in crate::demo) async fn answer(&self, request: Request<Incoming>) -> Response<Flow> {
         let path = request.uri().path().to_owned();
         if path != "/graphql" {
             return refusal(StatusCode::NOT_FOUND, &path, "not found");

@@ -2,7 +2,8 @@
 //! restart.
 //!
 //! This is only a hint: without it, a run begins with the first asset of the list. It changes in memory, and the
-//! [keeper](super::keeper) writes only the changes, so that two processes on one archive keep each other's entries.
+//! [state writer](crate::worker::state_writer) writes only the changes, so that two processes on one archive keep each
+//! other's entries.
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +26,13 @@ use crate::{
         target::{Asset, AssetKind, Node, Profile, is_object_id},
         units::Bytes,
     },
-    probe::run::Settled,
+    probe::run::StickyAsset,
+    worker::state_writer::{StateFile, StateWriter},
 };
 
-use super::keeper::{Keep, Keeper};
-
 /// The remembered assets, by node and probe.
-pub(super) struct SettledAssets {
-    kept: Kept,
+pub(super) struct StickyAssets {
+    stored: StoredAssets,
     count: usize,
     changes: Arc<Changes>,
 }
@@ -46,17 +46,17 @@ struct Changes {
 #[derive(Default)]
 struct Waiting {
     /// By node id and probe name; `None` if the asset is forgotten.
-    changed: BTreeMap<(String, String), Option<Memory>>,
+    changed: BTreeMap<(String, String), Option<StoredAsset>>,
     /// When the first of these changes was made.
     since: Option<Instant>,
 }
 
 /// By node id, then by the probe's name.
-type Kept = BTreeMap<String, BTreeMap<String, Memory>>;
+type StoredAssets = BTreeMap<String, BTreeMap<String, StoredAsset>>;
 
 /// An asset as stored. The file is ours, but it may be truncated or edited.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Memory {
+struct StoredAsset {
     /// When it was last measured, in days since 1970-01-01.
     day: i64,
     kind: String,
@@ -69,48 +69,48 @@ struct Memory {
     fixed: bool,
 }
 
-impl SettledAssets {
-    /// Loads what the previous process left, and registers it with `keeper`.
-    pub(super) fn load(dir: &Path, keeper: &Keeper) -> Self {
-        let settled = Self::read(dir);
-        keeper.register(settled.changes.clone());
-        settled
+impl StickyAssets {
+    /// Loads what the previous process left, and registers it with `state_writer`.
+    pub(super) fn load(dir: &Path, state_writer: &StateWriter) -> Self {
+        let assets = Self::read(dir);
+        state_writer.register(assets.changes.clone());
+        assets
     }
 
     fn read(dir: &Path) -> Self {
-        let state::Loaded { value: mut kept, problem } = state::load::<Kept>(dir, STATE);
+        let state::Loaded { value: mut stored, problem } = state::load::<StoredAssets>(dir, STATE);
         if let Some(problem) = problem {
             tracing::warn!("{problem}");
         }
-        forget_old(&mut kept, today());
+        forget_old(&mut stored, today());
         let changes = Arc::new(Changes { dir: dir.to_owned(), waiting: Mutex::default() });
-        Self { count: count(&kept), kept, changes }
+        Self { count: count(&stored), stored, changes }
     }
 
     /// The asset that the next run should use; `None` if there is none or the probe does not return to its asset.
     pub(super) fn get(&self, node: &Node, probe: &Probe) -> Option<Asset> {
-        self.kept.get(&*node.id)?.get(&*probe.name)?.asset(node).filter(|_| probe.pick.is_sticky())
+        self.stored.get(&*node.id)?.get(&*probe.name)?.asset(node).filter(|_| probe.pick.is_sticky())
     }
 
     /// Updates the asset after a run.
-    pub(super) fn note(&mut self, node: &Node, probe: &Probe, settled: Settled) {
-        match settled {
+    pub(super) fn note(&mut self, node: &Node, probe: &Probe, sticky: StickyAsset) {
+        match sticky {
             _ if !probe.pick.is_sticky() => {}
-            Settled::Kept => {}
-            Settled::On(asset) => self.keep(node, probe, Memory::of(&asset)),
-            Settled::Forgotten => self.forget(node, probe),
+            StickyAsset::Unchanged => {}
+            StickyAsset::Measured(asset) => self.keep(node, probe, StoredAsset::of(&asset)),
+            StickyAsset::Gone => self.forget(node, probe),
         }
     }
 
-    fn keep(&mut self, node: &Node, probe: &Probe, memory: Memory) {
-        let old = self.kept.get(&*node.id).and_then(|of_node| of_node.get(&*probe.name));
-        if old == Some(&memory) {
+    fn keep(&mut self, node: &Node, probe: &Probe, stored_asset: StoredAsset) {
+        let old = self.stored.get(&*node.id).and_then(|of_node| of_node.get(&*probe.name));
+        if old == Some(&stored_asset) {
             return;
         }
         if old.is_none() {
             if self.count >= MAX_ENTRIES {
-                make_room(&mut self.kept, memory.day);
-                self.count = count(&self.kept);
+                make_room(&mut self.stored, stored_asset.day);
+                self.count = count(&self.stored);
             }
             if self.count >= MAX_ENTRIES {
                 tracing::debug!(node = %node.id, "no room to remember this node's asset");
@@ -118,12 +118,12 @@ impl SettledAssets {
             }
             self.count += 1;
         }
-        self.kept.entry(node.id.to_string()).or_default().insert(probe.name.to_string(), memory.clone());
-        self.changes.note(node, probe, Some(memory));
+        self.stored.entry(node.id.to_string()).or_default().insert(probe.name.to_string(), stored_asset.clone());
+        self.changes.note(node, probe, Some(stored_asset));
     }
 
     fn forget(&mut self, node: &Node, probe: &Probe) {
-        let Some(of_node) = self.kept.get_mut(&*node.id) else { return };
+        let Some(of_node) = self.stored.get_mut(&*node.id) else { return };
         if of_node.remove(&*probe.name).is_some() {
             self.count -= 1;
             self.changes.note(node, probe, None);
@@ -132,9 +132,9 @@ impl SettledAssets {
 }
 
 impl Changes {
-    fn note(&self, node: &Node, probe: &Probe, memory: Option<Memory>) {
+    fn note(&self, node: &Node, probe: &Probe, stored_asset: Option<StoredAsset>) {
         let mut waiting = self.waiting();
-        waiting.changed.insert((node.id.to_string(), probe.name.to_string()), memory);
+        waiting.changed.insert((node.id.to_string(), probe.name.to_string()), stored_asset);
         waiting.since.get_or_insert_with(Instant::now);
     }
 
@@ -142,28 +142,28 @@ impl Changes {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, changed: BTreeMap<(String, String), Option<Memory>>) -> Result<(), archive::Error> {
+    fn write(&self, changed: BTreeMap<(String, String), Option<StoredAsset>>) -> Result<(), archive::Error> {
         let _held = state::hold(&self.dir, STATE)?;
-        let mut kept = state::load::<Kept>(&self.dir, STATE).value;
-        for ((node, probe), memory) in changed {
-            match memory {
-                Some(memory) => _ = kept.entry(node).or_default().insert(probe, memory),
-                None => _ = kept.get_mut(&node).map(|of_node| of_node.remove(&probe)),
+        let mut stored = state::load::<StoredAssets>(&self.dir, STATE).value;
+        for ((node, probe), stored_asset) in changed {
+            match stored_asset {
+                Some(stored_asset) => _ = stored.entry(node).or_default().insert(probe, stored_asset),
+                None => _ = stored.get_mut(&node).map(|of_node| of_node.remove(&probe)),
             }
         }
-        forget_old(&mut kept, today());
-        if count(&kept) > MAX_ENTRIES {
-            make_room(&mut kept, today());
+        forget_old(&mut stored, today());
+        if count(&stored) > MAX_ENTRIES {
+            make_room(&mut stored, today());
         }
-        state::store_often(&self.dir, STATE, &kept)
+        state::store_often(&self.dir, STATE, &stored)
     }
 }
 
-impl Keep for Changes {
-    fn keep(&self, last: bool) {
+impl StateFile for Changes {
+    fn save(&self, is_last: bool) {
         let changed = {
             let mut waiting = self.waiting();
-            let is_due = waiting.since.is_some_and(|since| last || since.elapsed() >= WRITTEN_AFTER);
+            let is_due = waiting.since.is_some_and(|since| is_last || since.elapsed() >= WRITTEN_AFTER);
             if !is_due {
                 return;
             }
@@ -176,7 +176,7 @@ impl Keep for Changes {
     }
 }
 
-impl Memory {
+impl StoredAsset {
     fn of(asset: &Asset) -> Self {
         Self {
             day: today(),
@@ -208,24 +208,24 @@ impl Memory {
 
 /// Forgets assets that have not been measured for a long time. Days in the future stay, because today's date may be
 /// wrong.
-fn forget_old(kept: &mut Kept, today: i64) {
-    retain(kept, |day| day >= today - FORGOTTEN_AFTER_DAYS);
+fn forget_old(stored: &mut StoredAssets, today: i64) {
+    retain(stored, |day| day >= today - FORGOTTEN_AFTER_DAYS);
 }
 
 /// Forgets everything whose day may be wrong.
-fn make_room(kept: &mut Kept, today: i64) {
-    retain(kept, |day| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&day));
+fn make_room(stored: &mut StoredAssets, today: i64) {
+    retain(stored, |day| (today - FORGOTTEN_AFTER_DAYS..=today + 1).contains(&day));
 }
 
-fn retain(kept: &mut Kept, stays: impl Fn(i64) -> bool) {
-    for of_node in kept.values_mut() {
-        of_node.retain(|_, memory| stays(memory.day));
+fn retain(stored: &mut StoredAssets, stays: impl Fn(i64) -> bool) {
+    for of_node in stored.values_mut() {
+        of_node.retain(|_, stored_asset| stays(stored_asset.day));
     }
-    kept.retain(|_, of_node| !of_node.is_empty());
+    stored.retain(|_, of_node| !of_node.is_empty());
 }
 
-fn count(kept: &Kept) -> usize {
-    kept.values().map(BTreeMap::len).sum()
+fn count(stored: &StoredAssets) -> usize {
+    stored.values().map(BTreeMap::len).sum()
 }
 
 /// Days since 1970-01-01, UTC.
@@ -265,34 +265,34 @@ mod tests {
     }
 
     #[test]
-    fn an_asset_is_remembered_as_it_is_over_restarts_and_forgotten() {
+    fn a_measured_asset_is_remembered_over_restarts() {
         let dir = tempfile::tempdir().unwrap();
         let (image, video) = (shipped("image").unwrap(), shipped("video").unwrap());
-        let mut settled = SettledAssets::read(dir.path());
-        assert_eq!(settled.get(&node("a"), &image), None);
-        settled.note(&node("a"), &image, Settled::On(asset("1")));
-        settled.note(&node("a"), &video, Settled::On(asset("2")));
-        settled.note(&node("b"), &image, Settled::On(asset("3")));
-        settled.note(&node("b"), &image, Settled::On(asset("4")));
-        settled.note(&node("a"), &video, Settled::Forgotten);
-        settled.note(&node("c"), &video, Settled::Forgotten);
-        settled.note(&node("a"), &image, Settled::Kept);
-        settled.changes.keep(true);
-        let settled = SettledAssets::read(dir.path());
-        assert_eq!((settled.get(&node("a"), &image), settled.get(&node("a"), &video)), (Some(asset("1")), None));
-        assert_eq!((settled.get(&node("b"), &image), settled.count), (Some(asset("4")), 2));
+        let mut assets = StickyAssets::read(dir.path());
+        assert_eq!(assets.get(&node("a"), &image), None);
+        assets.note(&node("a"), &image, StickyAsset::Measured(asset("1")));
+        assets.note(&node("a"), &video, StickyAsset::Measured(asset("2")));
+        assets.note(&node("b"), &image, StickyAsset::Measured(asset("3")));
+        assets.note(&node("b"), &image, StickyAsset::Measured(asset("4")));
+        assets.note(&node("a"), &video, StickyAsset::Gone);
+        assets.note(&node("c"), &video, StickyAsset::Gone);
+        assets.note(&node("a"), &image, StickyAsset::Unchanged);
+        assets.changes.save(true);
+        let assets = StickyAssets::read(dir.path());
+        assert_eq!((assets.get(&node("a"), &image), assets.get(&node("a"), &video)), (Some(asset("1")), None));
+        assert_eq!((assets.get(&node("b"), &image), assets.count), (Some(asset("4")), 2));
         let rotating = Probe { pick: Pick::Rotate, ..image };
-        assert_eq!(settled.get(&node("a"), &rotating), None, "it comes back to none");
+        assert_eq!(assets.get(&node("a"), &rotating), None, "its runs return to no asset");
     }
 
     #[test]
-    fn what_was_edited_is_taken_where_it_can_be_an_asset_of_the_nodes() {
+    fn an_edited_entry_counts_only_if_the_node_can_have_it() {
         let hash = asset("1").hash;
-        let memory = |id: &str, size, hash: Option<&str>| Memory {
+        let stored_asset = |id: &str, size, hash: Option<&str>| StoredAsset {
             id: id.to_owned(),
             size,
             hash: hash.map(str::to_owned),
-            ..Memory::of(&asset("1"))
+            ..StoredAsset::of(&asset("1"))
         };
         let nodes = Profile::ALL.map(|profile| {
             let listing = Listing::bare(Origin::Static, profile);
@@ -308,75 +308,75 @@ mod tests {
                 ("123456789012345678901", false, false),
                 ("/x.webp", false, true),
             ] {
-                let taken = memory(id, Some(21_136), None).asset(node);
+                let taken = stored_asset(id, Some(21_136), None).asset(node);
                 assert_eq!(taken.is_some(), if is_http { is_listed } else { is_object }, "{id} {:?}", node.listing);
                 assert!(taken.is_none_or(|taken| *taken.id == *id));
             }
         }
         let node = node("n");
         assert_eq!(
-            memory("1", Some(0), Some("gW0")).asset(&node),
+            stored_asset("1", Some(0), Some("gW0")).asset(&node),
             Some(Asset { size: None, hash: None, ..asset("1") })
         );
-        assert_eq!(memory("1", Some(21_136), hash.as_deref()).asset(&node), Some(asset("1")));
-        assert_eq!(Memory { kind: "sound".to_owned(), ..memory("1", None, None) }.asset(&node), None);
+        assert_eq!(stored_asset("1", Some(21_136), hash.as_deref()).asset(&node), Some(asset("1")));
+        assert_eq!(StoredAsset { kind: "sound".to_owned(), ..stored_asset("1", None, None) }.asset(&node), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_written_once_a_minute_at_most_and_only_when_it_changed() {
+    async fn changes_are_written_at_most_once_a_minute() {
         let dir = tempfile::tempdir().unwrap();
         let image = shipped("image").unwrap();
-        let mut settled = SettledAssets::read(dir.path());
-        let written = || SettledAssets::read(dir.path()).get(&node("a"), &image);
+        let mut assets = StickyAssets::read(dir.path());
+        let written = || StickyAssets::read(dir.path()).get(&node("a"), &image);
         for (id, passes, on_disk) in
             [("1", 0, None), ("2", 59, None), ("3", 1, Some("3")), ("3", 600, Some("3")), ("4", 59, Some("3"))]
         {
             tokio::time::advance(Duration::from_secs(passes)).await;
-            settled.note(&node("a"), &image, Settled::On(asset(id)));
-            settled.changes.keep(false);
+            assets.note(&node("a"), &image, StickyAsset::Measured(asset(id)));
+            assets.changes.save(false);
             assert_eq!(written(), on_disk.map(asset), "{id}");
         }
         let unchanged = tempfile::tempdir().unwrap();
-        let mut settled = SettledAssets::read(unchanged.path());
-        settled.note(&node("a"), &image, Settled::Forgotten);
-        settled.changes.keep(true);
+        let mut assets = StickyAssets::read(unchanged.path());
+        assets.note(&node("a"), &image, StickyAsset::Gone);
+        assets.changes.save(true);
         assert!(!unchanged.path().join("state").exists());
     }
 
     #[test]
-    fn two_processes_keep_what_the_other_one_wrote() {
+    fn two_processes_keep_each_others_entries() {
         let dir = tempfile::tempdir().unwrap();
         let image = shipped("image").unwrap();
-        let [mut one, mut other] = [SettledAssets::read(dir.path()), SettledAssets::read(dir.path())];
-        one.note(&node("a"), &image, Settled::On(asset("1")));
-        other.note(&node("b"), &image, Settled::On(asset("2")));
-        one.changes.keep(true);
-        other.changes.keep(true);
-        one.note(&node("a"), &image, Settled::Forgotten);
-        one.changes.keep(true);
-        let both = SettledAssets::read(dir.path());
+        let [mut one, mut other] = [StickyAssets::read(dir.path()), StickyAssets::read(dir.path())];
+        one.note(&node("a"), &image, StickyAsset::Measured(asset("1")));
+        other.note(&node("b"), &image, StickyAsset::Measured(asset("2")));
+        one.changes.save(true);
+        other.changes.save(true);
+        one.note(&node("a"), &image, StickyAsset::Gone);
+        one.changes.save(true);
+        let both = StickyAssets::read(dir.path());
         assert_eq!((both.get(&node("a"), &image), both.get(&node("b"), &image)), (None, Some(asset("2"))));
     }
 
     #[test]
-    fn nodes_that_are_gone_for_long_are_forgotten_and_the_rest_is_bounded() {
-        let memory = |day| Memory { day, ..Memory::of(&asset("1")) };
-        let of = |day| BTreeMap::from([("image".to_owned(), memory(day))]);
-        let mut kept: Kept =
+    fn old_entries_are_forgotten_and_the_number_is_limited() {
+        let stored_asset = |day| StoredAsset { day, ..StoredAsset::of(&asset("1")) };
+        let of = |day| BTreeMap::from([("image".to_owned(), stored_asset(day))]);
+        let mut stored: StoredAssets =
             [("old", 85), ("kept", 86), ("new", 101), ("ahead", 102)].map(|(id, day)| (id.to_owned(), of(day))).into();
-        forget_old(&mut kept, 100);
-        assert_eq!(kept.keys().collect::<Vec<_>>(), ["ahead", "kept", "new"]);
-        make_room(&mut kept, 100);
-        assert_eq!(kept.keys().collect::<Vec<_>>(), ["kept", "new"]);
+        forget_old(&mut stored, 100);
+        assert_eq!(stored.keys().collect::<Vec<_>>(), ["ahead", "kept", "new"]);
+        make_room(&mut stored, 100);
+        assert_eq!(stored.keys().collect::<Vec<_>>(), ["kept", "new"]);
         let dir = tempfile::tempdir().unwrap();
-        let (mut settled, image) = (SettledAssets::read(dir.path()), shipped("image").unwrap());
+        let (mut assets, image) = (StickyAssets::read(dir.path()), shipped("image").unwrap());
         let fresh = |id: usize| (format!("n{id}"), of(today()));
-        settled.kept = (0..MAX_ENTRIES).map(fresh).collect();
-        settled.count = MAX_ENTRIES;
-        settled.note(&node("one more"), &image, Settled::On(asset("1")));
-        assert_eq!(settled.get(&node("one more"), &image), None);
-        settled.kept.insert("n0".to_owned(), of(today() - 99));
-        settled.note(&node("one more"), &image, Settled::On(asset("1")));
-        assert_eq!(settled.get(&node("one more"), &image), Some(asset("1")), "an old one makes room");
+        assets.stored = (0..MAX_ENTRIES).map(fresh).collect();
+        assets.count = MAX_ENTRIES;
+        assets.note(&node("one more"), &image, StickyAsset::Measured(asset("1")));
+        assert_eq!(assets.get(&node("one more"), &image), None);
+        assets.stored.insert("n0".to_owned(), of(today() - 99));
+        assets.note(&node("one more"), &image, StickyAsset::Measured(asset("1")));
+        assert_eq!(assets.get(&node("one more"), &image), Some(asset("1")), "an old one makes room");
     }
 }

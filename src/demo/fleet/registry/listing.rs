@@ -4,9 +4,9 @@
 use crate::config::Dialect;
 
 use super::{
-    super::world::{
-        cast::{CAST, Character, FAMILIES, Family, Place, Planted, STORAGE, serves},
+    super::{
         library::{Kind, Object, Video},
+        scenario::{DISTRIBUTORS, FAMILIES, Family, NodeCondition, NodeSpec, Place, STORAGE, serves},
     },
     Roster,
     graph::{Field, Graph, Key, leaf},
@@ -47,10 +47,10 @@ impl Lister {
 
     fn distribution(&mut self, roster: &Roster<'_>, bags: &[Key]) {
         let families = FAMILIES.map(|family| (family.id, self.family(&family)));
-        for character in CAST {
-            let Some(endpoint) = roster.endpoints.get(character.name) else { continue };
-            for bucket in character.buckets {
-                self.bucket(&character, bucket, &families, bags, endpoint.as_deref());
+        for spec in DISTRIBUTORS {
+            let Some(endpoint) = roster.endpoints.get(spec.name) else { continue };
+            for bucket in spec.buckets {
+                self.bucket(&spec, bucket, &families, bags, endpoint.as_deref());
             }
         }
     }
@@ -66,15 +66,8 @@ impl Lister {
         key
     }
 
-    fn bucket(
-        &mut self,
-        character: &Character,
-        id: &str,
-        families: &[(&str, Key)],
-        bags: &[Key],
-        endpoint: Option<&str>,
-    ) {
-        let (family, index) = id.split_once(':').expect("invariant: the cast's buckets have both numbers");
+    fn bucket(&mut self, spec: &NodeSpec, id: &str, families: &[(&str, Key)], bags: &[Key], endpoint: Option<&str>) {
+        let (family, index) = id.split_once(':').expect("invariant: the scenario's buckets have both numbers");
         let family = families.iter().find(|(id, _)| *id == family).map(|(_, key)| *key);
         let bucket = self.entity("DistributionBucket", id);
         self.set(
@@ -84,28 +77,28 @@ impl Lister {
                 ("familyId", leaf(id.split(':').next().unwrap_or(id))),
                 ("bucketIndex", leaf(index.parse::<i64>().unwrap_or_default())),
                 ("acceptingNewBags", leaf(true)),
-                ("distributing", leaf(!character.planted.is_switched_off())),
+                ("distributing", leaf(!spec.condition.is_switched_off())),
             ],
         );
         let served = bags.iter().enumerate().filter(|(bag, _)| serves(id, *bag));
         for (_, bag) in served {
             self.join(("DistributionBucketBag", "distributionBucket", "distributionBuckets"), bucket, *bag);
         }
-        let id = format!("{id}-{}", character.worker);
+        let id = format!("{id}-{}", spec.worker);
         let operator = self.entity("DistributionBucketOperator", &id);
-        let is_active = character.planted != Planted::Invited;
+        let is_active = spec.condition != NodeCondition::Invited;
         self.set(
             operator,
             [
                 ("distributionBucket", Field::One(bucket)),
                 ("distributionBucketId", leaf(id.split('-').next().unwrap_or_default())),
-                ("workerId", leaf(i64::from(character.worker))),
+                ("workerId", leaf(i64::from(spec.worker))),
                 ("status", leaf(if is_active { "ACTIVE" } else { "INVITED" })),
             ],
         );
         self.graph.push(bucket, "operators", operator);
-        if character.planted != Planted::NoMetadata {
-            let metadata = self.site("DistributionBucketOperatorMetadata", &id, endpoint, character.place);
+        if spec.condition != NodeCondition::NoMetadata {
+            let metadata = self.site("DistributionBucketOperatorMetadata", &id, endpoint, spec.place);
             self.set(operator, [("metadata", Field::One(metadata)), ("metadataId", leaf(id.as_str()))]);
             self.set(metadata, [("distirbutionBucketOperator", Field::One(operator))]);
         }

@@ -8,17 +8,19 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    answer::{Answer, beheaded, empty, json, refusal, text},
-    content::Content,
+    super::{
+        answer::{Answer, empty, head_response, json, refusal, text},
+        content::Content,
+        flow::Flow,
+        range::Span,
+        status::{Chain, QueryNode},
+        store::slice,
+    },
     fetch::STORAGE_PREFIX,
-    flow::Flow,
-    range::Span,
-    status::{Chain, QueryNode},
-    store::slice,
 };
 
 /// One storage node, shared by all its connections.
-pub(super) struct Colossus {
+pub(in crate::demo) struct Colossus {
     objects: HashMap<Arc<str>, (Bytes, &'static str)>,
     buckets: Vec<&'static str>,
     started: Instant,
@@ -46,7 +48,7 @@ struct Job {
 
 impl Colossus {
     /// A node for these buckets that holds these objects: id, content and content type.
-    pub(super) fn new(
+    pub(in crate::demo) fn new(
         objects: impl IntoIterator<Item = (Arc<str>, Bytes, &'static str)>,
         buckets: Vec<&'static str>,
     ) -> Self {
@@ -55,10 +57,10 @@ impl Colossus {
     }
 
     /// Answers one request.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Answer {
+    pub(in crate::demo) fn answer<B>(&self, request: &Request<B>) -> Answer {
         let mut response = self.route(request);
         response.headers_mut().insert("access-control-allow-origin", HeaderValue::from_static("*"));
-        let response = if request.method() == Method::HEAD { beheaded(response) } else { response };
+        let response = if request.method() == Method::HEAD { head_response(response) } else { response };
         response.into()
     }
 

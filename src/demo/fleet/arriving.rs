@@ -9,11 +9,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::content::BrokenOff;
+use super::super::content::BrokenOff;
 
 /// An object: the bytes that have arrived, and the readers that wait for more.
 #[derive(Debug)]
-pub(super) struct Growing {
+pub(in crate::demo) struct ArrivingObject {
     size: usize,
     arrived: Mutex<Arrived>,
 }
@@ -33,15 +33,15 @@ enum Held {
     Whole(Bytes),
 }
 
-impl Growing {
+impl ArrivingObject {
     /// An object of `size` bytes, none of which have arrived.
-    pub(super) fn new(size: usize) -> Self {
+    pub(in crate::demo) fn new(size: usize) -> Self {
         let bytes = Held::Part(Vec::new());
         Self { size, arrived: Mutex::new(Arrived { bytes, begun: false, failed: false, readers: vec![] }) }
     }
 
     /// Records that a storage node has begun to send the object.
-    pub(super) fn begin(&self) {
+    pub(in crate::demo) fn begin(&self) {
         let mut arrived = self.lock();
         arrived.begun = true;
         arrived.wake();
@@ -49,7 +49,7 @@ impl Growing {
 
     /// Appends bytes that arrived. Returns the whole object once, with its last byte. More than `size` bytes are a
     /// failure.
-    pub(super) fn push(&self, piece: &[u8]) -> Option<Bytes> {
+    pub(in crate::demo) fn push(&self, piece: &[u8]) -> Option<Bytes> {
         let mut arrived = self.lock();
         arrived.begun = true;
         arrived.wake();
@@ -69,19 +69,19 @@ impl Growing {
     }
 
     /// Records that the object will not be completed.
-    pub(super) fn fail(&self) {
+    pub(in crate::demo) fn fail(&self) {
         let mut arrived = self.lock();
         arrived.failed = true;
         arrived.wake();
     }
 
     /// How many bytes have arrived.
-    pub(super) fn length(&self) -> u64 {
+    pub(in crate::demo) fn length(&self) -> u64 {
         self.lock().bytes.as_slice().len() as u64
     }
 
     /// Waits until a storage node begins to send the object. False when the object fails instead.
-    pub(super) async fn begun(&self) -> bool {
+    pub(in crate::demo) async fn begun(&self) -> bool {
         poll_fn(|context| {
             let mut arrived = self.lock();
             if arrived.begun || arrived.failed {
@@ -95,7 +95,12 @@ impl Growing {
 
     /// The bytes between the two offsets that have arrived: at least one byte and at most one piece. If the object has
     /// failed, the error comes after its last byte.
-    pub(super) fn poll_piece(&self, next: u64, end: u64, context: &mut Context<'_>) -> Poll<Result<Bytes, BrokenOff>> {
+    pub(in crate::demo) fn poll_piece(
+        &self,
+        next: u64,
+        end: u64,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, BrokenOff>> {
         let mut arrived = self.lock();
         let within = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
         let there = arrived.bytes.as_slice().len();
@@ -141,13 +146,13 @@ const PIECE_BYTES: usize = 64 << 10;
 mod tests {
     use super::*;
 
-    fn read(object: &Growing, next: u64, end: u64) -> Poll<Result<Bytes, BrokenOff>> {
+    fn read(object: &ArrivingObject, next: u64, end: u64) -> Poll<Result<Bytes, BrokenOff>> {
         object.poll_piece(next, end, &mut Context::from_waker(Waker::noop()))
     }
 
     #[test]
     fn readers_get_what_has_arrived_and_wait_for_the_rest() {
-        let object = Growing::new(6);
+        let object = ArrivingObject::new(6);
         assert_eq!(read(&object, 0, 6), Poll::Pending);
         assert_eq!((object.push(b"abcd"), object.length()), (None, 4));
         assert_eq!(read(&object, 1, 6), Poll::Ready(Ok(Bytes::from_static(b"bcd"))));
@@ -160,7 +165,7 @@ mod tests {
     #[test]
     fn what_fails_or_overflows_breaks_off_behind_what_is_there() {
         for overflows in [false, true] {
-            let object = Growing::new(2);
+            let object = ArrivingObject::new(2);
             assert_eq!(object.push(b"a"), None);
             if overflows {
                 assert_eq!(object.push(b"bc"), None);

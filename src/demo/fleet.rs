@@ -1,5 +1,5 @@
 //! A simulated Joystream network on loopback: storage nodes that hold every object, distributors that fetch from them,
-//! and the registry that lists them all. Each distributor has a condition that bandprobe should detect ([`Planted`]).
+//! and the registry that lists them all. Each distributor has a condition that bandprobe should detect ([`NodeCondition`]).
 //! Tests can read which requests each server received.
 //!
 //! All servers are on 127.0.0.1, except for one trap at 127.66.66.66, whose endpoint is registered too. A client that
@@ -24,31 +24,37 @@ use crate::{
 
 use super::{
     DemoError, SEED, Seen,
-    colossus::Colossus,
-    fetch::{DISTRIBUTOR, STORAGE_PREFIX},
     log::Log,
     node::{DemoNode, Role},
     plan::PREFIX,
-    registry::{Registry, Roster},
 };
 
-pub(super) mod cast;
+pub(super) mod arriving;
+pub(super) mod cache;
+pub(super) mod colossus;
 mod distributor;
-pub(super) mod library;
+pub(super) mod fetch;
+pub(super) mod fetched_body;
+mod library;
 mod ports;
+pub(super) mod registry;
+mod scenario;
 mod trap;
 
-pub use cast::Planted;
+pub use scenario::NodeCondition;
 
-use cast::{CAST, STORAGE};
+use colossus::Colossus;
 use distributor::distributor;
+use fetch::{FETCH_USER_AGENT, STORAGE_PREFIX};
 use library::Library;
 use ports::Ports;
+use registry::{Registry, Roster};
+use scenario::{DISTRIBUTORS, STORAGE};
 use trap::Trap;
 
-/// How to build a [`World`].
+/// How to build a [`DemoFleet`].
 #[derive(Clone, Debug)]
-pub struct WorldPlan {
+pub struct FleetPlan {
     /// The dialect of the registry's schema.
     pub dialect: Dialect,
     /// The rate limit of one object from a storage node to a distributor; `None` means unlimited.
@@ -63,7 +69,7 @@ pub struct WorldPlan {
 
 /// A running network. Dropping it stops all servers.
 #[derive(Debug)]
-pub struct World {
+pub struct DemoFleet {
     members: Vec<Member>,
     registry: Url,
     lists: Arc<Registry>,
@@ -87,13 +93,13 @@ pub struct Member {
     /// Whether this is a storage node. Otherwise it is a distributor.
     pub is_storage: bool,
     /// The condition that bandprobe should detect.
-    pub planted: Planted,
+    pub condition: NodeCondition,
     /// The same, in one clause for people.
     pub description: &'static str,
     log: Arc<Log>,
 }
 
-impl WorldPlan {
+impl FleetPlan {
     /// A network with warm caches of 128 MiB and free ports, whose objects arrive at 20 Mbit/s.
     #[must_use]
     pub const fn new(dialect: Dialect) -> Self {
@@ -102,12 +108,12 @@ impl WorldPlan {
     }
 }
 
-impl World {
+impl DemoFleet {
     /// Starts all servers.
     ///
     /// # Errors
     /// When a port cannot be bound. If a port is taken, the error names it.
-    pub async fn start(plan: &WorldPlan) -> Result<Self, DemoError> {
+    pub async fn start(plan: &FleetPlan) -> Result<Self, DemoError> {
         let mut ports = Ports::from(plan.first_port);
         let mut tasks = JoinSet::new();
         // The registry gets the first port but starts last, because it lists the other servers.
@@ -117,31 +123,31 @@ impl World {
         let dead = ports.bind("warsaw")?;
         let inside = trap(&mut ports, &mut tasks).await?;
         let uninvited = ports.trap("invited", Ipv4Addr::LOCALHOST, &mut tasks).await?;
-        for (index, character) in CAST.iter().enumerate() {
+        for (index, spec) in DISTRIBUTORS.iter().enumerate() {
             let log = Arc::<Log>::default();
-            let endpoint = match character.planted {
-                Planted::NoMetadata => None,
-                Planted::Dead => Some(dead.1),
-                Planted::PrivateAddress => Some(inside.address),
-                Planted::Invited => Some(uninvited.address),
+            let endpoint = match spec.condition {
+                NodeCondition::NoMetadata => None,
+                NodeCondition::Dead => Some(dead.1),
+                NodeCondition::PrivateAddress => Some(inside.address),
+                NodeCondition::Invited => Some(uninvited.address),
                 _ => {
-                    let listener = ports.listen(character.name).await?;
+                    let listener = ports.listen(spec.name).await?;
                     let address = local_addr(&listener);
                     let closed = [dead.1];
-                    let storage = if character.planted == Planted::Starved { &closed[..] } else { &storage };
-                    let node = distributor(plan, character, SEED + index as u64, storage, &mut tasks);
+                    let storage = if spec.condition == NodeCondition::Starved { &closed[..] } else { &storage };
+                    let node = distributor(plan, spec, SEED + index as u64, storage, &mut tasks);
                     let node = DemoNode { log: Arc::clone(&log), ..DemoNode::plain(node) };
                     tasks.spawn(Arc::new(node).serve(listener));
                     Some(address)
                 }
             };
             members.push(Member {
-                name: character.name,
+                name: spec.name,
                 endpoint: endpoint.map(|address| format!("http://{address}{PREFIX}/")),
-                buckets: character.buckets.to_vec(),
+                buckets: spec.buckets.to_vec(),
                 is_storage: false,
-                planted: character.planted,
-                description: character.description,
+                condition: spec.condition,
+                description: spec.description,
                 log,
             });
         }
@@ -192,7 +198,7 @@ impl World {
     pub fn fetches(&self) -> HashMap<String, usize> {
         let mut fetches = HashMap::new();
         let downloads = self.members.iter().filter(|member| member.is_storage).flat_map(Member::seen);
-        let is_fetch = |seen: &Seen| seen.method == "GET" && seen.user_agent.as_deref() == Some(DISTRIBUTOR);
+        let is_fetch = |seen: &Seen| seen.method == "GET" && seen.user_agent.as_deref() == Some(FETCH_USER_AGENT);
         for seen in downloads.filter(is_fetch) {
             if let Some((_, id)) = seen.path.split_once("/files/") {
                 *fetches.entry(id.to_owned()).or_default() += 1;
@@ -252,7 +258,7 @@ async fn start_storage(
             endpoint: Some(local("http", &listener, &format!("{STORAGE_PREFIX}/")).into()),
             buckets: vec![bucket],
             is_storage: true,
-            planted: Planted::Nothing,
+            condition: NodeCondition::Healthy,
             description: "sound; it holds everything",
             log: Arc::clone(&node.log),
         });

@@ -47,11 +47,11 @@ impl fmt::Display for Text<'_> {
         self.probes(f)?;
         self.nodes(f)?;
         self.totals(f)?;
-        match self.plan.misfits.as_slice() {
+        match self.plan.exceeded_limits.as_slice() {
             [] => writeln!(f, "\nThe plan fits its limits."),
-            misfits => {
+            limits => {
                 writeln!(f, "\nThe plan exceeds its limits:")?;
-                misfits.iter().try_for_each(|misfit| writeln!(f, "- {misfit}"))
+                limits.iter().try_for_each(|limit| writeln!(f, "- {limit}"))
             }
         }
     }

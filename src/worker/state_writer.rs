@@ -17,27 +17,27 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 /// State that is kept in memory and written to disk from time to time.
-pub(super) trait Keep: Send + Sync {
-    /// Writes what has changed since the last call, and reads what other processes wrote. `last` is `true` when the
+pub(super) trait StateFile: Send + Sync {
+    /// Writes what has changed since the last call, and reads what other processes wrote. `is_last` is `true` when the
     /// worker stops and this is the last call.
-    fn keep(&self, last: bool);
+    fn save(&self, is_last: bool);
 }
 
 /// A handle of the thread. The thread ends when all handles are gone.
 #[derive(Clone)]
-pub(super) struct Keeper {
+pub(super) struct StateWriter {
     orders: mpsc::Sender<Order>,
     /// The last pass is next, so the thread leaves out the rest of the one under way.
     is_stopping: Arc<AtomicBool>,
 }
 
 enum Order {
-    Register(Arc<dyn Keep>),
+    Register(Arc<dyn StateFile>),
     Do(Box<dyn FnOnce() + Send>),
     Stop(oneshot::Sender<()>),
 }
 
-impl Keeper {
+impl StateWriter {
     /// Starts the thread.
     ///
     /// # Errors
@@ -51,8 +51,8 @@ impl Keeper {
     }
 
     /// Writes this state regularly from now on.
-    pub(super) fn register(&self, kept: Arc<dyn Keep>) {
-        self.order(Order::Register(kept));
+    pub(super) fn register(&self, file: Arc<dyn StateFile>) {
+        self.order(Order::Register(file));
     }
 
     /// Runs this job on the thread as soon as the orders before it are done.
@@ -74,28 +74,28 @@ impl Keeper {
 
     fn order(&self, order: Order) {
         if self.orders.send(order).is_err() {
-            tracing::debug!("state that changed after the end is not kept");
+            tracing::debug!("state that changed after the end is not saved");
         }
     }
 }
 
 fn work(orders: &mpsc::Receiver<Order>, is_stopping: &AtomicBool) {
-    let mut all: Vec<Arc<dyn Keep>> = Vec::new();
+    let mut all: Vec<Arc<dyn StateFile>> = Vec::new();
     let mut due = Instant::now() + EVERY;
     let done = loop {
         match orders.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(Order::Register(kept)) => all.push(kept),
+            Ok(Order::Register(file)) => all.push(file),
             Ok(Order::Do(job)) => job(),
             Ok(Order::Stop(done)) => break Some(done),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break None,
         }
         if Instant::now() >= due {
-            all.iter().take_while(|_| !is_stopping.load(Ordering::Acquire)).for_each(|kept| kept.keep(false));
+            all.iter().take_while(|_| !is_stopping.load(Ordering::Acquire)).for_each(|file| file.save(false));
             due = Instant::now() + EVERY;
         }
     };
-    all.iter().for_each(|kept| kept.keep(true));
+    all.iter().for_each(|file| file.save(true));
     // The caller may have given up.
     let _ = done.map(|done| done.send(()));
 }
@@ -112,29 +112,29 @@ mod tests {
     #[derive(Default)]
     struct Calls(Mutex<Vec<bool>>);
 
-    impl Keep for Calls {
-        fn keep(&self, last: bool) {
-            self.0.lock().unwrap().push(last);
+    impl StateFile for Calls {
+        fn save(&self, is_last: bool) {
+            self.0.lock().unwrap().push(is_last);
         }
     }
 
     #[tokio::test]
-    async fn everything_is_kept_once_more_at_the_end() {
-        let (calls, keeper) = (Arc::new(Calls::default()), Keeper::start().unwrap());
-        keeper.register(calls.clone());
-        let (told, mut done) = oneshot::channel();
-        keeper.run(move || told.send(()).unwrap());
-        assert!(keeper.stop(future::pending()).await);
-        assert_eq!(calls.0.lock().unwrap().iter().filter(|last| **last).count(), 1);
-        assert_eq!(done.try_recv(), Ok(()), "in their order");
-        assert!(!keeper.stop(future::pending()).await, "it has ended");
+    async fn every_file_is_saved_once_more_at_the_end() {
+        let (calls, writer) = (Arc::new(Calls::default()), StateWriter::start().unwrap());
+        writer.register(calls.clone());
+        let (tell, mut done) = oneshot::channel();
+        writer.run(move || tell.send(()).unwrap());
+        assert!(writer.stop(future::pending()).await);
+        assert_eq!(calls.0.lock().unwrap().iter().filter(|is_last| **is_last).count(), 1);
+        assert_eq!(done.try_recv(), Ok(()), "jobs run in their order");
+        assert!(!writer.stop(future::pending()).await, "it has ended");
     }
 
     #[tokio::test]
-    async fn nothing_waits_once_the_caller_has_given_up() {
-        let keeper = Keeper::start().unwrap();
+    async fn a_stop_ends_when_the_caller_gives_up() {
+        let writer = StateWriter::start().unwrap();
         let (_held, waits) = mpsc::channel::<()>();
-        keeper.run(move || _ = waits.recv());
-        assert!(!keeper.stop(future::ready(())).await);
+        writer.run(move || _ = waits.recv());
+        assert!(!writer.stop(future::ready(())).await);
     }
 }
