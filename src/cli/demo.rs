@@ -12,11 +12,7 @@ use jiff::Timestamp;
 
 use crate::{
     telemetry,
-    worker::{
-        discovery::Discovery,
-        pipeline::{Pipeline, StartError},
-        rounds,
-    },
+    worker::{discovery::Discovery, pipeline::Pipeline, rounds, start_error::StartError},
 };
 
 use super::{
