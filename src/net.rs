@@ -26,6 +26,7 @@ mod frames;
 pub mod guard;
 pub mod http;
 pub mod identity;
+mod length_list;
 pub mod meter;
 pub mod records;
 pub mod resolve;

@@ -12,7 +12,7 @@ use crate::{
         failure::{Cause, Failure},
         http::Connection,
         meter::Meter,
-        resolve::{Reservation, threads::Share},
+        resolve::Reservation,
         timing::Timing,
     },
 };
@@ -27,11 +27,6 @@ pub(super) struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Waits for the resources of the name lookup. Call it before the clock of a transfer starts.
-    pub(super) async fn reserve(&self, share: Share) -> Reservation {
-        self.dialer.reserve(self.url, share, self.deadlines.dns).await
-    }
-
     /// Opens the connection. Ends the phases `dns`, `connect` and `tls` in `timing`, up to the one before the phase that
     /// failed. `on_address` gets the address before it is dialled.
     ///

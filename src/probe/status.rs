@@ -22,7 +22,7 @@ use crate::{
         body::{BodyEnd, BodyLimit, Received},
         failure::{Cause, Failure},
         meter::Meter,
-        resolve::{Reservation, threads::Share},
+        resolve::{LookupError, Reservation},
         timing::Timing,
     },
 };
@@ -75,12 +75,17 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
 
 impl Question<'_> {
     async fn put(&self, asked: Asked<'_>) -> Answer {
-        let reserved = self.opening().reserve(Share::Other).await;
-        let at = Timestamp::now();
-        let clock = self.prober.dialer.clock();
+        let (dialer, limit, began) = (&self.prober.dialer, self.probe.deadlines.total(), Instant::now());
+        let clock = dialer.clock();
         let _watching = clock.watch();
+        let reserve = dialer.reserve_in_round(&self.url, self.probe.deadlines.dns, limit);
+        let reserved = clock.within(began, limit, reserve).await.unwrap_or_else(Reservation::no_thread);
+        let at = Timestamp::now();
         let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
-        let put = self.exchange(asked, reserved, &mut exchange).await;
+        // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the wait
+        // must not make the round longer.
+        let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
+        let put = put.unwrap_or_else(|| Err(Cause::Lookup(LookupError::no_thread()).during(Phase::Dns)));
         let away = clock.away_since(exchange.timing.t0());
         let (latency, said) = match put {
             // An answer stays valid after a freeze of this process, but its latency does not.

@@ -119,10 +119,10 @@ impl Errand<'_> {
 impl Errand<'_> {
     /// Waits for the resources of the name lookup. This is lateness too, and the uplink is lent meanwhile.
     async fn reserve(&self, permit: &Permit, prober: &Prober) -> Reservation {
-        let (began, opening) = (Instant::now(), self.opening(prober));
+        let began = Instant::now();
         tokio::select! {
             biased;
-            reserved = opening.reserve(Share::Transfer) => reserved,
+            reserved = prober.dialer.reserve(self.url, Share::Transfer, self.deadlines.dns) => reserved,
             () = permit.lend_when_idle(prober.dialer.clock(), || began) => unreachable!("lending never returns"),
         }
     }
