@@ -14,10 +14,12 @@
 //! Nothing here retries, tries another address, follows a redirect or caches: each of these would hide time in a
 //! number.
 
+pub mod body;
 pub mod boundary;
 pub mod connect;
 pub mod dial;
 pub mod drive;
+pub mod errno;
 pub mod failure;
 pub mod fetch;
 mod frames;
@@ -32,4 +34,3 @@ pub mod run_clock;
 pub mod tcp_info;
 pub mod timing;
 pub mod tls;
-mod watch;

@@ -180,7 +180,7 @@ impl LookupError {
 
     /// An error of the operating system on the way to a name server.
     fn from_io(error: &io::Error) -> Self {
-        let is_local = super::failure::is_local(error);
+        let is_local = super::errno::is_local(error);
         let text = error.to_string();
         if is_local { Self::Local(text) } else { Self::Failed(text) }
     }
