@@ -13,7 +13,6 @@ use crate::model::{
 
 use self::fleet::Fleet;
 
-mod distance;
 mod downloads;
 mod environment;
 mod fleet;

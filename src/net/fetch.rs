@@ -20,10 +20,9 @@ use crate::{
 };
 
 use super::{
-    body::{BodyEnd, BodyLimit},
     dial::{Dialer, DialerError, Line},
     failure::{Cause, Failure},
-    http::{Answer, Connection},
+    http::{Answer, Appetite, Connection, End},
     identity::{Ids, user_agent},
     meter::Meter,
     resolve::{Resolver, threads::Share},
@@ -169,13 +168,13 @@ impl Fetcher {
         self.dress(&mut request, question)?;
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
-        let limit = BodyLimit { bytes: most + 1, body: within, stall: within };
-        let received = connection.receive(&mut answer, limit, |chunk, _, _| body.extend_from_slice(chunk)).await;
+        let appetite = Appetite { bytes: most + 1, body: within, stall: within };
+        let received = connection.receive(&mut answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
         match received.end {
-            BodyEnd::Failed(failure) => return Err(failure.into()),
-            BodyEnd::Partial => return Err(FetchError::Cut),
-            BodyEnd::Enough => return Err(FetchError::TooLong(most)),
-            BodyEnd::Finished => {}
+            End::Failed(failure) => return Err(failure.into()),
+            End::Partial => return Err(FetchError::Cut),
+            End::Enough => return Err(FetchError::TooLong(most)),
+            End::Finished => {}
         }
         if connection.is_reusable().await {
             *kept = Some(connection);

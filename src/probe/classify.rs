@@ -5,8 +5,7 @@ use std::{error::Error, io};
 use crate::{
     model::{outcome::Outcome, phase::Phase},
     net::{
-        errno::is_local,
-        failure::{Cause, Failure},
+        failure::{Cause, Failure, is_local},
         resolve::LookupError,
         tls,
     },

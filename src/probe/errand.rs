@@ -20,8 +20,7 @@ use crate::{
 };
 
 use super::{
-    Prober, classify,
-    connection::Opening,
+    classify,
     verify::{Expected, Mismatch},
     wanted::Wanted,
 };
@@ -65,11 +64,6 @@ pub struct Errand<'a> {
 }
 
 impl Errand<'_> {
-    /// What to connect to.
-    pub(super) const fn opening<'a>(&'a self, prober: &'a Prober) -> Opening<'a> {
-        Opening { dialer: &prober.dialer, node: self.node, url: self.url, deadlines: self.deadlines }
-    }
-
     /// What the answer's `content-type` may be. `None` when the asset has no kind.
     pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
         // A node that does not hold an object may not know its type. Argus sends the type in an answer to HEAD only on

@@ -24,9 +24,8 @@ use bandprobe::{
         units::Micros,
     },
     net::{
-        body::BodyLimit,
         dial::{About, Line, Stream},
-        http::Connection,
+        http::{Appetite, Connection},
         meter::{Meter, Metered},
         records::buffered,
         run_clock::RunClock,
@@ -161,8 +160,8 @@ async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {
     let deadlines = Deadlines { headers: PATIENCE, ..Deadlines::default() };
     let request = connection.request(Method::GET, &"http://node/x".parse().unwrap());
     let mut answer = connection.ask(request, &deadlines, &mut timing).await.unwrap();
-    let limit = BodyLimit { bytes, body: PATIENCE, stall: PATIENCE };
-    let (received, timeline) = connection.receive_timed(&mut answer, limit, timing, |_| {}).await;
+    let appetite = Appetite { bytes, body: PATIENCE, stall: PATIENCE };
+    let (received, timeline) = connection.receive_timed(&mut answer, appetite, timing, |_| {}).await;
     black_box(timeline);
     received.bytes
 }
