@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt, path::PathBuf};
 use crate::{
     archive::{self, damage::Damage, rejected::cause},
     deliver::event::Event,
+    term::causes::with_causes,
 };
 
 /// What was logged last.
@@ -74,10 +75,7 @@ impl DeliveryLog {
 
     /// Logs why nothing can be delivered from the data directory.
     pub(super) fn refused_by_disk(&mut self, error: &dyn std::error::Error) {
-        let mut text = error.to_string();
-        if let Some(cause) = error.source().map(ToString::to_string).filter(|cause| !text.contains(cause)) {
-            text += &format!(": {cause}");
-        }
+        let text = with_causes(error);
         if self.disk.as_ref() != Some(&text) {
             tracing::error!("delivery is stopped: {text}");
         }

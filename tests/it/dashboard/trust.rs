@@ -17,23 +17,13 @@ pub(super) fn expectations() -> Vec<Expectation> {
 /// Good downloads by flag.
 fn doubts() -> Vec<Expectation> {
     vec![
-        of("Why rates are doubted/A", good, BY_NODE, &[("downloads", Count("ok"))]),
-        of("Why rates are doubted/B", |p| good(p) && p.has("cpu_bound"), BY_NODE, &[("cpu_bound", Count("ok"))]),
-        of("Why rates are doubted/C", |p| good(p) && p.has("concurrent"), BY_NODE, &[("concurrent", Count("ok"))]),
-        of("Why rates are doubted/D", |p| good(p) && p.has("clock_step"), BY_NODE, &[("clock_step", Count("ok"))]),
-        of("Why rates are doubted/G", |p| good(p) && p.has("frozen"), BY_NODE, &[("frozen", Count("ok"))]),
-        of(
-            "Why rates are doubted/E",
-            |p| good(p) && p.has("receiver_limited"),
-            BY_NODE,
-            &[("receiver_limited", Count("ok"))],
-        ),
-        of(
-            "Why rates are doubted/F",
-            |p| good(p) && p.has("uplink_limited"),
-            BY_NODE,
-            &[("uplink_limited", Count("ok"))],
-        ),
+        of("Rate flags/A", good, BY_NODE, &[("downloads", Count("ok"))]),
+        of("Rate flags/B", |p| good(p) && p.has("cpu_bound"), BY_NODE, &[("cpu_bound", Count("ok"))]),
+        of("Rate flags/C", |p| good(p) && p.has("concurrent"), BY_NODE, &[("concurrent", Count("ok"))]),
+        of("Rate flags/D", |p| good(p) && p.has("clock_step"), BY_NODE, &[("clock_step", Count("ok"))]),
+        of("Rate flags/G", |p| good(p) && p.has("frozen"), BY_NODE, &[("frozen", Count("ok"))]),
+        of("Rate flags/E", |p| good(p) && p.has("receiver_limited"), BY_NODE, &[("receiver_limited", Count("ok"))]),
+        of("Rate flags/F", |p| good(p) && p.has("uplink_limited"), BY_NODE, &[("uplink_limited", Count("ok"))]),
     ]
 }
 
@@ -51,7 +41,7 @@ fn workers() -> Vec<Expectation> {
         )),
         since(MONTH, worker("Workers/B", WORKER, &[("silent", Silent(5))])),
         worker(
-            "What held the workers up/A",
+            "Worker problems/A",
             WORKER,
             &[
                 ("late", Sum("runs_late")),
@@ -63,11 +53,11 @@ fn workers() -> Vec<Expectation> {
             ],
         ),
         each("Lateness p99/A", &[("max", Max("lateness_p99_us"))]),
-        each("Runs that were not made/A", &[("sum", Sum("runs_missed"))]),
-        each("Runs that were not made/B", &[("sum", Sum("runs_skipped_budget"))]),
-        each("Results lost or tried in vain/A", &[("sum", Sum("points_dropped"))]),
-        each("Results lost or tried in vain/B", &[("sum", Sum("points_rejected"))]),
-        each("Results lost or tried in vain/C", &[("sum", Sum("retries"))]),
+        each("Missed and skipped runs/A", &[("sum", Sum("runs_missed"))]),
+        each("Missed and skipped runs/B", &[("sum", Sum("runs_skipped_budget"))]),
+        each("Lost and retried results/A", &[("sum", Sum("points_dropped"))]),
+        each("Lost and retried results/B", &[("sum", Sum("points_rejected"))]),
+        each("Lost and retried results/C", &[("sum", Sum("retries"))]),
         each("Age of the oldest waiting result/A", &[("max", Max("spool_age_s"))]),
         each("CPU share/A", &[("share", Rise("cpu_us"))]),
         each("Memory/A", &[("max", Max("rss_bytes"))]),
