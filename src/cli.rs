@@ -6,8 +6,8 @@ use clap::Parser;
 
 use crate::{
     config::problem::Problems,
-    report::wrap::wrap,
     telemetry,
+    term::{causes::with_causes, wrap::wrap},
     worker::{descriptors, service},
 };
 
@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) if is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
-            complain(&in_words(&error));
+            complain(&with_causes(error.as_ref()));
             Exit::Failed
         }
     };
@@ -126,19 +126,6 @@ fn refuse(problems: &Problems) -> Exit {
 fn message(text: &str) -> String {
     let text = wrap(&format!("bandprobe: {text}\n"), screen::size_of_stderr().map(|(width, _)| width));
     screen::fit(&text, &io::stderr()).into_owned()
-}
-
-/// An error and its sources. A source that is already part of the text is not repeated, because many errors quote their
-/// source.
-fn in_words(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, source| {
-        let source = source.to_string();
-        match text.is_empty() {
-            true => source,
-            false if text.contains(&source) => text,
-            false => format!("{text}: {source}"),
-        }
-    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

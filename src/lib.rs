@@ -10,7 +10,8 @@
 //! worker   worker                                    owns every task, channel and permit; start and drain
 //! edges    discover  probe  deliver  report  demo    the outside world, one module per protocol or product
 //! base     net  archive                              outgoing probe sockets; the data directory
-//! logic    schedule  measure  record  config  plan   pure: no clock, no randomness, no file, no socket, no async
+//! logic    schedule  measure  record  config  plan  term
+//!                                                   pure: no clock, no randomness, no file, no socket, no async
 //! model    model                                     plain data and its invariants
 //! ```
 
@@ -29,4 +30,5 @@ pub mod record;
 pub mod report;
 pub mod schedule;
 pub mod telemetry;
+pub mod term;
 pub mod worker;

@@ -10,8 +10,6 @@
 
 pub mod availability;
 pub mod best;
-pub mod columns;
-pub mod ink;
 pub mod json;
 pub mod node_point;
 pub mod query;
@@ -21,7 +19,6 @@ pub mod slowest;
 pub mod standard;
 pub mod table;
 pub mod transfer_point;
-pub mod wrap;
 
 use self::{
     availability::Availability,
@@ -30,11 +27,12 @@ use self::{
     scan::Found,
     slowest::Slowest,
     standard::{Standard, Summary},
-    table::Look,
     transfer_point::TransferPoint,
-    wrap::wrap,
 };
-use crate::config::trace_url::TraceUrl;
+use crate::{
+    config::trace_url::TraceUrl,
+    term::{Look, wrap::wrap},
+};
 
 /// The report's data for a period, in bounded memory.
 #[derive(Clone, Debug, Default)]

@@ -11,12 +11,10 @@ use anyhow::Context;
 use jiff::Timestamp;
 
 use crate::{
+    model::units::Micros,
     telemetry,
-    worker::{
-        discovery::Discovery,
-        pipeline::{Pipeline, StartError},
-        rounds,
-    },
+    term::figure::{count, trimmed},
+    worker::{discovery::Discovery, pipeline::Pipeline, rounds, start_error::StartError},
 };
 
 use super::{
@@ -78,7 +76,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     print(&from_archive(&dir, started)?.render(screen::look(), None))?;
     print(&outlook(&dir, stopped.waiting, args.fleet))?;
     if stopped.lost > 0 {
-        complain(&format!("{} could not be written to {}", points(stopped.lost), dir.display()));
+        complain(&format!("{} could not be written to {}", count(stopped.lost, "point"), dir.display()));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
@@ -98,7 +96,8 @@ fn needs_fleet(args: impl Iterator<Item = String>) -> String {
 /// Where the results are, and what to do next.
 fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     let us = invoked_as();
-    let mut text = format!("{} {} in {}", points(waiting), if waiting == 1 { "is" } else { "are" }, dir.display());
+    let mut text =
+        format!("{} {} in {}", count(waiting, "point"), if waiting == 1 { "is" } else { "are" }, dir.display());
     if waiting > 0 {
         let quoted = quoted(&dir.to_string_lossy());
         text += &format!(
@@ -109,20 +108,13 @@ fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     text + &format!("\nto try the other commands on these nodes, run\n  {us} demo{fleet} --serve\n")
 }
 
-fn points(count: u64) -> String {
-    if count == 1 { "1 point".to_owned() } else { format!("{count} points") }
-}
-
 fn introduction(scene: &Scene, duration: Duration) -> String {
     format!("{}, probed for {}:\n{}\n", scene.summary(), spoken(duration), scene.lines(false))
 }
 
-/// A duration for people: `15 s`, or milliseconds when it is shorter than a second.
+/// A duration for people: `15 s`, `1.5 s`, `300 ms`.
 fn spoken(duration: Duration) -> String {
-    match duration.as_secs() {
-        0 => format!("{} ms", duration.as_millis()),
-        seconds => format!("{seconds} s"),
-    }
+    trimmed(&Micros::from(duration).to_string())
 }
 
 /// The command that started this process. After `cargo run`, `bandprobe` is not in the user's path.

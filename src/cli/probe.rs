@@ -15,7 +15,7 @@ use crate::{
     net::dial::Dialer,
     probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::{json, transfer::transfer},
-    worker::{lookups, measuring::Measuring},
+    worker::{lookups, measuring::MeasuringThread},
 };
 
 mod errands;
@@ -39,7 +39,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let mut prober = prober(args)?;
     let signals = Signals::listen()?;
     // A freeze is not logged here, because the affected transfers report it.
-    let measuring = Measuring::start(|_| {})?;
+    let measuring = MeasuringThread::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
     let errands = Errands::of(args);
     let (results, mut arriving) = mpsc::channel(MOST_WAITING);

@@ -21,6 +21,7 @@ use tokio::{
 use crate::{
     model::{sample::Sample, target::Node},
     telemetry::{keep_clear_of, may_colour},
+    term::width::columns,
     worker::OnRecorded,
 };
 
@@ -29,7 +30,7 @@ use super::screen;
 pub(super) mod drawing;
 mod line;
 
-use self::line::{Count, Look, Standing, Tally};
+use self::line::{Count, LineFormat, Standing, Tally};
 
 /// Lines that show how far a command is. Without a terminal, nothing is shown.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ struct Shown {
 struct State {
     nodes: HashMap<Arc<str>, (Option<ProgressBar>, Standing)>,
     all: Tally,
-    look: Look,
+    format: LineFormat,
 }
 
 impl Progress {
@@ -61,20 +62,20 @@ impl Progress {
     fn start<'a>(nodes: impl Iterator<Item = &'a Node>, count: Count) -> Self {
         let Some((width, height)) = screen::size_of_stderr() else { return Self(None) };
         let names: Vec<_> = nodes.map(|node| node.id.clone()).collect();
-        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or_default();
+        let longest = names.iter().map(|name| columns(name)).max().unwrap_or_default();
         let colour = may_colour(&std::io::stderr());
-        let look = Look { name: longest.min(usize::from(width) / 3), width: width.into(), colour };
+        let format = LineFormat { name: longest.min(usize::from(width) / 3), width: width.into(), colour };
         let lines = MultiProgress::with_draw_target(drawing::target());
         let is_high = names.len() + MARGIN <= usize::from(height);
         let state = names.into_iter().map(|name| {
             let standing = Standing::new(name.clone(), count);
             let bar = is_high.then(|| lines.add(ProgressBar::new(0).with_style(style("{wide_msg}"))));
             if let Some(bar) = &bar {
-                bar.set_message(show(&standing.line(look)));
+                bar.set_message(show(&standing.line(format)));
             }
             (name, (bar, standing))
         });
-        let state = State { nodes: state.collect(), all: Tally::default(), look };
+        let state = State { nodes: state.collect(), all: Tally::default(), format };
         let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
         let total = lines.add(ProgressBar::new(1).with_style(style(template)));
         total.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
@@ -86,10 +87,10 @@ impl Progress {
     pub(super) fn runs(&self, node: &str, done: usize, all: usize) {
         let Some(shown) = &self.0 else { return };
         let mut state = shown.state();
-        let look = state.look;
+        let format = state.format;
         if let Some((bar, standing)) = state.nodes.get_mut(node) {
             standing.count = Count::Runs { done, all };
-            redraw(bar.as_ref(), standing, look);
+            redraw(bar.as_ref(), standing, format);
         }
         let counts = state.nodes.values().map(|(_, standing)| standing.count);
         let (done, all) = counts.fold((0, 0), |(done, all), count| match count {
@@ -116,13 +117,13 @@ impl Progress {
     pub(super) fn result(&self, sample: &Sample) {
         let Some(shown) = &self.0 else { return };
         let mut state = shown.state();
-        let look = state.look;
+        let format = state.format;
         if let Some((bar, standing)) = state.nodes.get_mut(&sample.labels.node) {
             standing.note(sample);
-            redraw(bar.as_ref(), standing, look);
+            redraw(bar.as_ref(), standing, format);
         }
         state.all.note(sample);
-        shown.total.set_message(show(&state.all.words(look)));
+        shown.total.set_message(show(&state.all.words(format)));
     }
 
     /// The function that the pipeline calls with each result.
@@ -189,9 +190,9 @@ impl Drop for Shown {
     }
 }
 
-fn redraw(bar: Option<&ProgressBar>, standing: &Standing, look: Look) {
+fn redraw(bar: Option<&ProgressBar>, standing: &Standing, format: LineFormat) {
     if let Some(bar) = bar {
-        bar.set_message(show(&standing.line(look)));
+        bar.set_message(show(&standing.line(format)));
     }
 }
 

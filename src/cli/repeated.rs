@@ -16,10 +16,10 @@ use crate::{
         units::{BitRate, Bytes, Micros},
     },
     record::histogram::Counts,
-    report::{
-        columns::{Column, Entry, Layout, choose, draw},
+    term::{
+        Look,
         ink::Ink,
-        table::Look,
+        table::{Cell, Column, Layout, choose, draw},
         wrap::{flow, wrap},
     },
 };
@@ -143,7 +143,7 @@ impl Group {
         self.left_out += u64::from(sample.rates.goodput.is_some() && !sample.is_valid());
     }
 
-    fn rows(&self) -> Vec<Vec<Entry>> {
+    fn rows(&self) -> Vec<Vec<Cell>> {
         let time = |value| Micros(value).to_string();
         let phases = Phase::ALL.into_iter().zip(&self.phases);
         let mut rows: Vec<_> = phases.filter_map(|(phase, values)| values.row(phase.label(), time)).collect();
@@ -183,12 +183,12 @@ impl Values {
     }
 
     /// Name, n, min, p50, p90, max; `None` without values.
-    fn row(&self, name: &str, words: impl Fn(u64) -> String) -> Option<Vec<Entry>> {
+    fn row(&self, name: &str, words: impl Fn(u64) -> String) -> Option<Vec<Cell>> {
         let (min, max) = self.ends?;
         let percentile = |percent| self.counts.percentile(percent).unwrap_or(min).clamp(min, max);
         let figures = [min, percentile(50), percentile(90), max].map(words);
         let cells = [name.to_owned(), self.counts.count().to_string()].into_iter().chain(figures);
-        Some(cells.map(|cell| Entry::new(cell, None)).collect())
+        Some(cells.map(|cell| Cell::new(cell, None)).collect())
     }
 }
 
@@ -229,10 +229,10 @@ fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out:
 }
 
 /// Text for terminals on which no table fits.
-fn paragraphs(rows: &[Vec<Entry>], look: Look) -> String {
-    let words = |row: &Vec<Entry>| {
+fn paragraphs(rows: &[Vec<Cell>], look: Look) -> String {
+    let words = |row: &Vec<Cell>| {
         let named = row.iter().zip(["", "n ", "min ", "p50 ", "p90 ", "max "]);
-        let pieces: Vec<_> = named.map(|(entry, name)| format!("{name}{}", entry.text())).collect();
+        let pieces: Vec<_> = named.map(|(cell, name)| format!("{name}{}", cell.text())).collect();
         flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width) + "\n"
     };
     rows.iter().map(words).collect()
@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use crate::{
         cli::waterfall::hand_made::{phases, sample},
-        report::wrap::columns,
+        term::width::columns,
     };
 
     fn seen() -> Repeated {

@@ -17,8 +17,8 @@ use crate::{
         Analysis, json,
         query::{self, Pages, parse},
         scan::Scan,
-        table::Look,
     },
+    term::Look,
     worker::lookups,
 };
 

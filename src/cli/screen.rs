@@ -5,7 +5,10 @@ use std::{
     io::{self, IsTerminal},
 };
 
-use crate::{report::table::Look, telemetry::may_colour};
+use crate::{
+    telemetry::may_colour,
+    term::{Look, ascii::ascii},
+};
 
 /// How tables on stdout are formatted.
 pub(super) fn look() -> Look {
@@ -34,38 +37,6 @@ pub(super) fn fit<'a>(text: &'a str, stream: &impl IsTerminal) -> Cow<'a, str> {
     if stream.is_terminal() && !is_unicode() { ascii(text) } else { Cow::Borrowed(text) }
 }
 
-/// The text in ASCII. Each of bandprobe's own characters is replaced by a similar one.
-pub(super) fn ascii(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_ascii() => plain.push(c),
-            'µ' | 'μ' => plain.push('u'),
-            '–' | '—' | '─' | '┄' | '−' => plain.push('-'),
-            '·' | '│' | '╵' => plain.push('|'),
-            '✗' | '×' => plain.push('x'),
-            '…' => plain.push_str("..."),
-            '≤' => plain.push_str("<="),
-            '≥' => plain.push_str(">="),
-            '→' => plain.push_str("->"),
-            '±' => plain.push_str("+-"),
-            '█' | '▇' | '▆' => plain.push('#'),
-            '▅' | '▄' => plain.push(':'),
-            '▃' | '▂' | '▁' => plain.push('.'),
-            '░' => plain.push(' '),
-            '━' => plain.push('='),
-            '┬' | '└' | '┘' => plain.push('+'),
-            '‘' | '’' => plain.push('\''),
-            '“' | '”' => plain.push('"'),
-            _ => plain.push('?'),
-        }
-    }
-    Cow::Owned(plain)
-}
-
 /// Whether the locale is UTF-8. The variables are read in the order of setlocale(3).
 fn is_unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -75,22 +46,4 @@ fn is_unicode() -> bool {
         let locale = locale.to_ascii_lowercase();
         locale.contains("utf-8") || locale.contains("utf8")
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_character_has_a_likeness() {
-        for (text, expected) in [
-            ("850 µs · < 5 –", "850 us | < 5 -"),
-            ("█▇▆▅▄▃▂▁ ┄┄ ✗", "###::... -- x"),
-            ("└── ramp ──┘", "+-- ramp --+"),
-            ("of ≤ 2 … нода", "of <= 2 ... ????"),
-        ] {
-            assert_eq!(ascii(text), expected);
-        }
-        assert!(matches!(ascii("plain"), Cow::Borrowed(_)), "no copy for nothing");
-    }
 }

@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use crate::{
     archive,
     config::{Archive, problem::Problems},
-    model::units::{Bytes, age},
+    model::units::{Bytes, format_age},
 };
 
 use super::{
@@ -68,16 +68,11 @@ fn is_there(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A number with its noun: `1 point`, `7 files`.
-fn count(number: u64, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
-}
-
 /// How long ago, in the two largest units. A time ahead of the clock, such as one from another machine, counts as now.
 pub(super) fn ago(since: SignedDuration) -> String {
     match since.as_secs() {
         ..=0 => "just now".to_owned(),
-        seconds => format!("{} ago", age(Duration::from_secs(seconds.unsigned_abs()))),
+        seconds => format!("{} ago", format_age(Duration::from_secs(seconds.unsigned_abs()))),
     }
 }
 

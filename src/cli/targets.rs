@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     config::Config,
     model::target::AssetKind,
-    report::{
-        columns::{Column, Entry, Layout, choose, draw},
-        table::Look,
+    term::{
+        Look,
+        figure::ABSENT,
+        table::{Cell, Column, Layout, choose, draw},
         wrap::wrap,
     },
     worker::discovery::Discovery,
@@ -41,7 +42,7 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
     if listed.is_empty() {
         return wrap("no nodes are known\n", look.width);
     }
-    let rows: Vec<_> = listed.iter().map(entries).collect();
+    let rows: Vec<_> = listed.iter().map(cells).collect();
     let table =
         choose(&rows, &LAYOUTS, look).map_or_else(|| paragraphs(listed, look), |layout| draw(&rows, layout, look));
     let blocked = listed.iter().filter(|one| one.reason.is_some()).count();
@@ -66,18 +67,18 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
     text + &format!("{}\n", wrap(&format!("{counted}, seen from vantage {vantage}{age}"), look.width))
 }
 
-fn entries(listed: &Listed<'_>) -> Vec<Entry> {
-    let known = |text: Option<&str>| Entry::new(text.unwrap_or(ABSENT), None);
+fn cells(listed: &Listed<'_>) -> Vec<Cell> {
+    let known = |text: Option<&str>| Cell::new(text.unwrap_or(ABSENT), None);
     let distance = listed.distance_km.map(|km| format!("{km:.0}"));
     vec![
-        Entry::new(listed.node, None),
-        Entry::new(listed.source, None),
-        Entry::new(listed.profile, None),
+        Cell::new(listed.node, None),
+        Cell::new(listed.source, None),
+        Cell::new(listed.profile, None),
         known(listed.region),
         known(listed.country),
         known(distance.as_deref()),
-        Entry::new(counts(listed), None),
-        Entry::new(listed.endpoint, None),
+        Cell::new(counts(listed), None),
+        Cell::new(listed.endpoint, None),
     ]
 }
 
@@ -108,9 +109,6 @@ fn counts(listed: &Listed<'_>) -> String {
         _ => counts.join(", "),
     }
 }
-
-/// Shown for unknown values.
-const ABSENT: &str = "–";
 
 const NODE: Column = Column::words("node", 0);
 const SOURCE: Column = Column::words("source", 1);

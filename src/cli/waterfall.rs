@@ -7,7 +7,7 @@ use crate::{
         sample::{Conn, HttpVersion, Sample},
         units::{BitRate, Bytes, Micros},
     },
-    report::{
+    term::{
         ink::Ink,
         wrap::{flow, wrap},
     },
@@ -164,7 +164,7 @@ mod tests {
             phase::Phase,
             sample::{CacheState, Rates, Tls},
         },
-        report::wrap::columns,
+        term::width::columns,
     };
 
     fn drawn(sample: &Sample, width: Option<u16>) -> String {

@@ -132,13 +132,21 @@ impl Drain {
         std::mem::take(&mut self.counters)
     }
 
-    /// Waits until a step is due, makes at most one delivery request, and returns the result. Dropping the future
-    /// loses nothing.
+    /// Waits until a step is due, and makes it: see [`Drain::step_now`].
     ///
     /// # Errors
-    /// When the data directory cannot be read or written. The next step tries again, with a longer wait each time.
+    /// As [`Drain::step_now`].
     pub async fn step(&mut self) -> Result<Event, Error> {
         sleep_until(self.not_before).await;
+        self.step_now().await
+    }
+
+    /// Makes at most one delivery request and returns the result. Call it when [`Drain::due`] has passed. Dropping the
+    /// future loses nothing.
+    ///
+    /// # Errors
+    /// When the data directory cannot be read or written. The next step is due later, with a longer wait each time.
+    pub async fn step_now(&mut self) -> Result<Event, Error> {
         match self.prepare() {
             Ok(None) => {}
             Ok(Some(event)) => return Ok(event),
@@ -251,8 +259,8 @@ impl Drain {
                 (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
                 self.failures = self.failures.saturating_add(1);
                 let until = Instant::now() + policy::hold(self.failures);
-                let news = self.stuck(&reason, until);
-                return Event::Holding { reason, news, until };
+                let is_new = self.stuck(&reason, until);
+                return Event::Holding { reason, is_new, until };
             }
             Verdict::Retry { reason, less } => {
                 if less {
@@ -262,8 +270,8 @@ impl Drain {
                     sending.pending.push(batch);
                 }
                 let until = self.back_off();
-                let news = self.stuck(&reason, until);
-                return Event::BackingOff { reason, news, until };
+                let is_new = self.stuck(&reason, until);
+                return Event::BackingOff { reason, is_new, until };
             }
         };
         self.failures = 0;
@@ -293,12 +301,12 @@ impl Drain {
     fn stuck(&mut self, reason: &str, until: Instant) -> bool {
         self.not_before = until;
         self.counters.retries += 1;
-        let news = self.trouble.as_deref() != Some(reason);
-        if news {
+        let is_new = self.trouble.as_deref() != Some(reason);
+        if is_new {
             self.trouble = Some(reason.to_owned());
             self.note(reason);
         }
-        news
+        is_new
     }
 
     /// Stores the last result for `spool status`. A success is stored at most every [`NOTE_AGAIN`]. The first of equal

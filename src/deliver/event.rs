@@ -49,8 +49,8 @@ pub enum Event {
     Holding {
         /// What to change.
         reason: String,
-        /// Whether the reason differs from the last one, so that it is printed once.
-        news: bool,
+        /// The reason differs from the last one, so it is printed.
+        is_new: bool,
         /// When the next step continues.
         until: Instant,
     },
@@ -58,8 +58,8 @@ pub enum Event {
     BackingOff {
         /// What happened.
         reason: String,
-        /// Whether the reason differs from the last one, so that it is printed once.
-        news: bool,
+        /// The reason differs from the last one, so it is printed.
+        is_new: bool,
         /// When the next step continues.
         until: Instant,
     },

@@ -10,7 +10,7 @@
 //! - It does not expose `Retry-After`.
 //! - It reads the body of an answer whole, so only the total timeout limits an endless body.
 
-use std::{error::Error as _, io::Write, time::Duration};
+use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
 use influxdb2::RequestError;
@@ -28,6 +28,7 @@ use crate::{
     config::{self, Order},
     model::units::BitRate,
     net::resolve::Resolver,
+    term::causes::with_causes,
 };
 
 mod api;
@@ -199,7 +200,7 @@ fn answer(error: RequestError) -> Answer {
     match error {
         RequestError::Http { status, text } => Answer::Status { status: status.as_u16(), text },
         RequestError::ReqwestProcessing { source } => {
-            Answer::Failed { timed_out: source.is_timeout() && !source.is_connect(), problem: chain(source) }
+            Answer::Failed { timed_out: source.is_timeout() && !source.is_connect(), problem: in_words(source) }
         }
         RequestError::Serializing { .. } | RequestError::Deserializing { .. } => {
             let problem = "the client library could not read the answer".to_owned();
@@ -214,22 +215,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     written.expect("invariant: writing to memory does not fail")
 }
 
-/// The chain of causes, from the outermost to the innermost, without the URL, which may contain a password.
-fn chain(error: reqwest::Error) -> String {
-    let is_timeout = error.is_timeout();
-    let error = error.without_url();
-    let mut text = if is_timeout { "timed out: ".to_owned() } else { String::new() };
-    text.push_str(&error.to_string());
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    words::plain(&text)
+/// The error and its causes in plain words, without the URL, which may contain a password.
+fn in_words(error: reqwest::Error) -> String {
+    let prefix = if error.is_timeout() { "timed out: " } else { "" };
+    words::plain(&format!("{prefix}{}", with_causes(&error.without_url())))
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };

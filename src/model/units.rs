@@ -171,19 +171,52 @@ fn split_days(text: &str) -> Option<(Option<Duration>, String)> {
     Some((days, rest_of_text))
 }
 
-/// A duration in its two largest units, up to days: `3d 4h`, `2h 5m`, `5m 2s`, `2s`. A second unit of zero is left out:
-/// `1d`.
+/// A duration as users write it, to the millisecond: `1d 2h`, `1h 30m`, `1s 500ms`. [`parse_duration`] reads it back.
 #[must_use]
-pub fn age(duration: Duration) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = duration.as_secs();
-    let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
-    let (unit, label) = UNITS[largest];
-    let whole = format!("{}{label}", seconds / unit);
-    match UNITS.get(largest + 1).map(|(smaller, label)| (seconds % unit / smaller, label)) {
-        Some((rest, label)) if rest > 0 => format!("{whole} {rest}{label}"),
-        _ => whole,
+pub fn format_duration(duration: Duration) -> String {
+    let largest = largest_unit(duration);
+    in_units(duration, &UNITS[largest..])
+}
+
+/// A duration in its two largest units, from days to seconds: `3d 4h`, `2h 5m`, `5m 2s`, `2s`. A second unit of zero is
+/// left out: `1d`.
+#[must_use]
+pub fn format_age(duration: Duration) -> String {
+    let largest = largest_unit(duration).min(SECONDS);
+    in_units(duration, &UNITS[largest..=(largest + 1).min(SECONDS)])
+}
+
+fn largest_unit(duration: Duration) -> usize {
+    UNITS.iter().position(|(unit, _)| duration >= *unit).unwrap_or(SECONDS)
+}
+
+/// The duration as a sum of these units, rounded down. Units of which there are none are left out, except that nothing
+/// is printed as zero of the first one.
+fn in_units(duration: Duration, units: &[(Duration, &str)]) -> String {
+    let mut rest = duration.as_millis();
+    let mut parts = Vec::new();
+    for (unit, label) in units {
+        let unit = unit.as_millis();
+        if rest >= unit {
+            parts.push(format!("{}{label}", rest / unit));
+            rest %= unit;
+        }
     }
+    if parts.is_empty() { format!("0{}", units[0].1) } else { parts.join(" ") }
+}
+
+/// A whole number with commas between groups of three digits: `1,234,567`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Parses `number [space] unit` and rounds the product to a whole number. `None` for anything else, negative numbers
@@ -243,6 +276,17 @@ pub(super) const BYTE_UNITS: [(&str, u64); 10] = [
     ("GiB", 1 << 30),
     ("TiB", 1 << 40),
 ];
+
+/// The units in which durations are printed, the largest first.
+const UNITS: [(Duration, &str); 5] = [
+    (Duration::from_secs(86_400), "d"),
+    (Duration::from_secs(3_600), "h"),
+    (Duration::from_secs(60), "m"),
+    (Duration::from_secs(1), "s"),
+    (Duration::from_millis(1), "ms"),
+];
+/// The index of seconds in [`UNITS`].
+const SECONDS: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -334,7 +378,30 @@ mod tests {
             (86_400, "1d"),
             (400 * 86_400 + 3_600, "400d 1h"),
         ] {
-            assert_eq!(age(Duration::from_secs(seconds)), text);
+            assert_eq!(format_age(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn a_printed_duration_reads_back() {
+        for (millis, text) in [
+            (0, "0s"),
+            (250, "250ms"),
+            (1_500, "1s 500ms"),
+            (5_400_000, "1h 30m"),
+            (86_400_000, "1d"),
+            (90_061_000, "1d 1h 1m 1s"),
+        ] {
+            let duration = Duration::from_millis(millis);
+            assert_eq!(format_duration(duration), text);
+            assert_eq!(parse_duration(text), Ok(duration));
+        }
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
         }
     }
 

@@ -3,11 +3,15 @@
 use std::{
     fmt::{self, Write},
     path::Path,
-    time::Duration,
 };
 
 use super::Plan;
-use crate::{config::Config, schedule::budget::ASSUMED_IMAGE};
+use crate::{
+    config::Config,
+    model::units::{format_duration, grouped},
+    schedule::budget::ASSUMED_IMAGE,
+    term::figure::count,
+};
 
 /// The most nodes that get their own line.
 const MAX_NODES: usize = 20;
@@ -60,18 +64,19 @@ impl fmt::Display for Text<'_> {
 impl Text<'_> {
     fn probes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for probe in &self.plan.probes {
-            let (transfers, nodes) = (counted(probe.transfers_per_run, "transfer"), counted(probe.nodes, "node"));
-            let every = spelled(probe.every);
+            let (transfers, nodes) =
+                (count(probe.transfers_per_run as u64, "transfer"), count(probe.nodes as u64, "node"));
+            let every = format_duration(probe.every);
             write!(f, "probe {}: every {every}, ", probe.name)?;
             if probe.checks_per_run > 0 {
-                write!(f, "up to {}, ", counted(probe.checks_per_run, "check"))?;
+                write!(f, "up to {}, ", count(probe.checks_per_run as u64, "check"))?;
             }
             write!(f, "{transfers} and up to {} per run; ", probe.bytes_per_run)?;
-            writeln!(f, "{} runs and up to {} a day on {nodes}", grouped(probe.runs), probe.bytes)?;
+            writeln!(f, "{} runs and up to {} a day on {nodes}", rounded(probe.runs), probe.bytes)?;
         }
         if let (Some(status), Some(rounds)) = (&self.config.status, self.plan.rounds) {
-            let (every, nodes) = (spelled(status.every), counted(self.plan.nodes.len(), "node"));
-            let requests = grouped(rounds * self.plan.nodes.len() as f64);
+            let (every, nodes) = (format_duration(status.every), count(self.plan.nodes.len() as u64, "node"));
+            let requests = rounded(rounds * self.plan.nodes.len() as f64);
             writeln!(
                 f,
                 "probe {}: every {every}, one small request to each of {nodes}; {requests} requests a day",
@@ -94,7 +99,7 @@ impl Text<'_> {
                 writeln!(f, "node {}: {why}", node.id)?;
                 continue;
             }
-            let (runs, month) = (grouped(node.runs), node.bytes_per_month);
+            let (runs, month) = (rounded(node.runs), node.bytes_per_month);
             writeln!(
                 f,
                 "node {}: {runs} runs and up to {} a day; {month} a month from {vantages}",
@@ -120,19 +125,19 @@ impl Text<'_> {
         writeln!(
             f,
             "downloads: {} runs and up to {} of {} a day",
-            grouped(plan.runs),
+            rounded(plan.runs),
             plan.bytes,
             limits.bytes_per_day
         )?;
         if let Some(fetches) = plan.cold_fetches_per_node {
             let limit = limits.cold_fetches_per_node_per_day;
             let fetches = fetches.min(limit as f64);
-            let all = grouped(fetches * limits.vantages as f64);
+            let all = rounded(fetches * limits.vantages as f64);
             let vantages = self.vantages();
             writeln!(
                 f,
                 "cold fetches: up to {} of {limit} a day from one node; {all} from {vantages}",
-                grouped(fetches)
+                rounded(fetches)
             )?;
         }
         if limits.cold_fetches_per_node_per_day > 0 && plan.checks_storage {
@@ -143,11 +148,11 @@ impl Text<'_> {
         }
         let heavy = plan.heavy_minutes_per_hour;
         writeln!(f, "uplink: heavy transfers take {heavy:.1} of {minutes} minutes an hour at {}", plan.rate)?;
-        let points = grouped(plan.points);
+        let points = rounded(plan.points);
         writeln!(
             f,
             "database: up to {points} points a day in {} series, as long as nothing fails",
-            grouped(plan.series as f64)
+            rounded(plan.series as f64)
         )?;
         let archive = &self.config.archive;
         let days = archive.max_size.0 / plan.archived.0.max(1);
@@ -155,12 +160,12 @@ impl Text<'_> {
             f,
             "archive: about {} a day, kept for {} after delivery; bridges an outage of InfluxDB of up to {} in {}",
             plan.archived,
-            spelled(archive.keep),
-            counted(usize::try_from(days).unwrap_or(usize::MAX), "day"),
+            format_duration(archive.keep),
+            count(days, "day"),
             archive.max_size
         )?;
         if plan.assumed_images > 0 {
-            let nodes = counted(plan.assumed_images, "node");
+            let nodes = count(plan.assumed_images as u64, "node");
             writeln!(f, "assumed: {ASSUMED_IMAGE} for images of unknown size ({nodes})")?;
         }
         self.rounded_sizes(f)
@@ -176,46 +181,18 @@ impl Text<'_> {
         writeln!(
             f,
             "sizes: {} with a rounded size: `{}` of {} may have {size} bytes; only a size in plain bytes is compared exactly",
-            counted(rounded.len(), "asset"),
+            count(rounded.len() as u64, "asset"),
             asset.id,
             node.id
         )
     }
 }
 
-fn counted(number: usize, word: &str) -> String {
-    if number == 1 { format!("1 {word}") } else { format!("{number} {word}s") }
-}
-
-/// A number without decimals and with commas between thousands. Below ten it has one decimal, unless it is whole.
-fn grouped(number: f64) -> String {
+/// A rounded number with commas between thousands. Below ten it has one decimal, unless it is whole.
+fn rounded(number: f64) -> String {
     if number < 10.0 && number.fract() != 0.0 {
         return format!("{number:.1}");
     }
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A duration in the notation of the configuration.
-fn spelled(duration: Duration) -> String {
-    let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let mut left = duration.as_secs();
-    let mut text = Vec::new();
-    for (seconds, unit) in parts {
-        if left >= seconds {
-            text.push(format!("{}{unit}", left / seconds));
-            left %= seconds;
-        }
-    }
-    if duration.subsec_millis() > 0 {
-        text.push(format!("{}ms", duration.subsec_millis()));
-    }
-    text.join(" ")
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, which is not negative")]
+    grouped(number.round_ties_even() as u64)
 }

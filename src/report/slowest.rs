@@ -10,18 +10,17 @@ use std::{cmp::Reverse, sync::Arc};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{
-    columns::{Column, Entry, Layout, choose, draw},
-    ink::Ink,
-    reading::Id,
-    table::{Look, SEPARATOR},
-    transfer_point::TransferPoint,
-    wrap::flow,
-};
+use super::{reading::Id, transfer_point::TransferPoint};
 use crate::{
     config::trace_url::TraceUrl,
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
     record::schema::{NONE, transfer as schema},
+    term::{
+        Look, SEPARATOR,
+        ink::Ink,
+        table::{Cell, Column, Layout, choose, draw},
+        wrap::flow,
+    },
 };
 
 /// Collects the transfers, at most [`MOST`] of each of the two kinds.
@@ -91,10 +90,10 @@ impl Slowest {
         if rows.is_empty() {
             return String::new();
         }
-        let entries: Vec<_> = rows.iter().map(|row| row.entries()).collect();
+        let cells: Vec<_> = rows.iter().map(|row| row.cells()).collect();
         let mut text = String::from("slowest and failed transfers\n");
-        let layout = choose(&entries, &LAYOUTS, look);
-        let table = layout.map(|layout| draw(&entries, layout, look));
+        let layout = choose(&cells, &LAYOUTS, look);
+        let table = layout.map(|layout| draw(&cells, layout, look));
         let mut lines = table.iter().flat_map(|table| table.lines());
         if let Some(header) = lines.next() {
             text += &format!("{}\n", header.trim_end());
@@ -165,11 +164,11 @@ impl Single {
         }
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn cells(&self) -> Vec<Cell> {
         let (said, ink) = self.said();
-        let plain = |text: &str| Entry::new(text, None);
+        let plain = |text: &str| Cell::new(text, None);
         let (time, asked) = (self.time(), self.asked());
-        vec![plain(&time), plain(&self.vantage), plain(&self.node), plain(&asked), Entry::new(said, Some(ink))]
+        vec![plain(&time), plain(&self.vantage), plain(&self.node), plain(&asked), Cell::new(said, Some(ink))]
     }
 
     fn paragraph(&self, look: Look) -> String {

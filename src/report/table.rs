@@ -4,28 +4,25 @@ use std::fmt::{self, Write};
 
 use super::{
     best::{Best, Measure},
-    columns::{Column, Entry, Layout, choose, draw},
-    ink::Ink,
     standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
-    wrap::{flow, wrap},
 };
-use crate::model::flag::{Flag, Flags};
-
-/// The format of the text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// Width of the terminal in columns. `None` when the output is not a terminal: then nothing is wrapped.
-    pub width: Option<u16>,
-    /// Whether colours may be used.
-    pub colour: bool,
-}
+use crate::{
+    model::flag::{Flag, Flags},
+    term::{
+        Look, SEPARATOR,
+        figure::{ABSENT, percent},
+        ink::Ink,
+        table::{Cell, Column, Layout, choose, draw},
+        wrap::{flow, wrap},
+    },
+};
 
 /// The whole text with a final newline.
 #[must_use]
 pub fn render(summary: &Summary, look: Look) -> String {
     let mut text = String::new();
     // All vantages have the same layout, so that their tables can be compared.
-    let layout = choose(&summary.rows.iter().map(entries).collect::<Vec<_>>(), &LAYOUTS, look);
+    let layout = choose(&summary.rows.iter().map(cells).collect::<Vec<_>>(), &LAYOUTS, look);
     for rows in summary.rows.chunk_by(|a, b| a.vantage == b.vantage) {
         line(&mut text, format_args!("from {}", rows[0].vantage));
         line(&mut text, format_args!("{}", table(rows, layout, look).trim_end()));
@@ -50,25 +47,25 @@ pub fn render(summary: &Summary, look: Look) -> String {
 /// A table, or a paragraph for each node when no layout fits.
 fn table(rows: &[Row], layout: Option<Layout>, look: Look) -> String {
     match layout {
-        Some(layout) => draw(&rows.iter().map(entries).collect::<Vec<_>>(), layout, look),
+        Some(layout) => draw(&rows.iter().map(cells).collect::<Vec<_>>(), layout, look),
         None => rows.iter().map(|row| paragraph(row, look)).collect(),
     }
 }
 
-fn entries(row: &Row) -> Vec<Entry> {
-    let plain = |text: String| Entry::new(text, None);
-    let count = |count: u64| Entry::new(count, None);
+fn cells(row: &Row) -> Vec<Cell> {
+    let plain = |text: String| Cell::new(text, None);
+    let count = |count: u64| Cell::new(count, None);
     vec![
         plain(row.node.to_string()),
         count(row.runs),
-        Entry::new(percent(row.success_share()), success_ink(row)),
-        Entry::new(figure(row.ttfb.p50), ttfb_ink(row)),
+        Cell::new(percent(row.success_share()), success_ink(row)),
+        Cell::new(figure(row.ttfb.p50), ttfb_ink(row)),
         plain(figure(row.ttfb.bad_end)),
         count(row.ttfb.count),
-        Entry::new(figure(row.goodput.p50), goodput_ink(row)),
+        Cell::new(figure(row.goodput.p50), goodput_ink(row)),
         plain(figure(row.goodput.bad_end)),
         count(row.goodput.count),
-        Entry::new(percent(row.hit_ratio()), hits_ink(row)),
+        Cell::new(percent(row.hit_ratio()), hits_ink(row)),
         count(row.checks),
         count(row.invalid),
     ]
@@ -182,18 +179,6 @@ fn figure(value: Option<impl fmt::Display>) -> String {
     value.map_or_else(|| ABSENT.to_owned(), |value| value.to_string())
 }
 
-/// A whole percentage. Shares just below 100 % or just above 0 % get one decimal, so they are never shown as 100 or 0.
-pub(super) fn percent(share: Option<f64>) -> String {
-    let Some(share) = share else { return ABSENT.to_owned() };
-    let percent = share * 100.0;
-    if (percent > 0.0 && percent < 1.0) || (percent > 99.0 && percent < 100.0) {
-        // Rounded away from 0 and 100.
-        let tenths = if percent < 50.0 { (percent * 10.0).ceil() } else { (percent * 10.0).floor() };
-        return format!("{:.1} %", tenths / 10.0);
-    }
-    format!("{percent:.0} %")
-}
-
 fn line(text: &mut String, content: fmt::Arguments<'_>) {
     text.write_fmt(content).expect("invariant: writing to a String does not fail");
     text.push('\n');
@@ -241,8 +226,3 @@ const LEGEND: [(Column, &str); 7] = [
     (INVALID, "invalid: good downloads whose rate was left out"),
     (NODE, "best: only distributors that are not dead and have at least 3 values, the last 3 within a day"),
 ];
-
-pub(super) const SEPARATOR: &str = " · ";
-
-/// Shown for a value that was not measured.
-pub(super) const ABSENT: &str = "–";

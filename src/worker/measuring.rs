@@ -6,7 +6,7 @@
 //!
 //! The thread also drives the clock of all deadlines: see [`RunClock`].
 
-use std::{io, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -14,12 +14,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::service::give_way;
+use super::threads::{self, ThreadError, cannot_start, lower_priority};
 use crate::net::run_clock::RunClock;
 
 /// The measuring thread. Dropping this ends the thread and cancels the transfers that run on it.
 #[derive(Debug)]
-pub struct Measuring {
+pub struct MeasuringThread {
     handle: Handle,
     /// Dropped before the thread is joined: this ends the runtime.
     stop: Option<oneshot::Sender<()>>,
@@ -27,13 +27,13 @@ pub struct Measuring {
     clock: RunClock,
 }
 
-impl Measuring {
+impl MeasuringThread {
     /// Starts the thread for transfers. It calls `on_freeze` with the length of each time in which the process did not
     /// run.
     ///
     /// # Errors
     /// When the system cannot create a thread or an event queue.
-    pub fn start(on_freeze: impl FnMut(Duration) + Send + 'static) -> io::Result<Self> {
+    pub fn start(on_freeze: impl FnMut(Duration) + Send + 'static) -> Result<Self, ThreadError> {
         Self::start_on("measuring", || {}, on_freeze)
     }
 
@@ -42,21 +42,21 @@ impl Measuring {
     ///
     /// # Errors
     /// When the system cannot create a thread or an event queue.
-    pub(super) fn start_for_checks() -> io::Result<Self> {
-        Self::start_on("checks", give_way, |_| {})
+    pub(super) fn start_for_checks() -> Result<Self, ThreadError> {
+        Self::start_on("checks", lower_priority, |_| {})
     }
 
     fn start_on(
-        name: &str,
+        name: &'static str,
         prepare: impl FnOnce() + Send + 'static,
         on_freeze: impl FnMut(Duration) + Send + 'static,
-    ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    ) -> Result<Self, ThreadError> {
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot_start(name))?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let clock = RunClock::default();
         let ticking = clock.clone();
-        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let thread = threads::spawn(name, move || {
             prepare();
             runtime.block_on(async {
                 tokio::select! {
@@ -90,7 +90,7 @@ impl Measuring {
     }
 }
 
-impl Drop for Measuring {
+impl Drop for MeasuringThread {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {

@@ -1,16 +1,15 @@
 //! Everything between a probe and the database, started and stopped together:
 //!
 //! ```text
-//! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ shipping ──▶ InfluxDB
+//! measuring thread ── samples ──▶ recorder ── lines ──▶ archive ── files ──▶ outbox ──▶ InfluxDB
 //! ```
 
 use std::{
-    future, io,
+    future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     sync::{oneshot, watch},
     task::JoinSet,
@@ -18,11 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    archive::{self, log::Writer},
+    archive::log::Writer,
     config::Config,
-    deliver::{event::Drained, influx},
+    deliver::event::Drained,
     model::{sample::Sample, target::Targets},
-    net::dial::{Dialer, DialerError},
+    net::dial::Dialer,
     probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
     record::point::Point,
 };
@@ -32,13 +31,14 @@ use super::{
     descriptors,
     discovery::Discovery,
     health::Health,
-    measuring::Measuring,
+    measuring::MeasuringThread,
+    outbox::{GRACE, Outbox, OutboxEnd, OutboxThread, Reread},
     recorder::{Inbox, OnRecorded, Recorder},
     restarts::Restarts,
-    service::{aside, on_own_thread},
-    shipping::{GRACE, Reread, Shipment, Shipping, ShippingThread},
+    start_error::StartError,
     state_writer::StateWriter,
     tally::Tally,
+    threads,
 };
 
 /// The running pipeline.
@@ -53,9 +53,9 @@ pub struct Pipeline {
     admission: Mutex<Option<AdmissionControl>>,
     restarts: Arc<Restarts>,
     tasks: JoinSet<()>,
-    shipping: ShippingThread,
-    measuring: Measuring,
-    checks: Measuring,
+    outbox: OutboxThread,
+    measuring: MeasuringThread,
+    checks: MeasuringThread,
     /// The prober for status checks: it uses the clock of their thread.
     checker: Prober,
     /// The most connections that runs may have open.
@@ -64,23 +64,6 @@ pub struct Pipeline {
     checked: watch::Sender<(usize, usize)>,
     /// The config names a database.
     delivers: bool,
-}
-
-/// Why a worker cannot start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The data directory cannot be used.
-    #[error("the data directory cannot be used; set `archive.dir` to one that this user can write")]
-    Archive(#[from] archive::Error),
-    /// The trusted certificates cannot be used.
-    #[error(transparent)]
-    Dialer(#[from] DialerError),
-    /// The database client cannot be set up.
-    #[error(transparent)]
-    Influx(#[from] influx::Error),
-    /// The system cannot start a thread.
-    #[error("the measuring thread cannot be started")]
-    Thread(#[from] io::Error),
 }
 
 /// The state of the results when the pipeline stopped.
@@ -117,10 +100,10 @@ impl Pipeline {
         tally.follow_lookups(&resolver);
         let connections = descriptors::connections(config.limits.transfers());
         let gate = Gate::with_connections(&config.limits, connections);
-        let shipping = Shipping::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
+        let outbox = Outbox::new(&config.archive, config.influxdb.as_ref(), resolver, reread, gate.clone())?;
         let recorder = Recorder::new(config, &hash(config), writer, tally.clone(), on_recorded).with_syncer()?;
-        let measuring = Measuring::start(tally.on_freeze())?;
-        let checks = Measuring::start_for_checks()?;
+        let measuring = MeasuringThread::start(tally.on_freeze())?;
+        let checks = MeasuringThread::start_for_checks()?;
         let state_writer = StateWriter::start()?;
         let admission = AdmissionControl::load(config, gate.cool_downs(), &state_writer);
         let restarts = Arc::new(Restarts::load(dir));
@@ -128,8 +111,8 @@ impl Pipeline {
         state_writer.register(discovery.state_file());
 
         let (inbox, recording) = recorder.start();
-        on_own_thread("recorder", recording)?;
-        let shipping = ShippingThread::start(shipping, config.archive.clone(), inbox.clone(), tally.clone())?;
+        threads::spawn_future("recorder", recording)?;
+        let outbox = OutboxThread::start(outbox, config.archive.clone(), inbox.clone(), tally.clone())?;
         let mut tasks = JoinSet::new();
         let (publish, targets) = watch::channel(Arc::new(discovery.targets()));
         tasks.spawn(discovery.keep_current(publish, tally.clone()));
@@ -154,7 +137,7 @@ impl Pipeline {
             admission: Mutex::new(Some(admission)),
             restarts,
             tasks,
-            shipping,
+            outbox,
             measuring,
             checks,
             checker,
@@ -176,7 +159,7 @@ impl Pipeline {
         reread: Reread,
     ) -> Result<Self, StartError> {
         let config = config.clone();
-        aside(move || Self::start(&config, discovery, on_recorded, reread)).await?
+        threads::run_on_new("start", move || Self::start(&config, discovery, on_recorded, reread)).await?
     }
 
     /// The parts that transfers need.
@@ -193,12 +176,12 @@ impl Pipeline {
 
     /// The thread on which transfers run.
     #[must_use]
-    pub const fn measuring(&self) -> &Measuring {
+    pub const fn measuring(&self) -> &MeasuringThread {
         &self.measuring
     }
 
     /// The thread on which status checks run.
-    pub(super) const fn checks(&self) -> &Measuring {
+    pub(super) const fn checks(&self) -> &MeasuringThread {
         &self.checks
     }
 
@@ -266,14 +249,14 @@ impl Pipeline {
         let stopping = async {
             if self.tally.is_full() {
                 // The points in memory are lost unless there is room now.
-                before(signal(&is_hurried), self.shipping.make_room(recorded_by)).await;
+                before(signal(&is_hurried), self.outbox.make_room(recorded_by)).await;
             }
             let (sealed, is_sealed) = oneshot::channel();
             let inbox = self.inbox;
             let delivering = async {
                 // A file that is not sealed in time stays on disk, and the next start recovers it.
                 before(signal(&is_hurried), timeout_at(recorded_by, is_sealed)).await;
-                self.shipping.finish(patience, signal(&is_hurried), deadline).await
+                self.outbox.finish(patience, signal(&is_hurried), deadline).await
             };
             let given_up = || given_up(deadline, signal(&is_hurried));
             tokio::join!(inbox.finish(sealed, given_up()), delivering, self.state_writer.stop(given_up()))
@@ -283,7 +266,7 @@ impl Pipeline {
             hurried.send_replace(true);
             future::pending().await
         };
-        let (lost, Shipment { drained, waiting }, kept) = tokio::select! {
+        let (lost, OutboxEnd { drained, waiting }, kept) = tokio::select! {
             stopped = stopping => stopped,
             never = hurrying => never,
         };

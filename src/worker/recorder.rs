@@ -1,8 +1,8 @@
 //! The recorder: writes samples and points as lines to the archive, in the order in which they arrive.
 //!
 //! When `on_recorded` is called, the sample is in the archive's file, so a kill of the process no longer loses it.
-//! While the disk refuses, lines wait in memory ([`outlet`]) and windows are filled and end as usual. The worker's own
-//! points are postponed: their counts go into the next one.
+//! While the disk refuses, lines wait in memory ([`archive_sink`]) and windows are filled and end as usual. The worker's
+//! own points are postponed: their counts go into the next one.
 //!
 //! Appends block this task, so it has its own thread. Syncs and seals have another one ([`syncer`]). Nothing else waits
 //! for the disk because of them.
@@ -22,15 +22,18 @@ use crate::{
     record::{point::Point, window::Windows},
 };
 
-use super::tally::{Counts, Tally};
+use super::{
+    tally::{Counts, Tally},
+    threads::ThreadError,
+};
 
 use self::{
-    outlet::{Losses, Outlet},
+    archive_sink::{ArchiveSink, Losses},
     syncer::Syncer,
 };
 
+mod archive_sink;
 mod backlog;
-mod outlet;
 mod syncer;
 
 /// Called for each sample once it is in the archive, with its point. The sample no longer has its intervals and its
@@ -38,10 +41,20 @@ mod syncer;
 pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
 
 /// A message to the recorder.
-pub(super) enum Entry {
+pub(super) enum Message {
+    Record(Record),
+    Command(Command),
+}
+
+/// What is written to the archive.
+pub(super) enum Record {
     Sample(Box<Sample>),
     /// A point that belongs to no sample.
     Point(Box<Point>),
+}
+
+/// What to do after the records of the same batch are written.
+pub(super) enum Command {
     /// Seal the open file, so that it can be delivered.
     Seal,
     /// End the windows, write the last points, and seal.
@@ -59,7 +72,7 @@ pub(super) struct Finish {
 /// The sending side of the recorder's channel. Clones share it.
 #[derive(Clone)]
 pub(super) struct Inbox {
-    entries: mpsc::Sender<Entry>,
+    messages: mpsc::Sender<Message>,
     losses: Losses,
 }
 
@@ -68,7 +81,7 @@ pub(super) struct Recorder {
     config: Config,
     config_hash: String,
     windows: Windows,
-    outlet: Outlet,
+    sink: ArchiveSink,
     losses: Losses,
     tally: Tally,
     /// The last point of the worker is written. No further one is, because it would not be delivered.
@@ -79,17 +92,17 @@ impl Inbox {
     /// Hands a sample over. Never waits, so that probing continues whatever the disk does. A sample that finds the
     /// channel full is lost and counted.
     pub(super) fn record(&self, sample: Sample) {
-        self.put(Entry::Sample(Box::new(sample)));
+        self.put(Record::Sample(Box::new(sample)));
     }
 
     /// Hands over a point that belongs to no sample, through the same channel.
     pub(super) fn record_point(&self, point: Point) {
-        self.put(Entry::Point(Box::new(point)));
+        self.put(Record::Point(Box::new(point)));
     }
 
-    fn put(&self, entry: Entry) {
+    fn put(&self, record: Record) {
         self.losses.note_waiting(1);
-        let Err(refused) = self.entries.try_send(entry) else { return };
+        let Err(refused) = self.messages.try_send(Message::Record(record)) else { return };
         self.losses.give_up(1);
         if matches!(refused, mpsc::error::TrySendError::Closed(_)) {
             tracing::error!(
@@ -100,7 +113,7 @@ impl Inbox {
 
     pub(super) fn seal(&self) {
         // When the channel is full, the file soon reaches its size limit and is sealed anyway.
-        let _ = self.entries.try_send(Entry::Seal);
+        let _ = self.messages.try_send(Message::Command(Command::Seal));
     }
 
     /// Requests that everything handed over so far, and the open windows, are written and sealed. `sealed` receives a
@@ -108,9 +121,9 @@ impl Inbox {
     /// written when `given_up` completes is lost too.
     pub(super) async fn finish(&self, sealed: oneshot::Sender<()>, given_up: impl Future<Output = ()>) -> u64 {
         let (written, lost) = oneshot::channel();
-        let finish = Entry::Finish(Finish { written, sealed });
+        let finish = Message::Command(Command::Finish(Finish { written, sealed }));
         let finished = async {
-            self.entries.send(finish).await.ok()?;
+            self.messages.send(finish).await.ok()?;
             lost.await.ok()
         };
         let lost = tokio::select! {
@@ -135,7 +148,7 @@ impl Recorder {
             config: config.clone(),
             config_hash: config_hash.to_owned(),
             windows: Windows::new(config.window),
-            outlet: Outlet::new(writer, losses.clone(), on_recorded),
+            sink: ArchiveSink::new(writer, losses.clone(), on_recorded),
             losses,
             tally,
             finished: false,
@@ -146,15 +159,15 @@ impl Recorder {
     ///
     /// # Errors
     /// When the system cannot start a thread.
-    pub(super) fn with_syncer(mut self) -> std::io::Result<Self> {
-        self.outlet.sync_on(Syncer::start()?);
+    pub(super) fn with_syncer(mut self) -> Result<Self, ThreadError> {
+        self.sink.sync_on(Syncer::start()?);
         Ok(self)
     }
 
     /// Returns an inbox, and the task that receives from it until all clones of the inbox are gone.
     pub(super) fn start(mut self) -> (Inbox, impl Future<Output = ()> + Send) {
-        let (entries, mut inbox) = mpsc::channel(INBOX);
-        let handle = Inbox { entries, losses: self.losses.clone() };
+        let (messages, mut inbox) = mpsc::channel(INBOX);
+        let handle = Inbox { messages, losses: self.losses.clone() };
         let task = async move {
             let mut batch = Vec::with_capacity(BATCH);
             let mut second = interval(Duration::from_secs(1));
@@ -180,54 +193,54 @@ impl Recorder {
         (handle, task)
     }
 
-    fn take(&mut self, batch: &mut Vec<Entry>) {
-        let mut after = Vec::new();
-        for entry in batch.drain(..) {
-            match entry {
-                Entry::Sample(sample) => {
+    fn take(&mut self, batch: &mut Vec<Message>) {
+        let mut commands = Vec::new();
+        for message in batch.drain(..) {
+            match message {
+                Message::Record(Record::Sample(sample)) => {
                     self.windows.record(&sample);
                     self.tally.count_sample(&sample);
-                    self.outlet.sample(sample);
+                    self.sink.sample(sample);
                     self.losses.note_done(1);
                 }
-                Entry::Point(point) => {
-                    self.outlet.point(&point);
+                Message::Record(Record::Point(point)) => {
+                    self.sink.point(&point);
                     self.losses.note_done(1);
                 }
-                other => after.push(other),
+                Message::Command(command) => commands.push(command),
             }
         }
         // The end writes what is left in one append.
-        if !after.iter().any(|entry| matches!(entry, Entry::Finish(_))) {
-            self.outlet.flush();
+        if !commands.iter().any(|command| matches!(command, Command::Finish(_))) {
+            self.sink.flush();
         }
-        for entry in after {
-            match entry {
-                Entry::Finish(Finish { written, sealed }) => {
+        for command in commands {
+            match command {
+                Command::Finish(Finish { written, sealed }) => {
                     self.finish();
                     // The caller may have given up.
                     let _ = written.send(self.losses.ever());
-                    self.outlet.seal();
-                    self.outlet.tell_sealed(sealed);
+                    self.sink.seal();
+                    self.sink.notify_sealed(sealed);
                 }
-                Entry::Seal if self.outlet.is_busy() => {}
-                Entry::Seal | Entry::Sample(_) | Entry::Point(_) => self.outlet.seal(),
+                Command::Seal if self.sink.is_busy() => {}
+                Command::Seal => self.sink.seal(),
             }
         }
     }
 
     fn on_second(&mut self, now: Timestamp) {
         for point in self.windows.flush_due(now) {
-            self.outlet.point(&point);
+            self.sink.point(&point);
         }
-        self.outlet.retry();
-        self.outlet.keep_house(now, self.config.archive.sync);
+        self.sink.retry();
+        self.sink.housekeep(now, self.config.archive.sync);
     }
 
     /// Writes the worker's point. Returns whether the disk accepted it.
     fn on_minute(&mut self, now: Timestamp) -> bool {
         let counts = self.take_counts();
-        let written = self.outlet.write_now(&counts.point(&self.config, &self.config_hash, now));
+        let written = self.sink.write_now(&counts.point(&self.config, &self.config_hash, now));
         if !written {
             self.tally.put_back(counts);
         }
@@ -248,12 +261,12 @@ impl Recorder {
     fn finish(&mut self) {
         self.finished = true;
         for point in self.windows.flush_all() {
-            self.outlet.point(&point);
+            self.sink.point(&point);
         }
         let counts = self.take_counts();
-        self.outlet.point(&counts.point(&self.config, &self.config_hash, Timestamp::now()));
-        self.outlet.retry();
-        self.outlet.give_up();
+        self.sink.point(&counts.point(&self.config, &self.config_hash, Timestamp::now()));
+        self.sink.retry();
+        self.sink.give_up();
     }
 }
 

@@ -4,17 +4,17 @@
 //! killed loses about a second of changes, or more if the disk is slow.
 
 use std::{
-    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
-    thread,
     time::Duration,
 };
 
 use tokio::{sync::oneshot, time::Instant};
+
+use super::threads::{self, ThreadError};
 
 /// State that is kept in memory and written to disk from time to time.
 pub(super) trait StateFile: Send + Sync {
@@ -42,11 +42,11 @@ impl StateWriter {
     ///
     /// # Errors
     /// When the system cannot start a thread.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start() -> Result<Self, ThreadError> {
         let (sender, orders) = mpsc::channel();
         let is_stopping = Arc::<AtomicBool>::default();
         let stopping = is_stopping.clone();
-        thread::Builder::new().name("state".to_owned()).spawn(move || work(&orders, &stopping))?;
+        threads::spawn("state", move || work(&orders, &stopping))?;
         Ok(Self { orders: sender, is_stopping })
     }
 

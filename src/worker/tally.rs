@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-use super::overload::Strain;
+use super::{log_throttle::LogThrottle, overload::Strain};
 
 /// The counters since the last point. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -126,13 +126,13 @@ impl Tally {
     /// once a minute.
     pub fn on_freeze(&self) -> impl FnMut(Duration) + Send + 'static {
         let tally = self.clone();
-        let (mut untold, mut told) = (Duration::ZERO, None::<Instant>);
+        let (mut unlogged, mut throttle) = (Duration::ZERO, LogThrottle::default());
         move |frozen| {
             tally.count(|counters| counters.frozen = Micros(counters.frozen.0 + Micros::from(frozen).0));
-            untold += frozen;
-            if told.is_none_or(|told| told.elapsed() >= FREEZES_LOGGED_EVERY) {
-                told = Some(Instant::now());
-                let frozen = Micros::from(std::mem::take(&mut untold));
+            unlogged += frozen;
+            // A process that gets too little CPU time freezes every second.
+            if throttle.allows() {
+                let frozen = Micros::from(std::mem::take(&mut unlogged));
                 tracing::warn!(
                     "bandprobe did not run for {frozen}: it was stopped, suspended or kept from the CPU; transfers under way \
                      then are flagged `{}` and not charged to their nodes",
@@ -328,9 +328,6 @@ fn resident() -> Option<Bytes> {
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(Bytes(kib * 1024))
 }
-
-/// A process that gets too little CPU time freezes every second.
-const FREEZES_LOGGED_EVERY: Duration = Duration::from_secs(60);
 
 /// The most lateness values that are kept; no reasonable schedule has so many transfers in a minute. Beyond it, the
 /// percentile covers the first ones only.

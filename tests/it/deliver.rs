@@ -141,8 +141,8 @@ async fn backoff_doubles_to_a_minute_and_its_reason_is_news_once() {
     for (attempt, seconds) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
         let event = drain.step().await.unwrap();
         assert!(Instant::now() >= due, "attempt {attempt} came early");
-        let Event::BackingOff { news, until, .. } = event else { panic!("{event:?}") };
-        assert_eq!((news, until - Instant::now()), (attempt == 0, Duration::from_secs(seconds)), "attempt {attempt}");
+        let Event::BackingOff { is_new, until, .. } = event else { panic!("{event:?}") };
+        assert_eq!((is_new, until - Instant::now()), (attempt == 0, Duration::from_secs(seconds)), "attempt {attempt}");
         due = until;
     }
     assert_eq!(drain.take_counters(), Counters { retries: 8, ..Counters::default() });
@@ -172,8 +172,8 @@ async fn a_hold_grows_and_ends_when_the_database_is_replaced() {
     for (seconds, expected) in [(5, true), (10, false)] {
         let before = Instant::now();
         let event = drain.step().await.unwrap();
-        let Event::Holding { news, until, .. } = event else { panic!("{event:?}") };
-        assert_eq!((news, until >= before + Duration::from_secs(seconds)), (expected, true));
+        let Event::Holding { is_new, until, .. } = event else { panic!("{event:?}") };
+        assert_eq!((is_new, until >= before + Duration::from_secs(seconds)), (expected, true));
         // Time stands still only while no answer is awaited: it would run ahead to the request's timeout.
         tokio::time::pause();
         let early = tokio::time::timeout_at(until - Duration::from_millis(5), drain.step()).await;

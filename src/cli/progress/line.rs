@@ -8,12 +8,15 @@ use crate::{
         probe::PartName,
         sample::{Conn, Sample},
     },
-    report::ink::Ink,
+    term::{
+        ink::Ink,
+        width::{cut, pad},
+    },
 };
 
-/// How lines are formatted.
+/// How a line is formatted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Look {
+pub(super) struct LineFormat {
     /// Columns for a node's name.
     pub(super) name: usize,
     /// Columns of the terminal.
@@ -54,10 +57,10 @@ impl Tally {
         self.failed += u64::from(is_failure(sample));
     }
 
-    pub(super) fn words(self, look: Look) -> String {
+    pub(super) fn words(self, format: LineFormat) -> String {
         let transfers = if self.transfers == 1 { "transfer" } else { "transfers" };
         let failed = format!("{} failed", self.failed);
-        let failed = if self.failed > 0 { Ink::Bad.on(&failed, look.colour) } else { failed };
+        let failed = if self.failed > 0 { Ink::Bad.on(&failed, format.colour) } else { failed };
         format!("{} {transfers}, {failed}", self.transfers)
     }
 }
@@ -77,9 +80,9 @@ impl Standing {
     }
 
     /// `fast   3/4 runs   1 failed  video start 198 Mbit/s`; narrow terminals leave out words that can be guessed.
-    pub(super) fn line(&self, look: Look) -> String {
-        let is_narrow = look.width < NARROW;
-        let name = cut(&self.name, look.name);
+    pub(super) fn line(&self, format: LineFormat) -> String {
+        let is_narrow = format.width < NARROW;
+        let name = pad(cut(&self.name, format.name), format.name);
         let count = match self.count {
             Count::Runs { done, all } if is_narrow => format!("{done:>3}/{all}"),
             Count::Runs { done, all } => format!("{done:>4}/{all} runs"),
@@ -92,13 +95,13 @@ impl Standing {
             failed => format!("{failed} failed"),
         };
         let failed = if is_narrow { format!("{failed:<3}") } else { format!("{failed:>11} ") };
-        let failed = if self.tally.failed > 0 { Ink::Bad.on(&failed, look.colour) } else { failed };
+        let failed = if self.tally.failed > 0 { Ink::Bad.on(&failed, format.colour) } else { failed };
         let last = match &self.last {
-            None => Ink::Faint.on("waiting", look.colour),
-            Some((words, true)) => Ink::Bad.on(&words.text(is_narrow), look.colour),
+            None => Ink::Faint.on("waiting", format.colour),
+            Some((words, true)) => Ink::Bad.on(&words.text(is_narrow), format.colour),
             Some((words, false)) => words.text(is_narrow),
         };
-        format!("{name:<0$} {count} {failed} {last}", look.name)
+        format!("{name} {count} {failed} {last}")
     }
 }
 
@@ -143,11 +146,6 @@ impl Words {
         let words: Vec<_> = [kind, self.part, self.figure.as_deref()].into_iter().flatten().collect();
         words.join(" ")
     }
-}
-
-/// The first `columns` characters of a name.
-fn cut(name: &str, columns: usize) -> &str {
-    name.char_indices().nth(columns).map_or(name, |(end, _)| &name[..end])
 }
 
 /// On terminals narrower than this, words that can be guessed are left out.
@@ -207,8 +205,8 @@ mod tests {
         }
     }
 
-    const WIDE: Look = Look { name: 6, width: 80, colour: false };
-    const NARROW: Look = Look { name: 6, width: 40, colour: false };
+    const WIDE: LineFormat = LineFormat { name: 6, width: 80, colour: false };
+    const NARROW: LineFormat = LineFormat { name: 6, width: 40, colour: false };
 
     #[test]
     fn a_result_is_a_few_words() {
@@ -252,6 +250,8 @@ mod tests {
                 "fast      3/12 runs              image 1.23 ms",
                 "fast     3/12     image 1.23 ms",
             ),
+            ("東京", runs, &[], "東京      3/12 runs              waiting", "東京     3/12     waiting"),
+            ("東京大阪", runs, &[], "東京大    3/12 runs              waiting", "東京大   3/12     waiting"),
             (
                 "a-long-name",
                 Count::Transfers,
@@ -271,7 +271,7 @@ mod tests {
         let bad = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Reset, None);
         let mut standing = Standing::new("fast".into(), Count::Transfers);
         standing.note(&bad);
-        let line = standing.line(Look { colour: true, ..WIDE });
+        let line = standing.line(LineFormat { colour: true, ..WIDE });
         assert!(
             line.contains("\u{1b}[31mimage reset\u{1b}[0m") && line.contains("\u{1b}[31m   1 failed \u{1b}[0m"),
             "{line:?}"

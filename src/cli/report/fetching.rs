@@ -9,7 +9,7 @@ use super::super::{
     progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
     screen,
 };
-use crate::{model::units::age, telemetry::keep_clear_of};
+use crate::{model::units::format_age, telemetry::keep_clear_of};
 
 /// A bar over the time span of the report.
 pub(super) struct Fetching {
@@ -26,7 +26,7 @@ impl Fetching {
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
             keep_clear_of(Some(lines));
-            bar.set_prefix(format!("0s of {}", age(all)));
+            bar.set_prefix(format!("0s of {}", format_age(all)));
             bar.set_message("querying InfluxDB");
             bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
             bar
@@ -40,7 +40,7 @@ impl Fetching {
         let share = share.clamp(0.0, 1.0);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a small number")]
         bar.set_position((share * PARTS as f64) as u64);
-        bar.set_prefix(format!("{} of {}", age(self.all.mul_f64(share)), age(self.all)));
+        bar.set_prefix(format!("{} of {}", format_age(self.all.mul_f64(share)), format_age(self.all)));
         bar.set_message(show(&format!("{transfers} transfers")));
     }
 }

@@ -9,13 +9,10 @@ use std::{
 use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    super::{
-        Exit,
-        args::{Export, Lines},
-        complain,
-    },
-    count,
+use super::super::{
+    Exit,
+    args::{Export, Lines},
+    complain,
 };
 use crate::{
     archive::{
@@ -28,6 +25,7 @@ use crate::{
         parse::parse,
         schema::{self, Measurement},
     },
+    term::figure::count,
 };
 
 /// Writes lines, and counts what cannot be written.

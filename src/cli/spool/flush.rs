@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     super::{Exit, args::Flush, complain, input, refuse, signals::Signals, tell},
-    count, is_there,
+    is_there,
     meter::{Meter, Standing},
 };
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
         influx::Influx,
     },
     model::text::made_printable,
+    term::figure::count,
     worker::lookups,
 };
 

@@ -6,15 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::{
-    super::{Exit, args::Import, complain, plain, print},
-    count,
-};
+use super::super::{Exit, args::Import, complain, plain, print};
 use crate::{
     archive::{log, log::Writer, status::backlog},
     model::units::Bytes,
     record::{conform, parse::parse},
     report::{reading::Reasons, scan},
+    term::figure::count,
 };
 
 /// Writes points into the data directory.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     super::{print, print_data, screen},
-    ago, count,
+    ago,
 };
 use crate::{
     archive::{
@@ -15,7 +15,11 @@ use crate::{
         status::{self, Waiting},
     },
     model::{text::made_printable, units::Bytes},
-    report::wrap::wrap,
+    term::{
+        figure::count,
+        width::{columns, cut, pad},
+        wrap::wrap,
+    },
 };
 
 /// Everything that is listed.
@@ -101,7 +105,7 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
         let since = file.opened.map_or_else(String::new, |opened| ago(now.duration_since(opened)));
         let (name, bytes) = (made_printable(&file.name), Bytes(file.bytes).to_string());
         let newer = file.newer.map_or_else(String::new, |format| format!(", of a newer version (format {format})"));
-        text += &format!("{name:<38}{:>8} points {bytes:>9}  {since}{newer}\n", file.points);
+        text += &format!("{}{:>8} points {bytes:>9}  {since}{newer}\n", pad(&name, 38), file.points);
     }
     if listed.waiting.is_empty() {
         text += "nothing to deliver\n";
@@ -119,7 +123,8 @@ fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
         text += "\ndamaged, set aside:\n";
     }
     for Damaged { name, bytes } in &listed.damaged {
-        text += &format!("{:<51}{:>11}\n", format!("rejected/{}", made_printable(name)), Bytes(*bytes).to_string());
+        text +=
+            &format!("{}{:>11}\n", pad(&format!("rejected/{}", made_printable(name)), 51), Bytes(*bytes).to_string());
     }
     text
 }
@@ -138,7 +143,7 @@ fn group(refusal: &Refusal, now: Timestamp, width: Option<u16>) -> String {
     let message = if message.is_empty() { "without a message" } else { message };
     let mut text = wrap(&format!("{text}\n  {message}\n"), width);
     for line in lines {
-        text += &cut(&format!("    {line}"), width);
+        text += &shortened(&format!("    {line}"), width);
         text.push('\n');
     }
     if *points > lines.len() as u64 {
@@ -148,11 +153,9 @@ fn group(refusal: &Refusal, now: Timestamp, width: Option<u16>) -> String {
 }
 
 /// A line, cut at the width of the terminal.
-fn cut(line: &str, width: Option<u16>) -> String {
+fn shortened(line: &str, width: Option<u16>) -> String {
     match width.map(usize::from) {
-        Some(width) if line.chars().count() > width => {
-            line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
-        }
+        Some(width) if columns(line) > width => format!("{}…", cut(line, width.saturating_sub(1))),
         _ => line.to_owned(),
     }
 }

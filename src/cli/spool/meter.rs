@@ -5,15 +5,12 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar};
 use tokio::time::Instant;
 
-use super::{
-    super::{
-        complain,
-        progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
-        screen,
-    },
-    count,
+use super::super::{
+    complain,
+    progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
+    screen,
 };
-use crate::{model::units::age, telemetry::keep_clear_of};
+use crate::{model::units::format_age, telemetry::keep_clear_of, term::figure::count};
 
 /// Shows how many of the waiting points are finished.
 pub(super) struct Meter {
@@ -97,7 +94,7 @@ fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> S
     match (trouble, left) {
         (Some(trouble), _) => text += &format!(", retrying: {trouble}"),
         (None, Some(left)) => {
-            text += &format!(", {} left", age(left));
+            text += &format!(", {} left", format_age(left));
         }
         (None, None) => {}
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     super::{print, print_data, tell},
-    ago, count,
+    ago,
 };
 use crate::{
     archive::{
@@ -18,6 +18,7 @@ use crate::{
     },
     deliver::event::{self, LastAnswer},
     model::{text::made_printable, units::Bytes},
+    term::figure::count,
 };
 
 /// Everything that is printed.

@@ -3,7 +3,7 @@
 use super::Canvas;
 use crate::{
     model::units::{BitRate, Micros},
-    report::ink::Ink,
+    term::{figure::trimmed, ink::Ink, width},
 };
 
 /// Columns left of the bars: indentation, the label of a rate, the axis.
@@ -33,13 +33,13 @@ pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
     while time < end.0 {
         let column = usize::try_from(u128::from(time) * columns as u128 / u128::from(end.0)).unwrap_or(columns);
         let label = label(Micros(time), end);
-        if column >= columns || LABELS + column + label.chars().count() > canvas.columns() {
+        if column >= columns || LABELS + column + width::columns(&label) > canvas.columns() {
             break;
         }
         if !stalled[column] {
             line[column] = '┬';
         }
-        labels += &" ".repeat((LABELS + column).saturating_sub(labels.chars().count()));
+        labels += &" ".repeat((LABELS + column).saturating_sub(width::columns(&labels)));
         labels += &label;
         time += step.0;
     }
@@ -68,13 +68,6 @@ fn label(time: Micros, end: Micros) -> String {
         _ => format!("{:.2} s", time.as_secs_f64()),
     };
     trimmed(&text)
-}
-
-/// Removes zeros at the end of the decimal places.
-fn trimmed(text: &str) -> String {
-    let (figure, unit) = text.split_once(' ').unwrap_or((text, ""));
-    let figure = if figure.contains('.') { figure.trim_end_matches('0').trim_end_matches('.') } else { figure };
-    format!("{figure} {unit}")
 }
 
 /// Columns for the label of a time, with some space.

@@ -17,7 +17,8 @@ use crate::{
         text::made_printable,
         units::{Bytes, Micros},
     },
-    report::{
+    term::{
+        figure::small_percent,
         ink::Ink,
         wrap::{flow, wrap},
     },
@@ -85,13 +86,13 @@ fn path(sample: &Sample) -> Vec<Row> {
 
 /// The window that was offered, and how much of it the rate needs.
 fn window(sample: &Sample, window: Bytes) -> String {
-    let limit = percent(WINDOW_SHARE);
+    let limit = small_percent(WINDOW_SHARE);
     let (Some(rate), Some(rtt)) = (reached(&sample.rates), sample.path.rtt) else {
         return format!("{window} offered; there is no rate to compare it with");
     };
     let used = under_way(rate, rtt);
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let part = percent(used as f64 / window.0.max(1) as f64);
+    let part = small_percent(used as f64 / window.0.max(1) as f64);
     format!("{window} offered; rate × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
 }
 
@@ -113,11 +114,13 @@ fn reader(sample: &Sample) -> Vec<Row> {
     };
     let delay = |delay: Micros| {
         let most = max_run_delay(span);
-        let most = if most == MAX_LAG { most.to_string() } else { percent(MAX_RUN_DELAY_SHARE) };
-        format!("{delay}, {} of the {span} after the head ({})", percent(share(delay, span)), limit(most))
+        let most = if most == MAX_LAG { most.to_string() } else { small_percent(MAX_RUN_DELAY_SHARE) };
+        format!("{delay}, {} of the {span} after the head ({})", small_percent(share(delay, span)), limit(most))
     };
     let lag = or_absent(reader.lag_p90, |lag| format!("{lag} (limit {MAX_LAG})"), unstamped);
-    let cpu = |share| format!("{} of the {span} after the head ({})", percent(share), limit(percent(MAX_CPU_SHARE)));
+    let cpu = |share| {
+        format!("{} of the {span} after the head ({})", small_percent(share), limit(small_percent(MAX_CPU_SHARE)))
+    };
     vec![
         Row { doubtful: slow.late, ..row("receive lag p90", lag) },
         Row { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
@@ -165,11 +168,6 @@ fn origin(sample: &Sample) -> Vec<Row> {
         row("trace id", told(&trail.trace_id, "not sent")),
         row("request id", told(&trail.request_id, "not sent")),
     ]
-}
-
-fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent > 0.0 && percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
 }
 
 const INDENT: usize = 4;

@@ -1,7 +1,7 @@
 //! The line below a plot that names parts of it.
 
 use super::{Canvas, axis::LABELS};
-use crate::report::ink::Ink;
+use crate::term::ink::Ink;
 
 /// A range of columns with a name.
 #[derive(Clone, Copy, Debug)]

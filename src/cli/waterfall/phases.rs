@@ -2,7 +2,7 @@
 
 use crate::{
     model::{phase::Phase, sample::Sample, units::Micros},
-    report::{ink::Ink, wrap::wrap},
+    term::{ink::Ink, wrap::wrap},
 };
 
 use super::Canvas;

@@ -11,7 +11,7 @@ use crate::{
         sample::Sample,
         units::{BitRate, Micros},
     },
-    report::{ink::Ink, wrap::flow},
+    term::{ink::Ink, wrap::flow},
 };
 
 use super::{
@@ -213,7 +213,10 @@ const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::screen::ascii, measure::timeline::Timeline};
+    use crate::{
+        measure::timeline::Timeline,
+        term::{ascii::ascii, width::columns},
+    };
 
     /// A body of bins 100 ms wide, each with its rate in Mbit/s. A rate of 0 is a pause.
     fn curve(rates: &[u64]) -> Curve {
@@ -304,7 +307,7 @@ mod tests {
         for width in 40..=200 {
             let drawn =
                 plot(&Body { ramp: Some(Micros(1)), ..body(&curve) }, Canvas { width: Some(width), colour: false });
-            let widest = drawn.lines().map(|line| line.chars().count()).max();
+            let widest = drawn.lines().map(columns).max();
             assert!(widest <= Some(usize::from(width)), "{width}: {widest:?}\n{drawn}");
         }
     }

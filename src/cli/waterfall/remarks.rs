@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     model::{flag::Flag, sample::Sample},
-    report::{ink::Ink, wrap::wrap},
+    term::{ink::Ink, wrap::wrap},
 };
 
 use super::Canvas;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     size::Size,
-    units::{Bytes, parse_duration},
+    units::{Bytes, format_duration, parse_duration},
 };
 
 /// A value, from the file or from a variable.
@@ -55,7 +55,7 @@ impl<'d> Section<'d> {
             if range.contains(&duration) {
                 return Ok(duration);
             }
-            let (least, most) = (spell(*range.start()), spell(*range.end()));
+            let (least, most) = (format_duration(*range.start()), format_duration(*range.end()));
             Err(format!("`{text}` is out of range: it must be {least} to {most}"))
         })
     }
@@ -197,15 +197,5 @@ impl<'d> Section<'d> {
             }
         });
         Some(texts.collect())
-    }
-}
-
-fn spell(duration: Duration) -> String {
-    match (duration.as_secs(), duration.subsec_millis()) {
-        (0, millis) => format!("{millis}ms"),
-        (seconds, _) if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
-        (seconds, _) if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
-        (seconds, _) if seconds % 60 == 0 => format!("{}m", seconds / 60),
-        (seconds, _) => format!("{seconds}s"),
     }
 }

@@ -1,6 +1,9 @@
 //! The reasons of verdicts, written for the operator of a node.
 
-use crate::model::availability::{Shape, State};
+use crate::model::{
+    availability::{Shape, State},
+    units::grouped,
+};
 
 use super::{Finding, fleet::Behind};
 
@@ -89,17 +92,4 @@ fn quoted(shape: &Shape) -> String {
         Shape::Error { message, .. } if !message.trim().is_empty() => format!("; it says `{message}`"),
         _ => String::new(),
     }
-}
-
-/// Formats a number with commas between groups of three digits.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -1,18 +1,17 @@
 //! The states of nodes as plain text: for each vantage a table with the worst state first, and the number of nodes in
 //! each state.
 
-use super::{
-    super::{
-        columns::{Column, Entry, Layout, choose, draw},
-        ink::Ink,
-        table::{ABSENT, Look, percent},
-        wrap::{flow, wrap},
-    },
-    Availability, Standing,
-};
+use super::{Availability, Standing};
 use crate::{
     measure::availability::SOUND,
-    model::{availability::State, units::age},
+    model::{availability::State, units::format_age},
+    term::{
+        Look,
+        figure::{ABSENT, percent},
+        ink::Ink,
+        table::{Cell, Column, Layout, choose, draw},
+        wrap::{flow, wrap},
+    },
 };
 
 /// The whole text with a final newline. Empty when no node was asked.
@@ -22,7 +21,7 @@ pub fn render(availability: &Availability, look: Look) -> String {
     // A share makes no sense when every node has one round.
     let many = standings.iter().any(|one| one.rounds.all > 1);
     let layouts: &[Layout] = if many { &OF_MANY } else { &OF_ONE };
-    let layout = choose(&standings.iter().map(|one| entries(one)).collect::<Vec<_>>(), layouts, look);
+    let layout = choose(&standings.iter().map(|one| cells(one)).collect::<Vec<_>>(), layouts, look);
     let mut text = String::new();
     for group in standings.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
         text += &format!("nodes from {}\n", group[0].last.vantage);
@@ -38,7 +37,7 @@ pub fn render(availability: &Availability, look: Look) -> String {
 
 /// A line for each node. A reason without a column is on a line below it, wrapped.
 fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: bool, look: Look) {
-    let drawn = layout.map(|layout| draw(&group.iter().map(|one| entries(one)).collect::<Vec<_>>(), layout, look));
+    let drawn = layout.map(|layout| draw(&group.iter().map(|one| cells(one)).collect::<Vec<_>>(), layout, look));
     let mut lines = drawn.iter().flat_map(|drawn| drawn.lines());
     if let Some(header) = lines.next() {
         *text += &format!("{}\n", header.trim_end());
@@ -54,21 +53,21 @@ fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: b
     }
 }
 
-fn entries(one: &Standing) -> Vec<Entry> {
-    let plain = |text: String| Entry::new(text, None);
+fn cells(one: &Standing) -> Vec<Cell> {
+    let plain = |text: String| Cell::new(text, None);
     let (last, rounds) = (&one.last, one.rounds);
     let share = rounds.up_share();
     vec![
         plain(last.node.to_string()),
         plain(last.role.to_string()),
-        Entry::new(last.state.label(), ink(last.state)),
-        Entry::new(percent(share), (rounds.up < rounds.judged).then_some(Ink::Doubtful)),
+        Cell::new(last.state.label(), ink(last.state)),
+        Cell::new(percent(share), (rounds.up < rounds.judged).then_some(Ink::Doubtful)),
         plain(rounds.judged.to_string()),
-        Entry::new(one.worst.label(), ink(one.worst)),
+        Cell::new(one.worst.label(), ink(one.worst)),
         plain(last.blocks_behind.map_or_else(|| ABSENT.to_owned(), |blocks| blocks.to_string())),
         plain(last.version.as_deref().unwrap_or(ABSENT).to_owned()),
         plain(last.latency.map_or_else(|| ABSENT.to_owned(), |latency| latency.to_string())),
-        plain(last.uptime.map_or_else(|| ABSENT.to_owned(), age)),
+        plain(last.uptime.map_or_else(|| ABSENT.to_owned(), format_age)),
         plain(last.reason.to_string()),
     ]
 }

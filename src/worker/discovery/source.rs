@@ -98,7 +98,7 @@ impl Asked {
         Some(match self.age.map(|age| (age, age.as_secs())) {
             None => format!("there is no list of nodes yet: {reason}"),
             Some((_, 0)) => format!("the last list of nodes stays in use: {reason}"),
-            Some((age, _)) => format!("the list of nodes from {} ago stays in use: {reason}", units::age(age)),
+            Some((age, _)) => format!("the list of nodes from {} ago stays in use: {reason}", units::format_age(age)),
         })
     }
 

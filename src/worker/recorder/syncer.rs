@@ -2,21 +2,20 @@
 //!
 //! One sync or seal is under way at a time. Meanwhile the open file only grows.
 
-use std::{
-    io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    thread,
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
 };
 
 use tokio::sync::oneshot;
 
-use crate::archive::{
-    self,
-    log::{Sealing, Syncing},
+use crate::{
+    archive::{
+        self,
+        log::{Sealing, Syncing},
+    },
+    worker::threads::{self, ThreadError},
 };
 
 /// A handle of the thread. When it is dropped, the thread finishes the queued jobs and ends.
@@ -49,11 +48,11 @@ impl Syncer {
     ///
     /// # Errors
     /// When the system cannot start a thread.
-    pub(super) fn start() -> io::Result<Self> {
+    pub(super) fn start() -> Result<Self, ThreadError> {
         let (jobs, received) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let ours = shared.clone();
-        thread::Builder::new().name("sync".to_owned()).spawn(move || work(&received, &ours))?;
+        threads::spawn("sync", move || work(&received, &ours))?;
         Ok(Self { jobs, shared })
     }
 

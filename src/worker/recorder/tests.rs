@@ -8,13 +8,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tokio::time::advance;
-
-use super::{
-    backlog::Backlog,
-    outlet::{APPEND_BYTES, Voice},
-    *,
-};
+use super::{archive_sink::APPEND_BYTES, backlog::Backlog, *};
 use crate::{
     archive::{log::SEAL_BYTES, reader, status::status},
     config::check::{Input, load},
@@ -158,7 +152,7 @@ impl Bench {
 
     /// From now on no file can be created, because a file is in the place of their folder.
     fn refuse(&mut self) {
-        self.recorder.outlet.seal();
+        self.recorder.sink.seal();
         self.block("open");
     }
 
@@ -179,7 +173,8 @@ impl Bench {
     }
 
     fn take(&mut self, numbers: Range<u64>) {
-        self.recorder.take(&mut numbers.map(|number| Entry::Sample(Box::new(sample(number)))).collect());
+        self.recorder
+            .take(&mut numbers.map(|number| Message::Record(Record::Sample(Box::new(sample(number))))).collect());
     }
 
     fn told(&self) -> Vec<u64> {
@@ -232,7 +227,7 @@ fn what_the_disk_refuses_waits_and_is_written_and_told_in_order_when_there_is_ro
 fn over_the_limit_the_oldest_samples_are_lost_and_counted_and_windows_are_not() {
     let mut bench = Bench::new();
     bench.refuse();
-    bench.recorder.outlet.backlog = Backlog::new(20_000);
+    bench.recorder.sink.backlog = Backlog::new(20_000);
     bench.take(0..3);
     bench.recorder.on_second(later());
     bench.take(3..100);
@@ -264,7 +259,7 @@ fn what_still_waits_in_the_end_is_lost_and_counted() {
 #[test]
 fn a_line_that_is_none_costs_itself() {
     let mut bench = Bench::new();
-    bench.recorder.outlet.backlog.push("two\nlines\n".to_owned(), None);
+    bench.recorder.sink.backlog.push("two\nlines\n".to_owned(), None);
     bench.take(0..3);
     assert_eq!((bench.told(), bench.recorder.losses.ever()), (vec![0, 1, 2], 1));
     assert_eq!(bench.lines("").len(), 3);
@@ -288,12 +283,12 @@ fn a_file_that_cannot_be_sealed_grows_on_and_is_sealed_later() {
     let mut bench = Bench::new();
     bench.take(0..2);
     bench.block("spool");
-    bench.recorder.take(&mut vec![Entry::Seal]);
+    bench.recorder.take(&mut vec![Message::Command(Command::Seal)]);
     bench.take(2..4);
     bench.unblock("spool");
     let waiting = status(&bench.recorder.config.archive.dir).unwrap();
     assert_eq!((waiting.open.points, waiting.spool.points), (4, 0));
-    bench.recorder.take(&mut vec![Entry::Seal]);
+    bench.recorder.take(&mut vec![Message::Command(Command::Seal)]);
     assert_eq!((bench.lines("bandprobe_transfer").len(), bench.told()), (4, vec![0, 1, 2, 3]));
     let waiting = status(&bench.recorder.config.archive.dir).unwrap();
     assert_eq!((waiting.open.files, waiting.spool.points), (0, 4));
@@ -314,19 +309,6 @@ fn what_comes_back_is_written_in_appends_of_bounded_size_and_files_of_theirs() {
         .collect();
     let most = SEAL_BYTES + 2 * APPEND_BYTES as u64;
     assert!(sizes.len() > 1 && sizes.iter().all(|size| *size < most), "{sizes:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_voice_speaks_at_once_and_then_once_a_minute() {
-    let mut voice = Voice::default();
-    let mut spoken = Vec::new();
-    for second in 0..150 {
-        if voice.may_speak() {
-            spoken.push(second);
-        }
-        advance(Duration::from_secs(1)).await;
-    }
-    assert_eq!(spoken, [0, 60, 120]);
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use bandprobe::{
         availability::{Availability, MAX_NODES, render},
         node_point::NodePoint,
         scan::{Found, Line, read},
-        table::Look,
     },
+    term::Look,
 };
 use jiff::SignedDuration;
 

@@ -9,9 +9,9 @@ use bandprobe::{
     },
     report::{
         slowest::{MOST, Slowest},
-        table::Look,
         transfer_point::TransferPoint,
     },
+    term::Look,
 };
 
 use super::{With, check, day, points, start};

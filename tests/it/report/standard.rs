@@ -11,8 +11,8 @@ use bandprobe::{
         Analysis, json,
         standard::{MAX_GROUPS, Standard},
         summary,
-        table::Look,
     },
+    term::{Look, width::columns},
 };
 
 use super::{check, day, points, start};
@@ -54,6 +54,20 @@ fn a_terminal_too_narrow_for_columns_gets_paragraphs() {
         ),
         "{text}"
     );
+}
+
+/// Points of other programs can have names that bandprobe's own config does not allow.
+#[test]
+fn wide_node_names_keep_the_columns_aligned() {
+    let samples: Vec<_> = ["fra1", "東京", "서울-1"].map(|node| image(node, 1, 90_000)).into();
+    let fits = |width| Look { width: Some(width), colour: false };
+    for look in [Look::default(), fits(80)] {
+        let text = summary(points(&samples), look);
+        let rows: Vec<&str> = text.lines().skip(1).take(4).collect();
+        let heads = rows.iter().zip(["TTFB p50", "90.0 ms", "90.0 ms", "90.0 ms"]);
+        let ends: Vec<_> = heads.map(|(row, cell)| columns(&row[..row.find(cell).unwrap() + cell.len()])).collect();
+        assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}\n{text}");
+    }
 }
 
 #[test]

@@ -1,8 +1,7 @@
-//! The thread on which [`Shipping`] works. The thread may wait for the disk; the rest of bandprobe waits for the thread
+//! The thread on which [`Outbox`] works. The thread may wait for the disk; the rest of bandprobe waits for the thread
 //! only for a limited time.
 
 use std::{
-    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -12,28 +11,32 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Shipping, house::take_over};
+use super::{Outbox, housekeeping::recover_orphans};
 use crate::{
     archive::status::status,
     config::Archive,
     deliver::event::{Counters, Drained},
-    worker::{recorder::Inbox, service::on_own_thread, tally::Tally},
+    worker::{
+        recorder::Inbox,
+        tally::Tally,
+        threads::{self, ThreadError},
+    },
 };
 
 /// The handle of the thread. Dropping it ends the thread.
-pub(in crate::worker) struct ShippingThread {
+pub(in crate::worker) struct OutboxThread {
     orders: mpsc::UnboundedSender<Order>,
-    shipped: Shipped,
+    totals: DeliveryTotals,
     ended: oneshot::Receiver<()>,
 }
 
 /// The counters of delivery since the start. Clones share them.
 #[derive(Clone, Default)]
-pub(super) struct Shipped(Arc<Mutex<Counters>>);
+pub(super) struct DeliveryTotals(Arc<Mutex<Counters>>);
 
 /// The state of delivery when it stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::worker) struct Shipment {
+pub(in crate::worker) struct OutboxEnd {
     pub(in crate::worker) drained: Drained,
     /// Points that wait in the archive; `None` when the disk did not answer in time.
     pub(in crate::worker) waiting: Option<u64>,
@@ -49,25 +52,26 @@ struct Finish {
     patience: Duration,
     /// Completes with a value or an error when delivery must stop at once.
     hurry: oneshot::Receiver<()>,
-    answer: oneshot::Sender<Shipment>,
+    answer: oneshot::Sender<OutboxEnd>,
 }
 
-impl ShippingThread {
+impl OutboxThread {
     /// Starts the thread. It recovers the files of killed processes, then delivers and enforces the limits of the
     /// archive.
     ///
     /// # Errors
     /// When the system cannot start a thread.
     pub(in crate::worker) fn start(
-        shipping: Shipping,
+        outbox: Outbox,
         archive: Archive,
         inbox: Inbox,
         tally: Tally,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, ThreadError> {
         let (orders, received) = mpsc::unbounded_channel();
-        let shipped = shipping.shipped.clone();
-        let ended = on_own_thread("delivery", async move { work(shipping, &archive, inbox, &tally, received).await })?;
-        Ok(Self { orders, shipped, ended })
+        let totals = outbox.totals.clone();
+        let ended =
+            threads::spawn_future("delivery", async move { work(outbox, &archive, inbox, &tally, received).await })?;
+        Ok(Self { orders, totals, ended })
     }
 
     /// Deletes delivered files from a full disk, and waits for that until `deadline` at most.
@@ -85,33 +89,33 @@ impl ShippingThread {
         patience: Duration,
         hurry: impl Future<Output = ()>,
         deadline: Instant,
-    ) -> Shipment {
+    ) -> OutboxEnd {
         let (stop, hurried) = oneshot::channel();
         let (answer, mut answered) = oneshot::channel();
         let patience = patience.min(deadline.saturating_duration_since(Instant::now()));
         let _ = self.orders.send(Order::Finish(Finish { patience, hurry: hurried, answer }));
         let mut deadline = deadline;
-        let shipment = tokio::select! {
-            shipment = timeout_at(deadline, &mut answered) => shipment.ok().and_then(Result::ok),
+        let end = tokio::select! {
+            end = timeout_at(deadline, &mut answered) => end.ok().and_then(Result::ok),
             () = hurry => {
                 drop(stop);
                 deadline = deadline.min(Instant::now() + GRACE);
                 timeout_at(deadline, answered).await.ok().and_then(Result::ok)
             }
         };
-        if shipment.is_some() {
+        if end.is_some() {
             // The thread enforces the limits once more. The next start does what is left.
             let _ = timeout_at((Instant::now() + GRACE).min(deadline), self.ended).await;
         }
-        shipment.unwrap_or_else(|| {
-            let Counters { points_written: delivered, points_rejected: rejected, .. } = self.shipped.so_far();
+        end.unwrap_or_else(|| {
+            let Counters { points_written: delivered, points_rejected: rejected, .. } = self.totals.so_far();
             let reason = Some("the disk is too slow".to_owned());
-            Shipment { drained: Drained { delivered, rejected, reason, ..Drained::default() }, waiting: None }
+            OutboxEnd { drained: Drained { delivered, rejected, reason, ..Drained::default() }, waiting: None }
         })
     }
 }
 
-impl Shipped {
+impl DeliveryTotals {
     pub(super) fn add(&self, counters: Counters) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) += counters;
     }
@@ -122,22 +126,22 @@ impl Shipped {
 }
 
 async fn work(
-    mut shipping: Shipping,
+    mut outbox: Outbox,
     archive: &Archive,
     inbox: Inbox,
     tally: &Tally,
     mut orders: mpsc::UnboundedReceiver<Order>,
 ) {
-    take_over(&archive.dir, tally);
+    recover_orphans(&archive.dir, tally);
     let finish = loop {
         let order = tokio::select! {
-            () = shipping.work(archive, &inbox, tally) => continue,
+            () = outbox.work(archive, &inbox, tally) => continue,
             order = orders.recv() => order,
         };
         match order {
             None => return,
             Some(Order::MakeRoom(done)) => {
-                shipping.make_room();
+                outbox.make_room();
                 // The caller may have given up.
                 let _ = done.send(());
             }
@@ -149,10 +153,10 @@ async fn work(
     let hurry = async {
         let _ = finish.hurry.await;
     };
-    let drained = shipping.finish(finish.patience, hurry, tally).await;
+    let drained = outbox.finish(finish.patience, hurry, tally).await;
     let waiting = status(&archive.dir).map_or(0, |status| status.spool.points + status.open.points);
-    let _ = finish.answer.send(Shipment { drained, waiting: Some(waiting) });
-    shipping.keep_house(archive, tally);
+    let _ = finish.answer.send(OutboxEnd { drained, waiting: Some(waiting) });
+    outbox.housekeep(archive, tally);
 }
 
 /// How long the disk may take when nothing more is delivered.

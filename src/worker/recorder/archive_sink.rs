@@ -19,13 +19,13 @@ use crate::{
     archive::{self, log::Writer},
     model::sample::Sample,
     record::{line, point::Point, transfer::transfer},
-    worker::tally::Tally,
+    worker::{log_throttle::LogThrottle, tally::Tally},
 };
 
 use super::{OnRecorded, backlog::Backlog, syncer::Syncer};
 
 /// Writes lines to the archive.
-pub(super) struct Outlet {
+pub(super) struct ArchiveSink {
     writer: Writer,
     /// Without a syncer, syncs and seals happen on the calling thread.
     syncer: Option<Syncer>,
@@ -34,9 +34,9 @@ pub(super) struct Outlet {
     losses: Losses,
     /// Set while the disk refuses appends.
     refusal: Option<Refusal>,
-    refusals: Voice,
+    refusals: LogThrottle,
     /// Limits the log lines about failed syncs and seals.
-    delays: Voice,
+    delays: LogThrottle,
 }
 
 /// Counts points that are lost for good. Clones share the counts.
@@ -59,11 +59,7 @@ struct Refusal {
     lost_before: u64,
 }
 
-/// Allows one log line per [`SPEAK_EVERY`], so that a full disk does not also fill the log.
-#[derive(Default)]
-pub(super) struct Voice(Option<Instant>);
-
-impl Outlet {
+impl ArchiveSink {
     pub(super) fn new(writer: Writer, losses: Losses, on_recorded: OnRecorded) -> Self {
         Self {
             writer,
@@ -72,8 +68,8 @@ impl Outlet {
             on_recorded,
             losses,
             refusal: None,
-            refusals: Voice::default(),
-            delays: Voice::default(),
+            refusals: LogThrottle::default(),
+            delays: LogThrottle::default(),
         }
     }
 
@@ -134,7 +130,7 @@ impl Outlet {
     }
 
     /// Syncs and seals the open file if that is due.
-    pub(super) fn keep_house(&mut self, now: Timestamp, sync: Duration) {
+    pub(super) fn housekeep(&mut self, now: Timestamp, sync: Duration) {
         self.note_failures();
         if self.is_busy() {
             return;
@@ -164,7 +160,7 @@ impl Outlet {
     }
 
     /// Sends a message to `done` when everything that was sealed can be delivered.
-    pub(super) fn tell_sealed(&self, done: oneshot::Sender<()>) {
+    pub(super) fn notify_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
             Some(syncer) => syncer.tell(done),
             // The caller may have given up.
@@ -248,7 +244,7 @@ impl Outlet {
         let begun = || Refusal { since: Instant::now(), told: false, saved: 0, lost_before: self.losses.ever() };
         let refusal = self.refusal.get_or_insert_with(begun);
         self.losses.tally.note_full(error.is_full());
-        if self.refusals.may_speak() {
+        if self.refusals.allows() {
             refusal.told = true;
             let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
             let advice = if error.is_full() {
@@ -274,7 +270,7 @@ impl Outlet {
 
     fn delayed(&mut self, error: &archive::Error) {
         self.losses.tally.note_full(error.is_full());
-        if self.delays.may_speak() {
+        if self.delays.allows() {
             tracing::error!("results are kept, and bandprobe tries again: {error}");
         }
     }
@@ -315,16 +311,6 @@ impl Losses {
     }
 }
 
-impl Voice {
-    pub(super) fn may_speak(&mut self) -> bool {
-        let may = self.0.is_none_or(|last| last.elapsed() >= SPEAK_EVERY);
-        if may {
-            self.0 = Some(Instant::now());
-        }
-        may
-    }
-}
-
 /// The memory limit of the backlog, in bytes. A sample takes about 1.3 kB, so it holds eight minutes of a hundred
 /// samples a second, or four days of ten nodes with the shipped probes.
 const MEMORY: usize = 64 << 20;
@@ -332,8 +318,6 @@ const MEMORY: usize = 64 << 20;
 /// The most bytes in one append, unless a single line is longer. It is small, so that a nearly full disk can still take
 /// some lines.
 pub(super) const APPEND_BYTES: usize = 64 << 10;
-
-const SPEAK_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -343,15 +327,15 @@ mod tests {
     fn what_was_appended_is_synced_when_it_is_due() {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(dir.path()).unwrap();
-        let mut outlet = Outlet::new(writer, Losses::new(Tally::default()), Box::new(|_, _| {}));
+        let mut sink = ArchiveSink::new(writer, Losses::new(Tally::default()), Box::new(|_, _| {}));
         let every = Duration::from_secs(10);
-        outlet.sample(Box::new(sample(1)));
-        outlet.flush();
+        sink.sample(Box::new(sample(1)));
+        sink.flush();
         let now = Timestamp::now();
         let later = now + every * 2;
-        outlet.keep_house(now, every);
-        assert!(outlet.writer.needs_sync(later, every));
-        outlet.keep_house(later, every);
-        assert!(!outlet.writer.needs_sync(later + every * 100, every));
+        sink.housekeep(now, every);
+        assert!(sink.writer.needs_sync(later, every));
+        sink.housekeep(later, every);
+        assert!(!sink.writer.needs_sync(later + every * 100, every));
     }
 }

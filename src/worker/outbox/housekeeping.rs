@@ -25,18 +25,18 @@ pub(super) fn keep(spool: &Spool, delivering: bool, archive: &Archive, is_steady
     let now = Timestamp::now();
     let keep = if is_steady { archive.keep } else { Duration::MAX };
     let (removed, refused) = retain::enforce(spool, archive.max_size, keep, now);
-    tell(&removed, delivering, tally);
+    note_removed(&removed, delivering, tally);
     if let Some(error) = refused {
         tracing::error!("cannot enforce the limits of the archive: {error}");
     }
     if let Err(error) = merge(spool, archive.max_size, now) {
         tracing::error!("cannot merge delivered files: {error}");
     }
-    take_over(spool.dir(), tally);
+    recover_orphans(spool.dir(), tally);
 }
 
 /// Recovers the files of killed processes. A file that the disk refuses to seal is tried again later.
-pub(super) fn take_over(dir: &Path, tally: &Tally) {
+pub(super) fn recover_orphans(dir: &Path, tally: &Tally) {
     let (recovered, problems) = recover_each(dir);
     if recovered.files > 0 {
         let Recovered { files, points, cut_bytes, .. } = recovered;
@@ -55,7 +55,7 @@ pub(super) fn take_over(dir: &Path, tally: &Tally) {
 }
 
 /// Logs and counts what was deleted to stay within the limits.
-fn tell(removed: &Removed, delivering: bool, tally: &Tally) {
+fn note_removed(removed: &Removed, delivering: bool, tally: &Tally) {
     let (files, points) = (removed.dropped_files, removed.dropped_points);
     tally.count_dropped(points);
     if removed.rejected_files > 0 {
@@ -101,15 +101,15 @@ impl SteadyClock {
 
 /// Limits how often room is made on a full disk.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Room {
-    looked: Option<Instant>,
+pub(super) struct FullDiskTimer {
+    room_made: Option<Instant>,
 }
 
-impl Room {
+impl FullDiskTimer {
     /// Waits until the disk is full, and at least [`LOOK_AGAIN`] since room was last made.
-    pub(super) async fn is_needed(&self, tally: &Tally) {
-        if let Some(looked) = self.looked {
-            sleep_until(looked + LOOK_AGAIN).await;
+    pub(super) async fn until_room_is_needed(&self, tally: &Tally) {
+        if let Some(made) = self.room_made {
+            sleep_until(made + LOOK_AGAIN).await;
         }
         while !tally.is_full() {
             sleep(LOOK).await;
@@ -117,8 +117,8 @@ impl Room {
     }
 
     /// Notes that room was made now.
-    pub(super) fn looked(&mut self) {
-        self.looked = Some(Instant::now());
+    pub(super) fn note_room_made(&mut self) {
+        self.room_made = Some(Instant::now());
     }
 }
 

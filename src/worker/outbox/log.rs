@@ -5,11 +5,12 @@ use std::{collections::HashSet, fmt, path::PathBuf};
 use crate::{
     archive::{self, damage::Damage, rejected::cause},
     deliver::event::Event,
+    term::causes::with_causes,
 };
 
 /// What was logged last.
 #[derive(Debug, Default)]
-pub(super) struct News {
+pub(super) struct DeliveryLog {
     /// Why points were rejected.
     refused: Option<String>,
     /// The last error of the disk.
@@ -22,9 +23,9 @@ pub(super) struct News {
     stuck: bool,
 }
 
-impl News {
+impl DeliveryLog {
     /// Logs the result of a step, unless it was logged before.
-    pub(super) fn tell(&mut self, step: &Result<Event, archive::Error>) {
+    pub(super) fn note(&mut self, step: &Result<Event, archive::Error>) {
         let event = match step {
             Ok(event) => event,
             Err(error) => return self.refused_by_disk(error),
@@ -57,15 +58,15 @@ impl News {
                 );
             }
             Event::BucketCreated => tracing::info!("created the missing bucket"),
-            Event::Holding { reason, news, .. } => {
+            Event::Holding { reason, is_new, .. } => {
                 self.stuck = true;
-                if *news {
+                if *is_new {
                     tracing::error!("delivery is stopped, results are kept: {reason}");
                 }
             }
-            Event::BackingOff { reason, news, .. } => {
+            Event::BackingOff { reason, is_new, .. } => {
                 self.stuck = true;
-                if *news {
+                if *is_new {
                     tracing::warn!("delivery waits, results are kept: {reason}");
                 }
             }
@@ -74,29 +75,26 @@ impl News {
 
     /// Logs why nothing can be delivered from the data directory.
     pub(super) fn refused_by_disk(&mut self, error: &dyn std::error::Error) {
-        let mut said = error.to_string();
-        if let Some(cause) = error.source().map(ToString::to_string).filter(|cause| !said.contains(cause)) {
-            said += &format!(": {cause}");
+        let text = with_causes(error);
+        if self.disk.as_ref() != Some(&text) {
+            tracing::error!("delivery is stopped: {text}");
         }
-        if self.disk.as_ref() != Some(&said) {
-            tracing::error!("delivery is stopped: {said}");
-        }
-        self.disk = Some(said);
+        self.disk = Some(text);
     }
 
     /// Logs why the config that was read again cannot be used.
     pub(super) fn unreadable(&mut self, problem: &dyn fmt::Display) {
-        let said = problem.to_string();
-        if self.config.as_ref() != Some(&said) {
-            tracing::error!("the config was read again for [influxdb], but is invalid: {said}");
+        let text = problem.to_string();
+        if self.config.as_ref() != Some(&text) {
+            tracing::error!("the config was read again for [influxdb], but is invalid: {text}");
         }
-        self.config = Some(said);
+        self.config = Some(text);
     }
 
     /// Logs ignored files: those of a newer version, and entries that are not files.
     pub(super) fn passed_over(&mut self, passed: &[Damage]) {
         for damage in passed {
-            if self.passed.len() < MOST_PASSED && self.passed.insert(damage.file.clone()) {
+            if self.passed.len() < MAX_PASSED_OVER && self.passed.insert(damage.file.clone()) {
                 tracing::warn!("ignored, not delivered: {damage}");
             }
         }
@@ -117,4 +115,4 @@ impl News {
 }
 
 /// The most ignored files that are logged, one by one.
-const MOST_PASSED: usize = 100;
+const MAX_PASSED_OVER: usize = 100;

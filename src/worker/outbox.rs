@@ -23,21 +23,21 @@ use crate::{
     probe::gate::Gate,
 };
 
-mod house;
-mod news;
+mod housekeeping;
+mod log;
 mod thread;
 
-use self::thread::Shipped;
-pub(super) use self::thread::{GRACE, Shipment, ShippingThread};
+use self::thread::DeliveryTotals;
+pub(super) use self::thread::{GRACE, OutboxEnd, OutboxThread};
 
-use super::{pipeline::StartError, recorder::Inbox, tally::Tally};
+use super::{recorder::Inbox, start_error::StartError, tally::Tally};
 
 /// Reads the `[influxdb]` section of the config again; `None` if there is none. It allows a user to correct a token
 /// without a restart.
 pub type Reread = Box<dyn Fn() -> Result<Option<InfluxDb>, Problems> + Send>;
 
 /// Handles sealed files while this process runs.
-pub(super) struct Shipping {
+pub(super) struct Outbox {
     dir: PathBuf,
     database: Option<InfluxDb>,
     /// Resolves the name of the database.
@@ -45,16 +45,16 @@ pub(super) struct Shipping {
     reread: Reread,
     gate: Gate,
     role: Role,
-    news: news::News,
-    room: house::Room,
+    log: log::DeliveryLog,
+    full_disk: housekeeping::FullDiskTimer,
     /// When the config was last read again.
     reread_at: Instant,
     /// When the clock is next compared with the database's.
     clock_due: Instant,
     /// When the limits of the archive are next enforced.
     housekeeping_due: Instant,
-    shipped: Shipped,
-    clock: house::SteadyClock,
+    totals: DeliveryTotals,
+    clock: housekeeping::SteadyClock,
 }
 
 /// Who handles the spool.
@@ -62,12 +62,12 @@ enum Role {
     /// This process delivers.
     Deliver(Box<Drain>),
     /// This process only enforces the limits: the config names no database.
-    Keep(Spool),
+    EnforceLimits(Spool),
     /// Another process holds the spool, or it cannot be used. The text says which, and the spool is tried again later.
-    LeftTo(String),
+    Wait(String),
 }
 
-impl Shipping {
+impl Outbox {
     /// Locks the spool, unless another process has it.
     pub(super) fn new(
         archive: &Archive,
@@ -76,59 +76,59 @@ impl Shipping {
         reread: Reread,
         gate: Gate,
     ) -> Result<Self, StartError> {
-        let mut shipping = Self {
+        let mut outbox = Self {
             dir: archive.dir.clone(),
             database: database.cloned(),
             resolver,
             reread,
             gate,
-            role: Role::LeftTo(String::new()),
-            news: news::News::default(),
-            room: house::Room::default(),
+            role: Role::Wait(String::new()),
+            log: log::DeliveryLog::default(),
+            full_disk: housekeeping::FullDiskTimer::default(),
             reread_at: Instant::now(),
             clock_due: Instant::now(),
             housekeeping_due: Instant::now(),
-            shipped: Shipped::default(),
-            clock: house::SteadyClock::new(Timestamp::now()),
+            totals: DeliveryTotals::default(),
+            clock: housekeeping::SteadyClock::new(Timestamp::now()),
         };
-        shipping.claim()?;
-        if let (Role::LeftTo(who), Some(_)) = (&shipping.role, &shipping.database) {
-            tracing::warn!("this process only records: {who}");
+        outbox.claim()?;
+        if let (Role::Wait(reason), Some(_)) = (&outbox.role, &outbox.database) {
+            tracing::warn!("this process only records: {reason}");
         }
-        Ok(shipping)
+        Ok(outbox)
     }
 
     /// Runs until dropped, which loses nothing.
     async fn work(&mut self, archive: &Archive, inbox: &Inbox, tally: &Tally) {
         loop {
-            self.settle();
+            self.relock_if_replaced();
             if Instant::now() >= self.housekeeping_due {
                 self.housekeeping_due = Instant::now() + HOUSEKEEPING;
-                self.keep_house(archive, tally);
+                self.housekeep(archive, tally);
             }
             match &mut self.role {
                 Role::Deliver(_) => {
-                    let room = self.room.clone();
+                    let full_disk = self.full_disk.clone();
                     let full = tokio::select! {
                         () = self.deliver(inbox, tally) => false,
-                        () = room.is_needed(tally) => true,
+                        () = full_disk.until_room_is_needed(tally) => true,
                     };
                     if full {
                         self.make_room();
                     }
                 }
-                Role::Keep(_) => {
+                Role::EnforceLimits(_) => {
                     sleep(CLAIM_AGAIN).await;
                     if tally.is_full() {
                         self.make_room();
                     }
                 }
-                Role::LeftTo(_) => {
+                Role::Wait(_) => {
                     // The process that delivers takes only sealed files.
                     inbox.seal();
                     sleep(CLAIM_AGAIN).await;
                     if let Err(error) = self.claim() {
-                        self.news.refused_by_disk(&error);
+                        self.log.refused_by_disk(&error);
                     }
                 }
             }
@@ -140,11 +140,11 @@ impl Shipping {
         if self.spool().is_none() {
             return;
         }
-        self.room.looked();
+        self.full_disk.note_room_made();
         match room::make(&self.dir) {
             Ok(Bytes(0)) => {}
             Ok(freed) => tracing::warn!("the disk is full: {freed} of delivered results were deleted to make room"),
-            Err(error) => self.news.refused_by_disk(&error),
+            Err(error) => self.log.refused_by_disk(&error),
         }
     }
 
@@ -153,9 +153,9 @@ impl Shipping {
     async fn deliver(&mut self, inbox: &Inbox, tally: &Tally) {
         let Role::Deliver(drain) = &mut self.role else { return };
         sleep_until(drain.due()).await;
-        until_harmless(&self.gate, || drain.oldest()).await;
-        let step = drain.step().await;
-        self.news.tell(&step);
+        until_no_heavy_transfer(&self.gate, || drain.oldest()).await;
+        let step = drain.step_now().await;
+        self.log.note(&step);
         let counters = self.count();
         tally.count(|total| {
             total.points_written += counters.points_written;
@@ -199,7 +199,7 @@ impl Shipping {
         let new = match (self.reread)() {
             Ok(new) => new.filter(|new| self.database.as_ref() != Some(new)),
             Err(problems) => {
-                self.news.unreadable(&problems);
+                self.log.unreadable(&problems);
                 None
             }
         };
@@ -212,7 +212,7 @@ impl Shipping {
                 true
             }
             Err(error) => {
-                self.news.unreadable(&error);
+                self.log.unreadable(&error);
                 false
             }
         }
@@ -239,7 +239,7 @@ impl Shipping {
     /// Delivers what is waiting, for at most `patience` or until `hurry` completes. Returns what was delivered since
     /// the start.
     async fn finish(&mut self, patience: Duration, hurry: impl Future<Output = ()>, tally: &Tally) -> Drained {
-        if matches!(self.role, Role::LeftTo(_)) {
+        if matches!(self.role, Role::Wait(_)) {
             // The process that held the spool may have ended. If the lock fails, the spool still belongs to that
             // process.
             let _ = self.claim();
@@ -252,15 +252,15 @@ impl Shipping {
                     () = hurry => Ok(Drained { reason: Some("stopped by a second signal".to_owned()), ..Drained::default() }),
                 }
             }
-            Role::Keep(_) => Ok(Drained::default()),
-            Role::LeftTo(reason) => Ok(Drained { reason: Some(reason.clone()), ..Drained::default() }),
+            Role::EnforceLimits(_) => Ok(Drained::default()),
+            Role::Wait(reason) => Ok(Drained { reason: Some(reason.clone()), ..Drained::default() }),
         };
         let ended = ended.unwrap_or_else(|error| Drained { reason: Some(error.to_string()), ..Drained::default() });
         let dropped = self.count().points_dropped;
         tally.count_dropped(dropped);
-        house::note_losses(&self.dir, tally);
-        let shipped = self.shipped.so_far();
-        Drained { delivered: shipped.points_written, rejected: shipped.points_rejected, ..ended }
+        housekeeping::note_losses(&self.dir, tally);
+        let totals = self.totals.so_far();
+        Drained { delivered: totals.points_written, rejected: totals.points_rejected, ..ended }
     }
 
     /// Locks the spool if it is free, and sets the role.
@@ -269,8 +269,8 @@ impl Shipping {
             (Ok(spool), Some(database)) => {
                 Role::Deliver(Box::new(Drain::new(spool, Influx::new(database, &self.resolver)?)))
             }
-            (Ok(spool), None) => Role::Keep(spool),
-            (Err(error @ archive::Error::Draining { .. }), _) => Role::LeftTo(error.to_string()),
+            (Ok(spool), None) => Role::EnforceLimits(spool),
+            (Err(error @ archive::Error::Draining { .. }), _) => Role::Wait(error.to_string()),
             (Err(error), _) => return Err(error.into()),
         };
         Ok(())
@@ -280,7 +280,7 @@ impl Shipping {
     fn count(&mut self) -> Counters {
         let Role::Deliver(drain) = &mut self.role else { return Counters::default() };
         let counters = drain.take_counters();
-        self.shipped.add(counters);
+        self.totals.add(counters);
         counters
     }
 
@@ -288,25 +288,25 @@ impl Shipping {
     fn spool(&self) -> Option<(&Spool, bool)> {
         match &self.role {
             Role::Deliver(drain) => Some((drain.spool(), true)),
-            Role::Keep(spool) => Some((spool, false)),
-            Role::LeftTo(_) => None,
+            Role::EnforceLimits(spool) => Some((spool, false)),
+            Role::Wait(_) => None,
         }
     }
 
-    fn keep_house(&mut self, archive: &Archive, tally: &Tally) {
+    fn housekeep(&mut self, archive: &Archive, tally: &Tally) {
         let is_steady = self.clock.is_steady(Instant::now(), Timestamp::now());
         if let Some((spool, delivering)) = self.spool() {
-            house::keep(spool, delivering, archive, is_steady, tally);
+            housekeeping::keep(spool, delivering, archive, is_steady, tally);
         }
-        house::note_losses(&self.dir, tally);
+        housekeeping::note_losses(&self.dir, tally);
         match passed_over(&self.dir) {
-            Ok(passed) => self.news.passed_over(&passed),
+            Ok(passed) => self.log.passed_over(&passed),
             Err(error) => tracing::error!("{error}"),
         }
     }
 
     /// Locks the spool again if its directory was removed or replaced.
-    fn settle(&mut self) {
+    fn relock_if_replaced(&mut self) {
         if self.spool().is_none_or(|(spool, _)| spool.is_ours()) {
             return;
         }
@@ -315,14 +315,14 @@ impl Shipping {
             self.dir.display()
         );
         if let Err(error) = self.claim() {
-            self.role = Role::LeftTo(error.to_string());
-            self.news.refused_by_disk(&error);
+            self.role = Role::Wait(error.to_string());
+            self.log.refused_by_disk(&error);
         }
     }
 }
 
 /// Waits while a heavy transfer is under way, unless the oldest waiting file is old.
-async fn until_harmless(gate: &Gate, oldest: impl Fn() -> Option<Timestamp>) {
+async fn until_no_heavy_transfer(gate: &Gate, oldest: impl Fn() -> Option<Timestamp>) {
     // Uses `abs`, because the file may have been created while the clock was ahead.
     let is_old = |oldest| Timestamp::now().duration_since(oldest).abs() >= OLD;
     while gate.has_heavy() && !oldest().is_some_and(is_old) {
@@ -369,7 +369,7 @@ mod tests {
         });
         let ago = |minutes| move || Some(Timestamp::now() - SignedDuration::from_mins(minutes));
         let waits = async |oldest: &dyn Fn() -> Option<Timestamp>| {
-            timeout(Duration::from_secs(60), until_harmless(&gate, oldest)).await.is_err()
+            timeout(Duration::from_secs(60), until_no_heavy_transfer(&gate, oldest)).await.is_err()
         };
         let light = gate.acquire(Weight::Light, &"a".into()).await;
         assert!(!waits(&ago(1)).await, "light ones are many and small");

@@ -1,5 +1,11 @@
 //! Breaks lines so that they fit a terminal.
 
+use std::borrow::Cow;
+
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::Word};
+
+use super::width::columns;
+
 /// Breaks every line that is wider than `width`, between words if possible. Continuation lines are indented by two
 /// more columns than the line itself. Without a width nothing is broken.
 #[must_use]
@@ -55,18 +61,6 @@ pub fn flow<'a>(
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-/// Columns that a text occupies. Escape sequences occupy none.
-#[must_use]
-pub fn columns(text: &str) -> usize {
-    let mut escaped = false;
-    let visible = text.chars().filter(|c| {
-        let was_escaped = escaped;
-        escaped = *c == '\u{1b}' || (escaped && !c.is_ascii_alphabetic());
-        !was_escaped && !escaped
-    });
-    visible.count()
-}
-
 /// The indentation, cut to at most half of the width to leave room for words.
 fn clipped(indent: &str, width: usize) -> &str {
     indent.get(..width / 2).unwrap_or(indent)
@@ -74,30 +68,24 @@ fn clipped(indent: &str, width: usize) -> &str {
 
 /// A piece on its own lines: broken between words, and within words that are too long for a line.
 fn break_up(piece: &str, first: &str, hanging: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = first.to_owned();
-    let mut fresh = true;
-    for mut word in piece.split(' ').filter(|word| !word.is_empty()) {
-        if !fresh && columns(&line) + 1 + columns(word) > width {
-            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
-            fresh = true;
-        }
-        // A coloured word is short. If it were cut, it would lose the escape sequence that ends the colour.
-        while fresh && columns(&line) + columns(word) > width && !word.contains('\u{1b}') {
-            // Always more than 0, because the indentation leaves room, so the loop ends.
-            let room = width - columns(&line);
-            let (head, rest) = word.split_at(word.char_indices().nth(room).map_or(word.len(), |(at, _)| at));
-            line.push_str(head);
-            word = rest;
-            lines.push(std::mem::replace(&mut line, hanging.to_owned()));
-        }
-        if !fresh {
-            line.push(' ');
-        }
-        line.push_str(word);
-        fresh = false;
+    let options = |first| {
+        Options::new(width)
+            .initial_indent(first)
+            .subsequent_indent(hanging)
+            .word_separator(WordSeparator::AsciiSpace)
+            .word_splitter(WordSplitter::NoHyphenation)
+            .wrap_algorithm(WrapAlgorithm::FirstFit)
+    };
+    // Long words are broken to fit the continuation lines, but the first line may have more room or less.
+    let start = piece.split(' ').next().unwrap_or_default();
+    let head = Word::from(start).break_apart(width - columns(first)).next().map_or("", |head| head.word);
+    let mut lines = vec![];
+    let mut rest = (piece, first);
+    if head.len() < start.len() {
+        lines.push(format!("{first}{head}"));
+        rest = (&piece[head.len()..], hanging);
     }
-    lines.push(line);
+    lines.extend(textwrap::wrap(rest.0, options(rest.1)).into_iter().map(Cow::into_owned));
     lines
 }
 
@@ -115,6 +103,8 @@ mod tests {
             ("a   b   c", 5, "a   b\n  c"),
             ("\u{1b}[31mred\u{1b}[0m and on", 10, "\u{1b}[31mred\u{1b}[0m and on"),
             ("", 5, ""),
+            ("東京 大阪 京都", 9, "東京 大阪\n  京都"),
+            ("東京大阪京都", 5, "東京\n  大\n  阪\n  京\n  都"),
         ] {
             let wrapped = wrap(text, Some(width));
             assert_eq!(wrapped, expected);
