@@ -1,8 +1,11 @@
 //! Discovery: the nodes that a registry lists, the assets that each must serve, and the last good list.
 //!
 //! ```text
-//! graphql ── row ── screen ── fleet ── samples ── joystream     one query; its rows; endpoints; nodes; their assets
-//! known                                                         how a new list replaces the last good one
+//! graphql   one query and its answer                       api      the queries and pages of one registry
+//! row       one row of an answer                           screen   may we ask this endpoint?
+//! fleet     operators become nodes                         naming   ids of nodes
+//! samples   the assets that each node must serve           joystream   all of it: the list of a registry
+//! known     how a new list replaces the last good one
 //! ```
 //!
 //! Operators write arbitrary values into the registry, and it may give any answer. So every value may be missing or
@@ -11,6 +14,7 @@
 //!
 //! The text of each query is in its `.graphql` file. Tests check every query against the schemas that it is sent to.
 
+mod api;
 pub mod error;
 mod fleet;
 mod graphql;

@@ -14,16 +14,19 @@
 //! Nothing here retries, tries another address, follows a redirect or caches: each of these would hide time in a
 //! number.
 
+pub mod body;
 pub mod boundary;
 pub mod connect;
 pub mod dial;
 pub mod drive;
+pub mod errno;
 pub mod failure;
 pub mod fetch;
 mod frames;
 pub mod guard;
 pub mod http;
 pub mod identity;
+mod length_list;
 pub mod meter;
 pub mod records;
 pub mod resolve;
@@ -31,4 +34,3 @@ pub mod run_clock;
 pub mod tcp_info;
 pub mod timing;
 pub mod tls;
-mod watch;

@@ -5,6 +5,7 @@
 //! candidates  the order in which assets are tried          pure
 //! errand      the description of one transfer              plain data
 //! transfer    one request and its response → one sample    gets the permit, calls `exchange`, which fills `facts`
+//! connection  how a transfer and a status check connect  dns, guard, connect, tls, http
 //! wanted      the bytes of a part, given the asset's size  pure
 //! verify      is the answer what was asked for?            pure
 //! classify    the outcome of a failure                     pure
@@ -16,6 +17,7 @@
 
 mod candidates;
 pub mod classify;
+mod connection;
 pub mod cool_down;
 pub mod errand;
 mod exchange;

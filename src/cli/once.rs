@@ -14,7 +14,7 @@ use crate::{
         sample::Sample,
         target::{Listing, Node, Targets},
     },
-    record::{availability::node_point, json, point::Point},
+    record::{availability::node_point, json, point::Point, transfer::transfer},
     report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
     telemetry,
     worker::{
@@ -255,16 +255,17 @@ fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
 
 /// Prints each result only after it is in the archive, so that no printed result is lost.
 fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
-    Box::new(move |sample: &Sample, point: &Point| {
+    Box::new(move |sample: &Sample| {
+        let point = transfer(sample);
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
         results.failed += u64::from(!sample.is_good());
         progress.result(sample);
-        if let Some(point) = TransferPoint::from_point(point) {
+        if let Some(point) = TransferPoint::from_point(&point) {
             results.analysis.add(&point);
         }
         if json && results.broken.is_none() {
             let mut line = String::new();
-            json::encode(point, &mut line);
+            json::encode(&point, &mut line);
             results.broken = progress.aside(|| print_data(line.as_bytes())).err();
         }
     })

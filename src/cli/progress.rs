@@ -129,7 +129,7 @@ impl Progress {
     /// The function that the pipeline calls with each result.
     pub(super) fn on_recorded(&self) -> OnRecorded {
         let progress = self.clone();
-        Box::new(move |sample, _| progress.result(sample))
+        Box::new(move |sample| progress.result(sample))
     }
 
     /// Waits for `duration` and shows the time.

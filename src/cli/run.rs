@@ -26,7 +26,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         tracing::warn!("the plan exceeds its limits, so runs will be skipped: see `bandprobe check`");
     }
     let mut signals = Signals::listen()?;
-    let on_recorded = Box::new(|sample: &Sample, _: &_| tell(sample));
+    let on_recorded = Box::new(|sample: &Sample| tell(sample));
     let pipeline = tokio::select! {
         started = Pipeline::start_aside(&config, discovery, on_recorded, input::reread(&args.config)) => started?,
         () = signals.next() => {

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 
 use self::newest::Newest;
 use super::{
+    api::RegistryApi,
     error::DiscoverError,
     fleet::Member,
-    joystream::Api,
     row::{buckets, is_storage_bucket, object},
 };
 use crate::{
@@ -57,7 +57,7 @@ pub(super) struct Shelves {
 impl Shelves {
     /// Requests all objects, as long as there is time. Missing answers are reported in `problems`.
     pub(super) async fn ask(
-        api: &Api<'_>,
+        api: &RegistryApi<'_>,
         wanted: &BTreeSet<Arc<str>>,
         fixed: &[(AssetKind, Arc<str>)],
         problems: &mut Vec<String>,
@@ -84,7 +84,7 @@ impl Shelves {
     }
 
     /// Queries the distribution buckets that have no image or no video yet, one at a time.
-    async fn top_up(&mut self, api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) {
+    async fn top_up(&mut self, api: &RegistryApi<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) {
         let (mut failed, mut is_cut_short) = (0, false);
         for bucket in wanted.iter().filter(|bucket| !is_storage_bucket(bucket)) {
             let found = self.found.get(bucket).map_or(&[][..], Vec::as_slice);
@@ -153,7 +153,7 @@ impl Shelves {
 
     async fn ask_fixed(
         &mut self,
-        api: &Api<'_>,
+        api: &RegistryApi<'_>,
         fixed: &[(AssetKind, Arc<str>)],
         problems: &mut Vec<String>,
     ) -> Result<(), DiscoverError> {

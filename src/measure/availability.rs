@@ -13,6 +13,7 @@ use crate::model::{
 
 use self::fleet::Fleet;
 
+mod distance;
 mod downloads;
 mod environment;
 mod fleet;

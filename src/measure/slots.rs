@@ -7,11 +7,10 @@
 //! No body takes longer than the longest deadline, 120 s. If one did, the part after [`MOST`] slots would have no
 //! windows.
 
-use super::timeline::FIRST_WIDTH;
 use crate::model::units::{BitRate, Micros};
 
 /// Width of a slot.
-pub(super) const WIDTH: Micros = FIRST_WIDTH;
+pub(super) const WIDTH: Micros = Micros(10_000);
 
 /// The most slots: 120 s, in 96 KB.
 pub(super) const MOST: usize = 12_000;

@@ -21,15 +21,15 @@
 
 use super::{
     gaps::{FLOOR, Gaps},
-    slots::Slots,
+    slots::{self, Slots},
 };
 use crate::model::{curve::Curve, units::Micros};
 
 /// The most bins of a timeline.
 pub const BINS: usize = 256;
 
-/// Initial width of a bin.
-pub const FIRST_WIDTH: Micros = Micros(10_000);
+/// Initial width of a bin: that of a slot.
+pub const FIRST_WIDTH: Micros = slots::WIDTH;
 
 /// How many bytes of a body had arrived at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

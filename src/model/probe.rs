@@ -186,6 +186,15 @@ pub struct Deadlines {
     pub stall: Duration,
 }
 
+impl Deadlines {
+    /// The longest time that one transfer or status check can take.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        let Self { dns, connect, tls, headers, body, stall: _ } = *self;
+        [connect, tls, headers, body].into_iter().fold(dns, Duration::saturating_add)
+    }
+}
+
 impl Default for Deadlines {
     fn default() -> Self {
         let five = Duration::from_secs(5);

@@ -1,8 +1,8 @@
 //! Finds the socket write that carried the end of the request, and the socket read that brought the start of the final
 //! response.
 //!
-//! [`Watched`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It copies
-//! nothing. In HTTP/2 it also reports to the meter how much of an incomplete DATA frame has arrived, and counts the
+//! [`Watched`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It changes none,
+//! except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how much of an incomplete DATA frame has arrived, and counts the
 //! payload of DATA frames.
 //!
 //! - `sent`: the timestamp of the last socket write when the layer below has flushed the bytes that end the request. In
@@ -15,7 +15,7 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
@@ -25,6 +25,7 @@ use tokio::{
 
 use super::{
     frames::{FrameWalk, Framing},
+    length_list::LengthLists,
     meter::Meter,
 };
 
@@ -90,6 +91,19 @@ impl Boundaries {
 }
 
 impl State {
+    /// Takes received bytes.
+    fn hear(&mut self, came: &[u8], meter: &Meter) {
+        if self.incoming.is_some() {
+            self.hear_frames(came);
+            meter.set_unfinished_frame(self.unfinished_data());
+            return;
+        }
+        self.heard |= !came.is_empty();
+        if self.first_byte.is_none() {
+            self.first_byte = self.response.walk(came, meter.last_read());
+        }
+    }
+
     /// Walks received HTTP/2 bytes. There is only one request at a time, so all HEADERS and DATA belong to it.
     fn hear_frames(&mut self, came: &[u8]) {
         let Some(incoming) = &mut self.incoming else { return };
@@ -114,6 +128,8 @@ pub struct Watched<S> {
     stream: S,
     meter: Arc<Meter>,
     boundaries: Arc<Boundaries>,
+    /// `None` in HTTP/1.1.
+    lists: Option<LengthLists>,
 }
 
 impl<S> Watched<S> {
@@ -124,28 +140,38 @@ impl<S> Watched<S> {
             state.request = RequestWalk::http2();
             state.incoming = Some(FrameWalk::new(Framing::Http2, 0));
         }
-        Self { stream, meter, boundaries }
+        Self { stream, meter, boundaries, lists: http2.then(LengthLists::default) }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if polled.is_ready() {
-            let came = &buf.filled()[before..];
-            let mut state = self.boundaries.lock();
-            if state.incoming.is_some() {
-                state.hear_frames(came);
-                self.meter.set_unfinished_frame(state.unfinished_data());
-                return polled;
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let Self { stream, meter, boundaries, lists } = self.get_mut();
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            if let Some(lists) = lists
+                && lists.give(buf.remaining(), |given| buf.put_slice(given))
+            {
+                return Poll::Ready(Ok(()));
             }
-            state.heard |= !came.is_empty();
-            if state.first_byte.is_none() {
-                state.first_byte = state.response.walk(came, self.meter.last_read());
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut *stream).poll_read(cx, buf))?;
+            let came = &buf.filled()[before..];
+            boundaries.lock().hear(came, meter);
+            let Some(lists) = lists else { return Poll::Ready(Ok(())) };
+            let is_end = came.is_empty();
+            let passed = lists.take(came);
+            buf.set_filled(before + passed);
+            if is_end {
+                lists.end();
+            }
+            // Nothing in the buffer would mean the end of the stream.
+            if passed > 0 || (is_end && lists.is_empty()) {
+                return Poll::Ready(Ok(()));
             }
         }
-        polled
     }
 }
 

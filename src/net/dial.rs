@@ -131,6 +131,16 @@ impl Dialer {
         }
     }
 
+    /// Like [`Self::reserve`], for a status check. If no thread becomes free within `patience`, but the system has
+    /// answered a lookup of a check within `limit`, it goes on waiting for `limit`.
+    pub async fn reserve_in_round(&self, url: &Url, patience: Duration, limit: Duration) -> Reservation {
+        let reserved = self.reserve(url, Share::Other, patience).await;
+        if reserved.has_failed() && self.resolver.has_answered_within(limit, Share::Other) {
+            return self.reserve(url, Share::Other, limit).await;
+        }
+        reserved
+    }
+
     /// Whether the system gave no answer to the last lookup of the host of `url`.
     #[must_use]
     pub fn is_silent(&self, url: &Url) -> bool {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     resolve::LookupError,
-    tls::{self, Fault, fault::WANTS_OURS},
+    tls::{self, Fault, HandshakeError, fault::WANTS_OURS},
 };
 use crate::model::{phase::Phase, units::Micros};
 
@@ -94,6 +94,15 @@ impl Chosen {
     }
 }
 
+impl From<HandshakeError> for Cause {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Tls(fault) => Self::Tls(fault),
+            HandshakeError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
 /// Names the family that was tried: the node may be reachable over the other one.
 fn other_family(chosen: Option<&Chosen>) -> String {
     let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
@@ -112,22 +121,6 @@ impl Cause {
     pub const fn during(self, phase: Phase) -> Failure {
         Failure { phase, cause: self, chosen: None }
     }
-}
-
-/// Whether this machine is at fault: it lacks descriptors, memory, ports, a route or a permission (errno(3)).
-#[must_use]
-pub fn is_local(error: &io::Error) -> bool {
-    const OURS: [i32; 8] = [
-        libc::EMFILE,
-        libc::ENFILE,
-        libc::ENOMEM,
-        libc::ENOBUFS,
-        libc::EADDRNOTAVAIL,
-        libc::ENETUNREACH,
-        libc::EACCES,
-        libc::EPERM,
-    ];
-    error.raw_os_error().is_some_and(|errno| OURS.contains(&errno))
 }
 
 /// Whether the error is the alert of a node that requires a client certificate.

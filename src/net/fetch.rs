@@ -20,9 +20,10 @@ use crate::{
 };
 
 use super::{
+    body::{BodyEnd, BodyLimit},
     dial::{Dialer, DialerError, Line},
     failure::{Cause, Failure},
-    http::{Answer, Appetite, Connection, End},
+    http::{Answer, Connection},
     identity::{Ids, user_agent},
     meter::Meter,
     resolve::{Resolver, threads::Share},
@@ -168,13 +169,13 @@ impl Fetcher {
         self.dress(&mut request, question)?;
         let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
-        let appetite = Appetite { bytes: most + 1, body: within, stall: within };
-        let received = connection.receive(&mut answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
+        let limit = BodyLimit { bytes: most + 1, body: within, stall: within };
+        let received = connection.receive(&mut answer, limit, |chunk, _, _| body.extend_from_slice(chunk)).await;
         match received.end {
-            End::Failed(failure) => return Err(failure.into()),
-            End::Partial => return Err(FetchError::Cut),
-            End::Enough => return Err(FetchError::TooLong(most)),
-            End::Finished => {}
+            BodyEnd::Failed(failure) => return Err(failure.into()),
+            BodyEnd::Partial => return Err(FetchError::Cut),
+            BodyEnd::Enough => return Err(FetchError::TooLong(most)),
+            BodyEnd::Finished => {}
         }
         if connection.is_reusable().await {
             *kept = Some(connection);

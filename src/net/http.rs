@@ -21,6 +21,7 @@ use crate::{
 };
 
 use super::{
+    body::{BodyArrivals, BodyDeadlines, BodyEnd, BodyLimit, Received},
     boundary::{Boundaries, Watched},
     dial::{About, Line},
     drive::Protocol,
@@ -29,7 +30,6 @@ use super::{
     run_clock::RunClock,
     tcp_info::Kernel,
     timing::Timing,
-    watch::{Flow, Watch},
 };
 
 /// An HTTP connection that carries one exchange at a time.
@@ -47,41 +47,6 @@ pub struct Answer {
     /// Status and headers.
     pub head: Parts,
     body: Incoming,
-}
-
-/// The part of a body that arrived, and why reading stopped.
-#[derive(Debug)]
-pub struct Received {
-    /// Body bytes up to the limit of the caller.
-    pub bytes: u64,
-    /// Body bytes that arrived beyond the limit.
-    pub surplus: u64,
-    /// Why reading stopped.
-    pub end: End,
-}
-
-/// Why reading a body stopped.
-#[derive(Debug)]
-pub enum End {
-    /// All wanted bytes have arrived.
-    Enough,
-    /// The body ended. The caller decides whether that was too early.
-    Finished,
-    /// The body deadline passed while bytes were still arriving.
-    Partial,
-    /// The transfer failed.
-    Failed(Failure),
-}
-
-/// Limits for reading a body.
-#[derive(Clone, Copy, Debug)]
-pub struct Appetite {
-    /// Stop after this many bytes.
-    pub bytes: u64,
-    /// The deadline for the last byte, counted from the response head.
-    pub body: Duration,
-    /// The longest permitted time without a body byte.
-    pub stall: Duration,
 }
 
 impl Answer {
@@ -238,11 +203,11 @@ impl Connection {
     pub async fn receive(
         &mut self,
         answer: &mut Answer,
-        appetite: Appetite,
+        limit: BodyLimit,
         sink: impl FnMut(&[u8], Instant, Duration),
     ) -> Received {
         self.meter.set_in_body(true);
-        let received = self.receive_body(answer, appetite, sink).await;
+        let received = self.receive_body(answer, limit, sink).await;
         self.meter.set_in_body(false);
         received
     }
@@ -250,18 +215,18 @@ impl Connection {
     async fn receive_body(
         &mut self,
         answer: &mut Answer,
-        appetite: Appetite,
+        limit: BodyLimit,
         mut sink: impl FnMut(&[u8], Instant, Duration),
     ) -> Received {
-        let mut watch = Watch::start(appetite, self.clock.clone());
-        let mut flow = Flow::start(&self.meter);
-        let mut received = Received { bytes: 0, surplus: 0, end: End::Finished };
-        let mut alarm = std::pin::pin!(sleep_until(watch.next_alarm()));
+        let mut deadlines = BodyDeadlines::start(limit, self.clock.clone());
+        let mut arrivals = BodyArrivals::start(&self.meter);
+        let mut received = Received { bytes: 0, surplus: 0, end: BodyEnd::Finished };
+        let mut alarm = std::pin::pin!(sleep_until(deadlines.next_alarm()));
         received.end = poll_fn(|cx| {
             let (mut again, mut turned) = (true, false);
             loop {
-                if received.bytes == appetite.bytes {
-                    return Poll::Ready(End::Enough);
+                if received.bytes == limit.bytes {
+                    return Poll::Ready(BodyEnd::Enough);
                 }
                 // Take out everything that a turn brought before the next turn. The turn that brought the head may have
                 // brought body bytes too.
@@ -270,11 +235,11 @@ impl Connection {
                     let chunk = match frame {
                         // hyper ends the body without an error when the stream was reset with NO_ERROR (RFC 9113 §8.1).
                         None if self.about.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
-                            return Poll::Ready(End::Failed(Cause::EndedByReset.during(Phase::Receive)));
+                            return Poll::Ready(BodyEnd::Failed(Cause::EndedByReset.during(Phase::Receive)));
                         }
-                        None => return Poll::Ready(End::Finished),
+                        None => return Poll::Ready(BodyEnd::Finished),
                         Some(Err(error)) => {
-                            return Poll::Ready(End::Failed(Cause::Http(error).during(Phase::Receive)));
+                            return Poll::Ready(BodyEnd::Failed(Cause::Http(error).during(Phase::Receive)));
                         }
                         Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
                     };
@@ -282,26 +247,26 @@ impl Connection {
                     if chunk.is_empty() {
                         continue;
                     }
-                    watch.any_byte = true;
-                    let wanted = clip(chunk.len(), appetite.bytes - received.bytes);
+                    deadlines.any_byte = true;
+                    let wanted = clip(chunk.len(), limit.bytes - received.bytes);
                     received.bytes += wanted as u64;
                     received.surplus += (chunk.len() - wanted) as u64;
-                    sink(&chunk[..wanted], self.meter.last_read(), flow.came(&self.meter));
-                    if received.bytes == appetite.bytes {
-                        return Poll::Ready(End::Enough);
+                    sink(&chunk[..wanted], self.meter.last_read(), arrivals.came(&self.meter));
+                    if received.bytes == limit.bytes {
+                        return Poll::Ready(BodyEnd::Enough);
                     }
                 }
                 // Check after each turn and not only when the timer fires: a peer that never pauses would keep it from
                 // being polled. Do not check before the first turn: after a suspension, bytes may be waiting in the
                 // socket.
-                flow.look(&self.meter);
-                watch.last_byte = watch.last_byte.max(flow.last);
-                if let Some(end) = watch.verdict().filter(|_| turned) {
+                arrivals.look(&self.meter);
+                deadlines.last_byte = deadlines.last_byte.max(arrivals.last);
+                if let Some(end) = deadlines.verdict().filter(|_| turned) {
                     return Poll::Ready(end);
                 }
                 if !took && !again {
                     ready!(alarm.as_mut().poll(cx));
-                    alarm.as_mut().reset(watch.next_alarm());
+                    alarm.as_mut().reset(deadlines.next_alarm());
                 }
                 again = self.turn(cx);
                 turned = true;
@@ -316,7 +281,7 @@ impl Connection {
     pub async fn receive_timed(
         &mut self,
         answer: &mut Answer,
-        appetite: Appetite,
+        limit: BodyLimit,
         timing: Timing,
         mut sink: impl FnMut(&[u8]),
     ) -> (Received, Timeline) {
@@ -324,10 +289,10 @@ impl Connection {
         let mut total = 0;
         let meter = self.meter.clone();
         let received = self
-            .receive(answer, appetite, |chunk, stamp, silence| {
+            .receive(answer, limit, |chunk, stamp, silence| {
                 total += chunk.len() as u64;
                 // The received part of an unfinished record or frame has arrived too, although it is not available yet.
-                let arrived = total.saturating_add(meter.unfinished()).min(appetite.bytes);
+                let arrived = total.saturating_add(meter.unfinished()).min(limit.bytes);
                 timeline.record_after(timing.offset(stamp), arrived, silence.into());
                 sink(chunk);
             })
@@ -342,8 +307,8 @@ impl Connection {
         if answer.body.is_end_stream() {
             return 0;
         }
-        let appetite = Appetite { bytes: 1, body: SETTLE, stall: SETTLE };
-        let received = self.receive(&mut answer, appetite, |_, _, _| {}).await;
+        let limit = BodyLimit { bytes: 1, body: SETTLE, stall: SETTLE };
+        let received = self.receive(&mut answer, limit, |_, _, _| {}).await;
         received.bytes + received.surplus
     }
 

@@ -86,6 +86,12 @@ impl Resolver {
         })
     }
 
+    /// Whether the system has answered a lookup of this share within the last `time`.
+    #[must_use]
+    pub fn has_answered_within(&self, time: Duration, share: Share) -> bool {
+        self.threads.last_answer(share).is_some_and(|at| at.elapsed() <= time)
+    }
+
     /// Whether the system gave no answer to the last lookup of this name.
     #[must_use]
     pub fn is_silent(&self, host: &str) -> bool {
@@ -138,6 +144,18 @@ impl Resolver {
 }
 
 impl Reservation {
+    /// Whether no thread became free in time, or none could be started.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.0, Reserved::Thread(Err(_)))
+    }
+
+    /// For a lookup for which no thread became free in time. It fails.
+    #[must_use]
+    pub fn no_thread() -> Self {
+        Self(Reserved::Thread(Err(LookupError::no_thread())))
+    }
+
     /// For an address, which needs no lookup.
     #[must_use]
     pub const fn unneeded() -> Self {
@@ -146,6 +164,12 @@ impl Reservation {
 }
 
 impl LookupError {
+    /// No thread became free in time.
+    #[must_use]
+    pub fn no_thread() -> Self {
+        Self::Local("all resolver threads are waiting".to_owned())
+    }
+
     fn no_name() -> Self {
         Self::NotFound("there is no such host".to_owned())
     }
@@ -156,7 +180,7 @@ impl LookupError {
 
     /// An error of the operating system on the way to a name server.
     fn from_io(error: &io::Error) -> Self {
-        let is_local = super::failure::is_local(error);
+        let is_local = super::errno::is_local(error);
         let text = error.to_string();
         if is_local { Self::Local(text) } else { Self::Failed(text) }
     }

@@ -16,7 +16,7 @@ use x509_cert::{Certificate, der::Decode};
 use crate::config::HttpChoice;
 
 use self::witness::{Watched, Witness};
-use super::{failure::Cause, meter::socket::Socket, records::Buffered};
+use super::{meter::socket::Socket, records::Buffered};
 
 mod certificates;
 pub mod fault;
@@ -52,6 +52,14 @@ pub enum TrustError {
     /// rustls refuses the trusted certificates.
     #[error("TLS set-up: the trusted certificates cannot be used")]
     Verifier(#[source] VerifierBuilderError),
+}
+
+/// Why a handshake failed.
+pub(super) enum HandshakeError {
+    /// TLS itself failed, or the peer closed the connection instead of answering.
+    Tls(Fault),
+    /// The connection below TLS failed.
+    Io(io::Error),
 }
 
 impl Tls {
@@ -98,7 +106,7 @@ impl Tls {
         &self,
         name: ServerName<'static>,
         socket: Buffered<Socket>,
-    ) -> Result<(Secured, bool), Cause> {
+    ) -> Result<(Secured, bool), HandshakeError> {
         let witness = Witness::default();
         let mut config = ClientConfig::clone(&self.config);
         config.client_auth_cert_resolver = Arc::new(witness.clone());
@@ -109,9 +117,9 @@ impl Tls {
         match shaken {
             Ok(stream) => Ok((stream, seen.asked_for_ours)),
             Err(error) => Err(match inner(&error) {
-                Some(error) => Cause::Tls(fault::fault(error, &seen, &name, &self.roots)),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => Cause::Tls(Fault::closed()),
-                None => Cause::Io(error),
+                Some(error) => HandshakeError::Tls(fault::fault(error, &seen, &name, &self.roots)),
+                None if error.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::Tls(Fault::closed()),
+                None => HandshakeError::Io(error),
             }),
         }
     }

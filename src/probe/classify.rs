@@ -5,7 +5,8 @@ use std::{error::Error, io};
 use crate::{
     model::{outcome::Outcome, phase::Phase},
     net::{
-        failure::{Cause, Failure, is_local},
+        errno::is_local,
+        failure::{Cause, Failure},
         resolve::LookupError,
         tls,
     },

@@ -20,7 +20,8 @@ use crate::{
 };
 
 use super::{
-    classify,
+    Prober, classify,
+    connection::Opening,
     verify::{Expected, Mismatch},
     wanted::Wanted,
 };
@@ -64,6 +65,11 @@ pub struct Errand<'a> {
 }
 
 impl Errand<'_> {
+    /// What to connect to.
+    pub(super) const fn opening<'a>(&'a self, prober: &'a Prober) -> Opening<'a> {
+        Opening { dialer: &prober.dialer, node: self.node, url: self.url, deadlines: self.deadlines }
+    }
+
     /// What the answer's `content-type` may be. `None` when the asset has no kind.
     pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
         // A node that does not hold an object may not know its type. Argus sends the type in an answer to HEAD only on

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::{
     model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, size::Size, units::Bytes},
     net::{
-        failure::{Cause, Failure},
-        http::{Answer, Appetite, Connection, End, Received},
+        body::{BodyEnd, BodyLimit, Received},
+        http::{Answer, Connection},
         meter::{Meter, thread::ThreadClock},
         resolve::Reservation,
     },
@@ -48,7 +48,10 @@ pub(super) async fn exchange(
 ) -> Result<Option<Connection>, Failed> {
     let mut connection = match way {
         Way::Kept(connection) => *connection,
-        Way::New(reserved) => open(errand, prober, reserved, meter, facts).await?,
+        Way::New(reserved) => {
+            let Facts { timing, remote, .. } = &mut *facts;
+            errand.opening(prober).open(reserved, meter, timing, |address| *remote = Some(address)).await?
+        }
     };
     facts.connected(connection.about());
     let ended = converse(errand, prober, &mut connection, facts).await;
@@ -62,26 +65,6 @@ pub(super) async fn exchange(
         connection.close();
     }
     Ok((errand.part != PartName::Check).then_some(connection))
-}
-
-async fn open(
-    errand: &Errand<'_>,
-    prober: &Prober,
-    reserved: Reservation,
-    meter: Arc<Meter>,
-    facts: &mut Facts,
-) -> Result<Connection, Failure> {
-    let from_stranger = errand.node.listing.origin.is_stranger();
-    let (dialer, deadlines) = (&prober.dialer, errand.deadlines);
-    let chosen = dialer.look_up(errand.url, reserved, from_stranger, deadlines.dns, &mut facts.timing).await?;
-    facts.remote = Some(chosen.address);
-    let line = dialer.open(errand.url, chosen, deadlines, meter, &mut facts.timing).await?;
-    // Starting HTTP (the preface of HTTP/2) has the time limit of a response head.
-    dialer
-        .clock()
-        .within(facts.timing.last(), deadlines.headers, Connection::start(line))
-        .await
-        .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
 }
 
 /// Sends the request, checks the response head, reads the body.
@@ -167,8 +150,8 @@ async fn explain(
     let is_check = errand.part == PartName::Check;
     let mut body = Vec::new();
     if !is_check && (status.is_client_error() || status.is_server_error()) {
-        let appetite = Appetite { bytes: MAX_ERROR_BODY, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
-        let received = connection.receive(answer, appetite, |chunk, _, _| body.extend_from_slice(chunk)).await;
+        let limit = BodyLimit { bytes: MAX_ERROR_BODY, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
+        let received = connection.receive(answer, limit, |chunk, _, _| body.extend_from_slice(chunk)).await;
         errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
     }
     let names_no_range = status == StatusCode::OK || !answer.head.headers.contains_key(CONTENT_RANGE);
@@ -198,10 +181,10 @@ async fn explain(
 
 /// Is a body of unannounced length empty? A server that ignores the range of an empty object answers with such a 200.
 async fn has_no_body(connection: &mut Connection, answer: &mut Answer, errand: &Errand<'_>) -> bool {
-    let appetite = Appetite { bytes: 1, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
-    let received = connection.receive(answer, appetite, |_, _, _| {}).await;
+    let limit = BodyLimit { bytes: 1, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
+    let received = connection.receive(answer, limit, |_, _, _| {}).await;
     errand.received.fetch_add(received.bytes + received.surplus, Relaxed);
-    matches!(received.end, End::Finished) && received.bytes == 0
+    matches!(received.end, BodyEnd::Finished) && received.bytes == 0
 }
 
 struct Body {
@@ -223,7 +206,7 @@ async fn download(
     let known = promise.bytes.or(stated.map(|size| size.0));
     // One byte beyond the limit shows that a body of unknown length is too long.
     let bytes = known.unwrap_or_else(|| errand.limit.saturating_add(1));
-    let appetite = Appetite { bytes, body: errand.deadlines.body, stall: errand.deadlines.stall };
+    let limit = BodyLimit { bytes, body: errand.deadlines.body, stall: errand.deadlines.stall };
     let has_hash = errand.wanted == Wanted::Whole && errand.asset.hash.is_some();
     let mut content = has_hash.then(Vec::new);
     let mut signed = errand.wanted.first().and_then(|first| Signed::watch(&answer.head.headers, first));
@@ -233,7 +216,7 @@ async fn download(
     }
     let clock = ThreadClock::read();
     let (received, timeline) = connection
-        .receive_timed(answer, appetite, timing, |chunk| {
+        .receive_timed(answer, limit, timing, |chunk| {
             errand.received.fetch_add(chunk.len() as u64, Relaxed);
             if let Some(content) = &mut content {
                 content.extend_from_slice(chunk);
@@ -245,10 +228,10 @@ async fn download(
         .await;
     facts.kept_up(clock.since());
     match received.end {
-        End::Failed(_) => {}
+        BodyEnd::Failed(_) => {}
         // The deadline cut the body off. The silence after the last byte is part of the transfer.
-        End::Partial => facts.received(Some(timing.offset(Instant::now()))),
-        End::Enough | End::Finished => facts.received(timeline.last().map(|point| point.at)),
+        BodyEnd::Partial => facts.received(Some(timing.offset(Instant::now()))),
+        BodyEnd::Enough | BodyEnd::Finished => facts.received(timeline.last().map(|point| point.at)),
     }
     facts.timeline = Some(timeline);
     facts.bytes = Some(received.bytes);
@@ -269,22 +252,22 @@ fn complete(
     let wrong = |outcome, detail| Err(Failed::wrong(outcome, detail));
     let expected = facts.expected;
     match received.end {
-        End::Failed(failure)
+        BodyEnd::Failed(failure)
             if classify::ended_short(&failure) && expected.is_some_and(|all| received.bytes.max(data) < all) =>
         {
             Err(Failed { outcome: Outcome::Truncated, broke_off: true, ..Failed::from(failure) })
         }
-        End::Failed(failure) => Err(failure.into()),
-        End::Partial => {
+        BodyEnd::Failed(failure) => Err(failure.into()),
+        BodyEnd::Partial => {
             facts.flags.raise(Flag::Partial);
             Ok(())
         }
-        End::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
+        BodyEnd::Finished if expected.is_some_and(|expected| received.bytes < expected) => {
             let detail = format!("the body ended after {} of {} bytes", received.bytes, expected.unwrap_or_default());
             Err(Failed { phase: Some(Phase::Receive), broke_off: true, ..Failed::wrong(Outcome::Truncated, detail) })
         }
-        End::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, verify::EMPTY.to_owned()),
-        End::Finished if errand.wanted == Wanted::Whole && promise.bytes.is_none() => {
+        BodyEnd::Finished if received.bytes == 0 => wrong(Outcome::WrongSize, verify::EMPTY.to_owned()),
+        BodyEnd::Finished if errand.wanted == Wanted::Whole && promise.bytes.is_none() => {
             let all = Bytes(received.bytes);
             facts.size = Some(all.into());
             errand
@@ -292,11 +275,11 @@ fn complete(
                 .filter(|known| !known.admits(all))
                 .map_or(Ok(()), |known| Err(verify::other_size(all, known).into()))
         }
-        End::Finished => Ok(()),
-        End::Enough if received.bytes > errand.limit && expected.is_none() => {
+        BodyEnd::Finished => Ok(()),
+        BodyEnd::Enough if received.bytes > errand.limit && expected.is_none() => {
             wrong(Outcome::WrongSize, format!("the body goes on beyond {}", Bytes(errand.limit)))
         }
-        End::Enough => Ok(()),
+        BodyEnd::Enough => Ok(()),
     }
 }
 

@@ -19,15 +19,15 @@ use crate::{
         text::made_printable,
     },
     net::{
+        body::{BodyEnd, BodyLimit, Received},
         failure::{Cause, Failure},
-        http::{Appetite, Connection, End, Received},
         meter::Meter,
-        resolve::{Reservation, threads::Share},
+        resolve::{LookupError, Reservation},
         timing::Timing,
     },
 };
 
-use super::{Prober, classify, identity::Ids};
+use super::{Prober, classify, connection::Opening, identity::Ids};
 
 use self::document::{report, shape};
 
@@ -75,13 +75,17 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
 
 impl Question<'_> {
     async fn put(&self, asked: Asked<'_>) -> Answer {
-        let dialer = &self.prober.dialer;
-        let reserved = dialer.reserve(&self.url, Share::Other, self.probe.deadlines.dns).await;
-        let at = Timestamp::now();
+        let (dialer, limit, began) = (&self.prober.dialer, self.probe.deadlines.total(), Instant::now());
         let clock = dialer.clock();
         let _watching = clock.watch();
+        let reserve = dialer.reserve_in_round(&self.url, self.probe.deadlines.dns, limit);
+        let reserved = clock.within(began, limit, reserve).await.unwrap_or_else(Reservation::no_thread);
+        let at = Timestamp::now();
         let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
-        let put = self.exchange(asked, reserved, &mut exchange).await;
+        // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the wait
+        // must not make the round longer.
+        let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
+        let put = put.unwrap_or_else(|| Err(Cause::Lookup(LookupError::no_thread()).during(Phase::Dns)));
         let away = clock.away_since(exchange.timing.t0());
         let (latency, said) = match put {
             // An answer stays valid after a freeze of this process, but its latency does not.
@@ -104,7 +108,7 @@ impl Question<'_> {
         exchange: &mut Exchange,
     ) -> Result<(Instant, Said), Failure> {
         let deadlines = &self.probe.deadlines;
-        let mut connection = self.open(reserved, &mut exchange.timing).await?;
+        let mut connection = self.opening().open(reserved, Meter::new(), &mut exchange.timing, |_| {}).await?;
         let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
         let mut request = connection.request(method, &self.url);
         if matches!(asked, Asked::FirstByte) {
@@ -126,28 +130,21 @@ impl Question<'_> {
         let (mut body, mut last) = (Vec::new(), timing.last());
         // One more byte shows that a document is too long.
         let bytes = if is_byte { 1 } else { MAX_DOCUMENT + 1 };
-        let appetite = Appetite { bytes, body: deadlines.body, stall: deadlines.stall };
+        let limit = BodyLimit { bytes, body: deadlines.body, stall: deadlines.stall };
         let keep = |chunk: &[u8], stamp, _| {
             body.extend_from_slice(chunk);
             last = stamp;
         };
-        let received = connection.receive(&mut answer, appetite, keep).await;
+        let received = connection.receive(&mut answer, limit, keep).await;
         if is_byte {
             return Ok((last, plain::of_byte(status, received)?));
         }
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
 
-    async fn open(&self, reserved: Reservation, timing: &mut Timing) -> Result<Connection, Failure> {
-        let (dialer, deadlines) = (&self.prober.dialer, &self.probe.deadlines);
-        let from_stranger = self.node.listing.origin.is_stranger();
-        let address = dialer.look_up(&self.url, reserved, from_stranger, deadlines.dns, timing).await?;
-        let line = dialer.open(&self.url, address, deadlines, Meter::new(), timing).await?;
-        let clock = dialer.clock();
-        clock
-            .within(timing.last(), deadlines.headers, Connection::start(line))
-            .await
-            .unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
+    const fn opening(&self) -> Opening<'_> {
+        let Self { node, url, probe, prober } = self;
+        Opening { dialer: &prober.dialer, node, url, deadlines: &probe.deadlines }
     }
 }
 
@@ -161,10 +158,10 @@ fn read(
 ) -> Result<Said, Failure> {
     let document = (status == StatusCode::OK).then_some(received.end);
     match document {
-        Some(End::Failed(failure)) => Err(failure),
-        Some(End::Partial) => Err(Cause::Deadline(deadline).during(Phase::Receive)),
-        Some(End::Finished) if let Some(report) = report(body) => Ok(Said::Report(Box::new(report))),
-        Some(End::Finished | End::Enough) | None => Ok(Said::Other(shape(status, headers, body))),
+        Some(BodyEnd::Failed(failure)) => Err(failure),
+        Some(BodyEnd::Partial) => Err(Cause::Deadline(deadline).during(Phase::Receive)),
+        Some(BodyEnd::Finished) if let Some(report) = report(body) => Ok(Said::Report(Box::new(report))),
+        Some(BodyEnd::Finished | BodyEnd::Enough) | None => Ok(Said::Other(shape(status, headers, body))),
     }
 }
 

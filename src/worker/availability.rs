@@ -22,10 +22,9 @@ use crate::{
     model::{
         availability::{Answer, Checked, Said, Subject},
         outcome::Outcome,
-        probe::{Deadlines, StatusProbe},
+        probe::StatusProbe,
         target::{Node, Targets},
     },
-    net::resolve::threads::{ALL_WAIT, Share},
     probe::status,
     record::availability::node_point,
 };
@@ -157,51 +156,24 @@ struct Round<'a> {
 impl Round<'_> {
     /// The answers of all nodes, in the order of the nodes.
     ///
-    /// Names that the system does not answer keep their threads for long. So nodes that were silent come last, and those
-    /// that got no thread are asked once more when one is free again.
+    /// Names that the system does not answer keep their threads for long, so nodes that were silent come last.
     async fn answers(&self) -> Vec<Answer> {
-        let (dialer, start) = (&self.pipeline.checker().dialer, Instant::now());
+        let dialer = &self.pipeline.checker().dialer;
         let mut course = Course::of(self.pipeline, self.nodes);
         let mut places: Vec<_> = (0..self.nodes.len()).collect();
         places.sort_by_key(|&place| dialer.is_silent(&self.nodes[place].status_url()));
-        let mut answers = self.ask(&places, |place, answer| course.note(place, answer)).await;
-        answers.sort_by_key(|(place, _)| *place);
-        let mut answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
-        let starved = starved(self.nodes, &answers);
-        if let Some(&first) = starved.first() {
-            let Deadlines { dns, connect, tls, headers, .. } = self.probe.deadlines;
-            let patience = (dns + connect + tls + headers).saturating_sub(start.elapsed());
-            drop(dialer.reserve(&self.nodes[first].status_url(), Share::Other, patience).await);
-            for (place, answer) in self.ask(&starved, |_, _| {}).await {
-                answers[place] = answer;
-            }
-        }
-        answers
-    }
-
-    /// Asks the nodes at these places, in this order. `note` is called with each answer when it arrives.
-    async fn ask(&self, places: &[usize], mut note: impl FnMut(usize, &Answer)) -> Vec<(usize, Answer)> {
         let nodes: Vec<_> = places.iter().map(|&place| self.nodes[place].clone()).collect();
         let (probe, prober) = (self.probe.clone(), Arc::new(self.pipeline.checker().clone()));
         let questions = nodes.into_iter().map(move |node| {
             let (probe, prober) = (probe.clone(), prober.clone());
             async move { status::ask(&node, &probe, &prober).await }
         });
-        let note = |index: usize, answer: &Answer| note(places[index], answer);
+        let note = |index: usize, answer: &Answer| course.note(places[index], answer);
         let answers = self.asking.clone().all(questions, || bug(self.began), note).await;
-        places.iter().copied().zip(answers).collect()
+        let mut answers: Vec<_> = places.iter().copied().zip(answers).collect();
+        answers.sort_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
-}
-
-/// The places of the nodes that got no thread to look their names up. None if no other name was found: then the system
-/// answers no lookup.
-fn starved(nodes: &[Arc<Node>], answers: &[Answer]) -> Vec<usize> {
-    let is_found = |(node, answer): (&Arc<Node>, &Answer)| answer.is_heard() && node.status_url().domain().is_some();
-    if !nodes.iter().zip(answers).any(is_found) {
-        return Vec::new();
-    }
-    let has_no_thread = |answer: &Answer| matches!(&answer.said, Said::Nothing { outcome: Outcome::LocalFailed, error } if error.contains(ALL_WAIT));
-    (0..answers.len()).filter(|&place| has_no_thread(&answers[place])).collect()
 }
 
 /// The progress of a round.

@@ -36,9 +36,8 @@ mod archive_sink;
 mod backlog;
 mod syncer;
 
-/// Called for each sample once it is in the archive, with its point. The sample no longer has its intervals and its
-/// curve.
-pub type OnRecorded = Box<dyn FnMut(&Sample, &Point) + Send>;
+/// Called for each sample once it is in the archive. The sample no longer has its intervals and its curve.
+pub type OnRecorded = Box<dyn FnMut(&Sample) + Send>;
 
 /// A message to the recorder.
 pub(super) enum Message {

@@ -24,8 +24,9 @@ use bandprobe::{
         units::Micros,
     },
     net::{
+        body::BodyLimit,
         dial::{About, Line, Stream},
-        http::{Appetite, Connection},
+        http::Connection,
         meter::{Meter, Metered},
         records::buffered,
         run_clock::RunClock,
@@ -160,8 +161,8 @@ async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {
     let deadlines = Deadlines { headers: PATIENCE, ..Deadlines::default() };
     let request = connection.request(Method::GET, &"http://node/x".parse().unwrap());
     let mut answer = connection.ask(request, &deadlines, &mut timing).await.unwrap();
-    let appetite = Appetite { bytes, body: PATIENCE, stall: PATIENCE };
-    let (received, timeline) = connection.receive_timed(&mut answer, appetite, timing, |_| {}).await;
+    let limit = BodyLimit { bytes, body: PATIENCE, stall: PATIENCE };
+    let (received, timeline) = connection.receive_timed(&mut answer, limit, timing, |_| {}).await;
     black_box(timeline);
     received.bytes
 }

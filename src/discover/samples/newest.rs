@@ -11,8 +11,8 @@ use super::{LARGEST_IMAGE, MEDIA, NEWEST, THUMBNAIL, is_fit};
 use crate::{
     config::Dialect,
     discover::{
+        api::{RegistryApi, SHORTEST_PAGE},
         error::DiscoverError,
-        joystream::{Api, SHORTEST_PAGE},
         row::{buckets, is_storage_bucket, object},
     },
     model::target::{Asset, AssetKind},
@@ -40,7 +40,7 @@ struct Question {
 impl Newest {
     /// Requests the newest objects of each kind. Failures are reported in `problems`; the buckets then lack those
     /// objects.
-    pub(super) async fn ask(api: &Api<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) -> Self {
+    pub(super) async fn ask(api: &RegistryApi<'_>, wanted: &BTreeSet<Arc<str>>, problems: &mut Vec<String>) -> Self {
         let mut newest = Self::default();
         for question in questions(api.dialect) {
             if let Err(error) = newest.read(api, wanted, &question, problems).await {
@@ -55,7 +55,7 @@ impl Newest {
     /// Reads pages until every bucket has enough objects, or [`MOST_ROWS`] rows are read.
     async fn read(
         &mut self,
-        api: &Api<'_>,
+        api: &RegistryApi<'_>,
         wanted: &BTreeSet<Arc<str>>,
         question: &Question,
         problems: &mut Vec<String>,

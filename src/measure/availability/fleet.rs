@@ -23,6 +23,7 @@ use crate::model::{
 
 use super::{
     Finding, MIN_FLEET,
+    distance::Behind,
     words::{self, behind},
 };
 
@@ -58,21 +59,6 @@ pub(super) struct Place {
     pub(super) findings: Vec<Finding>,
     /// A remark that is worth reporting but is no fault.
     pub(super) remark: Option<String>,
-}
-
-/// How far a number is behind the median.
-#[derive(Clone, Copy)]
-pub(super) struct Behind {
-    /// Difference to the median; negative when the number is ahead.
-    pub(super) by: i64,
-    /// Number of nodes that the median is computed from.
-    pub(super) nodes: usize,
-    /// Whether the number is known to stand still below one that changes.
-    pub(super) stands_still: bool,
-    /// Whether enough of the others agree with the median and are known to change.
-    pub(super) others_move: bool,
-    /// Whether a number far ahead of the others is certainly on another chain.
-    is_sure: bool,
 }
 
 impl Fleet {

@@ -5,7 +5,7 @@ use crate::model::{
     units::grouped,
 };
 
-use super::{Finding, fleet::Behind};
+use super::{Finding, distance::Behind};
 
 /// Reports a number that is too far behind. Only the first number is reported in full; a second one is short.
 pub(super) fn behind(what: &str, place: Behind, allowed: u64, whose: &str, in_full: bool) -> String {

@@ -152,7 +152,7 @@ impl Threads {
             match timeout_at(until, &mut permits).await {
                 Ok(permits) => break permits,
                 Err(_) if self.last_answer(share).is_some_and(|at| at + patience > until) => {}
-                Err(_) => return Err(LookupError::Local(ALL_WAIT.to_owned())),
+                Err(_) => return Err(LookupError::no_thread()),
             }
         };
         let idle = lock(&self.0.idle).pop();
@@ -186,7 +186,8 @@ impl Threads {
         Ok(jobs)
     }
 
-    fn last_answer(&self, share: Share) -> Option<Instant> {
+    /// When a lookup of this share was last answered.
+    pub(super) fn last_answer(&self, share: Share) -> Option<Instant> {
         lock(&self.0.counts).answered[share as usize]
     }
 }
@@ -285,8 +286,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The error of a lookup that got no thread.
-pub const ALL_WAIT: &str = "all resolver threads are waiting";
 /// Threads in addition to those that transfers need.
 const OTHERS: usize = 16;
 /// Further names without an answer are not remembered.

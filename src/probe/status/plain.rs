@@ -26,8 +26,8 @@ use crate::{
         units::Micros,
     },
     net::{
+        body::{BodyEnd, Received},
         failure::{Cause, Failure},
-        http::{End, Received},
         run_clock::RunClock,
     },
 };
@@ -129,7 +129,7 @@ pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
 /// Interprets the answer to the GET of one byte, once that byte has arrived.
 pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Failure> {
     match received.end {
-        End::Failed(failure) if received.bytes == 0 => Err(failure),
+        BodyEnd::Failed(failure) if received.bytes == 0 => Err(failure),
         _ if received.bytes == 0 && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => {
             Ok(Said::Other(Shape::Empty))
         }

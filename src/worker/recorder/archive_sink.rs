@@ -219,7 +219,7 @@ impl ArchiveSink {
         }
         self.losses.note_done(count as u64);
         for sample in (0..count).filter_map(|_| self.backlog.pop()?.sample) {
-            (self.on_recorded)(&sample, &transfer(&sample));
+            (self.on_recorded)(&sample);
         }
         Ok(())
     }
@@ -327,7 +327,7 @@ mod tests {
     fn what_was_appended_is_synced_when_it_is_due() {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(dir.path()).unwrap();
-        let mut sink = ArchiveSink::new(writer, Losses::new(Tally::default()), Box::new(|_, _| {}));
+        let mut sink = ArchiveSink::new(writer, Losses::new(Tally::default()), Box::new(|_| {}));
         let every = Duration::from_secs(10);
         sink.sample(Box::new(sample(1)));
         sink.flush();

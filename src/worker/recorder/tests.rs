@@ -19,7 +19,7 @@ use crate::{
         sample::{CacheState, Conn, Labels, Path, Rates, Reader, Tls, Trail},
         units::Micros,
     },
-    record::line,
+    record::{line, transfer::transfer},
 };
 
 /// When the first sample began, in ns since 1970: a full hour.
@@ -95,9 +95,9 @@ async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
     let told = Arc::new(Mutex::new(Vec::new()));
     let on_recorded: OnRecorded = {
         let (told, dir) = (told.clone(), dir.clone());
-        Box::new(move |sample, point| {
+        Box::new(move |sample| {
             let mut line = String::new();
-            line::encode(point, &mut line);
+            line::encode(&transfer(sample), &mut line);
             assert!(lines(&dir, "bandprobe_transfer").contains(&line.trim_end().to_owned()), "{line}");
             told.lock().unwrap().push(sample.lateness.0);
         })
@@ -144,7 +144,7 @@ impl Bench {
         let told: Arc<Mutex<Vec<u64>>> = Arc::default();
         let on_recorded: OnRecorded = {
             let told = told.clone();
-            Box::new(move |sample, _| told.lock().unwrap().push(sample.lateness.0))
+            Box::new(move |sample| told.lock().unwrap().push(sample.lateness.0))
         };
         let recorder = Recorder::new(&config, "hash", writer, Tally::default(), on_recorded);
         Self { root, recorder, told }
@@ -317,7 +317,7 @@ async fn a_full_inbox_drops_and_counts_and_never_waits() {
     let config = config(root.path());
     let tally = Tally::default();
     let writer = Writer::open(&config.archive.dir).unwrap();
-    let (inbox, task) = Recorder::new(&config, "hash", writer, tally.clone(), Box::new(|_, _| {})).start();
+    let (inbox, task) = Recorder::new(&config, "hash", writer, tally.clone(), Box::new(|_| {})).start();
     (0..INBOX as u64 + 3).for_each(|number| inbox.record(sample(number)));
     let mut dropped = 0;
     tally.count(|counters| dropped = counters.points_dropped);
@@ -335,7 +335,7 @@ async fn what_is_not_written_when_the_caller_gives_up_is_lost() {
     for (samples, lost) in [(0, 1), (1, 1), (5, 5)] {
         let writer = Writer::open(&config.archive.dir).unwrap();
         // The task never runs.
-        let (inbox, _task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).start();
+        let (inbox, _task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_| {})).start();
         (0..samples).for_each(|number| inbox.record(sample(number)));
         assert_eq!(inbox.finish(oneshot::channel().0, std::future::ready(())).await, lost, "{samples}");
     }
@@ -346,7 +346,7 @@ async fn nothing_waits_once_it_is_written_or_lost() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     let writer = Writer::open(&config.archive.dir).unwrap();
-    let (inbox, task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).start();
+    let (inbox, task) = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_| {})).start();
     (0..INBOX as u64 + 3).for_each(|number| inbox.record(sample(number)));
     assert_eq!(inbox.losses.waiting(), INBOX as u64);
     let mut tasks = tokio::task::JoinSet::new();
@@ -365,7 +365,7 @@ async fn syncs_and_seals_have_a_thread_of_their_own() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     let writer = Writer::open(&config.archive.dir).unwrap();
-    let recorder = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_, _| {})).with_syncer().unwrap();
+    let recorder = Recorder::new(&config, "hash", writer, Tally::default(), Box::new(|_| {})).with_syncer().unwrap();
     let (inbox, task) = recorder.start();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(task);

@@ -84,7 +84,7 @@ fn what_is_not_charged_is_what_the_report_does_not_charge() {
     for query in queries(&dashboard()) {
         let (_, expressions) = split(&query.text);
         for expression in expressions.into_iter().filter(|expression| !expression.contains("${")) {
-            if query.of.starts_with("Why rates are doubted/") {
+            if query.of.starts_with("Rate flags/") {
                 told.insert(expression);
                 continue;
             }

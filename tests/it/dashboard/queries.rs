@@ -27,12 +27,12 @@ const NOT_IN_A_DEMO: [&str; 18] = [
     "Blocks behind/A",
     "Storage used/A",
     "Restarts/A",
-    "Why rates are doubted/B",
-    "Why rates are doubted/C",
-    "Why rates are doubted/D",
-    "Why rates are doubted/E",
-    "Why rates are doubted/F",
-    "Why rates are doubted/G",
+    "Rate flags/B",
+    "Rate flags/C",
+    "Rate flags/D",
+    "Rate flags/E",
+    "Rate flags/F",
+    "Rate flags/G",
 ];
 
 fn everything(filled: &Filled, interval: &'static str) -> Choice {

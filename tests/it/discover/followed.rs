@@ -121,7 +121,7 @@ async fn who_comes_is_asked_and_who_goes_is_not() {
     let was_asked = |name: &str| fleet.member(name).unwrap().seen().len();
     fleet.relist(|member| is_sound(member) && member.name != "virginia");
     let discovery = Discovery::load(&config).unwrap();
-    let pipeline = Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap();
+    let pipeline = Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap();
     let mut targets = pipeline.targets();
     let story = async {
         until(|| was_asked("paris") > 0).await;
@@ -159,7 +159,7 @@ async fn a_registry_that_hangs_holds_up_no_other() {
     assert_eq!(answers.iter().map(|asked| asked.answer.is_ok()).collect::<Vec<_>>(), [false, true]);
 
     let discovery = Discovery::load(&config).unwrap();
-    let pipeline = Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap();
+    let pipeline = Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap();
     let mut targets = pipeline.targets();
     let (stream, _) = hanging.accept().await.unwrap();
     targets.wait_for(|targets| listed(targets, fleet.member("paris").unwrap())).await.unwrap();

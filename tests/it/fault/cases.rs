@@ -274,6 +274,19 @@ pub(crate) const CASES: &[Case] = &[
     row("http2_rst_stream", Ask::Range, Http2, |_| http2(&[http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset),
     row("http2_pings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(PING.repeat(100))], Outcome::HeadersTimeout),
     row("http2_sound", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_length_twice", Ask::Range, Http2, |_| http2(&[http2_head_with(1, LENGTH_TWICE), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_length_twice_in_huffman_code", Ask::Range, Http2, |_| http2(&[http2_head_with(1, b"\x5c\x87\x08\x04\xd7\xd2\x81\x00\x9a"), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_length_twice_in_two_fields", Ask::Range, Http2, |_| http2(&[http2_head_with(1, &literal(CONTENT_LENGTH, "1024").repeat(2)), http2_data(1, &part(), true)]), Outcome::Ok),
+    row("http2_length_twice_in_two_frames", Ask::Range, Http2, |_| {
+        let (first, rest) = LENGTH_TWICE.split_at(6);
+        http2(&[http2_frame(HEADERS, 0, 1, &[&right_without_length(), first].concat()), http2_frame(CONTINUATION, END_HEADERS, 1, rest), http2_data(1, &part(), true)])
+    }, Outcome::Ok),
+    row("http2_length_twice_and_again_from_the_table", Ask::Twice, Http2, |_| vec![
+        Send(SETTINGS.to_vec()), Http2Request, Send([http2_head_with(1, LENGTH_TWICE), http2_data(1, &part(), true)].concat()),
+        Http2Head, Send([http2_head_with(3, &[NEWEST_ENTRY]), http2_data(3, &part(), true)].concat()), Hold,
+    ], Outcome::Ok),
+    row("http2_length_twice_of_a_short_body", Ask::Range, Http2, |_| http2(&[http2_head_with(1, LENGTH_TWICE), http2_data(1, &half(), true)]), Outcome::Truncated),
+    row("http2_two_lengths", Ask::Range, Http2, |_| http2(&[http2_head_with(1, b"\x5c\x0a1024, 1025"), http2_data(1, &part(), true)]), Outcome::HeadersInvalid),
     row("http2_short_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), true)]), Outcome::Truncated),
     row("http2_closed_mid_body", Ask::Range, Http2, |_| {
         vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]

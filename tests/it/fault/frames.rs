@@ -47,6 +47,16 @@ pub(super) fn http2_head(stream: u8) -> Vec<u8> {
     http2_block(stream, &[right_without_length(), literal(CONTENT_LENGTH, "1024")].concat())
 }
 
+/// The same with its length written as in `length`, a field or several.
+pub(super) fn http2_head_with(stream: u8, length: &[u8]) -> Vec<u8> {
+    http2_block(stream, &[right_without_length(), length.to_vec()].concat())
+}
+
+/// The length twice in one field, added to the dynamic table (RFC 7541 §6.2.1).
+pub(super) const LENGTH_TWICE: &[u8] = b"\x5c\x0a1024, 1024";
+/// The newest entry of the dynamic table (RFC 7541 §2.3.3).
+pub(super) const NEWEST_ENTRY: u8 = 0x80 | 62;
+
 /// The same without a length: the body ends with its stream.
 pub(super) fn http2_head_without_length(stream: u8) -> Vec<u8> {
     http2_block(stream, &right_without_length())
@@ -57,7 +67,7 @@ pub(super) fn http2_head_of_unsized(stream: u8) -> Vec<u8> {
     http2_block(stream, &[STATUS_200.to_vec(), literal(CONTENT_TYPE, "image/webp")].concat())
 }
 
-fn right_without_length() -> Vec<u8> {
+pub(super) fn right_without_length() -> Vec<u8> {
     [STATUS_206.to_vec(), literal(CONTENT_RANGE, "bytes 1000-2023/65536"), literal(CONTENT_TYPE, "image/webp")].concat()
 }
 

@@ -148,6 +148,42 @@ fn silent_names_keep_no_other_node_from_being_judged() {
 }
 
 #[test]
+fn silent_names_come_last_from_the_second_round_on() {
+    if !is_possible() {
+        return;
+    }
+    // The silent names are first in the list and take all threads of the first round for longer than anybody waits.
+    let output = set_up(
+        r#"
+        name = "silent first"
+        resolv = "nameserver 127.0.0.53\noptions timeout:4 attempts:1"
+        servers = [{ at = "127.0.0.53", silent = "dead", names = { "good.lab" = ["127.0.0.2"] } }]
+        "#,
+    )
+    .run(
+        r#"
+        {
+            printf 'vantage.id = "lab"\narchive.dir = "data"\nschedule.probes = [{ probe = "status", every = "6s" }]\ndeadline.dns = "1s"\n'
+            printf '[[source]]\nkind = "static"\nnodes = [\n'
+            for i in $(seq 0 49); do printf '{ id = "dead%s", endpoint = "http://dead%s.lab:18080/", assets = [{ kind = "image", path = "/i" }] },\n' "$i" "$i"; done
+            printf '{ id = "good", endpoint = "http://good.lab:18080/", assets = [{ kind = "image", path = "/i" }] }]\n'
+        } > config.toml
+        "$B" run -c config.toml 2> log & worker=$!
+        for _ in $(seq 600); do
+            ! grep -hs '^bandprobe_node,.*node=good' data/open/* data/*/* | grep -q 'state="ok"' || break
+            kill -0 "$worker" || break
+            sleep 0.1
+        done
+        kill "$worker"; wait "$worker" || true
+        cat log data/*/*.lp
+        "#,
+    );
+    let mut good = output.lines().filter(|line| line.starts_with("bandprobe_node,") && line.contains("node=good"));
+    assert!(good.next().unwrap().contains("all resolver threads are waiting"), "{output}");
+    assert!(good.any(|line| line.contains("state=\"ok\"")), "{output}");
+}
+
+#[test]
 fn a_list_that_cannot_be_reached_is_our_own_trouble() {
     if !is_possible() {
         return;

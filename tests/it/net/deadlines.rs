@@ -10,7 +10,7 @@ use std::{
 
 use bandprobe::{
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
-    net::{failure::Cause, http::End},
+    net::{body::BodyEnd, failure::Cause},
 };
 use tokio::time::Instant;
 
@@ -32,13 +32,13 @@ enum Ended {
     Broken,
 }
 
-impl From<&End> for Ended {
-    fn from(end: &End) -> Self {
+impl From<&BodyEnd> for Ended {
+    fn from(end: &BodyEnd) -> Self {
         match end {
-            End::Enough => Self::Enough,
-            End::Finished => Self::Finished,
-            End::Partial => Self::Partial,
-            End::Failed(failure) => {
+            BodyEnd::Enough => Self::Enough,
+            BodyEnd::Finished => Self::Finished,
+            BodyEnd::Partial => Self::Partial,
+            BodyEnd::Failed(failure) => {
                 assert_eq!(failure.phase, Phase::Receive);
                 match failure.cause {
                     Cause::Stall(_) => Self::Stalled,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bandprobe::{
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion},
-    net::{failure::Cause, http::End, run_clock::RunClock},
+    net::{body::BodyEnd, failure::Cause, run_clock::RunClock},
 };
 use tokio::time::{Instant, advance, sleep};
 
@@ -68,7 +68,11 @@ async fn what_comes_during_a_freeze_has_come_in_time() {
                 let (fetched, ended) = exchange(http, answers(http, sends, head, rest), length).await;
                 let name = format!("{phase}, {length:?}, {http:?}");
                 let body = fetched.unwrap_or_else(|failure| panic!("{name}: {failure}"));
-                assert!(matches!(body.received.end, End::Enough | End::Finished), "{name}: {:?}", body.received.end);
+                assert!(
+                    matches!(body.received.end, BodyEnd::Enough | BodyEnd::Finished),
+                    "{name}: {:?}",
+                    body.received.end
+                );
                 assert_eq!(body.received.bytes, 2_000, "{name}");
                 assert!(ended >= AT + length, "{name}: {ended:?}");
             }
@@ -91,7 +95,7 @@ async fn a_silent_node_is_silent_for_its_whole_deadline() {
                 let failure = match fetched {
                     Err(failure) => failure,
                     Ok(Body { received, .. }) => match received.end {
-                        End::Failed(failure) => failure,
+                        BodyEnd::Failed(failure) => failure,
                         other => panic!("{name}: {other:?}"),
                     },
                 };

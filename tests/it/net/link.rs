@@ -16,9 +16,10 @@ use bandprobe::{
     },
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
     net::{
+        body::{BodyEnd, BodyLimit, Received},
         dial::{About, Line, Stream},
         failure::Failure,
-        http::{Answer, Appetite, Connection, End, Received},
+        http::{Answer, Connection},
         meter::{Meter, Metered},
         run_clock::RunClock,
         tcp_info::Kernel,
@@ -317,7 +318,7 @@ impl Body {
     /// What is said of it, for a path without a round-trip time.
     pub(super) fn judge(&self, planned: u64) -> Judgement {
         let ending = match self.received.end {
-            End::Partial => Ending::Partial,
+            BodyEnd::Partial => Ending::Partial,
             _ => Ending::Finished,
         };
         judge(&self.timeline, Some(planned), ending, self.timing.phases().total(), None)
@@ -328,8 +329,8 @@ impl Body {
 pub(super) async fn fetch(connection: &mut Connection, deadlines: &Deadlines, wanted: u64) -> Result<Body, Failure> {
     let mut timing = Timing::start(Instant::now());
     let mut answer = ask(connection, deadlines, &mut timing).await?;
-    let appetite = Appetite { bytes: wanted, body: deadlines.body, stall: deadlines.stall };
-    let (received, timeline) = connection.receive_timed(&mut answer, appetite, timing, |_| {}).await;
+    let limit = BodyLimit { bytes: wanted, body: deadlines.body, stall: deadlines.stall };
+    let (received, timeline) = connection.receive_timed(&mut answer, limit, timing, |_| {}).await;
     let end = timeline.last().map_or(timing.last(), |last| timing.t0() + last.at.as_duration());
     timing.end(Phase::Receive, end);
     Ok(Body { received, timeline, timing })

@@ -9,7 +9,7 @@ use bandprobe::{
         sample::HttpVersion,
         units::{BitRate, Micros},
     },
-    net::http::End,
+    net::body::BodyEnd,
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -25,7 +25,7 @@ const DELAY: u64 = 7;
 async fn transfer(http: HttpVersion, bytes: u64, rate: impl Fn(u64) -> u64 + Send + 'static) -> Body {
     let (model, mut connection) = Model::serve(http, bytes, DELAY, rate).await;
     let body = fetch(&mut connection, &Deadlines::default(), bytes).await.unwrap();
-    assert!(matches!(body.received.end, End::Enough), "{http:?}: {:?}", body.received);
+    assert!(matches!(body.received.end, BodyEnd::Enough), "{http:?}: {:?}", body.received);
     assert_eq!(body.received.bytes, bytes);
     assert_eq!(body.timing.phases().took(Phase::Wait), Some(Micros(1_000 * (2 * DELAY + 1))), "{http:?}");
     assert_eq!(model.take_starved(), 0, "{http:?}: the link was the only limit");

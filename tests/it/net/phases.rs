@@ -2,7 +2,7 @@
 
 use bandprobe::{
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
-    net::http::End,
+    net::body::BodyEnd,
 };
 
 use super::link::{BOTH, Link, PING, Script, connect, fetch, frame, ms};
@@ -23,7 +23,7 @@ async fn each_phase_is_as_long_as_the_link_made_it() {
         let took = Phase::ALL.map(|phase| body.timing.phases().took(phase).map(|took| took.0));
         assert_eq!(took, [None, None, None, Some(15_000), Some(80_000), Some(36_000)], "{http:?}");
         assert_eq!(body.timing.phases().ttfb(), Some(Micros(95_000)), "{http:?}");
-        assert!(matches!(body.received.end, End::Enough), "{http:?}: {:?}", body.received);
+        assert!(matches!(body.received.end, BodyEnd::Enough), "{http:?}: {:?}", body.received);
     }
 }
 

@@ -7,7 +7,7 @@ use bandprobe::{
         sample::HttpVersion,
         units::{BitRate, Micros},
     },
-    net::http::End,
+    net::body::BodyEnd,
 };
 
 use super::link::{BOTH, Body, Link, Script, connect, fetch, ms};
@@ -15,7 +15,7 @@ use super::link::{BOTH, Body, Link, Script, connect, fetch, ms};
 async fn body(http: HttpVersion, script: Script, bytes: usize) -> Body {
     let mut connection = connect(http, Link::new(script)).await;
     let body = fetch(&mut connection, &Deadlines::default(), bytes as u64).await.unwrap();
-    assert!(matches!(body.received.end, End::Enough | End::Finished), "{http:?}: {:?}", body.received);
+    assert!(matches!(body.received.end, BodyEnd::Enough | BodyEnd::Finished), "{http:?}: {:?}", body.received);
     assert_eq!(body.received.bytes, bytes as u64);
     body
 }
@@ -83,7 +83,7 @@ async fn reading_stops_at_what_was_wanted() {
         script.chunk(ms(40), 10_000);
         let mut connection = connect(http, Link::new(script)).await;
         let body = fetch(&mut connection, &Deadlines::default(), 12_000).await.unwrap();
-        assert!(matches!(body.received.end, End::Enough), "{http:?}: {:?}", body.received);
+        assert!(matches!(body.received.end, BodyEnd::Enough), "{http:?}: {:?}", body.received);
         assert_eq!((body.received.bytes, body.received.surplus > 0), (12_000, true), "{http:?}");
         assert_eq!(body.timing.phases().total(), Micros(30_000), "{http:?}");
     }

@@ -9,7 +9,7 @@ use std::{
 use bandprobe::{
     model::{probe::Deadlines, sample::HttpVersion},
     net::{
-        http::{Appetite, End},
+        body::{BodyEnd, BodyLimit},
         timing::Timing,
     },
 };
@@ -83,14 +83,14 @@ async fn heads_and_chunks_carry_the_stamp_of_the_read_that_completed_them() {
             let deadlines = Deadlines::default();
             let mut answer = ask(&mut connection, &deadlines, &mut timing).await.unwrap();
             let mut chunks: Vec<(Instant, usize)> = vec![];
-            let appetite = Appetite { bytes: size as u64, body: deadlines.body, stall: deadlines.stall };
+            let limit = BodyLimit { bytes: size as u64, body: deadlines.body, stall: deadlines.stall };
             let received = connection
-                .receive(&mut answer, appetite, |chunk, stamp, _| match chunks.last_mut() {
+                .receive(&mut answer, limit, |chunk, stamp, _| match chunks.last_mut() {
                     Some((last, bytes)) if *last == stamp => *bytes += chunk.len(),
                     _ => chunks.push((stamp, chunk.len())),
                 })
                 .await;
-            assert!(matches!(received.end, End::Enough), "{name}: {received:?}");
+            assert!(matches!(received.end, BodyEnd::Enough), "{name}: {received:?}");
             assert!(chunks.is_sorted(), "{name}");
 
             let reads = log.lock().unwrap().clone();

@@ -2,7 +2,7 @@
 
 use bandprobe::{
     model::{probe::Deadlines, sample::HttpVersion},
-    net::http::End,
+    net::body::BodyEnd,
 };
 
 use super::{link::fetch, model::Model};
@@ -17,7 +17,7 @@ async fn starved(rate: u64, delay: u64) -> [u64; 2] {
     for starved in &mut starved {
         assert!(connection.is_reusable().await);
         let body = fetch(&mut connection, &Deadlines::default(), BODY).await.unwrap();
-        assert!(matches!(body.received.end, End::Enough | End::Finished), "{:?}", body.received);
+        assert!(matches!(body.received.end, BodyEnd::Enough | BodyEnd::Finished), "{:?}", body.received);
         assert_eq!(body.received.bytes, BODY);
         *starved = model.take_starved();
     }

@@ -151,9 +151,8 @@ impl Scene {
         });
         let service = service::start().unwrap();
         let discovery = Discovery::load(&config).unwrap();
-        let pipeline = service.block_on(async {
-            Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()
-        });
+        let pipeline = service
+            .block_on(async { Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap() });
         Self { service, pipeline, config, servers, dir, _outside: outside }
     }
 }

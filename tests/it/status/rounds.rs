@@ -53,7 +53,7 @@ fn config(dir: &Path) -> Config {
 pub(super) fn start(dir: &TempDir) -> Pipeline {
     let config = config(dir.path());
     let discovery = Discovery::load(&config).unwrap();
-    Pipeline::start(&config, discovery, Box::new(|_, _| {}), Box::new(|| Ok(None))).unwrap()
+    Pipeline::start(&config, discovery, Box::new(|_| {}), Box::new(|| Ok(None))).unwrap()
 }
 
 /// Stops the pipeline, then reads what a measurement has in the archive: each line without its latency and time.
