@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::reading::{Columns, Misfit, of_point};
 use crate::{
-    model::{availability::State, units::Micros},
+    model::{health::HealthState, units::Micros},
     record::{
         parse::Raw,
         point::Point,
@@ -26,7 +26,7 @@ pub struct NodePoint {
     /// The role of the node: `distributor`, `storage` or `http`.
     pub role: Arc<str>,
     /// The state that the round found.
-    pub state: State,
+    pub state: HealthState,
     /// Why it has this state, as text for people.
     pub reason: Arc<str>,
     /// Whether it answered as a node does. `None` when that cannot be determined.
@@ -89,6 +89,6 @@ impl NodePoint {
 }
 
 /// The state with this code. `None` when there is none.
-pub(super) fn of_code(code: u64) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.code() == code)
+pub(super) fn of_code(code: u64) -> Option<HealthState> {
+    HealthState::ALL.into_iter().find(|state| state.code() == code)
 }
