@@ -41,9 +41,11 @@
 //! | the process or the power dies | on disk | what happens next |
 //! |---|---|---|
 //! | while a file is created | `open/.….new` | [`recover`] deletes it: it never held anything |
-//! | during an append | an unlocked open file, perhaps with half a line | [`recover`] cuts it at the last newline and seals it |
+//! | during an append | an unlocked open file, perhaps with half a line | [`recover`] seals a copy that ends at the last newline |
+//! | while that copy is written | the file, and `.….tmp` in open/ | it is recovered again, and the `.tmp` file replaced |
+//! | after the copy is in spool/, before the file in open/ is deleted | both, with one name | readers take one of them, and the file is recovered again |
 //! | before the next sync (power) | an open file with zeros or old bytes anywhere | the same; the checksums identify the changed lines |
-//! | after the trailer, before the rename | an open file with its trailer | it is moved as it is |
+//! | after the trailer, before the rename | an open file with its trailer | it is copied as it is |
 //! | while a damaged file is divided | the file, and `.….tmp` in spool/ and rejected/ | it is divided again; the next process that takes the lock deletes the `.tmp` files |
 //! | after the bad lines are in rejected/, before the good lines replace the file | both | it is divided again, and the same bad lines replace themselves |
 //! | after the good lines replaced the file | both halves | the good lines are sent |

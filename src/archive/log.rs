@@ -173,8 +173,12 @@ impl Writer {
     /// # Errors
     /// When the disk refuses. The file then stays open or is left to recovery.
     pub fn seal(&mut self) -> Result<Option<Sealed>, Error> {
+        self.seal_with(File::sync_all)
+    }
+
+    fn seal_with(&mut self, sync: impl FnOnce(&File) -> io::Result<()>) -> Result<Option<Sealed>, Error> {
         let Some(sealing) = self.begin_seal()? else { return Ok(None) };
-        sealing.finish_or_reopen().map(Some).map_err(|(error, open)| {
+        sealing.finish_or_reopen(sync).map(Some).map_err(|(error, open)| {
             self.open = open.map(|open| *open);
             error
         })
@@ -198,17 +202,11 @@ impl Writer {
     }
 
     /// Copies the open file into a new one in two cases: its name no longer refers to it, because the directory was
-    /// removed or replaced; or a sync of it failed. After a failed sync, Linux reports the lost pages once and then
-    /// success (fsync(2), Errors). On `Err` the old file is kept for the next attempt.
+    /// removed or replaced; or a sync of it failed. On `Err` the old file is kept for the next attempt.
     fn come_home(&mut self, now: Option<Timestamp>) -> Result<(), Error> {
         let Some(lost) = self.open.take_if(|open| open.distrusted || open.is_lost()) else { return Ok(()) };
-        match OpenFile::create(&self.dir, lost.opened).and_then(|mut open| open.take_over(&lost).map(|()| open)) {
+        match lost.copied(&self.dir) {
             Ok(mut open) => {
-                if !lost.is_lost() {
-                    // If this fails, recovery delivers the old file too. Its points are identical, so the database
-                    // keeps each once.
-                    let _ = fs::remove_file(&lost.path);
-                }
                 open.unsynced_since = now.or(lost.unsynced_since).or(Some(lost.opened));
                 self.open = Some(open);
                 Ok(())
@@ -238,20 +236,58 @@ impl Syncing {
     }
 }
 
+#[cfg(test)]
+impl Syncing {
+    /// A sync of the file at `path` that fails: a pipe cannot be synced.
+    pub(crate) fn failing(path: &Path) -> Self {
+        let (pipe, _) = io::pipe().expect("a test may open a pipe");
+        Self { file: File::from(std::os::fd::OwnedFd::from(pipe)), path: path.to_owned(), folder: None }
+    }
+}
+
 impl Sealing {
+    /// The path of the file that is sealed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.open.path
+    }
+
+    /// Call this when a sync of the file failed that was under way when the seal began. The file is then copied to a new
+    /// one first.
+    pub fn distrust(&mut self) {
+        self.open.distrusted = true;
+    }
+
     /// Waits until the file is on the disk and moves it to the spool.
     ///
     /// # Errors
     /// When the disk refuses. The file is then left to recovery.
     pub fn finish(self) -> Result<Sealed, Error> {
-        self.finish_or_reopen().map_err(|(error, _)| error)
+        self.finish_or_reopen(File::sync_all).map_err(|(error, _)| error)
     }
 
     /// On an error, also returns the file without its trailer, unless it could not be truncated.
-    fn finish_or_reopen(self) -> Result<Sealed, (Error, Option<Box<OpenFile>>)> {
+    fn finish_or_reopen(
+        self,
+        sync: impl FnOnce(&File) -> io::Result<()>,
+    ) -> Result<Sealed, (Error, Option<Box<OpenFile>>)> {
         let Self { dir, mut open, good, crc } = self;
+        if open.distrusted {
+            let trailer = format::Trailer { points: open.points, crc }.encode();
+            (open.len, open.crc) = (good, crc);
+            let copied = open.copied(&dir).and_then(|mut copy| {
+                let written = copy.write(trailer.as_bytes());
+                written.map_err(|Torn { source, .. }| on("seal", &copy.path)(source)).map(|()| copy)
+            });
+            match copied {
+                Ok(copy) => open = copy,
+                Err(error) => return Err((error, Some(Box::new(open)))),
+            }
+        }
         let spooled = dir.join(SPOOL).join(&open.name);
-        let moved = open.file.sync_all().and_then(|()| match fs::rename(&open.path, &spooled) {
+        let synced = sync(&open.file);
+        open.distrusted = synced.is_err();
+        let moved = synced.and_then(|()| match fs::rename(&open.path, &spooled) {
             Err(gone) if gone.kind() == io::ErrorKind::NotFound && super::create(&dir).is_ok() => {
                 fs::rename(&open.path, &spooled)
             }
@@ -280,7 +316,7 @@ mod tests {
     use crate::archive::reader;
 
     #[test]
-    fn what_is_appended_while_a_sync_is_under_way_is_due_again() {
+    fn appends_during_a_sync_are_due_for_the_next_one() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path()).unwrap();
         let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
@@ -303,8 +339,32 @@ mod tests {
         assert_eq!(lines, ["a v=1i 1", "a v=1i 2", "a v=1i 3", "a v=1i 4"]);
     }
 
+    /// A second sync of the same file would succeed, whether its pages are on the disk or not.
     #[test]
-    fn a_file_that_could_not_be_synced_is_written_again() {
+    fn a_file_whose_seal_could_not_sync_is_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(dir.path()).unwrap();
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        writer.append(now, b"a v=1i 1\n", 1).unwrap();
+        let before = writer.open.as_ref().unwrap().path.clone();
+        let error = writer.seal_with(|_| Err(io::Error::other("pages are lost"))).unwrap_err();
+        assert!(error.to_string().ends_with("pages are lost"), "{error}");
+        writer.append(now, b"a v=1i 2\n", 1).unwrap();
+        let sealed = writer.seal().unwrap().unwrap();
+        assert_eq!((sealed.points, before.exists(), before.ends_with(&sealed.name)), (2, false, false));
+
+        writer.append(now, b"a v=1i 3\n", 1).unwrap();
+        let mut sealing = writer.begin_seal().unwrap().unwrap();
+        let before = sealing.path().to_owned();
+        sealing.distrust();
+        let sealed = sealing.finish().unwrap();
+        assert_eq!((sealed.points, before.exists(), before.ends_with(&sealed.name)), (1, false, false));
+        let lines: Vec<_> = reader::lines(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        assert_eq!(lines, ["a v=1i 1", "a v=1i 2", "a v=1i 3"]);
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_synced_is_copied() {
         let dir = tempfile::tempdir().unwrap();
         let mut writer = Writer::open(dir.path()).unwrap();
         let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();

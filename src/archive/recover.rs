@@ -3,10 +3,13 @@
 //! A power cut may leave more than half a line: zeros or old bytes in the middle. Recovery does not handle them
 //! specially. Everything between two newlines counts as a line, and the trailer seals the file as it was found. Readers
 //! identify the intact lines by their checksums.
+//!
+//! A recovered file is a copy. Its writer may have died after a failed sync, and then another sync of the old file would
+//! succeed whether its pages are on the disk or not.
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Seek, Write},
+    io::{self, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -27,8 +30,8 @@ pub struct Recovered {
     pub missing: u64,
 }
 
-/// Seals every open file whose process is gone: cuts it at its last newline, counts its points, then trailer, sync,
-/// rename. Files of running processes are left alone. May run at any time, in parallel with writers and other
+/// Seals every open file whose process is gone: copies it up to its last newline, then trailer, sync, rename. Files of
+/// running processes are left alone. May run at any time, in parallel with writers and other
 /// recoveries.
 ///
 /// # Errors
@@ -58,29 +61,51 @@ pub fn recover_each(dir: &Path) -> (Recovered, Vec<Error>) {
 
 fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(), Error> {
     let path = dir.join(OPEN).join(name);
-    let Some(Locked(file)) = &mut lock_orphan(&path)? else { return Ok(()) };
+    let Some(Locked(file)) = &lock_orphan(&path)? else { return Ok(()) };
     let Some(found) = scan(file, &path)? else { return Ok(()) };
     if found.is_strange {
         // Nothing in the file is bandprobe's. Move it as it is; delivery sets it aside.
+        file.sync_all().map_err(on("seal", &path))?;
+        fs::rename(&path, dir.join(SPOOL).join(name)).map_err(on("seal", &path))?;
     } else if found.points == 0 && found.trailer.is_none() {
         fs::remove_file(&path).map_err(on("remove the empty", &path))?;
         recovered.cut_bytes += found.len - found.whole_lines;
         recovered.missing += found.missing;
         return Ok(());
     } else {
-        recovered.cut_bytes += found.len - found.whole_lines;
-        file.set_len(found.whole_lines).map_err(on("cut", &path))?;
         // An existing trailer stays, even a wrong one: a new one would hide the damage.
-        if found.trailer.is_none() {
-            file.write_all(found.seal.encode().as_bytes()).map_err(on("seal", &path))?;
+        let trailer = if found.trailer.is_none() { found.seal.encode() } else { String::new() };
+        let temporary = dir.join(OPEN).join(format!(".{name}.tmp"));
+        let copied = copy(file, found.whole_lines, &trailer, &temporary)
+            .and_then(|()| fs::rename(&temporary, dir.join(SPOOL).join(name)));
+        if copied.is_err() {
+            // If it stays, the next recovery replaces it.
+            let _ = fs::remove_file(&temporary);
         }
+        copied.map_err(on("seal", &path))?;
+        fs::remove_file(&path).map_err(on("remove the recovered", &path))?;
+        recovered.cut_bytes += found.len - found.whole_lines;
     }
-    file.sync_all().map_err(on("seal", &path))?;
-    fs::rename(&path, dir.join(SPOOL).join(name)).map_err(on("seal", &path))?;
     recovered.files += 1;
     recovered.points += found.points;
     recovered.missing += found.missing;
     Ok(())
+}
+
+/// Writes the first bytes of a file and the trailer to a new file, and syncs it. Reads the bytes, because `io::copy` may
+/// share blocks of the disk, which lack what a failed sync lost.
+fn copy(mut from: &File, len: u64, trailer: &str, to: &Path) -> io::Result<()> {
+    let mut copy = super::private().truncate(true).open(to)?;
+    from.rewind()?;
+    let (mut from, mut piece) = (from.take(len), vec![0; PIECE]);
+    loop {
+        match from.read(&mut piece)? {
+            0 => break,
+            read => copy.write_all(&piece[..read])?,
+        }
+    }
+    copy.write_all(trailer.as_bytes())?;
+    copy.sync_all()
 }
 
 /// Opens and locks a file whose writer is gone. `None` when the writer runs, or when the file was moved in the
@@ -159,3 +184,5 @@ fn scan(file: &File, path: &Path) -> Result<Option<Found>, Error> {
 fn is_blank(start: &[u8]) -> bool {
     format::HEADER.as_bytes().starts_with(start) || start.iter().all(|byte| *byte == 0)
 }
+
+const PIECE: usize = 64 * 1024;

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::Config,
     model::{
-        availability::State,
+        health::HealthState,
         probe::{Probe, StatusProbe},
         sample::Sample,
         target::{Listing, Node, Targets},
@@ -188,8 +188,8 @@ impl Yield {
     fn add_states(&mut self, states: &[Point], json: bool) {
         for point in states {
             if let Some(point) = NodePoint::from_point(point) {
-                self.dead += u64::from(point.state == State::Dead);
-                if point.state == State::Blocked {
+                self.dead += u64::from(point.state == HealthState::Dead);
+                if point.state == HealthState::Blocked {
                     self.blocked.insert(point.node.clone());
                 }
                 self.analysis.add_node(&point);

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     model::{
-        availability::{Answer, Said},
+        health::{AnswerContent, StatusAnswer},
         outcome::Outcome,
         phase::Phase,
         probe::StatusProbe,
@@ -29,7 +29,7 @@ use crate::{
 
 use super::{Prober, classify, connection::Opening, identity::Ids};
 
-use self::document::{report, shape};
+use self::document::{other_content, parse};
 
 mod document;
 pub mod plain;
@@ -61,7 +61,7 @@ struct Exchange {
 }
 
 /// Asks a node for its status. This never fails: a failure is also an answer.
-pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
+pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> StatusAnswer {
     match node.listing.profile {
         Profile::Argus | Profile::Colossus => {
             Question { node, url: node.status_url(), probe, prober }.put(Asked::Document).await
@@ -74,7 +74,7 @@ pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
 }
 
 impl Question<'_> {
-    async fn put(&self, asked: Asked<'_>) -> Answer {
+    async fn put(&self, asked: Asked<'_>) -> StatusAnswer {
         let (dialer, limit, began) = (&self.prober.dialer, self.probe.deadlines.total(), Instant::now());
         let clock = dialer.clock();
         let _watching = clock.watch();
@@ -87,26 +87,26 @@ impl Question<'_> {
         let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
         let put = put.unwrap_or_else(|| Err(Cause::Lookup(LookupError::no_thread()).during(Phase::Dns)));
         let away = clock.away_since(exchange.timing.t0());
-        let (latency, said) = match put {
+        let (latency, content) = match put {
             // An answer stays valid after a freeze of this process, but its latency does not.
-            Ok((ended, said)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), said),
+            Ok((ended, content)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), content),
             Err(failure) => match classify::outcome(&failure) {
                 outcome if outcome == Outcome::Blocked || away.is_zero() => {
-                    (None, Said::Nothing { outcome, error: made_printable(&failure.to_string()) })
+                    (None, AnswerContent::Nothing { outcome, error: made_printable(&failure.to_string()) })
                 }
-                _ => (None, Said::Frozen(away.into())),
+                _ => (None, AnswerContent::Frozen(away.into())),
             },
         };
-        Answer { at, latency, status: exchange.status, said, head_refused: None }
+        StatusAnswer { at, latency, status: exchange.status, content, head_refusal: None }
     }
 
-    /// Returns what the node said, and when the last byte of it arrived.
+    /// Returns the content of the answer, and when the last byte of it arrived.
     async fn exchange(
         &self,
         asked: Asked<'_>,
         reserved: Reservation,
         exchange: &mut Exchange,
-    ) -> Result<(Instant, Said), Failure> {
+    ) -> Result<(Instant, AnswerContent), Failure> {
         let deadlines = &self.probe.deadlines;
         let mut connection = self.opening().open(reserved, Meter::new(), &mut exchange.timing, |_| {}).await?;
         let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
@@ -155,13 +155,15 @@ fn read(
     received: Received,
     body: &[u8],
     deadline: Duration,
-) -> Result<Said, Failure> {
+) -> Result<AnswerContent, Failure> {
     let document = (status == StatusCode::OK).then_some(received.end);
     match document {
         Some(BodyEnd::Failed(failure)) => Err(failure),
         Some(BodyEnd::Partial) => Err(Cause::Deadline(deadline).during(Phase::Receive)),
-        Some(BodyEnd::Finished) if let Some(report) = report(body) => Ok(Said::Report(Box::new(report))),
-        Some(BodyEnd::Finished | BodyEnd::Enough) | None => Ok(Said::Other(shape(status, headers, body))),
+        Some(BodyEnd::Finished) if let Some(document) = parse(body) => Ok(AnswerContent::Document(Box::new(document))),
+        Some(BodyEnd::Finished | BodyEnd::Enough) | None => {
+            Ok(AnswerContent::Other(other_content(status, headers, body)))
+        }
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     errand::{Errand, Failed},
     exchange::{Way, exchange},
     facts::Facts,
-    gate::{Permit, Place},
+    gate::{ConnectionSlot, Permit},
 };
 
 /// A finished transfer.
@@ -40,26 +40,26 @@ pub struct Done {
     pub cool_down: Option<Duration>,
 }
 
-/// A connection that stays open between two transfers, with its place in the gate.
+/// A connection that stays open between two transfers, with its slot in the gate.
 pub struct Kept {
-    // Fields are dropped in this order: the place becomes free after the connection is closed.
+    // Fields are dropped in this order: the slot becomes free after the connection is closed.
     connection: Connection,
-    place: Option<Place>,
+    slot: Option<ConnectionSlot>,
 }
 
 impl Errand<'_> {
     /// Runs the transfer, on `kept` when it is given and still usable. The wait for the permit is lateness and not
     /// latency.
     pub async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
-        let (connection, place) = apart(kept);
-        let permit = prober.gate.acquire_with_place(self.weight, &self.node.id, place).await;
+        let (connection, slot) = apart(kept);
+        let permit = prober.gate.acquire_with_slot(self.weight, &self.node.id, slot).await;
         self.run_with(permit, prober, connection).await
     }
 
     /// Like [`Errand::run`]. `None`, without a request, during a cool-down of the node, also of one that begins before the permit is granted.
     pub async fn run_unless_cooling_down(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
-        let (connection, place) = apart(kept);
-        let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, place).await?;
+        let (connection, slot) = apart(kept);
+        let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, slot).await?;
         Some(self.run_with(permit, prober, connection).await)
     }
 
@@ -107,10 +107,10 @@ impl Errand<'_> {
             if let Some(wait) = cool_down {
                 prober.gate.cool_downs().extend(&self.node.id, wait);
             }
-            let place = permit.take_place();
+            let slot = permit.take_slot();
             drop(permit);
             facts.note_away(clock);
-            let ended = ended.map(|connection| connection.map(|connection| Kept { connection, place }));
+            let ended = ended.map(|connection| connection.map(|connection| Kept { connection, slot }));
             return conclude(self, prober, facts, ended, cool_down);
         }
     }
@@ -129,14 +129,14 @@ impl Errand<'_> {
 }
 
 impl From<Connection> for Kept {
-    /// A connection that no transfer opened. It gets its place with its first permit.
+    /// A connection that no transfer opened. It gets its slot with its first permit.
     fn from(connection: Connection) -> Self {
-        Self { connection, place: None }
+        Self { connection, slot: None }
     }
 }
 
-fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<Place>) {
-    kept.map_or((None, None), |Kept { connection, place }| (Some(connection), place))
+fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<ConnectionSlot>) {
+    kept.map_or((None, None), |Kept { connection, slot }| (Some(connection), slot))
 }
 
 /// How long to download nothing from the node. `None` when it does not rate-limit us.

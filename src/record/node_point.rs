@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::model::{availability::State, units::Micros};
+use crate::model::{health::HealthState, units::Micros};
 
 use super::{
     columns::{Columns, SchemaError, column_of_point},
@@ -25,7 +25,7 @@ pub struct NodePoint {
     /// The role of the node: `distributor`, `storage` or `http`.
     pub role: Arc<str>,
     /// The state that the round found.
-    pub state: State,
+    pub state: HealthState,
     /// Why it has this state, as text for people.
     pub reason: Arc<str>,
     /// Whether it answered as a node does. `None` when that cannot be determined.
@@ -91,6 +91,6 @@ impl NodePoint {
 }
 
 /// The state with this code. `None` when there is none.
-pub(crate) fn state_of_code(code: u64) -> Option<State> {
-    State::ALL.into_iter().find(|state| state.code() == code)
+pub(crate) fn state_of_code(code: u64) -> Option<HealthState> {
+    HealthState::ALL.into_iter().find(|state| state.code() == code)
 }

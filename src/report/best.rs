@@ -8,7 +8,7 @@
 
 use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, TTFB_TARGET};
 use crate::{
-    model::{availability::State, target::Profile},
+    model::{health::HealthState, target::Profile},
     record::node::role,
 };
 
@@ -54,7 +54,7 @@ impl Measure {
         if measured.is_empty() {
             return Best::NotMeasured;
         }
-        let is_up = |row: &Row| !matches!(row.state, Some(State::Dead | State::Blocked));
+        let is_up = |row: &Row| !matches!(row.state, Some(HealthState::Dead | HealthState::Blocked));
         let able = measured.into_iter().filter(|row| self.is_current(row) && is_up(row));
         let best = match self {
             Self::Ttfb => able.min_by_key(|row| row.ttfb.p50),

@@ -14,6 +14,7 @@ mod vanished;
 use std::{
     collections::HashSet,
     fs::{self, OpenOptions},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -103,6 +104,30 @@ fn recovery_cuts_half_a_line_and_leaves_living_writers_alone() {
     assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
     alive.append(time(2), b"b v=1i 2\n", 1).unwrap();
     assert_eq!(read(dir.path()), ["a v=1i 1", "a v=1i 2", "b v=1i 1", "b v=1i 2"]);
+}
+
+/// The file of a dead process may hold pages that a failed sync lost: only a sync of a copy says that they are on the disk.
+#[test]
+fn a_recovered_file_is_a_copy() {
+    let dir = TempDir::new().unwrap();
+    let mut dead = Writer::open(dir.path()).unwrap();
+    dead.append(time(0), b"a v=1i 1\n", 1).unwrap();
+    drop(dead);
+    let orphan = only(dir.path(), "open");
+    let content = fs::read(&orphan).unwrap();
+    let name = orphan.file_name().unwrap().to_str().unwrap();
+    // What a recovery that was killed leaves.
+    let temporary = dir.path().join("open").join(format!(".{name}.tmp"));
+    fs::write(&temporary, "half of a copy that was longer than the file, and so on, and so on").unwrap();
+    for _ in 0..2 {
+        let inode = fs::metadata(&orphan).unwrap().ino();
+        assert_eq!(recover(dir.path()).unwrap(), Recovered { files: 1, points: 1, cut_bytes: 0, missing: 0 });
+        assert_ne!(fs::metadata(dir.path().join("spool").join(name)).unwrap().ino(), inode);
+        assert!(!orphan.exists() && !temporary.exists());
+        // A recovery that was killed before it deleted the file.
+        fs::write(&orphan, &content).unwrap();
+        assert_eq!(read(dir.path()), ["a v=1i 1"]);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod proxy;
 mod slow_disk;
 mod stopped;
 mod strangers;
+mod threads;
 mod vanished;
 
 use std::collections::BTreeSet;

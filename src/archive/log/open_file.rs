@@ -86,14 +86,22 @@ impl OpenFile {
         !archive::is_at(&self.file, &self.path)
     }
 
-    /// Copies everything that was appended to `lost` into this file.
-    pub(super) fn take_over(&mut self, lost: &Self) -> Result<(), Error> {
+    /// Copies everything that was appended into a new file, and deletes this one. After a failed sync a second one says
+    /// nothing: Linux reports the lost pages once and then success (fsync(2), Errors).
+    pub(super) fn copied(&self, dir: &Path) -> Result<Self, Error> {
         let mut content = Vec::new();
-        let mut file = &lost.file;
-        let read = file.rewind().and_then(|()| file.take(lost.len).read_to_end(&mut content));
-        read.map_err(on("read again", &lost.path))?;
-        self.points = lost.points;
-        self.write(&content).map_err(|Torn { source, .. }| on("append to", &self.path)(source))
+        let mut file = &self.file;
+        let read = file.rewind().and_then(|()| file.take(self.len).read_to_end(&mut content));
+        read.map_err(on("read again", &self.path))?;
+        let mut copy = Self::create(dir, self.opened)?;
+        copy.points = self.points;
+        copy.write(&content).map_err(|Torn { source, .. }| on("append to", &copy.path)(source))?;
+        if !self.is_lost() {
+            // If this fails, recovery delivers the old file too. Its points are identical, so the database keeps each
+            // once.
+            let _ = fs::remove_file(&self.path);
+        }
+        Ok(copy)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Torn> {

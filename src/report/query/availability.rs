@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{QueryError, columns, identifier, series, within};
 use crate::{
-    model::availability::State,
+    model::health::HealthState,
     record::{
         columns::Columns,
         node_point::{FIELDS, NodePoint, TAGS, state_of_code},
@@ -32,11 +32,11 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
         // Codes up to this one are ordered by severity. The other states are compared when the answers are read.
         format!(
             "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} <= {} GROUP BY {by}",
-            State::Dead.code(),
+            HealthState::Dead.code(),
         ),
         format!(
             "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} = {} GROUP BY {by}",
-            State::Blocked.code(),
+            HealthState::Blocked.code(),
         ),
     ]
     .join("; ")

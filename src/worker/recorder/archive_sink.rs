@@ -162,7 +162,7 @@ impl ArchiveSink {
     /// Sends a message to `done` when everything that was sealed can be delivered.
     pub(super) fn notify_sealed(&self, done: oneshot::Sender<()>) {
         match &self.syncer {
-            Some(syncer) => syncer.tell(done),
+            Some(syncer) => syncer.notify(done),
             // The caller may have given up.
             None => _ = done.send(()),
         }

@@ -1,7 +1,7 @@
 //! States of nodes: points that no demo gives, and what the panels say of them.
 
 use bandprobe::{
-    model::availability::State,
+    model::health::HealthState,
     record::{point::Point as Made, schema::node as schema},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -69,7 +69,7 @@ fn node(
 
 /// Eight rounds of four nodes from the other vantage, with one of each state.
 pub(super) fn made(start: Timestamp) -> Vec<Made> {
-    use State::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
+    use HealthState::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
     let nodes = [
         (AWKWARD, "distributor", [Ok, Ok, Degraded, Degraded, Unknown, Dead, Ok, Ok]),
         ("near", "distributor", [Ok, Ok, Ok, Ok, Unknown, Ok, Ok, Misconfigured]),
@@ -82,21 +82,21 @@ pub(super) fn made(start: Timestamp) -> Vec<Made> {
     rounds.collect()
 }
 
-fn point(start: Timestamp, node: &str, role: &str, round: u32, state: State) -> Made {
+fn point(start: Timestamp, node: &str, role: &str, round: u32, state: HealthState) -> Made {
     let mut point = Made::new(&schema::MEASUREMENT, start + SignedDuration::from_mins(5 * i64::from(round)));
     for (tag, value) in [(schema::VANTAGE, "far"), (schema::NODE, node), (schema::REGION, "none"), (schema::ROLE, role)]
     {
         point.tag(tag, value);
     }
-    let up = !matches!(state, State::Dead | State::Blocked);
+    let up = !matches!(state, HealthState::Dead | HealthState::Blocked);
     point.integer(schema::STATE_CODE, Some(state.code()));
     point.text(schema::STATE, Some(state.label()));
     point.text(schema::REASON, Some(&format!("round {round}: {}", state.label())));
-    point.integer(schema::UP, (state != State::Unknown).then_some(u64::from(up)));
-    if up && state != State::Unknown {
+    point.integer(schema::UP, (state != HealthState::Unknown).then_some(u64::from(up)));
+    if up && state != HealthState::Unknown {
         let round = u64::from(round);
         point.integer(schema::LATENCY, Some(40_000 + round));
-        point.signed(schema::BLOCKS_BEHIND, Some(if state == State::Degraded { 412 } else { -1 }));
+        point.signed(schema::BLOCKS_BEHIND, Some(if state == HealthState::Degraded { 412 } else { -1 }));
         point.integer(schema::UPTIME, Some(300 * round));
         point.integer(schema::RESTARTED, Some(round % 2));
         point.text(schema::VERSION, Some("2.1.2"));
