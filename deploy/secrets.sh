@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# The secrets of compose.yaml: nobody has to think one up, and none stands in the repository.
+# Creates the secrets for compose.yaml, so that you need not choose any and none is in the repository.
 #
-#   secrets.sh passwords   random ones for InfluxDB and Grafana, before these start
-#   secrets.sh tokens      tokens for one bucket each, from the running InfluxDB: the worker may write and read it, Grafana
-#                          may read it. So neither of them, nor who gets hold of Grafana, can change the database.
+#   secrets.sh passwords   random passwords for InfluxDB and Grafana, before these start
+#   secrets.sh tokens      tokens for one bucket, from the running InfluxDB: the worker may write and read it, Grafana may
+#                          only read it. So nobody who breaks into Grafana can change the database.
 #
-# What is there and good stays. Below $SECRETS there is one directory (a volume) a reader. A file belongs to root, and the
-# reader's group may read it.
+# Secrets that exist and still work are kept. $SECRETS has one directory (a volume) for each reader. A file belongs to root,
+# and the reader's group may read it.
 set -euo pipefail
 umask 077
 
 secrets=${SECRETS:-/secrets}
 influxdb_url=${INFLUXDB_URL:-http://influxdb:8086}
-name=${INFLUXDB_BUCKET:-bandprobe} # of the organisation too
+name=${INFLUXDB_BUCKET:-bandprobe} # also the name of the organisation
 influxdb_group=${INFLUXDB_GROUP:-1000}
 grafana_group=${GRAFANA_GROUP:-0}
 worker_group=${WORKER_GROUP:-65532}
 
-# Writes stdin to a file, at once or not at all.
+# Writes stdin to a file atomically.
 keep() { # FILE GROUP
   rm -f "$1.new"
   cat > "$1.new"
@@ -27,7 +27,7 @@ keep() { # FILE GROUP
   mv "$1.new" "$1"
 }
 
-# 24 random bytes as text, unless the file is there.
+# 24 random bytes as text, unless the file exists.
 password() { # FILE GROUP
   [ -s "$1" ] || head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' | keep "$1" "$2"
 }
@@ -39,7 +39,8 @@ passwords() {
   password "$secrets/grafana/secret-key" "$grafana_group"
 }
 
-# Asks InfluxDB with the token in a file. The token is in no argument, which every user of the machine could read.
+# Sends a request to InfluxDB with the token from a file. The token is never an argument, because every user of the machine
+# can read those.
 ask() { # TOKEN-FILE PATH [CURL-OPTION…]
   local token=$1 path=$2
   shift 2
@@ -51,13 +52,13 @@ ask() { # TOKEN-FILE PATH [CURL-OPTION…]
 first() { # KEY
   local json pattern="\"$1\": *\"([^\"]*)\""
   json=$(cat)
-  [ -n "$json" ] || return 1 # curl has said why
-  [[ $json =~ $pattern ]] || { echo "secrets.sh: InfluxDB told no '$1': $json" >&2; return 1; }
+  [ -n "$json" ] || return 1 # curl has printed the reason
+  [[ $json =~ $pattern ]] || { echo "secrets.sh: the answer of InfluxDB has no '$1': $json" >&2; return 1; }
   printf '%s' "${BASH_REMATCH[1]}"
 }
 
-# A token for the bucket, unless the one that is there is still good: the database or the bucket may be a new one. By its
-# id, because a search by name is answered to every token, if with an empty list.
+# Creates a token for the bucket, unless the existing one still works: the database or the bucket may be new. The check uses
+# the bucket's id, because a search by name succeeds with every token (with an empty list).
 token() { # FILE GROUP ACTION…
   local file=$1 group=$2 action permissions=""
   shift 2

@@ -9,13 +9,13 @@
 //!
 //! [`freezes`] records when this process did not run, so that no deadline counts that time.
 //!
-//! [`availability`] judges a status round. It uses what [`restarts`] and [`standstill`] remember of earlier rounds, and
+//! [`health`] judges a status round. It uses what [`restarts`] and [`standstill`] remember of earlier rounds, and
 //! what [`history`] and [`storage_faults`] remember of the downloads.
 
-pub mod availability;
 pub mod evidence;
 pub mod freezes;
 pub mod goodput;
+pub mod health;
 pub mod history;
 pub mod lag;
 pub mod restarts;

@@ -13,11 +13,11 @@
 //! | media type | [`media_type`] |
 //! | bytes, bit/s, µs | [`units`] |
 
-pub mod availability;
 pub mod curve;
 pub mod endpoint;
 mod exclude;
 pub mod flag;
+pub mod health;
 pub mod media_type;
 pub mod multihash;
 pub mod outcome;

@@ -9,13 +9,15 @@ use std::{
 use crate::{
     config::Config,
     model::{
-        availability::State,
+        health::HealthState,
         probe::{Probe, StatusProbe},
         sample::Sample,
         target::{Listing, Node, Targets},
     },
-    record::{availability::node_point, json, point::Point, transfer::transfer},
-    report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
+    record::{
+        json, node::node_point, node_point::NodePoint, point::Point, transfer::transfer, transfer_point::TransferPoint,
+    },
+    report::Analysis,
     telemetry,
     worker::{
         OnRecorded,
@@ -186,8 +188,8 @@ impl Yield {
     fn add_states(&mut self, states: &[Point], json: bool) {
         for point in states {
             if let Some(point) = NodePoint::from_point(point) {
-                self.dead += u64::from(point.state == State::Dead);
-                if point.state == State::Blocked {
+                self.dead += u64::from(point.state == HealthState::Dead);
+                if point.state == HealthState::Blocked {
                     self.blocked.insert(point.node.clone());
                 }
                 self.analysis.add_node(&point);

@@ -7,8 +7,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use super::standstill::NumberWatch;
 use crate::model::{
-    availability::{Answer, EndedRun, Progress, RunFault, Said},
     flag::Flag,
+    health::{AnswerContent, ChainProgress, EndedRun, RunFault, StatusAnswer},
     outcome::Outcome,
     probe::{CachePolicy, Probe},
     sample::Sample,
@@ -73,9 +73,9 @@ impl History {
 
     /// Adds the answer of a round. Returns whether the numbers in it change from round to round. `now` is the time
     /// since the start of the process.
-    pub fn note_round(&mut self, answer: &Answer, now: Duration) -> Progress {
-        let Said::Report(report) = &answer.said else { return Progress::default() };
-        Progress {
+    pub fn note_round(&mut self, answer: &StatusAnswer, now: Duration) -> ChainProgress {
+        let AnswerContent::Document(report) = &answer.content else { return ChainProgress::default() };
+        ChainProgress {
             blocks: self.blocks.note(report.blocks_processed, now),
             head: self.head.note(report.chain_head, now),
         }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::model::availability::Motion;
+use crate::model::health::Motion;
 
 /// The fleet's median height of the chain, over several rounds.
 #[derive(Clone, Copy, Debug, Default)]

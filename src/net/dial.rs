@@ -148,7 +148,7 @@ impl Dialer {
     }
 
     /// The address to dial for the host of `url`: the first one to which this machine has a route. With
-    /// `from_stranger`, the address guard applies. Ends the phase `dns`, unless the host is already an address.
+    /// `is_untrusted`, the address guard applies. Ends the phase `dns`, unless the host is already an address.
     ///
     /// # Errors
     /// When there is no address, when the guard refuses one, or when there is no route to any.
@@ -156,16 +156,16 @@ impl Dialer {
         &self,
         url: &Url,
         reserved: Reservation,
-        from_stranger: bool,
+        is_untrusted: bool,
         deadline: Duration,
         timing: &mut Timing,
     ) -> Result<Chosen, Failure> {
         let port = port(url);
-        if from_stranger && self.guard.refuses_port(port) {
+        if is_untrusted && self.guard.refuses_port(port) {
             return Err(Cause::BlockedPort(port).during(Phase::Dns));
         }
         let candidates = self.addresses(url, reserved, deadline, timing).await?;
-        if from_stranger {
+        if is_untrusted {
             // Check every address, so that a name cannot mix a public address with an internal one.
             let refused = candidates.iter().find_map(|&address| Some((address, self.guard.refuses(address)?)));
             if let Some((address, reason)) = refused {

@@ -2,17 +2,17 @@
 //! at once.
 //!
 //! Permits are granted in the order of the requests, so a stream of light transfers never starves a heavy one. A
-//! waiter is passed over only when its *node* is busy or no place is free. While a transfer hangs, its share of the
+//! waiter is passed over only when its *node* is busy or no slot is free. While a transfer hangs, its share of the
 //! uplink is lent to others ([`Permit::lend_when_idle`]), so one silent node does not delay the other nodes. A
 //! transfer that moves no bytes disturbs no other. When it resumes next to others, all of them are marked
 //! ([`Permit::was_concurrent`]).
 //!
 //! A run may keep its connection open between two transfers, and each connection uses a file descriptor. So
-//! connections have a limit too: each needs a [`Place`] until it closes. While all places are taken, only runs that
-//! already have one get permits, until one of them ends.
+//! connections have a limit too: each needs a [`ConnectionSlot`] until it closes. While all slots are taken, only runs
+//! that already have one get permits, until one of them ends.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -34,12 +34,12 @@ pub struct Gate(Arc<Shared>);
 pub struct Permit {
     gate: Gate,
     id: u64,
-    place: Option<Place>,
+    slot: Option<ConnectionSlot>,
 }
 
 /// The right to keep a connection open. It ends when dropped, so drop the connection first.
 #[derive(Debug)]
-pub struct Place(Gate);
+pub struct ConnectionSlot(Gate);
 
 #[derive(Debug)]
 struct Shared {
@@ -48,29 +48,41 @@ struct Shared {
     per_node: usize,
     connections: usize,
     cool_downs: CoolDowns,
-    state: Mutex<State>,
+    state: Mutex<GateState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct GateState {
     waiting: VecDeque<Waiter>,
-    open: HashMap<u64, Open>,
-    /// Number of places that are taken.
+    active: ActiveTransfers,
+    /// Number of slots that are taken.
     connections: usize,
     next_id: u64,
+}
+
+/// The transfers that have a permit, and their running counts. The counts keep a grant cheap while many transfers hang
+/// and many wait.
+#[derive(Debug, Default)]
+struct ActiveTransfers {
+    by_id: HashMap<u64, ActiveTransfer>,
+    /// Transfers of each node. Nodes without one are absent.
+    of_node: HashMap<Arc<str>, usize>,
+    /// Heavy transfers that use the uplink.
+    heavy: usize,
+    /// Light transfers that use the uplink.
+    light: usize,
 }
 
 #[derive(Debug)]
 struct Waiter {
     weight: Weight,
     node: Arc<str>,
-    needs_place: bool,
+    needs_slot: bool,
     granted: oneshot::Sender<Permit>,
 }
 
-/// A transfer that has its permit.
 #[derive(Debug)]
-struct Open {
+struct ActiveTransfer {
     weight: Weight,
     node: Arc<str>,
     /// Since when its share of the uplink is lent. `None` while it uses the share itself.
@@ -98,35 +110,35 @@ impl Gate {
         }))
     }
 
-    /// Waits for a permit to use the uplink. The permit has no place, because its connections are counted elsewhere.
+    /// Waits for a permit to use the uplink. The permit has no slot, because its connections are counted elsewhere.
     pub async fn acquire(&self, weight: Weight, node: &Arc<str>) -> Permit {
         self.wait(weight, node, false).await
     }
 
-    /// Waits for a permit to transfer. The permit has the place of the kept connection, or a new place.
-    pub async fn acquire_with_place(&self, weight: Weight, node: &Arc<str>, kept: Option<Place>) -> Permit {
+    /// Waits for a permit to transfer. The permit has the slot of the kept connection, or a new slot.
+    pub async fn acquire_with_slot(&self, weight: Weight, node: &Arc<str>, kept: Option<ConnectionSlot>) -> Permit {
         let mut permit = self.wait(weight, node, kept.is_none()).await;
-        permit.place = kept.or(permit.place.take());
+        permit.slot = kept.or(permit.slot.take());
         permit
     }
 
-    /// Like [`Gate::acquire_with_place`]. `None` during a cool-down of the node, now or when the permit is granted.
+    /// Like [`Gate::acquire_with_slot`]. `None` during a cool-down of the node, now or when the permit is granted.
     pub async fn acquire_unless_cooling_down(
         &self,
         weight: Weight,
         node: &Arc<str>,
-        kept: Option<Place>,
+        kept: Option<ConnectionSlot>,
     ) -> Option<Permit> {
         if self.0.cool_downs.is_active(node) {
             return None;
         }
-        let permit = self.acquire_with_place(weight, node, kept).await;
+        let permit = self.acquire_with_slot(weight, node, kept).await;
         (!self.0.cool_downs.is_active(node)).then_some(permit)
     }
 
-    async fn wait(&self, weight: Weight, node: &Arc<str>, needs_place: bool) -> Permit {
+    async fn wait(&self, weight: Weight, node: &Arc<str>, needs_slot: bool) -> Permit {
         let (granted, permit) = oneshot::channel();
-        self.lock().waiting.push_back(Waiter { weight, node: node.clone(), needs_place, granted });
+        self.lock().waiting.push_back(Waiter { weight, node: node.clone(), needs_slot, granted });
         self.grant();
         permit.await.expect("invariant: a waiter is granted or still queued")
     }
@@ -141,7 +153,7 @@ impl Gate {
     /// Does a heavy transfer use the uplink now?
     #[must_use]
     pub fn has_heavy(&self) -> bool {
-        self.lock().using_uplink(Weight::Heavy) > 0
+        self.lock().active.heavy > 0
     }
 
     /// Grants all permits that are possible now.
@@ -151,17 +163,17 @@ impl Gate {
             // below, and that drop calls `grant` again.
             let next = self.lock().next(&self.0);
             let Some((waiter, id)) = next else { return };
-            let place = waiter.needs_place.then(|| Place(self.clone()));
-            drop(waiter.granted.send(Permit { gate: self.clone(), id, place }));
+            let slot = waiter.needs_slot.then(|| ConnectionSlot(self.clone()));
+            drop(waiter.granted.send(Permit { gate: self.clone(), id, slot }));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, GateState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GateState {
     fn next(&mut self, limits: &Shared) -> Option<(Waiter, u64)> {
         let waiter = loop {
             let at = self.first_grantable(limits)?;
@@ -174,50 +186,18 @@ impl State {
         };
         let id = self.next_id;
         self.next_id += 1;
-        let open = Open { weight: waiter.weight, node: waiter.node.clone(), lent: None, concurrent: false };
-        self.open.insert(id, open);
-        self.connections += usize::from(waiter.needs_place);
-        self.note_overlap(id);
+        self.connections += usize::from(waiter.needs_slot);
+        self.active.insert(id, waiter.weight, waiter.node.clone());
         Some((waiter, id))
-    }
-
-    /// Transfer `id` uses the uplink from now on. Marks it and the others on the uplink as concurrent where they run
-    /// next to a heavy transfer.
-    fn note_overlap(&mut self, id: u64) {
-        let Some(weight) = self.open.get(&id).map(|open| open.weight) else { return };
-        let mut beside_heavy = false;
-        for (_, other) in self.open.iter_mut().filter(|(other, open)| **other != id && open.lent.is_none()) {
-            beside_heavy |= other.weight == Weight::Heavy;
-            other.concurrent |= weight == Weight::Heavy;
-        }
-        if let Some(open) = self.open.get_mut(&id) {
-            open.concurrent |= beside_heavy;
-        }
-    }
-
-    /// Ends the loan of a transfer if bytes have moved since. Returns whether it did.
-    fn resume(&mut self, id: u64, last_progress: Instant) -> bool {
-        let Some(open) = self.open.get_mut(&id) else { return false };
-        let resumed = open.lent.is_some_and(|lent| last_progress > lent);
-        if resumed {
-            open.lent = None;
-            self.note_overlap(id);
-        }
-        resumed
     }
 
     fn first_grantable(&self, limits: &Shared) -> Option<usize> {
         let all_taken = self.connections >= limits.connections;
         for (at, waiter) in self.waiting.iter().enumerate() {
-            if waiter.needs_place && all_taken {
+            if (waiter.needs_slot && all_taken) || self.active.of_node(&waiter.node) >= limits.per_node {
                 continue;
             }
-            let on_node = self.open.values().filter(|open| open.node == waiter.node).count();
-            if on_node >= limits.per_node {
-                continue;
-            }
-            let heavy = self.using_uplink(Weight::Heavy);
-            let light = self.using_uplink(Weight::Light);
+            let ActiveTransfers { heavy, light, .. } = self.active;
             let fits = match waiter.weight {
                 Weight::Heavy => light == 0 && heavy < limits.heavy,
                 Weight::Light => heavy == 0 && light < limits.light,
@@ -226,24 +206,97 @@ impl State {
         }
         None
     }
+}
 
-    fn using_uplink(&self, weight: Weight) -> usize {
-        self.open.values().filter(|open| open.weight == weight && open.lent.is_none()).count()
+impl ActiveTransfers {
+    /// Adds a transfer, which uses the uplink from now on.
+    fn insert(&mut self, id: u64, weight: Weight, node: Arc<str>) {
+        *self.of_node.entry(node.clone()).or_default() += 1;
+        self.by_id.insert(id, ActiveTransfer { weight, node, lent: None, concurrent: false });
+        self.enter_uplink(id);
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.leave_uplink(id);
+        let Some(ended) = self.by_id.remove(&id) else { return };
+        if let Entry::Occupied(mut count) = self.of_node.entry(ended.node) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
+    /// Lends the transfer's share of the uplink.
+    fn lend(&mut self, id: u64, now: Instant) {
+        self.leave_uplink(id);
+        if let Some(transfer) = self.by_id.get_mut(&id) {
+            transfer.lent = Some(now);
+        }
+    }
+
+    /// Ends the loan of a transfer if bytes have moved since. Returns whether it did.
+    fn resume(&mut self, id: u64, last_progress: Instant) -> bool {
+        let Some(transfer) = self.by_id.get_mut(&id) else { return false };
+        let resumed = transfer.lent.is_some_and(|lent| last_progress > lent);
+        if resumed {
+            transfer.lent = None;
+            self.enter_uplink(id);
+        }
+        resumed
+    }
+
+    fn of_node(&self, node: &str) -> usize {
+        self.of_node.get(node).copied().unwrap_or_default()
+    }
+
+    fn was_concurrent(&self, id: u64) -> bool {
+        self.by_id.get(&id).is_some_and(|transfer| transfer.concurrent)
+    }
+
+    /// Counts transfer `id` as using the uplink. Marks it and the others on the uplink as concurrent where they run next
+    /// to a heavy transfer.
+    fn enter_uplink(&mut self, id: u64) {
+        let beside_heavy = self.heavy > 0;
+        let Some(transfer) = self.by_id.get_mut(&id) else { return };
+        transfer.concurrent |= beside_heavy;
+        let weight = transfer.weight;
+        if weight == Weight::Heavy {
+            for (_, other) in self.by_id.iter_mut().filter(|(other, transfer)| **other != id && transfer.lent.is_none())
+            {
+                other.concurrent = true;
+            }
+        }
+        *self.on_uplink(weight) += 1;
+    }
+
+    /// Does nothing if the transfer's share is already lent.
+    fn leave_uplink(&mut self, id: u64) {
+        let Some(transfer) = self.by_id.get(&id).filter(|transfer| transfer.lent.is_none()) else { return };
+        let weight = transfer.weight;
+        *self.on_uplink(weight) -= 1;
+    }
+
+    const fn on_uplink(&mut self, weight: Weight) -> &mut usize {
+        match weight {
+            Weight::Heavy => &mut self.heavy,
+            Weight::Light => &mut self.light,
+        }
     }
 }
 
 impl Permit {
-    /// Takes the place out of the permit, for a connection that stays open.
-    pub const fn take_place(&mut self) -> Option<Place> {
-        self.place.take()
+    /// Takes the slot out of the permit, for a connection that stays open.
+    pub const fn take_slot(&mut self) -> Option<ConnectionSlot> {
+        self.slot.take()
     }
 
     /// Did a heavy transfer run at the same time? Call it at the end, with the time when a byte last moved.
     #[must_use]
     pub fn was_concurrent(&self, last_progress: Instant) -> bool {
         let mut state = self.gate.lock();
-        state.resume(self.id, last_progress);
-        state.open.get(&self.id).is_some_and(|open| open.concurrent)
+        state.active.resume(self.id, last_progress);
+        state.active.was_concurrent(self.id)
     }
 
     /// Watches a transfer and lends its share of the uplink to others while no byte has moved for one second. The
@@ -255,12 +308,9 @@ impl Permit {
             if !clock.is_over(last_progress(), IDLE) {
                 continue;
             }
-            let now = Instant::now();
-            if let Some(open) = self.gate.lock().open.get_mut(&self.id) {
-                open.lent = Some(now);
-            }
+            self.gate.lock().active.lend(self.id, Instant::now());
             self.gate.grant();
-            while !self.gate.lock().resume(self.id, last_progress()) {
+            while !self.gate.lock().active.resume(self.id, last_progress()) {
                 sleep(LOOK).await;
             }
         }
@@ -269,12 +319,12 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.gate.lock().open.remove(&self.id);
+        self.gate.lock().active.remove(self.id);
         self.gate.grant();
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.0.lock().connections -= 1;
         self.0.grant();

@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::{
     model::{
-        availability::{Answer, Said},
+        health::{AnswerContent, StatusAnswer},
         outcome::Outcome,
         phase::Phase,
         probe::StatusProbe,
@@ -29,13 +29,13 @@ use crate::{
 
 use super::{Prober, classify, connection::Opening, identity::Ids};
 
-use self::document::{report, shape};
+use self::document::{other_content, parse};
 
 mod document;
-pub mod plain;
+pub mod web_server;
 
 /// The inputs of a question to one node.
-struct Question<'a> {
+struct StatusCheck<'a> {
     node: &'a Node,
     url: Url,
     probe: &'a StatusProbe,
@@ -44,7 +44,7 @@ struct Question<'a> {
 
 /// What is asked for.
 #[derive(Clone, Copy)]
-enum Asked<'a> {
+enum CheckMethod<'a> {
     /// The status document.
     Document,
     /// Whether an asset exists, by HEAD. The `Notify` is triggered when the connection is ready for the request.
@@ -54,79 +54,79 @@ enum Asked<'a> {
 }
 
 /// One exchange under way.
-struct Exchange {
+struct CheckProgress {
     timing: Timing,
     /// Status code of the final response.
     status: Option<u16>,
 }
 
 /// Asks a node for its status. This never fails: a failure is also an answer.
-pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> Answer {
+pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> StatusAnswer {
     match node.listing.profile {
         Profile::Argus | Profile::Colossus => {
-            Question { node, url: node.status_url(), probe, prober }.put(Asked::Document).await
+            StatusCheck { node, url: node.status_url(), probe, prober }.put(CheckMethod::Document).await
         }
         Profile::Http => {
             let url = node.assets.first().map_or_else(|| node.status_url(), |asset| node.asset_url(asset));
-            plain::ask(&Question { node, url, probe, prober }).await
+            web_server::ask(&StatusCheck { node, url, probe, prober }).await
         }
     }
 }
 
-impl Question<'_> {
-    async fn put(&self, asked: Asked<'_>) -> Answer {
+impl StatusCheck<'_> {
+    async fn put(&self, asked: CheckMethod<'_>) -> StatusAnswer {
         let (dialer, limit, began) = (&self.prober.dialer, self.probe.deadlines.total(), Instant::now());
         let clock = dialer.clock();
         let _watching = clock.watch();
         let reserve = dialer.reserve_in_round(&self.url, self.probe.deadlines.dns, limit);
         let reserved = clock.within(began, limit, reserve).await.unwrap_or_else(Reservation::no_thread);
         let at = Timestamp::now();
-        let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
+        let mut exchange = CheckProgress { timing: Timing::start(Instant::now()), status: None };
         // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the wait
         // must not make the round longer.
         let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
         let put = put.unwrap_or_else(|| Err(Cause::Lookup(LookupError::no_thread()).during(Phase::Dns)));
         let away = clock.away_since(exchange.timing.t0());
-        let (latency, said) = match put {
+        let (latency, content) = match put {
             // An answer stays valid after a freeze of this process, but its latency does not.
-            Ok((ended, said)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), said),
+            Ok((ended, content)) => (Some(exchange.timing.offset(ended)).filter(|_| away.is_zero()), content),
             Err(failure) => match classify::outcome(&failure) {
                 outcome if outcome == Outcome::Blocked || away.is_zero() => {
-                    (None, Said::Nothing { outcome, error: made_printable(&failure.to_string()) })
+                    (None, AnswerContent::Nothing { outcome, error: made_printable(&failure.to_string()) })
                 }
-                _ => (None, Said::Frozen(away.into())),
+                _ => (None, AnswerContent::Frozen(away.into())),
             },
         };
-        Answer { at, latency, status: exchange.status, said, head_refused: None }
+        StatusAnswer { at, latency, status: exchange.status, content, head_refusal: None }
     }
 
-    /// Returns what the node said, and when the last byte of it arrived.
+    /// Returns the content of the answer, and when the last byte of it arrived.
     async fn exchange(
         &self,
-        asked: Asked<'_>,
+        asked: CheckMethod<'_>,
         reserved: Reservation,
-        exchange: &mut Exchange,
-    ) -> Result<(Instant, Said), Failure> {
+        exchange: &mut CheckProgress,
+    ) -> Result<(Instant, AnswerContent), Failure> {
         let deadlines = &self.probe.deadlines;
         let mut connection = self.opening().open(reserved, Meter::new(), &mut exchange.timing, |_| {}).await?;
-        let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
+        let method = if matches!(asked, CheckMethod::Head(_)) { Method::HEAD } else { Method::GET };
         let mut request = connection.request(method, &self.url);
-        if matches!(asked, Asked::FirstByte) {
+        if matches!(asked, CheckMethod::FirstByte) {
             request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
         let ids = Ids::draw(&mut rand::rng());
         tracing::debug!(node = %self.node.id, probe = %self.probe.name, trace_id = ids.trace_id, "asking");
         ids.put_on(request.headers_mut(), &self.prober.agent);
-        if let Asked::Head(opened) = asked {
+        if let CheckMethod::Head(opened) = asked {
             opened.notify_one();
         }
         let mut answer = connection.ask(request, deadlines, &mut exchange.timing).await?;
         let (status, timing) = (answer.head.status, &exchange.timing);
         exchange.status = Some(status.as_u16());
-        if matches!(asked, Asked::Head(_)) {
-            return Ok((timing.last(), plain::of_head(status, &answer.head.headers)));
+        if matches!(asked, CheckMethod::Head(_)) {
+            return Ok((timing.last(), web_server::of_head(status, &answer.head.headers)));
         }
-        let is_byte = matches!(asked, Asked::FirstByte) && plain::is_there(status);
+        let is_byte = matches!(asked, CheckMethod::FirstByte) && web_server::is_there(status);
         let (mut body, mut last) = (Vec::new(), timing.last());
         // One more byte shows that a document is too long.
         let bytes = if is_byte { 1 } else { MAX_DOCUMENT + 1 };
@@ -137,7 +137,7 @@ impl Question<'_> {
         };
         let received = connection.receive(&mut answer, limit, keep).await;
         if is_byte {
-            return Ok((last, plain::of_byte(status, received)?));
+            return Ok((last, web_server::of_byte(status, received)?));
         }
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
@@ -155,13 +155,15 @@ fn read(
     received: Received,
     body: &[u8],
     deadline: Duration,
-) -> Result<Said, Failure> {
+) -> Result<AnswerContent, Failure> {
     let document = (status == StatusCode::OK).then_some(received.end);
     match document {
         Some(BodyEnd::Failed(failure)) => Err(failure),
         Some(BodyEnd::Partial) => Err(Cause::Deadline(deadline).during(Phase::Receive)),
-        Some(BodyEnd::Finished) if let Some(report) = report(body) => Ok(Said::Report(Box::new(report))),
-        Some(BodyEnd::Finished | BodyEnd::Enough) | None => Ok(Said::Other(shape(status, headers, body))),
+        Some(BodyEnd::Finished) if let Some(document) = parse(body) => Ok(AnswerContent::Document(Box::new(document))),
+        Some(BodyEnd::Finished | BodyEnd::Enough) | None => {
+            Ok(AnswerContent::Other(other_content(status, headers, body)))
+        }
     }
 }
 

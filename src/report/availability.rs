@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::node_point::NodePoint;
-use crate::{model::availability::State, record::schema::node as schema};
+use crate::{
+    model::health::HealthState,
+    record::{node_point::NodePoint, schema::node as schema},
+};
 
 pub mod table;
 
@@ -26,7 +28,7 @@ pub struct Standing {
     /// Its last round.
     pub last: NodePoint,
     /// The worst state of all rounds.
-    pub worst: State,
+    pub worst: HealthState,
     /// How many rounds there were.
     pub rounds: Rounds,
 }
@@ -78,7 +80,7 @@ impl Availability {
     }
 
     /// Adds a state that a node had at some time. `None` when the node has no last round here.
-    pub fn add_worst(&mut self, vantage: &Arc<str>, node: &Arc<str>, state: State) -> Option<()> {
+    pub fn add_worst(&mut self, vantage: &Arc<str>, node: &Arc<str>, state: HealthState) -> Option<()> {
         let standing = self.nodes.get_mut(&(vantage.clone(), node.clone()))?;
         standing.worst = worse(standing.worst, state);
         Some(())
@@ -152,18 +154,18 @@ impl Standing {
 
 /// The severity of a state. It gives the order of display and the worst state: first nodes that are down, then those
 /// that their operator or the network has to fix, then unknown ones.
-const fn urgency(state: State) -> u64 {
+const fn urgency(state: HealthState) -> u64 {
     match state {
-        State::Dead => 5,
-        State::Misconfigured => 4,
-        State::Degraded => 3,
-        State::Blocked => 2,
-        State::Unknown => 1,
-        State::Ok => 0,
+        HealthState::Dead => 5,
+        HealthState::Misconfigured => 4,
+        HealthState::Degraded => 3,
+        HealthState::Blocked => 2,
+        HealthState::Unknown => 1,
+        HealthState::Ok => 0,
     }
 }
 
 /// The worse of two states. An unknown state is never the worse one.
-fn worse(one: State, other: State) -> State {
-    std::cmp::max_by_key(one, other, |state| (*state != State::Unknown).then(|| urgency(*state)))
+fn worse(one: HealthState, other: HealthState) -> HealthState {
+    std::cmp::max_by_key(one, other, |state| (*state != HealthState::Unknown).then(|| urgency(*state)))
 }

@@ -10,18 +10,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{best::Newest, transfer_point::TransferPoint};
+use super::newest::Newest;
 use crate::{
     model::{
-        availability::State,
         flag::Flag,
+        health::HealthState,
         outcome::Outcome,
         probe::PartName,
         sample::{CacheState, Conn},
         target::AssetKind,
         units::{BitRate, Micros},
     },
-    record::histogram::Counts,
+    record::{histogram::Counts, transfer_point::TransferPoint},
 };
 
 /// Collects points in bounded memory: values are counted in histogram buckets.
@@ -52,7 +52,7 @@ pub struct Row {
     /// The role of the node in its last status round: `distributor`, `storage` or `http`. `None` without a round.
     pub role: Option<Arc<str>>,
     /// The state of the node in that round.
-    pub state: Option<State>,
+    pub state: Option<HealthState>,
     /// Runs charged to the node.
     pub runs: u64,
     /// Runs charged to the node in which every transfer was good.

@@ -15,18 +15,18 @@ use tokio::{
 
 use crate::{
     measure::{
-        availability::{self, Judgement, blocked},
+        health::{self, RoundHealth, blocked},
         history::ENOUGH,
         standstill::ChainWatch,
     },
     model::{
-        availability::{Answer, Checked, Said, Subject},
+        health::{AnswerContent, CheckedNode, NodeEvidence, StatusAnswer},
         outcome::Outcome,
         probe::StatusProbe,
         target::{Node, Targets},
     },
     probe::status,
-    record::availability::node_point,
+    record::node::node_point,
 };
 
 use self::{asking::Asking, changes::Known};
@@ -43,10 +43,10 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
     }
     let mut known = Known::default();
     let (start, mut chain) = (Instant::now(), ChainWatch::default());
-    let suspicion = &pipeline.prober().suspicion;
+    let vantage_health = &pipeline.prober().vantage_health;
     at_slots(
         probe.every,
-        async || suspicion.doubted().await,
+        async || vantage_health.doubted().await,
         async || {
             let now = targets.borrow().clone();
             pipeline.health().keep(&now.nodes);
@@ -65,7 +65,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
 /// The answers of all nodes in a round, before they are judged.
 pub struct Asked {
     targets: Targets,
-    answers: Vec<Answer>,
+    answers: Vec<StatusAnswer>,
     began: Timestamp,
 }
 
@@ -73,13 +73,13 @@ pub struct Asked {
 #[derive(Debug)]
 pub struct Judged {
     /// One entry per node; blocked nodes are last.
-    pub checked: Vec<Checked>,
+    pub checked: Vec<CheckedNode>,
     /// The median block height of the fleet; `None` when no node reported one.
     chain_head: Option<u64>,
 }
 
 /// Makes one round now: asks the nodes, judges them, and records a point for each.
-pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<Checked> {
+pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Vec<CheckedNode> {
     let asked = ask(pipeline, targets, probe).await;
     judge(pipeline, asked, probe, ENOUGH).checked
 }
@@ -101,10 +101,10 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
     if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
         answers = answers.into_iter().zip(round.answers().await).map(|(first, again)| better(first, again)).collect();
     }
-    let vantage_ok = availability::vantage(answers.iter());
-    if vantage_ok.is_some() || !answers.iter().any(Answer::is_frozen) {
+    let vantage_ok = health::vantage(answers.iter());
+    if vantage_ok.is_some() || !answers.iter().any(StatusAnswer::is_frozen) {
         pipeline.tally().note_vantage(vantage_ok);
-        prober.suspicion.note(vantage_ok == Some(false));
+        prober.vantage_health.set_suspect(vantage_ok == Some(false));
     }
     Asked { targets: targets.clone(), answers, began }
 }
@@ -113,29 +113,29 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
 /// `enough` of them must fail before a node counts as serving nothing.
 pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usize) -> Judged {
     let Asked { targets, answers, began } = asked;
-    let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| Subject {
+    let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| NodeEvidence {
         answer,
         profile: node.listing.profile,
         distributing: node.listing.distributing,
         downloads: pipeline.health().downloads(&node.id, enough),
         progress: pipeline.health().note_round(&node.id, answer),
     });
-    let Judgement { verdicts, chain_head } = availability::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
+    let RoundHealth { nodes, chain_head } = health::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
-    let contacted = targets.nodes.iter().zip(answers).zip(verdicts).zip(restarts);
-    let contacted = contacted.map(|(((node, answer), mut verdict), restarted)| {
+    let contacted = targets.nodes.iter().zip(answers).zip(nodes).zip(restarts);
+    let contacted = contacted.map(|(((node, answer), mut health), restarted)| {
         if node.listing.distributing == Some(false) {
-            verdict.reason += "; it is switched off in the registry";
+            health.reason += "; it is switched off in the registry";
         }
         let (listing, at) = (node.listing.clone(), answer.at);
-        Checked { node: node.id.clone(), listing, at, answer: Some(answer), verdict, restarted }
+        CheckedNode { node: node.id.clone(), listing, at, answer: Some(answer), health, restarted }
     });
-    let refused = targets.blocked.iter().map(|target| Checked {
+    let refused = targets.blocked.iter().map(|target| CheckedNode {
         node: target.id.clone(),
         listing: target.listing.clone(),
         at: began,
         answer: None,
-        verdict: blocked(&target.reason),
+        health: blocked(&target.reason),
         restarted: None,
     });
     let checked: Vec<_> = contacted.chain(refused).collect();
@@ -157,7 +157,7 @@ impl Round<'_> {
     /// The answers of all nodes, in the order of the nodes.
     ///
     /// Names that the system does not answer keep their threads for long, so nodes that were silent come last.
-    async fn answers(&self) -> Vec<Answer> {
+    async fn answers(&self) -> Vec<StatusAnswer> {
         let dialer = &self.pipeline.checker().dialer;
         let mut course = Course::of(self.pipeline, self.nodes);
         let mut places: Vec<_> = (0..self.nodes.len()).collect();
@@ -168,7 +168,7 @@ impl Round<'_> {
             let (probe, prober) = (probe.clone(), prober.clone());
             async move { status::ask(&node, &probe, &prober).await }
         });
-        let note = |index: usize, answer: &Answer| course.note(places[index], answer);
+        let note = |index: usize, answer: &StatusAnswer| course.note(places[index], answer);
         let answers = self.asking.clone().all(questions, || bug(self.began), note).await;
         let mut answers: Vec<_> = places.iter().copied().zip(answers).collect();
         answers.sort_by_key(|(place, _)| *place);
@@ -191,16 +191,16 @@ impl<'a> Course<'a> {
     }
 
     /// Notes that the node at index `place` has answered or timed out.
-    fn note(&mut self, place: usize, answer: &Answer) {
+    fn note(&mut self, place: usize, answer: &StatusAnswer) {
         self.done += 1;
         let (done, all) = (self.done, self.nodes.len());
         self.pipeline.checked().send_replace((done, all));
-        let said = match &answer.said {
-            Said::Nothing { outcome, .. } => outcome.label(),
-            Said::Frozen(_) => "frozen",
-            Said::Report(_) | Said::Present | Said::Other(_) => "answered",
+        let content = match &answer.content {
+            AnswerContent::Nothing { outcome, .. } => outcome.label(),
+            AnswerContent::Frozen(_) => "frozen",
+            AnswerContent::Document(_) | AnswerContent::Present | AnswerContent::Other(_) => "answered",
         };
-        tracing::debug!(node = %self.nodes[place].id, said, done, all, "status");
+        tracing::debug!(node = %self.nodes[place].id, content, done, all, "status");
         if self.reported.elapsed() >= NOW_AND_THEN && done < all {
             self.reported = Instant::now();
             tracing::info!("status round in progress: {done} of {all} nodes have answered or timed out");
@@ -241,20 +241,20 @@ async fn at_slots(
 }
 
 /// The answer for a node whose check panicked. The node is not blamed for it.
-fn bug(at: Timestamp) -> Answer {
+fn bug(at: Timestamp) -> StatusAnswer {
     let error = "the check ended in a bug of ours".to_owned();
-    let said = Said::Nothing { outcome: Outcome::LocalFailed, error };
-    Answer { at, latency: None, status: None, said, head_refused: None }
+    let content = AnswerContent::Nothing { outcome: Outcome::LocalFailed, error };
+    StatusAnswer { at, latency: None, status: None, content, head_refusal: None }
 }
 
 /// Returns whether this process was frozen during part of the round. Then some nodes were not heard, or the answers are
 /// not from the same time: those from before the freeze lag by as many blocks as the chain produced during it.
-fn is_torn(answers: &[Answer], away: Duration) -> bool {
-    away >= BLOCK || answers.iter().any(Answer::is_frozen)
+fn is_torn(answers: &[StatusAnswer], away: Duration) -> bool {
+    away >= BLOCK || answers.iter().any(StatusAnswer::is_frozen)
 }
 
 /// The later answer, unless it was frozen too. Then the first one cannot be worse.
-fn better(first: Answer, again: Answer) -> Answer {
+fn better(first: StatusAnswer, again: StatusAnswer) -> StatusAnswer {
     if again.is_frozen() { first } else { again }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::{
     measure::history::{History, RunUnderWay},
     model::{
-        availability::{Answer, Downloads, Progress},
+        health::{ChainProgress, RecentDownloads, StatusAnswer},
         probe::Probe,
         sample::Sample,
         target::Node,
@@ -53,15 +53,15 @@ impl Health {
 
     /// How the last downloads from a node ended. `enough` is the number that must fail before the node is judged by
     /// them.
-    pub(super) fn downloads(&self, node: &str, enough: usize) -> Downloads {
+    pub(super) fn downloads(&self, node: &str, enough: usize) -> RecentDownloads {
         let now = self.0.start.elapsed();
         let ended = self.lock().get(node).map_or_else(Vec::new, |history| history.ended(now));
-        Downloads { ended, enough, fetch_failed: self.0.storage.error(node) }
+        RecentDownloads { ended, enough, fetch_failed: self.0.storage.error(node) }
     }
 
     /// Adds a status answer to the history of its node. Returns whether the numbers in the answers change from round to
     /// round.
-    pub(super) fn note_round(&self, node: &Arc<str>, answer: &Answer) -> Progress {
+    pub(super) fn note_round(&self, node: &Arc<str>, answer: &StatusAnswer) -> ChainProgress {
         let now = self.0.start.elapsed();
         self.lock().entry(node.clone()).or_default().note_round(answer, now)
     }

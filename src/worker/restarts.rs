@@ -12,7 +12,7 @@ use crate::{
     archive::{self, state},
     measure::restarts::Starts,
     model::{
-        availability::{Answer, Said},
+        health::{AnswerContent, StatusAnswer},
         target::Node,
     },
 };
@@ -42,12 +42,12 @@ impl Restarts {
 
     /// Notes a round. Returns for each node, in order, whether it has restarted since it was last seen; `None` if that
     /// is unknown.
-    pub(super) fn note<'a>(&self, round: impl Iterator<Item = (&'a Node, &'a Answer)>) -> Vec<Option<bool>> {
+    pub(super) fn note<'a>(&self, round: impl Iterator<Item = (&'a Node, &'a StatusAnswer)>) -> Vec<Option<bool>> {
         let mut known = self.known();
-        let note = |(node, answer): (&Node, &Answer)| match &answer.said {
-            Said::Report(report) => {
+        let note = |(node, answer): (&Node, &StatusAnswer)| match &answer.content {
+            AnswerContent::Document(document) => {
                 known.is_changed = true;
-                known.starts.note(&node.id, answer.at, report.uptime_s?)
+                known.starts.note(&node.id, answer.at, document.uptime_s?)
             }
             _ => None,
         };

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bandprobe::{
     model::{
-        availability::{Answer, Said, Shape},
         flag::Flag,
+        health::{AnswerContent, OtherContent, StatusAnswer},
         outcome::Outcome,
         probe::{PartName, StatusProbe, Tolerance},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
     },
-    probe::{status::ask, wanted::Wanted},
+    probe::{requested_bytes::RequestedBytes, status::ask},
 };
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) fn serve(script: fn(usize) -> Vec<Step>) -> FaultServer {
     FaultServer::start(Behaviour { port: Port::Http, script })
 }
 
-async fn asked(server: &FaultServer, profile: Profile) -> Answer {
+async fn asked(server: &FaultServer, profile: Profile) -> StatusAnswer {
     let mut node = node("n", server, profile);
     if profile == Profile::Http {
         let asset = |id: &str| Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None, fixed: true };
@@ -71,7 +71,7 @@ async fn a_request_goes_below_the_endpoint_and_says_who_asks() {
     ] {
         let server = serve(|_| vec![Step::Request, Step::Send(answer("200 OK", "", "{\"uptime\":1}"))]);
         let answered = asked(&server, profile).await;
-        let is_present = answered.said == Said::Present;
+        let is_present = answered.content == AnswerContent::Present;
         assert_eq!((answered.status, is_present), (Some(200), profile == Profile::Http));
         let heads = server.heads();
         assert_eq!((heads.len(), heads[0].lines().next()), (1, Some(line)));
@@ -84,18 +84,21 @@ async fn a_request_goes_below_the_endpoint_and_says_who_asks() {
 #[tokio::test]
 async fn a_plain_server_is_up_while_it_serves_its_asset() {
     type Script = fn(usize) -> Vec<Step>;
-    let rows: [(Script, Said); 4] = [
-        (|_| vec![Step::Request, Step::Send(answer("204 No Content", "", ""))], Said::Present),
+    let rows: [(Script, AnswerContent); 4] = [
+        (|_| vec![Step::Request, Step::Send(answer("204 No Content", "", ""))], AnswerContent::Present),
         (
             |_| vec![Step::Request, Step::Send(answer("302 Found", "location: /x\r\n", ""))],
-            Said::Other(Shape::Redirect("/x".to_owned())),
+            AnswerContent::Other(OtherContent::Redirect("/x".to_owned())),
         ),
-        (|_| vec![Step::Request, Step::Send(answer("404 Not Found", "", ""))], Said::Other(Shape::Empty)),
-        (|_| vec![Step::Request, Step::Send(answer("503 Busy", "", ""))], Said::Other(Shape::Empty)),
+        (
+            |_| vec![Step::Request, Step::Send(answer("404 Not Found", "", ""))],
+            AnswerContent::Other(OtherContent::Empty),
+        ),
+        (|_| vec![Step::Request, Step::Send(answer("503 Busy", "", ""))], AnswerContent::Other(OtherContent::Empty)),
     ];
-    for (script, said) in rows {
+    for (script, content) in rows {
         let server = serve(script);
-        assert_eq!(asked(&server, Profile::Http).await.said, said);
+        assert_eq!(asked(&server, Profile::Http).await.content, content);
     }
 }
 
@@ -105,7 +108,7 @@ async fn a_stranger_cannot_lead_us_to_ourselves() {
     let mut stranger = node("n", &server, Profile::Argus);
     stranger.listing.origin = Origin::Joystream;
     let answer = ask(&stranger, &probe(), &prober(&network(None))).await;
-    assert!(matches!(answer.said, Said::Nothing { outcome: Outcome::Blocked, .. }), "{answer:?}");
+    assert!(matches!(answer.content, AnswerContent::Nothing { outcome: Outcome::Blocked, .. }), "{answer:?}");
     assert_eq!(server.connections(), 0);
 }
 
@@ -117,8 +120,8 @@ async fn a_failure_under_suspicion_is_flagged_and_a_success_is_not() {
     });
     let prober = prober(&network(None));
     for (is_suspect, is_flagged) in [(false, false), (true, false), (true, true), (false, false)] {
-        prober.suspicion.note(is_suspect);
-        let plan = Plan::new(&server.url(), PartName::Full, Wanted::Whole);
+        prober.vantage_health.set_suspect(is_suspect);
+        let plan = Plan::new(&server.url(), PartName::Full, RequestedBytes::Whole);
         let sample = plan.run(&prober, None).await.sample;
         let flagged = sample.flags.contains(Flag::VantageSuspect);
         assert_eq!(flagged, is_flagged, "{is_suspect} {:?}", sample.outcome);

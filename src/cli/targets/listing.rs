@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     config::Config,
     model::{
-        availability::State,
+        health::HealthState,
         target::{Listing, Node, Profile, Targets},
     },
 };
@@ -60,7 +60,7 @@ pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> 
         Listed { assets: samples(node), ..one }
     });
     let blocked = targets.blocked.iter().map(|blocked| Listed {
-        state: Some(State::Blocked.label()),
+        state: Some(HealthState::Blocked.label()),
         reason: Some(&blocked.reason),
         ..listed(&blocked.id, &blocked.endpoint, &blocked.listing, config)
     });

@@ -60,7 +60,7 @@ async fn a_heavy_transfer_is_alone() {
 }
 
 #[tokio::test]
-async fn a_busy_node_holds_back_only_its_own() {
+async fn a_busy_node_delays_only_its_own_transfers() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let _one = gate.acquire(Weight::Light, &a).await;
@@ -70,7 +70,7 @@ async fn a_busy_node_holds_back_only_its_own() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_has_gone_is_passed_over() {
+async fn waiters_that_are_gone_are_skipped() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let held = gate.acquire(Weight::Light, &a).await;
@@ -86,7 +86,7 @@ async fn a_crowd_that_has_gone_is_passed_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hanging_transfer_lends_its_share() {
+async fn a_hanging_transfer_lends_its_share_of_the_uplink() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let hanging = gate.acquire(Weight::Heavy, &a).await;
@@ -100,14 +100,14 @@ async fn a_hanging_transfer_lends_its_share() {
     assert!(now(gate.acquire(Weight::Light, &a)).await.is_none(), "the hanging node itself gets no other");
     assert!(
         !hanging.was_concurrent(started) && !other.was_concurrent(Instant::now()),
-        "no byte moved beside the other"
+        "no byte moved next to the other"
     );
     drop((hanging, other));
     assert!(!gate.acquire(Weight::Heavy, &a).await.was_concurrent(Instant::now()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transfer_that_flows_again_beside_another_marks_both() {
+async fn a_transfer_that_resumes_next_to_another_marks_both() {
     let gate = gate(1, 8, 1);
     let [a, b] = ["a", "b"].map(Arc::from);
     let hanging = gate.acquire(Weight::Heavy, &a).await;
@@ -148,21 +148,21 @@ async fn a_cool_down_refuses_waiting_transfers_too() {
 }
 
 #[tokio::test]
-async fn while_all_places_are_taken_only_their_holders_go_on() {
+async fn with_all_slots_taken_only_their_holders_get_permits() {
     let gate = Gate::with_connections(&limits(1, 8, 1), 2);
     let [a, b, c, d] = ["a", "b", "c", "d"].map(Arc::from);
-    let mut first = gate.acquire_with_place(Weight::Light, &a, None).await;
-    let mut second = gate.acquire_with_place(Weight::Light, &b, None).await;
-    let places = [first.take_place(), second.take_place()];
+    let mut first = gate.acquire_with_slot(Weight::Light, &a, None).await;
+    let mut second = gate.acquire_with_slot(Weight::Light, &b, None).await;
+    let slots = [first.take_slot(), second.take_slot()];
     drop((first, second));
-    let mut heavy = Box::pin(gate.acquire_with_place(Weight::Heavy, &c, None));
-    let mut light = Box::pin(gate.acquire_with_place(Weight::Light, &d, None));
+    let mut heavy = Box::pin(gate.acquire_with_slot(Weight::Heavy, &c, None));
+    let mut light = Box::pin(gate.acquire_with_slot(Weight::Light, &d, None));
     assert!(now(&mut heavy).await.is_none() && now(&mut light).await.is_none(), "two connections are open");
     assert!(now(gate.acquire(Weight::Light, &c)).await.is_some(), "a status round has its own");
-    let [one, other] = places;
-    let next = now(gate.acquire_with_place(Weight::Light, &a, one)).await.expect("it has its place");
+    let [one, other] = slots;
+    let next = now(gate.acquire_with_slot(Weight::Light, &a, one)).await.expect("it has its slot");
     drop(next);
-    let heavy = now(heavy).await.expect("a place is free, and it waits longest");
+    let heavy = now(heavy).await.expect("a slot is free, and it waits longest");
     assert!(now(&mut light).await.is_none());
     drop(heavy);
     assert!(now(light).await.is_some());
@@ -170,16 +170,19 @@ async fn while_all_places_are_taken_only_their_holders_go_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_connections_are_open_than_there_are_places() {
-    for (places, expected) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 50)] {
-        let gate = Gate::with_connections(&limits(1, 8, 2), places);
+async fn open_connections_never_exceed_the_slots() {
+    for (slots, expected) in [(0, 1), (1, 1), (3, 3), (usize::MAX, 50)] {
+        let gate = Gate::with_connections(&limits(1, 8, 2), slots);
         let (open, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut runs = JoinSet::new();
         for number in 0..50 {
             runs.spawn(run_of_three(gate.clone(), number, open.clone(), most.clone()));
         }
         runs.join_all().await;
-        assert_eq!((most.load(Relaxed), open.load(Relaxed)), (expected, 0), "{places}");
+        assert_eq!((most.load(Relaxed), open.load(Relaxed)), (expected, 0), "{slots}");
+        let state = gate.lock();
+        let ActiveTransfers { by_id, of_node, heavy, light } = &state.active;
+        assert_eq!((by_id.len(), of_node.len(), *heavy, *light), (0, 0, 0, 0), "all permits are back");
     }
 }
 
@@ -189,12 +192,12 @@ async fn run_of_three(gate: Gate, number: u64, open: Arc<AtomicUsize>, most: Arc
     let mut kept = None;
     for part in 0..3 {
         let weight = if number.is_multiple_of(5) && part > 0 { Weight::Heavy } else { Weight::Light };
-        let mut permit = gate.acquire_with_place(weight, &node, kept.take()).await;
+        let mut permit = gate.acquire_with_slot(weight, &node, kept.take()).await;
         if part == 0 {
             most.fetch_max(open.fetch_add(1, Relaxed) + 1, Relaxed);
         }
         sleep(Duration::from_millis(10 + number)).await;
-        kept = permit.take_place();
+        kept = permit.take_slot();
         assert!(kept.is_some());
     }
     open.fetch_sub(1, Relaxed);

@@ -8,7 +8,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     model::{
-        availability::{Report, Shape},
+        health::{OtherContent, StatusDocument},
         text::made_printable,
     },
     probe::verify::text,
@@ -19,11 +19,11 @@ struct Fields<'a>(HashMap<String, &'a RawValue>);
 
 /// Parses a body. `None` when it is not a status document: not a JSON object, or an object without any of the known
 /// fields.
-pub(super) fn report(body: &[u8]) -> Option<Report> {
+pub(super) fn parse(body: &[u8]) -> Option<StatusDocument> {
     let fields = Fields(serde_json::from_slice(body).ok()?);
     let query_node = fields.0.get("queryNodeStatus").and_then(|raw| serde_json::from_str(raw.get()).ok());
     let query_node = Fields(query_node.unwrap_or_default());
-    let report = Report {
+    let document = StatusDocument {
         version: fields.words("version"),
         node_env: fields.words_or_empty("nodeEnv"),
         uptime_s: fields.number("uptime"),
@@ -34,25 +34,25 @@ pub(super) fn report(body: &[u8]) -> Option<Report> {
         blocks_processed: query_node.number("blocksProcessed"),
         chain_head: query_node.number("chainHead"),
     };
-    (report != Report::default()).then_some(report)
+    (document != StatusDocument::default()).then_some(document)
 }
 
 /// The kind of answer when the body is not a status document.
-pub(super) fn shape(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Shape {
+pub(super) fn other_content(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> OtherContent {
     if status.is_redirection() {
         let to = text(headers, &LOCATION).unwrap_or_default();
-        return Shape::Redirect(made_printable(&to.chars().take(MAX_LOCATION).collect::<String>()));
+        return OtherContent::Redirect(made_printable(&to.chars().take(MAX_LOCATION).collect::<String>()));
     }
     let fields = serde_json::from_slice(body).map(Fields).ok();
     if let Some(message) = fields.as_ref().and_then(|fields| fields.text("message", MAX_MESSAGE)) {
         let is_typed = fields.is_some_and(|fields| fields.words("type").is_some());
-        return Shape::Error { is_typed, message };
+        return OtherContent::Error { is_typed, message };
     }
     if body.is_empty() {
-        return Shape::Empty;
+        return OtherContent::Empty;
     }
     let is_page = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<');
-    if is_page { Shape::Page } else { Shape::Unknown }
+    if is_page { OtherContent::Page } else { OtherContent::Unknown }
 }
 
 impl Fields<'_> {
@@ -109,8 +109,8 @@ mod tests {
         "queryNodeStatus":{"url":"http://squid-graphql-server:4352/graphql","chainHead":5678901,
         "blocksProcessed":5678899,"packageVersion":"1.2.0"},"nodeEnv":"production"}"#;
 
-    fn real() -> Report {
-        Report {
+    fn real() -> StatusDocument {
+        StatusDocument {
             version: Some("2.1.2".into()),
             node_env: Some("production".into()),
             uptime_s: Some(2),
@@ -125,23 +125,26 @@ mod tests {
 
     #[test]
     fn real_documents_are_read() {
-        assert_eq!(report(DISTRIBUTOR.as_bytes()), Some(real()));
+        assert_eq!(parse(DISTRIBUTOR.as_bytes()), Some(real()));
         let old = r#"{"id":"n","version":"1.0.0","objectsInCache":0,"storageLimit":1,"storageUsed":0,"uptime":9,
             "downloadsInProgress":0,"queryNodeStatus":{"url":"u","chainHead":7,"blocksProcessed":6}}"#;
-        let told = report(old.as_bytes()).unwrap();
-        assert_eq!((told.version.as_deref(), told.node_env, told.chain_head), (Some("1.0.0"), None, Some(7)));
+        let document = parse(old.as_bytes()).unwrap();
+        assert_eq!(
+            (document.version.as_deref(), document.node_env, document.chain_head),
+            (Some("1.0.0"), None, Some(7))
+        );
         let storage = r#"{"version":"4.5.0","uptime":8123,"uploadBuckets":["0"],"downloadBuckets":["0"],
             "sync":{"enabled":true,"interval":1},"cleanup":{"enabled":false},
             "queryNodeStatus":{"url":"…","chainHead":1,"blocksProcessed":1},"nodeEnv":"production"}"#;
-        let expected = Report {
+        let expected = StatusDocument {
             version: Some("4.5.0".into()),
             node_env: Some("production".into()),
             uptime_s: Some(8_123),
             blocks_processed: Some(1),
             chain_head: Some(1),
-            ..Report::default()
+            ..StatusDocument::default()
         };
-        assert_eq!(report(storage.as_bytes()), Some(expected));
+        assert_eq!(parse(storage.as_bytes()), Some(expected));
     }
 
     #[test]
@@ -149,31 +152,31 @@ mod tests {
         let deep = "[".repeat(5_000) + &"]".repeat(5_000);
         for wrong in ["null", "true", "-1", "-0.5", "1e400", "1e19", "\"-1\"", "\"\"", "\"2,1\"", "{}", "[1]", &deep] {
             let hostile = DISTRIBUTOR.replace("\"uptime\":2,", &format!("\"uptime\":{wrong},\"more\":{wrong},"));
-            let expected = Report { uptime_s: None, ..real() };
-            assert_eq!(report(hostile.as_bytes()), Some(expected), "{}", &wrong[..wrong.len().min(20)]);
+            let expected = StatusDocument { uptime_s: None, ..real() };
+            assert_eq!(parse(hostile.as_bytes()), Some(expected), "{}", &wrong[..wrong.len().min(20)]);
         }
         for (right, number) in [("\"7\"", 7), ("7.9", 7), ("1e3", 1_000), ("18446744073709551615", u64::MAX)] {
             let odd = DISTRIBUTOR.replace("\"uptime\":2,", &format!("\"uptime\":{right},"));
-            assert_eq!(report(odd.as_bytes()), Some(Report { uptime_s: Some(number), ..real() }), "{right}");
+            assert_eq!(parse(odd.as_bytes()), Some(StatusDocument { uptime_s: Some(number), ..real() }), "{right}");
         }
         for wrong in ["null", "[]", "\"x\"", "7", &deep] {
             let start = DISTRIBUTOR.find("{\"url\"").unwrap();
             let end = DISTRIBUTOR.find("},\"nodeEnv\"").unwrap() + 1;
             let hostile = format!("{}{wrong}{}", &DISTRIBUTOR[..start], &DISTRIBUTOR[end..]);
-            let expected = Report { blocks_processed: None, chain_head: None, ..real() };
-            assert_eq!(report(hostile.as_bytes()), Some(expected));
+            let expected = StatusDocument { blocks_processed: None, chain_head: None, ..real() };
+            assert_eq!(parse(hostile.as_bytes()), Some(expected));
         }
         let twice = DISTRIBUTOR.replace("\"uptime\":2,", "\"uptime\":2,\"uptime\":3,");
-        assert_eq!(report(twice.as_bytes()).unwrap().uptime_s, Some(3));
+        assert_eq!(parse(twice.as_bytes()).unwrap().uptime_s, Some(3));
         let loud = format!("{{\"version\":\"\\u001b[31m{}\"}}", "v".repeat(1_000));
-        assert_eq!(report(loud.as_bytes()).unwrap().version.unwrap(), format!("\u{fffd}[31m{}", "v".repeat(35)));
+        assert_eq!(parse(loud.as_bytes()).unwrap().version.unwrap(), format!("\u{fffd}[31m{}", "v".repeat(35)));
     }
 
     #[test]
     fn an_empty_environment_is_not_a_missing_one() {
         for (env, expected) in [("\"\"", Some("")), ("\"prod\"", Some("prod")), ("null", None), ("1", None)] {
             let document = DISTRIBUTOR.replace("\"nodeEnv\":\"production\"", &format!("\"nodeEnv\":{env}"));
-            assert_eq!(report(document.as_bytes()).unwrap().node_env.as_deref(), expected, "{env}");
+            assert_eq!(parse(document.as_bytes()).unwrap().node_env.as_deref(), expected, "{env}");
         }
     }
 
@@ -182,9 +185,9 @@ mod tests {
         for body in
             ["", "{}", "[]", "null", "<html></html>", "{\"status\":\"ok\"}", "{\"uptime\":-1}", "{\"version\":\"1\""]
         {
-            assert_eq!(report(body.as_bytes()), None, "{body}");
+            assert_eq!(parse(body.as_bytes()), None, "{body}");
         }
-        assert_eq!(report(b"{\"version\":\"\xff\"}"), None);
+        assert_eq!(parse(b"{\"version\":\"\xff\"}"), None);
     }
 
     proptest! {
@@ -202,10 +205,10 @@ mod tests {
             let end = (cut + gone).min(document.len());
             document.splice(cut..end, new.bytes());
             for body in [bytes, document] {
-                let _ = shape(StatusCode::OK, &headers, &body);
-                if let Some(report) = report(&body) {
+                let _ = other_content(StatusCode::OK, &headers, &body);
+                if let Some(document) = parse(&body) {
                     prop_assert!(serde_json::from_slice::<HashMap<String, &RawValue>>(&body).is_ok());
-                    prop_assert!(report.version.is_none_or(|version| version.chars().count() <= MAX_WORDS));
+                    prop_assert!(document.version.is_none_or(|version| version.chars().count() <= MAX_WORDS));
                 }
             }
         }
@@ -214,25 +217,25 @@ mod tests {
     #[test]
     fn shapes_tell_whose_answer_it_is() {
         let typed = r#"{"type":"request_validation","message":"not found","errors":[]}"#;
-        let said = |message: &str| Shape::Error { is_typed: false, message: message.to_owned() };
+        let said = |message: &str| OtherContent::Error { is_typed: false, message: message.to_owned() };
         let long = format!(r#"{{"message":"{}"}}"#, "m".repeat(1_000));
         for (status, location, body, expected) in [
-            (404, None, typed, Shape::Error { is_typed: true, message: "not found".into() }),
+            (404, None, typed, OtherContent::Error { is_typed: true, message: "not found".into() }),
             (404, None, r#"{"message":"Data object does not exist"}"#, said("Data object does not exist")),
             (500, None, &long, said(&"m".repeat(MAX_MESSAGE))),
             (500, None, r#"{"message":"\u001b[31mred"}"#, said("\u{fffd}[31mred")),
-            (500, None, r#"{"message":7}"#, Shape::Unknown),
-            (404, None, " \n<!doctype html><title>404</title>", Shape::Page),
-            (404, None, "", Shape::Empty),
-            (302, Some("https://a.example/x"), "<a>", Shape::Redirect("https://a.example/x".into())),
-            (301, None, "", Shape::Redirect(String::new())),
+            (500, None, r#"{"message":7}"#, OtherContent::Unknown),
+            (404, None, " \n<!doctype html><title>404</title>", OtherContent::Page),
+            (404, None, "", OtherContent::Empty),
+            (302, Some("https://a.example/x"), "<a>", OtherContent::Redirect("https://a.example/x".into())),
+            (301, None, "", OtherContent::Redirect(String::new())),
         ] {
             let mut headers = HeaderMap::new();
             if let Some(location) = location {
                 headers.insert(LOCATION, location.parse().unwrap());
             }
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(shape(status, &headers, body.as_bytes()), expected, "{status} {body}");
+            assert_eq!(other_content(status, &headers, body.as_bytes()), expected, "{status} {body}");
         }
     }
 }

@@ -3,8 +3,8 @@
 
 use super::{Availability, Standing};
 use crate::{
-    measure::availability::SOUND,
-    model::{availability::State, units::format_age},
+    measure::health::NOTHING_WRONG,
+    model::{health::HealthState, units::format_age},
     term::{
         Look,
         figure::{ABSENT, percent},
@@ -46,7 +46,7 @@ fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: b
     for one in group {
         *text += &lines.next().map_or_else(|| paragraph(one, many, look), |line| line.trim_end().to_owned());
         text.push('\n');
-        if !has_column && *one.last.reason != *SOUND && !one.last.reason.is_empty() {
+        if !has_column && *one.last.reason != *NOTHING_WRONG && !one.last.reason.is_empty() {
             *text += &flow(one.last.reason.split(' '), " ", ("  ", "  "), look.width);
             text.push('\n');
         }
@@ -85,8 +85,8 @@ fn paragraph(one: &Standing, many: bool, look: Look) -> String {
 
 /// `11 nodes: 6 ok, 2 degraded`, and how many rounds were left out.
 fn closing(group: &[&Standing], look: Look) -> String {
-    let of = |state: State| group.iter().filter(|one| one.last.state == state).count();
-    let mut pieces: Vec<String> = State::ALL
+    let of = |state: HealthState| group.iter().filter(|one| one.last.state == state).count();
+    let mut pieces: Vec<String> = HealthState::ALL
         .into_iter()
         .map(|state| (of(state), state))
         .filter(|(count, _)| *count > 0)
@@ -104,12 +104,12 @@ fn closing(group: &[&Standing], look: Look) -> String {
     wrap(&text, look.width)
 }
 
-const fn ink(state: State) -> Option<Ink> {
+const fn ink(state: HealthState) -> Option<Ink> {
     match state {
-        State::Ok => None,
-        State::Degraded | State::Unknown => Some(Ink::Doubtful),
-        State::Misconfigured | State::Dead => Some(Ink::Bad),
-        State::Blocked => Some(Ink::Faint),
+        HealthState::Ok => None,
+        HealthState::Degraded | HealthState::Unknown => Some(Ink::Doubtful),
+        HealthState::Misconfigured | HealthState::Dead => Some(Ink::Bad),
+        HealthState::Blocked => Some(Ink::Faint),
     }
 }
 

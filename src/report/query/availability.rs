@@ -4,13 +4,13 @@ use jiff::Timestamp;
 
 use super::{QueryError, columns, identifier, series, within};
 use crate::{
-    model::availability::State,
-    record::schema::{Field, node as schema},
-    report::{
-        availability::{Availability, Rounds},
-        node_point::{FIELDS, NodePoint, TAGS, of_code},
-        reading::Columns,
+    model::health::HealthState,
+    record::{
+        columns::Columns,
+        node_point::{FIELDS, NodePoint, TAGS, state_of_code},
+        schema::{Field, node as schema},
     },
+    report::availability::{Availability, Rounds},
 };
 
 /// The statements. They return for each node the last point, how often it was up, its worst state, and whether it was
@@ -32,11 +32,11 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
         // Codes up to this one are ordered by severity. The other states are compared when the answers are read.
         format!(
             "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} <= {} GROUP BY {by}",
-            State::Dead.code(),
+            HealthState::Dead.code(),
         ),
         format!(
             "SELECT max({code}) AS {worst} FROM {measurement} WHERE {time} AND {code} = {} GROUP BY {by}",
-            State::Blocked.code(),
+            HealthState::Blocked.code(),
         ),
     ]
     .join("; ")
@@ -58,7 +58,7 @@ pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryE
                 let columns = Columns(|name| row.column(name));
                 let (vantage, node) = (columns.name(schema::VANTAGE).ok()?, columns.name(schema::NODE).ok()?);
                 if let Some(code) = columns.amount(WORST).ok()? {
-                    return availability.add_worst(&vantage, &node, of_code(code)?);
+                    return availability.add_worst(&vantage, &node, state_of_code(code)?);
                 }
                 let number = |field| Some(columns.amount(field).ok()?.unwrap_or(0));
                 let rounds = Rounds { all: number(ROUNDS)?, judged: number(JUDGED)?, up: number(schema::UP)? };

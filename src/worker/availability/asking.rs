@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use crate::{
-    model::{availability::Answer, probe::Weight},
+    model::{health::StatusAnswer, probe::Weight},
     net::run_clock::RunClock,
     probe::gate::Gate,
 };
@@ -44,13 +44,13 @@ impl Asking {
     pub(super) async fn all<Q>(
         self,
         questions: impl ExactSizeIterator<Item = Q> + Send + 'static,
-        bug: impl Fn() -> Answer,
-        mut note: impl FnMut(usize, &Answer),
-    ) -> Vec<Answer>
+        bug: impl Fn() -> StatusAnswer,
+        mut note: impl FnMut(usize, &StatusAnswer),
+    ) -> Vec<StatusAnswer>
     where
-        Q: Future<Output = Answer> + Send + 'static,
+        Q: Future<Output = StatusAnswer> + Send + 'static,
     {
-        let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
+        let mut answers: Vec<Option<StatusAnswer>> = vec![None; questions.len()];
         if answers.is_empty() {
             return Vec::new();
         }
@@ -70,9 +70,9 @@ impl Asking {
     }
 
     /// Runs the questions, and sends each answer with its index.
-    async fn put<Q>(self, questions: impl Iterator<Item = Q> + Send, answered: UnboundedSender<(usize, Answer)>)
+    async fn put<Q>(self, questions: impl Iterator<Item = Q> + Send, answered: UnboundedSender<(usize, StatusAnswer)>)
     where
-        Q: Future<Output = Answer> + Send + 'static,
+        Q: Future<Output = StatusAnswer> + Send + 'static,
     {
         // A round is not a transfer from one node, so it uses an empty name that no node has.
         let permit = timeout(PATIENCE, self.gate.acquire(Weight::Light, &Arc::from(""))).await.ok();
@@ -114,9 +114,9 @@ impl Asking {
 }
 
 fn settle(
-    joined: Result<(task::Id, Answer), JoinError>,
+    joined: Result<(task::Id, StatusAnswer), JoinError>,
     places: &mut HashMap<task::Id, usize>,
-) -> Option<(usize, Answer)> {
+) -> Option<(usize, StatusAnswer)> {
     match joined {
         Ok((id, answer)) => Some((places.remove(&id)?, answer)),
         Err(error) => {

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     measure::standstill::STANDSTILL,
     model::{
-        availability::{Answer, Checked, State},
+        health::{CheckedNode, HealthState, StatusAnswer},
         units::Micros,
     },
 };
@@ -17,7 +17,7 @@ use crate::{
 /// The state that was last logged.
 #[derive(Default)]
 pub(super) struct Known {
-    pub(super) states: HashMap<Arc<str>, State>,
+    pub(super) states: HashMap<Arc<str>, HealthState>,
     /// Did the last round hear no node? Then this vantage itself is most likely at fault.
     pub(super) is_silent: bool,
     /// Has the chain of the whole fleet stopped?
@@ -43,14 +43,15 @@ impl Known {
 
     /// Logs each node whose state has changed since the previous round. If no node answers, one line about this vantage
     /// is logged instead.
-    pub(super) fn tell_changes(&mut self, all: &[Checked]) {
+    pub(super) fn tell_changes(&mut self, all: &[CheckedNode]) {
         let round = || all.iter().filter(|checked| !was_frozen(checked));
         let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
         if contacted.peek().is_none() && all.iter().any(was_frozen) {
             return;
         }
         let number = contacted.clone().count();
-        let is_silent = contacted.peek().is_some() && contacted.all(|checked| checked.verdict.state == State::Unknown);
+        let is_silent =
+            contacted.peek().is_some() && contacted.all(|checked| checked.health.state == HealthState::Unknown);
         match (self.is_silent, is_silent) {
             (false, true) => {
                 tracing::warn!("none of {number} nodes answers: this vantage itself is most likely at fault")
@@ -62,22 +63,22 @@ impl Known {
         if is_silent {
             return;
         }
-        for Checked { node, verdict, .. } in round() {
-            let state = verdict.state;
-            let before = self.states.get(node).copied().unwrap_or(State::Ok);
+        for CheckedNode { node, health, .. } in round() {
+            let state = health.state;
+            let before = self.states.get(node).copied().unwrap_or(HealthState::Ok);
             match state {
                 _ if state == before => {}
-                State::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
-                _ => tracing::info!(%node, "{}: {}", state.label(), verdict.reason),
+                HealthState::Ok => tracing::info!(%node, "ok again; it was {}", before.label()),
+                _ => tracing::info!(%node, "{}: {}", state.label(), health.reason),
             }
         }
         let heard: HashSet<_> = all.iter().map(|checked| &checked.node).collect();
         self.states.retain(|node, _| heard.contains(node));
-        self.states.extend(round().map(|checked| (checked.node.clone(), checked.verdict.state)));
+        self.states.extend(round().map(|checked| (checked.node.clone(), checked.health.state)));
     }
 }
 
 /// Was this process frozen during the check? Then nothing is known about the node, and its previous state is kept.
-fn was_frozen(checked: &Checked) -> bool {
-    checked.answer.as_ref().is_some_and(Answer::is_frozen)
+fn was_frozen(checked: &CheckedNode) -> bool {
+    checked.answer.as_ref().is_some_and(StatusAnswer::is_frozen)
 }

@@ -3,10 +3,16 @@ use std::{collections::HashMap, sync::Mutex};
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::model::availability::State;
+use crate::model::health::HealthState;
 
-fn present() -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present, head_refused: None }
+fn present() -> StatusAnswer {
+    StatusAnswer {
+        at: Timestamp::UNIX_EPOCH,
+        latency: None,
+        status: Some(200),
+        content: AnswerContent::Present,
+        head_refusal: None,
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +52,7 @@ async fn a_doubt_triggers_an_extra_round_and_moves_no_slot() {
 #[test]
 fn a_state_is_logged_when_it_changes() {
     let mut known = Known::default();
-    let checked = |state| Checked {
+    let checked = |state| CheckedNode {
         node: "n".into(),
         listing: crate::model::target::Listing::bare(
             crate::model::target::Origin::Static,
@@ -54,7 +60,7 @@ fn a_state_is_logged_when_it_changes() {
         ),
         at: Timestamp::UNIX_EPOCH,
         answer: None,
-        verdict: crate::model::availability::Verdict {
+        health: crate::model::health::Health {
             state,
             reason: "why".into(),
             up: None,
@@ -63,11 +69,15 @@ fn a_state_is_logged_when_it_changes() {
         },
         restarted: None,
     };
-    known.tell_changes(&[checked(State::Dead)]);
-    assert_eq!(known.states, HashMap::from([("n".into(), State::Dead)]));
-    let silent = Checked { answer: Some(present()), ..checked(State::Unknown) };
+    known.tell_changes(&[checked(HealthState::Dead)]);
+    assert_eq!(known.states, HashMap::from([("n".into(), HealthState::Dead)]));
+    let silent = CheckedNode { answer: Some(present()), ..checked(HealthState::Unknown) };
     known.tell_changes(&[silent]);
-    assert_eq!((known.is_silent, known.states[&Arc::from("n")]), (true, State::Dead), "nothing is known of it then");
+    assert_eq!(
+        (known.is_silent, known.states[&Arc::from("n")]),
+        (true, HealthState::Dead),
+        "nothing is known of it then"
+    );
     known.tell_changes(&[]);
     assert!(known.states.is_empty() && !known.is_silent, "who is gone is forgotten");
 }

@@ -9,8 +9,8 @@ use bandprobe::{
         storage_faults::StorageFaults,
     },
     model::{
-        availability::{EndedRun, RunFault},
         flag::Flag,
+        health::{EndedRun, RunFault},
         outcome::Outcome,
         probe::{PartName, Probe},
         sample::Sample,

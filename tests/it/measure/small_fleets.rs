@@ -4,11 +4,14 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use bandprobe::{
     measure::{
-        availability::{Judgement, judge},
+        health::{RoundHealth, judge},
         history::History,
     },
     model::{
-        availability::{Answer, Downloads, Motion, Progress, Report, Said, State, Subject, Verdict},
+        health::{
+            AnswerContent, ChainProgress, Health, HealthState, Motion, NodeEvidence, RecentDownloads, StatusAnswer,
+            StatusDocument,
+        },
         probe::Tolerance,
         target::Profile,
     },
@@ -31,34 +34,34 @@ fn good(round: u64) -> (u64, u64) {
     (HEIGHT - 1 + BLOCKS_A_ROUND * round, HEIGHT + BLOCKS_A_ROUND * round)
 }
 
-fn answer((blocks, head): (u64, u64)) -> Answer {
-    let report = Report {
+fn answer((blocks, head): (u64, u64)) -> StatusAnswer {
+    let document = StatusDocument {
         node_env: Some("production".into()),
         blocks_processed: Some(blocks),
         chain_head: Some(head),
-        ..Report::default()
+        ..StatusDocument::default()
     };
-    let said = Said::Report(Box::new(report));
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said, head_refused: None }
+    let content = AnswerContent::Document(Box::new(document));
+    StatusAnswer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), content, head_refusal: None }
 }
 
-fn judged(answers: &[Answer], progress: &[Progress]) -> Judgement {
-    let subjects = answers.iter().zip(progress).map(|(answer, progress)| Subject {
+fn judged(answers: &[StatusAnswer], progress: &[ChainProgress]) -> RoundHealth {
+    let subjects = answers.iter().zip(progress).map(|(answer, progress)| NodeEvidence {
         answer,
         profile: Profile::Argus,
         distributing: Some(true),
-        downloads: Downloads::default(),
+        downloads: RecentDownloads::default(),
         progress: *progress,
     });
     judge(&subjects.collect::<Vec<_>>(), TOLERANCE)
 }
 
 /// What is said of these nodes, round by round.
-fn rounds(nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
+fn rounds(nodes: &[Numbers], rounds: u64) -> Vec<RoundHealth> {
     rounds_every(ROUND, nodes, rounds)
 }
 
-fn rounds_every(every: Duration, nodes: &[Numbers], rounds: u64) -> Vec<Judgement> {
+fn rounds_every(every: Duration, nodes: &[Numbers], rounds: u64) -> Vec<RoundHealth> {
     let mut histories = vec![History::default(); nodes.len()];
     let round = |round: u64| {
         let answers: Vec<_> = nodes.iter().map(|numbers| answer(numbers(round))).collect();
@@ -69,8 +72,8 @@ fn rounds_every(every: Duration, nodes: &[Numbers], rounds: u64) -> Vec<Judgemen
     (0..rounds).map(round).collect()
 }
 
-fn states(judgement: &Judgement) -> Vec<State> {
-    judgement.verdicts.iter().map(|verdict| verdict.state).collect()
+fn states(round_health: &RoundHealth) -> Vec<HealthState> {
+    round_health.nodes.iter().map(|health| health.state).collect()
 }
 
 /// Fleets of each size with one to all but one of these bad nodes, which stand first.
@@ -97,15 +100,21 @@ fn nodes_that_stand_still_are_blamed_and_the_others_never() {
         for (count, nodes) in fleets(stuck) {
             // Where rounds come often, it takes some until a number is known to stand still.
             for (every, known_in) in [(ROUND, 1), (Duration::from_secs(20), 3)] {
-                for (round, judgement) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
-                    let states = states(&judgement);
+                for (round, round_health) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
+                    let states = states(&round_health);
                     // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
                     let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
                     if round > 0 || !is_alone {
-                        assert!(states[count..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+                        assert!(
+                            states[count..].iter().all(|state| *state == HealthState::Ok),
+                            "{round}: {round_health:?}"
+                        );
                     }
                     if round as u64 >= blamed_in.max(known_in) {
-                        assert!(states[..count].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
+                        assert!(
+                            states[..count].iter().all(|state| *state != HealthState::Ok),
+                            "{round}: {round_health:?}"
+                        );
                     }
                 }
             }
@@ -121,15 +130,15 @@ fn the_reason_says_who_stands_still() {
         (vec![stuck, stuck, good, good], "the fleet's median of 2 nodes"),
         (vec![stuck, good, good, good], "the fleet's median of 3 nodes"),
     ] {
-        let verdict = &rounds(&nodes, 2)[1].verdicts[0];
+        let health = &rounds(&nodes, 2)[1].nodes[0];
         let reason = format!(
             "200 blocks behind {others} (100 allowed): its query node stands still; chain head 200 behind (100 allowed)"
         );
-        assert_eq!((verdict.state, &verdict.reason), (State::Degraded, &reason));
+        assert_eq!((health.state, &health.reason), (HealthState::Degraded, &reason));
     }
     let far: Numbers = |_| (HEIGHT - 20_001, HEIGHT - 20_000);
-    let verdict = &rounds(&[far, good, good], 2)[1].verdicts[0];
-    assert!(verdict.reason.ends_with("and its blocks are not the fleet's: its chain node stands still"), "{verdict:?}");
+    let health = &rounds(&[far, good, good], 2)[1].nodes[0];
+    assert!(health.reason.ends_with("and its blocks are not the fleet's: its chain node stands still"), "{health:?}");
 }
 
 #[test]
@@ -139,10 +148,10 @@ fn half_of_a_fleet_that_stands_still_is_blamed_at_once() {
     for bad in [stuck, late] {
         for nodes in [vec![bad, bad, good, good], vec![bad, bad, bad, good, good, good]] {
             let half = nodes.len() / 2;
-            for judgement in rounds(&nodes, 2) {
-                let states = states(&judgement);
-                assert_eq!(states[..half], vec![State::Degraded; half], "{judgement:?}");
-                assert_eq!(states[half..], vec![State::Ok; half], "{judgement:?}");
+            for round_health in rounds(&nodes, 2) {
+                let states = states(&round_health);
+                assert_eq!(states[..half], vec![HealthState::Degraded; half], "{round_health:?}");
+                assert_eq!(states[half..], vec![HealthState::Ok; half], "{round_health:?}");
             }
         }
     }
@@ -155,11 +164,11 @@ fn while_the_chain_stands_still_a_node_that_catches_up_blames_nobody() {
     for size in SIZES {
         let mut nodes = vec![still; size];
         nodes[0] = catching_up;
-        for judgement in rounds(&nodes, 4) {
-            let states = states(&judgement);
-            assert!(states[1..].iter().all(|state| *state == State::Ok), "{judgement:?}");
-            assert_eq!(states[0], if size > 2 { State::Degraded } else { State::Ok }, "{judgement:?}");
-            assert_eq!(judgement.chain_head, Some(HEIGHT));
+        for round_health in rounds(&nodes, 4) {
+            let states = states(&round_health);
+            assert!(states[1..].iter().all(|state| *state == HealthState::Ok), "{round_health:?}");
+            assert_eq!(states[0], if size > 2 { HealthState::Degraded } else { HealthState::Ok }, "{round_health:?}");
+            assert_eq!(round_health.chain_head, Some(HEIGHT));
         }
     }
 }
@@ -173,11 +182,17 @@ fn when_the_chain_halts_a_node_on_another_chain_blames_nobody() {
             let nodes = [vec![stray; strays], vec![halting; size]].concat();
             for every in [ROUND, Duration::from_secs(20)] {
                 // Later than a day, too.
-                for (round, judgement) in rounds_every(every, &nodes, 400).into_iter().enumerate().skip(2) {
-                    let states = states(&judgement);
-                    assert!(states[..strays].iter().all(|state| *state == State::Misconfigured), "{judgement:?}");
-                    assert!(states[strays..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
-                    assert_eq!(judgement.chain_head, Some(good(2).1), "{round}");
+                for (round, round_health) in rounds_every(every, &nodes, 400).into_iter().enumerate().skip(2) {
+                    let states = states(&round_health);
+                    assert!(
+                        states[..strays].iter().all(|state| *state == HealthState::Misconfigured),
+                        "{round_health:?}"
+                    );
+                    assert!(
+                        states[strays..].iter().all(|state| *state == HealthState::Ok),
+                        "{round}: {round_health:?}"
+                    );
+                    assert_eq!(round_health.chain_head, Some(good(2).1), "{round}");
                 }
             }
         }
@@ -188,8 +203,8 @@ fn when_the_chain_halts_a_node_on_another_chain_blames_nobody() {
 fn nodes_that_halt_one_after_another_are_not_blamed_for_a_stray() {
     let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
     let [early, late]: [Numbers; 2] = [|round| good(round.min(2)), |round| good(round.clamp(1, 3) - 1)];
-    for judgement in rounds(&[stray, early, early, late, late], 6).into_iter().skip(2) {
-        assert_eq!(states(&judgement)[1..], [State::Ok; 4], "{judgement:?}");
+    for round_health in rounds(&[stray, early, early, late, late], 6).into_iter().skip(2) {
+        assert_eq!(states(&round_health)[1..], [HealthState::Ok; 4], "{round_health:?}");
     }
 }
 
@@ -199,10 +214,10 @@ fn a_majority_that_stops_is_blamed_however_long_the_others_move_on() {
     for others in 1..=2 {
         let nodes = [vec![stopping; 5], vec![good as Numbers; others]].concat();
         // Two days.
-        for (round, judgement) in rounds(&nodes, 600).into_iter().enumerate().skip(5) {
-            let states = states(&judgement);
-            assert!(states[..5].iter().all(|state| *state != State::Ok), "{round}: {judgement:?}");
-            assert!(states[5..].iter().all(|state| *state == State::Ok), "{round}: {judgement:?}");
+        for (round, round_health) in rounds(&nodes, 600).into_iter().enumerate().skip(5) {
+            let states = states(&round_health);
+            assert!(states[..5].iter().all(|state| *state != HealthState::Ok), "{round}: {round_health:?}");
+            assert!(states[5..].iter().all(|state| *state == HealthState::Ok), "{round}: {round_health:?}");
         }
     }
 }
@@ -212,10 +227,10 @@ fn a_few_nodes_on_a_lower_chain_do_not_make_the_others_strays() {
     let low: Numbers = |round| (good(round).0 - 4_000_000, good(round).1 - 4_000_000);
     let stuck: Numbers = |_| (HEIGHT - 20_001, HEIGHT - 20_000);
     let nodes = [vec![low; 3], vec![stuck; 4], vec![good; 3]].concat();
-    for judgement in rounds(&nodes, 4).into_iter().skip(1) {
-        let states = states(&judgement);
-        assert!(states[..7].iter().all(|state| *state == State::Misconfigured), "{judgement:?}");
-        assert_eq!(states[7..], [State::Ok; 3], "{judgement:?}");
+    for round_health in rounds(&nodes, 4).into_iter().skip(1) {
+        let states = states(&round_health);
+        assert!(states[..7].iter().all(|state| *state == HealthState::Misconfigured), "{round_health:?}");
+        assert_eq!(states[7..], [HealthState::Ok; 3], "{round_health:?}");
     }
 }
 
@@ -227,21 +242,23 @@ fn a_node_on_another_chain_is_told_from_one_that_is_ahead() {
         let mut nodes = vec![good as Numbers; size];
         nodes[0] = ahead;
         let remark = format!("nothing wrong; 5,000 blocks ahead of the fleet's median of {size} nodes");
-        for Verdict { state, reason, .. } in rounds(&nodes, 2).iter().map(|judgement| &judgement.verdicts[0]) {
-            assert_eq!((*state, reason), (State::Ok, &remark));
+        for Health { state, reason, .. } in rounds(&nodes, 2).iter().map(|round_health| &round_health.nodes[0]) {
+            assert_eq!((*state, reason), (HealthState::Ok, &remark));
         }
         nodes[0] = stray;
         let found = rounds(&nodes, 2);
-        assert!(found.iter().all(|judgement| states(judgement)[0] == State::Misconfigured), "{found:?}");
-        assert!(found.iter().all(|judgement| states(judgement)[1..].iter().all(|state| *state == State::Ok)));
-        let ends = found.iter().map(|judgement| judgement.verdicts[0].reason.rsplit_once(": ").unwrap().1);
+        assert!(found.iter().all(|round_health| states(round_health)[0] == HealthState::Misconfigured), "{found:?}");
+        assert!(
+            found.iter().all(|round_health| states(round_health)[1..].iter().all(|state| *state == HealthState::Ok))
+        );
+        let ends = found.iter().map(|round_health| round_health.nodes[0].reason.rsplit_once(": ").unwrap().1);
         let expected = ["it follows another chain, or the others stand still", "it follows another chain"];
         assert_eq!(ends.collect::<Vec<_>>(), expected);
     }
     // Two strays keep each other company until the others are seen to move.
     let found = rounds(&[stray, stray, good, good, good], 2);
-    assert_eq!(states(&found[0]), [State::Ok; 5]);
-    use State::{Misconfigured, Ok};
+    assert_eq!(states(&found[0]), [HealthState::Ok; 5]);
+    use HealthState::{Misconfigured, Ok};
     assert_eq!(states(&found[1]), [Misconfigured, Misconfigured, Ok, Ok, Ok]);
 }
 
@@ -264,13 +281,13 @@ proptest! {
         nodes in prop::collection::vec((number(), number(), motion(), motion()), SIZES)
     ) {
         let answers: Vec<_> = nodes.iter().map(|node| answer((node.0, node.1))).collect();
-        let progress: Vec<_> = nodes.iter().map(|node| Progress { blocks: node.2, head: node.3 }).collect();
-        let judgement = judged(&answers, &progress);
+        let progress: Vec<_> = nodes.iter().map(|node| ChainProgress { blocks: node.2, head: node.3 }).collect();
+        let round_health = judged(&answers, &progress);
         let highest = |of: fn(&(u64, u64, Motion, Motion)) -> u64| nodes.iter().map(of).max().unwrap();
         let (blocks, head) = (highest(|node| node.0), highest(|node| node.1));
-        for (node, verdict) in nodes.iter().zip(&judgement.verdicts) {
+        for (node, health) in nodes.iter().zip(&round_health.nodes) {
             if (node.0, node.1) == (blocks, head) {
-                prop_assert!(verdict.state != State::Degraded, "{:?}", verdict);
+                prop_assert!(health.state != HealthState::Degraded, "{:?}", health);
             }
         }
     }

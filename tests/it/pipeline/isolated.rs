@@ -20,7 +20,7 @@ use bandprobe::{
         Config,
         check::{Input, load},
     },
-    model::{availability::State, target::Targets},
+    model::{health::HealthState, target::Targets},
     worker::{availability, discovery::Discovery, pipeline::Pipeline, rounds, service},
 };
 use tempfile::TempDir;
@@ -191,7 +191,7 @@ fn a_status_round_ends_while_delivery_is_busy() {
     let probe = config.status.clone().unwrap();
     let round = availability::round(&pipeline, &targets, &probe);
     let checked = beside_work(&service, round, is_left_by_both(servers));
-    assert_eq!(checked.iter().map(|node| node.verdict.state).collect::<Vec<_>>(), [State::Ok; 2]);
+    assert_eq!(checked.iter().map(|node| node.health.state).collect::<Vec<_>>(), [HealthState::Ok; 2]);
     service.block_on(pipeline.stop(Duration::ZERO, pending()));
 }
 

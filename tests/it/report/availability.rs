@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use bandprobe::{
     model::{
-        availability::{Answer, Checked, Report, Said, State, Verdict},
+        health::{AnswerContent, CheckedNode, Health, HealthState, StatusAnswer, StatusDocument},
         target::{Listing, Origin, Profile, Vantage},
         units::Micros,
     },
-    record::{availability::node_point, line, point::Point, schema::node as schema},
-    report::{
-        availability::{Availability, MAX_NODES, render},
+    record::{
+        line,
+        node::node_point,
         node_point::NodePoint,
-        scan::{Found, Line, read},
+        point::Point,
+        scan::{AnyPoint, Line, read},
+        schema::node as schema,
     },
+    report::availability::{Availability, MAX_NODES, render},
     term::Look,
 };
 use jiff::SignedDuration;
@@ -24,7 +27,7 @@ use crate::record::samples::at;
 pub(super) struct Round {
     pub(super) node: &'static str,
     pub(super) role: &'static str,
-    pub(super) state: State,
+    pub(super) state: HealthState,
     pub(super) reason: &'static str,
     /// Blocks behind and version, of those that answer.
     pub(super) says: Option<(i64, &'static str)>,
@@ -34,40 +37,46 @@ const OK: &str = "nothing wrong";
 
 /// A fleet with one of each.
 pub(super) const FLEET: [Round; 6] = [
-    Round { node: "fra1.example.org", role: "distributor", state: State::Ok, reason: OK, says: Some((0, "2.1.2")) },
+    Round {
+        node: "fra1.example.org",
+        role: "distributor",
+        state: HealthState::Ok,
+        reason: OK,
+        says: Some((0, "2.1.2")),
+    },
     Round {
         node: "syd1.example.org",
         role: "distributor",
-        state: State::Degraded,
+        state: HealthState::Degraded,
         reason: "412 blocks behind the other nodes: its query node lags",
         says: Some((412, "2.1.2")),
     },
     Round {
         node: "lab.example.org",
         role: "distributor",
-        state: State::Misconfigured,
+        state: HealthState::Misconfigured,
         reason: "nodeEnv is development: it serves slowly",
         says: Some((-1, "2.1.0")),
     },
     Round {
         node: "gone.example.org",
         role: "storage",
-        state: State::Dead,
+        state: HealthState::Dead,
         reason: "connect_refused: nobody listens",
         says: None,
     },
     Round {
         node: "1:7-3",
         role: "distributor",
-        state: State::Blocked,
+        state: HealthState::Blocked,
         reason: "its endpoint is at a private address",
         says: None,
     },
-    Round { node: "nyc1.example.org", role: "storage", state: State::Ok, reason: OK, says: Some((2, "4.5.0")) },
+    Round { node: "nyc1.example.org", role: "storage", state: HealthState::Ok, reason: OK, says: Some((2, "4.5.0")) },
 ];
 
 /// The point of a round, so many minutes after the first; in a minute that is `lost` the vantage is down.
-pub(super) fn point(round: &Round, minute: i64, state: State) -> Point {
+pub(super) fn point(round: &Round, minute: i64, state: HealthState) -> Point {
     let mut point = Point::new(&schema::MEASUREMENT, at(0) + SignedDuration::from_mins(minute));
     for (tag, value) in
         [(schema::VANTAGE, "here"), (schema::NODE, round.node), (schema::REGION, "none"), (schema::ROLE, round.role)]
@@ -78,9 +87,9 @@ pub(super) fn point(round: &Round, minute: i64, state: State) -> Point {
     point.integer(schema::STATE_CODE, Some(state.code()));
     point.text(schema::STATE, Some(state.label()));
     point.text(schema::REASON, Some(reason));
-    let up = !matches!(state, State::Dead | State::Blocked);
-    point.integer(schema::UP, (state != State::Unknown).then_some(u64::from(up)));
-    if let Some((behind, version)) = round.says.filter(|_| up && state != State::Unknown) {
+    let up = !matches!(state, HealthState::Dead | HealthState::Blocked);
+    point.integer(schema::UP, (state != HealthState::Unknown).then_some(u64::from(up)));
+    if let Some((behind, version)) = round.says.filter(|_| up && state != HealthState::Unknown) {
         point.integer(schema::LATENCY, Some(48_211));
         point.signed(schema::BLOCKS_BEHIND, Some(behind));
         point.integer(schema::UPTIME, Some(270_000));
@@ -91,11 +100,11 @@ pub(super) fn point(round: &Round, minute: i64, state: State) -> Point {
 
 /// Four rounds: in the second one the first node is dead, in the third the vantage is down.
 pub(super) fn rounds() -> Vec<Point> {
-    let each = |minute: i64, state: &dyn Fn(&Round) -> State| {
+    let each = |minute: i64, state: &dyn Fn(&Round) -> HealthState| {
         FLEET.iter().map(|round| point(round, minute, state(round))).collect::<Vec<_>>()
     };
-    let second = |round: &Round| if round.node == FLEET[0].node { State::Dead } else { round.state };
-    let third = |round: &Round| if round.state == State::Blocked { round.state } else { State::Unknown };
+    let second = |round: &Round| if round.node == FLEET[0].node { HealthState::Dead } else { round.state };
+    let third = |round: &Round| if round.state == HealthState::Blocked { round.state } else { HealthState::Unknown };
     [each(0, &|round| round.state), each(5, &second), each(10, &third), each(15, &|round| round.state)].concat()
 }
 
@@ -132,7 +141,7 @@ fn however_wide_the_terminal_no_line_is_wider_and_no_reason_is_lost() {
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= usize::from(width), "{width}: {widest}\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            for round in FLEET.iter().filter(|round| round.state != State::Ok) {
+            for round in FLEET.iter().filter(|round| round.state != HealthState::Ok) {
                 assert!(words.contains(round.reason), "{width}: {}\n{text}", round.reason);
             }
         }
@@ -146,7 +155,10 @@ fn rounds_in_which_the_vantage_was_down_are_left_out() {
         |node: &str| availability.standings().into_iter().find(|one| &*one.last.node == node).unwrap().clone();
     let fra1 = standing("fra1.example.org");
     assert_eq!((fra1.rounds.all, fra1.rounds.judged, fra1.rounds.up), (4, 3, 2));
-    assert_eq!((fra1.last.state, fra1.worst, fra1.rounds.up_share()), (State::Ok, State::Dead, Some(2.0 / 3.0)));
+    assert_eq!(
+        (fra1.last.state, fra1.worst, fra1.rounds.up_share()),
+        (HealthState::Ok, HealthState::Dead, Some(2.0 / 3.0))
+    );
     let gone = standing("gone.example.org");
     assert_eq!((gone.rounds.up_share(), gone.rounds.unknown()), (Some(0.0), 1));
     let backwards: Vec<_> = rounds().into_iter().rev().collect();
@@ -155,7 +167,7 @@ fn rounds_in_which_the_vantage_was_down_are_left_out() {
 
 #[test]
 fn what_is_shown_first_is_what_counts_as_the_worst() {
-    use State::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
+    use HealthState::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
     for (states, worst) in [
         ([Blocked, Dead], Dead),
         ([Blocked, Degraded], Degraded),
@@ -164,7 +176,7 @@ fn what_is_shown_first_is_what_counts_as_the_worst() {
         ([Unknown, Ok], Ok),
         ([Unknown, Unknown], Unknown),
     ] {
-        let of_one = |states: [State; 2]| {
+        let of_one = |states: [HealthState; 2]| {
             of(&[(0, states[0]), (5, states[1])].map(|(minute, state)| point(&FLEET[0], minute, state)))
         };
         let [second, first] = states;
@@ -195,7 +207,7 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
         let point = point(&round, 0, round.state);
         let mut text = String::new();
         line::encode(&point, &mut text);
-        let Line::Found(Found::Node(found)) = read(text.as_bytes()) else { panic!("{text}") };
+        let Line::Point(AnyPoint::Node(found)) = read(text.as_bytes()) else { panic!("{text}") };
         assert_eq!(Some(*found), NodePoint::from_point(&point));
         for (from, to) in [
             (format!("state_code={}i", round.state.code()), "state_code=6i"),
@@ -213,27 +225,27 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
 #[test]
 fn the_point_of_a_round_is_read_whole() {
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
-    let report = Report { version: Some("2.1.2".into()), uptime_s: Some(90), ..Report::default() };
-    let answer = Answer {
+    let report = StatusDocument { version: Some("2.1.2".into()), uptime_s: Some(90), ..StatusDocument::default() };
+    let answer = StatusAnswer {
         at: at(0),
         latency: Some(Micros(48_211)),
         status: Some(200),
-        said: Said::Report(Box::new(report)),
-        head_refused: None,
+        content: AnswerContent::Document(Box::new(report)),
+        head_refusal: None,
     };
-    let verdict = Verdict {
-        state: State::Degraded,
+    let health = Health {
+        state: HealthState::Degraded,
         reason: "41 blocks behind".into(),
         up: Some(true),
         blocks_behind: Some(41),
         head_behind: Some(0),
     };
-    let checked = Checked {
+    let checked = CheckedNode {
         node: "fra1".into(),
         listing: Listing::bare(Origin::Joystream, Profile::Colossus),
         at: at(0),
         answer: Some(answer),
-        verdict,
+        health,
         restarted: Some(false),
     };
     let expected = NodePoint {
@@ -241,7 +253,7 @@ fn the_point_of_a_round_is_read_whole() {
         vantage: "here".into(),
         node: "fra1".into(),
         role: "storage".into(),
-        state: State::Degraded,
+        state: HealthState::Degraded,
         reason: "41 blocks behind".into(),
         up: Some(true),
         latency: Some(Micros(48_211)),
@@ -255,7 +267,7 @@ fn the_point_of_a_round_is_read_whole() {
 #[test]
 fn nodes_beyond_the_limit_are_counted() {
     let mut availability = Availability::default();
-    let mut point = NodePoint::from_point(&point(&FLEET[0], 0, State::Ok)).unwrap();
+    let mut point = NodePoint::from_point(&point(&FLEET[0], 0, HealthState::Ok)).unwrap();
     for n in 0..=MAX_NODES {
         point.node = n.to_string().into();
         availability.add(&point);

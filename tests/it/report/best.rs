@@ -1,13 +1,13 @@
 //! Who is the best node: distributors alone, with enough recent values, and not dead.
 
 use bandprobe::{
-    model::{availability::State, flag::Flag},
-    record::{line, point::Point, schema::node as schema},
+    model::{flag::Flag, health::HealthState},
+    record::{line, point::Point, scan::Scan, schema::node as schema},
     report::{
         Analysis,
-        best::{Best, ENOUGH, Measure, RECENT},
+        best::{Best, Measure},
         json,
-        scan::Scan,
+        newest::{MAX_AGE, MIN_VALUES},
     },
 };
 
@@ -22,7 +22,7 @@ fn images(node: &str, ttfb: u64, hours_ago: i64) -> Vec<Sample> {
     (0..3).map(|n| image(node, -hours_ago * HOUR - n, ttfb)).collect()
 }
 
-fn state(node: &str, role: &str, state: State, hours_ago: i64) -> String {
+fn state(node: &str, role: &str, state: HealthState, hours_ago: i64) -> String {
     let mut point = Point::new(&schema::MEASUREMENT, at(-hours_ago * HOUR));
     let vantage = "eu-central";
     for (tag, value) in [(schema::VANTAGE, vantage), (schema::NODE, node), (schema::ROLE, role)] {
@@ -30,7 +30,7 @@ fn state(node: &str, role: &str, state: State, hours_ago: i64) -> String {
     }
     point.integer(schema::STATE_CODE, Some(state.code()));
     point.text(schema::STATE, Some(state.label()));
-    point.integer(schema::UP, Some(u64::from(state == State::Ok)));
+    point.integer(schema::UP, Some(u64::from(state == HealthState::Ok)));
     let mut text = String::new();
     line::encode(&point, &mut text);
     text
@@ -39,7 +39,7 @@ fn state(node: &str, role: &str, state: State, hours_ago: i64) -> String {
 fn analysis(samples: &[Sample], states: &[String]) -> Analysis {
     let text = lines(samples) + &states.concat();
     let mut analysis = Analysis::default();
-    Scan::new(text.lines().map(Ok::<_, ()>)).for_each(|found| analysis.add_found(&found.unwrap()));
+    Scan::new(text.lines().map(Ok::<_, ()>)).for_each(|found| analysis.add_any(&found.unwrap()));
     analysis
 }
 
@@ -56,7 +56,7 @@ fn best(samples: &[Sample], states: &[String]) -> Option<String> {
 #[test]
 fn only_distributors_compete_where_there_are_some() {
     let samples = [images("dist", 90_000, 0), images("store", 10_000, 0), images("web", 20_000, 0)].concat();
-    let role = |node: &str, role: &str| state(node, role, State::Ok, 0);
+    let role = |node: &str, role: &str| state(node, role, HealthState::Ok, 0);
     let all = [role("dist", "distributor"), role("store", "storage"), role("web", "http")];
     for (states, expected) in [
         (&all[..], "dist"),
@@ -72,11 +72,14 @@ fn only_distributors_compete_where_there_are_some() {
 #[test]
 fn a_node_that_is_dead_now_is_not_the_best() {
     let samples = [images("fast", 10_000, 2), images("slow", 90_000, 0)].concat();
-    let was = state("fast", "distributor", State::Ok, 3);
-    let slow = state("slow", "distributor", State::Ok, 0);
-    for (now, expected) in
-        [(State::Ok, "fast"), (State::Degraded, "fast"), (State::Dead, "slow"), (State::Blocked, "slow")]
-    {
+    let was = state("fast", "distributor", HealthState::Ok, 3);
+    let slow = state("slow", "distributor", HealthState::Ok, 0);
+    for (now, expected) in [
+        (HealthState::Ok, "fast"),
+        (HealthState::Degraded, "fast"),
+        (HealthState::Dead, "slow"),
+        (HealthState::Blocked, "slow"),
+    ] {
         let now = state("fast", "distributor", now, 1);
         for states in [[was.clone(), now.clone(), slow.clone()], [slow.clone(), now.clone(), was.clone()]] {
             assert_eq!(best(&samples, &states).as_deref(), Some(expected), "{now}");
@@ -86,14 +89,14 @@ fn a_node_that_is_dead_now_is_not_the_best() {
 
 #[test]
 fn old_values_and_few_values_make_no_best_node() {
-    let day = RECENT.as_hours();
+    let day = MAX_AGE.as_hours();
     for (hours_ago, expected) in [(0, "fast"), (day, "slow"), (day - 1, "fast"), (day + 1, "slow"), (240, "slow")] {
         let samples = [images("fast", 10_000, hours_ago), images("slow", 90_000, 0)].concat();
         assert_eq!(best(&samples, &[]).as_deref(), Some(expected), "{hours_ago} hours ago");
     }
     // An archive that ended long ago is judged by its own end.
     assert_eq!(best(&images("fast", 10_000, 240), &[]).as_deref(), Some("fast"));
-    for few in 1..ENOUGH {
+    for few in 1..MIN_VALUES {
         assert_eq!(best(&images("only", 10_000, 0)[..few], &[]), None, "also where no other node has more");
     }
     let mut sparse = images("fast", 10_000, 240);

@@ -3,7 +3,7 @@
 use bandprobe::{
     archive::log::Writer,
     config::InfluxDb,
-    model::{availability::State, flag::Flag, outcome::Outcome},
+    model::{flag::Flag, health::HealthState, outcome::Outcome},
     record::{line, transfer::transfer},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -75,7 +75,7 @@ fn lines(start: Timestamp) -> (String, u64) {
     let moved = |time: Timestamp| start + time.duration_since(at(0));
     let mut text = String::new();
     let mut rounds = rounds();
-    rounds.extend([point(&FLEET[4], 6, State::Dead), point(&FLEET[5], 7, State::Blocked)]);
+    rounds.extend([point(&FLEET[4], 6, HealthState::Dead), point(&FLEET[5], 7, HealthState::Blocked)]);
     let count = (samples.len() + rounds.len()).try_into().unwrap();
     for mut sample in samples {
         sample.at = moved(sample.at);

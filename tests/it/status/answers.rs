@@ -1,7 +1,7 @@
 //! The table of answers: what a server does, and what the status probe takes it for.
 
 use bandprobe::model::{
-    availability::{Report, Said, Shape},
+    health::{AnswerContent, OtherContent, StatusDocument},
     outcome::Outcome,
     target::Profile,
 };
@@ -13,7 +13,7 @@ struct Case {
     name: &'static str,
     script: fn(usize) -> Vec<Step>,
     status: Option<u16>,
-    told: fn() -> Result<Said, Outcome>,
+    told: fn() -> Result<AnswerContent, Outcome>,
 }
 
 const DOCUMENT: &str = r#"{"version":"2.1.2","queryNodeStatus":{"chainHead":7,"blocksProcessed":5}}"#;
@@ -26,22 +26,26 @@ async fn every_answer_is_taken_for_what_it_is() {
         let server = serve(script);
         let answer = asked(&server, Profile::Argus).await;
         let is_whole = answer.latency.is_some();
-        let said = match answer.said {
-            Said::Nothing { outcome, error } => {
+        let content = match answer.content {
+            AnswerContent::Nothing { outcome, error } => {
                 assert!(!error.is_empty(), "{name}");
                 Err(outcome)
             }
-            said => Ok(said),
+            content => Ok(content),
         };
-        assert_eq!((answer.status, &said), (status, &told()), "{name}");
-        assert_eq!(is_whole, said.is_ok(), "{name}: only a whole answer has a latency");
+        assert_eq!((answer.status, &content), (status, &told()), "{name}");
+        assert_eq!(is_whole, content.is_ok(), "{name}: only a whole answer has a latency");
     }
 }
 
-fn report() -> Result<Said, Outcome> {
-    let report =
-        Report { version: Some("2.1.2".into()), chain_head: Some(7), blocks_processed: Some(5), ..Report::default() };
-    Ok(Said::Report(Box::new(report)))
+fn report() -> Result<AnswerContent, Outcome> {
+    let report = StatusDocument {
+        version: Some("2.1.2".into()),
+        chain_head: Some(7),
+        blocks_processed: Some(5),
+        ..StatusDocument::default()
+    };
+    Ok(AnswerContent::Document(Box::new(report)))
 }
 
 fn send(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
@@ -69,31 +73,31 @@ const CASES: [Case; 16] = [
         name: "page",
         script: |_| send(answer("200 OK", "", "<!doctype html>")),
         status: Some(200),
-        told: || Ok(Said::Other(Shape::Page)),
+        told: || Ok(AnswerContent::Other(OtherContent::Page)),
     },
     Case {
         name: "endless",
         script: |_| [send("HTTP/1.1 200 OK\r\n\r\n["), vec![Step::Endless(b"1,".repeat(500))]].concat(),
         status: Some(200),
-        told: || Ok(Said::Other(Shape::Unknown)),
+        told: || Ok(AnswerContent::Other(OtherContent::Unknown)),
     },
     Case {
         name: "proxy",
         script: |_| send(answer("502 Bad Gateway", "server: Caddy\r\n", "")),
         status: Some(502),
-        told: || Ok(Said::Other(Shape::Empty)),
+        told: || Ok(AnswerContent::Other(OtherContent::Empty)),
     },
     Case {
         name: "wrong path",
         script: |_| send(answer("404 Not Found", "", TYPED)),
         status: Some(404),
-        told: || Ok(Said::Other(Shape::Error { is_typed: true, message: "not found".into() })),
+        told: || Ok(AnswerContent::Other(OtherContent::Error { is_typed: true, message: "not found".into() })),
     },
     Case {
         name: "empty answer of a proxy that was not told of the path",
         script: |_| send(answer("200 OK", "server: Caddy\r\n", "")),
         status: Some(200),
-        told: || Ok(Said::Other(Shape::Empty)),
+        told: || Ok(AnswerContent::Other(OtherContent::Empty)),
     },
     Case {
         name: "failure in the node's own words",
@@ -104,20 +108,20 @@ const CASES: [Case; 16] = [
         status: Some(500),
         told: || {
             let message = "Response not successful: Received status code 502".into();
-            Ok(Said::Other(Shape::Error { is_typed: true, message }))
+            Ok(AnswerContent::Other(OtherContent::Error { is_typed: true, message }))
         },
     },
     Case {
         name: "error that breaks off",
         script: |_| [send("HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n<html>"), vec![Step::Close]].concat(),
         status: Some(404),
-        told: || Ok(Said::Other(Shape::Page)),
+        told: || Ok(AnswerContent::Other(OtherContent::Page)),
     },
     Case {
         name: "redirect",
         script: |_| send(answer("302 Found", "location: https://elsewhere.example/x\r\n", "")),
         status: Some(302),
-        told: || Ok(Said::Other(Shape::Redirect("https://elsewhere.example/x".into()))),
+        told: || Ok(AnswerContent::Other(OtherContent::Redirect("https://elsewhere.example/x".into()))),
     },
     Case {
         name: "hanging head",

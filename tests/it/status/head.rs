@@ -4,17 +4,17 @@ use bandprobe::model::probe::StatusProbe;
 
 use super::*;
 
-/// What a server does with HEAD, with GET, and what is said of it.
+/// What a server does with HEAD, with GET, and what is content of it.
 struct Case {
     name: &'static str,
     script: fn(usize) -> Vec<Step>,
     status: Option<u16>,
-    said: fn() -> Result<Said, Outcome>,
+    content: fn() -> Result<AnswerContent, Outcome>,
     why: Option<&'static str>,
 }
 
-const fn present() -> Result<Said, Outcome> {
-    Ok(Said::Present)
+const fn present() -> Result<AnswerContent, Outcome> {
+    Ok(AnswerContent::Present)
 }
 
 fn send(status: &str, headers: &str, body: &str) -> Vec<Step> {
@@ -36,7 +36,7 @@ const CASES: &[Case] = &[
             send("206 Partial Content", "content-range: bytes 0-0/5\r\n", "i")
         ),
         status: Some(206),
-        said: present,
+        content: present,
         why: Some("it refuses HEAD (403) and answers GET"),
     },
     Case {
@@ -46,105 +46,105 @@ const CASES: &[Case] = &[
             send("200 OK", "", &"image".repeat(100_000))
         ),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it refuses HEAD (405) and answers GET"),
     },
     Case {
         name: "501",
         script: script!(send("501 Not Implemented", "", ""), send("200 OK", "", "image")),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it refuses HEAD (501) and answers GET"),
     },
     Case {
         name: "404 and 400 of an application that routes GET alone",
         script: script!(send("404 Not Found", "", ""), send("200 OK", "", "image")),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it refuses HEAD (404) and answers GET"),
     },
     Case {
         name: "reset",
         script: script!(vec![Step::Reset], send("200 OK", "", "image")),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it does not answer HEAD (the connection broke during the transfer) and answers GET"),
     },
     Case {
         name: "length of 0",
         script: script!(send("200 OK", "", ""), send("200 OK", "", "image")),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it answers HEAD with a length of 0 and answers GET"),
     },
     Case {
         name: "nothing there at all",
         script: script!(send("200 OK", "server: Caddy\r\n", ""), send("200 OK", "server: Caddy\r\n", "")),
         status: Some(200),
-        said: || Ok(Said::Other(Shape::Empty)),
+        content: || Ok(AnswerContent::Other(OtherContent::Empty)),
         why: None,
     },
     Case {
         name: "the asset is missing, for HEAD as for GET",
         script: script!(send("404 Not Found", "", ""), send("404 Not Found", "", "gone")),
         status: Some(404),
-        said: || Ok(Said::Other(Shape::Unknown)),
+        content: || Ok(AnswerContent::Other(OtherContent::Unknown)),
         why: None,
     },
     Case {
         name: "it fails, whatever the method",
         script: script!(send("500 Internal Server Error", "", ""), send("500 Internal Server Error", "", "")),
         status: Some(500),
-        said: || Ok(Said::Other(Shape::Empty)),
+        content: || Ok(AnswerContent::Other(OtherContent::Empty)),
         why: None,
     },
     Case {
         name: "it breaks off, whatever the method",
         script: script!(vec![Step::Reset], vec![Step::Reset]),
         status: None,
-        said: || Err(Outcome::Reset),
+        content: || Err(Outcome::Reset),
         why: None,
     },
     Case {
         name: "redirects",
         script: script!(send("302 Found", "location: /x\r\n", ""), send("302 Found", "location: /x\r\n", "")),
         status: Some(302),
-        said: || Ok(Said::Other(Shape::Redirect("/x".to_owned()))),
+        content: || Ok(AnswerContent::Other(OtherContent::Redirect("/x".to_owned()))),
         why: None,
     },
     Case {
         name: "redirects HEAD alone",
         script: script!(send("302 Found", "location: /x\r\n", ""), send("200 OK", "", "image")),
         status: Some(200),
-        said: present,
+        content: present,
         why: Some("it refuses HEAD (302) and answers GET"),
     },
     Case {
         name: "GET fails too",
         script: script!(send("405 Method Not Allowed", "", ""), send("404 Not Found", "", "<html>")),
         status: Some(404),
-        said: || Ok(Said::Other(Shape::Page)),
+        content: || Ok(AnswerContent::Other(OtherContent::Page)),
         why: Some("it refuses HEAD (405)"),
     },
     Case {
         name: "GET breaks off",
         script: script!(send("405 Method Not Allowed", "", ""), vec![Step::Reset]),
         status: None,
-        said: || Err(Outcome::Reset),
+        content: || Err(Outcome::Reset),
         why: Some("it refuses HEAD (405)"),
     },
     Case {
         name: "GET hangs",
         script: script!(send("405 Method Not Allowed", "", ""), vec![Step::Hold]),
         status: None,
-        said: || Err(Outcome::HeadersTimeout),
+        content: || Err(Outcome::HeadersTimeout),
         why: Some("it refuses HEAD (405)"),
     },
     Case {
         name: "limited: it is left in peace",
         script: script!(send("429 Too Many Requests", "", ""), panic!("asked again")),
         status: Some(429),
-        said: || Ok(Said::Other(Shape::Unknown)),
+        content: || Ok(AnswerContent::Other(OtherContent::Unknown)),
         why: None,
     },
 ];
@@ -159,12 +159,12 @@ async fn get_has_the_last_word() {
     for case in CASES {
         let server = serve(case.script);
         let answer = ask(&plain(&server), &probe(), &prober(&network(None))).await;
-        let said = match answer.said {
-            Said::Nothing { outcome, .. } => Err(outcome),
-            said => Ok(said),
+        let content = match answer.content {
+            AnswerContent::Nothing { outcome, .. } => Err(outcome),
+            content => Ok(content),
         };
-        assert_eq!((answer.status, said), (case.status, (case.said)()), "{}", case.name);
-        assert_eq!(answer.head_refused.as_deref(), case.why, "{}", case.name);
+        assert_eq!((answer.status, content), (case.status, (case.content)()), "{}", case.name);
+        assert_eq!(answer.head_refusal.as_deref(), case.why, "{}", case.name);
     }
 }
 
@@ -199,12 +199,12 @@ async fn a_server_that_hangs_on_head_is_asked_by_get_meanwhile() {
     };
     let hangs_on_head = serve(script!(vec![Step::Hold], send("200 OK", "", "image")));
     let answer = ask(&plain(&hangs_on_head), &patient(20), &prober(&network(None))).await;
-    assert_eq!((answer.status, answer.said), (Some(200), Said::Present));
-    assert_eq!(answer.head_refused.as_deref(), Some("it does not answer HEAD in 5.00 s and answers GET"));
+    assert_eq!((answer.status, answer.content), (Some(200), AnswerContent::Present));
+    assert_eq!(answer.head_refusal.as_deref(), Some("it does not answer HEAD in 5.00 s and answers GET"));
 
     let hangs = serve(script!(vec![Step::Hold], vec![Step::Hold]));
     let answer = ask(&plain(&hangs), &patient(1), &prober(&network(None))).await;
-    assert!(matches!(answer.said, Said::Nothing { outcome: Outcome::HeadersTimeout, .. }), "{answer:?}");
-    assert_eq!(answer.head_refused, None, "it does not answer GET either");
+    assert!(matches!(answer.content, AnswerContent::Nothing { outcome: Outcome::HeadersTimeout, .. }), "{answer:?}");
+    assert_eq!(answer.head_refusal, None, "it does not answer GET either");
     assert_eq!(hangs.connections(), 2);
 }

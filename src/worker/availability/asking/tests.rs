@@ -9,7 +9,7 @@ use tokio::{
 use super::*;
 use crate::{
     config::Limits,
-    model::{availability::Said, units::Bytes},
+    model::{health::AnswerContent, units::Bytes},
 };
 
 fn gate() -> Gate {
@@ -24,17 +24,23 @@ fn gate() -> Gate {
     })
 }
 
-fn present() -> Answer {
-    Answer { at: Timestamp::UNIX_EPOCH, latency: None, status: Some(200), said: Said::Present, head_refused: None }
+fn present() -> StatusAnswer {
+    StatusAnswer {
+        at: Timestamp::UNIX_EPOCH,
+        latency: None,
+        status: Some(200),
+        content: AnswerContent::Present,
+        head_refusal: None,
+    }
 }
 
-fn ours() -> Answer {
-    Answer { status: None, ..present() }
+fn ours() -> StatusAnswer {
+    StatusAnswer { status: None, ..present() }
 }
 
-async fn ask_all<Q>(gate: &Gate, questions: impl ExactSizeIterator<Item = Q> + Send + 'static) -> Vec<Answer>
+async fn ask_all<Q>(gate: &Gate, questions: impl ExactSizeIterator<Item = Q> + Send + 'static) -> Vec<StatusAnswer>
 where
-    Q: Future<Output = Answer> + Send + 'static,
+    Q: Future<Output = StatusAnswer> + Send + 'static,
 {
     asking(gate, AT_ONCE).all(questions, ours, |_, _| {}).await
 }
@@ -108,7 +114,7 @@ async fn answers_are_noted_as_they_come() {
         present()
     });
     let mut noted = Vec::new();
-    let note = |place, _: &Answer| noted.push((place, begin.elapsed().as_secs()));
+    let note = |place, _: &StatusAnswer| noted.push((place, begin.elapsed().as_secs()));
     asking(&gate(), 9).all(questions.into_iter(), ours, note).await;
     assert_eq!(noted, [(1, 1), (2, 2), (0, 3)]);
 }
@@ -127,7 +133,7 @@ async fn a_limited_number_at_once_and_answers_in_node_order() {
             count(1);
             sleep(Duration::from_secs(200 - n)).await;
             count(-1);
-            Answer { latency: Some(crate::model::units::Micros(n)), ..present() }
+            StatusAnswer { latency: Some(crate::model::units::Micros(n)), ..present() }
         }
     });
     let answers = ask_all(&gate(), questions.collect::<Vec<_>>().into_iter()).await;
@@ -144,7 +150,7 @@ async fn a_panic_in_a_check_loses_only_its_own_answer() {
     });
     let answers = ask_all(&gate(), questions).await;
     assert_eq!(answers, [present(), ours(), present()]);
-    let none: [std::future::Pending<Answer>; 0] = [];
+    let none: [std::future::Pending<StatusAnswer>; 0] = [];
     assert_eq!(ask_all(&gate(), none.into_iter()).await, [], "no node, no permit");
 }
 
@@ -154,7 +160,7 @@ async fn a_round_that_is_cut_off_ends_its_questions() {
     let held = alive.clone();
     let question = async move {
         let _held = held.acquire().await;
-        pending::<Answer>().await
+        pending::<StatusAnswer>().await
     };
     let cut = timeout(Duration::from_secs(9), ask_all(&gate(), [question].into_iter())).await;
     assert!(cut.is_err());

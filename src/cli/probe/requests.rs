@@ -13,7 +13,7 @@ use crate::{
         size::Size,
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
     },
-    probe::{Prober, errand::Errand, wanted::Wanted},
+    probe::{Prober, request::TransferRequest, requested_bytes::RequestedBytes},
 };
 
 /// The transfers that the arguments ask for: in each round one cold transfer, then the warm ones.
@@ -82,14 +82,14 @@ impl Errands {
         let mut kept = None;
         for number in 0..=self.warm {
             let room = results.reserve().await?;
-            let errand = Errand {
+            let request = TransferRequest {
                 node: &self.node,
                 probe: &name,
                 kind: self.kind,
                 part: part(self.extent),
                 asset: &self.asset,
                 url: &self.url,
-                wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
+                wanted: RequestedBytes::of(self.extent, None).unwrap_or(RequestedBytes::Whole),
                 types: &[],
                 size: *size,
                 checked: CacheState::Unknown,
@@ -100,7 +100,7 @@ impl Errands {
                 due: None,
                 received: &received,
             };
-            let mut done = errand.run(prober, kept.take()).await;
+            let mut done = request.run(prober, kept.take()).await;
             if number == 0 {
                 done.sample.count_hit();
             }

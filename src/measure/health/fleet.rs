@@ -16,15 +16,15 @@
 //! are not enough distributors.
 
 use crate::model::{
-    availability::{Motion, Report, Said, State, Subject},
+    health::{AnswerContent, HealthState, Motion, NodeEvidence, StatusDocument},
     probe::Tolerance,
     target::Profile,
 };
 
 use super::{
-    Finding, MIN_FLEET,
-    distance::Behind,
-    words::{self, behind},
+    HealthProblem, MIN_FLEET,
+    distance::MedianDistance,
+    reasons::{self, behind},
 };
 
 /// What the nodes of a round report about the chain.
@@ -53,10 +53,10 @@ struct Votes {
 }
 
 /// The position of a node compared with the fleet.
-pub(super) struct Place {
+pub(super) struct ChainPosition {
     pub(super) blocks_behind: Option<i64>,
     pub(super) head_behind: Option<i64>,
-    pub(super) findings: Vec<Finding>,
+    pub(super) problems: Vec<HealthProblem>,
     /// A remark that is worth reporting but is no fault.
     pub(super) remark: Option<String>,
 }
@@ -64,7 +64,7 @@ pub(super) struct Place {
 impl Fleet {
     /// Builds the fleet from these nodes. The boolean next to each node says whether it has no other problem.
     pub(super) fn of<'a>(
-        subjects: impl Iterator<Item = (&'a Subject<'a>, bool)> + Clone,
+        subjects: impl Iterator<Item = (&'a NodeEvidence<'a>, bool)> + Clone,
         tolerance: Tolerance,
     ) -> Self {
         let votes = |profiles: &'static [Profile]| {
@@ -88,22 +88,23 @@ impl Fleet {
     }
 
     /// The position of a node, and whether it is on the same chain as the others.
-    pub(super) fn place(&self, subject: &Subject<'_>, report: &Report) -> Place {
-        let blocks = self.behind(subject, report.blocks_processed, subject.progress.blocks, |numbers| &numbers.blocks);
-        let head = self.behind(subject, report.chain_head, subject.progress.head, |numbers| &numbers.heads);
-        let findings = self.findings(blocks, head);
-        let remark = if findings.is_empty() { self.remark(blocks, head) } else { None };
+    pub(super) fn position(&self, subject: &NodeEvidence<'_>, document: &StatusDocument) -> ChainPosition {
+        let blocks =
+            self.behind(subject, document.blocks_processed, subject.progress.blocks, |numbers| &numbers.blocks);
+        let head = self.behind(subject, document.chain_head, subject.progress.head, |numbers| &numbers.heads);
+        let problems = self.problems(blocks, head);
+        let remark = if problems.is_empty() { self.remark(blocks, head) } else { None };
         let [blocks_behind, head_behind] = [blocks, head].map(|behind| behind.map(|behind| behind.by));
-        Place { blocks_behind, head_behind, findings, remark }
+        ChainPosition { blocks_behind, head_behind, problems, remark }
     }
 
     fn behind(
         &self,
-        subject: &Subject<'_>,
+        subject: &NodeEvidence<'_>,
         own: Option<u64>,
         motion: Motion,
         of: fn(&Numbers) -> &Votes,
-    ) -> Option<Behind> {
+    ) -> Option<MedianDistance> {
         let compared = |numbers| of(numbers).compare(own?, motion, self.tolerance);
         let distributors = compared(&self.distributors);
         match subject.profile {
@@ -112,31 +113,31 @@ impl Fleet {
         }
     }
 
-    fn findings(&self, blocks: Option<Behind>, head: Option<Behind>) -> Vec<Finding> {
+    fn problems(&self, blocks: Option<MedianDistance>, head: Option<MedianDistance>) -> Vec<HealthProblem> {
         let far = head.filter(|head| head.by.unsigned_abs() > DAY_OF_BLOCKS);
         // Several nodes that use the same wrong query node agree with each other, but they are still wrong.
         match (far, blocks) {
             (Some(head), Some(blocks)) if self.is_off(blocks.by) && (head.by > 0 || head.is_sure) => {
-                return vec![(State::Misconfigured, words::other_chain(head))];
+                return vec![(HealthState::Misconfigured, reasons::other_chain(head))];
             }
             (Some(head), Some(blocks)) if head.by > 0 && !self.is_off(blocks.by) => {
-                return vec![(State::Degraded, words::odd_head(head))];
+                return vec![(HealthState::Degraded, reasons::wrong_head(head))];
             }
             _ => {}
         }
-        let is_late = |number: &Behind| number.by > 0 && self.is_off(number.by);
+        let is_late = |number: &MedianDistance| number.by > 0 && self.is_off(number.by);
         let (blocks, head) = (blocks.filter(is_late), head.filter(is_late));
         let allowed = self.tolerance.behind;
         let blocks_words = blocks.map(|blocks| behind("", blocks, allowed, "query node", true));
         let head_words = head.map(|head| behind("chain head ", head, allowed, "chain node", blocks.is_none()));
-        blocks_words.into_iter().chain(head_words).map(|words| (State::Degraded, words)).collect()
+        blocks_words.into_iter().chain(head_words).map(|words| (HealthState::Degraded, words)).collect()
     }
 
     /// The remark for a node that is ahead.
-    fn remark(&self, blocks: Option<Behind>, head: Option<Behind>) -> Option<String> {
-        let is_ahead = |number: &Behind| number.by < 0 && self.is_off(number.by);
-        let blocks = blocks.filter(is_ahead).map(|blocks| words::ahead("", blocks));
-        blocks.or_else(|| head.filter(is_ahead).map(|head| words::ahead("chain head ", head)))
+    fn remark(&self, blocks: Option<MedianDistance>, head: Option<MedianDistance>) -> Option<String> {
+        let is_ahead = |number: &MedianDistance| number.by < 0 && self.is_off(number.by);
+        let blocks = blocks.filter(is_ahead).map(|blocks| reasons::ahead("", blocks));
+        blocks.or_else(|| head.filter(is_ahead).map(|head| reasons::ahead("chain head ", head)))
     }
 
     const fn is_off(&self, behind: i64) -> bool {
@@ -146,12 +147,12 @@ impl Fleet {
 }
 
 /// The numbers that these nodes report. A number that stands still below one that changes gets no vote.
-fn numbers<'a>(subjects: impl Iterator<Item = &'a Subject<'a>>, tolerance: Tolerance) -> Numbers {
+fn numbers<'a>(subjects: impl Iterator<Item = &'a NodeEvidence<'a>>, tolerance: Tolerance) -> Numbers {
     let (mut blocks, mut heads) = (Vec::new(), Vec::new());
     for subject in subjects {
-        let Said::Report(report) = &subject.answer.said else { continue };
-        blocks.extend(report.blocks_processed.map(|number| (number, subject.progress.blocks)));
-        heads.extend(report.chain_head.map(|number| (number, subject.progress.head)));
+        let AnswerContent::Document(document) = &subject.answer.content else { continue };
+        blocks.extend(document.blocks_processed.map(|number| (number, subject.progress.blocks)));
+        heads.extend(document.chain_head.map(|number| (number, subject.progress.head)));
     }
     Numbers { blocks: Votes::of(blocks, tolerance), heads: Votes::of(heads, tolerance) }
 }
@@ -175,26 +176,26 @@ impl Votes {
 
     /// How far a number is behind the median. Two votes and a third number form a median too, but not when the number
     /// is one of the two votes. A number that stands still is compared even if only few others change.
-    fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<Behind> {
+    fn compare(&self, own: u64, motion: Motion, tolerance: Tolerance) -> Option<MedianDistance> {
         let nodes = self.sorted.len();
         let stands_still = is_left_behind(own, motion, &self.moving);
         let median = self.median()?;
         if nodes >= MIN_FLEET || stands_still {
             let others_move = within(&self.moving, median, tolerance.behind) >= MIN_FLEET;
             let is_too_high = self.ceiling.is_some_and(|ceiling| own > ceiling);
-            let is_sure = others_move || is_too_high || self.leave_alone(own, median, tolerance);
-            return Some(Behind { by: difference(median, own), nodes, stands_still, others_move, is_sure });
+            let is_sure = others_move || is_too_high || self.is_outlier(own, median, tolerance);
+            return Some(MedianDistance { by: difference(median, own), nodes, stands_still, others_move, is_sure });
         }
         let [one, other] = *self.sorted else { return None };
         let others_move = self.moving.len() == nodes;
         let is_other = own != one && own != other;
         let by = difference(own.clamp(one, other), own);
-        is_other.then_some(Behind { by, nodes: MIN_FLEET, stands_still, others_move, is_sure: others_move })
+        is_other.then_some(MedianDistance { by, nodes: MIN_FLEET, stands_still, others_move, is_sure: others_move })
     }
 
     /// Whether a number is alone while enough others agree. Applies only when no number is known to change, because one
     /// that changes may be right.
-    fn leave_alone(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
+    fn is_outlier(&self, own: u64, median: u64, tolerance: Tolerance) -> bool {
         let is_alone = within(&self.sorted, own, DAY_OF_BLOCKS) <= 1;
         self.moving.is_empty() && is_alone && within(&self.sorted, median, tolerance.behind) >= MIN_FLEET
     }

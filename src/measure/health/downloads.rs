@@ -4,42 +4,49 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::model::{
-    availability::{Answer, Downloads, EndedRun, RunFault, Said, State},
+    health::{AnswerContent, EndedRun, HealthState, RecentDownloads, RunFault, StatusAnswer},
     units::BitRate,
 };
 
-use super::Finding;
+use super::HealthProblem;
 
 /// The problems of a node, from its answer and from how its last downloads ended. `answered` is the problem that the
 /// answer shows, if any.
-pub(super) fn findings(answer: &Answer, answered: Option<Finding>, downloads: &Downloads) -> Vec<Finding> {
-    let Downloads { ended, enough, fetch_failed } = downloads;
-    let fetch = fetch_failed.as_ref().map(|why| (State::Degraded, format!("cannot fetch from storage: {why}")));
-    let is_answered = matches!(answer.said, Said::Report(_) | Said::Present);
-    let mut findings = Vec::new();
+pub(super) fn problems(
+    answer: &StatusAnswer,
+    answered: Option<HealthProblem>,
+    downloads: &RecentDownloads,
+) -> Vec<HealthProblem> {
+    let RecentDownloads { ended, enough, fetch_failed } = downloads;
+    let fetch = fetch_failed.as_ref().map(|why| (HealthState::Degraded, format!("cannot fetch from storage: {why}")));
+    let is_answered = matches!(answer.content, AnswerContent::Document(_) | AnswerContent::Present);
+    let mut problems = Vec::new();
     match answered {
-        Some((State::Dead | State::Misconfigured, words)) if !is_answered && contradict(answer, downloads) => {
-            findings.push((State::Degraded, format!("{words}; yet {}", succeeded(ended))));
+        Some((HealthState::Dead | HealthState::Misconfigured, words))
+            if !is_answered && contradict(answer, downloads) =>
+        {
+            problems.push((HealthState::Degraded, format!("{words}; yet {}", succeeded(ended))));
         }
-        answered => findings.extend(answered),
+        answered => problems.extend(answered),
     }
     let faults: Option<Vec<RunFault>> = ended.iter().map(|run| run.fault).collect();
     if let Some(faults) = faults.filter(|faults| is_answered && faults.len() >= (*enough).max(1)) {
-        findings.push((State::Degraded, format!("status answers, but {}", not_good(&faults))));
+        problems.push((HealthState::Degraded, format!("status answers, but {}", not_good(&faults))));
     }
     // A dead node cannot fetch either, and the reason should name the cause.
-    if findings.iter().all(|(state, _)| matches!(state, State::Degraded | State::Misconfigured)) {
-        findings.extend(fetch);
+    if problems.iter().all(|(state, _)| matches!(state, HealthState::Degraded | HealthState::Misconfigured)) {
+        problems.extend(fetch);
     }
-    findings
+    problems
 }
 
 /// Whether the last download shows that the node serves, whatever its status says. When the node cannot even be
 /// reached, only a download after the status request counts. Otherwise a node that just died would be reported as
 /// serving.
-fn contradict(answer: &Answer, downloads: &Downloads) -> bool {
+fn contradict(answer: &StatusAnswer, downloads: &RecentDownloads) -> bool {
     let Some(EndedRun { at, fault: None }) = downloads.ended.last() else { return false };
-    let is_unreachable = matches!(&answer.said, Said::Nothing { outcome, .. } if outcome.is_before_request());
+    let is_unreachable =
+        matches!(&answer.content, AnswerContent::Nothing { outcome, .. } if outcome.is_before_request());
     !is_unreachable || *at > answer.at
 }
 

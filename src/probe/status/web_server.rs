@@ -20,7 +20,7 @@ use url::Url;
 
 use crate::{
     model::{
-        availability::{Answer, Said, Shape},
+        health::{AnswerContent, OtherContent, StatusAnswer},
         outcome::Outcome,
         phase::Phase,
         units::Micros,
@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-use super::{Asked, Question};
+use super::{CheckMethod, StatusCheck};
 
 /// The servers that are asked by GET, and why. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -55,11 +55,11 @@ struct FailedHead {
 
 /// Asks by HEAD, and by GET when HEAD fails. When HEAD gets no answer, both run concurrently and end at HEAD's own
 /// deadline. So no server takes longer than one that hangs.
-pub(super) async fn ask(question: &Question<'_>) -> Answer {
+pub(super) async fn ask(question: &StatusCheck<'_>) -> StatusAnswer {
     let refusals = &question.prober.head_refusals;
     if let Some(head) = refusals.of(question) {
-        let answer = question.put(Asked::FirstByte).await;
-        if answer.said != Said::Present {
+        let answer = question.put(CheckMethod::FirstByte).await;
+        if answer.content != AnswerContent::Present {
             // The next round tries HEAD again.
             refusals.lock().remove(&question.node.id);
         }
@@ -68,7 +68,7 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
     let opened = Notify::new();
-    let mut head = pin!(question.put(Asked::Head(&opened)));
+    let mut head = pin!(question.put(CheckMethod::Head(&opened)));
     let is_silent = async {
         opened.notified().await;
         sleep(patience).await;
@@ -80,19 +80,19 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
     };
     let (failed, answer) = match answered {
         Some(answer) => match refusal(&answer) {
-            Some(failed) => (failed, within(clock, headers, question.put(Asked::FirstByte)).await),
+            Some(failed) => (failed, within(clock, headers, question.put(CheckMethod::FirstByte)).await),
             None => return answer,
         },
         None => {
-            let mut get = pin!(within(clock, headers - patience, question.put(Asked::FirstByte)));
+            let mut get = pin!(within(clock, headers - patience, question.put(CheckMethod::FirstByte)));
             let answer = tokio::select! {
                 biased;
                 answer = &mut head => match refusal(&answer) {
                     Some(_) => get.await,
                     None => return answer,
                 },
-                answer = &mut get => match answer.said {
-                    Said::Present => answer,
+                answer = &mut get => match answer.content {
+                    AnswerContent::Present => answer,
                     _ => {
                         let late = head.await;
                         if refusal(&late).is_none() { return late }
@@ -105,7 +105,7 @@ pub(super) async fn ask(question: &Question<'_>) -> Answer {
         }
     };
     let answer = by_get(answer, &failed);
-    if answer.said == Said::Present {
+    if answer.content == AnswerContent::Present {
         refusals.remember(question, failed);
     }
     answer
@@ -117,34 +117,34 @@ pub(super) fn is_there(status: StatusCode) -> bool {
 }
 
 /// Interprets the answer to HEAD. An empty asset does not count.
-pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> Said {
+pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> AnswerContent {
     let is_empty = status == StatusCode::OK && headers.get(CONTENT_LENGTH).is_some_and(|length| length == "0");
     match (is_there(status), is_empty) {
-        (true, false) => Said::Present,
-        (true, true) => Said::Other(Shape::Empty),
-        (false, _) => Said::Other(Shape::Unknown),
+        (true, false) => AnswerContent::Present,
+        (true, true) => AnswerContent::Other(OtherContent::Empty),
+        (false, _) => AnswerContent::Other(OtherContent::Unknown),
     }
 }
 
 /// Interprets the answer to the GET of one byte, once that byte has arrived.
-pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<Said, Failure> {
+pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<AnswerContent, Failure> {
     match received.end {
         BodyEnd::Failed(failure) if received.bytes == 0 => Err(failure),
         _ if received.bytes == 0 && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => {
-            Ok(Said::Other(Shape::Empty))
+            Ok(AnswerContent::Other(OtherContent::Empty))
         }
-        _ => Ok(Said::Present),
+        _ => Ok(AnswerContent::Present),
     }
 }
 
 /// What is wrong with an answer to HEAD, if GET may succeed. `None` when it is good, when the server rate-limits us,
 /// or when the server cannot be reached.
-fn refusal(answer: &Answer) -> Option<FailedHead> {
-    let words = match (&answer.said, answer.status) {
-        (Said::Other(Shape::Empty), _) => "answers HEAD with a length of 0".to_owned(),
-        (Said::Other(_), Some(429)) => return None,
-        (Said::Other(_), Some(status)) => format!("refuses HEAD ({status})"),
-        (Said::Nothing { outcome, .. }, _) if is_sent(*outcome) => {
+fn refusal(answer: &StatusAnswer) -> Option<FailedHead> {
+    let words = match (&answer.content, answer.status) {
+        (AnswerContent::Other(OtherContent::Empty), _) => "answers HEAD with a length of 0".to_owned(),
+        (AnswerContent::Other(_), Some(429)) => return None,
+        (AnswerContent::Other(_), Some(status)) => format!("refuses HEAD ({status})"),
+        (AnswerContent::Nothing { outcome, .. }, _) if is_sent(*outcome) => {
             format!("does not answer HEAD ({})", outcome.meaning())
         }
         _ => return None,
@@ -154,16 +154,16 @@ fn refusal(answer: &Answer) -> Option<FailedHead> {
 
 /// The answer to GET, with the reason why HEAD failed. When GET fails in the same way, or did not reach the server,
 /// HEAD does not matter and is not mentioned.
-fn by_get(answer: Answer, head: &FailedHead) -> Answer {
+fn by_get(answer: StatusAnswer, head: &FailedHead) -> StatusAnswer {
     let words = &head.words;
     let is_other = answer.status != head.status;
-    let head_refused = match &answer.said {
-        Said::Present => Some(format!("it {words} and answers GET")),
-        Said::Nothing { outcome, .. } if is_other && is_sent(*outcome) => Some(format!("it {words}")),
-        Said::Other(_) if is_other => Some(format!("it {words}")),
+    let head_refusal = match &answer.content {
+        AnswerContent::Present => Some(format!("it {words} and answers GET")),
+        AnswerContent::Nothing { outcome, .. } if is_other && is_sent(*outcome) => Some(format!("it {words}")),
+        AnswerContent::Other(_) if is_other => Some(format!("it {words}")),
         _ => None,
     };
-    Answer { head_refused, ..answer }
+    StatusAnswer { head_refusal, ..answer }
 }
 
 /// Whether a request that failed like this may have reached the server.
@@ -172,23 +172,23 @@ const fn is_sent(outcome: Outcome) -> bool {
 }
 
 /// The answer, or a timeout when it has not arrived before the deadline.
-async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = Answer>) -> Answer {
+async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output = StatusAnswer>) -> StatusAnswer {
     let at = Timestamp::now();
     clock.within(Instant::now(), deadline, answer).await.unwrap_or_else(|| {
         let error = Cause::Deadline(deadline).during(Phase::Wait).to_string();
-        let said = Said::Nothing { outcome: Outcome::HeadersTimeout, error };
-        Answer { at, latency: None, status: None, said, head_refused: None }
+        let content = AnswerContent::Nothing { outcome: Outcome::HeadersTimeout, error };
+        StatusAnswer { at, latency: None, status: None, content, head_refusal: None }
     })
 }
 
 impl HeadRefusals {
     /// The remembered reason, if the URL is still the same.
-    fn of(&self, question: &Question<'_>) -> Option<FailedHead> {
+    fn of(&self, question: &StatusCheck<'_>) -> Option<FailedHead> {
         let known = self.lock();
         known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.head.clone())
     }
 
-    fn remember(&self, question: &Question<'_>, head: FailedHead) {
+    fn remember(&self, question: &StatusCheck<'_>, head: FailedHead) {
         let mut known = self.lock();
         if known.len() < MAX_REFUSALS || known.contains_key(&question.node.id) {
             known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), head });
@@ -207,28 +207,28 @@ const MAX_REFUSALS: usize = 10_000;
 mod tests {
     use super::*;
 
-    fn answer(status: Option<u16>, said: Said) -> Answer {
-        Answer { at: Timestamp::UNIX_EPOCH, latency: None, status, said, head_refused: None }
+    fn answer(status: Option<u16>, content: AnswerContent) -> StatusAnswer {
+        StatusAnswer { at: Timestamp::UNIX_EPOCH, latency: None, status, content, head_refusal: None }
     }
 
     #[test]
     fn head_is_mentioned_only_if_get_got_through_and_ended_otherwise() {
-        let head = refusal(&answer(Some(405), Said::Other(Shape::Unknown))).unwrap();
-        let nothing = |outcome| Said::Nothing { outcome, error: String::new() };
-        for (status, said, mentioned) in [
-            (Some(206), Said::Present, Some("it refuses HEAD (405) and answers GET")),
-            (Some(404), Said::Other(Shape::Unknown), Some("it refuses HEAD (405)")),
-            (Some(405), Said::Other(Shape::Unknown), None),
+        let head = refusal(&answer(Some(405), AnswerContent::Other(OtherContent::Unknown))).unwrap();
+        let nothing = |outcome| AnswerContent::Nothing { outcome, error: String::new() };
+        for (status, content, mentioned) in [
+            (Some(206), AnswerContent::Present, Some("it refuses HEAD (405) and answers GET")),
+            (Some(404), AnswerContent::Other(OtherContent::Unknown), Some("it refuses HEAD (405)")),
+            (Some(405), AnswerContent::Other(OtherContent::Unknown), None),
             (None, nothing(Outcome::HeadersTimeout), Some("it refuses HEAD (405)")),
             (None, nothing(Outcome::Reset), Some("it refuses HEAD (405)")),
             (None, nothing(Outcome::ConnectRefused), None),
             (None, nothing(Outcome::DnsTimeout), None),
             (None, nothing(Outcome::LocalFailed), None),
             (None, nothing(Outcome::Blocked), None),
-            (None, Said::Frozen(Micros(1)), None),
+            (None, AnswerContent::Frozen(Micros(1)), None),
         ] {
-            let answer = by_get(answer(status, said), &head);
-            assert_eq!(answer.head_refused.as_deref(), mentioned, "{answer:?}");
+            let answer = by_get(answer(status, content), &head);
+            assert_eq!(answer.head_refusal.as_deref(), mentioned, "{answer:?}");
         }
     }
 }

@@ -4,25 +4,25 @@
 //! that leaves it out is therefore judged only if its version is known to report it.
 
 use crate::model::{
-    availability::{Report, State},
+    health::{HealthState, StatusDocument},
     target::Profile,
 };
 
-use super::Finding;
+use super::HealthProblem;
 
 /// The problem with the environment of a node, if there is one.
-pub(super) fn finding(report: &Report, profile: Profile) -> Option<Finding> {
-    let Some(env) = report.node_env.as_deref() else {
-        let version = report.version.as_deref()?;
+pub(super) fn problem(document: &StatusDocument, profile: Profile) -> Option<HealthProblem> {
+    let Some(env) = document.node_env.as_deref() else {
+        let version = document.version.as_deref()?;
         let reported = version_of(version)? >= reported_since(profile)?;
         return reported.then(|| {
             let words = format!("nodeEnv is not set, though version {version} reports it: {SLOW}");
-            (State::Misconfigured, words)
+            (HealthState::Misconfigured, words)
         });
     };
     let is_production = env == PRODUCTION || (env == "prod" && profile == Profile::Argus);
     let words = if env.trim().is_empty() { "nodeEnv is empty".to_owned() } else { format!("nodeEnv is `{env}`") };
-    (!is_production).then(|| (State::Misconfigured, format!("{words}, not `{PRODUCTION}`: {SLOW}")))
+    (!is_production).then(|| (HealthState::Misconfigured, format!("{words}, not `{PRODUCTION}`: {SLOW}")))
 }
 
 /// The first version that is known to report `nodeEnv`.
@@ -79,8 +79,8 @@ mod tests {
             (Http, Some("9.9.9"), None, None),
         ] {
             let (version, node_env) = (version.map(str::to_owned), env.map(str::to_owned));
-            let found = finding(&Report { version, node_env, ..Report::default() }, profile);
-            let words = expected.map(|words| (State::Misconfigured, words.to_owned()));
+            let found = problem(&StatusDocument { version, node_env, ..StatusDocument::default() }, profile);
+            let words = expected.map(|words| (HealthState::Misconfigured, words.to_owned()));
             assert_eq!(found, words, "{profile:?} {env:?}");
         }
     }

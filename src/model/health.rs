@@ -1,4 +1,4 @@
-//! Availability: what a node answered in a status round, and the verdict on it.
+//! Health: what a node answered in a status round, and what follows for its state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
 /// The state of a node, from best to worst. When several states apply, the worst one is reported.
 /// [`Blocked`](Self::Blocked) and [`Unknown`](Self::Unknown) exclude all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
+pub enum HealthState {
     /// Healthy, as far as the node was judged.
     Ok,
     /// The node works, but it lags behind the others, limits our requests, or serves badly.
@@ -31,7 +31,7 @@ pub enum State {
 
 /// What a node reports in its status document. A field is `None` when it is missing or has another type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct StatusDocument {
     /// Version of the node's software.
     pub version: Option<String>,
     /// `nodeEnv`; may be empty. Nodes of 2023 do not send it.
@@ -54,7 +54,7 @@ pub struct Report {
 
 /// The answer of one node in a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct StatusAnswer {
     /// Wall clock at t0.
     pub at: Timestamp,
     /// Time from t0 to the last byte; `None` when the answer is not complete.
@@ -62,30 +62,30 @@ pub struct Answer {
     /// HTTP status of the final response; `None` when there was no response.
     pub status: Option<u16>,
     /// What the answer says.
-    pub said: Said,
+    pub content: AnswerContent,
     /// How the node failed to answer a HEAD request, as one clause. Set only when this is the answer to a GET of one
     /// byte that replaced the HEAD request.
-    pub head_refused: Option<String>,
+    pub head_refusal: Option<String>,
 }
 
-/// One node of a round, with everything that its verdict depends on.
+/// One node of a round, with everything that its health depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject<'a> {
+pub struct NodeEvidence<'a> {
     /// The answer of the node.
-    pub answer: &'a Answer,
+    pub answer: &'a StatusAnswer,
     /// The kind of server.
     pub profile: Profile,
     /// Whether the node is switched on in the registry; `None` when it has no such switch.
     pub distributing: Option<bool>,
     /// How the last downloads from the node ended.
-    pub downloads: Downloads,
+    pub downloads: RecentDownloads,
     /// Whether the node's numbers change from round to round.
-    pub progress: Progress,
+    pub progress: ChainProgress,
 }
 
 /// Whether the numbers of a node change from round to round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct ChainProgress {
     /// Motion of the number of processed blocks.
     pub blocks: Motion,
     /// Motion of the chain head.
@@ -109,10 +109,10 @@ pub enum Motion {
 /// How the last downloads from a node ended. A download here is a whole run of a probe. Runs that say nothing about the
 /// node are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Downloads {
+pub struct RecentDownloads {
     /// The last few runs, oldest first.
     pub ended: Vec<EndedRun>,
-    /// Number of runs that have to fail before they affect the verdict.
+    /// Number of runs that have to fail before they affect the health.
     pub enough: usize,
     /// The error of the last failed fetch from storage; `None` when a later download shows that the node can fetch.
     pub fetch_failed: Option<String>,
@@ -138,13 +138,13 @@ pub enum RunFault {
 
 /// What an answer says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum AnswerContent {
     /// 200 with a status document.
-    Report(Box<Report>),
+    Document(Box<StatusDocument>),
     /// The requested object is there. Only for servers that have no status document.
     Present,
     /// Another complete answer.
-    Other(Shape),
+    Other(OtherContent),
     /// There was no answer, and this process did not run for this part of the time. Nothing can be concluded about the
     /// node.
     Frozen(Micros),
@@ -159,7 +159,7 @@ pub enum Said {
 
 /// What a body looks like that is not a status document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum OtherContent {
     /// JSON with a `message`: the node's own error text, made printable and cut.
     Error {
         /// Whether it also has a `type`. For a 404 this means that the path is wrong, not that an object is missing.
@@ -179,9 +179,9 @@ pub enum Shape {
 
 /// The result of a round for one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct Health {
     /// The state of the node.
-    pub state: State,
+    pub state: HealthState,
     /// The reasons for its operator to read; the worst one first.
     pub reason: String,
     /// Whether the node works; `None` when unknown.
@@ -194,7 +194,7 @@ pub struct Verdict {
 
 /// One node of a round.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Checked {
+pub struct CheckedNode {
     /// The node's tag.
     pub node: Arc<str>,
     /// What its source says about it.
@@ -202,14 +202,14 @@ pub struct Checked {
     /// When it was asked, or would have been asked.
     pub at: Timestamp,
     /// Its answer; `None` when the node was not contacted.
-    pub answer: Option<Answer>,
-    /// The verdict on it.
-    pub verdict: Verdict,
+    pub answer: Option<StatusAnswer>,
+    /// What the round says about it.
+    pub health: Health,
     /// Whether it restarted since it was last seen; `None` when it was not seen before or does not report an uptime.
     pub restarted: Option<bool>,
 }
 
-impl State {
+impl HealthState {
     /// All states, in the order of their codes.
     pub const ALL: [Self; 6] =
         [Self::Ok, Self::Degraded, Self::Misconfigured, Self::Dead, Self::Blocked, Self::Unknown];
@@ -252,11 +252,11 @@ impl RunFault {
     }
 }
 
-impl Answer {
+impl StatusAnswer {
     /// Whether a server responded. A TLS handshake that fails with `tls_unsupported` counts as a response.
     #[must_use]
     pub const fn is_heard(&self) -> bool {
-        let is_refused = matches!(self.said, Said::Nothing { outcome: Outcome::TlsUnsupported, .. });
+        let is_refused = matches!(self.content, AnswerContent::Nothing { outcome: Outcome::TlsUnsupported, .. });
         self.status.is_some() || is_refused
     }
 
@@ -264,7 +264,7 @@ impl Answer {
     /// network.
     #[must_use]
     pub const fn is_frozen(&self) -> bool {
-        matches!(self.said, Said::Frozen(_))
+        matches!(self.content, AnswerContent::Frozen(_))
     }
 }
 
@@ -274,9 +274,9 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_the_schema() {
-        let codes: Vec<_> = State::ALL.iter().map(|state| (state.label(), state.code())).collect();
+        let codes: Vec<_> = HealthState::ALL.iter().map(|state| (state.label(), state.code())).collect();
         let expected = [("ok", 0), ("degraded", 1), ("misconfigured", 2), ("dead", 3), ("blocked", 4), ("unknown", 5)];
         assert_eq!(codes, expected);
-        assert!(State::ALL.is_sorted());
+        assert!(HealthState::ALL.is_sorted());
     }
 }

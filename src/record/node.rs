@@ -1,7 +1,7 @@
 //! Converts a node of a status round to its point in `bandprobe_node`.
 
 use crate::model::{
-    availability::{Checked, Said},
+    health::{AnswerContent, CheckedNode},
     target::{Profile, Vantage},
 };
 
@@ -12,19 +12,19 @@ use super::{
 
 /// The point of a node. A value that the node did not report is absent.
 #[must_use]
-pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
-    let Checked { listing, answer, verdict, .. } = checked;
+pub fn node_point(vantage: &Vantage, checked: &CheckedNode) -> Point {
+    let CheckedNode { listing, answer, health, .. } = checked;
     let mut point = Point::new(&schema::MEASUREMENT, checked.at);
     point.tag(schema::VANTAGE, &vantage.id);
     point.tag(schema::NODE, &checked.node);
     point.tag(schema::REGION, listing.region.as_deref().unwrap_or(NONE));
     point.tag(schema::ROLE, role(listing.profile));
-    point.integer(schema::STATE_CODE, Some(verdict.state.code()));
-    point.text(schema::STATE, Some(verdict.state.label()));
-    point.text(schema::REASON, Some(&verdict.reason));
-    point.integer(schema::UP, verdict.up.map(u64::from));
-    point.signed(schema::BLOCKS_BEHIND, verdict.blocks_behind);
-    point.signed(schema::HEAD_BEHIND, verdict.head_behind);
+    point.integer(schema::STATE_CODE, Some(health.state.code()));
+    point.text(schema::STATE, Some(health.state.label()));
+    point.text(schema::REASON, Some(&health.reason));
+    point.integer(schema::UP, health.up.map(u64::from));
+    point.signed(schema::BLOCKS_BEHIND, health.blocks_behind);
+    point.signed(schema::HEAD_BEHIND, health.head_behind);
     point.integer(schema::RESTARTED, checked.restarted.map(u64::from));
     point.integer(schema::DISTRIBUTING, listing.distributing.map(u64::from));
     point.text(schema::OPERATORS, Some(&listing.operators.join(",")));
@@ -32,18 +32,18 @@ pub fn node_point(vantage: &Vantage, checked: &Checked) -> Point {
     let Some(answer) = answer else { return point };
     point.integer(schema::LATENCY, answer.latency.map(|latency| latency.0));
     point.integer(schema::STATUS, answer.status.map(u64::from));
-    match &answer.said {
-        Said::Report(report) => {
-            point.integer(schema::UPTIME, report.uptime_s);
-            point.text(schema::VERSION, report.version.as_deref());
-            point.text(schema::NODE_ENV, report.node_env.as_deref());
-            point.integer(schema::STORAGE_USED, report.storage_used);
-            point.integer(schema::STORAGE_LIMIT, report.storage_limit);
-            point.integer(schema::CACHED_OBJECTS, report.cached_objects);
-            point.integer(schema::DOWNLOADS_IN_PROGRESS, report.downloads_in_progress);
+    match &answer.content {
+        AnswerContent::Document(document) => {
+            point.integer(schema::UPTIME, document.uptime_s);
+            point.text(schema::VERSION, document.version.as_deref());
+            point.text(schema::NODE_ENV, document.node_env.as_deref());
+            point.integer(schema::STORAGE_USED, document.storage_used);
+            point.integer(schema::STORAGE_LIMIT, document.storage_limit);
+            point.integer(schema::CACHED_OBJECTS, document.cached_objects);
+            point.integer(schema::DOWNLOADS_IN_PROGRESS, document.downloads_in_progress);
         }
-        Said::Nothing { error, .. } => point.text(schema::ERROR, Some(error)),
-        Said::Present | Said::Other(_) | Said::Frozen(_) => {}
+        AnswerContent::Nothing { error, .. } => point.text(schema::ERROR, Some(error)),
+        AnswerContent::Present | AnswerContent::Other(_) | AnswerContent::Frozen(_) => {}
     }
     point
 }

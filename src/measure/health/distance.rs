@@ -2,7 +2,7 @@
 
 /// How far a number is behind the median.
 #[derive(Clone, Copy)]
-pub(super) struct Behind {
+pub(super) struct MedianDistance {
     /// Difference to the median; negative when the number is ahead.
     pub(super) by: i64,
     /// Number of nodes that the median is computed from.
