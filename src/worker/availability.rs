@@ -26,7 +26,7 @@ use crate::{
         target::{Node, Targets},
     },
     probe::status,
-    record::availability::node_point,
+    record::node::node_point,
 };
 
 use self::{asking::Asking, changes::Known};
