@@ -14,8 +14,10 @@ use crate::{
         sample::Sample,
         target::{Listing, Node, Targets},
     },
-    record::{availability::node_point, json, point::Point, transfer::transfer},
-    report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
+    record::{
+        json, node::node_point, node_point::NodePoint, point::Point, transfer::transfer, transfer_point::TransferPoint,
+    },
+    report::Analysis,
     telemetry,
     worker::{
         OnRecorded,

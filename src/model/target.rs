@@ -189,7 +189,7 @@ impl Origin {
 
     /// Whether the node was listed by someone other than the user. The address guard applies to such nodes.
     #[must_use]
-    pub const fn is_stranger(self) -> bool {
+    pub const fn is_untrusted(self) -> bool {
         !matches!(self, Self::Static)
     }
 }

@@ -27,20 +27,20 @@ use crate::{
         text::made_printable,
         units::{BitRate, Micros},
     },
-    net::{dial::About, meter::Meter, run_clock::RunClock, timing::Timing},
+    net::{dial::ConnectionInfo, meter::Meter, run_clock::RunClock, timing::Timing},
 };
 
 use super::{
-    errand::{Errand, Failed},
-    identity::Ids,
+    identity::RequestIds,
+    request::{TransferFailure, TransferRequest},
+    requested_bytes::RequestedBytes,
     verify,
-    wanted::Wanted,
 };
 
 /// What is known about one transfer so far.
 pub(super) struct Facts {
     pub(super) timing: Timing,
-    pub(super) ids: Ids,
+    pub(super) ids: RequestIds,
     pub(super) flags: Flags,
     /// Size of the asset: known before, or stated by the node.
     pub(super) size: Option<Size>,
@@ -77,19 +77,19 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn start(errand: &Errand<'_>, conn: Conn, lateness: Micros) -> Self {
-        let ids = Ids::draw(&mut rand::rng());
+    pub(super) fn start(request: &TransferRequest<'_>, conn: Conn, lateness: Micros) -> Self {
+        let ids = RequestIds::draw(&mut rand::rng());
         Self {
             ids,
             flags: Flags::NONE,
-            size: errand.size,
+            size: request.size,
             expected: None,
             timeline: None,
             bytes: None,
             retry_after: None,
             remote: None,
             heard: false,
-            min_rate: errand.min_rate,
+            min_rate: request.min_rate,
             conn,
             lateness,
             http: None,
@@ -109,13 +109,13 @@ impl Facts {
     }
 
     /// Records the connection that is used.
-    pub(super) fn connected(&mut self, about: &About) {
-        self.http = Some(about.http);
-        self.remote = Some(about.remote);
+    pub(super) fn connected(&mut self, connection: &ConnectionInfo) {
+        self.http = Some(connection.http);
+        self.remote = Some(connection.remote);
         let at = self.at.as_second();
-        self.tls = Tls { version: about.tls_version, cert_expires: about.cert_expires.map(|end| end - at) };
+        self.tls = Tls { version: connection.tls_version, cert_expires: connection.cert_expires.map(|end| end - at) };
         if self.conn == Conn::Warm {
-            self.ooo_before = about.kernel.tcp_info().ooo_segments.unwrap_or_default();
+            self.ooo_before = connection.kernel.tcp_info().ooo_segments.unwrap_or_default();
         }
     }
 
@@ -141,7 +141,7 @@ impl Facts {
 
     /// Turns a failure into `LocalFailed` when this process was frozen and the failure therefore says nothing about
     /// the node.
-    pub(super) fn excuse(&self, failed: Failed) -> Failed {
+    pub(super) fn excuse(&self, failed: TransferFailure) -> TransferFailure {
         let Some(frozen) = self.reader.frozen else { return failed };
         let away = match failed.phase {
             Some(Phase::Dns) => frozen.as_duration(),
@@ -154,14 +154,14 @@ impl Facts {
             return failed;
         }
         let detail = format!("bandprobe itself did not run for {frozen}; then: {}", failed.detail);
-        Failed { outcome: Outcome::LocalFailed, detail, ..failed }
+        TransferFailure { outcome: Outcome::LocalFailed, detail, ..failed }
     }
 
     /// Records what the kernel knows about the path, and how late we read. Call it when the transfer is over.
-    pub(super) fn ask_kernel(&mut self, about: &About, meter: &Meter) {
+    pub(super) fn ask_kernel(&mut self, connection: &ConnectionInfo, meter: &Meter) {
         self.reader.lag_p90 = meter.lag_p90();
-        let info = about.kernel.tcp_info();
-        let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
+        let info = connection.kernel.tcp_info();
+        let rtt = info.min_rtt.map_or(connection.handshake, |min_rtt| min_rtt.min(connection.handshake));
         let ooo_segments = info.ooo_segments.map(|all| all.saturating_sub(self.ooo_before));
         self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }
@@ -191,17 +191,22 @@ impl Facts {
 
     /// Turns [`Flag::Overshoot`] of a whole asset into a failure: an asset that is longer than its size is a different
     /// asset. For a range the flag is enough: the node ignored the end of the range, but the requested bytes arrived.
-    pub(super) fn whole_is_over(&mut self, wanted: Wanted) -> Result<(), Failed> {
-        if wanted != Wanted::Whole || !self.flags.contains(Flag::Overshoot) {
+    pub(super) fn whole_is_over(&mut self, wanted: RequestedBytes) -> Result<(), TransferFailure> {
+        if wanted != RequestedBytes::Whole || !self.flags.contains(Flag::Overshoot) {
             return Ok(());
         }
         self.flags = self.flags.iter().filter(|flag| *flag != Flag::Overshoot).collect();
         // Without a known size, the body went beyond our limit, which is already reported.
         let Some(size) = self.expected else { return Ok(()) };
-        Err(Failed::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
+        Err(TransferFailure::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
     }
 
-    pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
+    pub(super) fn into_sample(
+        mut self,
+        request: &TransferRequest<'_>,
+        vantage: &Vantage,
+        failed: Option<TransferFailure>,
+    ) -> Sample {
         // A body that ended early has already ended its phase.
         if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
             && self.timing.phases().took(phase).is_none()
@@ -211,10 +216,10 @@ impl Facts {
         let wall_nanos = self.at.duration_until(Timestamp::now()).as_nanos();
         let elapsed = self.timing.t0().elapsed() + self.slept;
         let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, elapsed);
-        let wanted_body = errand.part != PartName::Check;
+        let wanted_body = request.part != PartName::Check;
         Sample {
             at: self.at,
-            labels: self.labels(errand, vantage),
+            labels: self.labels(request, vantage),
             outcome: failed.as_ref().map_or(Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
             // The text may contain words of the node.
@@ -230,12 +235,12 @@ impl Facts {
             hit: None,
             run_ok: None,
             flags: self.flags,
-            distance_km: errand.node.listing.distance_km(vantage.location),
+            distance_km: request.node.listing.distance_km(vantage.location),
             path: self.path,
             reader: self.reader,
             tls: self.tls,
             trail: Trail {
-                asset_id: Some(errand.asset.id.clone()),
+                asset_id: Some(request.asset.id.clone()),
                 remote_addr: self.remote,
                 server: self.server,
                 data_source: self.data_source,
@@ -270,14 +275,14 @@ impl Facts {
         judge(timeline, self.expected, ending, total, self.path.rtt)
     }
 
-    fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {
+    fn labels(&self, request: &TransferRequest<'_>, vantage: &Vantage) -> Labels {
         Labels {
             vantage: vantage.id.clone(),
-            node: errand.node.id.clone(),
-            region: errand.node.listing.region.clone(),
-            probe: errand.probe.clone(),
-            kind: errand.kind,
-            part: Some(errand.part),
+            node: request.node.id.clone(),
+            region: request.node.listing.region.clone(),
+            probe: request.probe.clone(),
+            kind: request.kind,
+            part: Some(request.part),
             conn: Some(self.conn),
             http: self.http.filter(|_| self.status.is_some()),
             family: self.remote.map(Family::of),

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{best::Newest, transfer_point::TransferPoint};
+use super::newest::Newest;
 use crate::{
     model::{
         flag::Flag,
@@ -21,7 +21,7 @@ use crate::{
         target::AssetKind,
         units::{BitRate, Micros},
     },
-    record::histogram::Counts,
+    record::{histogram::Counts, transfer_point::TransferPoint},
 };
 
 /// Collects points in bounded memory: values are counted in histogram buckets.

@@ -26,7 +26,7 @@ use crate::{
         target::{Node, Targets},
     },
     probe::status,
-    record::availability::node_point,
+    record::node::node_point,
 };
 
 use self::{asking::Asking, changes::Known};
@@ -43,10 +43,10 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
     }
     let mut known = Known::default();
     let (start, mut chain) = (Instant::now(), ChainWatch::default());
-    let suspicion = &pipeline.prober().suspicion;
+    let vantage_health = &pipeline.prober().vantage_health;
     at_slots(
         probe.every,
-        async || suspicion.doubted().await,
+        async || vantage_health.doubted().await,
         async || {
             let now = targets.borrow().clone();
             pipeline.health().keep(&now.nodes);
@@ -104,7 +104,7 @@ pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) ->
     let vantage_ok = health::vantage(answers.iter());
     if vantage_ok.is_some() || !answers.iter().any(StatusAnswer::is_frozen) {
         pipeline.tally().note_vantage(vantage_ok);
-        prober.suspicion.note(vantage_ok == Some(false));
+        prober.vantage_health.set_suspect(vantage_ok == Some(false));
     }
     Asked { targets: targets.clone(), answers, began }
 }

@@ -22,7 +22,9 @@ use crate::{
     deliver::event::Drained,
     model::{sample::Sample, target::Targets},
     net::dial::Dialer,
-    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
+    probe::{
+        Prober, gate::Gate, identity::user_agent, status::web_server::HeadRefusals, vantage_health::VantageHealth,
+    },
     record::point::Point,
 };
 
@@ -119,7 +121,7 @@ impl Pipeline {
         let prober = Prober {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
-            suspicion: Suspicion::default(),
+            vantage_health: VantageHealth::default(),
             head_refusals: HeadRefusals::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),

@@ -3,17 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod answers;
 mod columns;
 mod database;
-mod expectation;
-mod expected;
 mod file;
 mod layout;
 mod names;
-mod points;
 mod provisioning;
 mod queries;
 mod questions;
 mod rank;
-mod states;
-mod trust;

@@ -20,8 +20,8 @@ use bandprobe::{
         sample::{CacheState, Conn, Rates, Sample},
         units::BitRate,
     },
+    record::transfer_point::TransferPoint,
     record::{line, transfer::transfer},
-    report::transfer_point::TransferPoint,
 };
 
 use crate::record::samples::{at, failed, image, video};

@@ -1,4 +1,5 @@
-//! A real InfluxDB that holds what the demo's nodes gave, and what they never give.
+//! A real InfluxDB with the points of the fixture: from `here`, what a worker measured on the nodes of the demo, and from
+//! `far`, what these nodes never do: points that each panel must keep apart.
 
 use std::{
     io::{Read, Write},
@@ -6,30 +7,24 @@ use std::{
     sync::OnceLock,
 };
 
-use bandprobe::{
-    archive::{log::Writer, reader},
-    demo::NodePlan,
-    record::schema,
-};
-use jiff::Timestamp;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::points::{Point, made};
+use super::file::text;
 use crate::{
     influxd::{self, Influxd, ORG, TOKEN},
-    process::{Child, World, command, until},
     record::parser,
 };
 
-/// A bucket, and the archive that it was filled from.
+/// A bucket, and the fixture that it was filled from.
 pub(super) struct Filled {
     pub(super) server: &'static Influxd,
     pub(super) bucket: String,
-    /// The lines of the archive.
+    /// The lines of the fixture.
     pub(super) lines: Vec<String>,
-    /// The same, taken apart.
-    pub(super) points: Vec<Point>,
+    /// The time of the first point and just after the last one, in ms.
+    pub(super) from: i64,
+    pub(super) to: i64,
 }
 
 /// One bucket for all tests; nothing when there is no server.
@@ -38,51 +33,14 @@ pub(super) fn filled() -> Option<&'static Filled> {
     FILLED.get_or_init(|| Some(fill(influxd::shared()?))).as_ref()
 }
 
-/// Made points wait in the archive; then a worker probes the demo's nodes until each panel has something to show, and
-/// delivers all.
 fn fill(server: &'static Influxd) -> Filled {
-    let world = World::new(NodePlan::standard());
-    let database = server.bucket();
-    let mut writer = Writer::open(&world.archive()).unwrap();
-    let (lines, count) = made(Timestamp::now());
-    writer.append(Timestamp::now(), lines.as_bytes(), count).unwrap();
-    writer.seal().unwrap();
-    drop(writer);
-
-    world.write("video.toml", VIDEO);
-    let config = world.config("config.toml", Some(&database), "");
-    let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
-    until("the demo's nodes gave enough", || enough(&points(&archived(&world))));
-    child.signal("TERM");
-    let ended = child.end();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-
-    let lines = archived(&world);
-    let points = points(&lines);
-    for measurement in schema::ALL {
-        let here = points.iter().filter(|point| point.measurement == measurement.name).count();
-        assert_eq!(server.points(&database.bucket, measurement.name).len(), here, "{}", measurement.name);
-    }
-    Filled { server, bucket: database.bucket, lines, points }
-}
-
-/// Five values are the fewest that a p10 can be of.
-fn enough(points: &[Point]) -> bool {
-    let here = |keep: &dyn Fn(&Point) -> bool| points.iter().filter(|p| p.tag("vantage") == "here" && keep(p)).count();
-    let nodes = points.iter().filter(|p| p.tag("vantage") == "here").map(|p| p.tag("node"));
-    let starts = |node: &str| here(&|p| p.tag("node") == node && p.tag("part") == "start" && p.number("valid") == 1.0);
-    here(&|p| p.tag("part") == "full" && p.tag("conn") == "warm" && p.tag("outcome") == "ok") > 5
-        && here(&|p| p.tag("outcome") != "ok" && p.tag("part") != "none") > 0
-        && nodes.into_iter().any(|node| starts(node) >= 5)
-}
-
-fn archived(world: &World) -> Vec<String> {
-    reader::lines(&world.archive(), None).unwrap().map(|line| line.unwrap().trim_end().to_owned()).collect()
-}
-
-fn points(lines: &[String]) -> Vec<Point> {
-    let body: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-    if body.is_empty() { Vec::new() } else { parser::parse(&body).into_iter().map(Point::from).collect() }
+    let bucket = server.bucket().bucket;
+    let text = text(POINTS);
+    write(server, &bucket, &text);
+    let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    let times = || parser::parse(&text).into_iter().map(|line| line.time / NS_PER_MS);
+    let (from, to) = (times().min().unwrap(), times().max().unwrap() + 1);
+    Filled { server, bucket, lines, from, to }
 }
 
 /// The series that a statement finds in a bucket, times in ms: the request that Grafana makes for it.
@@ -116,10 +74,7 @@ fn exchange(server: &Influxd, method: &str, target: &str, body: &str) -> (String
     (head.to_owned(), body.to_owned())
 }
 
-/// Starts alone, and often: no panel asks for more of a video.
-const VIDEO: &str = r#"# How fast does a video start?
-kind = "video"
-every = "1s"
-parts = [{ name = "start", bytes = "1 MiB" }]
-deadline = { stall = "1s" }
-"#;
+/// The fixture, in line protocol.
+pub(super) const POINTS: &str = "tests/data/dashboard/points.lp";
+
+const NS_PER_MS: i64 = 1_000_000;

@@ -12,7 +12,7 @@ use bandprobe::{
         sample::{Conn, Sample},
         units::Bytes,
     },
-    probe::{Prober, wanted::Wanted},
+    probe::{Prober, requested_bytes::RequestedBytes},
 };
 use tokio::{task::JoinSet, time::timeout};
 
@@ -127,9 +127,9 @@ fn misconduct(case: &Case, sample: &Sample) -> Option<String> {
 async fn ask(case: &Case, prober: &Prober) -> Asked {
     let mut server = FaultServer::start(case.behaviour);
     let (part, wanted) = match case.ask {
-        Ask::Range | Ask::Twice => (PartName::Start, Wanted::Range { first: FIRST, last: LAST }),
-        Ask::Full | Ask::Unsized => (PartName::Full, Wanted::Whole),
-        Ask::Head => (PartName::Check, Wanted::Whole),
+        Ask::Range | Ask::Twice => (PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST }),
+        Ask::Full | Ask::Unsized => (PartName::Full, RequestedBytes::Whole),
+        Ask::Head => (PartName::Check, RequestedBytes::Whole),
     };
     let plan = Plan {
         size: (case.ask != Ask::Unsized).then_some(Bytes(SIZE).into()),

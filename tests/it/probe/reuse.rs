@@ -13,7 +13,7 @@ use bandprobe::{
         probe::{Deadlines, PartName},
         sample::{Conn, Sample},
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 use rustls::{server::ServerSessionMemoryCache, server::StoresServerSessions};
 use tokio::{
@@ -43,7 +43,7 @@ fn sound() -> Vec<Step> {
 async fn twice(port: Port, script: fn(usize) -> Vec<Step>, deadlines: Deadlines) -> ([Sample; 2], usize) {
     let server = FaultServer::start(Behaviour { port, script });
     let prober = prober(&network(Some(certificate::ca_pem())));
-    let wanted = Wanted::Range { first: FIRST, last: LAST };
+    let wanted = RequestedBytes::Range { first: FIRST, last: LAST };
     let plan = Plan { deadlines, ..Plan::new(&server.url(), PartName::Start, wanted) };
     let first = plan.run(&prober, None).await;
     let second = plan.run(&prober, first.connection).await;
@@ -166,7 +166,7 @@ async fn a_cold_transfer_never_resumes_a_session() {
         }
     });
     let prober = prober(&network(Some(certificate::ca_pem())));
-    let plan = Plan::new(&url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+    let plan = Plan::new(&url, PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST });
     for _ in 0..3 {
         let sample = plan.run(&prober, None).await.sample;
         assert_eq!((sample.outcome, sample.tls.version), (Outcome::Ok, Some("1.3")));

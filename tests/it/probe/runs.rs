@@ -270,7 +270,7 @@ async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResul
 async fn scripted_as(profile: Profile, answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResult) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
-    let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::wanted::Wanted::Whole).node;
+    let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::requested_bytes::RequestedBytes::Whole).node;
     node.assets[0].hash = hash.map(Arc::from);
     node.listing.profile = profile;
     let mut tasks = tokio::task::JoinSet::new();

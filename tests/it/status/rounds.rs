@@ -209,12 +209,12 @@ async fn a_vantage_that_reaches_nobody_calls_no_node_dead() {
     let few = Targets { nodes: nodes[..2].to_vec(), blocked: vec![] };
     let states = |round: Vec<CheckedNode>| round.iter().map(|checked| checked.health.state).collect::<Vec<_>>();
     assert_eq!(states(availability::round(&pipeline, &few, &probe()).await), [HealthState::Dead; 2]);
-    assert!(!pipeline.prober().suspicion.is_raised());
+    assert!(!pipeline.prober().vantage_health.is_suspect());
 
     let all = Targets { nodes, blocked: vec![blocked("odd")] };
     let round = states(availability::round(&pipeline, &all, &probe()).await);
     assert_eq!(round, [HealthState::Unknown, HealthState::Unknown, HealthState::Unknown, HealthState::Blocked]);
-    assert!(pipeline.prober().suspicion.is_raised());
+    assert!(pipeline.prober().vantage_health.is_suspect());
     let points = lines(pipeline, &dir, "bandprobe_node").await;
     let refused = "connect: Connection refused (os error 111)";
     let expected = format!(

@@ -22,13 +22,13 @@ use crate::{
 use super::{
     Prober, classify,
     connection::Opening,
-    verify::{Expected, Mismatch},
-    wanted::Wanted,
+    requested_bytes::RequestedBytes,
+    verify::{ExpectedType, Mismatch},
 };
 
 /// What one transfer fetches, from which node and for which probe.
 #[derive(Clone, Debug)]
-pub struct Errand<'a> {
+pub struct TransferRequest<'a> {
     /// The node that is asked.
     pub node: &'a Node,
     /// Name of the probe.
@@ -42,7 +42,7 @@ pub struct Errand<'a> {
     /// URL of the asset on the node.
     pub url: &'a Url,
     /// The bytes to request.
-    pub wanted: Wanted,
+    pub wanted: RequestedBytes,
     /// The media types that are accepted. When empty, all types that an asset of its kind can have.
     pub types: &'a [MediaRange],
     /// Size of the asset, as far as it is known before the transfer.
@@ -64,23 +64,23 @@ pub struct Errand<'a> {
     pub received: &'a AtomicU64,
 }
 
-impl Errand<'_> {
+impl TransferRequest<'_> {
     /// What to connect to.
     pub(super) const fn opening<'a>(&'a self, prober: &'a Prober) -> Opening<'a> {
         Opening { dialer: &prober.dialer, node: self.node, url: self.url, deadlines: self.deadlines }
     }
 
     /// What the answer's `content-type` may be. `None` when the asset has no kind.
-    pub(super) fn expected_type(&self) -> Option<Expected<'_>> {
+    pub(super) fn expected_type(&self) -> Option<ExpectedType<'_>> {
         // A node that does not hold an object may not know its type. Argus sends the type in an answer to HEAD only on
         // a hit.
-        Some(Expected { kind: self.kind?, types: self.types, may_lack: self.part == PartName::Check })
+        Some(ExpectedType { kind: self.kind?, types: self.types, may_lack: self.part == PartName::Check })
     }
 }
 
 /// Why a transfer failed.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct TransferFailure {
     pub(super) outcome: Outcome,
     /// The phase that was cut short. `None` when the answer was complete but wrong.
     pub(super) phase: Option<Phase>,
@@ -91,7 +91,7 @@ pub(super) struct Failed {
     pub(super) broke_off: bool,
 }
 
-impl Failed {
+impl TransferFailure {
     /// A complete answer that is not what was asked for.
     pub(super) const fn wrong(outcome: Outcome, detail: String) -> Self {
         Self { outcome, phase: None, detail, closed: false, broke_off: false }
@@ -103,7 +103,7 @@ impl Failed {
     }
 }
 
-impl From<Failure> for Failed {
+impl From<Failure> for TransferFailure {
     fn from(failure: Failure) -> Self {
         Self {
             outcome: classify::outcome(&failure),
@@ -115,7 +115,7 @@ impl From<Failure> for Failed {
     }
 }
 
-impl From<Mismatch> for Failed {
+impl From<Mismatch> for TransferFailure {
     fn from(mismatch: Mismatch) -> Self {
         Self::wrong(mismatch.outcome, mismatch.detail)
     }

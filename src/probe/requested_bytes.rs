@@ -4,7 +4,7 @@ use crate::model::{probe::Extent, size::Size, units::Bytes};
 
 /// The bytes that a request asks for. Offsets are inclusive, as in HTTP (RFC 9110 §14.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RequestedBytes {
     /// The whole asset, without a `range` header.
     Whole,
     /// The bytes between two offsets.
@@ -18,7 +18,7 @@ pub enum Wanted {
     Suffix(u64),
 }
 
-impl Wanted {
+impl RequestedBytes {
     /// Turns a part's extent into a request. `None` when it needs an unknown size, or when the asset is empty. Extents
     /// are clipped at the size when it is known exactly. A rounded size has no certain end: the node clips the range,
     /// and a seek is a fraction of the smallest size that it can mean.
@@ -73,13 +73,13 @@ mod tests {
         let first = Extent::First(Bytes(100));
         let last = Extent::Last(Bytes(100));
         let seek = Extent::From { at: 0.5, bytes: Bytes(100) };
-        let range = |first, last| Some(Wanted::Range { first, last });
+        let range = |first, last| Some(RequestedBytes::Range { first, last });
         for (extent, size, wanted) in [
-            (Extent::Full, None, Some(Wanted::Whole)),
+            (Extent::Full, None, Some(RequestedBytes::Whole)),
             (first, None, range(0, 99)),
             (first, Some(1_000), range(0, 99)),
             (first, Some(60), range(0, 59)),
-            (last, None, Some(Wanted::Suffix(100))),
+            (last, None, Some(RequestedBytes::Suffix(100))),
             (last, Some(1_000), range(900, 999)),
             (last, Some(60), range(0, 59)),
             (seek, Some(1_000), range(500, 599)),
@@ -89,20 +89,20 @@ mod tests {
             (Extent::Exactly { first: 5, last: 9 }, Some(3), range(5, 9)),
         ] {
             let size = size.map(|size| Bytes(size).into());
-            assert_eq!(Wanted::of(extent, size), wanted, "{extent:?} of {size:?}");
+            assert_eq!(RequestedBytes::of(extent, size), wanted, "{extent:?} of {size:?}");
         }
         // 950 to 1,050 bytes: each of these ranges begins inside the asset, whatever its exact size.
         let rounded = Some("1.0 kB".parse().unwrap());
         for (extent, wanted) in [
-            (Extent::Full, Some(Wanted::Whole)),
+            (Extent::Full, Some(RequestedBytes::Whole)),
             (Extent::First(Bytes(2_000)), range(0, 1_999)),
-            (last, Some(Wanted::Suffix(100))),
+            (last, Some(RequestedBytes::Suffix(100))),
             (seek, range(475, 574)),
             (Extent::From { at: 0.99, bytes: Bytes(100) }, range(940, 1_039)),
         ] {
-            assert_eq!(Wanted::of(extent, rounded), wanted, "{extent:?} of a rounded size");
+            assert_eq!(RequestedBytes::of(extent, rounded), wanted, "{extent:?} of a rounded size");
         }
-        assert_eq!(Wanted::Range { first: 0, last: 1023 }.header().as_deref(), Some("bytes=0-1023"));
-        assert_eq!(Wanted::Suffix(7).header().as_deref(), Some("bytes=-7"));
+        assert_eq!(RequestedBytes::Range { first: 0, last: 1023 }.header().as_deref(), Some("bytes=0-1023"));
+        assert_eq!(RequestedBytes::Suffix(7).header().as_deref(), Some("bytes=-7"));
     }
 }

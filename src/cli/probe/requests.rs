@@ -13,11 +13,11 @@ use crate::{
         size::Size,
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
     },
-    probe::{Prober, errand::Errand, wanted::Wanted},
+    probe::{Prober, request::TransferRequest, requested_bytes::RequestedBytes},
 };
 
 /// The transfers that the arguments ask for: in each round one cold transfer, then the warm ones.
-pub(super) struct Errands {
+pub(super) struct TransferRequests {
     url: url::Url,
     node: Node,
     asset: Asset,
@@ -28,7 +28,7 @@ pub(super) struct Errands {
     deadlines: Deadlines,
 }
 
-impl Errands {
+impl TransferRequests {
     pub(super) fn of(args: &Probe) -> Self {
         let url = args.url.clone();
         let kind = args.expect.map(AssetKind::from);
@@ -82,14 +82,14 @@ impl Errands {
         let mut kept = None;
         for number in 0..=self.warm {
             let room = results.reserve().await?;
-            let errand = Errand {
+            let request = TransferRequest {
                 node: &self.node,
                 probe: &name,
                 kind: self.kind,
                 part: part(self.extent),
                 asset: &self.asset,
                 url: &self.url,
-                wanted: Wanted::of(self.extent, None).unwrap_or(Wanted::Whole),
+                wanted: RequestedBytes::of(self.extent, None).unwrap_or(RequestedBytes::Whole),
                 types: &[],
                 size: *size,
                 checked: CacheState::Unknown,
@@ -100,7 +100,7 @@ impl Errands {
                 due: None,
                 received: &received,
             };
-            let mut done = errand.run(prober, kept.take()).await;
+            let mut done = request.run(prober, kept.take()).await;
             if number == 0 {
                 done.sample.count_hit();
             }

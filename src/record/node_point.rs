@@ -4,14 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::reading::{Columns, Misfit, of_point};
-use crate::{
-    model::{health::HealthState, units::Micros},
-    record::{
-        parse::Raw,
-        point::Point,
-        schema::{Field, Tag, node as schema},
-    },
+use crate::model::{health::HealthState, units::Micros};
+
+use super::{
+    columns::{Columns, SchemaError, column_of_point},
+    parse::Raw,
+    point::Point,
+    schema::{Field, Tag, node as schema},
 };
 
 /// The result of one round of the status probe for a node.
@@ -60,15 +59,18 @@ impl NodePoint {
     ///
     /// # Errors
     /// When a column that every point has is missing, or when a value is not allowed by the schema.
-    pub fn from_columns<'a>(at: Timestamp, column: impl Fn(&'static str) -> Option<Raw<'a>>) -> Result<Self, Misfit> {
+    pub fn from_columns<'a>(
+        at: Timestamp,
+        column: impl Fn(&'static str) -> Option<Raw<'a>>,
+    ) -> Result<Self, SchemaError> {
         let columns = Columns(column);
-        let code = columns.amount(schema::STATE_CODE)?.ok_or(Misfit::Missing(schema::STATE_CODE.name))?;
+        let code = columns.amount(schema::STATE_CODE)?.ok_or(SchemaError::Missing(schema::STATE_CODE.name))?;
         Ok(Self {
             at,
             vantage: columns.name(schema::VANTAGE)?,
             node: columns.name(schema::NODE)?,
             role: columns.name(schema::ROLE)?,
-            state: of_code(code).ok_or(Misfit::Unknown(schema::STATE_CODE.name))?,
+            state: state_of_code(code).ok_or(SchemaError::Unknown(schema::STATE_CODE.name))?,
             reason: columns.text(schema::REASON)?.unwrap_or_default(),
             up: columns.yes_or_no(schema::UP)?,
             latency: columns.amount(schema::LATENCY)?.map(Micros),
@@ -84,11 +86,11 @@ impl NodePoint {
         if *point.measurement() != schema::MEASUREMENT {
             return None;
         }
-        Self::from_columns(point.time(), |name| of_point(point, name)).ok()
+        Self::from_columns(point.time(), |name| column_of_point(point, name)).ok()
     }
 }
 
 /// The state with this code. `None` when there is none.
-pub(super) fn of_code(code: u64) -> Option<HealthState> {
+pub(crate) fn state_of_code(code: u64) -> Option<HealthState> {
     HealthState::ALL.into_iter().find(|state| state.code() == code)
 }

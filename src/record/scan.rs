@@ -6,27 +6,26 @@
 use jiff::Timestamp;
 
 use super::{
-    node_point::NodePoint,
-    reading::{Reasons, of_line},
-    transfer_point::TransferPoint,
-};
-use crate::record::{
+    columns::column_of_line,
     conform::FOREIGN,
+    node_point::NodePoint,
     parse::{MAX_LINE, TOO_LONG, fault, parse},
+    reasons::Reasons,
     schema::{self, node, transfer},
+    transfer_point::TransferPoint,
 };
 
 /// An iterator over the points in lines that the analysis needs. It passes on the errors of the reader.
 #[derive(Debug)]
 pub struct Scan<I> {
     lines: I,
-    seen: Seen,
+    seen: LineCounts,
     reasons: Reasons,
 }
 
 /// Numbers of lines by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct LineCounts {
     /// Transfers.
     pub transfers: u64,
     /// States of nodes.
@@ -39,7 +38,7 @@ pub struct Seen {
 
 /// A point that the analysis needs.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Found {
+pub enum AnyPoint {
     /// A transfer.
     Transfer(Box<TransferPoint>),
     /// The state of a node.
@@ -50,7 +49,7 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Line {
     /// A point that the analysis needs.
-    Found(Found),
+    Point(AnyPoint),
     /// A point of another measurement of bandprobe.
     Other,
     /// A point of a measurement that bandprobe does not write.
@@ -61,7 +60,7 @@ pub enum Line {
     Damaged,
 }
 
-impl Found {
+impl AnyPoint {
     /// When the transfer started, or when the node was asked.
     #[must_use]
     pub const fn at(&self) -> Timestamp {
@@ -75,11 +74,11 @@ impl Found {
 impl<I> Scan<I> {
     /// Reads these lines, each with or without its newline.
     pub fn new(lines: impl IntoIterator<IntoIter = I>) -> Self {
-        Self { lines: lines.into_iter(), seen: Seen::default(), reasons: Reasons::default() }
+        Self { lines: lines.into_iter(), seen: LineCounts::default(), reasons: Reasons::default() }
     }
 
     /// The lines read so far, by kind.
-    pub const fn seen(&self) -> Seen {
+    pub const fn seen(&self) -> LineCounts {
         self.seen
     }
 
@@ -94,7 +93,7 @@ where
     I: Iterator<Item = Result<L, E>>,
     L: AsRef<[u8]>,
 {
-    type Item = Result<Found, E>;
+    type Item = Result<AnyPoint, E>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -103,10 +102,10 @@ where
                 Err(error) => return Some(Err(error)),
             };
             match read(line.as_ref()) {
-                Line::Found(found) => {
+                Line::Point(found) => {
                     let seen = match found {
-                        Found::Transfer(_) => &mut self.seen.transfers,
-                        Found::Node(_) => &mut self.seen.states,
+                        AnyPoint::Transfer(_) => &mut self.seen.transfers,
+                        AnyPoint::Node(_) => &mut self.seen.states,
                     };
                     *seen += 1;
                     return Some(Ok(found));
@@ -119,7 +118,7 @@ where
                 Line::Blank => {}
                 Line::Damaged => {
                     self.seen.damaged += 1;
-                    self.reasons.count(why(line.as_ref()));
+                    self.reasons.count(problem(line.as_ref()));
                 }
             }
         }
@@ -135,21 +134,21 @@ pub fn read(line: &[u8]) -> Line {
         return Line::Blank;
     }
     let Some(point) = parse(line) else { return Line::Damaged };
-    let column = |name: &'static str| of_line(&point, name);
+    let column = |name: &'static str| column_of_line(&point, name);
     let found = if point.measurement == transfer::MEASUREMENT.name {
-        TransferPoint::from_columns(point.time, column).map(|point| Found::Transfer(Box::new(point)))
+        TransferPoint::from_columns(point.time, column).map(|point| AnyPoint::Transfer(Box::new(point)))
     } else if point.measurement == node::MEASUREMENT.name {
-        NodePoint::from_columns(point.time, column).map(|point| Found::Node(Box::new(point)))
+        NodePoint::from_columns(point.time, column).map(|point| AnyPoint::Node(Box::new(point)))
     } else {
         let is_ours = schema::ALL.iter().any(|known| known.name == point.measurement);
         return if is_ours { Line::Other } else { Line::Foreign };
     };
-    found.map_or(Line::Damaged, Line::Found)
+    found.map_or(Line::Damaged, Line::Point)
 }
 
 /// Why a line is not understood, in few words. Lines with the same fault have the same text.
 #[must_use]
-pub fn why(line: &[u8]) -> String {
+pub fn problem(line: &[u8]) -> String {
     let line = line.trim_ascii();
     if line.len() > MAX_LINE {
         return TOO_LONG.to_owned(); // checked first, because such a line may be cut in the middle of a character
@@ -158,7 +157,7 @@ pub fn why(line: &[u8]) -> String {
     match parse(text) {
         None => fault(text).to_owned(),
         Some(point) => {
-            let column = |name: &'static str| of_line(&point, name);
+            let column = |name: &'static str| column_of_line(&point, name);
             let wrong = if point.measurement == transfer::MEASUREMENT.name {
                 TransferPoint::from_columns(point.time, column).err()
             } else {

@@ -26,13 +26,13 @@ use crate::{
         units::Micros,
     },
     net::{
-        body::{BodyEnd, Received},
+        body::{BodyEnd, ReceivedBody},
         failure::{Cause, Failure},
         run_clock::RunClock,
     },
 };
 
-use super::{Asked, Question};
+use super::{CheckMethod, StatusCheck};
 
 /// The servers that are asked by GET, and why. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -55,10 +55,10 @@ struct FailedHead {
 
 /// Asks by HEAD, and by GET when HEAD fails. When HEAD gets no answer, both run concurrently and end at HEAD's own
 /// deadline. So no server takes longer than one that hangs.
-pub(super) async fn ask(question: &Question<'_>) -> StatusAnswer {
+pub(super) async fn ask(question: &StatusCheck<'_>) -> StatusAnswer {
     let refusals = &question.prober.head_refusals;
     if let Some(head) = refusals.of(question) {
-        let answer = question.put(Asked::FirstByte).await;
+        let answer = question.put(CheckMethod::FirstByte).await;
         if answer.content != AnswerContent::Present {
             // The next round tries HEAD again.
             refusals.lock().remove(&question.node.id);
@@ -68,7 +68,7 @@ pub(super) async fn ask(question: &Question<'_>) -> StatusAnswer {
     let (headers, clock) = (question.probe.deadlines.headers, question.prober.dialer.clock());
     let patience = headers / 4;
     let opened = Notify::new();
-    let mut head = pin!(question.put(Asked::Head(&opened)));
+    let mut head = pin!(question.put(CheckMethod::Head(&opened)));
     let is_silent = async {
         opened.notified().await;
         sleep(patience).await;
@@ -80,11 +80,11 @@ pub(super) async fn ask(question: &Question<'_>) -> StatusAnswer {
     };
     let (failed, answer) = match answered {
         Some(answer) => match refusal(&answer) {
-            Some(failed) => (failed, within(clock, headers, question.put(Asked::FirstByte)).await),
+            Some(failed) => (failed, within(clock, headers, question.put(CheckMethod::FirstByte)).await),
             None => return answer,
         },
         None => {
-            let mut get = pin!(within(clock, headers - patience, question.put(Asked::FirstByte)));
+            let mut get = pin!(within(clock, headers - patience, question.put(CheckMethod::FirstByte)));
             let answer = tokio::select! {
                 biased;
                 answer = &mut head => match refusal(&answer) {
@@ -127,7 +127,7 @@ pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> AnswerContent 
 }
 
 /// Interprets the answer to the GET of one byte, once that byte has arrived.
-pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<AnswerContent, Failure> {
+pub(super) fn of_byte(status: StatusCode, received: ReceivedBody) -> Result<AnswerContent, Failure> {
     match received.end {
         BodyEnd::Failed(failure) if received.bytes == 0 => Err(failure),
         _ if received.bytes == 0 && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => {
@@ -183,12 +183,12 @@ async fn within(clock: &RunClock, deadline: Duration, answer: impl Future<Output
 
 impl HeadRefusals {
     /// The remembered reason, if the URL is still the same.
-    fn of(&self, question: &Question<'_>) -> Option<FailedHead> {
+    fn of(&self, question: &StatusCheck<'_>) -> Option<FailedHead> {
         let known = self.lock();
         known.get(&question.node.id).filter(|known| known.url == question.url).map(|known| known.head.clone())
     }
 
-    fn remember(&self, question: &Question<'_>, head: FailedHead) {
+    fn remember(&self, question: &StatusCheck<'_>, head: FailedHead) {
         let mut known = self.lock();
         if known.len() < MAX_REFUSALS || known.contains_key(&question.node.id) {
             known.insert(question.node.id.clone(), Refusal { url: question.url.clone(), head });

@@ -16,26 +16,26 @@ use tokio::sync::Notify;
 /// Between two rounds the transfers show when another round is needed: when several nodes in a row are silent, or when
 /// one answers although the vantage is suspect.
 #[derive(Clone, Debug, Default)]
-pub struct Suspicion(Arc<Shared>);
+pub struct VantageHealth(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    is_raised: AtomicBool,
-    /// Nodes that gave no answer since the last answer of any node. Has at most [`SEVERAL`] entries.
+    is_suspect: AtomicBool,
+    /// Nodes that gave no answer since the last answer of any node. Has at most [`SILENT_NODES`] entries.
     silent: Mutex<BTreeSet<Arc<str>>>,
     doubt: Notify,
 }
 
-impl Suspicion {
+impl VantageHealth {
     /// Records the result of a round.
-    pub fn note(&self, is_suspect: bool) {
-        self.0.is_raised.store(is_suspect, Relaxed);
+    pub fn set_suspect(&self, is_suspect: bool) {
+        self.0.is_suspect.store(is_suspect, Relaxed);
     }
 
     /// Is the vantage suspect now?
     #[must_use]
-    pub fn is_raised(&self) -> bool {
-        self.0.is_raised.load(Relaxed)
+    pub fn is_suspect(&self) -> bool {
+        self.0.is_suspect.load(Relaxed)
     }
 
     /// Records whether a transfer got any answer from its node.
@@ -43,12 +43,12 @@ impl Suspicion {
         let mut silent = self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
         if was_heard {
             silent.clear();
-        } else if silent.len() < SEVERAL {
+        } else if silent.len() < SILENT_NODES {
             silent.insert(node.clone());
         } else {
             return; // already notified
         }
-        if was_heard == self.is_raised() && (was_heard || silent.len() == SEVERAL) {
+        if was_heard == self.is_suspect() && (was_heard || silent.len() == SILENT_NODES) {
             self.0.doubt.notify_one();
         }
     }
@@ -60,7 +60,7 @@ impl Suspicion {
 }
 
 /// The number of silent nodes from which a round can distinguish a dead vantage from dead nodes.
-const SEVERAL: usize = 3;
+const SILENT_NODES: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     /// Is a round wanted?
-    async fn is_doubted(suspicion: &Suspicion) -> bool {
-        let mut doubted = pin!(suspicion.doubted());
+    async fn is_doubted(vantage_health: &VantageHealth) -> bool {
+        let mut doubted = pin!(vantage_health.doubted());
         std::future::poll_fn(|cx| Poll::Ready(doubted.as_mut().poll(cx).is_ready())).await
     }
 
     #[tokio::test]
     async fn several_silent_nodes_in_a_row_ask_for_a_round_and_so_does_a_voice_in_silence() {
-        let suspicion = Suspicion::default();
+        let vantage_health = VantageHealth::default();
         for (node, was_heard, is_asked) in [
             ("a", false, false),
             ("a", false, false),
@@ -88,13 +88,13 @@ mod tests {
             ("d", false, false),
             ("a", true, false),
         ] {
-            suspicion.note_transfer(&node.into(), was_heard);
-            assert_eq!(is_doubted(&suspicion).await, is_asked, "{node} {was_heard}");
+            vantage_health.note_transfer(&node.into(), was_heard);
+            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{node} {was_heard}");
         }
-        suspicion.note(true);
+        vantage_health.set_suspect(true);
         for (was_heard, is_asked) in [(false, false), (true, true), (false, false)] {
-            suspicion.note_transfer(&"a".into(), was_heard);
-            assert_eq!(is_doubted(&suspicion).await, is_asked, "{was_heard}");
+            vantage_health.note_transfer(&"a".into(), was_heard);
+            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{was_heard}");
         }
     }
 }

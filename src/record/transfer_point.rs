@@ -4,22 +4,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::reading::{Columns, Id, Misfit, of_point};
-use crate::{
-    model::{
-        flag::Flags,
-        outcome::Outcome,
-        probe::PartName,
-        sample::{CacheState, Conn},
-        target::AssetKind,
-        units::{BitRate, Micros},
-    },
-    record::{
-        parse::Raw,
-        point::Point,
-        schema::{Field, Tag, transfer as schema},
-        transfer::outcome,
-    },
+use crate::model::{
+    flag::Flags,
+    outcome::Outcome,
+    probe::PartName,
+    sample::{CacheState, Conn},
+    target::AssetKind,
+    units::{BitRate, Micros},
+};
+
+use super::{
+    columns::{Columns, HexId, SchemaError, column_of_point},
+    parse::Raw,
+    point::Point,
+    schema::{Field, Tag, transfer as schema},
+    transfer::outcome,
 };
 
 /// One transfer.
@@ -56,9 +55,9 @@ pub struct TransferPoint {
     /// Name of the probe. `None` when the source does not include this column.
     pub probe: Option<Arc<str>>,
     /// The trace id that was sent in `traceparent`. `None` when the source does not include this column.
-    pub trace_id: Option<Id>,
+    pub trace_id: Option<HexId>,
     /// The id that was sent in `x-request-id`. `None` when the source does not include this column.
-    pub request_id: Option<Id>,
+    pub request_id: Option<HexId>,
 }
 
 /// The tags that [`TransferPoint`] is read from.
@@ -77,7 +76,10 @@ impl TransferPoint {
     ///
     /// # Errors
     /// When a column that every point has is missing, or when a value is not allowed by the schema.
-    pub fn from_columns<'a>(at: Timestamp, column: impl Fn(&'static str) -> Option<Raw<'a>>) -> Result<Self, Misfit> {
+    pub fn from_columns<'a>(
+        at: Timestamp,
+        column: impl Fn(&'static str) -> Option<Raw<'a>>,
+    ) -> Result<Self, SchemaError> {
         let columns = Columns(column);
         Ok(Self {
             at,
@@ -88,9 +90,9 @@ impl TransferPoint {
             conn: columns.word(schema::CONN, &[Conn::Cold, Conn::Warm], Conn::label)?,
             cache: columns
                 .word(schema::CACHE, &CACHE_STATES, CacheState::label)?
-                .ok_or(Misfit::Unknown(schema::CACHE.0))?,
-            outcome: outcome(&columns.tag(schema::OUTCOME)?).ok_or(Misfit::Unknown(schema::OUTCOME.0))?,
-            valid: columns.yes_or_no(schema::VALID)?.ok_or(Misfit::Missing(schema::VALID.name))?,
+                .ok_or(SchemaError::Unknown(schema::CACHE.0))?,
+            outcome: outcome(&columns.tag(schema::OUTCOME)?).ok_or(SchemaError::Unknown(schema::OUTCOME.0))?,
+            valid: columns.yes_or_no(schema::VALID)?.ok_or(SchemaError::Missing(schema::VALID.name))?,
             hit: columns.yes_or_no(schema::HIT)?,
             run_ok: columns.yes_or_no(schema::RUN_OK)?,
             ttfb: columns.amount(schema::TTFB)?.map(Micros),
@@ -108,7 +110,7 @@ impl TransferPoint {
         if *point.measurement() != schema::MEASUREMENT {
             return None;
         }
-        Self::from_columns(point.time(), |name| of_point(point, name)).ok()
+        Self::from_columns(point.time(), |name| column_of_point(point, name)).ok()
     }
 }
 
