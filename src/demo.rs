@@ -75,13 +75,13 @@ pub enum DemoError {
         source: io::Error,
     },
     /// The throwaway certificates could not be generated.
-    #[error("the demo's certificate cannot be made")]
+    #[error("the demo's certificate cannot be created")]
     Certificate(#[from] rcgen::Error),
     /// The TLS library rejected the certificates.
     #[error("the demo's certificate cannot be used")]
     Tls(#[from] rustls::Error),
     /// The GraphQL schema of the simulated registry is invalid, which is a bug.
-    #[error("the demo's registry cannot be made: {0}")]
+    #[error("the demo's registry cannot be created: {0}")]
     Schema(String),
     /// A plan has coordinates that are not on Earth.
     #[error("a demo node has no place")]

@@ -82,7 +82,7 @@ impl Analysis {
         let left_out = match self.left_out.total() {
             0 => String::new(),
             total => {
-                format!("\n{}\n", wrap(&format!("{total} not understood and left out: {}", self.left_out), look.width))
+                format!("\n{}\n", wrap(&format!("{total} lines or rows left out: {}", self.left_out), look.width))
             }
         };
         if summary.rows.is_empty() && !states.is_empty() {

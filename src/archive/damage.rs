@@ -60,15 +60,15 @@ impl fmt::Display for What {
                 write!(f, "written by a newer version (format {format}): upgrade to read and to deliver it")
             }
             Self::Trailer => f.write_str("its end is missing"),
-            Self::Checksum => f.write_str("its checksum does not fit: a comment in it is not what was written"),
+            Self::Checksum => f.write_str("its checksum does not match: a comment in it is damaged"),
             Self::Count { sealed, found } => write!(f, "sealed with {sealed} points, {found} found"),
-            Self::AfterTrailer => f.write_str("something follows its end"),
-            Self::Line(number) => write!(f, "line {number} is not what was written"),
-            Self::NoText(number) => write!(f, "line {number} is no text that a database takes"),
+            Self::AfterTrailer => f.write_str("it has data after its end"),
+            Self::Line(number) => write!(f, "line {number} is damaged"),
+            Self::NoText(number) => write!(f, "line {number} is not text that a database accepts"),
             Self::SetAside(1) => f.write_str("1 damaged line is set aside here"),
             Self::SetAside(lines) => write!(f, "{lines} damaged lines are set aside here"),
-            Self::NoFile => f.write_str("no regular file: left alone"),
-            Self::Vanished => f.write_str("deleted while it was to be read"),
+            Self::NoFile => f.write_str("not a regular file: ignored"),
+            Self::Vanished => f.write_str("deleted before it could be read"),
             Self::Read(problem) => f.write_str(problem),
         }
     }

@@ -49,7 +49,7 @@ fn try_file_in(folder: &Path) -> Result<(), Error> {
 
 fn try_folder_in(folder: &Path) -> Result<(), Error> {
     let path = folder.join(name());
-    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(on("make a folder in", folder))
+    fs::create_dir(&path).and_then(|()| fs::remove_dir(&path)).map_err(on("create a folder in", folder))
 }
 
 /// The nearest parent of a path that exists.

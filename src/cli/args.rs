@@ -17,7 +17,7 @@ mod spool;
 
 pub(super) use self::spool::{Export, Flush, Import, Lines, Spool, SpoolCommand, Which};
 
-/// Measures how fast content nodes serve viewers: latency by phase and goodput over time, delivered to InfluxDB
+/// Measures how fast content nodes serve viewers, and delivers the results to InfluxDB
 #[derive(Debug, Parser)]
 #[command(name = "bandprobe", version, propagate_version = true)]
 #[command(after_help = "Start with `bandprobe demo`: it needs no config and no network.\n\
@@ -50,19 +50,19 @@ pub(super) enum Command {
         bandprobe probe http://127.0.0.1:8080/img.webp --expect image --json"
     )]
     Probe(Probe),
-    /// List the nodes and assets that a config finds
+    /// List the nodes and assets that a config and its registries name
     #[command(after_help = "Examples:\n  bandprobe targets -c bandprobe.toml\n  \
         bandprobe targets -c bandprobe.toml --json | jq -r .endpoint")]
     Targets(Targets),
-    /// Check a config: print all its problems, or the load on nodes and database
+    /// Check a config: print all its problems, or what its plan costs the nodes and the database
     #[command(after_help = "Examples:\n  bandprobe check -c bandprobe.toml\n  \
         bandprobe check -c bandprobe.toml --strict && systemctl restart bandprobe")]
     Check(Check),
-    /// Print health, latency, goodput and success of each node
+    /// Print the health, latency, goodput and success share of each node
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
     Report(Report),
-    /// Show or deliver the results that wait for the database; export and import results
+    /// Show and deliver the results that are waiting for the database; export and import results
     #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
         bandprobe spool flush -c bandprobe.toml\n  \
         bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp")]
@@ -123,8 +123,8 @@ pub(super) struct Demo {
     /// Where to write the results [default: a new directory in the current one]
     #[arg(long, value_name = "DIR", conflicts_with = "serve")]
     pub(super) archive: Option<PathBuf>,
-    /// Simulate a whole Joystream fleet instead: a registry, storage nodes, distributors, and some faults. Needs a
-    /// build with the feature `fleet`
+    /// Simulate a whole Joystream fleet instead, with a registry, storage nodes, distributors and many faulty
+    /// nodes. Needs a build with the feature `fleet`
     #[arg(long)]
     pub(super) fleet: bool,
     /// With --fleet: the schema of the registry: hydra, orion or storage-squid [default: orion]
@@ -227,7 +227,7 @@ pub(super) enum Expect {
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").required(true).multiple(true).args(["config", "archive"]))]
 pub(super) struct Report {
-    /// The configuration file: read the results from its database, or without one from its data directory
+    /// The configuration file: read its database, or its data directory if it names no database
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// Read this data directory instead, or this file or directory of line protocol

@@ -42,7 +42,7 @@ fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) 
     let targets = discovery.targets();
     if targets.nodes.is_empty() {
         let name = args.config.display();
-        return (format!("{name} has no problems.\n\nNothing would be probed, because there are no nodes.\n"), false);
+        return (format!("{name} is valid.\n\nNothing would be probed, because there are no nodes.\n"), false);
     }
     let config = config.with_nodes(&targets);
     (check_text(&args.config, &config), Plan::of(&config).fits())

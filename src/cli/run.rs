@@ -80,7 +80,7 @@ pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
         text += &format!("; the disk is too slow: undelivered results are kept in {dir}");
     } else if config.influxdb.is_some() && stopped.waiting > 0 {
         let reason = stopped.drained.reason.as_deref().unwrap_or("out of time");
-        text += &format!("; {} points wait in {dir}: {reason}", stopped.waiting);
+        text += &format!("; {} points are waiting in {dir}: {reason}", stopped.waiting);
     }
     if stopped.drained.rejected > 0 {
         text += &format!("; {} points were refused and moved to {dir}/rejected", stopped.drained.rejected);

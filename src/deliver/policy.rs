@@ -119,9 +119,9 @@ fn advice(problem: &str) -> &'static str {
     } else if says("does not answer with TLS") {
         "; the server does not use TLS: should [influxdb] url start with http:// ?"
     } else if says(LOOKUP) {
-        "; is the name in [influxdb] url right?"
+        "; check the host name in [influxdb] url"
     } else if says("refused") {
-        "; is InfluxDB running there, and [influxdb] url right? Check also the proxy variables in the environment"
+        "; check that InfluxDB is running there, that [influxdb] url is right, and the proxy variables in the environment"
     } else {
         ""
     }
@@ -205,8 +205,8 @@ mod tests {
         let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
         let down = decide(&refused, &bucket, false);
         let reason =
-            "http://db:8086: connection refused; is InfluxDB running there, and [influxdb] url right? Check also \
-                      the proxy variables in the environment"
+            "http://db:8086: connection refused; check that InfluxDB is running there, that [influxdb] url is \
+                      right, and the proxy variables in the environment"
                 .to_owned();
         assert_eq!(down, Decision::Retry { reason, less: false });
         for status in [408, 429, 500, 502, 503, 504, 599] {

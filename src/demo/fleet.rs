@@ -259,7 +259,7 @@ async fn start_storage(
             buckets: vec![bucket],
             is_storage: true,
             condition: NodeCondition::Healthy,
-            description: "sound; it holds everything",
+            description: "healthy; it holds everything",
             log: Arc::clone(&node.log),
         });
         tasks.spawn(Arc::new(node).serve(listener));

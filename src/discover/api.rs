@@ -102,7 +102,7 @@ impl<'a> RegistryApi<'a> {
             let rows =
                 reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
-                problems.push(format!("`{name}` is not whole: {}", reply.errors));
+                problems.push(format!("`{name}` is incomplete: {}", reply.errors));
             }
             // Count unwanted rows too: a page without any wanted row is not the last page.
             let before = ids.len();
@@ -125,7 +125,7 @@ impl<'a> RegistryApi<'a> {
             }
         }
         if unread > 0 {
-            problems.push(format!("{unread} rows of `{}` do not say who they are: left out", list.name));
+            problems.push(format!("{unread} rows of `{}` have no id: left out", list.name));
         }
         Ok(operators)
     }

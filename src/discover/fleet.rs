@@ -95,7 +95,7 @@ pub(super) fn fleet(
         }
     }
     for name in unheeded {
-        problems.push(format!("`exclude` names `{name}`, which is no node, operator or host on its list"));
+        problems.push(format!("`exclude` names `{name}`, which is not a node, operator or host on its list"));
     }
     fleet
 }
@@ -104,7 +104,7 @@ pub(super) fn fleet(
 fn listing(id: &str, operators: &[Operator], problems: &mut Vec<String>) -> Listing {
     let is = |role| operators.iter().any(|operator| operator.role == role);
     if is(Role::Distributor) && is(Role::Storage) {
-        problems.push(format!("{id} is listed as distributor and as storage node: it is taken for a distributor"));
+        problems.push(format!("{id} is listed as distributor and as storage node: it counts as a distributor"));
     }
     let profile = if is(Role::Distributor) { Profile::Argus } else { Profile::Colossus };
     let switches = operators.iter().filter_map(|operator| operator.distributing);

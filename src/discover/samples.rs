@@ -172,7 +172,7 @@ impl Shelves {
             let row = rows.iter().find(|row| row.get("id").and_then(Value::as_str) == Some(&**id));
             let Some((row, asset)) = row.and_then(|row| Some((row, object(row, *kind)?))) else {
                 problems.push(format!(
-                    "fixed object {id} is not in the registry, or not uploaded yet: nobody is asked for it"
+                    "fixed object {id} is not in the registry, or not uploaded yet: no node is asked for it"
                 ));
                 continue;
             };

@@ -121,7 +121,9 @@ fn nothing_wrong(answer: &StatusAnswer, blocks_behind: Option<i64>) -> String {
         AnswerContent::Document(document) if document.blocks_processed.is_none() => {
             "; it reports no block height, so its blocks are not judged"
         }
-        AnswerContent::Document(_) if blocks_behind.is_none() => "; its blocks are not judged, which takes three nodes",
+        AnswerContent::Document(_) if blocks_behind.is_none() => {
+            "; its blocks are not judged: that takes at least three nodes"
+        }
         _ => "",
     };
     format!("{NOTHING_WRONG}{more}")

@@ -32,7 +32,7 @@ macro_rules! outcomes {
 }
 
 outcomes! {
-    Ok "ok" "all bytes that were asked for arrived and passed every check"
+    Ok "ok" "all requested bytes arrived and passed every check"
     Blocked "blocked" "bandprobe's own address policy forbids the address"
     NotCached "not_cached" "the node holds none of the assets that were tried, so nothing was downloaded"
     LocalFailed "local_failed" "the fault is on this machine (descriptors, memory, routes, a freeze): not charged to the node"
@@ -66,7 +66,7 @@ outcomes! {
     Reset "reset" "the connection broke during the transfer"
     Truncated "truncated" "the body ended before its announced length"
     BodyInvalid "body_invalid" "the framing of the body is invalid, or it has an encoding that was not asked for"
-    WrongRange "wrong_range" "the node sent other bytes than those that were asked for"
+    WrongRange "wrong_range" "the node sent other bytes than the requested ones"
     WrongSize "wrong_size" "the size is not the known one"
     WrongType "wrong_type" "the content type does not fit the kind of the asset"
     WrongHash "wrong_hash" "the content does not match the known hash"

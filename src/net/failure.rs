@@ -55,8 +55,8 @@ pub enum Cause {
     /// The address guard refuses the port.
     #[error("refused to dial port {0}: only 80, 443 and those above 1023 are open to discovered nodes")]
     BlockedPort(u16),
-    /// The name has no address of the wanted family.
-    #[error("`{0}` has no address of the wanted family")]
+    /// The name has no address of the requested family.
+    #[error("`{0}` has no address of the requested family")]
     NoAddress(String),
     /// This machine has no route to any address of the name; the value is the first one.
     #[error("this host has no route to {0}")]

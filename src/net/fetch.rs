@@ -282,7 +282,7 @@ fn excerpt(answer: &UnreadResponse, body: &[u8]) -> String {
         Some(location) => {
             let location = begins(&String::from_utf8_lossy(location.as_bytes()));
             format!(
-                "it sends us to `{location}`, and redirects are not followed: name that address if it is the right one"
+                "it redirects to `{location}`, and bandprobe does not follow redirects: set this URL if it is the right one"
             )
         }
         None => begins(&String::from_utf8_lossy(body)),

@@ -51,7 +51,7 @@ enum Reserved {
 /// Why there is no address for a name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LookupError {
-    /// The name does not exist, or it has no address of the wanted family.
+    /// The name does not exist, or it has no address of the requested family.
     #[error("{0}")]
     NotFound(String),
     /// There was no response in time.
@@ -175,7 +175,7 @@ impl LookupError {
     }
 
     fn no_address() -> Self {
-        Self::NotFound("the name has no address of the wanted family".to_owned())
+        Self::NotFound("the name has no address of the requested family".to_owned())
     }
 
     /// An error of the operating system on the way to a name server.

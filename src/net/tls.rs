@@ -38,7 +38,7 @@ pub struct Tls {
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// The user's CA file contains no certificate.
-    #[error("among the further trusted certificates is none in PEM")]
+    #[error("none of the further trusted certificates is in PEM")]
     NoCertificate,
     /// A certificate in it cannot be used.
     #[error("one of the further trusted certificates is not that of an authority, or cannot be read")]

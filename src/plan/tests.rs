@@ -92,7 +92,7 @@ fn each_exceeded_limit_says_what_to_change() {
 fn check_prints_the_plan() {
     let text = check_text(Path::new("etc/b.toml"), &config(""));
     let expected = "\
-etc/b.toml has no problems.
+etc/b.toml is valid.
 
 vantage here: results are written to bandprobe-data and stay there, because there is no [influxdb] section
 probe image: every 5m, up to 1 check, 2 transfers and up to 64.0 kB per run; 576 runs and up to 30.0 MB a day on 2 nodes
@@ -104,7 +104,7 @@ downloads: 600 runs and up to 212 MB of 5.00 GB a day
 storage: if 3 runs in a row find nothing cached on a distributor, it is made to fetch its smallest image, at most once a day
 uplink: heavy transfers take 0.1 of 60 minutes an hour at 20.0 Mbit/s
 database: up to 4,560 points a day in 54 series, as long as nothing fails
-archive: about 2.96 MB a day, kept for 30d after delivery; bridges an outage of InfluxDB of up to 674 days in 2.00 GB
+archive: about 2.96 MB a day, kept for 30d after delivery; covers an InfluxDB outage of up to 674 days within 2.00 GB
 assumed: 32.0 kB for images of unknown size (1 node)
 sizes: 2 assets with a rounded size: `/1.mp4` of n1 may have 99500000 to 100500000 bytes; only a size in plain bytes is compared exactly
 

@@ -19,7 +19,7 @@ const MAX_NODES: usize = 20;
 /// The text that `bandprobe check` prints on stdout for a valid configuration. Ends with a newline.
 #[must_use]
 pub fn check_text(path: &Path, config: &Config) -> String {
-    let mut text = format!("{} has no problems.\n\n", path.display());
+    let mut text = format!("{} is valid.\n\n", path.display());
     let results = config.archive.dir.display();
     let influxdb = match &config.influxdb {
         Some(db) => format!("sent to bucket `{}` of organisation `{}` at {}", db.bucket, db.org, db.url),
@@ -158,7 +158,7 @@ impl Text<'_> {
         let days = archive.max_size.0 / plan.archived.0.max(1);
         writeln!(
             f,
-            "archive: about {} a day, kept for {} after delivery; bridges an outage of InfluxDB of up to {} in {}",
+            "archive: about {} a day, kept for {} after delivery; covers an InfluxDB outage of up to {} within {}",
             plan.archived,
             format_duration(archive.keep),
             count(days, "day"),

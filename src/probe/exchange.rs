@@ -132,7 +132,7 @@ fn accept(request: &TransferRequest<'_>, answer: &UnreadResponse) -> Result<Expe
     if whole.is_none_or(|bytes| bytes <= request.limit) {
         return Ok(promise);
     }
-    let unsized_hint = if request.asset.size.is_none() { " where nobody told its size" } else { "" };
+    let unsized_hint = if request.asset.size.is_none() { " while its size is unknown" } else { "" };
     let detail =
         format!("the asset is larger than the {} that are downloaded whole{unsized_hint}", Bytes(request.limit));
     Err(Mismatch { outcome: Outcome::WrongSize, detail })
@@ -295,7 +295,7 @@ fn verify_hash(request: &TransferRequest<'_>, content: &[u8]) -> Result<(), Tran
     if computed == **registered {
         return Ok(());
     }
-    let detail = format!("the content has hash {computed}, registered is {registered}");
+    let detail = format!("the content has the hash {computed}, but {registered} is registered");
     Err(TransferFailure::wrong(Outcome::WrongHash, detail))
 }
 

@@ -97,7 +97,7 @@ impl Run {
         for (index, part) in self.probe.parts.iter().enumerate() {
             let Some(wanted) = RequestedBytes::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
-                    "part left out: it needs the asset's size, which the node does not tell");
+                    "part left out: it needs the asset's size, which the node does not state");
                 continue;
             };
             let url = self.node.asset_url(choice.asset);

@@ -72,8 +72,8 @@ pub fn head(
 #[must_use]
 pub fn other_size(said: Bytes, known: Size) -> Mismatch {
     let detail = match known.exact() {
-        Some(known) => format!("the node says {} bytes, known are {}", said.0, known.0),
-        None => format!("the node says {} bytes, and the stated size means {known}", said.0),
+        Some(known) => format!("the node says {} bytes, but the known size is {}", said.0, known.0),
+        None => format!("the node says {} bytes, but the stated size means {known}", said.0),
     };
     Mismatch { outcome: Outcome::WrongSize, detail }
 }
@@ -124,7 +124,9 @@ pub fn empty(profile: Profile, cache: CacheState) -> Mismatch {
         (Profile::Argus | Profile::Colossus, CacheState::Unknown) => {
             (Outcome::RouteNotFound, "an empty answer: the path of the endpoint is probably wrong".to_owned())
         }
-        (Profile::Http, _) => (Outcome::WrongSize, format!("{EMPTY}, or its path is wrong: some proxies answer so")),
+        (Profile::Http, _) => {
+            (Outcome::WrongSize, format!("{EMPTY}, or its path is wrong: some proxies answer like this"))
+        }
         _ => (Outcome::WrongSize, EMPTY.to_owned()),
     };
     Mismatch { outcome, detail }

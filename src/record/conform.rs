@@ -46,7 +46,7 @@ fn fields(measurement: &Measurement, point: &Parsed<'_>) -> Option<String> {
             Raw::Text(_) => Kind::Text,
         };
         if kind != field.kind {
-            return Some(format!("with a `{}` that is no {}", field.name, field.kind.label()));
+            return Some(format!("with a `{}` that is not {}", field.name, field.kind.label()));
         }
     }
     None

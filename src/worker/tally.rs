@@ -134,7 +134,7 @@ impl Tally {
             if throttle.allows() {
                 let frozen = Micros::from(std::mem::take(&mut unlogged));
                 tracing::warn!(
-                    "bandprobe did not run for {frozen}: it was stopped, suspended or kept from the CPU; transfers under way \
+                    "bandprobe did not run for {frozen}: it was stopped, suspended or starved of CPU; transfers under way \
                      then are flagged `{}` and not charged to their nodes",
                     Flag::Frozen.label()
                 );

@@ -280,7 +280,7 @@ fn counts_and_sizes_are_limited() {
     let problems = read("b.toml", &large, &[]).unwrap_err();
     assert_eq!(problems.to_string(), "./mine.toml: is larger than 1 MiB: is this the right file?");
     let missing = read("b.toml", &[], &[]).unwrap_err().to_string();
-    assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
+    assert_eq!(missing, "b.toml: cannot read it: no such file (check the path given with `-c`)");
 }
 
 /// A config as people write it, with two assets a node.

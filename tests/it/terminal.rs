@@ -127,7 +127,7 @@ fn a_round_shows_every_node_and_leaves_the_table_alone() {
         assert!(live(&["near", "image"]) && live(&["far-away", "image"]), "with its last result");
         assert!(live(&["/4 runs", "transfer"]), "and one for all");
         let screen = seen.screen();
-        assert!(screen.starts_with("from here\n"), "nothing remains above the table:\n{screen}");
+        assert!(screen.starts_with("downloads, seen from here\n"), "nothing remains above the table:\n{screen}");
         assert!(!screen.contains("/4 runs") && !screen.contains("waiting"), "{screen}");
         assert!(screen.contains("results are in"), "{screen}");
         assert!(!seen.is_wrapped(), "{screen}");
@@ -160,10 +160,10 @@ fn logs_stay_whole_beside_progress() {
     for words in ["/2 runs", "delivering"] {
         assert!(seen.screens().any(|screen| screen.contains(words)), "{words}: {screen}");
     }
-    let logged = screen.lines().take_while(|line| !line.starts_with("from here"));
+    let logged = screen.lines().take_while(|line| !line.starts_with("downloads, seen from here"));
     let logged: Vec<_> = logged.collect();
-    assert!(!logged.is_empty() && logged.iter().all(|line| line.contains("delivery waits")), "{screen}");
-    assert!(screen.contains(" points wait in "), "{screen}");
+    assert!(!logged.is_empty() && logged.iter().all(|line| line.contains("delivery is waiting")), "{screen}");
+    assert!(screen.contains(" points are waiting in "), "{screen}");
 }
 
 #[test]

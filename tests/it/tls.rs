@@ -64,7 +64,7 @@ async fn each_kind_of_certificate_has_its_words() {
     let below = stranger.intermediate("Strange Issuing CA", "Elsewhere");
     let missing = "the node does not send its intermediate certificate";
     for (name, made, ca, outcome, words) in [
-        ("sound", root.sign(Leaf::default(), &[]), trusted, Outcome::WrongType, &[][..]),
+        ("healthy", root.sign(Leaf::default(), &[]), trusted, Outcome::WrongType, &[][..]),
         ("with its intermediate", inter.sign(Leaf::default(), &[inter.pem()]), trusted, Outcome::WrongType, &[]),
         (
             "missing intermediate of a known organisation",
@@ -215,7 +215,7 @@ async fn what_our_client_cannot_verify_has_its_words() {
     for (name, made, options, outcome, words) in [
         ("weak key", folder.made("weak"), &[][..], Outcome::TlsFailed, &["too weak", "1024 bits", "2048"][..]),
         ("sha-1", folder.made("sha1"), &[], Outcome::TlsFailed, &["SHA-1", "no longer secure"]),
-        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with our client"]),
+        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with bandprobe"]),
         (
             "signed by p-521",
             folder.made("byp521"),
@@ -228,14 +228,14 @@ async fn what_our_client_cannot_verify_has_its_words() {
             folder.made("good"),
             &["-groups", "P-521"],
             Outcome::TlsUnsupported,
-            &["curve", "in common with our client"],
+            &["curve", "in common with bandprobe"],
         ),
         (
             "cipher suite",
             folder.made("good"),
             &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:@SECLEVEL=0"],
             Outcome::TlsUnsupported,
-            &["cipher suite", "in common with our client"],
+            &["cipher suite", "in common with bandprobe"],
         ),
         ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no version of TLS", "1.2 and 1.3"]),
     ] {
@@ -275,14 +275,14 @@ async fn nginx_fails_in_the_same_words() {
     let inter = root.intermediate("Issuing CA", "Lab");
     let (whole, alone) = (inter.sign(Leaf::default(), &[inter.pem()]), inter.sign(Leaf::default(), &[]));
     for (name, made, directives, outcome, words) in [
-        ("sound", &whole, "", Outcome::WrongType, &[][..]),
+        ("healthy", &whole, "", Outcome::WrongType, &[][..]),
         ("missing", &alone, "", Outcome::TlsUntrusted, &["the node does not send its intermediate certificate"]),
         (
             "cipher suite",
             &whole,
             "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0;",
             Outcome::TlsUnsupported,
-            &["in common with our client"],
+            &["in common with bandprobe"],
         ),
         (
             "client certificate",

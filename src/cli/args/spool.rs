@@ -17,7 +17,7 @@ pub(in crate::cli) struct Spool {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum SpoolCommand {
-    /// Show what waits for delivery, since when and why, and the last refusal of the database
+    /// Show what is waiting for delivery, since when and why, and the last error of the database
     #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
         bandprobe spool status --archive bandprobe-data --json | jq .waiting.points")]
     Status(Inspect),
@@ -25,19 +25,19 @@ pub(in crate::cli) enum SpoolCommand {
     #[command(after_help = "Examples:\n  bandprobe spool list -c bandprobe.toml\n  \
         bandprobe spool list --archive bandprobe-data --json | jq 'select(.kind == \"rejected\") | .message'")]
     List(Inspect),
-    /// Deliver what waits, now, and print the result
+    /// Deliver the waiting results now
     #[command(after_help = "Examples:\n  bandprobe spool flush -c bandprobe.toml\n  \
         bandprobe spool flush -c bandprobe.toml --patience 10m\n\
-        A signal stops it at once. What it has not delivered keeps waiting.")]
+        A signal stops it at once. What it has not delivered stays in the data directory.")]
     Flush(Flush),
-    /// Print all points, delivered or not, as line protocol, or one measurement as CSV
+    /// Export all points, delivered or not, as line protocol, or one measurement as CSV
     #[command(
         after_help = "Examples:\n  bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp\n  \
         bandprobe spool export -c bandprobe.toml --format csv -o transfers.csv\n  \
         bandprobe spool export -c bandprobe.toml --format csv --measurement window"
     )]
     Export(Export),
-    /// Read points from line protocol, as written by export, into the spool for delivery
+    /// Read points from line protocol, such as exported ones, into the data directory for delivery
     #[command(after_help = "Examples:\n  bandprobe spool import -c bandprobe.toml yesterday.lp\n  \
         bandprobe spool export --archive old-data | bandprobe spool import --archive bandprobe-data\n\
         Points keep their tags and times, so the database holds each point once, however often you import it. Lines that \
@@ -59,7 +59,7 @@ pub(in crate::cli) struct Flush {
     /// The configuration file, which names the data directory and the database
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) config: PathBuf,
-    /// How long to keep trying while the database is away [default: three attempts]
+    /// How long to keep trying while the database is unavailable [default: three attempts]
     #[arg(long, default_value = "0s", hide_default_value = true, value_name = "TIME", value_parser = parse_duration)]
     pub(in crate::cli) patience: Duration,
 }
@@ -114,7 +114,7 @@ fn parse_measurement(text: &str) -> Result<&'static Measurement, String> {
     let is_it = |known: &&&Measurement| known.name == text || short(known) == text;
     schema::ALL.iter().find(is_it).copied().ok_or_else(|| {
         let names: Vec<_> = schema::ALL.iter().map(|known| short(known)).collect();
-        format!("the measurements are {}", names.join(", "))
+        format!("choose one of {}", names.join(", "))
     })
 }
 

@@ -20,7 +20,7 @@ pub(super) async fn start(args: &Demo) -> Result<DemoFleet, DemoError> {
 
 /// How many servers there are, in a few words.
 pub(super) fn summary(fleet: &DemoFleet) -> String {
-    format!("a fleet of {} on loopback, with its registry", fleet.members().len())
+    format!("a Joystream fleet of {} on loopback, with its registry", fleet.members().len())
 }
 
 /// A line for each server: name, endpoint, description.

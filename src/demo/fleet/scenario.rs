@@ -81,10 +81,10 @@ pub(in crate::demo) const FAMILIES: [Family; 5] = [
 ];
 
 pub(in crate::demo) const DISTRIBUTORS: [NodeSpec; 17] = [
-    sound("paris", 1, &["1:0", "1:1"], place("FR", "Paris", 48.8566, 2.3522), "sound; two buckets at one endpoint"),
-    sound("virginia", 2, &["2:0"], place("US", "Ashburn", 39.0438, -77.4874), "sound"),
-    sound("singapore", 3, &["3:0"], place("SG", "Singapore", 1.3521, 103.8198), "sound"),
-    sound("sao-paulo", 4, &["4:0"], place("BR", "São Paulo", -23.5505, -46.6333), "sound"),
+    sound("paris", 1, &["1:0", "1:1"], place("FR", "Paris", 48.8566, 2.3522), "healthy; two buckets at one endpoint"),
+    sound("virginia", 2, &["2:0"], place("US", "Ashburn", 39.0438, -77.4874), "healthy"),
+    sound("singapore", 3, &["3:0"], place("SG", "Singapore", 1.3521, 103.8198), "healthy"),
+    sound("sao-paulo", 4, &["4:0"], place("BR", "São Paulo", -23.5505, -46.6333), "healthy"),
     NodeSpec {
         condition: NodeCondition::Behind,
         ..sound("tokyo", 5, &["3:1"], place("JP", "Tokyo", 35.6762, 139.6503), "its query node is 250 blocks behind")
@@ -99,7 +99,13 @@ pub(in crate::demo) const DISTRIBUTORS: [NodeSpec; 17] = [
     },
     NodeSpec {
         condition: NodeCondition::SwitchedOff,
-        ..sound("oregon", 8, &["2:1"], place("US", "Portland", 45.5152, -122.6784), "sound, its bucket is switched off")
+        ..sound(
+            "oregon",
+            8,
+            &["2:1"],
+            place("US", "Portland", 45.5152, -122.6784),
+            "healthy; its bucket is switched off",
+        )
     },
     NodeSpec {
         condition: NodeCondition::Dead,
@@ -150,7 +156,7 @@ pub(in crate::demo) const DISTRIBUTORS: [NodeSpec; 17] = [
             15,
             &["1:4"],
             place("IE", "Dublin", 53.3498, -6.2603),
-            "switched off, its query node is stuck",
+            "switched off; its query node is stuck",
         )
     },
     NodeSpec {

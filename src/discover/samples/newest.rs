@@ -70,7 +70,7 @@ impl Newest {
                 .ok_or_else(|| DiscoverError::NoList { list: question.list, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
                 self.is_partial = true;
-                problems.push(format!("`{}` is not whole: {}", question.list, reply.errors));
+                problems.push(format!("`{}` is incomplete: {}", question.list, reply.errors));
             }
             rows.iter().for_each(|row| self.share_out(row, wanted, question.objects));
             offset += rows.len();

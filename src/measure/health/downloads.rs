@@ -25,7 +25,7 @@ pub(super) fn problems(
         Some((HealthState::Dead | HealthState::Misconfigured, words))
             if !is_answered && contradict(answer, downloads) =>
         {
-            problems.push((HealthState::Degraded, format!("{words}; yet {}", succeeded(ended))));
+            problems.push((HealthState::Degraded, format!("{words}; but {}", succeeded(ended))));
         }
         answered => problems.extend(answered),
     }

@@ -33,7 +33,7 @@ pub(super) fn other_chain(head: MedianDistance) -> String {
         (false, _) if head.others_move => "it follows another chain",
         (false, _) => "it follows another chain, or the others stand still",
     };
-    format!("{}, and its blocks are not the fleet's: {cause}", far(head))
+    format!("{}, and its blocks are outside the limits too: {cause}", far(head))
 }
 
 /// Reports a chain head that is far behind, when the blocks agree with the fleet's.
@@ -69,23 +69,23 @@ pub(super) fn refused(status: Option<u16>, shape: &OtherContent) -> Option<Healt
         }
         (300..=399, OtherContent::Redirect(to)) if !to.is_empty() => Some((
             HealthState::Misconfigured,
-            format!("redirects ({status}) to {to}: its endpoint has to be the final one"),
+            format!("redirects ({status}) to {to}: its endpoint must be the final URL"),
         )),
-        (300..=399, _) => said(HealthState::Misconfigured, ", a redirect: its endpoint has to be the final one"),
+        (300..=399, _) => said(HealthState::Misconfigured, ", a redirect: its endpoint must be the final URL"),
         (404, OtherContent::Error { is_typed: true, .. } | OtherContent::Page) => {
             said(HealthState::Misconfigured, ": the path of its endpoint is wrong")
         }
-        (404, _) => said(HealthState::Misconfigured, ": what was asked for is not there"),
-        (401 | 403, _) => said(HealthState::Misconfigured, ": it refuses us"),
-        (429, _) => said(HealthState::Degraded, ": it limits us"),
+        (404, _) => said(HealthState::Misconfigured, ": the resource is missing"),
+        (401 | 403, _) => said(HealthState::Misconfigured, ": it refuses access"),
+        (429, _) => said(HealthState::Degraded, ": it limits requests"),
         (400..=499, _) => said(HealthState::Misconfigured, " to a plain request"),
         // JSON with a message comes from the node itself, even behind a proxy.
-        (502..=504, OtherContent::Error { .. }) => said(HealthState::Dead, ": it fails"),
+        (502..=504, OtherContent::Error { .. }) => said(HealthState::Dead, ": a server error"),
         (502..=504, _) | (500..=599, OtherContent::Page) => {
             Some((HealthState::Dead, format!("its proxy answers {status}, the node behind it does not")))
         }
-        (500..=599, _) => said(HealthState::Dead, ": it fails"),
-        _ => said(HealthState::Misconfigured, ", which is no answer to this request"),
+        (500..=599, _) => said(HealthState::Dead, ": a server error"),
+        _ => said(HealthState::Misconfigured, ", which makes no sense for this request"),
     }
 }
 

@@ -131,7 +131,7 @@ const PLACES: [(i64, i64, Tolerance, HealthState, &str); 12] = [
         -1_000_000,
         USUAL,
         HealthState::Misconfigured,
-        "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are not the fleet's: \
+        "chain head 1,000,000 ahead of the fleet's median of 5 nodes, and its blocks are outside the limits too: \
          it follows another chain, or the others stand still",
     ),
     (
@@ -139,12 +139,12 @@ const PLACES: [(i64, i64, Tolerance, HealthState, &str); 12] = [
         14_401,
         USUAL,
         HealthState::Misconfigured,
-        "chain head 14,401 behind the fleet's median of 5 nodes, and its blocks are not the fleet's: \
+        "chain head 14,401 behind the fleet's median of 5 nodes, and its blocks are outside the limits too: \
          it follows another chain, or its chain node stands still",
     ),
 ];
 
-const UNJUDGED: &str = "nothing wrong; its blocks are not judged, which takes three nodes";
+const UNJUDGED: &str = "nothing wrong; its blocks are not judged: that takes at least three nodes";
 
 #[test]
 fn nodes_are_held_against_the_median_of_the_fleet() {
@@ -170,7 +170,7 @@ fn nodes_that_are_wrong_together_are_wrong_all_the_same() {
     );
     assert_eq!(
         verdicts[2].reason,
-        "chain head 5,600,000 behind the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows \
+        "chain head 5,600,000 behind the fleet's median of 5 nodes, and its blocks are outside the limits too: it follows \
          another chain, or its chain node stands still"
     );
     // Only two nodes report blocks, so there is no median, and their blocks are not judged.
@@ -246,13 +246,13 @@ const ANSWERS: [(u16, OtherContent, HealthState, &str); 15] = [
         302,
         OtherContent::Unknown,
         HealthState::Misconfigured,
-        "answers 302, a redirect: its endpoint has to be the final one",
+        "answers 302, a redirect: its endpoint must be the final URL",
     ),
     (404, ERROR, HealthState::Misconfigured, "answers 404: the path of its endpoint is wrong"),
     (404, OtherContent::Page, HealthState::Misconfigured, "answers 404: the path of its endpoint is wrong"),
-    (404, OtherContent::Unknown, HealthState::Misconfigured, "answers 404: what was asked for is not there"),
-    (401, OtherContent::Unknown, HealthState::Misconfigured, "answers 401: it refuses us"),
-    (403, OtherContent::Page, HealthState::Misconfigured, "answers 403: it refuses us"),
+    (404, OtherContent::Unknown, HealthState::Misconfigured, "answers 404: the resource is missing"),
+    (401, OtherContent::Unknown, HealthState::Misconfigured, "answers 401: it refuses access"),
+    (403, OtherContent::Page, HealthState::Misconfigured, "answers 403: it refuses access"),
     (400, ERROR, HealthState::Misconfigured, "answers 400 to a plain request"),
     (
         200,
@@ -260,11 +260,11 @@ const ANSWERS: [(u16, OtherContent, HealthState, &str); 15] = [
         HealthState::Misconfigured,
         "answers 200 with an empty body: the path of its endpoint is probably wrong",
     ),
-    (404, OtherContent::Empty, HealthState::Misconfigured, "answers 404: what was asked for is not there"),
+    (404, OtherContent::Empty, HealthState::Misconfigured, "answers 404: the resource is missing"),
     (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, the node behind it does not"),
     (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, the node behind it does not"),
-    (500, ERROR, HealthState::Dead, "answers 500: it fails"),
-    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which is no answer to this request"),
+    (500, ERROR, HealthState::Dead, "answers 500: a server error"),
+    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which makes no sense for this request"),
 ];
 
 #[test]
@@ -274,12 +274,12 @@ fn other_answers_have_their_reasons() {
         assert_eq!((health.state, health.up, &*health.reason), (state, Some(false), reason));
     }
     let health = judged(&other(301, OtherContent::Redirect("https://a.example/".into())), USUAL);
-    let reason = "redirects (301) to https://a.example/: its endpoint has to be the final one";
+    let reason = "redirects (301) to https://a.example/: its endpoint must be the final URL";
     assert_eq!((health.state, &*health.reason), (HealthState::Misconfigured, reason));
     let health = judged(&other(429, OtherContent::Unknown), USUAL);
     assert_eq!(
         (health.state, health.up, &*health.reason),
-        (HealthState::Degraded, Some(true), "answers 429: it limits us")
+        (HealthState::Degraded, Some(true), "answers 429: it limits requests")
     );
 }
 
@@ -375,16 +375,16 @@ fn the_nodes_own_words_are_part_of_the_reason() {
             500,
             content("Query node is down", true),
             HealthState::Dead,
-            "answers 500: it fails; it says `Query node is down`",
+            "answers 500: a server error; it says `Query node is down`",
         ),
-        (503, content("Overloaded", false), HealthState::Dead, "answers 503: it fails; it says `Overloaded`"),
+        (503, content("Overloaded", false), HealthState::Dead, "answers 503: a server error; it says `Overloaded`"),
         (
             404,
             content("gone", false),
             HealthState::Misconfigured,
-            "answers 404: what was asked for is not there; it says `gone`",
+            "answers 404: the resource is missing; it says `gone`",
         ),
-        (500, content("  ", false), HealthState::Dead, "answers 500: it fails"),
+        (500, content("  ", false), HealthState::Dead, "answers 500: a server error"),
     ] {
         let health = judged(&other(status, shape), USUAL);
         assert_eq!((health.state, &*health.reason), (state, reason));
@@ -502,7 +502,7 @@ fn a_node_that_serves_too_slowly_is_degraded() {
         if reason.is_some() {
             let dead = other(500, OtherContent::Unknown);
             let health = judged_as(&NodeEvidence { downloads, ..subject(&dead) }, USUAL);
-            assert_eq!((health.state, &*health.reason), (HealthState::Dead, "answers 500: it fails"));
+            assert_eq!((health.state, &*health.reason), (HealthState::Dead, "answers 500: a server error"));
         }
     }
 }
@@ -512,22 +512,22 @@ fn a_node_that_serves_is_not_dead_whatever_its_status_says() {
     use Outcome::{ConnectRefused, HeadersTimeout, Http5xx, Ok, Stalled};
     let (before, after) = (Timestamp::from_second(-9).unwrap(), Timestamp::from_second(9).unwrap());
     let failing = other(500, OtherContent::Unknown);
-    let fails = "answers 500: it fails";
+    let fails = "answers 500: a server error";
     for (node, ended, expected) in [
-        (failing.clone(), vec![(before, Ok); 3], Some(format!("{fails}; yet the last 3 downloads succeeded"))),
-        (failing.clone(), vec![(before, Http5xx), (before, Ok)], Some(format!("{fails}; yet the last download succeeded"))),
+        (failing.clone(), vec![(before, Ok); 3], Some(format!("{fails}; but the last 3 downloads succeeded"))),
+        (failing.clone(), vec![(before, Http5xx), (before, Ok)], Some(format!("{fails}; but the last download succeeded"))),
         (failing.clone(), vec![(before, Ok), (before, Stalled)], None),
         (failing, vec![], None),
         (
             nothing(HeadersTimeout),
             vec![(before, Ok)],
-            Some("cannot be reached: no complete response head in time (connect: no luck); yet the last download succeeded".to_owned()),
+            Some("cannot be reached: no complete response head in time (connect: no luck); but the last download succeeded".to_owned()),
         ),
         (nothing(ConnectRefused), vec![(before, Ok); 4], None),
         (
             nothing(ConnectRefused),
             vec![(after, Ok)],
-            Some("cannot be reached: nothing listens on the port (connect: no luck); yet the last download succeeded".to_owned()),
+            Some("cannot be reached: nothing listens on the port (connect: no luck); but the last download succeeded".to_owned()),
         ),
     ] {
         let runs = ended.iter().map(|(at, outcome)| run(*at, *outcome)).collect();

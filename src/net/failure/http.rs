@@ -52,7 +52,7 @@ fn h2(error: &h2::Error) -> String {
         return "the head of the answer is too large".to_owned();
     }
     let what = match (error.is_library(), error.is_remote(), error.is_go_away()) {
-        (true, ..) => "the server broke the rules of HTTP/2",
+        (true, ..) => "the server violated the HTTP/2 protocol",
         (_, true, true) => "the server ended the connection",
         (_, true, false) => "the server reset the stream",
         _ => "the HTTP/2 stream ended",
@@ -79,7 +79,7 @@ fn socket(error: &io::Error) -> String {
 /// hyper's texts, and what they mean.
 const HYPER: &[(&str, &str)] = &[
     ("message head is too large", "the head of the answer is too large"),
-    ("invalid HTTP version parsed", "the answer is not HTTP, or of a version that our client does not know"),
+    ("invalid HTTP version parsed", "the answer is not HTTP, or of a version that bandprobe does not know"),
     (
         "invalid HTTP version parsed (found HTTP2 preface)",
         "the server answers in HTTP/2, though HTTP/1.1 was asked for",

@@ -220,7 +220,8 @@ impl ReservedThread {
             drop(running);
             let _ = answer.send(result);
         });
-        let ended = || LookupError::Local("a bug of ours ended the lookup, please report it".to_owned());
+        let ended =
+            || LookupError::Local("the lookup failed because of a bug in bandprobe, please report it".to_owned());
         let jobs = self.jobs.clone().ok_or_else(ended)?;
         jobs.send(LookupJob { question, thread: self }).map_err(|_| ended())?;
         answered.await.unwrap_or_else(|_| Err(ended()))

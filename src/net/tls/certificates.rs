@@ -164,7 +164,7 @@ fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unverifiable> {
             ))),
             RSA_LEAST..=MAX_RSA_BITS => None,
             _ => Some(Unverifiable::Unsupported(format!(
-                "the key of {whose} has {bits} bits, our client supports up to {MAX_RSA_BITS}"
+                "the key of {whose} has {bits} bits, but bandprobe supports at most {MAX_RSA_BITS}"
             ))),
         };
     }
@@ -175,7 +175,7 @@ fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unverifiable> {
         None if algorithm == ED25519 => return None,
         None => format!("of the kind {}", known(algorithm)),
     };
-    Some(Unverifiable::Unsupported(format!("the key of {whose} is {name}, which our client does not support")))
+    Some(Unverifiable::Unsupported(format!("the key of {whose} is {name}, which bandprobe does not support")))
 }
 
 fn signature(certificate: &Certificate, whose: &str) -> Option<Unverifiable> {
@@ -186,7 +186,7 @@ fn signature(certificate: &Certificate, whose: &str) -> Option<Unverifiable> {
     let name = known(algorithm);
     Some(match WEAK_SIGNATURES.contains(&algorithm) {
         true => Unverifiable::Weak(format!("{whose} is signed with {name}, which is no longer secure")),
-        false => Unverifiable::Unsupported(format!("{whose} is signed with {name}, which our client does not support")),
+        false => Unverifiable::Unsupported(format!("{whose} is signed with {name}, which bandprobe does not support")),
     })
 }
 

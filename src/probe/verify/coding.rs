@@ -39,7 +39,7 @@ const AWS_CHUNKED: &str = "aws-chunked";
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
     let content = tokens(headers, &CONTENT_ENCODING).into_iter().find(|coding| CONTENT_CODINGS.contains(&&**coding));
     if let Some(coding) = content {
-        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
+        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which bandprobe did not ask for"));
     }
     let mut transfer = tokens(headers, &TRANSFER_ENCODING);
     // An empty element means nothing (RFC 9110 §5.6.1.2). But hyper, which reads the body, takes it for a coding other

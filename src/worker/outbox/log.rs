@@ -67,7 +67,7 @@ impl DeliveryLog {
             Event::BackingOff { reason, is_new, .. } => {
                 self.stuck = true;
                 if *is_new {
-                    tracing::warn!("delivery waits, results are kept: {reason}");
+                    tracing::warn!("delivery is waiting, results are kept: {reason}");
                 }
             }
         }

@@ -27,7 +27,7 @@ fn an_entry_that_is_not_a_file_is_ignored_and_named() {
     }
     let named: Vec<_> = strangers.iter().map(|file| Damage { file: file.clone(), what: What::NoFile }).collect();
     assert_eq!(passed_over(dir.path()).unwrap(), named);
-    assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: no regular file: left alone"), "{}", named[0]);
+    assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: not a regular file: ignored"), "{}", named[0]);
 
     // Even by name, as when one takes a file's place after it was listed, nothing is opened, moved or waited for.
     for path in &strangers[6..] {

@@ -58,7 +58,10 @@ fn an_unknown_variable_of_a_known_section_is_refused() {
     for section in ["VANTAGE", "SCHEDULE", "LIMITS", "NETWORK", "DEADLINE", "INFLUXDB", "RECORD", "ARCHIVE"] {
         let name = format!("BANDPROBE_{section}_NOTHING");
         let problems = read("b.toml", &[("b.toml", SMALLEST.as_bytes())], &[(&name, "1")]).unwrap_err().to_string();
-        assert!(problems.contains(&format!("{name}: no such environment variable")), "{problems}");
+        assert!(
+            problems.contains(&format!("{name}: no config key belongs to this environment variable")),
+            "{problems}"
+        );
     }
 }
 

@@ -61,7 +61,7 @@ async fn every_dialect_yields_the_same_fleet() {
         assert!(found.blocked[0].reason.contains("loopback"), "{}", found.blocked[0].reason);
         assert_eq!(
             problems(&found),
-            ["fixed object 552149 is not in the registry, or not uploaded yet: nobody is asked for it"]
+            ["fixed object 552149 is not in the registry, or not uploaded yet: no node is asked for it"]
         );
         assert!(found.gaps.samples.is_empty() && !found.gaps.storage);
         hold_against_the_schema(&registry, dialect);

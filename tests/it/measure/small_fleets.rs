@@ -138,7 +138,10 @@ fn the_reason_says_who_stands_still() {
     }
     let far: Numbers = |_| (HEIGHT - 20_001, HEIGHT - 20_000);
     let health = &rounds(&[far, good, good], 2)[1].nodes[0];
-    assert!(health.reason.ends_with("and its blocks are not the fleet's: its chain node stands still"), "{health:?}");
+    assert!(
+        health.reason.ends_with("and its blocks are outside the limits too: its chain node stands still"),
+        "{health:?}"
+    );
 }
 
 #[test]

@@ -229,7 +229,7 @@ fn two_rounds_share_an_archive_and_one_delivers() {
     let left = status(&world.archive()).unwrap();
     assert_eq!(left.open.files, 0);
     if left.spool.points > 0 {
-        let told = format!("{} points wait in {}", left.spool.points, world.archive().display());
+        let told = format!("{} points are waiting in {}", left.spool.points, world.archive().display());
         assert!(rounds.iter().any(|round| round.stderr.contains(&told)), "{told}: {rounds:?}");
         assert!(rounds.iter().any(|round| round.stderr.contains("by another process (pid ")), "{rounds:?}");
     }

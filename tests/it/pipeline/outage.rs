@@ -70,7 +70,7 @@ fn kept_and_then_delivered(broken: &InfluxDb, why: &str, mended: &InfluxDb) {
     assert_eq!((first.len() > 5, &first), (true, &world.archived()), "{why}");
     let waiting = status(&world.archive()).unwrap().spool.points;
     let told = format!(
-        "0 points delivered to {} (bucket {}); {waiting} points wait in {}: ",
+        "0 points delivered to {} (bucket {}); {waiting} points are waiting in {}: ",
         broken.url,
         broken.bucket,
         world.archive().display()
@@ -104,7 +104,7 @@ fn a_worker_outlives_the_outage_of_its_database() {
     server.stop();
     let config = world.config("config.toml", Some(&database), "");
     let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
-    child.wait_for("delivery waits, results are kept");
+    child.wait_for("delivery is waiting, results are kept");
     until("something waits", || !world.archived().is_empty());
     server.restart();
     until("it is delivered", || !stored(&server, &database.bucket).is_empty());

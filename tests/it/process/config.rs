@@ -170,7 +170,7 @@ fn check_names_what_to_fix() {
     let blocked = world.write("blocked.toml", &text.replace("dir = \"archive\"", "dir = \"ca.pem/data\""));
     let (code, said) = strict(&blocked);
     assert_eq!(code, Some(3));
-    assert!(said.contains("- the data directory cannot be written: cannot make a folder in "), "{said}");
+    assert!(said.contains("- the data directory cannot be written: cannot create a folder in "), "{said}");
 
     let too_much = world.config("much.toml", None, "[limits]\nbytes-per-day = \"1 kB\"\n");
     let (code, said) = strict(&too_much);

@@ -27,7 +27,8 @@ fn demo(root: &TempDir, duration: &str) -> Child {
 
 /// The table has a row for each of these nodes, and the introduction a line for every one.
 fn table_holds(nodes: &[&str], ended: &Ended) {
-    let (introduction, table) = ended.stdout.split_once("from demo").unwrap_or_else(|| panic!("no table: {ended:?}"));
+    let (introduction, table) =
+        ended.stdout.split_once("downloads, seen from demo").unwrap_or_else(|| panic!("no table: {ended:?}"));
     assert!(NODES.iter().all(|node| introduction.contains(&format!("\n  {node} "))), "{introduction}");
     for node in nodes {
         assert!(table.lines().any(|line| line.trim_start().starts_with(node)), "{node}: {table}");

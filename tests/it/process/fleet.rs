@@ -150,7 +150,7 @@ fn verdict_on(condition: NodeCondition) -> (&'static str, &'static str) {
         NodeCondition::Development => ("misconfigured", "development"),
         NodeCondition::OtherChain => ("misconfigured", "chain"),
         NodeCondition::StatusFails => {
-            ("degraded", "it says `Response not successful: Received status code 502`; yet the last ")
+            ("degraded", "it says `Response not successful: Received status code 502`; but the last ")
         }
         NodeCondition::Mute => ("degraded", "status answers, but the last 2 downloads failed: 2 headers_timeout"),
         NodeCondition::Dead => ("dead", "refused"),

@@ -21,7 +21,7 @@ fn every_command_has_a_page() {
         (&["man"][..], "BANDPROBE", "bandprobe\\-once(1)"),
         (&["man", "once"], "BANDPROBE-ONCE", "\\fB\\-\\-strict\\fR"),
         (&["man", "spool"], "BANDPROBE-SPOOL", "bandprobe\\-spool\\-status(1)"),
-        (&["man", "spool", "status"], "BANDPROBE-SPOOL-STATUS", "Show what waits"),
+        (&["man", "spool", "status"], "BANDPROBE-SPOOL-STATUS", "Show what is waiting"),
         (&["man", "man"], "BANDPROBE-MAN", ".SH EXAMPLES\n"),
         (&["man", "targets"], "BANDPROBE-TARGETS", ".SH EXAMPLES\n"),
     ] {

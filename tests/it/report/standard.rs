@@ -49,7 +49,7 @@ fn a_terminal_too_narrow_for_columns_gets_paragraphs() {
     let text = summary(points(&samples), Look { width: Some(40), colour: false });
     assert!(
         text.starts_with(
-            "from eu-central\ndistributor.a-long-name.example.org\n  ok 100 % of 1 runs, 0 invalid\n  \
+            "downloads, seen from eu-central\ndistributor.a-long-name.example.org\n  ok 100 % of 1 runs, 0 invalid\n  \
              TTFB p50 90.0 ms, p90 90.0 ms (n=1)\n  goodput p50 –, p10 – (n=0)\n  hits – (n=0)\n"
         ),
         "{text}"

@@ -91,7 +91,7 @@ const EXPECTED: [&str; 13] = [
          `development`, not `production`: it serves slowly\",up=1i,status=200i,blocks_behind=-1i,head_behind=0i,\
          version=\"2.1.2\",node_env=\"development\"",
     "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
-         the fleet's median of 5 nodes, and its blocks are not the fleet's: it follows another chain, or the others stand still\",up=1i,\
+         the fleet's median of 5 nodes, and its blocks are outside the limits too: it follows another chain, or the others stand still\",up=1i,\
          status=200i,blocks_behind=9994i,head_behind=-890000i,version=\"2.1.2\",node_env=\"production\"",
     "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, the node \
          behind it does not\",up=0i,status=502i",
@@ -126,7 +126,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
     let private = serve(|_| vec![Step::Request]);
     let fine = document!(9_998, 10_000, r#","nodeEnv":"production""#);
     let mut nodes: Vec<Node> = [
-        ("sound", &sound, Profile::Argus),
+        ("healthy", &sound, Profile::Argus),
         ("storage", &storage, Profile::Colossus),
         ("old", &old, Profile::Argus),
         ("lagging", &lagging, Profile::Argus),

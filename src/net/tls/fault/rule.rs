@@ -22,7 +22,7 @@ pub(super) fn broken(error: &CertificateError) -> Option<TlsFault> {
             "a certificate of the node is not of X.509 version 3: its operator should get a new one",
         ),
         Error::UnsupportedCriticalExtension => {
-            (FaultKind::Unsupported, "a certificate of the node has a critical extension that our client does not know")
+            (FaultKind::Unsupported, "a certificate of the node has a critical extension that bandprobe does not know")
         }
         _ => return None,
     };

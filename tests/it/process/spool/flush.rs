@@ -62,8 +62,12 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
 
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, waiting(&world)), (Some(1), kept), "{ended:?}");
-    let told =
-        format!("bandprobe: {} points in {} in {} wait: ", kept.points, files(kept.files), world.archive().display());
+    let told = format!(
+        "bandprobe: {} points in {} in {} are waiting: ",
+        kept.points,
+        files(kept.files),
+        world.archive().display()
+    );
     assert!(ended.stderr.starts_with(&told) && ended.stderr.contains("onnection refused"), "{}", ended.stderr);
     assert!(ended.stdout.starts_with("0 points in 0 files delivered to "), "{}", ended.stdout);
 
@@ -146,7 +150,7 @@ fn a_signal_ends_it_at_once_and_the_rest_waits() {
         assert_eq!(ended.code, Some(1), "{ended:?}");
         assert_eq!(ended.stdout, format!("2 points in 1 file delivered to {} (bucket b)\n", database.url));
         let told = format!(
-            "bandprobe: 4 points in 2 files in {} wait: a signal stopped the delivery\n",
+            "bandprobe: 4 points in 2 files in {} are waiting: a signal stopped the delivery\n",
             world.archive().display()
         );
         assert_eq!(ended.stderr, told);
