@@ -3,7 +3,7 @@
 //! Every future here can be dropped at any await. A batch leaves the list only after its answer, and a file leaves the
 //! spool only when every line of it is in the database or in `rejected/`.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, ops::ControlFlow, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
@@ -190,8 +190,8 @@ impl Drain {
                     return Ok(Some(Event::Idle));
                 };
                 match self.begin(name.clone()) {
-                    Ok(Ok(sending)) => sending,
-                    Ok(Err(event)) => return Ok(Some(event)),
+                    Ok(ControlFlow::Continue(sending)) => sending,
+                    Ok(ControlFlow::Break(event)) => return Ok(Some(event)),
                     // A file that cannot be read does not delay the others.
                     Err(problem) => {
                         self.pass_over(Some(name));
@@ -218,16 +218,16 @@ impl Drain {
         Ok(Some(event))
     }
 
-    /// Opens an intact file. A damaged file is salvaged first.
-    fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
+    /// Opens an intact file. A damaged file is salvaged first, and then there is an event but nothing to send.
+    fn begin(&mut self, name: String) -> Result<ControlFlow<Event, Sending>, Error> {
         if let Some(salvaged) = self.spool.salvage(&name)? {
             self.counters.points_rejected += salvaged.set_aside;
             self.counters.points_dropped += salvaged.missing;
             let Salvaged { kept, set_aside: points, damage, .. } = salvaged;
-            return Ok(Err(Event::SetAside { name, damage, kept, points }));
+            return Ok(ControlFlow::Break(Event::SetAside { name, damage, kept, points }));
         }
-        let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
-        Ok(Ok(Sending::new(name, lines)))
+        let Some(lines) = self.spool.open(&name)? else { return Ok(ControlFlow::Break(gone(name))) };
+        Ok(ControlFlow::Continue(Sending::new(name, lines)))
     }
 
     /// Acts on the answer to the last batch of the pending list.
