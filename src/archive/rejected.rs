@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_grouped_by_what_was_said_of_them_newest_first() {
+    fn refused_lines_are_grouped_by_message_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!((refusals(dir.path()).unwrap(), newest(dir.path()).unwrap()), (Refusals::default(), None));
         let spool = Spool::lock(dir.path()).unwrap();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_wrote_is_printable_and_bounded() {
+    fn foreign_text_is_made_printable_and_limited() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join(REJECTED);
         fs::create_dir(&folder).unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_repeats_its_line_is_that_of_all_such_lines() {
+    fn messages_that_quote_their_lines_are_grouped() {
         let line = "bandprobe_transfer,node=fra1 ok= 1763719200000000000";
         for (message, expected) in [
             (&*format!("unable to parse '{line}': missing field value"), "unable to parse '…': missing field value"),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_make_no_other_cause() {
+    fn messages_that_differ_in_numbers_have_one_cause() {
         for (a, b, same) in [
             ("type conflict dropped=1", "type conflict dropped=23", true),
             ("older than 2026-11-23T04:00:00Z", "older than 2026-11-22T15:10:59Z", true),

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_say_what_is_too_much_and_what_to_do() {
+    fn the_message_names_the_overload_and_the_remedy() {
         let minute = Duration::from_secs(60);
         let none = Strain { started: 1_000, schedule_delay: Micros(999_999), ..Strain::default() };
         assert_eq!(words(&none, minute), None);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_comes_at_most_every_ten_minutes() {
+    async fn overload_is_logged_at_most_every_ten_minutes() {
         let tally = Tally::default();
         let began = Instant::now();
         let mut taken = Vec::new();

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_back_is_counted_with_what_came_meanwhile() {
+    fn counts_put_back_are_added_to_newer_ones() {
         let tally = Tally::default();
         tally.count(|counters| counters.runs_started = 2);
         let untold = tally.take();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_is_told_again_until_it_is_noted_anew() {
+    fn gauges_keep_their_value_until_the_next_one() {
         let tally = Tally::default();
         tally.note_targets(7, Some(Duration::from_secs(90)));
         tally.note_vantage(Some(false));

@@ -16,7 +16,7 @@ fn present() -> StatusAnswer {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rounds_keep_their_slots_and_make_up_for_none() {
+async fn rounds_keep_their_slots_and_skip_missed_ones() {
     let begin = Instant::now();
     let minutes = |count: u64| Duration::from_secs(60 * count);
     let mut began = Vec::new();
@@ -37,7 +37,7 @@ async fn rounds_keep_their_slots_and_make_up_for_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() {
+async fn a_doubt_triggers_an_extra_round_and_moves_no_slot() {
     let begin = Instant::now();
     let seconds = Duration::from_secs;
     let mut began = Vec::new();
@@ -50,7 +50,7 @@ async fn a_doubt_brings_a_round_but_not_one_after_the_other_and_moves_no_slot() 
 }
 
 #[test]
-fn a_state_is_told_when_it_changes() {
+fn a_state_is_logged_when_it_changes() {
     let mut known = Known::default();
     let checked = |state| CheckedNode {
         node: "n".into(),

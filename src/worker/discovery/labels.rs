@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registry_that_keeps_renaming_is_named_seldom() {
+    fn a_registry_that_keeps_renaming_is_reported_rarely() {
         let mut seen = Seen::default();
         let steady = known((0..20).map(|number| format!("n{number}")));
         assert!((0..1_000).all(|_| seen.note(&steady).is_none()), "the same list again and again");

@@ -75,7 +75,7 @@ mod tests {
 
     /// `exclude` applies to the second list. `left` are the indices of the ids that remain.
     #[test]
-    fn whoever_comes_first_keeps_his_id_and_the_others_get_tags() {
+    fn the_first_node_keeps_its_id_and_others_get_tags() {
         let named = ["a.example", "b.example", "b.example/two"]
             .map(|id| Arc::new(node(id, &format!("https://own-{}.example/", id.len()), Origin::Static)));
         let named = [&named[..], &[Arc::new(node("own", "https://c.example./", Origin::Static))]].concat();

@@ -190,7 +190,7 @@ mod tests {
 
     /// Each case: the answer, the pause after it, and the beginnings of the complaints.
     #[tokio::test(start_paused = true)]
-    async fn only_a_question_without_an_answer_is_asked_again_early() {
+    async fn only_a_failed_request_is_repeated_early() {
         let (mut source, mut now) = (source(), Timestamp::UNIX_EPOCH);
         let down = || Err(DiscoverError::Empty);
         let seconds = Duration::from_secs;
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn after_failures_it_waits_longer_and_no_longer_than_a_refresh() {
+    fn the_pause_grows_with_failures_up_to_a_refresh() {
         for (refresh, failures, seconds) in
             [(600, 0, 600), (600, 1, 15), (600, 2, 30), (600, 6, 480), (600, 7, 600), (600, u32::MAX, 600), (5, 1, 5)]
         {

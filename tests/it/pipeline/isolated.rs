@@ -168,7 +168,7 @@ fn is_left_by_both(mut servers: [FaultServer; 2]) -> impl FnOnce() + Send + 'sta
 }
 
 #[test]
-fn runs_end_while_every_thread_that_delivers_is_at_work() {
+fn runs_end_while_all_delivery_threads_are_busy() {
     let scene = Scene::new(|_| vec![Step::Request, Step::Send(image()), Step::Request, Step::Send(image())]);
     let Scene { service, pipeline, config, servers, dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();
@@ -184,7 +184,7 @@ fn runs_end_while_every_thread_that_delivers_is_at_work() {
 }
 
 #[test]
-fn a_status_round_ends_while_every_thread_that_delivers_is_at_work() {
+fn a_status_round_ends_while_delivery_is_busy() {
     let scene = Scene::new(|_| vec![Step::Request, Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n".into())]);
     let Scene { service, pipeline, config, servers, dir: _dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();

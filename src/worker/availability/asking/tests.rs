@@ -52,7 +52,7 @@ fn asking(gate: &Gate, at_once: usize) -> Asking {
 const AT_ONCE: usize = 64;
 
 #[tokio::test(start_paused = true)]
-async fn hanging_nodes_hold_back_no_heavy_transfer() {
+async fn hanging_nodes_do_not_delay_a_heavy_transfer() {
     let gate = gate();
     let begin = Instant::now();
     // A node that sends nothing for a second delays no transfer.
@@ -143,7 +143,7 @@ async fn a_limited_number_at_once_and_answers_in_node_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bug_of_ours_costs_its_own_answer_alone() {
+async fn a_panic_in_a_check_loses_only_its_own_answer() {
     let questions = (0..3).map(|n| async move {
         assert!(n != 1, "the bug");
         present()

@@ -23,7 +23,7 @@ impl KeptFaults {
 }
 
 #[test]
-fn a_fault_is_known_after_a_restart_and_to_others() {
+fn a_fault_is_known_after_a_restart_and_to_other_processes() {
     let dir = tempfile::tempdir().unwrap();
     let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
     ours.find("a", failed("status 500: no"));
@@ -55,7 +55,7 @@ fn a_newer_fault_outlives_the_end_of_an_older_one() {
 }
 
 #[test]
-fn what_a_file_holds_does_no_harm() {
+fn hostile_file_contents_do_no_harm() {
     let now = Timestamp::now();
     let entry = |at: &str, error: &str| format!(r#"{{"a":{{"at":"{at}","error":"{error}"}}}}"#);
     let (now, past) = (now.to_string(), (now - jiff::SignedDuration::from_hours(49)).to_string());
@@ -86,7 +86,7 @@ fn what_a_file_holds_does_no_harm() {
 }
 
 #[test]
-fn no_more_nodes_are_kept_than_a_config_names() {
+fn the_number_of_stored_nodes_is_limited() {
     let dir = tempfile::tempdir().unwrap();
     let faults = KeptFaults::load(dir.path());
     (0..10_100).for_each(|n| faults.find(&format!("n{n:05}"), failed("no")));
@@ -95,7 +95,7 @@ fn no_more_nodes_are_kept_than_a_config_names() {
 }
 
 #[test]
-fn a_file_that_vanishes_or_a_disk_that_refuses_costs_nothing_that_is_known() {
+fn known_faults_survive_a_lost_file_and_a_failing_disk() {
     let dir = tempfile::tempdir().unwrap();
     let faults = KeptFaults::load(dir.path());
     faults.find("a", failed("no"));
@@ -114,7 +114,7 @@ fn a_file_that_vanishes_or_a_disk_that_refuses_costs_nothing_that_is_known() {
 }
 
 #[test]
-fn a_failed_read_costs_nothing_that_others_wrote() {
+fn a_failed_read_loses_nothing_that_others_wrote() {
     let dir = tempfile::tempdir().unwrap();
     let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
     theirs.find("a", failed("no"));

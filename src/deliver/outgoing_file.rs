@@ -13,12 +13,12 @@ use crate::archive::{
 /// first divided into these series and the others. A series with persistent errors then costs two requests per batch
 /// instead of a search.
 #[derive(Debug, Default)]
-pub(super) struct Suspects(HashSet<String>);
+pub(super) struct SuspectSeries(HashSet<String>);
 
-impl Suspects {
+impl SuspectSeries {
     fn note(&mut self, line: &str) {
         // When the set is full, lines of further series are found by a search.
-        if self.0.len() < MOST_SUSPECTS {
+        if self.0.len() < MAX_SUSPECTS {
             self.0.insert(series(line).to_owned());
         }
     }
@@ -41,7 +41,7 @@ fn series(line: &str) -> &str {
 
 /// A file that is being sent.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct OutgoingFile {
     pub(super) name: String,
     pub(super) lines: FileLines,
     /// Batches that were read and are not answered yet. The last one is sent next.
@@ -71,8 +71,8 @@ impl Batch {
     }
 
     /// Is it too small to be divided sensibly?
-    pub(super) fn is_least(&self) -> bool {
-        self.lines.len() == 1 || self.bytes <= LEAST_BATCH_BYTES
+    pub(super) fn is_smallest(&self) -> bool {
+        self.lines.len() == 1 || self.bytes <= MIN_BATCH_BYTES
     }
 
     pub(super) fn text(&self) -> String {
@@ -85,17 +85,17 @@ impl Batch {
     }
 }
 
-impl Sending {
+impl OutgoingFile {
     /// Starts at the file's first line.
     pub(super) fn new(name: String, lines: FileLines) -> Self {
         Self { name, lines, pending: Vec::new(), rejected: Vec::new(), points: 0, damage: None }
     }
 
     /// Reads the next lines of the file. `None` at its end.
-    pub(super) fn read_batch(&mut self, most_bytes: usize) -> Option<Batch> {
+    pub(super) fn read_batch(&mut self, max_bytes: usize) -> Option<Batch> {
         let mut batch = Batch::default();
         // The line that exceeds the limit is still part of the batch, so no line is read twice.
-        while batch.lines.len() < BATCH_LINES && batch.bytes < most_bytes {
+        while batch.lines.len() < BATCH_LINES && batch.bytes < max_bytes {
             match self.lines.next() {
                 Some(Ok(line)) => batch.push(line),
                 Some(Err(damage)) => {
@@ -109,7 +109,13 @@ impl Sending {
 
     /// Divides a refused batch. A single line is quarantined, and so is a batch of which the server says that it
     /// dropped all lines. Returns the number of quarantined lines.
-    pub(super) fn divide(&mut self, batch: Batch, message: &str, dropped: Option<u64>, suspects: &mut Suspects) -> u64 {
+    pub(super) fn divide(
+        &mut self,
+        batch: Batch,
+        message: &str,
+        dropped: Option<u64>,
+        suspects: &mut SuspectSeries,
+    ) -> u64 {
         let count = batch.lines.len();
         if count == 1 || dropped == Some(count as u64) {
             batch.lines.iter().for_each(|line| suspects.note(line));
@@ -154,16 +160,16 @@ const BATCH_LINES: usize = 5000;
 /// The bytes at which a batch ends. The line that reaches them is still part of it.
 pub(super) const BATCH_BYTES: usize = 1_000_000;
 /// A server that refuses a batch of this size does not refuse it because of its size.
-pub(super) const LEAST_BATCH_BYTES: usize = 1000;
+pub(super) const MIN_BATCH_BYTES: usize = 1000;
 /// The most series that are remembered.
-const MOST_SUSPECTS: usize = 1000;
+const MAX_SUSPECTS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_series_ends_at_the_first_free_space() {
+    fn a_series_ends_at_the_first_unescaped_space() {
         for (line, expected) in [
             ("m,a=b v=1i 2", "m,a=b"),
             ("m,a=b\\ c,d=e v=\"x y\" 2", "m,a=b\\ c,d=e"),

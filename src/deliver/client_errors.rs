@@ -1,4 +1,4 @@
-//! Plain words for failures of the database's client. The client has its own HTTP library, whose texts are written for
+//! Failures of the database's client in plain words. The client has its own HTTP library, whose texts are written for
 //! programmers, and its own rustls, whose texts end in Rust's debug output.
 
 /// The text before the reason why a name could not be resolved.
@@ -26,8 +26,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("tcp connect error: ", ""),
     ("dns error: ", LOOKUP),
     ("connection closed before message completed", "the connection was closed before the answer was complete"),
-    ("connection error: ", "the connection broke: "),
-    ("error reading a body from connection: ", "the body broke off: "),
+    ("connection error: ", "the connection failed: "),
+    ("error reading a body from connection: ", "the answer was cut off: "),
     ("request or response body error: ", ""),
     ("operation timed out", "no answer in time"),
 ];
@@ -35,11 +35,11 @@ const PHRASES: &[(&str, &str)] = &[
 const MARKS: &[(&str, &str)] = &[
     ("invalid peer certificate: ", "the server's certificate was not accepted"),
     ("received fatal alert: ", "the server refused the TLS handshake"),
-    ("received corrupt message of type ", "what the server sends is not TLS"),
-    ("received unexpected message: ", "the server sent a TLS message that has no place at this point"),
-    ("received unexpected handshake message: ", "the server sent a TLS message that has no place at this point"),
-    ("peer is incompatible: ", "the server and our client have no version of TLS or cipher suite in common"),
-    ("peer misbehaved: ", "the server broke the rules of TLS"),
+    ("received corrupt message of type ", "the server does not answer with TLS"),
+    ("received unexpected message: ", "the server sent an unexpected TLS message"),
+    ("received unexpected handshake message: ", "the server sent an unexpected TLS message"),
+    ("peer is incompatible: ", "the server and bandprobe have no TLS version or cipher suite in common"),
+    ("peer misbehaved: ", "the server violated the TLS protocol"),
     ("invalid certificate timestamp: ", "the server's certificate was not accepted"),
 ];
 /// What can be wrong with a certificate.
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_for_programmers_become_plain_words() {
+    fn client_errors_become_plain_words() {
         for (text, expected) in [
             (
                 "error sending request: error trying to connect: tcp connect error: Connection refused (os error 111)",
@@ -79,10 +79,10 @@ mod tests {
                 "the server's certificate was not accepted",
             ),
             ("received fatal alert: HandshakeFailure", "the server refused the TLS handshake"),
-            ("x: received corrupt message of type InvalidContentType", "x: what the server sends is not TLS"),
+            ("x: received corrupt message of type InvalidContentType", "x: the server does not answer with TLS"),
             (
                 "received unexpected message: got Alert when expecting Handshake",
-                "the server sent a TLS message that has no place at this point",
+                "the server sent an unexpected TLS message",
             ),
         ] {
             assert_eq!(plain(text), expected);
