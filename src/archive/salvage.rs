@@ -149,4 +149,4 @@ fn part(file: &mut File, span: Range<u64>) -> io::Result<impl Read> {
     Ok(file.take(span.end - span.start))
 }
 
-const SET_ASIDE: &str = "# bandprobe set aside: lines that are not what was written, and were not delivered\n";
+const SET_ASIDE: &str = "# bandprobe set aside: damaged lines, which were not delivered\n";

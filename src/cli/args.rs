@@ -54,7 +54,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe targets -c bandprobe.toml\n  \
         bandprobe targets -c bandprobe.toml --json | jq -r .endpoint")]
     Targets(Targets),
-    /// Check a config: print all its problems, or what its plan costs the nodes and the database
+    /// Check a config: print all its problems, or what its plan costs
     #[command(after_help = "Examples:\n  bandprobe check -c bandprobe.toml\n  \
         bandprobe check -c bandprobe.toml --strict && systemctl restart bandprobe")]
     Check(Check),
@@ -62,7 +62,7 @@ pub(super) enum Command {
     #[command(after_help = "Examples:\n  bandprobe report -c bandprobe.toml --since 7d\n  \
         bandprobe report --archive bandprobe-data --format json")]
     Report(Report),
-    /// Show and deliver the results that are waiting for the database; export and import results
+    /// Show, deliver, export and import the recorded results
     #[command(after_help = "Examples:\n  bandprobe spool status -c bandprobe.toml\n  \
         bandprobe spool flush -c bandprobe.toml\n  \
         bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp")]

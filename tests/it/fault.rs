@@ -87,7 +87,7 @@ fn case(name: &str) -> &'static Case {
 #[test]
 fn each_behaviour_sends_what_it_says() {
     let rows = [
-        ("healthy", "HTTP/1.1 206", "content-range: bytes 1000-2023/65536\r\n", End::Held),
+        ("sound", "HTTP/1.1 206", "content-range: bytes 1000-2023/65536\r\n", End::Held),
         ("close_without_a_byte", "", "", End::Closed),
         ("reset_at_accept", "", "", End::Reset),
         ("reset_before_head", "", "", End::Reset),
@@ -121,7 +121,7 @@ fn each_behaviour_sends_what_it_says() {
 #[test]
 fn bodies_have_the_lengths_that_make_the_fault() {
     let rows = [
-        ("healthy", 1_024),
+        ("sound", 1_024),
         ("reset_mid_body", 512),
         ("stall_mid_body", 512),
         ("short_body", 512),
@@ -147,7 +147,7 @@ fn a_refused_port_refuses() {
 
 #[test]
 fn request_heads_are_kept() {
-    let server = FaultServer::start(case("healthy").behaviour);
+    let server = FaultServer::start(case("sound").behaviour);
     let mut socket = TcpStream::connect(server.address()).unwrap();
     let requests = [request(Ask::Range), request(Ask::Head)];
     for request in &requests {

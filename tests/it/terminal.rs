@@ -99,7 +99,7 @@ fn a_locale_without_utf_8_gets_ascii() {
         (&["report", "--archive", archive.to_str().unwrap()], "n: number of values"),
         (&["targets", "-c", config], "1 image, 1 video"),
         (&["probe", &url], "total"),
-        (&["check", "-c", config], "has no problems"),
+        (&["check", "-c", config], "is valid."),
         (&["probe", "http://127.0.0.1:1/"], "connect_refused"),
         (&["check", "-c", "/no/such/file"], "the config is invalid"),
     ] {
@@ -211,7 +211,7 @@ fn the_demo_fits_a_narrow_terminal_that_knows_no_utf_8() {
     assert!(seen.bytes.is_ascii(), "{}", seen.plain());
     assert!(seen.screens().any(|screen| screen.contains("/2 s")), "the time is shown");
     let screen = seen.screen();
-    let (above, below) = screen.split_once("\nfrom demo\n").unwrap_or_else(|| panic!("{screen}"));
+    let (above, below) = screen.split_once("\ndownloads, seen from demo\n").unwrap_or_else(|| panic!("{screen}"));
     assert!(above.starts_with("6 nodes on loopback, probed for 2 s:\n"), "{screen}");
     assert!(!above.contains("/2 s") && !above.contains("waiting"), "nothing remains of the progress: {screen}");
     let table: Vec<_> = below.lines().take_while(|line| !line.is_empty()).collect();

@@ -64,7 +64,7 @@ async fn each_kind_of_certificate_has_its_words() {
     let below = stranger.intermediate("Strange Issuing CA", "Elsewhere");
     let missing = "the node does not send its intermediate certificate";
     for (name, made, ca, outcome, words) in [
-        ("healthy", root.sign(Leaf::default(), &[]), trusted, Outcome::WrongType, &[][..]),
+        ("sound", root.sign(Leaf::default(), &[]), trusted, Outcome::WrongType, &[][..]),
         ("with its intermediate", inter.sign(Leaf::default(), &[inter.pem()]), trusted, Outcome::WrongType, &[]),
         (
             "missing intermediate of a known organisation",
@@ -85,7 +85,7 @@ async fn each_kind_of_certificate_has_its_words() {
             quiet.sign(Leaf::default(), &[]),
             trusted,
             Outcome::TlsUntrusted,
-            &[missing, "unknown authority", "`quiet`"],
+            &[missing, "its authority is unknown", "`quiet`"],
         ),
         (
             "unknown root that is sent along",
@@ -221,7 +221,7 @@ async fn what_our_client_cannot_verify_has_its_words() {
             folder.made("byp521"),
             &[],
             Outcome::TlsUnsupported,
-            &["ECDSA and SHA-512", "our client does not support"],
+            &["ECDSA and SHA-512", "bandprobe does not support"],
         ),
         (
             "curve",
@@ -275,7 +275,7 @@ async fn nginx_fails_in_the_same_words() {
     let inter = root.intermediate("Issuing CA", "Lab");
     let (whole, alone) = (inter.sign(Leaf::default(), &[inter.pem()]), inter.sign(Leaf::default(), &[]));
     for (name, made, directives, outcome, words) in [
-        ("healthy", &whole, "", Outcome::WrongType, &[][..]),
+        ("sound", &whole, "", Outcome::WrongType, &[][..]),
         ("missing", &alone, "", Outcome::TlsUntrusted, &["the node does not send its intermediate certificate"]),
         (
             "cipher suite",

@@ -230,7 +230,7 @@ fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
         ),
         (false, true) => format!(
             "the node does not send its intermediate certificate, or its authority is unknown: `{issuer}` is not trusted here; \
-             the operator should serve the whole chain (fullchain.pem)"
+             the operator should serve fullchain.pem"
         ),
         (false, false) => {
             format!("the chain of the node's certificate ends at the authority `{issuer}`, which is not trusted here")

@@ -319,7 +319,7 @@ mod tests {
             Some(Asset { size: None, hash: None, ..asset("1") })
         );
         assert_eq!(stored_asset("1", Some(21_136), hash.as_deref()).asset(&node), Some(asset("1")));
-        assert_eq!(StoredAsset { kind: "healthy".to_owned(), ..stored_asset("1", None, None) }.asset(&node), None);
+        assert_eq!(StoredAsset { kind: "sound".to_owned(), ..stored_asset("1", None, None) }.asset(&node), None);
     }
 
     #[tokio::test(start_paused = true)]

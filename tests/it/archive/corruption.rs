@@ -217,9 +217,9 @@ fn the_bad_lines_of_each_damage_are_kept_once() {
     assert_eq!(
         start.collect::<String>(),
         format!(
-            "# bandprobe set aside: lines that are not what was written, and were not delivered\n\
-             # out of spool/{name} of {} bytes: line 4 is not what was written\n\
-             # line 4 is not what was written\nb v=3i 2\n",
+            "# bandprobe set aside: damaged lines, which were not delivered\n\
+             # out of spool/{name} of {} bytes: line 4 is damaged\n\
+             # line 4 is damaged\nb v=3i 2\n",
             damaged.len()
         )
     );

@@ -34,7 +34,7 @@ async fn what_is_no_graphql_is_told_with_its_beginning() {
         (ok(html), "not JSON but begins with `<html>"),
         (answer("502 Bad Gateway", "", html), "status 502 Bad Gateway: <html>"),
         (answer("404 Not Found", "", "\u{1b}[2Jno"), "status 404 Not Found: \u{fffd}[2Jno"),
-        (moved, "sends us to `https://b.example/graphql`"),
+        (moved, "it redirects to `https://b.example/graphql`"),
         (answer("204 No Content", "", ""), "status 204"),
         (String::new(), "cannot query the registry: wait: "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), "cannot query the registry: receive: "),
@@ -126,8 +126,8 @@ async fn what_is_there_is_used_and_what_is_not_is_told() {
     assert_eq!(
         found.problems,
         [
-            "`distributionBucketOperators` is not whole: Cannot return null for non-nullable field",
-            "2 rows of `distributionBucketOperators` do not say who they are: left out",
+            "`distributionBucketOperators` is incomplete: Cannot return null for non-nullable field",
+            "2 rows of `distributionBucketOperators` have no id: left out",
         ]
     );
 

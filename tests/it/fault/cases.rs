@@ -41,7 +41,7 @@ const PLAIN: Port = Http;
 #[rustfmt::skip]
 pub(crate) const CASES: &[Case] = &[
     // Controls: what a sound server does, in several spellings.
-    row("healthy", Ask::Range, PLAIN, |_| sound_twice(), Outcome::Ok),
+    row("sound", Ask::Range, PLAIN, |_| sound_twice(), Outcome::Ok),
     row("sound_twice", Ask::Twice, PLAIN, |_| sound_twice(), Outcome::Ok),
     row("sound_full", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH], &asset()), Outcome::Ok),
     row("octet_stream", Ask::Full, PLAIN, |_| answer("200 OK", &["content-type: application/octet-stream", FULL_LENGTH], &asset()), Outcome::Ok),

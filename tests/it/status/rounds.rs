@@ -126,7 +126,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
     let private = serve(|_| vec![Step::Request]);
     let fine = document!(9_998, 10_000, r#","nodeEnv":"production""#);
     let mut nodes: Vec<Node> = [
-        ("healthy", &sound, Profile::Argus),
+        ("sound", &sound, Profile::Argus),
         ("storage", &storage, Profile::Colossus),
         ("old", &old, Profile::Argus),
         ("lagging", &lagging, Profile::Argus),

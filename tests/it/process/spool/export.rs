@@ -103,7 +103,7 @@ fn one_measurement_is_named_in_full_or_in_short() {
     assert_eq!((young.code, young.stdout.lines().count()), (Some(0), 1), "the header alone: {young:?}");
     let ended = spool("export", &config, &["--measurement", "playback"]);
     assert!(
-        ended.code == Some(2) && ended.stderr.contains("the measurements are transfer, window, node, worker"),
+        ended.code == Some(2) && ended.stderr.contains("choose one of transfer, window, node, worker"),
         "{ended:?}"
     );
 

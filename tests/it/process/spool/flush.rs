@@ -124,7 +124,7 @@ fn beside_a_worker_it_says_who_delivers() {
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{ended:?}");
     let told = format!("is being delivered by another process (pid {pid})");
     assert!(
-        ended.stderr.contains(" wait; another process is delivering them: ") && ended.stderr.contains(&told),
+        ended.stderr.contains(" are waiting; another process is delivering them: ") && ended.stderr.contains(&told),
         "{ended:?}"
     );
     let shown = spool("status", &config, &[]).stdout;
