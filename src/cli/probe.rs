@@ -22,7 +22,7 @@ use crate::{
 
 mod requests;
 
-use self::requests::Errands;
+use self::requests::TransferRequests;
 use super::{
     Exit,
     args::Probe,
@@ -43,7 +43,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     // A freeze is not logged here, because the affected transfers report it.
     let measuring = MeasuringThread::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
-    let requests = Errands::of(args);
+    let requests = TransferRequests::of(args);
     let (results, mut arriving) = mpsc::channel(MOST_WAITING);
     let transfers = measuring.begin(async move { requests.run(&prober, results).await });
     let (end, mut ended) = watch::channel(None);

@@ -142,8 +142,8 @@ async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, Disco
             Err(DiscoverError::NoIntrospection(said))
         }
         // Gateways refuse introspection with their own messages.
-        Err(DiscoverError::Fetch(FetchError::Status { said, .. })) if names_introspection(&said) => {
-            Err(DiscoverError::NoIntrospection(said))
+        Err(DiscoverError::Fetch(FetchError::Status { excerpt, .. })) if names_introspection(&excerpt) => {
+            Err(DiscoverError::NoIntrospection(excerpt))
         }
         Err(error) => Err(error),
     }

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 use crate::{
     model::{flag::Flag, multihash, outcome::Outcome, phase::Phase, probe::PartName, size::Size, units::Bytes},
     net::{
-        body::{BodyEnd, BodyLimit, Received},
-        http::{Answer, Connection},
+        body::{BodyEnd, BodyLimit, ReceivedBody},
+        http::{Connection, UnreadResponse},
         meter::{Meter, thread::ThreadClock},
         resolve::Reservation,
     },
@@ -53,13 +53,13 @@ pub(super) async fn exchange(
             request.opening(prober).open(reserved, meter, timing, |address| *remote = Some(address)).await?
         }
     };
-    facts.connected(connection.about());
+    facts.connected(connection.info());
     let ended = converse(request, prober, &mut connection, facts).await;
     let ended = ended.map_err(|failed| match failed.detail == verify::EMPTY {
         true => verify::empty(request.node.listing.profile, facts.cache()).into(),
         false => failed,
     });
-    facts.ask_kernel(connection.about(), connection.meter());
+    facts.ask_kernel(connection.info(), connection.meter());
     facts.whole_is_over(request.wanted).and(ended)?;
     if left_open(facts) {
         connection.close();
@@ -82,7 +82,7 @@ async fn converse(
         let range = HeaderValue::try_from(range).expect("invariant: digits and dashes");
         http_request.headers_mut().insert(RANGE, range);
     }
-    let answered = connection.ask(http_request, request.deadlines, &mut facts.timing).await;
+    let answered = connection.send(http_request, request.deadlines, &mut facts.timing).await;
     facts.heard = connection.has_heard();
     let mut answer = answered?;
     facts.answered(&answer.head, request.checked);
@@ -105,7 +105,7 @@ async fn converse(
     }
     // Nothing is measured from here on.
     if !left_open(facts) {
-        let surplus = connection.settle(answer).await;
+        let surplus = connection.drain(answer).await;
         too_much(surplus, request, facts);
     }
     Ok(())
@@ -124,7 +124,7 @@ fn left_open(facts: &Facts) -> bool {
     facts.flags.contains(Flag::Partial) || facts.flags.contains(Flag::Overshoot)
 }
 
-fn accept(request: &TransferRequest<'_>, answer: &Answer) -> Result<ExpectedBody, Mismatch> {
+fn accept(request: &TransferRequest<'_>, answer: &UnreadResponse) -> Result<ExpectedBody, Mismatch> {
     let head = &answer.head;
     let promise = verify::head(head.status, &head.headers, request.wanted, request.size, request.expected_type())?;
     let whole =
@@ -143,7 +143,7 @@ fn accept(request: &TransferRequest<'_>, answer: &Answer) -> Result<ExpectedBody
 async fn explain(
     request: &TransferRequest<'_>,
     connection: &mut Connection,
-    answer: &mut Answer,
+    answer: &mut UnreadResponse,
     mismatch: Mismatch,
     facts: &mut Facts,
 ) -> TransferFailure {
@@ -174,14 +174,14 @@ async fn explain(
     let body = Some(&body).filter(|body| !body.is_empty()).map(Vec::as_slice);
     let mut failed = TransferFailure::from(verify::refused(status, &answer.head.headers, body));
     // nginx completes the handshake without a client certificate, and then answers 400.
-    if connection.about().wants_ours && status.is_client_error() {
+    if connection.info().wants_client_certificate && status.is_client_error() {
         failed.detail.push_str("; the node asked for a client certificate, and bandprobe has none");
     }
     failed
 }
 
 /// Is a body of unannounced length empty? A server that ignores the range of an empty object answers with such a 200.
-async fn has_no_body(connection: &mut Connection, answer: &mut Answer, request: &TransferRequest<'_>) -> bool {
+async fn has_no_body(connection: &mut Connection, answer: &mut UnreadResponse, request: &TransferRequest<'_>) -> bool {
     let limit = BodyLimit { bytes: 1, body: ERROR_BODY_DEADLINE, stall: ERROR_BODY_DEADLINE };
     let received = connection.receive(answer, limit, |_, _, _| {}).await;
     request.received.fetch_add(received.bytes + received.surplus, Relaxed);
@@ -189,7 +189,7 @@ async fn has_no_body(connection: &mut Connection, answer: &mut Answer, request: 
 }
 
 struct DownloadedBody {
-    received: Received,
+    received: ReceivedBody,
     /// The body. Kept only when there is a hash to compare it with.
     content: Option<Vec<u8>>,
     /// The check for `aws-chunked`. Present only when the head says that the body may have this coding.
@@ -199,7 +199,7 @@ struct DownloadedBody {
 async fn download(
     request: &TransferRequest<'_>,
     connection: &mut Connection,
-    answer: &mut Answer,
+    answer: &mut UnreadResponse,
     promise: ExpectedBody,
     facts: &mut Facts,
 ) -> DownloadedBody {
@@ -246,7 +246,7 @@ async fn download(
 fn complete(
     request: &TransferRequest<'_>,
     promise: ExpectedBody,
-    received: Received,
+    received: ReceivedBody,
     data: u64,
     facts: &mut Facts,
 ) -> Result<(), TransferFailure> {

@@ -27,11 +27,11 @@ use crate::{
         text::made_printable,
         units::{BitRate, Micros},
     },
-    net::{dial::About, meter::Meter, run_clock::RunClock, timing::Timing},
+    net::{dial::ConnectionInfo, meter::Meter, run_clock::RunClock, timing::Timing},
 };
 
 use super::{
-    identity::Ids,
+    identity::RequestIds,
     request::{TransferFailure, TransferRequest},
     requested_bytes::RequestedBytes,
     verify,
@@ -40,7 +40,7 @@ use super::{
 /// What is known about one transfer so far.
 pub(super) struct Facts {
     pub(super) timing: Timing,
-    pub(super) ids: Ids,
+    pub(super) ids: RequestIds,
     pub(super) flags: Flags,
     /// Size of the asset: known before, or stated by the node.
     pub(super) size: Option<Size>,
@@ -78,7 +78,7 @@ pub(super) struct Facts {
 
 impl Facts {
     pub(super) fn start(request: &TransferRequest<'_>, conn: Conn, lateness: Micros) -> Self {
-        let ids = Ids::draw(&mut rand::rng());
+        let ids = RequestIds::draw(&mut rand::rng());
         Self {
             ids,
             flags: Flags::NONE,
@@ -109,13 +109,13 @@ impl Facts {
     }
 
     /// Records the connection that is used.
-    pub(super) fn connected(&mut self, about: &About) {
-        self.http = Some(about.http);
-        self.remote = Some(about.remote);
+    pub(super) fn connected(&mut self, connection: &ConnectionInfo) {
+        self.http = Some(connection.http);
+        self.remote = Some(connection.remote);
         let at = self.at.as_second();
-        self.tls = Tls { version: about.tls_version, cert_expires: about.cert_expires.map(|end| end - at) };
+        self.tls = Tls { version: connection.tls_version, cert_expires: connection.cert_expires.map(|end| end - at) };
         if self.conn == Conn::Warm {
-            self.ooo_before = about.kernel.tcp_info().ooo_segments.unwrap_or_default();
+            self.ooo_before = connection.kernel.tcp_info().ooo_segments.unwrap_or_default();
         }
     }
 
@@ -158,10 +158,10 @@ impl Facts {
     }
 
     /// Records what the kernel knows about the path, and how late we read. Call it when the transfer is over.
-    pub(super) fn ask_kernel(&mut self, about: &About, meter: &Meter) {
+    pub(super) fn ask_kernel(&mut self, connection: &ConnectionInfo, meter: &Meter) {
         self.reader.lag_p90 = meter.lag_p90();
-        let info = about.kernel.tcp_info();
-        let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
+        let info = connection.kernel.tcp_info();
+        let rtt = info.min_rtt.map_or(connection.handshake, |min_rtt| min_rtt.min(connection.handshake));
         let ooo_segments = info.ooo_segments.map(|all| all.saturating_sub(self.ooo_before));
         self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }

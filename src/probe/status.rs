@@ -19,7 +19,7 @@ use crate::{
         text::made_printable,
     },
     net::{
-        body::{BodyEnd, BodyLimit, Received},
+        body::{BodyEnd, BodyLimit, ReceivedBody},
         failure::{Cause, Failure},
         meter::Meter,
         resolve::{LookupError, Reservation},
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-use super::{Prober, classify, connection::Opening, identity::Ids};
+use super::{Prober, classify, connection::Opening, identity::RequestIds};
 
 use self::document::{other_content, parse};
 
@@ -114,13 +114,13 @@ impl StatusCheck<'_> {
         if matches!(asked, CheckMethod::FirstByte) {
             request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
-        let ids = Ids::draw(&mut rand::rng());
+        let ids = RequestIds::draw(&mut rand::rng());
         tracing::debug!(node = %self.node.id, probe = %self.probe.name, trace_id = ids.trace_id, "asking");
         ids.put_on(request.headers_mut(), &self.prober.agent);
         if let CheckMethod::Head(opened) = asked {
             opened.notify_one();
         }
-        let mut answer = connection.ask(request, deadlines, &mut exchange.timing).await?;
+        let mut answer = connection.send(request, deadlines, &mut exchange.timing).await?;
         let (status, timing) = (answer.head.status, &exchange.timing);
         exchange.status = Some(status.as_u16());
         if matches!(asked, CheckMethod::Head(_)) {
@@ -152,7 +152,7 @@ impl StatusCheck<'_> {
 fn read(
     status: StatusCode,
     headers: &HeaderMap,
-    received: Received,
+    received: ReceivedBody,
     body: &[u8],
     deadline: Duration,
 ) -> Result<AnswerContent, Failure> {

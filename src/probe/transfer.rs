@@ -15,7 +15,7 @@ use crate::{
     net::{
         http::Connection,
         meter::Meter,
-        resolve::{Reservation, threads::Share},
+        resolve::{Reservation, threads::LookupPurpose},
     },
 };
 
@@ -126,7 +126,7 @@ impl TransferRequest<'_> {
         let began = Instant::now();
         tokio::select! {
             biased;
-            reserved = prober.dialer.reserve(self.url, Share::Transfer, self.deadlines.dns) => reserved,
+            reserved = prober.dialer.reserve(self.url, LookupPurpose::Transfer, self.deadlines.dns) => reserved,
             () = permit.lend_when_idle(prober.dialer.clock(), || began) => unreachable!("lending never returns"),
         }
     }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The transfers that the arguments ask for: in each round one cold transfer, then the warm ones.
-pub(super) struct Errands {
+pub(super) struct TransferRequests {
     url: url::Url,
     node: Node,
     asset: Asset,
@@ -28,7 +28,7 @@ pub(super) struct Errands {
     deadlines: Deadlines,
 }
 
-impl Errands {
+impl TransferRequests {
     pub(super) fn of(args: &Probe) -> Self {
         let url = args.url.clone();
         let kind = args.expect.map(AssetKind::from);

@@ -26,7 +26,7 @@ use crate::{
         units::Micros,
     },
     net::{
-        body::{BodyEnd, Received},
+        body::{BodyEnd, ReceivedBody},
         failure::{Cause, Failure},
         run_clock::RunClock,
     },
@@ -127,7 +127,7 @@ pub(super) fn of_head(status: StatusCode, headers: &HeaderMap) -> AnswerContent 
 }
 
 /// Interprets the answer to the GET of one byte, once that byte has arrived.
-pub(super) fn of_byte(status: StatusCode, received: Received) -> Result<AnswerContent, Failure> {
+pub(super) fn of_byte(status: StatusCode, received: ReceivedBody) -> Result<AnswerContent, Failure> {
     match received.end {
         BodyEnd::Failed(failure) if received.bytes == 0 => Err(failure),
         _ if received.bytes == 0 && matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) => {

@@ -23,11 +23,11 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     net::{
-        dial::{About, Dialer, Line},
+        dial::{ConnectionInfo, Dialer, OpenConnection},
         http::Connection,
         meter::{Meter, Metered},
         run_clock::RunClock,
-        tcp_info::Kernel,
+        tcp_info::KernelCounters,
     },
     probe::{
         Prober,
@@ -141,14 +141,14 @@ pub(super) fn asked(http: HttpVersion, ask: Ask, manner: Manner, answer: &[u8]) 
 
 async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection {
     let meter = Meter::new();
-    let about = About {
+    let info = ConnectionInfo {
         http,
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
-        wants_ours: false,
+        wants_client_certificate: false,
         handshake: Micros::ZERO,
-        kernel: Kernel::default(),
+        kernel: KernelCounters::default(),
     };
     let greeting = if http == HttpVersion::Http2 { [SETTINGS, SETTINGS_ACK].concat() } else { vec![] };
     let wire = Wire {
@@ -162,7 +162,7 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         pause: None,
     };
     let stream = Box::new(Metered::new(wire, meter.clone()));
-    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
+    Connection::start(OpenConnection { stream, meter, info, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn run(ask: Ask, kept: Option<KeptConnection>) -> FinishedTransfer {

@@ -16,28 +16,28 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::fault::Seen;
+use super::fault::HandshakeRecord;
 
 /// The record of one handshake.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Witness(Arc<Mutex<Seen>>);
+pub(super) struct HandshakeRecorder(Arc<Mutex<HandshakeRecord>>);
 
-impl Witness {
+impl HandshakeRecorder {
     /// What was recorded so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, HandshakeRecord> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// rustls's verifier, with a witness.
 #[derive(Debug)]
-pub(super) struct Watched {
+pub(super) struct RecordingVerifier {
     /// `None` when no authority is trusted. No certificate is then accepted.
     pub(super) verifier: Option<Arc<WebPkiServerVerifier>>,
-    pub(super) witness: Witness,
+    pub(super) witness: HandshakeRecorder,
 }
 
-impl ServerCertVerifier for Watched {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -53,7 +53,7 @@ impl ServerCertVerifier for Watched {
         if verified.is_err() {
             let mut seen = self.witness.seen();
             seen.now = now.as_secs();
-            let sent = std::iter::once(end_entity).chain(intermediates.iter().take(MOST_CERTIFICATES));
+            let sent = std::iter::once(end_entity).chain(intermediates.iter().take(MAX_CERTIFICATES));
             seen.chain = sent.map(|certificate| certificate.clone().into_owned()).collect();
         }
         verified
@@ -87,7 +87,7 @@ impl ServerCertVerifier for Watched {
     }
 }
 
-impl Watched {
+impl RecordingVerifier {
     fn note_signature(
         &self,
         cert: &CertificateDer<'_>,
@@ -102,9 +102,9 @@ impl Watched {
     }
 }
 
-impl ResolvesClientCert for Witness {
+impl ResolvesClientCert for HandshakeRecorder {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.seen().asked_for_ours = true;
+        self.seen().wants_client_certificate = true;
         None
     }
 
@@ -114,4 +114,4 @@ impl ResolvesClientCert for Witness {
 }
 
 /// The most intermediate certificates that are kept for the explanation. No valid chain is longer.
-const MOST_CERTIFICATES: usize = 20;
+const MAX_CERTIFICATES: usize = 20;
