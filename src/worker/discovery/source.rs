@@ -10,8 +10,8 @@ use crate::{
     config::Registry,
     discover::{
         error::DiscoverError,
-        joystream::Found,
-        known::{Change, Known, Verdict},
+        joystream::RegistryList,
+        known::{KnownList, ListChange, RefreshResult},
     },
     model::units,
     worker::tally::Tally,
@@ -20,7 +20,7 @@ use crate::{
 /// One registry, and its last good list.
 pub(super) struct Source {
     pub(super) registry: Registry,
-    pub(super) known: Known,
+    pub(super) known: KnownList,
     /// When the registry is asked next.
     pub(super) due: Instant,
     failures: u32,
@@ -37,7 +37,7 @@ pub struct Asked {
     /// The URL of the registry.
     pub url: String,
     /// The nodes that were added and removed, or why there is no new list, as text for a person.
-    pub answer: Result<Change, String>,
+    pub answer: Result<ListChange, String>,
     /// What is missing or odd in the answer, as text for a person. Empty if there was no answer.
     pub problems: Vec<String>,
     /// The age of the list that is now in use; `None` if the registry has never answered.
@@ -47,13 +47,13 @@ pub struct Asked {
 }
 
 impl Source {
-    pub(super) fn new(registry: Registry, known: Known, due: Instant) -> Self {
+    pub(super) fn new(registry: Registry, known: KnownList, due: Instant) -> Self {
         Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![], seen: Seen::default() }
     }
 
     /// Handles an answer or a failure, and sets when the registry is asked next. A list that is held back counts as an
     /// answer, because asking again at once would not help.
-    pub(super) fn take(&mut self, found: Result<Found, DiscoverError>, now: Timestamp) -> Asked {
+    pub(super) fn take(&mut self, found: Result<RegistryList, DiscoverError>, now: Timestamp) -> Asked {
         let (answer, problems) = match found {
             Ok(mut found) => {
                 self.failures = 0;
@@ -64,7 +64,7 @@ impl Source {
                 // These problems remain until the samples are requested again. Without them, each of those requests
                 // would look like a new problem.
                 problems.extend(self.odd_samples.iter().cloned());
-                let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
+                let (known, change) = std::mem::take(&mut self.known).refreshed(found, &self.registry, now);
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
                 problems.extend(doubted(change.assets, "nodes have no assets any more in its new list"));
@@ -126,14 +126,14 @@ impl Asked {
 }
 
 /// Why the new list is not used yet, and when it will be; `None` if it is used.
-fn doubted(verdict: Verdict, lost: &str) -> Option<String> {
+fn doubted(verdict: RefreshResult, lost: &str) -> Option<String> {
     match verdict {
-        Verdict::Accepted => None,
-        Verdict::HeldBack { lost: number, of, times } => Some(format!(
+        RefreshResult::Accepted => None,
+        RefreshResult::HeldBack { lost: number, of, times } => Some(format!(
             "{number} of {of} {lost}, as if the registry were still syncing; the loss counts once the registry reports it three times in \
              a row, one `refresh` apart (this was time {times})"
         )),
-        Verdict::Emptied { of } => {
+        RefreshResult::Emptied { of } => {
             Some(format!("its new list leaves none of the {of} nodes to probe, so the old list stays"))
         }
     }
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Dialect,
-        discover::joystream::Gaps,
+        discover::joystream::MissingParts,
         model::target::{Listing, Node, Origin, Profile},
     };
 
@@ -165,19 +165,19 @@ mod tests {
         let url = "https://query.example/graphql".parse().unwrap();
         let registry =
             Registry { url, refresh: HOUR, refresh_assets: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
-        Source::new(registry, Known::default(), Instant::now())
+        Source::new(registry, KnownList::default(), Instant::now())
     }
 
-    fn found(nodes: std::ops::Range<u32>) -> Result<Found, DiscoverError> {
+    fn found(nodes: std::ops::Range<u32>) -> Result<RegistryList, DiscoverError> {
         let node = |number| {
             let host = format!("n{number}.example");
             let endpoint = format!("https://{host}/").parse().unwrap();
             let listing = Listing::bare(Origin::Joystream, Profile::Argus);
             Node { id: host.into(), endpoint, listing, assets: vec![] }
         };
-        let (dialect, gaps) = (Dialect::Orion, Gaps::default());
+        let (dialect, gaps) = (Dialect::Orion, MissingParts::default());
         let problems = vec!["something is odd".to_owned()];
-        Ok(Found {
+        Ok(RegistryList {
             dialect,
             nodes: nodes.map(node).collect(),
             blocked: vec![],
