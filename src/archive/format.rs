@@ -22,9 +22,6 @@ pub const HEADER: &str = "# bandprobe lines format=1\n";
 /// The format that this version writes. It reads no other.
 pub const FORMAT: u64 = 1;
 
-/// The longest line that is read, in bytes. The longest lines written are the histograms of a window, some tens of kB.
-pub const MAX_LINE: usize = 1 << 20;
-
 /// The last line of a sealed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trailer {

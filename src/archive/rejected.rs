@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Error, REJECTED, format, list, on, reader::set_aside, sums::Announced};
-use crate::model::text::made_printable;
+use crate::{model::text::made_printable, record::line::MAX_LINE};
 
 /// Lines that were refused for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Groups {
         let (mut piece, mut message, mut is_rest) = (Vec::new(), String::new(), false);
         loop {
             piece.clear();
-            let limit = format::MAX_LINE as u64;
+            let limit = MAX_LINE as u64;
             let read = Read::take(&mut reader, limit).read_until(b'\n', &mut piece).map_err(on("read", &path))?;
             if read == 0 {
                 return Ok(());
@@ -270,7 +270,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join(REJECTED);
         fs::create_dir(&folder).unwrap();
-        let long = "x".repeat(format::MAX_LINE);
+        let long = "x".repeat(MAX_LINE);
         let text =
             format!("#\u{1b}[2J no\nm s=\"\u{9b}\" 1\n# sums 1a2b3c4d 00000000\n{long}{long}\nm\n# end points=1\n");
         fs::write(folder.join("a.lp"), text).unwrap();

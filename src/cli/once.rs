@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -56,8 +57,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let _noticed = service::begin(stdout::give_up_after(Signals::listen()?));
     let (discovery, targets) = match find(args, &config, &mut signals).await? {
-        Ok(found) => found,
-        Err(exit) => return Ok(exit),
+        ControlFlow::Continue(found) => found,
+        ControlFlow::Break(exit) => return Ok(exit),
     };
     let results = Arc::new(Mutex::new(Yield::default()));
     let wanted =
@@ -115,25 +116,25 @@ async fn find(
     args: &Once,
     config: &Config,
     signals: &mut Signals,
-) -> anyhow::Result<Result<(Discovery, Targets), Exit>> {
+) -> anyhow::Result<ControlFlow<Exit, (Discovery, Targets)>> {
     let mut discovery = Discovery::load(config)?;
     let failures = tokio::select! {
         failures = registries::ask(&mut discovery) => failures,
         () = signals.next() => {
             complain("stopped before the registry answered: nothing was probed");
-            return Ok(Err(Exit::Failed));
+            return Ok(ControlFlow::Break(Exit::Failed));
         }
     };
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
         complain("nothing to probe: no registry answered, and no node is known from before");
-        return Ok(Err(Exit::Failed));
+        return Ok(ControlFlow::Break(Exit::Failed));
     }
     if let Some(unknown) = unknown(args, config, &targets) {
         complain(&unknown);
-        return Ok(Err(Exit::Usage));
+        return Ok(ControlFlow::Break(Exit::Usage));
     }
-    Ok(Ok((discovery, targets)))
+    Ok(ControlFlow::Continue((discovery, targets)))
 }
 
 /// Starts the pipeline; `None` when a signal arrives before the disk lets it start.

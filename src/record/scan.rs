@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::{
     columns::column_of_line,
     conform::FOREIGN,
+    line::MAX_LINE,
     node_point::NodePoint,
-    parse::{MAX_LINE, TOO_LONG, fault, parse},
+    parse::{TOO_LONG, fault, parse},
     reasons::Reasons,
     schema::{self, node, transfer},
     transfer_point::TransferPoint,

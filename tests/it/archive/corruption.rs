@@ -1,6 +1,6 @@
 //! Every way in which a file can be damaged: which lines come out, what is told, and what salvage leaves where.
 
-use bandprobe::archive::salvage::Salvaged;
+use bandprobe::{archive::salvage::Salvaged, record::line::MAX_LINE};
 
 use super::*;
 
@@ -75,13 +75,13 @@ fn zeros_and_non_text_lose_only_the_lines_they_hit() {
     check("zeros at the end", |content| zeros(content, 86, 126), outcome("ab", &[What::Trailer], (1, 0), b"\n\0\0"));
     check("invalid UTF-8", change_bytes(b"2i", b"\xff\xfe"), outcome("ac", &[What::Line(4)], (1, 0), b"\xff\xfe"));
     check("a control character", change("b v", "b\0v"), outcome("ac", &[What::Line(4)], (1, 0), b"b\0v"));
-    let long = "x".repeat(format::MAX_LINE * 2) + "\nb v";
+    let long = "x".repeat(MAX_LINE * 2) + "\nb v";
     check("a line without end", change("b v", &long), outcome("abc", &[What::Line(4)], (1, 0), b"\nxxxx"));
 }
 
 #[test]
 fn a_line_that_is_not_text_is_never_sent() {
-    let long = format!("b v=\"{}\" 2", "x".repeat(format::MAX_LINE));
+    let long = format!("b v=\"{}\" 2", "x".repeat(MAX_LINE));
     for bad in [&b"b\0v=2i 2"[..], b"b v=\xff 2", long.as_bytes()] {
         let dir = scratch();
         let mut writer = Writer::open(dir.path()).unwrap();

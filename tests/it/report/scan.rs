@@ -1,8 +1,7 @@
 //! The reader of lines: what we wrote comes back, and whatever else there is does no harm.
 
 use bandprobe::record::{
-    line as encoder,
-    parse::MAX_LINE,
+    line::{self as encoder, MAX_LINE},
     scan::{AnyPoint, Line, LineCounts, Scan, read},
     transfer::transfer,
     transfer_point::TransferPoint,
