@@ -7,8 +7,8 @@ use std::{
 
 use super::{
     naming,
-    row::{Operator, Role},
-    screen::{Refused, screen},
+    operator::{Operator, Role},
+    vet::{RefusedEndpoint, vet},
 };
 use crate::{
     model::target::{Blocked, Endpoint, Listing, Node, Origin, Profile},
@@ -51,9 +51,9 @@ pub(super) fn fleet(
 ) -> Fleet {
     operators.sort_by(|a, b| (a.role, &a.id).cmp(&(b.role, &b.id)));
     let mut served = BTreeMap::<String, (Endpoint, Vec<Operator>)>::new();
-    let mut refused = BTreeMap::<String, (Refused, Vec<Operator>)>::new();
+    let mut refused = BTreeMap::<String, (RefusedEndpoint, Vec<Operator>)>::new();
     for operator in operators {
-        match screen(operator.endpoint.as_deref(), guard) {
+        match vet(operator.endpoint.as_deref(), guard) {
             Ok(endpoint) => served.entry(endpoint.to_string()).or_insert((endpoint, vec![])).1.push(operator),
             Err(why) => {
                 // Operators without an endpoint are kept apart.

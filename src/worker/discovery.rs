@@ -22,8 +22,8 @@ use crate::{
     config::{Config, Registry},
     discover::{
         error::DiscoverError,
-        joystream::{self, Found},
-        known::Known,
+        joystream::{self, RegistryList},
+        known::KnownList,
     },
     model::target::{Node, Targets},
     net::{dial::DialerError, fetch::Fetcher, guard::Guard, resolve::Resolver},
@@ -51,7 +51,7 @@ pub struct Discovery {
 }
 
 /// The index of a source, and what it lists.
-type Answered = (usize, Result<Found, DiscoverError>);
+type Answered = (usize, Result<RegistryList, DiscoverError>);
 
 impl Discovery {
     /// Starts with the lists that the previous process kept.
@@ -102,7 +102,7 @@ impl Discovery {
     }
 
     /// Each registry with its last known list.
-    pub fn lists(&self) -> impl Iterator<Item = (&Registry, &Known)> {
+    pub fn lists(&self) -> impl Iterator<Item = (&Registry, &KnownList)> {
         self.sources.iter().map(|source| (&source.registry, &source.known))
     }
 
@@ -123,7 +123,7 @@ impl Discovery {
 
     /// The lists as JSON; `None` without registries, or if encoding fails.
     fn encoded(&self) -> Option<Vec<u8>> {
-        let lists: BTreeMap<&str, &Known> =
+        let lists: BTreeMap<&str, &KnownList> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
         let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
         encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
@@ -228,7 +228,7 @@ fn store(dir: &Path, lists: &[u8]) {
 }
 
 /// The stored lists, by URL of the registry.
-fn stored_lists(config: &Config) -> BTreeMap<String, Known> {
+fn stored_lists(config: &Config) -> BTreeMap<String, KnownList> {
     if config.registries.is_empty() {
         return BTreeMap::new();
     }

@@ -194,20 +194,20 @@ impl<'a> RoundProgress<'a> {
         Self { pipeline, nodes, done: 0, reported: Instant::now() }
     }
 
-    /// Notes that the node at index `index` has answered or timed out.
+    /// Notes that the node at `index` has answered or timed out.
     fn note(&mut self, index: usize, answer: &StatusAnswer) {
         self.done += 1;
-        let (done, run) = (self.done, self.nodes.len());
-        self.pipeline.checked().send_replace((done, run));
+        let (done, all) = (self.done, self.nodes.len());
+        self.pipeline.checked().send_replace((done, all));
         let content = match &answer.content {
             AnswerContent::Nothing { outcome, .. } => outcome.label(),
             AnswerContent::Frozen(_) => "frozen",
             AnswerContent::Document(_) | AnswerContent::Present | AnswerContent::Other(_) => "answered",
         };
-        tracing::debug!(node = %self.nodes[index].id, content, done, run, "status");
-        if self.reported.elapsed() >= LOG_EVERY && done < run {
+        tracing::debug!(node = %self.nodes[index].id, content, done, all, "status");
+        if self.reported.elapsed() >= LOG_EVERY && done < all {
             self.reported = Instant::now();
-            tracing::info!("status round in progress: {done} of {run} nodes have answered or timed out");
+            tracing::info!("status round in progress: {done} of {all} nodes have answered or timed out");
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     config::Registry,
     discover::{
         error::DiscoverError,
-        joystream::Found,
-        known::{Change, Known, Verdict},
+        joystream::RegistryList,
+        known::{KnownList, ListChange, RefreshResult},
     },
     model::units,
     worker::tally::Tally,
@@ -20,7 +20,7 @@ use crate::{
 /// One registry, and its last good list.
 pub(super) struct PolledRegistry {
     pub(super) registry: Registry,
-    pub(super) known: Known,
+    pub(super) known: KnownList,
     /// When the registry is asked next.
     pub(super) due: Instant,
     failures: u32,
@@ -37,7 +37,7 @@ pub struct RegistryAnswer {
     /// The URL of the registry.
     pub url: String,
     /// The nodes that were added and removed, or why there is no new list, as text for a person.
-    pub answer: Result<Change, String>,
+    pub answer: Result<ListChange, String>,
     /// What is missing or odd in the answer, as text for a person. Empty if there was no answer.
     pub problems: Vec<String>,
     /// The age of the list that is now in use; `None` if the registry has never answered.
@@ -47,7 +47,7 @@ pub struct RegistryAnswer {
 }
 
 impl PolledRegistry {
-    pub(super) fn new(registry: Registry, known: Known, due: Instant) -> Self {
+    pub(super) fn new(registry: Registry, known: KnownList, due: Instant) -> Self {
         Self {
             registry,
             known,
@@ -61,7 +61,7 @@ impl PolledRegistry {
 
     /// Handles an answer or a failure, and sets when the registry is asked next. A list that is held back counts as an
     /// answer, because asking again at once would not help.
-    pub(super) fn take(&mut self, found: Result<Found, DiscoverError>, now: Timestamp) -> RegistryAnswer {
+    pub(super) fn take(&mut self, found: Result<RegistryList, DiscoverError>, now: Timestamp) -> RegistryAnswer {
         let (answer, problems) = match found {
             Ok(mut found) => {
                 self.failures = 0;
@@ -72,7 +72,7 @@ impl PolledRegistry {
                 // These problems remain until the samples are requested again. Without them, each of those requests
                 // would look like a new problem.
                 problems.extend(self.sample_problems.iter().cloned());
-                let (known, change) = std::mem::take(&mut self.known).weigh(found, &self.registry, now);
+                let (known, change) = std::mem::take(&mut self.known).refreshed(found, &self.registry, now);
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
                 problems.extend(held_back(change.assets, "nodes have no assets any more in its new list"));
@@ -134,14 +134,14 @@ impl RegistryAnswer {
 }
 
 /// Why the new list is not used yet, and when it will be; `None` if it is used.
-fn held_back(verdict: Verdict, lost: &str) -> Option<String> {
+fn held_back(verdict: RefreshResult, lost: &str) -> Option<String> {
     match verdict {
-        Verdict::Accepted => None,
-        Verdict::HeldBack { lost: number, of, times } => Some(format!(
+        RefreshResult::Accepted => None,
+        RefreshResult::HeldBack { lost: number, of, times } => Some(format!(
             "{number} of {of} {lost}, as if the registry were still syncing; the loss counts once the registry reports it three times in \
              a row, one `refresh` apart (this was time {times})"
         )),
-        Verdict::Emptied { of } => {
+        RefreshResult::Emptied { of } => {
             Some(format!("its new list leaves none of the {of} nodes to probe, so the old list stays"))
         }
     }
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Dialect,
-        discover::joystream::Gaps,
+        discover::joystream::MissingParts,
         model::target::{Listing, Node, Origin, Profile},
     };
 
@@ -173,19 +173,19 @@ mod tests {
         let url = "https://query.example/graphql".parse().unwrap();
         let registry =
             Registry { url, refresh: HOUR, refresh_assets: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
-        PolledRegistry::new(registry, Known::default(), Instant::now())
+        PolledRegistry::new(registry, KnownList::default(), Instant::now())
     }
 
-    fn found(nodes: std::ops::Range<u32>) -> Result<Found, DiscoverError> {
+    fn found(nodes: std::ops::Range<u32>) -> Result<RegistryList, DiscoverError> {
         let node = |number| {
             let host = format!("n{number}.example");
             let endpoint = format!("https://{host}/").parse().unwrap();
             let listing = Listing::bare(Origin::Joystream, Profile::Argus);
             Node { id: host.into(), endpoint, listing, assets: vec![] }
         };
-        let (dialect, gaps) = (Dialect::Orion, Gaps::default());
+        let (dialect, gaps) = (Dialect::Orion, MissingParts::default());
         let problems = vec!["something is odd".to_owned()];
-        Ok(Found {
+        Ok(RegistryList {
             dialect,
             nodes: nodes.map(node).collect(),
             blocked: vec![],
