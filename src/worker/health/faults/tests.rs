@@ -3,12 +3,12 @@ use std::fs;
 use super::*;
 use crate::measure::storage_faults::StorageFault;
 
-fn failed(error: &str) -> Finding {
-    Finding::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
+fn failed(error: &str) -> StorageFaultChange {
+    StorageFaultChange::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
 }
 
 impl KeptFaults {
-    fn find(&self, node: &str, finding: Finding) {
+    fn find(&self, node: &str, finding: StorageFaultChange) {
         let mut known = self.known();
         known.faults.note(node, &finding);
         known.new.insert(node.to_owned(), finding);
@@ -18,7 +18,7 @@ impl KeptFaults {
     fn end(&self, node: &str) {
         let stored = serde_json::to_value(&self.known().faults).unwrap();
         let fault: StorageFault = serde_json::from_value(stored[node].clone()).unwrap();
-        self.find(node, Finding::Over(fault));
+        self.find(node, StorageFaultChange::Over(fault));
     }
 }
 
