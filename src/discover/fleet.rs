@@ -11,7 +11,7 @@ use super::{
     vet::{RefusedEndpoint, vet},
 };
 use crate::{
-    model::target::{Blocked, Endpoint, Listing, Node, Origin, Profile},
+    model::target::{BlockedNode, Endpoint, Listing, Node, Origin, Profile},
     net::guard::Guard,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
     pub(super) members: Vec<Member>,
-    pub(super) blocked: Vec<Blocked>,
+    pub(super) blocked: Vec<BlockedNode>,
     /// How many nodes, blocked ones included, the user excluded.
     pub(super) excluded: usize,
 }
@@ -86,7 +86,7 @@ pub(super) fn fleet(
     for (why, operators) in refused.into_values() {
         let id = naming::distinct(why.authority.as_deref().unwrap_or(&operators[0].id), &mut taken);
         let listing = listing(&id, &operators, problems);
-        let blocked = Blocked { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
+        let blocked = BlockedNode { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
         unheeded.retain(|name| !blocked.is_among(std::slice::from_ref(*name)));
         if blocked.is_among(exclude) {
             fleet.excluded += 1;

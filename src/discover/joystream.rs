@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{Dialect, Registry},
-    model::target::{AssetKind, Blocked, Node, Profile},
+    model::target::{AssetKind, BlockedNode, Node, Profile},
     net::{fetch::Fetcher, guard::Guard},
 };
 
@@ -26,7 +26,7 @@ pub struct RegistryList {
     /// Nodes with unique ids and endpoints, sorted by endpoint.
     pub nodes: Vec<Node>,
     /// Operators whose endpoints are never asked. Their ids are unique among themselves and the nodes.
-    pub blocked: Vec<Blocked>,
+    pub blocked: Vec<BlockedNode>,
     /// How many nodes, blocked ones included, the user excluded.
     pub excluded: usize,
     /// What was missing, odd or too much in the list, as text for people.

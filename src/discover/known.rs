@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config::Registry,
-    model::target::{AssetKind, Blocked, Endpoint, Listing, Node, Profile},
+    model::target::{AssetKind, BlockedNode, Endpoint, Listing, Node, Profile},
     net::guard::Guard,
 };
 
@@ -48,7 +48,7 @@ pub struct KnownList {
     /// The fixed objects that were requested then.
     sampled_fixed: Vec<(AssetKind, Arc<str>)>,
     nodes: Vec<Node>,
-    blocked: Vec<Blocked>,
+    blocked: Vec<BlockedNode>,
     /// Refreshes that lost too many nodes.
     held_back: ShrinkGuard,
     /// Refreshes in which too many nodes lost all their assets.
@@ -100,7 +100,7 @@ impl KnownList {
 
     /// The operators whose endpoints are never asked.
     #[must_use]
-    pub fn blocked(&self) -> &[Blocked] {
+    pub fn blocked(&self) -> &[BlockedNode] {
         &self.blocked
     }
 
@@ -207,7 +207,7 @@ fn kept_assets(
 }
 
 /// Fills the gaps of an answer with the earlier values. The nodes are sorted by endpoint.
-fn filled(found: RegistryList, before: &KnownList) -> (Vec<Node>, Vec<Blocked>) {
+fn filled(found: RegistryList, before: &KnownList) -> (Vec<Node>, Vec<BlockedNode>) {
     let RegistryList { mut nodes, mut blocked, gaps: MissingParts { storage, samples }, .. } = found;
     for node in nodes.iter_mut().filter(|node| samples.contains(&node.id)) {
         let same = before.nodes.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());

@@ -12,7 +12,7 @@ use crate::model::{
     multihash,
     size::Size,
     tag,
-    target::{Asset, AssetKind, Blocked, Coordinates, Listing, Node, Origin, Profile, is_object_id},
+    target::{Asset, AssetKind, BlockedNode, Coordinates, Listing, Node, Origin, Profile, is_object_id},
     units::Bytes,
 };
 
@@ -146,10 +146,10 @@ impl SavedNode {
         Some(Node { id, endpoint, listing: self.listing()?, assets })
     }
 
-    fn blocked(self) -> Option<Blocked> {
+    fn blocked(self) -> Option<BlockedNode> {
         let id = is_tag(&self.id).then(|| self.id.as_str().into())?;
         let (endpoint, reason) = (self.endpoint.as_str().into(), self.reason.as_deref()?.into());
-        Some(Blocked { id, endpoint, reason, listing: self.listing()? })
+        Some(BlockedNode { id, endpoint, reason, listing: self.listing()? })
     }
 
     fn listing(self) -> Option<Listing> {

@@ -242,7 +242,7 @@ fn a_list_comes_back_from_disk() {
         ],
         ..node(1, Profile::Argus)
     };
-    let blocked = Blocked {
+    let blocked = BlockedNode {
         id: "10.0.0.1".into(),
         endpoint: "http://10.0.0.1/".into(),
         reason: "private".into(),

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     config::Registry,
     discover::{known::KnownList, naming},
-    model::target::{Blocked, Node, Targets},
+    model::target::{BlockedNode, Node, Targets},
 };
 
 /// Merges the lists; endpoints and ids in the result are unique. The first node with an endpoint or id keeps it. Nodes
@@ -26,7 +26,7 @@ pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Re
         }
         for blocked in known.blocked() {
             if targets.blocked.len() < MAX_NODES {
-                let blocked = Blocked { id: naming::free(&blocked.id, None, &mut ids), ..blocked.clone() };
+                let blocked = BlockedNode { id: naming::free(&blocked.id, None, &mut ids), ..blocked.clone() };
                 if !blocked.is_among(&registry.exclude) {
                     targets.blocked.push(blocked);
                 }
@@ -66,7 +66,8 @@ mod tests {
     fn known(nodes: &[(&str, &str)], blocked: &str) -> KnownList {
         let nodes = nodes.iter().map(|(id, endpoint)| node(id, endpoint, Origin::Joystream)).collect();
         let listing = Listing::bare(Origin::Joystream, Profile::Argus);
-        let blocked = vec![Blocked { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
+        let blocked =
+            vec![BlockedNode { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
         let (dialect, gaps) = (Dialect::Orion, MissingParts::default());
         let found = RegistryList {
             dialect,

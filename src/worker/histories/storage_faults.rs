@@ -16,7 +16,7 @@ use crate::{
         self,
         state::{self, Loaded, Stamp},
     },
-    measure::storage_faults::{Finding, StorageFaults},
+    measure::storage_faults::{StorageFaultChange, StorageFaults},
     model::{probe::Probe, sample::Sample},
     worker::state_writer::StateFile,
 };
@@ -33,7 +33,7 @@ pub(super) struct SharedFaults {
 struct InMemory {
     faults: StorageFaults,
     /// Findings that are not on disk yet, by node id.
-    new: BTreeMap<String, Finding>,
+    new: BTreeMap<String, StorageFaultChange>,
 }
 
 /// The state on disk, as this process last read or wrote it.
@@ -130,7 +130,7 @@ impl OnDisk {
 
     /// Adds the new findings to the file. The file is locked, so no other process writes in between. Nothing is written
     /// if the disk fails to read the file, because the findings of the others would be lost.
-    fn write(&mut self, dir: &Path, new: &BTreeMap<String, Finding>) -> Result<(), archive::Error> {
+    fn write(&mut self, dir: &Path, new: &BTreeMap<String, StorageFaultChange>) -> Result<(), archive::Error> {
         let _held = state::hold(dir, STATE)?;
         self.read_if_changed(dir)?;
         let mut faults = self.stored.clone();

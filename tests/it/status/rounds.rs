@@ -11,7 +11,7 @@ use bandprobe::{
     demo::DemoNodes,
     model::{
         health::{CheckedNode, HealthState},
-        target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
+        target::{BlockedNode, Coordinates, Listing, Node, Origin, Profile, Targets},
     },
     worker::{discovery::Discovery, pipeline::Pipeline, status_rounds},
 };
@@ -70,9 +70,14 @@ async fn lines(pipeline: Pipeline, dir: &TempDir, measurement: &str) -> Vec<Stri
     ours.map(bare).collect()
 }
 
-fn blocked(id: &str) -> Blocked {
+fn blocked(id: &str) -> BlockedNode {
     let listing = Listing { operators: vec!["9:0-9".into()], ..Listing::bare(Origin::Joystream, Profile::Argus) };
-    Blocked { id: id.into(), endpoint: "ftp://x".into(), reason: "only http and https can be probed".into(), listing }
+    BlockedNode {
+        id: id.into(),
+        endpoint: "ftp://x".into(),
+        reason: "only http and https can be probed".into(),
+        listing,
+    }
 }
 
 /// What the fleet of the next test leaves.

@@ -42,7 +42,7 @@ fn an_id_stays_as_long_as_its_endpoint_is_listed() {
 
 #[test]
 fn blocked_storage_nodes_stay_in_a_gap_too() {
-    let blocked = |id: &str, endpoint: &str, profile| Blocked {
+    let blocked = |id: &str, endpoint: &str, profile| BlockedNode {
         id: id.into(),
         endpoint: endpoint.into(),
         reason: "private".into(),
@@ -53,7 +53,7 @@ fn blocked_storage_nodes_stay_in_a_gap_too() {
     let gone = blocked("10.0.0.2", "http://10.0.0.2/", Profile::Argus);
     let all = vec![one.clone(), two.clone(), gone];
     let (list, _) = refresh_of(KnownList::default(), RegistryList { blocked: all, ..found(argus(0..3)) }, 0);
-    let newcomer = Blocked { id: "10.0.0.1".into(), ..blocked("new", "http://10.0.0.1/x", Profile::Argus) };
+    let newcomer = BlockedNode { id: "10.0.0.1".into(), ..blocked("new", "http://10.0.0.1/x", Profile::Argus) };
     for (is_gap, mut expected) in [(true, vec!["10.0.0.1-2", "10.0.0.1", "4-9"]), (false, vec!["10.0.0.1"])] {
         let gaps = MissingParts { storage: is_gap, ..MissingParts::default() };
         let refresh = RegistryList { gaps, blocked: vec![newcomer.clone()], ..found(argus(0..3)) };

@@ -3,12 +3,12 @@ use std::fs;
 use super::*;
 use crate::measure::storage_faults::StorageFault;
 
-fn failed(error: &str) -> Finding {
-    Finding::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
+fn failed(error: &str) -> StorageFaultChange {
+    StorageFaultChange::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
 }
 
 impl SharedFaults {
-    fn find(&self, node: &str, finding: Finding) {
+    fn find(&self, node: &str, finding: StorageFaultChange) {
         let mut memory = self.memory();
         memory.faults.note(node, &finding);
         memory.new.insert(node.to_owned(), finding);
@@ -18,7 +18,7 @@ impl SharedFaults {
     fn end(&self, node: &str) {
         let stored = serde_json::to_value(&self.memory().faults).unwrap();
         let fault: StorageFault = serde_json::from_value(stored[node].clone()).unwrap();
-        self.find(node, Finding::Over(fault));
+        self.find(node, StorageFaultChange::Over(fault));
     }
 }
 
