@@ -24,7 +24,7 @@ pub fn render(availability: &Availability, look: Look) -> String {
     let layout = choose(&standings.iter().map(|one| cells(one)).collect::<Vec<_>>(), layouts, look);
     let mut text = String::new();
     for group in standings.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
-        text += &format!("node health, seen from {}\n", group[0].last.vantage);
+        text += &wrap(&format!("node health, seen from {}\n", group[0].last.vantage), look.width);
         table(&mut text, group, layout, many, look);
         text += &closing(group, look);
         text.push('\n');
