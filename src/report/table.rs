@@ -24,7 +24,7 @@ pub fn render(summary: &Summary, look: Look) -> String {
     // All vantages have the same layout, so that their tables can be compared.
     let layout = choose(&summary.rows.iter().map(cells).collect::<Vec<_>>(), &LAYOUTS, look);
     for rows in summary.rows.chunk_by(|a, b| a.vantage == b.vantage) {
-        line(&mut text, format_args!("downloads, seen from {}", rows[0].vantage));
+        line(&mut text, format_args!("{}", wrap(&format!("downloads, seen from {}", rows[0].vantage), look.width)));
         line(&mut text, format_args!("{}", table(rows, layout, look).trim_end()));
         rows.iter().for_each(|row| notes(&mut text, row, look));
         verdicts(&mut text, rows, look);
