@@ -237,7 +237,7 @@ async fn what_our_client_cannot_verify_has_its_words() {
             Outcome::TlsUnsupported,
             &["cipher suite", "in common with bandprobe"],
         ),
-        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no version of TLS", "1.2 and 1.3"]),
+        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no TLS version", "1.2 and 1.3"]),
     ] {
         let sample = ask(&made, options, Some(&folder.ca)).await;
         check(name, &sample, outcome, words);

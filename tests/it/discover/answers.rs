@@ -152,7 +152,7 @@ async fn what_is_there_is_used_and_what_is_not_is_told() {
     let found = except("Newest", &ok(&partial.to_string())).find().await.unwrap();
     let all = found.nodes.iter().filter(|node| !node.listing.buckets.is_empty()).map(|node| node.id.clone()).collect();
     assert_eq!((found.nodes[0].assets.len(), &found.gaps.samples), (1, &all));
-    assert_eq!(problems(&found)[0], "`storageDataObjects` is not whole: half of it");
+    assert_eq!(problems(&found)[0], "`storageDataObjects` is incomplete: half of it");
 }
 
 #[tokio::test]
