@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     archive::{
-        damage::{Damage, What},
+        damage::{Damage, DamageKind},
         reader,
     },
     model::text::made_printable,
@@ -76,7 +76,9 @@ impl Writer<'_> {
                     Lines::Csv => self.write_row(&line)?,
                 },
                 // The file was set aside earlier, so this export did not fail.
-                Err(Damage { file, what: what @ What::SetAside(_) }) => complain(&Damage { file, what }.to_string()),
+                Err(Damage { file, kind: kind @ DamageKind::SetAside(_) }) => {
+                    complain(&Damage { file, kind }.to_string())
+                }
                 Err(damage) => self.complain(&damage.to_string()),
             }
         }
