@@ -68,7 +68,7 @@ impl Source {
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
                 problems.extend(doubted(change.assets, "nodes have no assets any more in its new list"));
-                match doubted(change.verdict, "nodes are missing from its new list") {
+                match doubted(change.result, "nodes are missing from its new list") {
                     None => (Ok(change), problems),
                     Some(reason) => (Err(reason), problems),
                 }
@@ -126,8 +126,8 @@ impl Asked {
 }
 
 /// Why the new list is not used yet, and when it will be; `None` if it is used.
-fn doubted(verdict: RefreshResult, lost: &str) -> Option<String> {
-    match verdict {
+fn doubted(result: RefreshResult, lost: &str) -> Option<String> {
+    match result {
         RefreshResult::Accepted => None,
         RefreshResult::HeldBack { lost: number, of, times } => Some(format!(
             "{number} of {of} {lost}, as if the registry were still syncing; the loss counts once the registry reports it three times in \
