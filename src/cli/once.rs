@@ -22,11 +22,11 @@ use crate::{
     telemetry,
     worker::{
         OnRecorded,
-        availability::{self, Asked},
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
-        rounds::{self, Round},
+        runs::{self, RoundCounts},
         service,
+        status_rounds::{self, RoundAnswers},
     },
 };
 
@@ -81,14 +81,14 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
             None
         }
     };
-    let mut round = Round::default();
+    let mut round = RoundCounts::default();
     if !interrupted {
         let show_runs = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
         let interrupt = async {
             signals.next().await;
             interrupted = true;
         };
-        round = rounds::once(&pipeline, &config, &targets, args.splay, is_wanted, show_runs, interrupt).await;
+        round = runs::once(&pipeline, &config, &targets, args.splay, is_wanted, show_runs, interrupt).await;
     }
     // Verdicts are last, because they use the results of the downloads.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
@@ -160,17 +160,17 @@ async fn ask<'c>(
     config: &'c Config,
     targets: &Targets,
     args: &Once,
-) -> Option<(Asked, &'c StatusProbe)> {
+) -> Option<(RoundAnswers, &'c StatusProbe)> {
     let probe = config.status.as_ref().filter(|probe| listed(&args.probe, &probe.name))?;
     let mut targets = targets.clone();
     targets.nodes.retain(|node| is_selected(args, &node.id, &node.listing));
     targets.blocked.retain(|blocked| is_selected(args, &blocked.id, &blocked.listing));
-    Some((availability::ask(pipeline, &targets, probe).await, probe))
+    Some((status_rounds::ask(pipeline, &targets, probe).await, probe))
 }
 
 /// Judges the answers of the nodes. One failed download is enough, because there is only one round.
-fn states(pipeline: &Pipeline, config: &Config, asked: Asked, probe: &StatusProbe) -> Vec<Point> {
-    let checked = availability::judge(pipeline, asked, probe, 1).checked;
+fn states(pipeline: &Pipeline, config: &Config, asked: RoundAnswers, probe: &StatusProbe) -> Vec<Point> {
+    let checked = status_rounds::judge(pipeline, asked, probe, 1).checked;
     checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
 }
 
@@ -210,7 +210,7 @@ fn end(
     args: &Once,
     config: &Config,
     results: RoundResults,
-    round: Round,
+    round: RoundCounts,
     stopped: &Stopped,
     interrupted: bool,
 ) -> anyhow::Result<Exit> {
@@ -230,7 +230,7 @@ fn end(
         eprint(&not_contacted(&results.blocked));
     }
     eprint(&summary(config, stopped));
-    if round == Round::default() && results.states == 0 && !interrupted {
+    if round == RoundCounts::default() && results.states == 0 && !interrupted {
         eprint("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);
     }

@@ -17,7 +17,7 @@ use crate::{
         Prober, gate::Gate, identity::user_agent, status::web_server::HeadRefusals, vantage_health::VantageHealth,
     },
     record::{json, transfer::transfer},
-    worker::{lookups, measuring::MeasuringThread},
+    worker::{measuring::MeasuringThread, resolver},
 };
 
 mod requests;
@@ -118,7 +118,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         contact: None,
     };
     Ok(Prober {
-        dialer: Dialer::new(&network, lookups::resolver_for(&network.resolver, 1))?,
+        dialer: Dialer::new(&network, resolver::for_transfers(&network.resolver, 1))?,
         gate: Gate::new(&UNLIMITED),
         vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),

@@ -12,7 +12,7 @@ use crate::{
     record::scan::Scan,
     report::{Analysis, database, json},
     term::Look,
-    worker::lookups,
+    worker::resolver,
 };
 
 use super::{
@@ -34,7 +34,7 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let analysis = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
         (None, Some(config @ Config { influxdb: Some(database), .. })) => {
-            from_database(database, lookups::resolver(config), since).await?
+            from_database(database, resolver::for_config(config), since).await?
         }
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
         (None, None) => unreachable!("clap asks for one of them"),

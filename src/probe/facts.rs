@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     measure::{
         evidence,
-        goodput::{Ending, Judgement, is_too_slow, judge},
+        goodput::{BodyJudgement, Ending, is_too_slow, judge},
         timeline::Timeline,
     },
     model::{
@@ -21,7 +21,10 @@ use crate::{
         outcome::Outcome,
         phase::Phase,
         probe::PartName,
-        sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
+        sample::{
+            CacheState, ConnectionKind, Family, HttpVersion, Labels, NetworkPath, ReaderStats, Sample, TlsInfo,
+            TraceInfo,
+        },
         size::Size,
         target::Vantage,
         text::made_printable,
@@ -58,12 +61,12 @@ pub(super) struct Facts {
     /// A rate below this raises [`Flag::TooSlow`].
     min_rate: BitRate,
     at: Timestamp,
-    conn: Conn,
+    conn: ConnectionKind,
     lateness: Micros,
     http: Option<HttpVersion>,
-    tls: Tls,
-    path: Path,
-    reader: Reader,
+    tls: TlsInfo,
+    path: NetworkPath,
+    reader: ReaderStats,
     /// How long the machine was suspended during the transfer.
     slept: Duration,
     /// How long this process did not run, counted from the beginning of the connect phase.
@@ -77,7 +80,7 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn start(request: &TransferRequest<'_>, conn: Conn, lateness: Micros) -> Self {
+    pub(super) fn start(request: &TransferRequest<'_>, conn: ConnectionKind, lateness: Micros) -> Self {
         let ids = RequestIds::draw(&mut rand::rng());
         Self {
             ids,
@@ -93,9 +96,9 @@ impl Facts {
             conn,
             lateness,
             http: None,
-            tls: Tls::default(),
-            path: Path::default(),
-            reader: Reader::default(),
+            tls: TlsInfo::default(),
+            path: NetworkPath::default(),
+            reader: ReaderStats::default(),
             slept: Duration::ZERO,
             away_connected: Duration::ZERO,
             ooo_before: 0,
@@ -113,14 +116,15 @@ impl Facts {
         self.http = Some(connection.http);
         self.remote = Some(connection.remote);
         let at = self.at.as_second();
-        self.tls = Tls { version: connection.tls_version, cert_expires: connection.cert_expires.map(|end| end - at) };
-        if self.conn == Conn::Warm {
+        self.tls =
+            TlsInfo { version: connection.tls_version, cert_expires: connection.cert_expires.map(|end| end - at) };
+        if self.conn == ConnectionKind::Warm {
             self.ooo_before = connection.kernel.tcp_info().ooo_segments.unwrap_or_default();
         }
     }
 
     /// Records how fast this process read the body.
-    pub(super) fn kept_up(&mut self, reader: Reader) {
+    pub(super) fn kept_up(&mut self, reader: ReaderStats) {
         self.reader = reader;
     }
 
@@ -163,7 +167,7 @@ impl Facts {
         let info = connection.kernel.tcp_info();
         let rtt = info.min_rtt.map_or(connection.handshake, |min_rtt| min_rtt.min(connection.handshake));
         let ooo_segments = info.ooo_segments.map(|all| all.saturating_sub(self.ooo_before));
-        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
+        self.path = NetworkPath { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }
 
     /// Records the response head.
@@ -239,7 +243,7 @@ impl Facts {
             path: self.path,
             reader: self.reader,
             tls: self.tls,
-            trail: Trail {
+            trail: TraceInfo {
                 asset_id: Some(request.asset.id.clone()),
                 remote_addr: self.remote,
                 server: self.server,
@@ -252,7 +256,7 @@ impl Facts {
 
     /// Computes rates and raises flags. `wall_nanos` is how far the wall clock moved during the transfer, `elapsed`
     /// how long the transfer took.
-    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
+    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> BodyJudgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         self.flags.merge(evidence::flags(&self.reader, &self.path, &judgement.rates, uplink));
@@ -267,9 +271,9 @@ impl Facts {
 
     /// A failed transfer has no rate, because the bytes that it received measure nothing. A frozen transfer has none
     /// either, because its pauses were ours.
-    fn judge_body(&self, failed: bool) -> Judgement {
+    fn judge_body(&self, failed: bool) -> BodyJudgement {
         let is_measured = !failed && !self.flags.contains(Flag::Frozen);
-        let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return Judgement::default() };
+        let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return BodyJudgement::default() };
         let total = self.timing.phases().total();
         let ending = if self.flags.contains(Flag::Partial) { Ending::Partial } else { Ending::Finished };
         judge(timeline, self.expected, ending, total, self.path.rtt)

@@ -14,7 +14,7 @@ use crate::{
         outcome::Outcome,
         phase::Phases,
         probe::{CachePolicy, MAX_CANDIDATES, MAX_COLD_OBJECT, PartName, Probe, Weight},
-        sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+        sample::{CacheState, Labels, NetworkPath, Rates, ReaderStats, Sample, TlsInfo, TraceInfo},
         size::Size,
         target::{Asset, Node, Profile},
         units::Micros,
@@ -258,10 +258,10 @@ impl Run {
             run_ok: None,
             flags: Flags::NONE,
             distance_km: self.node.listing.distance_km(prober.vantage.location),
-            path: Path::default(),
-            reader: Reader::default(),
-            tls: Tls::default(),
-            trail: Trail { asset_id: Some(asset.id.clone()), ..Trail::default() },
+            path: NetworkPath::default(),
+            reader: ReaderStats::default(),
+            tls: TlsInfo::default(),
+            trail: TraceInfo { asset_id: Some(asset.id.clone()), ..TraceInfo::default() },
         }
     }
 }

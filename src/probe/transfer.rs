@@ -8,7 +8,7 @@ use crate::{
     model::{
         flag::Flag,
         outcome::Outcome,
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
         size::Size,
         units::Micros,
     },
@@ -77,7 +77,7 @@ impl TransferRequest<'_> {
         let clock = prober.dialer.clock();
         let _watching = clock.watch();
         loop {
-            let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
+            let conn = if kept.is_some() { ConnectionKind::Warm } else { ConnectionKind::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
             meter.forget_lags();
             let way = match kept.take() {
@@ -97,7 +97,8 @@ impl TransferRequest<'_> {
             };
             // A peer may close a kept connection at any time, so this is not a failure of the node (RFC 9112 §9.5).
             // The transfer is repeated once.
-            if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
+            if conn == ConnectionKind::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed)
+            {
                 // The time of the failed attempt is not part of the latency of the new connection. It counts as
                 // lateness.
                 due.get_or_insert(began);

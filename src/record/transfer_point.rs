@@ -8,7 +8,7 @@ use crate::model::{
     flag::Flags,
     outcome::Outcome,
     probe::PartName,
-    sample::{CacheState, Conn},
+    sample::{CacheState, ConnectionKind},
     target::AssetKind,
     units::{BitRate, Micros},
 };
@@ -35,7 +35,7 @@ pub struct TransferPoint {
     /// Part of the probe. `None` for a run without a transfer.
     pub part: Option<PartName>,
     /// New or reused connection. `None` for a run without a transfer.
-    pub conn: Option<Conn>,
+    pub conn: Option<ConnectionKind>,
     /// The cache state that the node reported.
     pub cache: CacheState,
     /// How it ended.
@@ -87,7 +87,7 @@ impl TransferPoint {
             node: columns.name(schema::NODE)?,
             kind: columns.word(schema::KIND, &[AssetKind::Image, AssetKind::Video], AssetKind::label)?,
             part: columns.word(schema::PART, &PartName::ALL, PartName::label)?,
-            conn: columns.word(schema::CONN, &[Conn::Cold, Conn::Warm], Conn::label)?,
+            conn: columns.word(schema::CONN, &[ConnectionKind::Cold, ConnectionKind::Warm], ConnectionKind::label)?,
             cache: columns
                 .word(schema::CACHE, &CACHE_STATES, CacheState::label)?
                 .ok_or(SchemaError::Unknown(schema::CACHE.0))?,

@@ -17,7 +17,7 @@ use crate::{
         health::HealthState,
         outcome::Outcome,
         probe::PartName,
-        sample::{CacheState, Conn},
+        sample::{CacheState, ConnectionKind},
         target::AssetKind,
         units::{BitRate, Micros},
     },
@@ -216,7 +216,7 @@ impl Group {
         let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
         let cold_image = point.kind == Some(AssetKind::Image)
             && point.part == Some(PartName::Full)
-            && point.conn == Some(Conn::Cold)
+            && point.conn == Some(ConnectionKind::Cold)
             && held;
         if let Some(ttfb) = point.ttfb.filter(|_| cold_image) {
             self.ttfb.counts.add_time(ttfb);

@@ -37,20 +37,24 @@ fn facts() -> Facts {
         due: None,
         received: &AtomicU64::new(0),
     };
-    let mut facts = Facts::start(&request, Conn::Cold, Micros::ZERO);
+    let mut facts = Facts::start(&request, ConnectionKind::Cold, Micros::ZERO);
     let t0 = facts.timing.t0();
     for (phase, millis) in [(Phase::Send, 1), (Phase::Wait, 1_000), (Phase::Receive, 1_200)] {
         facts.timing.end(phase, t0 + Duration::from_millis(millis));
     }
-    facts.kept_up(Reader {
+    facts.kept_up(ReaderStats {
         lag_p90: Some(Micros(20)),
         cpu_share: Some(0.2),
         run_delay: Some(Micros(100)),
         frozen: None,
         span: Some(Micros(200_000)),
     });
-    facts.path =
-        Path { rtt: Some(Micros(100_000)), rcv_rtt: None, ooo_segments: Some(0), rcv_wnd: Some(Bytes(4_000_000)) };
+    facts.path = NetworkPath {
+        rtt: Some(Micros(100_000)),
+        rcv_rtt: None,
+        ooo_segments: Some(0),
+        rcv_wnd: Some(Bytes(4_000_000)),
+    };
     facts.timeline = Some(timeline(1));
     facts.expected = Some(2_000_000);
     facts

@@ -16,7 +16,7 @@ use crate::{
         flag::Flags,
         outcome::Outcome,
         phase::{Phase, Phases},
-        sample::{CacheState, Conn, Labels, Path, Rates, Reader, Tls, Trail},
+        sample::{CacheState, ConnectionKind, Labels, NetworkPath, Rates, ReaderStats, TlsInfo, TraceInfo},
         units::Micros,
     },
     record::{line, transfer::transfer},
@@ -49,7 +49,7 @@ pub(super) fn sample(number: u64) -> Sample {
             probe: "image".into(),
             kind: None,
             part: None,
-            conn: Some(Conn::Cold),
+            conn: Some(ConnectionKind::Cold),
             http: None,
             family: None,
             cache: CacheState::Hit,
@@ -69,10 +69,10 @@ pub(super) fn sample(number: u64) -> Sample {
         run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
-        path: Path::default(),
-        reader: Reader::default(),
-        tls: Tls::default(),
-        trail: Trail::default(),
+        path: NetworkPath::default(),
+        reader: ReaderStats::default(),
+        tls: TlsInfo::default(),
+        trail: TraceInfo::default(),
     }
 }
 

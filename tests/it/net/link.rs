@@ -11,7 +11,7 @@ use std::{
 
 use bandprobe::{
     measure::{
-        goodput::{Ending, Judgement, judge},
+        goodput::{BodyJudgement, Ending, judge},
         timeline::Timeline,
     },
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
@@ -316,7 +316,7 @@ pub(super) struct Body {
 
 impl Body {
     /// What is said of it, for a path without a round-trip time.
-    pub(super) fn judge(&self, planned: u64) -> Judgement {
+    pub(super) fn judge(&self, planned: u64) -> BodyJudgement {
         let ending = match self.received.end {
             BodyEnd::Partial => Ending::Partial,
             _ => Ending::Finished,

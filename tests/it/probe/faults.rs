@@ -9,7 +9,7 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phase,
         probe::PartName,
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
         units::Bytes,
     },
     probe::{Prober, requested_bytes::RequestedBytes},
@@ -99,7 +99,7 @@ fn jargon(sample: &Sample) -> Option<String> {
 
 /// A phase that is missing before the last one, or one that went on beyond its deadline.
 fn misconduct(case: &Case, sample: &Sample) -> Option<String> {
-    let is_new = sample.labels.conn == Some(Conn::Cold) || case.ask != Ask::Twice;
+    let is_new = sample.labels.conn == Some(ConnectionKind::Cold) || case.ask != Ask::Twice;
     let is_tls = !matches!(case.behaviour.port, Port::Http | Port::Refused);
     let happens = |phase: &Phase| match phase {
         Phase::Dns => false, // the URL holds an address

@@ -11,7 +11,7 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phase,
         probe::{Deadlines, PartName},
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
     },
     probe::requested_bytes::RequestedBytes,
 };
@@ -57,7 +57,7 @@ async fn a_warm_transfer_has_no_handshake() {
     for port in [Port::Http, Port::Https(Flaw::None)] {
         let ([cold, warm], connections) = twice(port, |_| [sound(), sound()].concat(), Deadlines::default()).await;
         assert_eq!((cold.outcome, warm.outcome), (Outcome::Ok, Outcome::Ok));
-        assert_eq!((cold.labels.conn, warm.labels.conn), (Some(Conn::Cold), Some(Conn::Warm)));
+        assert_eq!((cold.labels.conn, warm.labels.conn), (Some(ConnectionKind::Cold), Some(ConnectionKind::Warm)));
         assert_eq!(connections, 1);
         let has_tls = port != Port::Http;
         assert_eq!(cold.phases.took(Phase::Tls).is_some(), has_tls);
@@ -93,7 +93,7 @@ async fn a_connection_that_cannot_go_on_is_replaced_and_the_next_transfer_says_s
         let ([first, second], connections) = twice(Port::Http, script, quick).await;
         for (sample, reconnected) in [(&first, false), (&second, true)] {
             assert_eq!(sample.outcome, Outcome::Ok, "{name}: {:?}", sample.error);
-            assert_eq!(sample.labels.conn, Some(Conn::Cold), "{name}");
+            assert_eq!(sample.labels.conn, Some(ConnectionKind::Cold), "{name}");
             assert_eq!(sample.flags.contains(Flag::Reconnected), reconnected, "{name}: {}", sample.flags);
             assert!(flag.is_none_or(|flag| sample.flags.contains(flag)), "{name}: {}", sample.flags);
         }
@@ -112,7 +112,7 @@ async fn a_reused_connection_that_breaks_within_an_answer_is_the_nodes_failure()
     for script in [cut, after_interim] {
         let ([_, second], connections) = twice(Port::Http, script, Deadlines::default()).await;
         assert_eq!((second.outcome, second.failed_phase), (Outcome::Reset, Some(Phase::Wait)));
-        assert_eq!((second.labels.conn, connections), (Some(Conn::Warm), 1));
+        assert_eq!((second.labels.conn, connections), (Some(ConnectionKind::Warm), 1));
     }
 }
 

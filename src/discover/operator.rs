@@ -38,7 +38,7 @@ pub(super) struct Operator {
 pub(super) fn distributor(row: &Value) -> Option<Operator> {
     // The id is used in queries and messages. Ids of Joystream are valid tags, so any other is ignored.
     let bucket = text(row, "/distributionBucket/id").filter(|id| tag::reduced(id).as_deref() == Some(*id));
-    let place = Location::of(row.get("metadata"));
+    let place = NodeLocation::of(row.get("metadata"));
     Some(Operator {
         id: tag::reduced(text(row, "/id")?)?.into(),
         role: Role::Distributor,
@@ -61,7 +61,7 @@ pub(super) fn storage(row: &Value) -> Option<Operator> {
     let bucket = text(row, "/id")?;
     let worker = row.pointer("/operatorStatus/workerId").and_then(Value::as_u64);
     let id = worker.map_or_else(|| bucket.to_owned(), |worker| format!("{bucket}-{worker}"));
-    let place = Location::of(row.get("operatorMetadata"));
+    let place = NodeLocation::of(row.get("operatorMetadata"));
     Some(Operator {
         id: tag::reduced(&id)?.into(),
         role: Role::Storage,
@@ -115,12 +115,12 @@ fn size(value: &Value) -> Option<Bytes> {
 
 const STORAGE_BUCKET: &str = "storage:";
 
-struct Location {
+struct NodeLocation {
     country: Option<String>,
     location: Option<Coordinates>,
 }
 
-impl Location {
+impl NodeLocation {
     fn of(metadata: Option<&Value>) -> Self {
         let Some(place) = metadata.and_then(|metadata| metadata.get("nodeLocation")) else {
             return Self { country: None, location: None };
@@ -193,7 +193,7 @@ mod tests {
             (json!(null), None, None),
             (json!("Paris"), None, None),
         ] {
-            let read = Location::of(Some(&json!({ "nodeLocation": place })));
+            let read = NodeLocation::of(Some(&json!({ "nodeLocation": place })));
             assert_eq!((read.country.as_deref(), read.location), (country, location), "{place}");
         }
     }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Verdict;
+use super::RefreshResult;
 
 /// How many refreshes in a row lost too much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Doubt {
+pub(super) struct ShrinkGuard {
     pub(super) times: u32,
     /// When a refresh was last counted.
     pub(super) counted_at: Option<Timestamp>,
 }
 
-impl Doubt {
+impl ShrinkGuard {
     /// The count and the verdict after a refresh that lost `lost` of `of`. A loss of more than half is accepted when
-    /// it is the [`REPEATED`]th in a row, each about one `refresh` apart.
-    pub(super) fn weigh(self, lost: usize, of: usize, now: Timestamp, refresh: Duration) -> (Self, Verdict) {
+    /// it is number [`ACCEPTED_AT`] in a row, each about one `refresh` apart.
+    pub(super) fn accept(self, lost: usize, of: usize, now: Timestamp, refresh: Duration) -> (Self, RefreshResult) {
         if 2 * lost <= of {
-            return (Self::default(), Verdict::Accepted);
+            return (Self::default(), RefreshResult::Accepted);
         }
         let again = if self.is_counted(now, refresh) { self } else { Self::counted(self.times.saturating_add(1), now) };
-        if again.times >= REPEATED {
-            return (Self::default(), Verdict::Accepted);
+        if again.times >= ACCEPTED_AT {
+            return (Self::default(), RefreshResult::Accepted);
         }
-        (again, Verdict::HeldBack { lost, of, times: again.times })
+        (again, RefreshResult::HeldBack { lost, of, times: again.times })
     }
 
     const fn counted(times: u32, now: Timestamp) -> Self {
@@ -40,8 +40,8 @@ impl Doubt {
     }
 }
 
-/// After this many in a row, a loss is accepted.
-const REPEATED: u32 = 3;
+/// The loss with this number in a row is accepted.
+const ACCEPTED_AT: u32 = 3;
 /// The shortest distance between two counted refreshes, as a share of `refresh`. Less than 1 because clocks are
 /// adjusted now and then.
 const NEARLY: f64 = 0.9;

@@ -13,7 +13,7 @@ use crate::{
 
 /// An endpoint that is never asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct RefusedEndpoint {
     /// The text that the operator entered, made printable.
     pub(super) shown: String,
     pub(super) reason: String,
@@ -22,12 +22,12 @@ pub(super) struct Refused {
 }
 
 /// The endpoint in normal form, or why it is never asked. The address of a name is checked when it is dialled.
-pub(super) fn screen(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refused> {
+pub(super) fn vet(text: Option<&str>, guard: &Guard) -> Result<Endpoint, RefusedEndpoint> {
     let text = text.unwrap_or_default().trim();
     let refused = |reason: String, url: Option<&Url>| {
         let shown = without_user(text).chars().take(MAX_CHARS).collect::<String>();
         let authority = url.filter(|url| url.has_host()).map(authority);
-        Err(Refused { shown: made_printable(&shown), reason: made_printable(&reason), authority })
+        Err(RefusedEndpoint { shown: made_printable(&shown), reason: made_printable(&reason), authority })
     };
     if text.is_empty() {
         return refused("its operator has set no endpoint".to_owned(), None);
@@ -116,7 +116,7 @@ mod tests {
             ("http://[fe80::1]/", Err("(link-local)")),
             ("https://a\u{202e}.example/", Err("is not a URL")),
         ] {
-            match (screen(Some(text), &Guard::default()), normal) {
+            match (vet(Some(text), &Guard::default()), normal) {
                 (Ok(endpoint), Ok(normal)) => assert_eq!(endpoint.to_string(), normal),
                 (Err(refused), Err(reason)) => {
                     assert!(refused.reason.contains(reason), "{text}: {}", refused.reason);
@@ -127,14 +127,14 @@ mod tests {
                 (screened, _) => panic!("{text}: {screened:?}"),
             }
         }
-        assert!(screen(None, &Guard::default()).is_err());
+        assert!(vet(None, &Guard::default()).is_err());
     }
 
     #[test]
     fn the_user_may_lift_the_guard() {
         let lab = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
-        assert!(screen(Some("http://127.0.0.1:8080/"), &lab).is_ok());
-        assert!(screen(Some("http://127.0.0.2:8080/"), &lab).is_err());
-        assert!(screen(Some("http://127.0.0.2:81/"), &Guard::new(AllowPrivate::Everywhere)).is_ok());
+        assert!(vet(Some("http://127.0.0.1:8080/"), &lab).is_ok());
+        assert!(vet(Some("http://127.0.0.2:8080/"), &lab).is_err());
+        assert!(vet(Some("http://127.0.0.2:81/"), &Guard::new(AllowPrivate::Everywhere)).is_ok());
     }
 }

@@ -12,7 +12,7 @@ pub struct Coordinates {
 /// The coordinates are out of range.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[error("latitude {latitude}, longitude {longitude} is not a place on Earth (±90, ±180)")]
-pub struct NotOnEarth {
+pub struct InvalidCoordinates {
     latitude: f64,
     longitude: f64,
 }
@@ -20,11 +20,11 @@ pub struct NotOnEarth {
 impl Coordinates {
     /// # Errors
     /// When the numbers are outside ±90 and ±180, or are not finite.
-    pub fn new(latitude: f64, longitude: f64) -> Result<Self, NotOnEarth> {
+    pub fn new(latitude: f64, longitude: f64) -> Result<Self, InvalidCoordinates> {
         if latitude.abs() <= 90.0 && longitude.abs() <= 180.0 {
             Ok(Self { latitude, longitude })
         } else {
-            Err(NotOnEarth { latitude, longitude })
+            Err(InvalidCoordinates { latitude, longitude })
         }
     }
 
