@@ -26,7 +26,7 @@ use bandprobe::{
         transfer::{FinishedTransfer, KeptConnection},
         vantage_health::VantageHealth,
     },
-    worker::lookups,
+    worker::resolver,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -76,7 +76,7 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
     };
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     Prober {
-        dialer: Dialer::new(network, lookups::resolver_for(&network.resolver, heavy + light)).unwrap(),
+        dialer: Dialer::new(network, resolver::for_transfers(&network.resolver, heavy + light)).unwrap(),
         gate: Gate::new(&limits),
         vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),

@@ -34,13 +34,13 @@ impl Regions {
 
 /// The pairs of node and region that a registry has named since the start.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenLabels {
     pairs: HashSet<(Arc<str>, Option<Arc<str>>)>,
     /// The length of the longest list so far.
     longest: usize,
 }
 
-impl Seen {
+impl SeenLabels {
     /// Notes a list. Returns a message if there have been many more pairs than a list is long. The message changes only
     /// when the number of pairs has doubled, so it is rarely logged again.
     pub(super) fn note(&mut self, known: &KnownList) -> Option<String> {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_registry_that_keeps_renaming_is_reported_rarely() {
-        let mut seen = Seen::default();
+        let mut seen = SeenLabels::default();
         let steady = known((0..20).map(|number| format!("n{number}")));
         assert!((0..1_000).all(|_| seen.note(&steady).is_none()), "the same list again and again");
         let mut said = Vec::new();

@@ -21,7 +21,7 @@ use bandprobe::{
         check::{Input, load},
     },
     model::{health::HealthState, target::Targets},
-    worker::{availability, discovery::Discovery, pipeline::Pipeline, rounds, service},
+    worker::{discovery::Discovery, pipeline::Pipeline, runs, service, status_rounds},
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -172,7 +172,7 @@ fn runs_end_while_all_delivery_threads_are_busy() {
     let scene = Scene::new(|_| vec![Step::Request, Step::Send(image()), Step::Request, Step::Send(image())]);
     let Scene { service, pipeline, config, servers, dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();
-    let round = rounds::once(&pipeline, &config, &targets, Duration::ZERO, |_, _| true, |_, _, _| {}, pending());
+    let round = runs::once(&pipeline, &config, &targets, Duration::ZERO, |_, _| true, |_, _, _| {}, pending());
     let round = beside_work(&service, round, is_left_by_both(servers));
     assert_eq!((round.begun, round.ended), (2, 2));
     let stopped = service.block_on(pipeline.stop(Duration::ZERO, pending()));
@@ -189,7 +189,7 @@ fn a_status_round_ends_while_delivery_is_busy() {
     let Scene { service, pipeline, config, servers, dir: _dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();
     let probe = config.status.clone().unwrap();
-    let round = availability::round(&pipeline, &targets, &probe);
+    let round = status_rounds::round(&pipeline, &targets, &probe);
     let checked = beside_work(&service, round, is_left_by_both(servers));
     assert_eq!(checked.iter().map(|node| node.health.state).collect::<Vec<_>>(), [HealthState::Ok; 2]);
     service.block_on(pipeline.stop(Duration::ZERO, pending()));

@@ -13,7 +13,7 @@ use bandprobe::{
         health::{CheckedNode, HealthState},
         target::{BlockedNode, Coordinates, Listing, Node, Origin, Profile, Targets},
     },
-    worker::{availability, discovery::Discovery, pipeline::Pipeline},
+    worker::{discovery::Discovery, pipeline::Pipeline, status_rounds},
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -158,7 +158,7 @@ async fn a_round_writes_a_point_for_each_node() {
 
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);
-    let checked = availability::round(&pipeline, &targets, &probe()).await;
+    let checked = status_rounds::round(&pipeline, &targets, &probe()).await;
     assert_eq!(private.connections(), 0, "never contacted");
     let states: Vec<_> = checked.iter().map(|checked| checked.health.state.code()).collect();
     assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 0, 0, 4]);
@@ -171,7 +171,7 @@ async fn nodes_of_the_demo_are_healthy_and_in_sync() {
     let targets = Targets { nodes: demo.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);
-    for CheckedNode { health, answer, .. } in availability::round(&pipeline, &targets, &probe()).await {
+    for CheckedNode { health, answer, .. } in status_rounds::round(&pipeline, &targets, &probe()).await {
         assert_eq!((health.state, &*health.reason, health.up), (HealthState::Ok, "nothing wrong", Some(true)));
         assert!(health.blocks_behind.is_some_and(|behind| behind.abs() <= 1), "{health:?}");
         assert!(answer.unwrap().latency.is_some());
@@ -191,7 +191,7 @@ async fn a_node_restart_is_noticed_across_our_own_restart() {
     for _ in 0..2 {
         let pipeline = start(&dir);
         for _ in 0..2 {
-            let round = availability::round(&pipeline, &targets, &probe()).await;
+            let round = status_rounds::round(&pipeline, &targets, &probe()).await;
             assert_eq!(
                 (round[0].health.state, &*round[0].health.reason),
                 (HealthState::Ok, "nothing wrong; it reports no block height, so its blocks are not judged")
@@ -213,11 +213,11 @@ async fn a_vantage_without_network_calls_no_node_dead() {
     let pipeline = start(&dir);
     let few = Targets { nodes: nodes[..2].to_vec(), blocked: vec![] };
     let states = |round: Vec<CheckedNode>| round.iter().map(|checked| checked.health.state).collect::<Vec<_>>();
-    assert_eq!(states(availability::round(&pipeline, &few, &probe()).await), [HealthState::Dead; 2]);
+    assert_eq!(states(status_rounds::round(&pipeline, &few, &probe()).await), [HealthState::Dead; 2]);
     assert!(!pipeline.prober().vantage_health.is_suspect());
 
     let all = Targets { nodes, blocked: vec![blocked("odd")] };
-    let round = states(availability::round(&pipeline, &all, &probe()).await);
+    let round = states(status_rounds::round(&pipeline, &all, &probe()).await);
     assert_eq!(round, [HealthState::Unknown, HealthState::Unknown, HealthState::Unknown, HealthState::Blocked]);
     assert!(pipeline.prober().vantage_health.is_suspect());
     let points = lines(pipeline, &dir, "bandprobe_node").await;
@@ -254,7 +254,7 @@ async fn rounds_follow_changes_of_the_targets() {
         }
     };
     tokio::select! {
-        () = availability::run(&pipeline, &often, targets) => {}
+        () = status_rounds::run(&pipeline, &often, targets) => {}
         () = watched => {}
     }
     let points = lines(pipeline, &dir, "bandprobe_node").await;

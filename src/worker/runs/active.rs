@@ -9,8 +9,8 @@ use tokio::{
 
 use super::super::{
     admission::{AdmissionControl, CompletedRun, Ticket, cold_fetches::Booking},
-    overload,
     pipeline::Pipeline,
+    tally::late_from,
 };
 use crate::{
     config::{Config, check::shipped},
@@ -20,31 +20,31 @@ use crate::{
 };
 
 /// The runs under way, each with its ticket.
-pub(super) struct Runs<'a> {
+pub(super) struct ActiveRuns<'a> {
     pub(super) pipeline: &'a Pipeline,
     admission: AdmissionControl,
     running: JoinSet<Result<CompletedRun, Booking>>,
     /// By task.
-    tickets: HashMap<task::Id, Begun>,
+    active: HashMap<task::Id, ActiveRun>,
     storage_check: Option<Arc<Probe>>,
 }
 
 /// A run under way.
-struct Begun {
+struct ActiveRun {
     key: u64,
     node: Arc<Node>,
     ticket: Ticket,
 }
 
 /// A run that has ended.
-pub(super) struct Finished {
-    /// The key that was passed to [`Runs::begin`].
+pub(super) struct FinishedRun {
+    /// The key that was passed to [`ActiveRuns::begin`].
     pub(super) key: u64,
     /// The run was not made: its node has reached the limit of cold fetches, or the fetch could not be booked.
     pub(super) was_skipped: bool,
 }
 
-impl<'a> Runs<'a> {
+impl<'a> ActiveRuns<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             pipeline,
@@ -52,7 +52,7 @@ impl<'a> Runs<'a> {
                 AdmissionControl::load(config, pipeline.prober().gate.cool_downs(), pipeline.state_writer())
             }),
             running: JoinSet::new(),
-            tickets: HashMap::new(),
+            active: HashMap::new(),
             storage_check: shipped("cold-cache").map(|probe| Arc::new(probe.storage_check())),
         }
     }
@@ -72,10 +72,10 @@ impl<'a> Runs<'a> {
     fn spawn(&mut self, key: u64, run: Run, ticket: Ticket, after: Duration) {
         let (prober, mut sink) = (self.pipeline.prober().clone(), self.pipeline.sink());
         let (booking, tally) = (self.admission.booking(&run), self.pipeline.tally().clone());
-        let (health, node, probe) = (self.pipeline.health().clone(), run.node.clone(), run.probe.clone());
+        let (histories, node, probe) = (self.pipeline.histories().clone(), run.node.clone(), run.probe.clone());
         let mut under_way = RunUnderWay::default();
         let emit = move |sample: Sample| {
-            health.note(&mut under_way, &sample, &probe);
+            histories.note(&mut under_way, &sample, &probe);
             sink(sample);
         };
         let making = async move {
@@ -89,19 +89,20 @@ impl<'a> Runs<'a> {
             };
             tally.count_run_started();
             let result = run.make(&prober, emit).await;
-            if result.lateness.is_some_and(|lateness| lateness > overload::late_from(&run.probe)) {
+            if result.lateness.is_some_and(|lateness| lateness > late_from(&run.probe)) {
                 tally.count_run_late();
             }
             Ok(CompletedRun { result, booked_on })
         };
         let task = self.running.spawn_on(making, self.pipeline.measuring().handle());
-        self.tickets.insert(task.id(), Begun { key, node, ticket });
+        self.active.insert(task.id(), ActiveRun { key, node, ticket });
     }
 
     /// If several runs in a row found nothing cached, begins a run that tests whether the node can fetch anything from
     /// storage. At most once a day.
     fn check_storage(&mut self, node: &Arc<Node>) {
-        let Some(probe) = self.storage_check.as_ref().filter(|_| self.pipeline.health().takes_fetch(&node.id)) else {
+        let Some(probe) = self.storage_check.as_ref().filter(|_| self.pipeline.histories().takes_fetch(&node.id))
+        else {
             return;
         };
         let mut run = Run {
@@ -119,7 +120,7 @@ impl<'a> Runs<'a> {
     }
 
     /// Waits for a scheduled run to end; `None` when none is under way.
-    pub(super) async fn next_ended(&mut self) -> Option<Finished> {
+    pub(super) async fn next_ended(&mut self) -> Option<FinishedRun> {
         loop {
             let joined = self.running.join_next_with_id().await?;
             if let Some(finished) = self.finish(joined).filter(|finished| finished.key != STORAGE_CHECK) {
@@ -135,9 +136,9 @@ impl<'a> Runs<'a> {
     }
 
     /// Charges the budgets with a run that ended, and may begin a storage check.
-    fn finish(&mut self, joined: Result<(task::Id, Result<CompletedRun, Booking>), JoinError>) -> Option<Finished> {
+    fn finish(&mut self, joined: Result<(task::Id, Result<CompletedRun, Booking>), JoinError>) -> Option<FinishedRun> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let Begun { key, node, ticket } = self.tickets.remove(&id)?;
+        let ActiveRun { key, node, ticket } = self.active.remove(&id)?;
         let skipped =
             |count: bool| self.pipeline.tally().count(|counters| counters.runs_skipped_budget += u64::from(count));
         let completed = match joined {
@@ -149,7 +150,7 @@ impl<'a> Runs<'a> {
                 // A storage check was not planned, so a refused one does not count as a skipped run.
                 skipped(key != STORAGE_CHECK);
                 self.admission.give_back(ticket, booking);
-                return Some(Finished { key, was_skipped: true });
+                return Some(FinishedRun { key, was_skipped: true });
             }
             Err(error) => {
                 if !error.is_cancelled() {
@@ -163,7 +164,7 @@ impl<'a> Runs<'a> {
         if !was_cut_off {
             self.check_storage(&node);
         }
-        Some(Finished { key, was_skipped: false })
+        Some(FinishedRun { key, was_skipped: false })
     }
 }
 

@@ -1,7 +1,7 @@
-//! The health of the nodes, as shown by the runs of this process and of others on the archive.
+//! The recent history of each node: how its runs ended, in this process and in others on the archive.
 //!
 //! How the last downloads ended is kept in memory only, so a restart begins without history. Whether a node can fetch
-//! from storage is tested at most once a day, so that result is [kept](faults) on disk.
+//! from storage is tested at most once a day, so that result is [kept](storage_faults) on disk.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,25 +21,25 @@ use crate::{
     },
 };
 
-use self::faults::KeptFaults;
+use self::storage_faults::SharedFaults;
 use super::state_writer::StateWriter;
 
-mod faults;
+mod storage_faults;
 
 /// The histories of all nodes. Clones share them.
 #[derive(Clone)]
-pub(super) struct Health(Arc<Shared>);
+pub(super) struct NodeHistories(Arc<Shared>);
 
 struct Shared {
     start: Instant,
     nodes: Mutex<BTreeMap<Arc<str>, History>>,
-    storage: Arc<KeptFaults>,
+    storage: Arc<SharedFaults>,
 }
 
-impl Health {
+impl NodeHistories {
     /// Loads what the previous process left, and registers it with `state_writer`.
     pub(super) fn load(dir: &Path, state_writer: &StateWriter) -> Self {
-        let storage = Arc::new(KeptFaults::load(dir));
+        let storage = Arc::new(SharedFaults::load(dir));
         state_writer.register(storage.clone());
         Self(Arc::new(Shared { start: Instant::now(), nodes: Mutex::default(), storage }))
     }

@@ -6,8 +6,8 @@ use rand::RngExt;
 
 use super::{
     super::pipeline::Pipeline,
+    active::{ActiveRuns, FinishedRun},
     pairs,
-    runs::{Finished, Runs},
 };
 use crate::{
     config::Config,
@@ -20,7 +20,7 @@ use crate::{
 
 /// The counts of a round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Round {
+pub struct RoundCounts {
     /// Runs that began.
     pub begun: usize,
     /// Runs that ended by themselves and were not cut off.
@@ -31,15 +31,15 @@ pub struct Round {
 
 /// The progress of each node in a round.
 #[derive(Default)]
-struct Shares {
-    nodes: Vec<Share>,
+struct RoundProgress {
+    nodes: Vec<NodeProgress>,
     /// The index of the node, by the key of the run.
     of: HashMap<u64, usize>,
 }
 
 /// One node's part of a round: how many of its runs have ended, and how many there are.
-struct Share {
-    node: Arc<str>,
+struct NodeProgress {
+    id: Arc<str>,
     done: usize,
     all: usize,
 }
@@ -55,12 +55,12 @@ pub async fn once(
     wanted: impl Fn(&Node, &Probe) -> bool,
     mut progress: impl FnMut(&str, usize, usize),
     stop: impl Future<Output = ()>,
-) -> Round {
-    let mut runs = Runs::new(pipeline, config);
-    let mut round = Round::default();
+) -> RoundCounts {
+    let mut runs = ActiveRuns::new(pipeline, config);
+    let mut round = RoundCounts::default();
     let probes: Vec<Arc<Probe>> = config.probes.iter().cloned().map(Arc::new).collect();
     let pairs = pairs(&targets.nodes, &probes).filter(|(node, probe)| wanted(node, probe));
-    let mut shares = Shares::default();
+    let mut nodes = RoundProgress::default();
     for (key, (node, probe)) in (0..).zip(pairs) {
         let after = splay.mul_f64(rand::rng().random::<f64>());
         // Without a schedule no run is late. The previous round is not known, so `rotate` starts at a random asset.
@@ -76,25 +76,25 @@ pub async fn once(
         match runs.begin(key, run, after) {
             true => {
                 round.begun += 1;
-                shares.add(key, node.id.clone());
+                nodes.add(key, node.id.clone());
             }
             false => round.skipped += 1,
         }
     }
-    shares.nodes.iter().for_each(|share| progress(&share.node, 0, share.all));
+    nodes.nodes.iter().for_each(|node| progress(&node.id, 0, node.all));
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
             ended = runs.next_ended() => match ended {
-                Some(Finished { key, was_skipped }) => {
+                Some(FinishedRun { key, was_skipped }) => {
                     match was_skipped {
                         true => (round.begun, round.skipped) = (round.begun - 1, round.skipped + 1),
                         false => round.ended += 1,
                     }
-                    let share = shares.end(key);
-                    progress(&share.node, share.done, share.all);
+                    let node = nodes.end(key);
+                    progress(&node.id, node.done, node.all);
                 }
                 None => break,
             },
@@ -104,20 +104,20 @@ pub async fn once(
     round
 }
 
-impl Shares {
+impl RoundProgress {
     /// Adds a run of a node. The runs of one node must be added one after the other.
-    fn add(&mut self, key: u64, node: Arc<str>) {
-        match self.nodes.last_mut().filter(|last| last.node == node) {
+    fn add(&mut self, key: u64, id: Arc<str>) {
+        match self.nodes.last_mut().filter(|last| last.id == id) {
             Some(last) => last.all += 1,
-            None => self.nodes.push(Share { node, done: 0, all: 1 }),
+            None => self.nodes.push(NodeProgress { id, done: 0, all: 1 }),
         }
         self.of.insert(key, self.nodes.len() - 1);
     }
 
     /// Notes that a run has ended.
-    fn end(&mut self, key: u64) -> &Share {
-        let share = &mut self.nodes[self.of[&key]];
-        share.done += 1;
-        share
+    fn end(&mut self, key: u64) -> &NodeProgress {
+        let node = &mut self.nodes[self.of[&key]];
+        node.done += 1;
+        node
     }
 }

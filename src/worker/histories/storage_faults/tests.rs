@@ -7,16 +7,16 @@ fn failed(error: &str) -> StorageFaultChange {
     StorageFaultChange::Failed(StorageFault { at: Timestamp::now(), error: error.to_owned(), held_nothing: true })
 }
 
-impl KeptFaults {
+impl SharedFaults {
     fn find(&self, node: &str, finding: StorageFaultChange) {
-        let mut known = self.known();
-        known.faults.note(node, &finding);
-        known.new.insert(node.to_owned(), finding);
+        let mut memory = self.memory();
+        memory.faults.note(node, &finding);
+        memory.new.insert(node.to_owned(), finding);
     }
 
     /// Ends the fault: the node has served something.
     fn end(&self, node: &str) {
-        let stored = serde_json::to_value(&self.known().faults).unwrap();
+        let stored = serde_json::to_value(&self.memory().faults).unwrap();
         let fault: StorageFault = serde_json::from_value(stored[node].clone()).unwrap();
         self.find(node, StorageFaultChange::Over(fault));
     }
@@ -25,25 +25,25 @@ impl KeptFaults {
 #[test]
 fn a_fault_is_known_after_a_restart_and_to_other_processes() {
     let dir = tempfile::tempdir().unwrap();
-    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    let [ours, theirs] = [(); 2].map(|()| SharedFaults::load(dir.path()));
     ours.find("a", failed("status 500: no"));
     assert_eq!(ours.error("a").as_deref(), Some("status 500: no"), "at once");
     ours.save(false);
     assert_eq!(theirs.error("a"), None);
     theirs.save(false);
     assert_eq!((theirs.error("a").as_deref(), theirs.error("b")), (Some("status 500: no"), None));
-    assert_eq!(KeptFaults::load(dir.path()).error("a").as_deref(), Some("status 500: no"));
+    assert_eq!(SharedFaults::load(dir.path()).error("a").as_deref(), Some("status 500: no"));
 
     theirs.end("a");
     theirs.save(true);
     ours.save(false);
-    assert_eq!((ours.error("a"), KeptFaults::load(dir.path()).error("a")), (None, None), "it serves again");
+    assert_eq!((ours.error("a"), SharedFaults::load(dir.path()).error("a")), (None, None), "it serves again");
 }
 
 #[test]
 fn a_newer_fault_outlives_the_end_of_an_older_one() {
     let dir = tempfile::tempdir().unwrap();
-    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    let [ours, theirs] = [(); 2].map(|()| SharedFaults::load(dir.path()));
     ours.find("a", failed("old"));
     ours.save(false);
     theirs.save(false);
@@ -76,11 +76,11 @@ fn hostile_file_contents_do_no_harm() {
         fs::create_dir(dir.path().join("state")).unwrap();
         let file = dir.path().join("state/storage-faults.json");
         fs::write(&file, &text).unwrap();
-        let faults = KeptFaults::load(dir.path());
+        let faults = SharedFaults::load(dir.path());
         assert_eq!(faults.error("a"), expected, "{}", &text[..text.len().min(90)]);
         faults.find("b", failed("no"));
         faults.save(false);
-        assert_eq!(KeptFaults::load(dir.path()).error("b").as_deref(), Some("no"), "it is written anew");
+        assert_eq!(SharedFaults::load(dir.path()).error("b").as_deref(), Some("no"), "the file is written again");
         assert!(fs::metadata(&file).unwrap().len() < 1_000);
     }
 }
@@ -88,7 +88,7 @@ fn hostile_file_contents_do_no_harm() {
 #[test]
 fn the_number_of_stored_nodes_is_limited() {
     let dir = tempfile::tempdir().unwrap();
-    let faults = KeptFaults::load(dir.path());
+    let faults = SharedFaults::load(dir.path());
     (0..10_100).for_each(|n| faults.find(&format!("n{n:05}"), failed("no")));
     faults.save(false);
     assert_eq!((faults.error("n09999").is_some(), faults.error("n10000")), (true, None));
@@ -97,7 +97,7 @@ fn the_number_of_stored_nodes_is_limited() {
 #[test]
 fn known_faults_survive_a_lost_file_and_a_failing_disk() {
     let dir = tempfile::tempdir().unwrap();
-    let faults = KeptFaults::load(dir.path());
+    let faults = SharedFaults::load(dir.path());
     faults.find("a", failed("no"));
     faults.save(false);
     fs::remove_dir_all(dir.path().join("state")).unwrap();
@@ -109,14 +109,14 @@ fn known_faults_survive_a_lost_file_and_a_failing_disk() {
     assert!(faults.error("a").is_some() && faults.error("b").is_some());
     fs::remove_file(dir.path().join("state")).unwrap();
     faults.save(true);
-    let again = KeptFaults::load(dir.path());
+    let again = SharedFaults::load(dir.path());
     assert!(again.error("a").is_some() && again.error("b").is_some());
 }
 
 #[test]
 fn a_failed_read_loses_nothing_that_others_wrote() {
     let dir = tempfile::tempdir().unwrap();
-    let [ours, theirs] = [(); 2].map(|()| KeptFaults::load(dir.path()));
+    let [ours, theirs] = [(); 2].map(|()| SharedFaults::load(dir.path()));
     theirs.find("a", failed("no"));
     theirs.save(false);
     let [file, aside] = ["state/storage-faults.json", "aside"].map(|name| dir.path().join(name));
@@ -129,7 +129,7 @@ fn a_failed_read_loses_nothing_that_others_wrote() {
     assert!(ours.error("b").is_some() && fs::symlink_metadata(&file).unwrap().is_symlink());
     fs::rename(&aside, &file).unwrap();
     ours.save(false);
-    let again = KeptFaults::load(dir.path());
+    let again = SharedFaults::load(dir.path());
     assert!(again.error("a").is_some() && again.error("b").is_some());
 }
 

@@ -51,7 +51,7 @@ async fn a_doubt_triggers_an_extra_round_and_moves_no_slot() {
 
 #[test]
 fn a_state_is_logged_when_it_changes() {
-    let mut known = Known::default();
+    let mut known = StateLog::default();
     let checked = |state| CheckedNode {
         node: "n".into(),
         listing: crate::model::target::Listing::bare(
@@ -69,15 +69,15 @@ fn a_state_is_logged_when_it_changes() {
         },
         restarted: None,
     };
-    known.tell_changes(&[checked(HealthState::Dead)]);
+    known.log_changes(&[checked(HealthState::Dead)]);
     assert_eq!(known.states, HashMap::from([("n".into(), HealthState::Dead)]));
     let silent = CheckedNode { answer: Some(present()), ..checked(HealthState::Unknown) };
-    known.tell_changes(&[silent]);
+    known.log_changes(&[silent]);
     assert_eq!(
         (known.is_silent, known.states[&Arc::from("n")]),
         (true, HealthState::Dead),
         "nothing is known of it then"
     );
-    known.tell_changes(&[]);
+    known.log_changes(&[]);
     assert!(known.states.is_empty() && !known.is_silent, "who is gone is forgotten");
 }

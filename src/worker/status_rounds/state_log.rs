@@ -16,7 +16,7 @@ use crate::{
 
 /// The state that was last logged.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct StateLog {
     pub(super) states: HashMap<Arc<str>, HealthState>,
     /// Did the last round hear no node? Then this vantage itself is most likely at fault.
     pub(super) is_silent: bool,
@@ -24,10 +24,10 @@ pub(super) struct Known {
     is_chain_still: bool,
 }
 
-impl Known {
+impl StateLog {
     /// Logs once when the chain of the whole fleet stops, and once when it moves again. `still` is how long the chain
     /// head has been the same.
-    pub(super) fn tell_chain(&mut self, head: Option<u64>, still: Option<Duration>) {
+    pub(super) fn log_chain(&mut self, head: Option<u64>, still: Option<Duration>) {
         let (Some(head), Some(still)) = (head, still) else { return };
         let is_still = still >= STANDSTILL;
         match (self.is_chain_still, is_still) {
@@ -43,7 +43,7 @@ impl Known {
 
     /// Logs each node whose state has changed since the previous round. If no node answers, one line about this vantage
     /// is logged instead.
-    pub(super) fn tell_changes(&mut self, all: &[CheckedNode]) {
+    pub(super) fn log_changes(&mut self, all: &[CheckedNode]) {
         let round = || all.iter().filter(|checked| !was_frozen(checked));
         let mut contacted = round().filter(|checked| checked.answer.is_some()).peekable();
         if contacted.peek().is_none() && all.iter().any(was_frozen) {

@@ -21,16 +21,16 @@ use crate::{
     worker::state_writer::StateFile,
 };
 
-/// The faults of all nodes.
-pub(super) struct KeptFaults {
+/// The storage faults of all nodes.
+pub(super) struct SharedFaults {
     dir: PathBuf,
-    known: Mutex<Known>,
+    memory: Mutex<InMemory>,
     /// Used only by the state writer.
-    disk: Mutex<Disk>,
+    disk: Mutex<OnDisk>,
 }
 
 #[derive(Default)]
-struct Known {
+struct InMemory {
     faults: StorageFaults,
     /// Findings that are not on disk yet, by node id.
     new: BTreeMap<String, StorageFaultChange>,
@@ -38,58 +38,58 @@ struct Known {
 
 /// The state on disk, as this process last read or wrote it.
 #[derive(Default)]
-struct Disk {
+struct OnDisk {
     stamp: Option<Stamp>,
     stored: StorageFaults,
     is_refused: bool,
 }
 
-impl KeptFaults {
+impl SharedFaults {
     /// Loads what the previous process left.
     pub(super) fn load(dir: &Path) -> Self {
-        let mut disk = Disk::default();
-        if let Err(error) = disk.learn(dir) {
+        let mut disk = OnDisk::default();
+        if let Err(error) = disk.read_if_changed(dir) {
             disk.is_refused = true;
             tracing::warn!("cannot read the list of nodes that cannot fetch from storage yet: {error}");
         }
-        let known = Known { faults: disk.stored.clone(), new: BTreeMap::new() };
-        Self { dir: dir.to_owned(), known: Mutex::new(known), disk: Mutex::new(disk) }
+        let memory = InMemory { faults: disk.stored.clone(), new: BTreeMap::new() };
+        Self { dir: dir.to_owned(), memory: Mutex::new(memory), disk: Mutex::new(disk) }
     }
 
     /// Updates the fault of a node with a sample of a run of this probe.
     pub(super) fn note(&self, sample: &Sample, probe: &Probe) {
-        let mut known = self.known();
-        let Some(finding) = known.faults.finding(sample, probe) else { return };
+        let mut memory = self.memory();
+        let Some(finding) = memory.faults.finding(sample, probe) else { return };
         let node = &*sample.labels.node;
-        known.faults.note(node, &finding);
-        known.new.insert(node.to_owned(), finding);
+        memory.faults.note(node, &finding);
+        memory.new.insert(node.to_owned(), finding);
     }
 
     /// The error of the node's last fetch from storage; `None` if that is too old, or if the node has fetched something
     /// since.
     pub(super) fn error(&self, node: &str) -> Option<String> {
-        self.known().faults.error(node, Timestamp::now()).map(str::to_owned)
+        self.memory().faults.error(node, Timestamp::now()).map(str::to_owned)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, InMemory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl StateFile for KeptFaults {
+impl StateFile for SharedFaults {
     fn save(&self, _: bool) {
-        let new = mem::take(&mut self.known().new);
+        let new = mem::take(&mut self.memory().new);
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         let written = match new.is_empty() {
-            true => match disk.learn(&self.dir) {
+            true => match disk.read_if_changed(&self.dir) {
                 Ok(false) => return,
                 learned => learned.map(drop),
             },
             false => disk.write(&self.dir, &new),
         };
-        let mut known = self.known();
+        let mut memory = self.memory();
         if let Err(error) = &written {
-            new.into_iter().for_each(|(node, finding)| _ = known.new.entry(node).or_insert(finding));
+            new.into_iter().for_each(|(node, finding)| _ = memory.new.entry(node).or_insert(finding));
             if !mem::replace(&mut disk.is_refused, true) {
                 tracing::warn!("the list of nodes that cannot fetch from storage is kept in memory only: {error}");
             }
@@ -97,15 +97,15 @@ impl StateFile for KeptFaults {
             disk.is_refused = false;
         }
         let mut faults = disk.stored.clone();
-        known.new.iter().for_each(|(node, finding)| faults.note(node, finding));
-        known.faults = faults;
+        memory.new.iter().for_each(|(node, finding)| faults.note(node, finding));
+        memory.faults = faults;
     }
 }
 
-impl Disk {
+impl OnDisk {
     /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
     /// is missing or damaged, the known state stays. If the disk fails, the file is read again the next time.
-    fn learn(&mut self, dir: &Path) -> Result<bool, archive::Error> {
+    fn read_if_changed(&mut self, dir: &Path) -> Result<bool, archive::Error> {
         let stamp = state::stamp(dir, STATE);
         if stamp == self.stamp {
             return Ok(false);
@@ -132,7 +132,7 @@ impl Disk {
     /// if the disk fails to read the file, because the findings of the others would be lost.
     fn write(&mut self, dir: &Path, new: &BTreeMap<String, StorageFaultChange>) -> Result<(), archive::Error> {
         let _held = state::hold(dir, STATE)?;
-        self.learn(dir)?;
+        self.read_if_changed(dir)?;
         let mut faults = self.stored.clone();
         new.iter().for_each(|(node, finding)| faults.note(node, finding));
         faults.tidy(Timestamp::now());

@@ -1,6 +1,6 @@
 //! Asks all nodes at once, as far as the limits allow.
 //!
-//! Checks have their own thread ([`Pipeline::checks`](super::super::pipeline::Pipeline::checks)): a thousand TLS
+//! Checks have their own thread ([`Pipeline::limited`](super::super::pipeline::Pipeline::checks)): a thousand TLS
 //! handshakes take a second of CPU time, which must not be taken from a transfer that is measured. Checks start in
 //! small steps, so that their first packets are not a burst on the uplink. While they start and answer, the round holds
 //! one light permit, and no heavy transfer runs at the same time. The permit is lent to others while all remaining
@@ -26,52 +26,55 @@ use crate::{
     probe::gate::Gate,
 };
 
-/// Where the questions run, and within which limits.
+/// Runs status checks at the same time, within these limits.
 #[derive(Clone)]
-pub(super) struct Asking {
-    /// The runtime on which the questions run.
+pub(super) struct ConcurrentChecks {
+    /// The runtime on which the checks run.
     pub(super) handle: Handle,
     pub(super) gate: Gate,
     /// Knows when this process was frozen.
     pub(super) clock: RunClock,
-    /// The most questions that run at the same time; at least 1.
+    /// The most checks that run at the same time; at least 1.
     pub(super) at_once: usize,
 }
 
-impl Asking {
-    /// Returns the answers to all questions, in their order. `bug` makes the answer for a question that panicked.
-    /// `note` is called with the index of the question and the answer when each one arrives.
-    pub(super) async fn all<Q>(
+impl ConcurrentChecks {
+    /// Returns the answers of all checks, in their order. `failed_check` makes the answer for a check that panicked.
+    /// `note` is called with the index of the check and the answer when each one arrives.
+    pub(super) async fn run<Q>(
         self,
-        questions: impl ExactSizeIterator<Item = Q> + Send + 'static,
-        bug: impl Fn() -> StatusAnswer,
+        checks: impl ExactSizeIterator<Item = Q> + Send + 'static,
+        failed_check: impl Fn() -> StatusAnswer,
         mut note: impl FnMut(usize, &StatusAnswer),
     ) -> Vec<StatusAnswer>
     where
         Q: Future<Output = StatusAnswer> + Send + 'static,
     {
-        let mut answers: Vec<Option<StatusAnswer>> = vec![None; questions.len()];
+        let mut answers: Vec<Option<StatusAnswer>> = vec![None; checks.len()];
         if answers.is_empty() {
             return Vec::new();
         }
         let (answered, mut coming) = mpsc::unbounded_channel();
-        // Dropping this future drops the set, and with it the questions.
-        let mut putting = JoinSet::new();
+        // Dropping this future drops the set, and with it the checks.
+        let mut starting = JoinSet::new();
         let handle = self.handle.clone();
-        putting.spawn_on(self.put(questions, answered), &handle);
-        while let Some((place, answer)) = coming.recv().await {
-            note(place, &answer);
-            answers[place] = Some(answer);
+        starting.spawn_on(self.start_paced(checks, answered), &handle);
+        while let Some((index, answer)) = coming.recv().await {
+            note(index, &answer);
+            answers[index] = Some(answer);
         }
-        if let Some(Err(error)) = putting.join_next().await {
+        if let Some(Err(error)) = starting.join_next().await {
             tracing::error!("a status round failed because of a bug in bandprobe, please report it: {error}");
         }
-        answers.into_iter().map(|answer| answer.unwrap_or_else(&bug)).collect()
+        answers.into_iter().map(|answer| answer.unwrap_or_else(&failed_check)).collect()
     }
 
-    /// Runs the questions, and sends each answer with its index.
-    async fn put<Q>(self, questions: impl Iterator<Item = Q> + Send, answered: UnboundedSender<(usize, StatusAnswer)>)
-    where
+    /// Starts the checks in small steps, and sends each answer with its index.
+    async fn start_paced<Q>(
+        self,
+        checks: impl Iterator<Item = Q> + Send,
+        answered: UnboundedSender<(usize, StatusAnswer)>,
+    ) where
         Q: Future<Output = StatusAnswer> + Send + 'static,
     {
         // A round is not a transfer from one node, so it uses an empty name that no node has.
@@ -87,22 +90,22 @@ impl Asking {
                 drop(timeout(PERMIT, permit.lend_when_idle(&self.clock, last_active)).await);
             }
         });
-        let mut waiting = questions.enumerate().peekable();
-        let (mut running, mut places) = (JoinSet::new(), HashMap::new());
+        let mut waiting = checks.enumerate().peekable();
+        let (mut running, mut indices) = (JoinSet::new(), HashMap::new());
         let mut step = Instant::now();
         while waiting.peek().is_some() || !running.is_empty() {
             let room = self.at_once.max(1).saturating_sub(running.len());
             tokio::select! {
                 () = sleep_until(step), if room > 0 && waiting.peek().is_some() => {
-                    for (place, question) in waiting.by_ref().take(room.min(STEP)) {
-                        places.insert(running.spawn_on(question, &self.handle).id(), place);
+                    for (index, check) in waiting.by_ref().take(room.min(STEP)) {
+                        indices.insert(running.spawn_on(check, &self.handle).id(), index);
                     }
                     stay_active();
                     step = Instant::now() + PACE;
                 }
                 Some(joined) = running.join_next_with_id(), if !running.is_empty() => {
                     stay_active();
-                    if let Some(answer) = settle(joined, &mut places) {
+                    if let Some(answer) = joined_answer(joined, &mut indices) {
                         // If the receiver is gone, the round was cancelled.
                         let _ = answered.send(answer);
                     }
@@ -113,14 +116,14 @@ impl Asking {
     }
 }
 
-fn settle(
+fn joined_answer(
     joined: Result<(task::Id, StatusAnswer), JoinError>,
-    places: &mut HashMap<task::Id, usize>,
+    indices: &mut HashMap<task::Id, usize>,
 ) -> Option<(usize, StatusAnswer)> {
     match joined {
-        Ok((id, answer)) => Some((places.remove(&id)?, answer)),
+        Ok((id, answer)) => Some((indices.remove(&id)?, answer)),
         Err(error) => {
-            places.remove(&error.id());
+            indices.remove(&error.id());
             if !error.is_cancelled() {
                 tracing::error!(
                     "a node's status check failed because of a bug in bandprobe, please report it: {error}"

@@ -1,4 +1,4 @@
-//! Status rounds. A round asks all nodes for their status at once, as far as the limits allow (`asking`). Each answer
+//! Status rounds. A round asks all nodes for their status at once, as far as the limits allow (`checks`). Each answer
 //! is logged when it arrives. When the last node has answered or timed out, all nodes are judged and recorded.
 //!
 //! Rounds start at fixed times, the first one at once. An extra round takes place between two slots when the transfers
@@ -29,11 +29,11 @@ use crate::{
     record::node::node_point,
 };
 
-use self::{asking::Asking, changes::Known};
+use self::{checks::ConcurrentChecks, state_log::StateLog};
 use super::{descriptors, pipeline::Pipeline};
 
-mod asking;
-mod changes;
+mod checks;
+mod state_log;
 
 /// Makes status rounds over the current targets. The first one starts as soon as there are targets. Never returns.
 pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::Receiver<Arc<Targets>>) {
@@ -41,7 +41,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         // The sender is gone, so there will never be a target.
         std::future::pending().await
     }
-    let mut known = Known::default();
+    let mut state_log = StateLog::default();
     let (start, mut chain) = (Instant::now(), ChainWatch::default());
     let vantage_health = &pipeline.prober().vantage_health;
     at_slots(
@@ -49,13 +49,13 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
         async || vantage_health.doubted().await,
         async || {
             let now = targets.borrow().clone();
-            pipeline.health().keep(&now.nodes);
+            pipeline.histories().keep(&now.nodes);
             let asked = ask(pipeline, &now, probe).await;
-            let Judged { checked, chain_head } = judge(pipeline, asked, probe, ENOUGH);
-            known.tell_changes(&checked);
+            let JudgedRound { checked, chain_head } = judge(pipeline, asked, probe, ENOUGH);
+            state_log.log_changes(&checked);
             let still = chain.note(chain_head, start.elapsed());
             pipeline.tally().note_chain_still(still);
-            known.tell_chain(chain_head, still);
+            state_log.log_chain(chain_head, still);
         },
         |took, missed| pipeline.tally().count_round(took, missed),
     )
@@ -63,7 +63,7 @@ pub async fn run(pipeline: &Pipeline, probe: &StatusProbe, mut targets: watch::R
 }
 
 /// The answers of all nodes in a round, before they are judged.
-pub struct Asked {
+pub struct RoundAnswers {
     targets: Targets,
     answers: Vec<StatusAnswer>,
     began: Timestamp,
@@ -71,7 +71,7 @@ pub struct Asked {
 
 /// The result of a round.
 #[derive(Debug)]
-pub struct Judged {
+pub struct JudgedRound {
     /// One entry per node; blocked nodes are last.
     pub checked: Vec<CheckedNode>,
     /// The median block height of the fleet; `None` when no node reported one.
@@ -86,39 +86,43 @@ pub async fn round(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) 
 
 /// Asks all nodes, and notes whether this vantage itself seems to work. Until the next round, failed transfers are
 /// judged by that.
-pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> Asked {
+pub async fn ask(pipeline: &Pipeline, targets: &Targets, probe: &StatusProbe) -> RoundAnswers {
     let began = Timestamp::now();
     let prober = pipeline.checker();
-    let asking = Asking {
+    let checks = ConcurrentChecks {
         handle: pipeline.checks().handle().clone(),
         gate: prober.gate.clone(),
         clock: pipeline.checks().clock().clone(),
         at_once: descriptors::checks_at_once(pipeline.connections()),
     };
-    let round = Round { pipeline, nodes: &targets.nodes, probe: Arc::new(probe.clone()), asking, began };
+    let round = StatusRound { pipeline, nodes: &targets.nodes, probe: Arc::new(probe.clone()), checks, began };
     let start = Instant::now();
     let mut answers = round.answers().await;
-    if is_torn(&answers, pipeline.checks().clock().away_since(start)) {
-        answers = answers.into_iter().zip(round.answers().await).map(|(first, again)| better(first, again)).collect();
+    if was_interrupted(&answers, pipeline.checks().clock().away_since(start)) {
+        answers = answers
+            .into_iter()
+            .zip(round.answers().await)
+            .map(|(first, again)| later_unless_frozen(first, again))
+            .collect();
     }
     let vantage_ok = health::vantage(answers.iter());
     if vantage_ok.is_some() || !answers.iter().any(StatusAnswer::is_frozen) {
         pipeline.tally().note_vantage(vantage_ok);
         prober.vantage_health.set_suspect(vantage_ok == Some(false));
     }
-    Asked { targets: targets.clone(), answers, began }
+    RoundAnswers { targets: targets.clone(), answers, began }
 }
 
 /// Judges a round, and records a point for each node. The verdict also depends on the downloads of this process:
 /// `enough` of them must fail before a node counts as serving nothing.
-pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usize) -> Judged {
-    let Asked { targets, answers, began } = asked;
+pub fn judge(pipeline: &Pipeline, asked: RoundAnswers, probe: &StatusProbe, enough: usize) -> JudgedRound {
+    let RoundAnswers { targets, answers, began } = asked;
     let subjects = targets.nodes.iter().zip(&answers).map(|(node, answer)| NodeEvidence {
         answer,
         profile: node.listing.profile,
         distributing: node.listing.distributing,
-        downloads: pipeline.health().downloads(&node.id, enough),
-        progress: pipeline.health().note_round(&node.id, answer),
+        downloads: pipeline.histories().downloads(&node.id, enough),
+        progress: pipeline.histories().note_round(&node.id, answer),
     });
     let RoundHealth { nodes, chain_head } = health::judge(&subjects.collect::<Vec<_>>(), probe.tolerance);
     let restarts = pipeline.restarts().note(targets.nodes.iter().map(|node| &**node).zip(&answers));
@@ -141,57 +145,57 @@ pub fn judge(pipeline: &Pipeline, asked: Asked, probe: &StatusProbe, enough: usi
     let checked: Vec<_> = contacted.chain(refused).collect();
     let vantage = &pipeline.prober().vantage;
     checked.iter().for_each(|checked| pipeline.record(node_point(vantage, checked)));
-    Judged { checked, chain_head }
+    JudgedRound { checked, chain_head }
 }
 
 /// The nodes of a round, and how they are asked.
-struct Round<'a> {
+struct StatusRound<'a> {
     pipeline: &'a Pipeline,
     nodes: &'a [Arc<Node>],
     probe: Arc<StatusProbe>,
-    asking: Asking,
+    checks: ConcurrentChecks,
     began: Timestamp,
 }
 
-impl Round<'_> {
+impl StatusRound<'_> {
     /// The answers of all nodes, in the order of the nodes.
     ///
     /// Names that the system does not answer keep their threads for long, so nodes that were silent come last.
     async fn answers(&self) -> Vec<StatusAnswer> {
         let dialer = &self.pipeline.checker().dialer;
-        let mut course = Course::of(self.pipeline, self.nodes);
-        let mut places: Vec<_> = (0..self.nodes.len()).collect();
-        places.sort_by_key(|&place| dialer.is_silent(&self.nodes[place].status_url()));
-        let nodes: Vec<_> = places.iter().map(|&place| self.nodes[place].clone()).collect();
+        let mut progress = RoundProgress::of(self.pipeline, self.nodes);
+        let mut indices: Vec<_> = (0..self.nodes.len()).collect();
+        indices.sort_by_key(|&index| dialer.is_silent(&self.nodes[index].status_url()));
+        let nodes: Vec<_> = indices.iter().map(|&index| self.nodes[index].clone()).collect();
         let (probe, prober) = (self.probe.clone(), Arc::new(self.pipeline.checker().clone()));
-        let questions = nodes.into_iter().map(move |node| {
+        let all_checks = nodes.into_iter().map(move |node| {
             let (probe, prober) = (probe.clone(), prober.clone());
             async move { status::ask(&node, &probe, &prober).await }
         });
-        let note = |index: usize, answer: &StatusAnswer| course.note(places[index], answer);
-        let answers = self.asking.clone().all(questions, || bug(self.began), note).await;
-        let mut answers: Vec<_> = places.iter().copied().zip(answers).collect();
-        answers.sort_by_key(|(place, _)| *place);
+        let note = |index: usize, answer: &StatusAnswer| progress.note(indices[index], answer);
+        let answers = self.checks.clone().run(all_checks, || failed_check(self.began), note).await;
+        let mut answers: Vec<_> = indices.iter().copied().zip(answers).collect();
+        answers.sort_by_key(|(index, _)| *index);
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 }
 
 /// The progress of a round.
-struct Course<'a> {
+struct RoundProgress<'a> {
     pipeline: &'a Pipeline,
     nodes: &'a [Arc<Node>],
     done: usize,
     reported: Instant,
 }
 
-impl<'a> Course<'a> {
+impl<'a> RoundProgress<'a> {
     fn of(pipeline: &'a Pipeline, nodes: &'a [Arc<Node>]) -> Self {
         pipeline.checked().send_replace((0, nodes.len()));
         Self { pipeline, nodes, done: 0, reported: Instant::now() }
     }
 
-    /// Notes that the node at index `place` has answered or timed out.
-    fn note(&mut self, place: usize, answer: &StatusAnswer) {
+    /// Notes that the node at `index` has answered or timed out.
+    fn note(&mut self, index: usize, answer: &StatusAnswer) {
         self.done += 1;
         let (done, all) = (self.done, self.nodes.len());
         self.pipeline.checked().send_replace((done, all));
@@ -200,8 +204,8 @@ impl<'a> Course<'a> {
             AnswerContent::Frozen(_) => "frozen",
             AnswerContent::Document(_) | AnswerContent::Present | AnswerContent::Other(_) => "answered",
         };
-        tracing::debug!(node = %self.nodes[place].id, content, done, all, "status");
-        if self.reported.elapsed() >= NOW_AND_THEN && done < all {
+        tracing::debug!(node = %self.nodes[index].id, content, done, all, "status");
+        if self.reported.elapsed() >= LOG_EVERY && done < all {
             self.reported = Instant::now();
             tracing::info!("status round in progress: {done} of {all} nodes have answered or timed out");
         }
@@ -209,7 +213,7 @@ impl<'a> Course<'a> {
 }
 
 /// Calls `round` at once and then every `every`. Slots that pass while a round is under way are skipped. Between slots
-/// it is also called when `doubt` completes, but at least [`APART`] after the previous round. `note` gets the duration
+/// it is also called when `doubt` completes, but at least [`MIN_PAUSE`] after the previous round. `note` gets the duration
 /// of each round and the number of skipped slots.
 async fn at_slots(
     every: Duration,
@@ -223,7 +227,7 @@ async fn at_slots(
     loop {
         let doubted = async {
             doubt().await;
-            sleep_until(last + APART).await;
+            sleep_until(last + MIN_PAUSE).await;
         };
         tokio::select! {
             biased;
@@ -241,7 +245,7 @@ async fn at_slots(
 }
 
 /// The answer for a node whose check panicked. The node is not blamed for it.
-fn bug(at: Timestamp) -> StatusAnswer {
+fn failed_check(at: Timestamp) -> StatusAnswer {
     let error = "the check ended in a bug of ours".to_owned();
     let content = AnswerContent::Nothing { outcome: Outcome::LocalFailed, error };
     StatusAnswer { at, latency: None, status: None, content, head_refusal: None }
@@ -249,22 +253,22 @@ fn bug(at: Timestamp) -> StatusAnswer {
 
 /// Returns whether this process was frozen during part of the round. Then some nodes were not heard, or the answers are
 /// not from the same time: those from before the freeze lag by as many blocks as the chain produced during it.
-fn is_torn(answers: &[StatusAnswer], away: Duration) -> bool {
-    away >= BLOCK || answers.iter().any(StatusAnswer::is_frozen)
+fn was_interrupted(answers: &[StatusAnswer], away: Duration) -> bool {
+    away >= BLOCK_TIME || answers.iter().any(StatusAnswer::is_frozen)
 }
 
 /// The later answer, unless it was frozen too. Then the first one cannot be worse.
-fn better(first: StatusAnswer, again: StatusAnswer) -> StatusAnswer {
+fn later_unless_frozen(first: StatusAnswer, again: StatusAnswer) -> StatusAnswer {
     if again.is_frozen() { first } else { again }
 }
 
 /// The shortest time between the end of a round and an extra one. Without it, nodes that are really dead would cause
 /// extra rounds all the time.
-const APART: Duration = Duration::from_secs(30);
+const MIN_PAUSE: Duration = Duration::from_secs(30);
 /// How often the progress of a round is logged.
-const NOW_AND_THEN: Duration = Duration::from_secs(10);
+const LOG_EVERY: Duration = Duration::from_secs(10);
 /// The time in which the chain produces a block.
-const BLOCK: Duration = Duration::from_secs(6);
+const BLOCK_TIME: Duration = Duration::from_secs(6);
 
 #[cfg(test)]
 mod tests;

@@ -38,15 +38,15 @@ fn ours() -> StatusAnswer {
     StatusAnswer { status: None, ..present() }
 }
 
-async fn ask_all<Q>(gate: &Gate, questions: impl ExactSizeIterator<Item = Q> + Send + 'static) -> Vec<StatusAnswer>
+async fn ask_all<Q>(gate: &Gate, checks: impl ExactSizeIterator<Item = Q> + Send + 'static) -> Vec<StatusAnswer>
 where
     Q: Future<Output = StatusAnswer> + Send + 'static,
 {
-    asking(gate, AT_ONCE).all(questions, ours, |_, _| {}).await
+    limited(gate, AT_ONCE).run(checks, ours, |_, _| {}).await
 }
 
-fn asking(gate: &Gate, at_once: usize) -> Asking {
-    Asking { handle: Handle::current(), gate: gate.clone(), clock: RunClock::default(), at_once }
+fn limited(gate: &Gate, at_once: usize) -> ConcurrentChecks {
+    ConcurrentChecks { handle: Handle::current(), gate: gate.clone(), clock: RunClock::default(), at_once }
 }
 
 const AT_ONCE: usize = 64;
@@ -58,11 +58,11 @@ async fn hanging_nodes_do_not_delay_a_heavy_transfer() {
     // A node that sends nothing for a second delays no transfer.
     for (asked, free_after) in [(30_000, 1_000), (500, 500)] {
         let (asked, free_after) = (Duration::from_millis(asked), Duration::from_millis(free_after));
-        let question = async move {
+        let check = async move {
             sleep(asked).await;
             present()
         };
-        let round = ask_all(&gate, [question].into_iter());
+        let round = ask_all(&gate, [check].into_iter());
         let began = begin.elapsed();
         let heavy = async {
             // Starts after the round, which has its permit by this time.
@@ -80,13 +80,13 @@ async fn hanging_nodes_do_not_delay_a_heavy_transfer() {
 async fn a_round_waits_for_a_heavy_transfer() {
     let gate = gate();
     let heavy = gate.acquire(Weight::Heavy, &Arc::from("n")).await;
-    let questions = || [async { present() }].into_iter();
-    let early = timeout(Duration::from_secs(59), ask_all(&gate, questions())).await;
+    let checks = || [async { present() }].into_iter();
+    let early = timeout(Duration::from_secs(59), ask_all(&gate, checks())).await;
     assert!(early.is_err(), "a node was asked next to it");
-    let late = timeout(Duration::from_secs(61), ask_all(&gate, questions())).await;
+    let late = timeout(Duration::from_secs(61), ask_all(&gate, checks())).await;
     assert_eq!(late.unwrap(), [present()], "a queue of transfers keeps no round from its nodes for ever");
     drop(heavy);
-    let now = timeout(Duration::from_secs(1), ask_all(&gate, questions())).await;
+    let now = timeout(Duration::from_secs(1), ask_all(&gate, checks())).await;
     assert_eq!(now.unwrap(), [present()]);
 }
 
@@ -99,8 +99,8 @@ async fn a_thousand_hanging_nodes_take_one_deadline() {
     };
     for (nodes, at_once, deadlines) in [(995, 1_024, 1), (995, 100, 10), (1_025, 1_024, 2), (64, 64, 1)] {
         let begin = Instant::now();
-        let questions: Vec<_> = (0..nodes).map(hanging).collect();
-        asking(&gate(), at_once).all(questions.into_iter(), ours, |_, _| {}).await;
+        let checks: Vec<_> = (0..nodes).map(hanging).collect();
+        limited(&gate(), at_once).run(checks.into_iter(), ours, |_, _| {}).await;
         let took = begin.elapsed();
         assert!(took < deadline * deadlines + Duration::from_millis(400), "{nodes} nodes, {at_once} at once: {took:?}");
     }
@@ -109,20 +109,20 @@ async fn a_thousand_hanging_nodes_take_one_deadline() {
 #[tokio::test(start_paused = true)]
 async fn answers_are_noted_as_they_come() {
     let begin = Instant::now();
-    let questions = [3, 1, 2].map(|seconds| async move {
+    let checks = [3, 1, 2].map(|seconds| async move {
         sleep(Duration::from_secs(seconds)).await;
         present()
     });
     let mut noted = Vec::new();
-    let note = |place, _: &StatusAnswer| noted.push((place, begin.elapsed().as_secs()));
-    asking(&gate(), 9).all(questions.into_iter(), ours, note).await;
+    let note = |index, _: &StatusAnswer| noted.push((index, begin.elapsed().as_secs()));
+    limited(&gate(), 9).run(checks.into_iter(), ours, note).await;
     assert_eq!(noted, [(1, 1), (2, 2), (0, 3)]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_limited_number_at_once_and_answers_in_node_order() {
     let now = Arc::new(Mutex::new((0, 0)));
-    let questions = (0..200_u64).map(|n| {
+    let checks = (0..200_u64).map(|n| {
         let now = now.clone();
         async move {
             let count = |change: i32| {
@@ -136,7 +136,7 @@ async fn a_limited_number_at_once_and_answers_in_node_order() {
             StatusAnswer { latency: Some(crate::model::units::Micros(n)), ..present() }
         }
     });
-    let answers = ask_all(&gate(), questions.collect::<Vec<_>>().into_iter()).await;
+    let answers = ask_all(&gate(), checks.collect::<Vec<_>>().into_iter()).await;
     let order: Vec<u64> = answers.iter().map(|answer| answer.latency.unwrap().0).collect();
     assert_eq!(order, (0..200).collect::<Vec<_>>());
     assert_eq!(now.lock().unwrap().1, i32::try_from(AT_ONCE).unwrap());
@@ -144,25 +144,25 @@ async fn a_limited_number_at_once_and_answers_in_node_order() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_in_a_check_loses_only_its_own_answer() {
-    let questions = (0..3).map(|n| async move {
+    let checks = (0..3).map(|n| async move {
         assert!(n != 1, "the bug");
         present()
     });
-    let answers = ask_all(&gate(), questions).await;
+    let answers = ask_all(&gate(), checks).await;
     assert_eq!(answers, [present(), ours(), present()]);
     let none: [std::future::Pending<StatusAnswer>; 0] = [];
     assert_eq!(ask_all(&gate(), none.into_iter()).await, [], "no node, no permit");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_round_that_is_cut_off_ends_its_questions() {
+async fn a_round_that_is_cut_off_ends_its_checks() {
     let alive = Arc::new(Semaphore::new(1));
     let held = alive.clone();
-    let question = async move {
+    let check = async move {
         let _held = held.acquire().await;
         pending::<StatusAnswer>().await
     };
-    let cut = timeout(Duration::from_secs(9), ask_all(&gate(), [question].into_iter())).await;
+    let cut = timeout(Duration::from_secs(9), ask_all(&gate(), [check].into_iter())).await;
     assert!(cut.is_err());
     drop(alive.acquire().await.unwrap());
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::labels::Seen;
+use super::labels::SeenLabels;
 use crate::{
     config::Registry,
     discover::{
@@ -18,22 +18,22 @@ use crate::{
 };
 
 /// One registry, and its last good list.
-pub(super) struct Source {
+pub(super) struct PolledRegistry {
     pub(super) registry: Registry,
     pub(super) known: KnownList,
     /// When the registry is asked next.
     pub(super) due: Instant,
     failures: u32,
     /// The problems of its last list.
-    odd: Vec<String>,
+    problems: Vec<String>,
     /// The problems of the samples when they were last requested.
-    odd_samples: Vec<String>,
-    seen: Seen,
+    sample_problems: Vec<String>,
+    seen: SeenLabels,
 }
 
 /// The result of asking a registry.
 #[derive(Debug)]
-pub struct Asked {
+pub struct RegistryAnswer {
     /// The URL of the registry.
     pub url: String,
     /// The nodes that were added and removed, or why there is no new list, as text for a person.
@@ -43,32 +43,40 @@ pub struct Asked {
     /// The age of the list that is now in use; `None` if the registry has never answered.
     pub age: Option<Duration>,
     /// Do the problems differ from those of the previous answer?
-    is_news: bool,
+    is_new: bool,
 }
 
-impl Source {
+impl PolledRegistry {
     pub(super) fn new(registry: Registry, known: KnownList, due: Instant) -> Self {
-        Self { registry, known, due, failures: 0, odd: vec![], odd_samples: vec![], seen: Seen::default() }
+        Self {
+            registry,
+            known,
+            due,
+            failures: 0,
+            problems: vec![],
+            sample_problems: vec![],
+            seen: SeenLabels::default(),
+        }
     }
 
     /// Handles an answer or a failure, and sets when the registry is asked next. A list that is held back counts as an
     /// answer, because asking again at once would not help.
-    pub(super) fn take(&mut self, found: Result<RegistryList, DiscoverError>, now: Timestamp) -> Asked {
+    pub(super) fn take(&mut self, found: Result<RegistryList, DiscoverError>, now: Timestamp) -> RegistryAnswer {
         let (answer, problems) = match found {
             Ok(mut found) => {
                 self.failures = 0;
                 let mut problems = std::mem::take(&mut found.problems);
                 if let Some(of_samples) = &mut found.sample_problems {
-                    self.odd_samples = std::mem::take(of_samples);
+                    self.sample_problems = std::mem::take(of_samples);
                 }
                 // These problems remain until the samples are requested again. Without them, each of those requests
                 // would look like a new problem.
-                problems.extend(self.odd_samples.iter().cloned());
+                problems.extend(self.sample_problems.iter().cloned());
                 let (known, change) = std::mem::take(&mut self.known).refreshed(found, &self.registry, now);
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
-                problems.extend(doubted(change.assets, "nodes have no assets any more in its new list"));
-                match doubted(change.result, "nodes are missing from its new list") {
+                problems.extend(held_back(change.assets, "nodes have no assets any more in its new list"));
+                match held_back(change.result, "nodes are missing from its new list") {
                     None => (Ok(change), problems),
                     Some(reason) => (Err(reason), problems),
                 }
@@ -79,18 +87,18 @@ impl Source {
             }
         };
         self.due = Instant::now() + pause(self.registry.refresh, self.failures);
-        let is_news = problems != self.odd;
-        self.odd.clone_from(&problems);
-        Asked { url: self.registry.url.to_string(), answer, problems, age: self.known.age(now), is_news }
+        let is_new = problems != self.problems;
+        self.problems.clone_from(&problems);
+        RegistryAnswer { url: self.registry.url.to_string(), answer, problems, age: self.known.age(now), is_new }
     }
 }
 
-impl Asked {
+impl RegistryAnswer {
     /// All problems, each as one line that begins with the URL of the registry: first why there is no new list, then
     /// the problems of the answer.
-    pub fn complaints(&self) -> impl Iterator<Item = String> + '_ {
-        let wrongs = self.failure().into_iter().chain(self.problems.iter().cloned());
-        wrongs.map(|wrong| format!("{}: {wrong}", self.url))
+    pub fn messages(&self) -> impl Iterator<Item = String> + '_ {
+        let all = self.failure().into_iter().chain(self.problems.iter().cloned());
+        all.map(|problem| format!("{}: {problem}", self.url))
     }
 
     fn failure(&self) -> Option<String> {
@@ -103,11 +111,11 @@ impl Asked {
     }
 
     /// Logs the result, and counts added and removed nodes.
-    pub(super) fn tell(&self, tally: &Tally) {
+    pub(super) fn log(&self, tally: &Tally) {
         // A problem that lasts would fill the log.
-        let odd = self.problems.iter().filter(|_| self.is_news).cloned();
-        for wrong in self.failure().into_iter().chain(odd) {
-            tracing::warn!(registry = self.url, "{wrong}");
+        let new = self.problems.iter().filter(|_| self.is_new).cloned();
+        for problem in self.failure().into_iter().chain(new) {
+            tracing::warn!(registry = self.url, "{problem}");
         }
         let Ok(change) = &self.answer else { return };
         tally.count(|counters| {
@@ -126,7 +134,7 @@ impl Asked {
 }
 
 /// Why the new list is not used yet, and when it will be; `None` if it is used.
-fn doubted(result: RefreshResult, lost: &str) -> Option<String> {
+fn held_back(result: RefreshResult, lost: &str) -> Option<String> {
     match result {
         RefreshResult::Accepted => None,
         RefreshResult::HeldBack { lost: number, of, times } => Some(format!(
@@ -161,11 +169,11 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3_600);
 
-    fn source() -> Source {
+    fn registry() -> PolledRegistry {
         let url = "https://query.example/graphql".parse().unwrap();
         let registry =
             Registry { url, refresh: HOUR, refresh_assets: HOUR, dialect: None, exclude: vec![], fixed: vec![] };
-        Source::new(registry, KnownList::default(), Instant::now())
+        PolledRegistry::new(registry, KnownList::default(), Instant::now())
     }
 
     fn found(nodes: std::ops::Range<u32>) -> Result<RegistryList, DiscoverError> {
@@ -191,7 +199,7 @@ mod tests {
     /// Each case: the answer, the pause after it, and the beginnings of the complaints.
     #[tokio::test(start_paused = true)]
     async fn only_a_failed_request_is_repeated_early() {
-        let (mut source, mut now) = (source(), Timestamp::UNIX_EPOCH);
+        let (mut polled, mut now) = (registry(), Timestamp::UNIX_EPOCH);
         let down = || Err(DiscoverError::Empty);
         let seconds = Duration::from_secs;
         for (answer, wait, said) in [
@@ -208,17 +216,17 @@ mod tests {
             (found(0..0), HOUR, &["leaves none of the 4 nodes to probe", "something is odd"]),
             (found(3..4), HOUR, &["something is odd"]),
         ] {
-            let asked = source.take(answer, now);
+            let asked = polled.take(answer, now);
             now += HOUR;
-            assert_eq!(source.due - Instant::now(), wait, "{asked:?}");
-            let complaints: Vec<_> = asked.complaints().collect();
-            assert_eq!(complaints.len(), said.len(), "{complaints:?}");
-            for (complaint, said) in complaints.iter().zip(said) {
-                let is_named = complaint.starts_with("https://query.example/graphql: ");
-                assert!(is_named && complaint.contains(said), "{said}: {complaint}");
+            assert_eq!(polled.due - Instant::now(), wait, "{asked:?}");
+            let messages: Vec<_> = asked.messages().collect();
+            assert_eq!(messages.len(), said.len(), "{messages:?}");
+            for (message, said) in messages.iter().zip(said) {
+                let is_named = message.starts_with("https://query.example/graphql: ");
+                assert!(is_named && message.contains(said), "{said}: {message}");
             }
         }
-        assert_eq!(source.known.nodes().len(), 1);
+        assert_eq!(polled.known.nodes().len(), 1);
     }
 
     #[test]

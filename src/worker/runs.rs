@@ -22,74 +22,74 @@ use crate::{
     schedule::queue::Queue,
 };
 
-use self::runs::Runs;
-use super::{availability, overload, pipeline::Pipeline};
+use self::active::ActiveRuns;
+use super::{overload_log, pipeline::Pipeline, status_rounds};
 
+mod active;
 mod once;
-mod runs;
 
-pub use self::once::{Round, once};
+pub use self::once::{RoundCounts, once};
 
 /// The schedule entry of one probe against one node.
-struct Entry {
+struct ScheduleEntry {
     node: Arc<Node>,
     probe: Arc<Probe>,
     turns: usize,
 }
 
 /// The state of the schedule.
-struct Rounds<'a> {
+struct Schedule<'a> {
     probes: Vec<Arc<Probe>>,
     /// By key. A key is never reused, because a run of a removed entry may still be under way.
-    entries: BTreeMap<u64, Entry>,
+    entries: BTreeMap<u64, ScheduleEntry>,
     next_key: u64,
     queue: Queue<u64>,
-    runs: Runs<'a>,
+    runs: ActiveRuns<'a>,
     start: Instant,
 }
 
 /// Makes runs and status rounds on the schedule until `stop` completes. Transfers under way are then cut off, which is
 /// not recorded as a result.
 pub async fn run(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
-    let states = async {
+    let status_rounds = async {
         match &config.status {
-            Some(probe) => availability::run(pipeline, probe, pipeline.targets()).await,
+            Some(probe) => status_rounds::run(pipeline, probe, pipeline.targets()).await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
         () = runs(pipeline, config, stop) => {}
-        () = states => {}
-        () = overload::watch(pipeline.tally()) => {}
+        () = status_rounds => {}
+        () = overload_log::watch(pipeline.tally()) => {}
     }
 }
 
 async fn runs(pipeline: &Pipeline, config: &Config, stop: impl Future<Output = ()>) {
     let mut targets = pipeline.targets();
-    let mut rounds = Rounds::new(pipeline, config);
-    rounds.follow(&targets.borrow_and_update().clone());
+    let mut schedule = Schedule::new(pipeline, config);
+    schedule.follow(&targets.borrow_and_update().clone());
     let mut stop = std::pin::pin!(stop);
     loop {
-        let due = rounds.queue.next_due().map_or(FAR, Micros::as_duration);
+        let due = schedule.queue.next_due().map_or(FOREVER, Micros::as_duration);
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(finished) = rounds.runs.next_ended() => rounds.queue.finish(finished.key),
-            Ok(()) = targets.changed() => rounds.follow(&targets.borrow_and_update().clone()),
-            () = sleep_until(rounds.start + due) => rounds.begin_due(),
+            Some(finished) = schedule.runs.next_ended() => schedule.queue.finish(finished.key),
+            Ok(()) = targets.changed() => schedule.follow(&targets.borrow_and_update().clone()),
+            () = sleep_until(schedule.start + due) => schedule.begin_due(),
         }
     }
-    rounds.runs.cut_off().await;
+    schedule.runs.cut_off().await;
 }
 
-impl<'a> Rounds<'a> {
+impl<'a> Schedule<'a> {
     fn new(pipeline: &'a Pipeline, config: &Config) -> Self {
         Self {
             probes: config.probes.iter().cloned().map(Arc::new).collect(),
             entries: BTreeMap::new(),
             next_key: 0,
             queue: Queue::new([], Micros::ZERO, &mut rand::rng()),
-            runs: Runs::new(pipeline, config),
+            runs: ActiveRuns::new(pipeline, config),
             start: Instant::now(),
         }
     }
@@ -113,7 +113,7 @@ impl<'a> Rounds<'a> {
         let now = Micros::from(self.start.elapsed());
         for (node, probe) in wanted.into_values() {
             self.queue.insert(self.next_key, probe.spacing, probe.every, now, &mut rand::rng());
-            self.entries.insert(self.next_key, Entry { node: node.clone(), probe: probe.clone(), turns: 0 });
+            self.entries.insert(self.next_key, ScheduleEntry { node: node.clone(), probe: probe.clone(), turns: 0 });
             self.next_key += 1;
         }
     }
@@ -158,4 +158,4 @@ fn pairs<'t>(
 }
 
 /// The wait when nothing is due: until something else happens.
-const FAR: Duration = Duration::from_secs(86_400 * 365);
+const FOREVER: Duration = Duration::from_secs(86_400 * 365);

@@ -7,40 +7,16 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::tally::Tally;
-use crate::model::{probe::Probe, units::Micros};
-
-/// What a worker could not keep up with since the last log line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Strain {
-    /// Runs that began.
-    pub(super) started: u64,
-    /// Runs that were skipped, because they could not begin before their next slot.
-    pub(super) missed: u64,
-    /// Runs that began much later than their slot.
-    pub(super) late: u64,
-    /// Slots of status rounds that were skipped, because the previous round was still under way.
-    pub(super) rounds_missed: u64,
-    /// The duration of the last round that took longer than its slot.
-    pub(super) round: Micros,
-    /// The greatest delay of the schedule itself.
-    pub(super) schedule_delay: Micros,
-}
-
-/// The lateness from which a run counts as late: a tenth of its `every`, but at least a second. Light transfers wait
-/// for heavy ones, so some lateness is normal.
-pub(super) fn late_from(probe: &Probe) -> Micros {
-    Micros::from(probe.every / 10).max(LATE)
-}
+use super::tally::{LATE, Overload, Tally};
 
 /// Logs the overload that `tally` reports; never returns.
 pub(super) async fn watch(tally: &Tally) {
     let mut since = Instant::now();
     loop {
         sleep(LOOK).await;
-        if let Some(words) = words(&tally.strain(), since.elapsed()) {
-            tally.take_strain();
-            tracing::warn!("{words}");
+        if let Some(message) = message(&tally.overload(), since.elapsed()) {
+            tally.take_overload();
+            tracing::warn!("{message}");
             since = Instant::now();
             sleep(APART.saturating_sub(LOOK)).await;
         }
@@ -48,8 +24,8 @@ pub(super) async fn watch(tally: &Tally) {
 }
 
 /// The text of a log line: what is too much, and what to do about it. `None` if there is nothing to report.
-fn words(strain: &Strain, over: Duration) -> Option<String> {
-    let Strain { started, missed, late, rounds_missed, round, schedule_delay } = *strain;
+fn message(overload: &Overload, over: Duration) -> Option<String> {
+    let Overload { started, missed, late, rounds_missed, round, schedule_delay } = *overload;
     let mut said = Vec::new();
     if missed > 0 {
         let all = started.saturating_add(missed);
@@ -82,34 +58,34 @@ fn words(strain: &Strain, over: Duration) -> Option<String> {
     (!said.is_empty()).then(|| format!("this worker cannot keep up; in the last {time}: {}", said.join("; ")))
 }
 
-const LATE: Micros = Micros(1_000_000);
 const LOOK: Duration = Duration::from_secs(60);
 const APART: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::units::Micros;
 
     #[test]
     fn the_message_names_the_overload_and_the_remedy() {
         let minute = Duration::from_secs(60);
-        let none = Strain { started: 1_000, schedule_delay: Micros(999_999), ..Strain::default() };
-        assert_eq!(words(&none, minute), None);
-        let missed = Strain { started: 80, missed: 20, ..none };
+        let none = Overload { started: 1_000, schedule_delay: Micros(999_999), ..Overload::default() };
+        assert_eq!(message(&none, minute), None);
+        let missed = Overload { started: 80, missed: 20, ..none };
         let expected = "this worker cannot keep up; in the last minute: 20 of 100 runs were skipped, because the previous run \
             was still running or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
             (`limits`)";
-        assert_eq!(words(&missed, minute).as_deref(), Some(expected));
-        for (strain, said) in [
-            (Strain { late: 3, ..none }, "3 runs started late by more than a tenth"),
+        assert_eq!(message(&missed, minute).as_deref(), Some(expected));
+        for (overload, said) in [
+            (Overload { late: 3, ..none }, "3 runs started late by more than a tenth"),
             (
-                Strain { rounds_missed: 2, round: Micros(95_000_000), ..none },
+                Overload { rounds_missed: 2, round: Micros(95_000_000), ..none },
                 "2 status rounds were skipped, because the previous one took 95.0 s",
             ),
-            (Strain { schedule_delay: Micros(3_200_000), ..none }, "late by up to 3.20 s"),
+            (Overload { schedule_delay: Micros(3_200_000), ..none }, "late by up to 3.20 s"),
         ] {
-            let words = words(&strain, 10 * minute).unwrap();
-            assert!(words.contains("in the last 10 minutes: ") && words.contains(said), "{words}");
+            let message = message(&overload, 10 * minute).unwrap();
+            assert!(message.contains("in the last 10 minutes: ") && message.contains(said), "{message}");
         }
     }
 
@@ -123,8 +99,8 @@ mod tests {
             loop {
                 tally.count_runs_missed(1);
                 expected += 1;
-                if tally.strain().missed < expected {
-                    expected = tally.strain().missed;
+                if tally.overload().missed < expected {
+                    expected = tally.overload().missed;
                     taken.push(began.elapsed().as_secs() / 60);
                 }
                 sleep(Duration::from_secs(1)).await;
