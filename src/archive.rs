@@ -71,7 +71,7 @@
 //!
 //! # Limits
 //!
-//! A line has at most [`format::MAX_LINE`] bytes. A changed line passes for another line at worst once in two million
+//! A line has at most [`MAX_LINE`](crate::record::line::MAX_LINE) bytes. A changed line passes for another line at worst once in two million
 //! times, with 2000 checksums outstanding. CRC32C always detects a change of up to 32 consecutive bits. When a stretch
 //! of a file is duplicated together with its checksums, the damage is detected because the number of points is wrong,
 //! but the duplicated lines are intact and are returned twice. One flipped bit in the format number of the header can

@@ -85,7 +85,7 @@ pub enum DemoError {
     Schema(String),
     /// A plan has coordinates that are not on Earth.
     #[error("a demo node has no place")]
-    Place(#[from] crate::model::target::NotOnEarth),
+    Place(#[from] crate::model::target::InvalidCoordinates),
 }
 
 impl DemoNodes {

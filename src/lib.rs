@@ -14,6 +14,11 @@
 //!                                                   pure: no clock, no randomness, no file, no socket, no async
 //! model    model                                     plain data and its invariants
 //! ```
+//!
+//! This crate is the inside of the `bandprobe` binary: internal, with no promise of stability.
+
+#[cfg(not(unix))]
+compile_error!("bandprobe runs on Linux, and with fewer measurements on other Unix systems such as macOS");
 
 pub mod archive;
 pub mod cli;

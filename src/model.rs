@@ -13,6 +13,7 @@
 //! | media type | [`media_type`] |
 //! | bytes, bit/s, µs | [`units`] |
 
+mod coordinates;
 pub mod curve;
 pub mod endpoint;
 mod exclude;
@@ -22,7 +23,6 @@ pub mod media_type;
 pub mod multihash;
 pub mod outcome;
 pub mod phase;
-mod place;
 pub mod probe;
 pub mod sample;
 pub mod size;

@@ -1,36 +1,31 @@
 //! The analysis: turns points from the archive or the database into a report.
 //!
 //! ```text
-//! archive ── scan ──┐                      ┌─> Standard ─────┐
-//! InfluxDB ─ query ─┼─> TransferPoint ─────┼─> Slowest ──────┼─ table | json ──> text
-//! Point ────────────┘   NodePoint ─────────┴─> Availability ─┘
+//! archive ── record::scan ─┐                  ┌─> Standard ─────┐
+//! InfluxDB ─ database ─────┼─> TransferPoint ─┼─> Slowest ──────┼─ table | json ──> text
+//! Point ───────────────────┘   NodePoint ─────┴─> Availability ─┘
 //! ```
 //!
-//! Everything here is pure: the caller supplies lines and answers, and prints the text.
+//! Everything but [`database`] is pure: the caller supplies the lines, and prints the text.
 
 pub mod availability;
 pub mod best;
+pub mod database;
 pub mod json;
-pub mod node_point;
+pub mod newest;
 pub mod query;
-pub mod reading;
-pub mod scan;
 pub mod slowest;
 pub mod standard;
 pub mod table;
-pub mod transfer_point;
 
 use self::{
     availability::Availability,
-    node_point::NodePoint,
-    reading::Reasons,
-    scan::Found,
     slowest::Slowest,
     standard::{Standard, Summary},
-    transfer_point::TransferPoint,
 };
 use crate::{
     config::trace_url::TraceUrl,
+    record::{node_point::NodePoint, reasons::Reasons, scan::AnyPoint, transfer_point::TransferPoint},
     term::{Look, wrap::wrap},
 };
 
@@ -59,11 +54,11 @@ impl Analysis {
         self.availability.add(point);
     }
 
-    /// Adds a point that a scan found.
-    pub fn add_found(&mut self, found: &Found) {
-        match found {
-            Found::Transfer(point) => self.add(point),
-            Found::Node(point) => self.add_node(point),
+    /// Adds a point that a scan yields.
+    pub fn add_any(&mut self, point: &AnyPoint) {
+        match point {
+            AnyPoint::Transfer(point) => self.add(point),
+            AnyPoint::Node(point) => self.add_node(point),
         }
     }
 

@@ -1,25 +1,25 @@
 //! The worker owns every task, channel and permit. It starts them, and drains them at the end.
 //!
-//! [`discovery`] finds the nodes. [`rounds`] schedules runs, and [`availability`] schedules status rounds. [`pipeline`]
-//! is everything between a probe and the database.
+//! [`discovery`] finds the nodes. [`runs`] schedules runs, and [`status_rounds`] schedules status rounds. [`pipeline`] is
+//! everything between a probe and the database.
 
 mod admission;
-pub mod availability;
 pub mod descriptors;
 pub mod discovery;
-mod health;
+mod histories;
 mod log_throttle;
-pub mod lookups;
 pub mod measuring;
 mod outbox;
-mod overload;
+mod overload_log;
 pub mod pipeline;
 mod recorder;
+pub mod resolver;
 mod restarts;
-pub mod rounds;
+pub mod runs;
 pub mod service;
 pub mod start_error;
 mod state_writer;
+pub mod status_rounds;
 pub mod tally;
 mod threads;
 

@@ -33,7 +33,7 @@ pub enum What {
     AfterTrailer,
     /// This line (counted from 1) was changed, came from elsewhere, or its checksum is lost. It is not returned.
     Line(u64),
-    /// This line (counted from 1) is as it was written, but it is longer than [`MAX_LINE`](super::format::MAX_LINE),
+    /// This line (counted from 1) is as it was written, but it is longer than [`MAX_LINE`](crate::record::line::MAX_LINE),
     /// not UTF-8, or has control characters.
     NoText(u64),
     /// The file holds this many lines that were set aside from damaged files. They are not returned.

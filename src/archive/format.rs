@@ -22,9 +22,6 @@ pub const HEADER: &str = "# bandprobe lines format=1\n";
 /// The format that this version writes. It reads no other.
 pub const FORMAT: u64 = 1;
 
-/// The longest line that is read, in bytes. The longest lines written are the histograms of a window, some tens of kB.
-pub const MAX_LINE: usize = 1 << 20;
-
 /// The last line of a sealed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trailer {
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trailers_survive_the_round_trip_and_nothing_else_is_one() {
+    fn only_exact_trailers_are_accepted() {
         let trailer = Trailer { points: 1234, crc: 0xab };
         assert_eq!(trailer.encode(), "# end points=1234 crc32c=000000ab\n");
         assert_eq!(Trailer::parse(trailer.encode().trim_end()), Some(trailer));
@@ -170,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn name_order_is_time_order_and_names_tell_their_time() {
+    fn name_order_is_time_order() {
         let early: Timestamp = "2026-11-21T09:59:59.999999999Z".parse().unwrap();
         let late: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
         assert_eq!(name(late, 17), "2026-11-21T100000.000000000Z-17.lp");
@@ -195,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn names_keep_order_and_form_under_any_clock() {
+    fn names_keep_their_order_under_any_clock() {
         let mut previous = String::new();
         for (time, expected) in [
             ("-009999-01-02T01:59:59Z", "0000-01-01T000000.000000000Z-7.lp"),

@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_a_size_are_merged_and_those_of_a_finished_day_whatever_their_size() {
+    fn files_of_similar_size_or_a_finished_day_are_merged() {
         let name = |day: u32, number: usize| format!("2026-11-{day:02}T100000.{number:09}Z-17.lp");
         let check = |day: u32, sizes: &[u64], largest: u64, expected: &[usize]| {
             let files = sizes.iter().enumerate().map(|(number, size)| (name(day, number), *size)).collect();

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{damage::What, format};
+use crate::record::line::MAX_LINE;
 
 /// A reader for the lines of one file. It holds the line that was read last.
 #[derive(Debug)]
@@ -45,11 +46,11 @@ impl RawLines {
         let ended = loop {
             let piece = if self.too_long { &mut rest } else { &mut self.line };
             piece.clear();
-            let read = Read::take(&mut self.reader, format::MAX_LINE as u64).read_until(b'\n', piece)?;
+            let read = Read::take(&mut self.reader, MAX_LINE as u64).read_until(b'\n', piece)?;
             self.span.end += read as u64;
             let ended = piece.pop_if(|byte| *byte == b'\n').is_some();
             self.crc = crc32c::crc32c_append(self.crc, piece);
-            if ended || read < format::MAX_LINE {
+            if ended || read < MAX_LINE {
                 break ended;
             }
             self.too_long = true;

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 
 use super::{Error, REJECTED, format, list, on, reader::set_aside, sums::Announced};
-use crate::model::text::made_printable;
+use crate::{model::text::made_printable, record::line::MAX_LINE};
 
 /// Lines that were refused for the same reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +136,7 @@ impl Groups {
         let (mut piece, mut message, mut is_rest) = (Vec::new(), String::new(), false);
         loop {
             piece.clear();
-            let limit = format::MAX_LINE as u64;
+            let limit = MAX_LINE as u64;
             let read = Read::take(&mut reader, limit).read_until(b'\n', &mut piece).map_err(on("read", &path))?;
             if read == 0 {
                 return Ok(());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_grouped_by_what_was_said_of_them_newest_first() {
+    fn refused_lines_are_grouped_by_message_newest_first() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!((refusals(dir.path()).unwrap(), newest(dir.path()).unwrap()), (Refusals::default(), None));
         let spool = Spool::lock(dir.path()).unwrap();
@@ -266,11 +266,11 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_wrote_is_printable_and_bounded() {
+    fn foreign_text_is_made_printable_and_limited() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join(REJECTED);
         fs::create_dir(&folder).unwrap();
-        let long = "x".repeat(format::MAX_LINE);
+        let long = "x".repeat(MAX_LINE);
         let text =
             format!("#\u{1b}[2J no\nm s=\"\u{9b}\" 1\n# sums 1a2b3c4d 00000000\n{long}{long}\nm\n# end points=1\n");
         fs::write(folder.join("a.lp"), text).unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_repeats_its_line_is_that_of_all_such_lines() {
+    fn messages_that_quote_their_lines_are_grouped() {
         let line = "bandprobe_transfer,node=fra1 ok= 1763719200000000000";
         for (message, expected) in [
             (&*format!("unable to parse '{line}': missing field value"), "unable to parse '…': missing field value"),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_make_no_other_cause() {
+    fn messages_that_differ_in_numbers_have_one_cause() {
         for (a, b, same) in [
             ("type conflict dropped=1", "type conflict dropped=23", true),
             ("older than 2026-11-23T04:00:00Z", "older than 2026-11-22T15:10:59Z", true),

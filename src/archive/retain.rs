@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_deleted_keeps_nothing_else_from_going_and_is_not_counted() {
+    fn a_file_that_cannot_be_deleted_stops_no_other() {
         let kept = |kind, name: &str| Kept { kind, path: name.into(), size: 10 };
         let past = vec![kept(Kind::Delivered, "stuck"), kept(Kind::Delivered, "old")];
         let rest = ["gone", "stuck too", "delivered"].map(|name| kept(Kind::Delivered, name));

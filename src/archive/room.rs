@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_delivered_files_go_and_nothing_else() {
+    fn only_the_oldest_delivered_files_are_deleted() {
         let dir = tempfile::tempdir().unwrap();
         super::super::create(dir.path()).unwrap();
         for (folder, name, size) in [

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_back_and_a_corrupt_one_is_a_problem_and_the_default() {
+    fn a_corrupt_value_is_a_problem_and_the_default() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(load::<Vec<u8>>(dir.path(), "spent"), Loaded { value: vec![], problem: None });
         store(dir.path(), "spent", &vec![1, 2]).unwrap();
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_held_is_changed_by_one_at_a_time() {
+    fn a_locked_value_is_changed_by_one_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let add = || {
             for _ in 0..50 {

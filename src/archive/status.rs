@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asking_who_delivers_takes_nothing_away() {
+    fn asking_who_delivers_takes_no_lock() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(drainer(dir.path()).unwrap(), None);
         let held = spool::Spool::lock(dir.path()).unwrap();

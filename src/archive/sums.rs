@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_good_once_and_only_when_it_was_announced() {
+    fn a_checksum_is_valid_for_one_line() {
         // CRC-32C of "123456789" is the check value of the Catalogue of parametrised CRC algorithms (CRC-32/ISCSI).
         let comment = announce([&b"123456789"[..], b"a", b"a"]);
         assert_eq!(comment, "# sums e3069283 c1d04330 c1d04330\n");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_comment_costs_what_cannot_be_read_of_it() {
+    fn a_damaged_comment_loses_only_its_unreadable_checksums() {
         let check = |comment: &str, whole: bool, left: [bool; 2]| {
             let mut announced = Announced::default();
             assert_eq!(announced.read(comment.as_bytes()), whole, "{comment}");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_whatever_is_announced() {
+    fn memory_for_checksums_is_limited() {
         let mut announced = Announced::default();
         for _ in 0..10 {
             announced.read(("# sums".to_owned() + &" 00000000".repeat(5 * GROUP)).as_bytes());

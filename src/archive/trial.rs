@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_behind() {
+    fn the_test_leaves_nothing_behind() {
         let temporary = TempDir::new().unwrap();
         for dir in ["data", "not/there/yet"].map(|dir| temporary.path().join(dir)) {
             try_write(&dir).unwrap();
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_named() {
+    fn an_unwritable_path_is_named() {
         let temporary = TempDir::new().unwrap();
         fs::write(temporary.path().join("file"), "").unwrap();
         for (dir, named) in [

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     config::{Config, Registry},
-    discover::known::Known,
+    discover::known::KnownList,
     plan::{Plan, check_text},
     worker::discovery::Discovery,
 };
@@ -50,7 +50,7 @@ fn plan(args: &Check, config: &Config, discovery: &Discovery) -> (String, bool) 
 
 /// Where the nodes of the plan are from. Empty when the config lists them all.
 fn sources(discovery: &Discovery) -> String {
-    let line = |(registry, known): (&Registry, &Known)| match known.age(Timestamp::now()) {
+    let line = |(registry, known): (&Registry, &KnownList)| match known.age(Timestamp::now()) {
         None => format!("{} has not answered yet, so this plan does not include its nodes\n", registry.url),
         Some(age) => {
             let (nodes, blocked) = (known.nodes().len(), known.blocked().len());

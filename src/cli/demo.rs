@@ -14,7 +14,7 @@ use crate::{
     model::units::Micros,
     telemetry,
     term::figure::{count, trimmed},
-    worker::{discovery::Discovery, pipeline::Pipeline, rounds, start_error::StartError},
+    worker::{discovery::Discovery, pipeline::Pipeline, runs, start_error::StartError},
 };
 
 use super::{
@@ -68,7 +68,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
             () = signals.next() => {}
         }
     };
-    rounds::run(&pipeline, &config, stop).await;
+    runs::run(&pipeline, &config, stop).await;
     let stopped = pipeline.stop(Duration::ZERO, std::future::pending()).await;
     progress.end();
     scene.shutdown().await;

@@ -11,7 +11,7 @@ use crate::{
     },
     deliver::influx::Influx,
     net::tls::Tls,
-    worker::{Reread, lookups},
+    worker::{Reread, resolver},
 };
 
 /// Loads a config, with the environment variables of the process over it.
@@ -69,7 +69,8 @@ fn unusable(config: &Config) -> Vec<(&'static str, String)> {
     {
         found.push(("network.ca-file, network.ca", error.to_string()));
     }
-    if let Some(Err(error)) = config.influxdb.as_ref().map(|database| Influx::new(database, &lookups::resolver(config)))
+    if let Some(Err(error)) =
+        config.influxdb.as_ref().map(|database| Influx::new(database, &resolver::for_config(config)))
     {
         found.push(("influxdb", error.to_string()));
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,16 +15,18 @@ use crate::{
         sample::Sample,
         target::{Listing, Node, Targets},
     },
-    record::{availability::node_point, json, point::Point, transfer::transfer},
-    report::{Analysis, node_point::NodePoint, transfer_point::TransferPoint},
+    record::{
+        json, node::node_point, node_point::NodePoint, point::Point, transfer::transfer, transfer_point::TransferPoint,
+    },
+    report::Analysis,
     telemetry,
     worker::{
         OnRecorded,
-        availability::{self, Asked},
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
-        rounds::{self, Round},
+        runs::{self, RoundCounts},
         service,
+        status_rounds::{self, RoundAnswers},
     },
 };
 
@@ -54,8 +57,8 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let _noticed = service::begin(stdout::give_up_after(Signals::listen()?));
     let (discovery, targets) = match find(args, &config, &mut signals).await? {
-        Ok(found) => found,
-        Err(exit) => return Ok(exit),
+        ControlFlow::Continue(found) => found,
+        ControlFlow::Break(exit) => return Ok(exit),
     };
     let results = Arc::new(Mutex::new(Yield::default()));
     let wanted =
@@ -78,14 +81,14 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
             None
         }
     };
-    let mut round = Round::default();
+    let mut round = RoundCounts::default();
     if !interrupted {
         let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
         let interrupt = async {
             signals.next().await;
             interrupted = true;
         };
-        round = rounds::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
+        round = runs::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
     }
     // Verdicts are last, because they use the results of the downloads.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
@@ -113,25 +116,25 @@ async fn find(
     args: &Once,
     config: &Config,
     signals: &mut Signals,
-) -> anyhow::Result<Result<(Discovery, Targets), Exit>> {
+) -> anyhow::Result<ControlFlow<Exit, (Discovery, Targets)>> {
     let mut discovery = Discovery::load(config)?;
     let failures = tokio::select! {
         failures = registries::ask(&mut discovery) => failures,
         () = signals.next() => {
             complain("stopped before the registry answered: nothing was probed");
-            return Ok(Err(Exit::Failed));
+            return Ok(ControlFlow::Break(Exit::Failed));
         }
     };
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
         complain("nothing to probe: no registry answered, and no node is known from before");
-        return Ok(Err(Exit::Failed));
+        return Ok(ControlFlow::Break(Exit::Failed));
     }
     if let Some(unknown) = unknown(args, config, &targets) {
         complain(&unknown);
-        return Ok(Err(Exit::Usage));
+        return Ok(ControlFlow::Break(Exit::Usage));
     }
-    Ok(Ok((discovery, targets)))
+    Ok(ControlFlow::Continue((discovery, targets)))
 }
 
 /// Starts the pipeline; `None` when a signal arrives before the disk lets it start.
@@ -157,17 +160,17 @@ async fn ask<'c>(
     config: &'c Config,
     targets: &Targets,
     args: &Once,
-) -> Option<(Asked, &'c StatusProbe)> {
+) -> Option<(RoundAnswers, &'c StatusProbe)> {
     let probe = config.status.as_ref().filter(|probe| listed(&args.probe, &probe.name))?;
     let mut targets = targets.clone();
     targets.nodes.retain(|node| is_meant(args, &node.id, &node.listing));
     targets.blocked.retain(|blocked| is_meant(args, &blocked.id, &blocked.listing));
-    Some((availability::ask(pipeline, &targets, probe).await, probe))
+    Some((status_rounds::ask(pipeline, &targets, probe).await, probe))
 }
 
 /// Judges the answers of the nodes. One failed download is enough, because there is only one round.
-fn states(pipeline: &Pipeline, config: &Config, asked: Asked, probe: &StatusProbe) -> Vec<Point> {
-    let checked = availability::judge(pipeline, asked, probe, 1).checked;
+fn states(pipeline: &Pipeline, config: &Config, asked: RoundAnswers, probe: &StatusProbe) -> Vec<Point> {
+    let checked = status_rounds::judge(pipeline, asked, probe, 1).checked;
     checked.iter().map(|checked| node_point(&config.vantage, checked)).collect()
 }
 
@@ -207,7 +210,7 @@ fn end(
     args: &Once,
     config: &Config,
     results: Yield,
-    round: Round,
+    round: RoundCounts,
     stopped: &Stopped,
     interrupted: bool,
 ) -> anyhow::Result<Exit> {
@@ -227,7 +230,7 @@ fn end(
         complain(&not_contacted(&results.blocked));
     }
     complain(&farewell(config, stopped));
-    if round == Round::default() && results.states == 0 && !interrupted {
+    if round == RoundCounts::default() && results.states == 0 && !interrupted {
         complain("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);
     }

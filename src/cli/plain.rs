@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context;
 use flate2::bufread::MultiGzDecoder;
 
-use crate::{archive, record::parse::MAX_LINE};
+use crate::{archive, record::line::MAX_LINE};
 
 /// The lines of some files, one file after the other, without newlines. A line that is too long is cut, but stays too
 /// long to be parsed as a point.

@@ -13,14 +13,16 @@ use crate::{
     config::{AllowPrivate, Limits, Network, Resolver},
     model::{sample::Sample, target::Vantage, units::Bytes},
     net::dial::Dialer,
-    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
+    probe::{
+        Prober, gate::Gate, identity::user_agent, status::web_server::HeadRefusals, vantage_health::VantageHealth,
+    },
     record::{json, transfer::transfer},
-    worker::{lookups, measuring::MeasuringThread},
+    worker::{measuring::MeasuringThread, resolver},
 };
 
-mod errands;
+mod requests;
 
-use self::errands::Errands;
+use self::requests::TransferRequests;
 use super::{
     Exit,
     args::Probe,
@@ -41,9 +43,9 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     // A freeze is not logged here, because the affected transfers report it.
     let measuring = MeasuringThread::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
-    let errands = Errands::of(args);
+    let requests = TransferRequests::of(args);
     let (results, mut arriving) = mpsc::channel(MOST_WAITING);
-    let transfers = measuring.begin(async move { errands.run(&prober, results).await });
+    let transfers = measuring.begin(async move { requests.run(&prober, results).await });
     let (end, mut ended) = watch::channel(None);
     // In another thread, because a write to a terminal or pipe that nothing reads blocks this one, and signals must not
     // wait.
@@ -117,9 +119,9 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
         contact: None,
     };
     Ok(Prober {
-        dialer: Dialer::new(&network, lookups::resolver_for(&network.resolver, 1))?,
+        dialer: Dialer::new(&network, resolver::for_transfers(&network.resolver, 1))?,
         gate: Gate::new(&ALONE),
-        suspicion: Suspicion::default(),
+        vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),
         vantage: Arc::new(Vantage {
             id: "local".into(),

@@ -1,6 +1,6 @@
 //! Queries the registries of a config for a command, and prints their problems.
 
-use crate::worker::discovery::{Asked, Discovery};
+use crate::worker::discovery::{Discovery, RegistryAnswer};
 
 use super::{complain, screen};
 
@@ -11,8 +11,8 @@ pub(super) async fn ask(discovery: &mut Discovery) -> usize {
         discovery.lists().for_each(|(registry, _)| complain(&format!("querying {}", registry.url)));
     }
     let asked = discovery.ask_all().await;
-    for complaint in asked.iter().flat_map(Asked::complaints) {
-        complain(&complaint);
+    for message in asked.iter().flat_map(RegistryAnswer::messages) {
+        complain(&message);
     }
     asked.iter().filter(|asked| asked.answer.is_err()).count()
 }

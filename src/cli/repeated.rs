@@ -12,7 +12,7 @@ use crate::{
         flag::{Flag, Flags},
         outcome::Outcome,
         phase::Phase,
-        sample::{CacheState, Conn, Sample},
+        sample::{CacheState, ConnectionKind, Sample},
         units::{BitRate, Bytes, Micros},
     },
     record::histogram::Counts,
@@ -33,8 +33,8 @@ pub(super) struct Repeated {
     all: Attempts,
     /// Separate from `groups`, because the cache state of a failed transfer may be unknown while its connection is
     /// known.
-    conns: BTreeMap<Option<Conn>, Attempts>,
-    groups: BTreeMap<(Option<Conn>, CacheState), Group>,
+    conns: BTreeMap<Option<ConnectionKind>, Attempts>,
+    groups: BTreeMap<(Option<ConnectionKind>, CacheState), Group>,
     failed: BTreeMap<Outcome, u64>,
     flags: BTreeMap<Flag, u64>,
 }
@@ -212,8 +212,8 @@ fn line(number: u64, sample: &Sample, look: Look) -> Vec<String> {
 
 /// The line above a table: connection and cache state, how many transfers on such connections ended ok, and how many
 /// rates are missing.
-fn heading(conn: Option<Conn>, cache: CacheState, attempts: &Attempts, left_out: u64, look: Look) -> String {
-    let conn = conn.map_or("no connection", Conn::label);
+fn heading(conn: Option<ConnectionKind>, cache: CacheState, attempts: &Attempts, left_out: u64, look: Look) -> String {
+    let conn = conn.map_or("no connection", ConnectionKind::label);
     let (name, of) = match cache.is_hit() {
         Some(_) => (format!("{conn}, cache {}", cache.label()), format!("{conn} ")),
         None => (conn.to_owned(), String::new()),
@@ -267,7 +267,7 @@ mod tests {
                 4 => (sample.outcome, sample.failed_phase) = (Outcome::Reset, Some(Phase::Receive)),
                 5 => sample.labels.cache = CacheState::Miss,
                 6 => {
-                    sample.labels.conn = Some(Conn::Warm);
+                    sample.labels.conn = Some(ConnectionKind::Warm);
                     sample.phases = phases([None, None, None, Some(0), Some(6), Some(600)]);
                 }
                 _ => {}
@@ -288,7 +288,7 @@ mod tests {
         let mut repeated = Repeated::default();
         for number in 1..=20 {
             let mut sample = sample();
-            sample.labels.conn = Some(if number % 2 == 0 { Conn::Warm } else { Conn::Cold });
+            sample.labels.conn = Some(if number % 2 == 0 { ConnectionKind::Warm } else { ConnectionKind::Cold });
             if number % 2 == 0 && number > 2 {
                 (sample.outcome, sample.labels.cache) = (Outcome::HeadersTimeout, CacheState::Unknown);
             }

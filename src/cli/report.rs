@@ -3,23 +3,16 @@
 use std::{fs, path::Path};
 
 use anyhow::Context;
-use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     archive::reader,
     config::{Config, InfluxDb},
-    net::{
-        fetch::{FetchError, Fetcher, Session},
-        resolve::Resolver,
-    },
-    report::{
-        Analysis, json,
-        query::{self, Pages, parse},
-        scan::Scan,
-    },
+    net::resolve::Resolver,
+    record::scan::Scan,
+    report::{Analysis, database, json},
     term::Look,
-    worker::lookups,
+    worker::resolver,
 };
 
 use super::{
@@ -41,7 +34,7 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let analysis = match (&args.archive, &config) {
         (Some(dir), _) => from_archive(dir, since)?,
         (None, Some(config @ Config { influxdb: Some(database), .. })) => {
-            from_database(database, lookups::resolver(config), since).await?
+            from_database(database, resolver::for_config(config), since).await?
         }
         (None, Some(config)) => from_archive(&config.archive.dir, since)?,
         (None, None) => unreachable!("clap asks for one of them"),
@@ -101,7 +94,7 @@ fn gather<L: AsRef<[u8]>>(
     for found in &mut scan {
         let found = found?;
         if found.at() >= since {
-            analysis.add_found(&found);
+            analysis.add_any(&found);
         }
     }
     analysis.left_out.merge(scan.reasons());
@@ -109,65 +102,10 @@ fn gather<L: AsRef<[u8]>>(
 }
 
 async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp) -> anyhow::Result<Analysis> {
-    let fetcher = Fetcher::new(database.extra_ca.as_deref(), resolver)?;
-    let mut asked = Asked { database, session: fetcher.session() };
     let until = Timestamp::now();
-    let mut analysis = Analysis::default();
-    let mut pages = Pages::new(&database.bucket, since, until);
     let mut fetching = Fetching::over(until.duration_since(since));
-    let mut transfers = 0;
-    while let Some(request) = pages.request() {
-        let body = match asked.answer(&request).await {
-            Err(error) if is_too_much(&error) && pages.ask_for_less() => continue,
-            body => body?,
-        };
-        let page = parse(&body).context("InfluxDB's answer")?;
-        page.points.iter().for_each(|point| analysis.standard.add(point));
-        analysis.left_out.merge(&page.reasons);
-        pages.answered(page.rows);
-        transfers += page.points.len() as u64;
-        fetching.show(pages.answered_share(since), transfers);
-    }
-    // The slowest transfers have their own query, because their ids would double the size of the pages.
-    let single = query::target(&database.bucket, &query::slowest::query(since, until));
-    let page = parse(&asked.answer(&single).await?).context("InfluxDB's answer")?;
-    page.points.iter().for_each(|point| analysis.slowest.add(point));
-    analysis.left_out.merge(&page.reasons);
-    let states = query::target(&database.bucket, &query::availability::query(since, until));
-    let answer = asked.answer(&states).await?;
-    let states = query::availability::parse(&answer, &mut analysis.availability).context("InfluxDB's answer")?;
-    (0..states).for_each(|_| analysis.left_out.count("a row about the state of a node".to_owned()));
-    Ok(analysis)
-}
-
-/// A database, and the session that queries it.
-struct Asked<'a> {
-    database: &'a InfluxDb,
-    session: Session<'a>,
-}
-
-impl Asked<'_> {
-    async fn answer(&mut self, request: &str) -> anyhow::Result<Vec<u8>> {
-        let (url, authorization) = (self.database.at(request), self.database.authorization());
-        let answer = self.session.get(&url, Some(authorization.reveal())).await;
-        let is_refused =
-            matches!(&answer, Err(FetchError::Status { status, .. }) if *status == StatusCode::UNAUTHORIZED);
-        answer.with_context(|| {
-            let token = match is_refused {
-                true => format!(": it rejects the token from {}", self.database.token_from),
-                false => String::new(),
-            };
-            format!(
-                "cannot query InfluxDB at {}{token}; to read a data directory instead, use `--archive DIR`",
-                self.database.url
-            )
-        })
-    }
-}
-
-/// Whether an answer was too long, or too slow as a whole.
-fn is_too_much(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(FetchError::TooLong(_) | FetchError::Slow(_)))
+    let progress = |share, transfers| fetching.show(share, transfers);
+    Ok(database::read(database, resolver, (since, until), progress).await?)
 }
 
 /// The most problems of an archive that are logged one by one: a damaged file may have one in each line.

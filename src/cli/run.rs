@@ -10,7 +10,7 @@ use crate::{
     worker::{
         discovery::Discovery,
         pipeline::{Pipeline, Stopped},
-        rounds,
+        runs,
     },
 };
 
@@ -43,7 +43,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
         archive = %config.archive.dir.display(),
         "probing"
     );
-    rounds::run(&pipeline, &config, signals.next()).await;
+    runs::run(&pipeline, &config, signals.next()).await;
     tracing::info!("stopping: writing and delivering the remaining results; a second signal ends the delivery");
     let stopped = pipeline.stop(PATIENCE, signals.again()).await;
     let summary = farewell(&config, &stopped);

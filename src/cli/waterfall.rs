@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::{
     model::{
-        sample::{Conn, HttpVersion, Sample},
+        sample::{ConnectionKind, HttpVersion, Sample},
         units::{BitRate, Bytes, Micros},
     },
     term::{
@@ -97,8 +97,8 @@ fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
     words.extend(sample.tls.version.map(|version| format!("TLS {version}")));
     words.extend(sample.trail.remote_addr.map(|address| address.to_string()));
     words.extend(sample.labels.conn.map(|conn| match conn {
-        Conn::Cold => "new connection".to_owned(),
-        Conn::Warm => "reused connection".to_owned(),
+        ConnectionKind::Cold => "new connection".to_owned(),
+        ConnectionKind::Warm => "reused connection".to_owned(),
     }));
     words.extend(sample.labels.cache.is_hit().map(|_| format!("cache {}", sample.labels.cache.label())));
     words
@@ -162,7 +162,7 @@ mod tests {
             flag::Flag,
             outcome::Outcome,
             phase::Phase,
-            sample::{CacheState, Rates, Tls},
+            sample::{CacheState, Rates, TlsInfo},
         },
         term::width::columns,
     };
@@ -192,7 +192,7 @@ mod tests {
         sample.phases = hand_made::phases([Some(1), Some(20), Some(5_000), None, None, None]);
         (sample.outcome, sample.failed_phase) = (Outcome::TlsUntrusted, Some(Phase::Tls));
         (sample.rates, sample.status, sample.bytes) = (Rates::default(), None, None);
-        (sample.tls, sample.labels.cache) = (Tls::default(), CacheState::Unknown);
+        (sample.tls, sample.labels.cache) = (TlsInfo::default(), CacheState::Unknown);
         sample.error = Some("the issuer is unknown".to_owned());
         let drawn = drawn(&sample, Some(80));
         assert_eq!(drawn, include_str!("../../tests/data/plot/phases-failed.txt"), "\n{drawn}");

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_offset_is_theirs_less_ours() {
+    fn the_offset_is_their_clock_minus_ours() {
         let ours = |text: &str| text.parse::<Timestamp>().unwrap();
         for (date, sent, received, expected) in [
             ("Mon, 23 Nov 2026 10:00:00 GMT", "2026-11-23T10:00:00.4Z", "2026-11-23T10:00:00.6Z", Some(0)),

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     event::{Counters, Event, LastAnswer, STATE},
     influx::Influx,
-    policy::{self, Verdict},
-    sending::{BATCH_BYTES, LEAST_BATCH_BYTES, Sending, Suspects},
+    outgoing_file::{BATCH_BYTES, MIN_BATCH_BYTES, OutgoingFile, SuspectSeries},
+    policy::{self, Decision},
 };
 use crate::{
     archive::{Error, format, salvage::Salvaged, spool::Spool, state},
@@ -22,14 +22,14 @@ use crate::{
 
 mod finish;
 
-pub use self::finish::LAST_TRIES;
+pub use self::finish::MAX_TRIES;
 
 /// Delivers one data directory to one database.
 #[derive(Debug)]
 pub struct Drain {
     spool: Spool,
     influx: Influx,
-    sending: Option<Sending>,
+    outgoing: Option<OutgoingFile>,
     not_before: Instant,
     failures: u32,
     /// Why nothing can be delivered now.
@@ -38,18 +38,26 @@ pub struct Drain {
     /// The most bytes of a batch: halved by each timeout, doubled by each success.
     batch_bytes: usize,
     /// The upper limit of `batch_bytes`: halved by each 413, reset when nothing waits.
-    most_batch_bytes: usize,
+    max_batch_bytes: usize,
     /// The bucket was missing and has been created. It is not created again before points were stored.
-    bucket_made: bool,
-    suspects: Suspects,
+    bucket_created: bool,
+    suspects: SuspectSeries,
     /// Files that could not be read, and when the last one was added.
-    passed: HashSet<String>,
-    passed_since: Instant,
+    skipped: HashSet<String>,
+    skipped_since: Instant,
     /// When a delivered file was last recorded in the state; `None` after trouble.
     noted: Option<Instant>,
     /// The process is about to end, so nothing is delayed by the rate.
     hurried: bool,
     dice: fn() -> f64,
+}
+
+/// What came of the next file.
+enum Begun {
+    /// It is open, and its batches can be sent.
+    Sending(OutgoingFile),
+    /// There is nothing of it to send in this step.
+    Done(Event),
 }
 
 impl Drain {
@@ -59,17 +67,17 @@ impl Drain {
         Self {
             spool,
             influx,
-            sending: None,
+            outgoing: None,
             not_before: Instant::now(),
             failures: 0,
             trouble: None,
             counters: Counters::default(),
             batch_bytes: BATCH_BYTES,
-            most_batch_bytes: BATCH_BYTES,
-            bucket_made: false,
-            suspects: Suspects::default(),
-            passed: HashSet::new(),
-            passed_since: Instant::now(),
+            max_batch_bytes: BATCH_BYTES,
+            bucket_created: false,
+            suspects: SuspectSeries::default(),
+            skipped: HashSet::new(),
+            skipped_since: Instant::now(),
             noted: None,
             hurried: false,
             dice: rand::random::<f64>,
@@ -87,8 +95,8 @@ impl Drain {
     pub fn use_database(&mut self, influx: Influx) {
         self.influx = influx;
         self.lift_limits();
-        self.bucket_made = false;
-        self.suspects = Suspects::default();
+        self.bucket_created = false;
+        self.suspects = SuspectSeries::default();
         self.failures = 0;
         // The next problem is reported again, even if it is the same as before.
         self.trouble = None;
@@ -112,7 +120,7 @@ impl Drain {
     /// when the spool cannot be read.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        format::opened(&self.spool.next(false, &self.passed).ok()??)
+        format::opened(&self.spool.next(false, &self.skipped).ok()??)
     }
 
     /// Asks the database for its time. Returns how far its clock is ahead of ours, in ms, or `None` when it does not
@@ -155,21 +163,25 @@ impl Drain {
                 return Err(problem);
             }
         }
-        let batch = self.sending.as_ref().and_then(|sending| sending.pending.last());
+        let batch = self.outgoing.as_ref().and_then(|outgoing| outgoing.pending.last());
         let batch = batch.expect("invariant: a prepared file has a batch");
-        let (began, is_least) = (Instant::now(), batch.is_least());
+        let (began, is_smallest) = (Instant::now(), batch.is_smallest());
         let written = self.influx.write(&batch.text()).await;
-        let mut verdict = policy::judge(&written.answer, self.influx.place(), is_least);
-        if let Verdict::NoBucket { reason } = verdict {
-            verdict = match if self.bucket_made { Err(MADE.to_owned()) } else { self.influx.create_bucket().await } {
+        let mut decision = policy::decide(&written.answer, self.influx.bucket(), is_smallest);
+        if let Decision::NoBucket { reason } = decision {
+            decision = match if self.bucket_created {
+                Err(ALREADY_CREATED.to_owned())
+            } else {
+                self.influx.create_bucket().await
+            } {
                 Ok(()) => {
-                    self.bucket_made = true;
+                    self.bucket_created = true;
                     return Ok(Event::BucketCreated);
                 }
-                Err(why_not) => Verdict::Hold { reason: format!("{reason}; {why_not}") },
+                Err(why_not) => Decision::Hold { reason: format!("{reason}; {why_not}") },
             }
         }
-        let event = self.conclude(verdict);
+        let event = self.conclude(decision);
         if !self.hurried {
             self.not_before = self.not_before.max(began + pause(written.bytes, self.influx.rate()));
         }
@@ -178,96 +190,96 @@ impl Drain {
 
     /// Puts a batch at the end of the pending list, or returns an event when there is none to send.
     fn prepare(&mut self) -> Result<Option<Event>, Error> {
-        let mut sending = match self.sending.take() {
-            Some(sending) => sending,
+        let mut outgoing = match self.outgoing.take() {
+            Some(outgoing) => outgoing,
             None => {
-                if self.passed_since.elapsed() >= PASSED_OVER {
-                    self.passed.clear();
+                if self.skipped_since.elapsed() >= SKIPPED_FOR {
+                    self.skipped.clear();
                 }
                 let recent_first = self.influx.order() == Order::RecentFirst;
-                let Some(name) = self.spool.next(recent_first, &self.passed)? else {
+                let Some(name) = self.spool.next(recent_first, &self.skipped)? else {
                     self.lift_limits();
                     return Ok(Some(Event::Idle));
                 };
                 match self.begin(name.clone()) {
-                    Ok(Ok(sending)) => sending,
-                    Ok(Err(event)) => return Ok(Some(event)),
+                    Ok(Begun::Sending(outgoing)) => outgoing,
+                    Ok(Begun::Done(event)) => return Ok(Some(event)),
                     // A file that cannot be read does not delay the others.
                     Err(problem) => {
-                        self.pass_over(Some(name));
+                        self.skip(Some(name));
                         return Err(problem);
                     }
                 }
             }
         };
-        if sending.pending.is_empty() {
-            let batch = sending.read_batch(self.batch_bytes);
-            sending.pending.extend(batch);
+        if outgoing.pending.is_empty() {
+            let batch = outgoing.read_batch(self.batch_bytes);
+            outgoing.pending.extend(batch);
         }
-        let done = sending.pending.is_empty();
-        let sending = self.sending.insert(sending);
+        let done = outgoing.pending.is_empty();
+        let outgoing = self.outgoing.insert(outgoing);
         if !done {
             return Ok(None);
         }
-        let finished = sending.finish(&self.spool);
+        let finished = outgoing.finish(&self.spool);
         // When the file cannot be moved, or its refused lines cannot be stored, it is sent again later, after the
         // others.
-        let name = self.sending.take().map(|sending| sending.name);
-        let event = finished.inspect_err(|_| self.pass_over(name))?;
+        let name = self.outgoing.take().map(|outgoing| outgoing.name);
+        let event = finished.inspect_err(|_| self.skip(name))?;
         self.note(DELIVERED);
         Ok(Some(event))
     }
 
     /// Opens an intact file. A damaged file is salvaged first.
-    fn begin(&mut self, name: String) -> Result<Result<Sending, Event>, Error> {
+    fn begin(&mut self, name: String) -> Result<Begun, Error> {
         if let Some(salvaged) = self.spool.salvage(&name)? {
             self.counters.points_rejected += salvaged.set_aside;
             self.counters.points_dropped += salvaged.missing;
             let Salvaged { kept, set_aside: points, damage, .. } = salvaged;
-            return Ok(Err(Event::SetAside { name, damage, kept, points }));
+            return Ok(Begun::Done(Event::SetAside { name, damage, kept, points }));
         }
-        let Some(lines) = self.spool.open(&name)? else { return Ok(Err(gone(name))) };
-        Ok(Ok(Sending::new(name, lines)))
+        let Some(lines) = self.spool.open(&name)? else { return Ok(Begun::Done(gone(name))) };
+        Ok(Begun::Sending(OutgoingFile::new(name, lines)))
     }
 
     /// Acts on the answer to the last batch of the pending list.
-    fn conclude(&mut self, verdict: Verdict) -> Event {
-        let sending = self.sending.as_mut().expect("invariant: an answer belongs to a batch");
-        let batch = sending.pending.pop().expect("invariant: an answer belongs to a batch");
-        let event = match verdict {
-            Verdict::Delivered => {
+    fn conclude(&mut self, decision: Decision) -> Event {
+        let outgoing = self.outgoing.as_mut().expect("invariant: an answer belongs to a batch");
+        let batch = outgoing.pending.pop().expect("invariant: an answer belongs to a batch");
+        let event = match decision {
+            Decision::Delivered => {
                 let points = batch.lines.len() as u64;
-                sending.points += points;
+                outgoing.points += points;
                 self.counters.points_written += points;
-                self.batch_bytes = (self.batch_bytes * 2).min(self.most_batch_bytes);
-                self.bucket_made = false;
+                self.batch_bytes = (self.batch_bytes * 2).min(self.max_batch_bytes);
+                self.bucket_created = false;
                 Event::Sent { points }
             }
-            Verdict::Halve { message } => {
-                self.most_batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
-                self.batch_bytes = self.most_batch_bytes;
-                self.counters.points_rejected += sending.divide(batch, &message, None, &mut self.suspects);
+            Decision::Halve { message } => {
+                self.max_batch_bytes = (batch.bytes / 2).clamp(MIN_BATCH_BYTES, BATCH_BYTES);
+                self.batch_bytes = self.max_batch_bytes;
+                self.counters.points_rejected += outgoing.divide(batch, &message, None, &mut self.suspects);
                 Event::Divided { message }
             }
-            Verdict::Refused { message, dropped } => {
-                self.counters.points_rejected += sending.divide(batch, &message, dropped, &mut self.suspects);
+            Decision::Refused { message, dropped } => {
+                self.counters.points_rejected += outgoing.divide(batch, &message, dropped, &mut self.suspects);
                 Event::Divided { message }
             }
-            Verdict::Hold { reason } | Verdict::NoBucket { reason } => {
-                sending.pending.push(batch);
+            Decision::Hold { reason } | Decision::NoBucket { reason } => {
+                outgoing.pending.push(batch);
                 // The fix may also lift a limit, so the next batch read from the file has the full size.
-                (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
+                (self.batch_bytes, self.max_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
                 self.failures = self.failures.saturating_add(1);
                 let until = Instant::now() + policy::hold(self.failures);
                 let is_new = self.stuck(&reason, until);
                 return Event::Holding { reason, is_new, until };
             }
-            Verdict::Retry { reason, less } => {
+            Decision::Retry { reason, less } => {
                 if less {
-                    self.batch_bytes = (batch.bytes / 2).clamp(LEAST_BATCH_BYTES, BATCH_BYTES);
-                    sending.halve(batch);
+                    self.batch_bytes = (batch.bytes / 2).clamp(MIN_BATCH_BYTES, BATCH_BYTES);
+                    outgoing.halve(batch);
                 } else {
-                    sending.pending.push(batch);
+                    outgoing.pending.push(batch);
                 }
                 let until = self.back_off();
                 let is_new = self.stuck(&reason, until);
@@ -287,14 +299,14 @@ impl Drain {
     }
 
     /// Leaves a file for later.
-    fn pass_over(&mut self, name: Option<String>) {
-        self.passed_since = Instant::now();
-        self.passed.extend(name);
+    fn skip(&mut self, name: Option<String>) {
+        self.skipped_since = Instant::now();
+        self.skipped.extend(name);
     }
 
     /// Resets the limits that a server imposed. Another server may accept more, and so may the same one later.
     fn lift_limits(&mut self) {
-        (self.batch_bytes, self.most_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
+        (self.batch_bytes, self.max_batch_bytes) = (BATCH_BYTES, BATCH_BYTES);
     }
 
     /// Records why nothing can be delivered. Returns whether the reason is new.
@@ -309,10 +321,10 @@ impl Drain {
         is_new
     }
 
-    /// Stores the last result for `spool status`. A success is stored at most every [`NOTE_AGAIN`]. The first of equal
+    /// Stores the last result for `spool status`. A success is stored at most every [`NOTE_EVERY`]. The first of equal
     /// failures is kept, also across processes. A write error is ignored, because a full disk is reported elsewhere.
     fn note(&mut self, text: &str) {
-        if text == DELIVERED && self.noted.is_some_and(|noted| noted.elapsed() < NOTE_AGAIN) {
+        if text == DELIVERED && self.noted.is_some_and(|noted| noted.elapsed() < NOTE_EVERY) {
             return;
         }
         self.noted = (text == DELIVERED).then(Instant::now);
@@ -330,7 +342,7 @@ fn gone(name: String) -> Event {
 }
 
 /// Why a bucket is not created again.
-const MADE: &str = "it was made a moment ago, and is not there yet";
+const ALREADY_CREATED: &str = "it was created a moment ago, but does not exist yet";
 
 /// How long it takes to send this many bytes at this rate.
 fn pause(bytes: u64, rate: BitRate) -> Duration {
@@ -340,6 +352,6 @@ fn pause(bytes: u64, rate: BitRate) -> Duration {
 /// The text of a [`LastAnswer`] after a success.
 const DELIVERED: &str = "delivered";
 /// How often a success is stored.
-const NOTE_AGAIN: Duration = Duration::from_secs(10);
+const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// How long a file that could not be read is skipped.
-const PASSED_OVER: Duration = Duration::from_secs(600);
+const SKIPPED_FOR: Duration = Duration::from_secs(600);

@@ -100,7 +100,7 @@ impl AddAssign for Counters {
     }
 }
 
-/// The result of [`Drain::drain_once`](super::drain::Drain::drain_once).
+/// The result of [`Drain::drain_until`](super::drain::Drain::drain_until).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Drained {
     /// Points that the database stored.

@@ -20,9 +20,9 @@ use thiserror::Error;
 
 use self::api::Api;
 use super::{
-    clock,
-    policy::{Answer, said},
-    words,
+    answer::{Answer, one_line},
+    bucket::Bucket,
+    client_errors, clock,
 };
 use crate::{
     config::{self, Order},
@@ -38,7 +38,7 @@ mod api;
 pub struct Influx {
     client: Api,
     connecting: Connecting,
-    place: Place,
+    bucket: Bucket,
 }
 
 /// How connections to a database are made.
@@ -56,19 +56,6 @@ pub struct Written {
     pub answer: Answer,
     /// Size of the compressed request body, in bytes.
     pub bytes: u64,
-}
-
-/// The bucket that is written to, as configured. Never contains a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Scheme, host, port, and the path if there is one.
-    pub root: String,
-    /// Name of the organisation.
-    pub org: String,
-    /// Name of the bucket.
-    pub bucket: String,
-    /// Where the token was read from.
-    pub token_from: String,
 }
 
 /// How long a request may take.
@@ -124,19 +111,19 @@ impl Influx {
         let gzip = HeaderMap::from_iter([(CONTENT_ENCODING, HeaderValue::from_static("gzip"))]);
         let connecting = Connecting { config: config.clone(), resolver: resolver.clone(), timeouts };
         let client = Api::new(&connecting, gzip)?;
-        let place = Place {
+        let bucket = Bucket {
             root: config.root(),
             org: config.org.clone(),
-            bucket: config.bucket.clone(),
+            name: config.bucket.clone(),
             token_from: config.token_from.to_string(),
         };
-        Ok(Self { client, connecting, place })
+        Ok(Self { client, connecting, bucket })
     }
 
     /// The bucket that is written to.
     #[must_use]
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn bucket(&self) -> &Bucket {
+        &self.bucket
     }
 
     /// Which of the waiting files is sent first.
@@ -155,7 +142,7 @@ impl Influx {
     pub async fn write(&self, lines: &str) -> Written {
         let body = gzip(lines.as_bytes());
         let bytes = body.len() as u64;
-        let answer = match self.client.write(&self.place.org, &self.place.bucket, body).await {
+        let answer = match self.client.write(&self.bucket.org, &self.bucket.name, body).await {
             Ok(()) => Answer::Stored,
             Err(error) => answer(error),
         };
@@ -167,20 +154,20 @@ impl Influx {
     /// # Errors
     /// Why it was not created, or how to allow it, as text for people.
     pub async fn create_bucket(&self) -> Result<(), String> {
-        let Place { org, bucket, .. } = &self.place;
+        let Bucket { org, name, .. } = &self.bucket;
         if !self.connecting.config.create_bucket {
             return Err("or set [influxdb] create-bucket = true".to_owned());
         }
         // This request needs its own client, because the other one marks every body as compressed.
         let client = Api::new(&self.connecting, HeaderMap::new()).map_err(|error| error.to_string())?;
         let refused = |error| match answer(error) {
-            Answer::Status { status, text } => format!("it could not be made: {status} ({})", said(&text)),
-            Answer::Failed { problem, .. } => format!("it could not be made: {}", said(&problem)),
-            Answer::Stored => "it could not be made".to_owned(),
+            Answer::Status { status, text } => format!("it could not be created: {status} ({})", one_line(&text)),
+            Answer::Failed { problem, .. } => format!("it could not be created: {}", one_line(&problem)),
+            Answer::Stored => "it could not be created".to_owned(),
         };
         let id = client.organization_id(org).await.map_err(refused)?;
-        let Some(id) = id else { return Err(format!("it could not be made: the token sees no org {org:?}")) };
-        match client.create_bucket(&id, bucket).await {
+        let Some(id) = id else { return Err(format!("it could not be created: the token sees no org {org:?}")) };
+        match client.create_bucket(&id, name).await {
             Err(RequestError::Http { text, .. }) if text.contains("already exists") => Ok(()),
             created => created.map_err(refused),
         }
@@ -218,7 +205,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 /// The error and its causes in plain words, without the URL, which may contain a password.
 fn in_words(error: reqwest::Error) -> String {
     let prefix = if error.is_timeout() { "timed out: " } else { "" };
-    words::plain(&format!("{prefix}{}", with_causes(&error.without_url())))
+    client_errors::plain(&format!("{prefix}{}", with_causes(&error.without_url())))
 }
 
 const TIMEOUTS: Timeouts = Timeouts { connect: Duration::from_secs(5), total: Duration::from_secs(30) };
@@ -239,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_cannot_work_is_refused_before_anything_is_sent() {
+    fn an_unusable_configuration_is_refused_at_once() {
         let broken_ca = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
         for (url, token, ca, expected) in [
             (
@@ -258,8 +245,8 @@ mod tests {
             assert!(problem.contains(expected), "{url}: {problem}");
         }
         let fine = Influx::new(&config("http://user:secret@db:8086", "token", None), &resolver()).unwrap();
-        assert_eq!(fine.place().root, "http://db:8086");
+        assert_eq!(fine.bucket().root, "http://db:8086");
         let fine = Influx::new(&config("https://user:secret@db/influx/", "user:two wörds", None), &resolver()).unwrap();
-        assert_eq!(fine.place().root, "https://db/influx");
+        assert_eq!(fine.bucket().root, "https://db/influx");
     }
 }

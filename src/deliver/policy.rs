@@ -5,33 +5,16 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::{influx::Place, words};
+use super::{
+    answer::{Answer, one_line},
+    bucket::Bucket,
+    client_errors::LOOKUP,
+};
 use crate::model::text::made_printable;
-
-/// The result of sending a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// 204: every line of the batch is stored.
-    Stored,
-    /// Any other status.
-    Status {
-        /// The HTTP status code.
-        status: u16,
-        /// The body.
-        text: String,
-    },
-    /// No answer: the connection failed, timed out or was cut off.
-    Failed {
-        /// What happened, without URL and secrets.
-        problem: String,
-        /// The connection was established, but the answer did not arrive in time.
-        timed_out: bool,
-    },
-}
 
 /// What to do with a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// It is stored.
     Delivered,
     /// It is too large: send it in halves, or quarantine its only line.
@@ -51,7 +34,7 @@ pub enum Verdict {
         /// What to change, and where.
         reason: String,
     },
-    /// Like [`Verdict::Hold`], but only the bucket is missing, which bandprobe may be able to create.
+    /// Like [`Decision::Hold`], but only the bucket is missing, which bandprobe may be able to create.
     NoBucket {
         /// What to change, and where.
         reason: String,
@@ -70,7 +53,7 @@ pub enum Verdict {
 /// the worker is probably fixing the problem.
 #[must_use]
 pub fn hold(failures: u32) -> Duration {
-    HOLD_FIRST.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(HOLD_MOST)
+    FIRST_HOLD.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_HOLD)
 }
 
 /// What to do after an answer.
@@ -78,26 +61,26 @@ pub fn hold(failures: u32) -> Duration {
 /// 400 and 422 refer to lines. With InfluxDB 2.9.1, a line that does not parse gives a 400, and nothing of the batch
 /// is stored. A wrong field type, or a point older than the retention, gives a 422, and the other lines are stored.
 /// Every 2xx except 204, every 3xx, and a 400 without InfluxDB's JSON come from another server. A proxy in front of
-/// InfluxDB may also answer 413, and smaller batches help. `least` marks a batch that cannot sensibly be smaller: for
-/// such a batch, only a 413 from InfluxDB itself refers to the lines.
+/// InfluxDB may also answer 413, and smaller batches help. `is_smallest` marks a batch that cannot sensibly be
+/// smaller: for such a batch, only a 413 from InfluxDB itself refers to the lines.
 #[must_use]
-pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
-    let Place { root, org, bucket, token_from } = place;
+pub fn decide(answer: &Answer, bucket: &Bucket, is_smallest: bool) -> Decision {
+    let Bucket { root, org, name: bucket, token_from } = bucket;
     let (status, text) = match answer {
-        Answer::Stored => return Verdict::Delivered,
+        Answer::Stored => return Decision::Delivered,
         Answer::Failed { problem, timed_out } => {
             let reason = format!("{root}: {}{}", made_printable(problem), advice(problem));
-            return Verdict::Retry { reason, less: *timed_out };
+            return Decision::Retry { reason, less: *timed_out };
         }
         Answer::Status { status, text } => (*status, text),
     };
     let body = Body::of(text);
     let (is_influx, is_about_lines) = (body.message.is_some(), body.message.is_some() && !body.is_about_request);
-    let (dropped, text) = (body.dropped, said(body.message.as_deref().unwrap_or(text)));
-    let held = |advice: String| Verdict::Hold { reason: format!("{root} answered {status} ({text}): {advice}") };
+    let (dropped, text) = (body.dropped, one_line(body.message.as_deref().unwrap_or(text)));
+    let held = |advice: String| Decision::Hold { reason: format!("{root} answered {status} ({text}): {advice}") };
     match status {
-        400 | 422 if is_about_lines => Verdict::Refused { dropped, message: text },
-        413 if is_influx || !least => Verdict::Halve { message: text },
+        400 | 422 if is_about_lines => Decision::Refused { dropped, message: text },
+        413 if is_influx || !is_smallest => Decision::Halve { message: text },
         413 => held(
             "even the smallest batch is too large for this server, which does not answer like InfluxDB; raise the limit \
              of the proxy in front of it, or correct [influxdb] url"
@@ -116,13 +99,13 @@ pub fn judge(answer: &Answer, place: &Place, least: bool) -> Verdict {
         }
         // InfluxDB 3 answers `not found` without JSON, but never with HTML.
         404 if text.starts_with('<') => held(NOT_INFLUXDB.to_owned()),
-        404 => Verdict::NoBucket {
+        404 => Decision::NoBucket {
             reason: format!(
                 "{root} answered {status} ({text}): create the bucket {bucket:?} in org {org:?}, or correct [influxdb] \
                  bucket, org or url; the token needs access to both"
             ),
         },
-        429 | 408 | 500..=599 => Verdict::Retry { reason: format!("{root} answered {status} ({text})"), less: false },
+        429 | 408 | 500..=599 => Decision::Retry { reason: format!("{root} answered {status} ({text})"), less: false },
         200..=399 => held(NOT_INFLUXDB.to_owned()),
         _ => held("InfluxDB does not answer like this; check [influxdb] url".to_owned()),
     }
@@ -133,9 +116,9 @@ fn advice(problem: &str) -> &'static str {
     let says = |words: &str| problem.contains(words);
     if says("the server's certificate") {
         "; if it is the right server, trust its authority with [influxdb] ca-file"
-    } else if says("is not TLS") {
+    } else if says("does not answer with TLS") {
         "; the server does not use TLS: should [influxdb] url start with http:// ?"
-    } else if says(words::LOOKUP) {
+    } else if says(LOOKUP) {
         "; is the name in [influxdb] url right?"
     } else if says("refused") {
         "; is InfluxDB running there, and [influxdb] url right? Check also the proxy variables in the environment"
@@ -150,7 +133,7 @@ fn advice(problem: &str) -> &'static str {
 #[must_use]
 pub fn backoff(failures: u32, dice: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
-    let cap = BACKOFF_FIRST.saturating_mul(1 << doublings).min(BACKOFF_MOST);
+    let cap = FIRST_BACKOFF.saturating_mul(1 << doublings).min(MAX_BACKOFF);
     cap.mul_f64(dice.clamp(0.0, 1.0))
 }
 
@@ -183,35 +166,22 @@ impl Body {
     }
 }
 
-/// The server's text on one line. Of a long text the beginning and the end, because InfluxDB repeats the line before
-/// its reason.
-pub(super) fn said(text: &str) -> String {
-    let line = made_printable(&text.split_whitespace().collect::<Vec<_>>().join(" "));
-    match line.chars().count() {
-        0 => "no text".to_owned(),
-        1..=MAX_TEXT => line,
-        count => line.chars().take(MAX_TEXT / 2).chain(['…']).chain(line.chars().skip(count - MAX_TEXT / 2)).collect(),
-    }
-}
-
 /// The number in "partial write: … dropped=7". It is at the end, or before " for database: …", and possibly beyond the
 /// text that we show. It is ignored when a line could not be parsed: the message repeats that line, and the line may
 /// contain words of a probed node.
 fn dropped(text: &str) -> Option<u64> {
     let (before, after) = text.trim_end().rsplit_once("dropped=")?;
     let number = after.split_once(" for database: ").map_or(after, |(number, _)| number);
-    let is_told = before.contains("partial write") && !before.contains("unable to parse");
-    number.parse().ok().filter(|_| is_told)
+    let is_count = before.contains("partial write") && !before.contains("unable to parse");
+    number.parse().ok().filter(|_| is_count)
 }
 
 const NOT_INFLUXDB: &str = "this is not InfluxDB but a captive portal, a proxy or another server; sign in to the network, \
                             or correct [influxdb] url";
-const HOLD_FIRST: Duration = Duration::from_secs(5);
-const HOLD_MOST: Duration = Duration::from_secs(60);
-const BACKOFF_FIRST: Duration = Duration::from_secs(1);
-const BACKOFF_MOST: Duration = Duration::from_secs(60);
-/// Characters of a server's text that are shown.
-const MAX_TEXT: usize = 300;
+const FIRST_HOLD: Duration = Duration::from_secs(5);
+const MAX_HOLD: Duration = Duration::from_secs(60);
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -219,55 +189,55 @@ mod tests {
 
     use super::*;
 
-    fn place() -> Place {
+    fn bucket() -> Bucket {
         let (root, token_from) = ("http://db:8086".to_owned(), "/etc/bandprobe/token".to_owned());
-        Place { root, org: "dwg".into(), bucket: "bandprobe".into(), token_from }
+        Bucket { root, org: "dwg".into(), name: "bandprobe".into(), token_from }
     }
 
-    fn verdict(status: u16, text: &str) -> Verdict {
-        judge(&Answer::Status { status, text: text.to_owned() }, &place(), false)
+    fn decision(status: u16, text: &str) -> Decision {
+        decide(&Answer::Status { status, text: text.to_owned() }, &bucket(), false)
     }
 
     #[test]
-    fn only_204_is_delivered_and_each_other_answer_has_its_meaning() {
-        let place = place();
-        assert_eq!(judge(&Answer::Stored, &place, false), Verdict::Delivered);
+    fn only_a_204_counts_as_delivered() {
+        let bucket = bucket();
+        assert_eq!(decide(&Answer::Stored, &bucket, false), Decision::Delivered);
         let refused = Answer::Failed { problem: "connection refused".into(), timed_out: false };
-        let down = judge(&refused, &place, false);
+        let down = decide(&refused, &bucket, false);
         let reason =
             "http://db:8086: connection refused; is InfluxDB running there, and [influxdb] url right? Check also \
                       the proxy variables in the environment"
                 .to_owned();
-        assert_eq!(down, Verdict::Retry { reason, less: false });
+        assert_eq!(down, Decision::Retry { reason, less: false });
         for status in [408, 429, 500, 502, 503, 504, 599] {
-            assert!(matches!(verdict(status, ""), Verdict::Retry { .. }), "{status}");
+            assert!(matches!(decision(status, ""), Decision::Retry { .. }), "{status}");
         }
         for status in [400, 422, 200, 201, 202, 206, 301, 302, 307, 401, 402, 403, 405, 418, 411] {
-            assert!(matches!(verdict(status, "<html>"), Verdict::Hold { .. }), "{status}");
+            assert!(matches!(decision(status, "<html>"), Decision::Hold { .. }), "{status}");
         }
-        assert_eq!(verdict(413, ""), Verdict::Halve { message: "no text".into() });
+        assert_eq!(decision(413, ""), Decision::Halve { message: "no text".into() });
     }
 
     #[test]
-    fn the_least_batch_is_halved_only_for_influxdb_itself() {
-        let place = place();
+    fn the_smallest_batch_is_halved_only_for_influxdb() {
+        let bucket = bucket();
         for (text, least, halves) in [
             ("<html>", false, true),
             ("<html>", true, false),
             (r#"{"message":"too large"}"#, false, true),
             (r#"{"message":"too large"}"#, true, true),
         ] {
-            let verdict = judge(&Answer::Status { status: 413, text: text.to_owned() }, &place, least);
-            match verdict {
-                Verdict::Halve { .. } => assert!(halves, "{text} {least}"),
-                Verdict::Hold { reason } => assert!(!halves && reason.contains("raise the limit"), "{text}: {reason}"),
+            let decision = decide(&Answer::Status { status: 413, text: text.to_owned() }, &bucket, least);
+            match decision {
+                Decision::Halve { .. } => assert!(halves, "{text} {least}"),
+                Decision::Hold { reason } => assert!(!halves && reason.contains("raise the limit"), "{text}: {reason}"),
                 other => panic!("{other:?}"),
             }
         }
     }
 
     #[test]
-    fn what_to_change_is_said() {
+    fn a_hold_says_what_to_change() {
         for (status, text, expected) in [
             (401, r#"{"code":"unauthorized","message":"unauthorized access"}"#, "401 (unauthorized access): the token"),
             (404, r#"{"message":"bucket \"bandprobe\" not found"}"#, r#"create the bucket "bandprobe" in org "dwg""#),
@@ -280,7 +250,7 @@ mod tests {
             (401, "\u{1b}]0;x\u{7} no", "401 (\u{fffd}]0;x\u{fffd} no): the token"),
             (200, "<html>\n <title>Sign in", "200 (<html> <title>Sign in): this is not InfluxDB"),
         ] {
-            let (Verdict::Hold { reason } | Verdict::NoBucket { reason }) = verdict(status, text) else {
+            let (Decision::Hold { reason } | Decision::NoBucket { reason }) = decision(status, text) else {
                 panic!("{status}")
             };
             assert!(reason.contains(expected) && reason.contains("http://db:8086"), "{reason}");
@@ -290,27 +260,27 @@ mod tests {
     #[test]
     fn refused_lines_keep_the_message_and_their_number() {
         let text = r#"{"code":"unprocessable entity","message":"failure writing points to database: partial write: field type conflict dropped=12"}"#;
-        let Verdict::Refused { message, dropped } = verdict(422, text) else { panic!() };
+        let Decision::Refused { message, dropped } = decision(422, text) else { panic!() };
         assert_eq!((dropped, message.starts_with("failure writing points")), (Some(12), true));
         // The repeated line may contain words of a probed node.
         for message in ["unable to parse 'm error=\"partial write dropped=3'", "partial write: dropped=3 of them"] {
-            let Verdict::Refused { dropped, .. } = verdict(400, &json!({"message": message}).to_string()) else {
+            let Decision::Refused { dropped, .. } = decision(400, &json!({"message": message}).to_string()) else {
                 panic!()
             };
             assert_eq!(dropped, None, "{message}");
         }
-        let unparsed = Verdict::Refused { message: "unable to parse 'x'".into(), dropped: None };
-        assert_eq!(verdict(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
+        let unparsed = Decision::Refused { message: "unable to parse 'x'".into(), dropped: None };
+        assert_eq!(decision(400, r#"{"message":"unable to parse 'x'"}"#), unparsed);
     }
 
     /// The shapes of InfluxDB 3 Core: influxdb3_server/src/http.rs of its sources.
     #[test]
-    fn a_request_that_is_refused_as_a_whole_blames_no_line() {
+    fn a_request_refused_as_a_whole_blames_no_line() {
         for (status, message) in [
             (400, "db name did not start with a number or letter"),
             (422, "Adding a new database would exceed limit of 5 databases"),
         ] {
-            let Verdict::Hold { reason } = verdict(status, &format!(r#"{{"error":"{message}","data":null}}"#)) else {
+            let Decision::Hold { reason } = decision(status, &format!(r#"{{"error":"{message}","data":null}}"#)) else {
                 panic!("{message}")
             };
             assert!(reason.contains(message) && reason.contains("correct [influxdb] bucket"), "{reason}");
@@ -319,34 +289,22 @@ mod tests {
             {"original_line":"m v=\"x\" 2","line_number":2,"error_message":"invalid column type for column 'v'"},
             {"original_line":"m v= 3","line_number":3,"error_message":"No fields were provided"}]}"#;
         let message = "partial write of line protocol occurred: invalid column type for column 'v'".to_owned();
-        assert_eq!(verdict(400, partial), Verdict::Refused { message, dropped: Some(2) });
+        assert_eq!(decision(400, partial), Decision::Refused { message, dropped: Some(2) });
         let whole = r#"{"error":"parsing failed for write_lp endpoint","data":{"original_line":"m v= 3",
             "line_number":1,"error_message":"No fields were provided"}}"#;
         let message = "parsing failed for write_lp endpoint".to_owned();
-        assert_eq!(verdict(400, whole), Verdict::Refused { message, dropped: None });
+        assert_eq!(decision(400, whole), Decision::Refused { message, dropped: None });
     }
 
     #[test]
-    fn a_hold_grows_to_a_minute() {
+    fn a_hold_doubles_up_to_a_minute() {
         for (failures, seconds) in [(1, 5), (2, 10), (3, 20), (4, 40), (5, 60), (6, 60), (u32::MAX, 60)] {
             assert_eq!(hold(failures), Duration::from_secs(seconds), "{failures}");
         }
     }
 
     #[test]
-    fn of_a_long_text_both_ends_are_kept() {
-        let line = "x".repeat(1_000);
-        let Verdict::Refused { message, .. } =
-            verdict(400, &format!(r#"{{"message":"unable to parse '{line}': why"}}"#))
-        else {
-            panic!()
-        };
-        assert!(message.starts_with("unable to parse 'xx") && message.ends_with("xx': why"), "{message}");
-        assert_eq!(message.chars().count(), MAX_TEXT + 1);
-    }
-
-    #[test]
-    fn backoff_doubles_to_a_minute_and_never_more() {
+    fn a_backoff_doubles_up_to_a_minute() {
         for (failures, cap) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)] {
             assert_eq!(backoff(failures, 1.0), Duration::from_secs(cap), "{failures}");
             assert_eq!(backoff(failures, 0.5), Duration::from_secs(cap) / 2, "{failures}");

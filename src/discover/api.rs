@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     error::DiscoverError,
     graphql::{self, Reply},
-    row::{self, Operator},
+    operator::{self, Operator},
 };
 use crate::{
     config::{Dialect, Registry},
@@ -26,7 +26,7 @@ pub(super) struct RegistryApi<'a> {
 }
 
 /// A list that is read page by page.
-struct List {
+struct PagedList {
     name: &'static str,
     query: &'static str,
     is_wanted: fn(&Value) -> bool,
@@ -79,15 +79,15 @@ impl<'a> RegistryApi<'a> {
                     .filter(|list| reply.rows(list).is_none())
                     .any(|list| DiscoverError::NoList { list, said: reply.said().to_owned() }.wants_less()),
             };
-            if !wants_less || *limit <= SMALLEST_PAGE {
+            if !wants_less || *limit <= MIN_PAGE {
                 return answer;
             }
-            *limit = (*limit / 2).max(SMALLEST_PAGE);
+            *limit = (*limit / 2).max(MIN_PAGE);
         }
     }
 
     /// All readable rows of a list, each operator once.
-    async fn list(&self, list: &List, problems: &mut Vec<String>) -> Result<Vec<Operator>, DiscoverError> {
+    async fn list(&self, list: &PagedList, problems: &mut Vec<String>) -> Result<Vec<Operator>, DiscoverError> {
         // Pages need a stable order.
         let order = match self.dialect {
             Dialect::Hydra => "createdAt_ASC",
@@ -116,7 +116,7 @@ impl<'a> RegistryApi<'a> {
             }
             offset += rows.len();
             // A server may return fewer rows than requested. One that ignores the offset returns the same rows again.
-            if rows.len() < SHORTEST_PAGE.min(limit) || ids.len() == before {
+            if rows.len() < SHORTEST_FULL_PAGE.min(limit) || ids.len() == before {
                 break;
             }
             if offset >= MAX_ROWS {
@@ -142,8 +142,8 @@ async fn detect(fetcher: &Fetcher, registry: &Registry) -> Result<Dialect, Disco
             Err(DiscoverError::NoIntrospection(said))
         }
         // Gateways refuse introspection with their own messages.
-        Err(DiscoverError::Fetch(FetchError::Status { said, .. })) if names_introspection(&said) => {
-            Err(DiscoverError::NoIntrospection(said))
+        Err(DiscoverError::Fetch(FetchError::Status { excerpt, .. })) if names_introspection(&excerpt) => {
+            Err(DiscoverError::NoIntrospection(excerpt))
         }
         Err(error) => Err(error),
     }
@@ -164,17 +164,17 @@ fn dialect(reply: &Reply) -> Result<Dialect, DiscoverError> {
     }
 }
 
-const DISTRIBUTORS: List = List {
+const DISTRIBUTORS: PagedList = PagedList {
     name: "distributionBucketOperators",
     query: include_str!("operators.graphql"),
     is_wanted: |_| true,
-    read: row::distributor,
+    read: operator::distributor,
 };
-const STORAGE: List = List {
+const STORAGE: PagedList = PagedList {
     name: "storageBuckets",
     query: include_str!("storage.graphql"),
-    is_wanted: row::is_active,
-    read: row::storage,
+    is_wanted: operator::is_active,
+    read: operator::storage,
 };
 /// The error at the deadline of all queries together.
 const LATE: DiscoverError = DiscoverError::Late(DEADLINE);
@@ -183,7 +183,7 @@ const LATE: DiscoverError = DiscoverError::Late(DEADLINE);
 pub(super) const DEADLINE: Duration = Duration::from_secs(120);
 const PAGE: usize = 1_000;
 /// The shortest page of any known server. A shorter page is the last one, unless fewer rows were requested.
-pub(super) const SHORTEST_PAGE: usize = 50;
+pub(super) const SHORTEST_FULL_PAGE: usize = 50;
 /// A server that refuses this page size is not asked for less.
-const SMALLEST_PAGE: usize = 10;
+const MIN_PAGE: usize = 10;
 const MAX_ROWS: usize = 5_000;

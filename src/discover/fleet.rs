@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     naming,
-    row::{Operator, Role},
-    screen::{Refused, screen},
+    operator::{Operator, Role},
+    vet::{RefusedEndpoint, vet},
 };
 use crate::{
-    model::target::{Blocked, Endpoint, Listing, Node, Origin, Profile},
+    model::target::{BlockedNode, Endpoint, Listing, Node, Origin, Profile},
     net::guard::Guard,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
     pub(super) members: Vec<Member>,
-    pub(super) blocked: Vec<Blocked>,
+    pub(super) blocked: Vec<BlockedNode>,
     /// How many nodes, blocked ones included, the user excluded.
     pub(super) excluded: usize,
 }
@@ -51,9 +51,9 @@ pub(super) fn fleet(
 ) -> Fleet {
     operators.sort_by(|a, b| (a.role, &a.id).cmp(&(b.role, &b.id)));
     let mut served = BTreeMap::<String, (Endpoint, Vec<Operator>)>::new();
-    let mut refused = BTreeMap::<String, (Refused, Vec<Operator>)>::new();
+    let mut refused = BTreeMap::<String, (RefusedEndpoint, Vec<Operator>)>::new();
     for operator in operators {
-        match screen(operator.endpoint.as_deref(), guard) {
+        match vet(operator.endpoint.as_deref(), guard) {
             Ok(endpoint) => served.entry(endpoint.to_string()).or_insert((endpoint, vec![])).1.push(operator),
             Err(why) => {
                 // Operators without an endpoint are kept apart.
@@ -86,7 +86,7 @@ pub(super) fn fleet(
     for (why, operators) in refused.into_values() {
         let id = naming::distinct(why.authority.as_deref().unwrap_or(&operators[0].id), &mut taken);
         let listing = listing(&id, &operators, problems);
-        let blocked = Blocked { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
+        let blocked = BlockedNode { id, endpoint: why.shown.into(), reason: why.reason.into(), listing };
         unheeded.retain(|name| !blocked.is_among(std::slice::from_ref(*name)));
         if blocked.is_among(exclude) {
             fleet.excluded += 1;

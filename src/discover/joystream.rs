@@ -5,28 +5,28 @@ use std::{
     sync::Arc,
 };
 
-pub use super::samples::Sampled;
+pub use super::samples::FreshSamples;
 use super::{
     api::RegistryApi,
     error::DiscoverError,
     fleet::{Fleet, Member, fleet},
-    samples::Shelves,
+    samples::SampleAssets,
 };
 use crate::{
     config::{Dialect, Registry},
-    model::target::{AssetKind, Blocked, Node, Profile},
+    model::target::{AssetKind, BlockedNode, Node, Profile},
     net::{fetch::Fetcher, guard::Guard},
 };
 
 /// The nodes that a registry lists.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
+pub struct RegistryList {
     /// The dialect of its schema, as configured or detected.
     pub dialect: Dialect,
     /// Nodes with unique ids and endpoints, sorted by endpoint.
     pub nodes: Vec<Node>,
     /// Operators whose endpoints are never asked. Their ids are unique among themselves and the nodes.
-    pub blocked: Vec<Blocked>,
+    pub blocked: Vec<BlockedNode>,
     /// How many nodes, blocked ones included, the user excluded.
     pub excluded: usize,
     /// What was missing, odd or too much in the list, as text for people.
@@ -34,12 +34,12 @@ pub struct Found {
     /// The same for the samples. `None` when samples were not requested, because the known ones are still current.
     pub sample_problems: Option<Vec<String>>,
     /// The parts that had no answer.
-    pub gaps: Gaps,
+    pub gaps: MissingParts,
 }
 
 /// Parts of a list that had no answer. Their earlier values may still be correct.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gaps {
+pub struct MissingParts {
     /// The list of storage nodes had no answer.
     pub storage: bool,
     /// Ids of the nodes whose samples, or some of them, had no answer.
@@ -61,10 +61,10 @@ pub async fn find(
     fetcher: &Fetcher,
     registry: &Registry,
     guard: &Guard,
-    sampled: &Sampled,
-) -> Result<Found, DiscoverError> {
+    sampled: &FreshSamples,
+) -> Result<RegistryList, DiscoverError> {
     let api = RegistryApi::open(fetcher, registry).await?;
-    let (mut problems, mut gaps) = (Vec::new(), Gaps::default());
+    let (mut problems, mut gaps) = (Vec::new(), MissingParts::default());
 
     let mut operators = api.distributors(&mut problems).await?;
     if operators.is_empty() {
@@ -81,14 +81,22 @@ pub async fn find(
     if sampled.covers(&members) {
         gaps.samples = members.iter().filter(|member| member.is_serving()).map(Member::id).collect();
         let nodes = members.into_iter().map(|member| member.node).collect();
-        return Ok(Found { dialect: api.dialect, nodes, blocked, excluded, problems, sample_problems: None, gaps });
+        return Ok(RegistryList {
+            dialect: api.dialect,
+            nodes,
+            blocked,
+            excluded,
+            problems,
+            sample_problems: None,
+            gaps,
+        });
     }
     let mut sample_problems = Vec::new();
     let wanted: BTreeSet<_> = members.iter().flat_map(|member| member.buckets.iter().cloned()).collect();
-    let shelves = Shelves::ask(&api, &wanted, &registry.fixed, &mut sample_problems).await;
-    let is_gap = |member: &&Member| member.is_serving() && !shelves.is_whole(&member.buckets);
+    let samples = SampleAssets::ask(&api, &wanted, &registry.fixed, &mut sample_problems).await;
+    let is_gap = |member: &&Member| member.is_serving() && !samples.is_whole(&member.buckets);
     gaps.samples = members.iter().filter(is_gap).map(Member::id).collect();
-    let nodes: Vec<_> = members.into_iter().map(|member| with_assets(member, &shelves)).collect();
+    let nodes: Vec<_> = members.into_iter().map(|member| with_assets(member, &samples)).collect();
     if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
         let doubt = match registry.dialect {
             Some(dialect) => format!("; `dialect` is set to `{}`: leave it out to have it found out", dialect.label()),
@@ -96,13 +104,21 @@ pub async fn find(
         };
         sample_problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));
     }
-    Ok(Found { dialect: api.dialect, nodes, blocked, excluded, problems, sample_problems: Some(sample_problems), gaps })
+    Ok(RegistryList {
+        dialect: api.dialect,
+        nodes,
+        blocked,
+        excluded,
+        problems,
+        sample_problems: Some(sample_problems),
+        gaps,
+    })
 }
 
 /// A node with the assets that it must serve. A storage node is asked for images only, because viewers get no videos
 /// from it.
-fn with_assets(member: Member, shelves: &Shelves) -> Node {
-    let mut assets = shelves.of(&member.buckets);
+fn with_assets(member: Member, samples: &SampleAssets) -> Node {
+    let mut assets = samples.of(&member.buckets);
     if member.node.listing.profile == Profile::Colossus {
         assets.retain(|asset| asset.kind == AssetKind::Image);
     }

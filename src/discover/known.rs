@@ -9,7 +9,7 @@
 //! never reaches this module.
 //!
 //! Samples are requested less often than nodes, because they are the most expensive part for the registry. In between,
-//! each node keeps its samples ([`Known::sampled`]).
+//! each node keeps its samples ([`KnownList::sampled`]).
 //!
 //! A node that is listed at the same endpoint as before keeps its id, because its series, its budget and its rest
 //! periods depend on it.
@@ -23,46 +23,46 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use self::doubt::Doubt;
+use self::shrink_guard::ShrinkGuard;
 use super::{
-    joystream::{Found, Gaps, Sampled},
+    joystream::{FreshSamples, MissingParts, RegistryList},
     naming,
-    screen::screen,
+    vet::vet,
 };
 use crate::{
     config::Registry,
-    model::target::{AssetKind, Blocked, Endpoint, Listing, Node, Profile},
+    model::target::{AssetKind, BlockedNode, Endpoint, Listing, Node, Profile},
     net::guard::Guard,
 };
 
-mod doubt;
 mod saved;
+mod shrink_guard;
 
 /// The last good list of one registry. Its saved form is JSON with a version. Unreadable parts of it are left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "serde_json::Value", into = "saved::List")]
-pub struct Known {
+#[serde(from = "serde_json::Value", into = "saved::SavedList")]
+pub struct KnownList {
     found_at: Option<Timestamp>,
     /// When its samples were requested and all of them answered. `None` after an answer with gaps.
     sampled_at: Option<Timestamp>,
     /// The fixed objects that were requested then.
     sampled_fixed: Vec<(AssetKind, Arc<str>)>,
     nodes: Vec<Node>,
-    blocked: Vec<Blocked>,
+    blocked: Vec<BlockedNode>,
     /// Refreshes that lost too many nodes.
-    held_back: Doubt,
+    held_back: ShrinkGuard,
     /// Refreshes in which too many nodes lost all their assets.
-    bare: Doubt,
+    lost_assets: ShrinkGuard,
 }
 
 /// The result of a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct ListChange {
     /// Whether the refresh replaced the list.
-    pub verdict: Verdict,
+    pub verdict: RefreshResult,
     /// Whether the assets of its nodes were replaced too. Its `lost` counts nodes that have no assets any more. Only
     /// meaningful when the list was replaced.
-    pub assets: Verdict,
+    pub assets: RefreshResult,
     /// Ids of nodes that were not on the list before.
     pub added: Vec<Arc<str>>,
     /// Ids of nodes that are no longer on the list.
@@ -71,7 +71,7 @@ pub struct Change {
 
 /// Whether a refresh replaced the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RefreshResult {
     /// It did.
     Accepted,
     /// The earlier list stays, because the refresh lost too much.
@@ -91,7 +91,7 @@ pub enum Verdict {
     },
 }
 
-impl Known {
+impl KnownList {
     /// The nodes of the list.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
@@ -100,7 +100,7 @@ impl Known {
 
     /// The operators whose endpoints are never asked.
     #[must_use]
-    pub fn blocked(&self) -> &[Blocked] {
+    pub fn blocked(&self) -> &[BlockedNode] {
         &self.blocked
     }
 
@@ -119,22 +119,22 @@ impl Known {
     /// The samples that need not be requested again yet. Empty when they are older than `refresh-assets`, when the
     /// config names other fixed objects than before, or when the registry listed no objects.
     #[must_use]
-    pub fn sampled(&self, registry: &Registry, now: Timestamp) -> Sampled {
+    pub fn sampled(&self, registry: &Registry, now: Timestamp) -> FreshSamples {
         let age = self.sampled_at.and_then(|then| Duration::try_from(now.duration_since(then)).ok());
         let is_fresh = age.is_some_and(|age| age < registry.refresh_assets);
         let is_found = self.nodes.iter().flat_map(|node| &node.assets).any(|asset| !asset.fixed);
         if !is_fresh || !is_found || self.sampled_fixed != registry.fixed {
-            return Sampled::default();
+            return FreshSamples::default();
         }
         let buckets = self.nodes.iter().map(|node| (node.endpoint.clone(), node.listing.buckets.clone()));
-        Sampled(buckets.collect())
+        FreshSamples(buckets.collect())
     }
 
     /// Removes nodes that the user excludes or the guard refuses. The config may have changed since the list was
     /// saved.
     #[must_use]
     pub fn under(mut self, exclude: &[String], guard: &Guard) -> Self {
-        self.nodes.retain_mut(|node| match screen(Some(node.endpoint.as_url().as_str()), guard) {
+        self.nodes.retain_mut(|node| match vet(Some(node.endpoint.as_url().as_str()), guard) {
             Ok(endpoint) => {
                 node.endpoint = endpoint;
                 !node.is_among(exclude)
@@ -147,7 +147,7 @@ impl Known {
 
     /// The list after a refresh of `registry`, whose exclusions may have changed.
     #[must_use]
-    pub fn weigh(self, found: Found, registry: &Registry, now: Timestamp) -> (Self, Change) {
+    pub fn refreshed(self, found: RegistryList, registry: &Registry, now: Timestamp) -> (Self, ListChange) {
         let (is_sampled, is_whole) = (found.sample_problems.is_some(), found.gaps.samples.is_empty());
         let (mut nodes, mut blocked) = filled(found, &self);
         naming::keep_ids((&mut nodes, &mut blocked), (&self.nodes, &self.blocked));
@@ -157,19 +157,19 @@ impl Known {
         let endpoints: HashSet<_> = nodes.iter().map(|node| &node.endpoint).collect();
         let lost = self.nodes.iter().filter(|node| !endpoints.contains(&node.endpoint)).count();
         let of = self.nodes.len();
-        let stays = |verdict| Change { verdict, assets: Verdict::Accepted, added: vec![], removed: vec![] };
+        let stays = |verdict| ListChange { verdict, assets: RefreshResult::Accepted, added: vec![], removed: vec![] };
         if nodes.is_empty() && of > 0 {
-            return (self, stays(Verdict::Emptied { of }));
+            return (self, stays(RefreshResult::Emptied { of }));
         }
-        let (held_back, verdict) = self.held_back.weigh(lost, of, now, registry.refresh);
-        if verdict != Verdict::Accepted {
+        let (held_back, verdict) = self.held_back.accept(lost, of, now, registry.refresh);
+        if verdict != RefreshResult::Accepted {
             return (Self { held_back, ..self }, stays(verdict));
         }
-        let (mut bare, mut assets) = (self.bare, Verdict::Accepted);
+        let (mut lost_assets, mut assets) = (self.lost_assets, RefreshResult::Accepted);
         let (mut sampled_at, mut sampled_fixed) = (self.sampled_at, self.sampled_fixed.clone());
         if is_sampled {
-            (bare, assets) = kept_assets(&mut nodes, &self, now, registry.refresh);
-            sampled_at = (is_whole && assets == Verdict::Accepted).then_some(now);
+            (lost_assets, assets) = kept_assets(&mut nodes, &self, now, registry.refresh);
+            sampled_at = (is_whole && assets == RefreshResult::Accepted).then_some(now);
             sampled_fixed.clone_from(&registry.fixed);
         }
         let ids = |nodes: &[Node]| nodes.iter().map(|node| Arc::clone(&node.id)).collect::<Vec<_>>();
@@ -179,31 +179,36 @@ impl Known {
         };
         let added = without(ids(&nodes), ids(&self.nodes));
         let removed = without(ids(&self.nodes), ids(&nodes));
-        let list = Self { found_at: Some(now), sampled_at, sampled_fixed, nodes, blocked, held_back, bare };
-        (list, Change { verdict, assets, added, removed })
+        let list = Self { found_at: Some(now), sampled_at, sampled_fixed, nodes, blocked, held_back, lost_assets };
+        (list, ListChange { verdict, assets, added, removed })
     }
 }
 
 /// Gives the nodes that lost all their assets the earlier ones back, while too many lost them for the loss to be
 /// accepted. A node that was switched off does not count, because it no longer has to serve anything.
-fn kept_assets(nodes: &mut [Node], before: &Known, now: Timestamp, refresh: Duration) -> (Doubt, Verdict) {
+fn kept_assets(
+    nodes: &mut [Node],
+    before: &KnownList,
+    now: Timestamp,
+    refresh: Duration,
+) -> (ShrinkGuard, RefreshResult) {
     let had: HashMap<&Endpoint, &Node> =
         before.nodes.iter().filter(|known| !known.assets.is_empty()).map(|known| (&known.endpoint, known)).collect();
     let is_on = |node: &&mut Node| node.listing.distributing != Some(false);
     let serving = nodes.iter_mut().filter(is_on).filter_map(|node| Some((*had.get(&node.endpoint)?, node)));
     let (lost, left): (Vec<_>, Vec<_>) = serving.partition(|(_, node)| node.assets.is_empty());
-    let (bare, verdict) = before.bare.weigh(lost.len(), lost.len() + left.len(), now, refresh);
-    if verdict != Verdict::Accepted {
+    let (lost_assets, verdict) = before.lost_assets.accept(lost.len(), lost.len() + left.len(), now, refresh);
+    if verdict != RefreshResult::Accepted {
         for (known, node) in lost {
             node.assets.clone_from(&known.assets);
         }
     }
-    (bare, verdict)
+    (lost_assets, verdict)
 }
 
 /// Fills the gaps of an answer with the earlier values. The nodes are sorted by endpoint.
-fn filled(found: Found, before: &Known) -> (Vec<Node>, Vec<Blocked>) {
-    let Found { mut nodes, mut blocked, gaps: Gaps { storage, samples }, .. } = found;
+fn filled(found: RegistryList, before: &KnownList) -> (Vec<Node>, Vec<BlockedNode>) {
+    let RegistryList { mut nodes, mut blocked, gaps: MissingParts { storage, samples }, .. } = found;
     for node in nodes.iter_mut().filter(|node| samples.contains(&node.id)) {
         let same = before.nodes.iter().find(|known| known.endpoint == node.endpoint && !known.assets.is_empty());
         if let Some(known) = same {

@@ -13,7 +13,7 @@ use std::{
 use crate::model::{
     endpoint::authority,
     tag,
-    target::{Blocked, Endpoint, Node},
+    target::{BlockedNode, Endpoint, Node},
 };
 
 /// An id for each endpoint: its host, with `:port` if it is not the scheme's default, and its path prefix if two share
@@ -36,7 +36,7 @@ pub(super) fn ids<'e>(endpoints: impl Iterator<Item = &'e Endpoint> + Clone) -> 
 
 /// A node that was listed `before` at the same endpoint keeps its id. The others get unused ids, in the order of their
 /// endpoints. Nodes that share a host are counted in `nodes`, which includes those that the last answer lacked.
-pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [Blocked]), before: (&[Node], &[Blocked])) {
+pub(super) fn keep_ids((nodes, blocked): (&mut [Node], &mut [BlockedNode]), before: (&[Node], &[BlockedNode])) {
     let known: HashMap<_, _> = before.0.iter().map(|node| (&node.endpoint, &node.id)).collect();
     let known_blocked: HashMap<_, _> = before.1.iter().map(|blocked| (place(blocked), &blocked.id)).collect();
     let mut sharing = HashMap::<String, usize>::new();
@@ -82,7 +82,7 @@ pub fn free(id: &Arc<str>, endpoint: Option<&Endpoint>, taken: &mut HashSet<Arc<
 }
 
 /// The key that distinguishes one blocked endpoint, or one operator without an endpoint, from another.
-pub(super) fn place(blocked: &Blocked) -> (Arc<str>, Option<Arc<str>>) {
+pub(super) fn place(blocked: &BlockedNode) -> (Arc<str>, Option<Arc<str>>) {
     let nameless = blocked.endpoint.is_empty().then(|| blocked.listing.operators.first().cloned());
     (Arc::clone(&blocked.endpoint), nameless.flatten())
 }

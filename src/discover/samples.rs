@@ -17,7 +17,7 @@ use super::{
     api::RegistryApi,
     error::DiscoverError,
     fleet::Member,
-    row::{buckets, is_storage_bucket, object},
+    operator::{buckets, is_storage_bucket, object},
 };
 use crate::{
     config::Dialect,
@@ -32,9 +32,9 @@ mod newest;
 /// Samples that are recent enough not to be requested again: for each endpoint, the buckets that they were requested
 /// for.
 #[derive(Clone, Debug, Default)]
-pub struct Sampled(pub(super) HashMap<Endpoint, Vec<Arc<str>>>);
+pub struct FreshSamples(pub(super) HashMap<Endpoint, Vec<Arc<str>>>);
 
-impl Sampled {
+impl FreshSamples {
     /// Are the samples of all these nodes known, for the same buckets?
     pub(super) fn covers(&self, members: &[Member]) -> bool {
         let serving = members.iter().filter(|member| !member.node.listing.buckets.is_empty());
@@ -44,7 +44,7 @@ impl Sampled {
 
 /// Objects by the bucket that must serve them.
 #[derive(Debug, Default)]
-pub(super) struct Shelves {
+pub(super) struct SampleAssets {
     found: BTreeMap<Arc<str>, Vec<Asset>>,
     /// In the order of the config.
     fixed: Vec<(Asset, BTreeSet<Arc<str>>)>,
@@ -54,7 +54,7 @@ pub(super) struct Shelves {
     is_fixed_unknown: bool,
 }
 
-impl Shelves {
+impl SampleAssets {
     /// Requests all objects, as long as there is time. Missing answers are reported in `problems`.
     pub(super) async fn ask(
         api: &RegistryApi<'_>,
@@ -62,25 +62,25 @@ impl Shelves {
         fixed: &[(AssetKind, Arc<str>)],
         problems: &mut Vec<String>,
     ) -> Self {
-        let mut shelves = Self::default();
+        let mut assets = Self::default();
         if wanted.is_empty() {
-            return shelves;
+            return assets;
         }
-        if let Err(error) = shelves.ask_fixed(api, fixed, problems).await {
-            shelves.is_fixed_unknown = true;
+        if let Err(error) = assets.ask_fixed(api, fixed, problems).await {
+            assets.is_fixed_unknown = true;
             problems.push(format!("it is not known which nodes serve the fixed objects: {error}"));
         }
         let newest = Newest::ask(api, wanted, problems).await;
         if newest.is_partial {
-            shelves.unknown.clone_from(wanted);
+            assets.unknown.clone_from(wanted);
         }
         if newest.has_failed {
             // Storage buckets get no queries of their own.
-            shelves.unknown.extend(wanted.iter().filter(|bucket| is_storage_bucket(bucket)).cloned());
+            assets.unknown.extend(wanted.iter().filter(|bucket| is_storage_bucket(bucket)).cloned());
         }
-        shelves.found = newest.found;
-        shelves.top_up(api, wanted, problems).await;
-        shelves
+        assets.found = newest.found;
+        assets.top_up(api, wanted, problems).await;
+        assets
     }
 
     /// Queries the distribution buckets that have no image or no video yet, one at a time.
@@ -103,7 +103,7 @@ impl Shelves {
                 variables = json!({ "bucket": bucket, "images": images, "videos": videos });
             }
             let lists = lists(api.dialect, images, videos);
-            match api.ask_page(samples(api.dialect), variables, &lists, &mut NEWEST.clone()).await {
+            match api.ask_page(samples(api.dialect), variables, &lists, &mut MAX_PER_KIND.clone()).await {
                 Ok(reply) => {
                     failed = 0;
                     if lists.iter().any(|list| reply.rows(list).is_none()) || !reply.errors.is_empty() {
@@ -140,7 +140,7 @@ impl Shelves {
         // text is a larger number.
         found.sort_by(|a, b| (b.id.len(), &b.id).cmp(&(a.id.len(), &a.id)));
         let mut taken: HashSet<_> = assets.iter().map(|asset| Arc::clone(&asset.id)).collect();
-        let mut room = BTreeMap::from([(AssetKind::Image, NEWEST), (AssetKind::Video, NEWEST)]);
+        let mut room = BTreeMap::from([(AssetKind::Image, MAX_PER_KIND), (AssetKind::Video, MAX_PER_KIND)]);
         for asset in found {
             let left = room.entry(asset.kind).or_default();
             if *left > 0 && taken.insert(Arc::clone(&asset.id)) {
@@ -200,7 +200,7 @@ fn lists(dialect: Dialect, images: bool, videos: bool) -> Vec<&'static str> {
 /// The objects of an answer about one bucket.
 fn of_bucket<'r>(dialect: Dialect, rows: impl Fn(&str) -> Option<&'r [Value]>) -> Vec<Asset> {
     let of = |list, kind, at: &'static str| {
-        let rows = rows(list).unwrap_or_default().iter().take(NEWEST);
+        let rows = rows(list).unwrap_or_default().iter().take(MAX_PER_KIND);
         rows.filter_map(move |row| object(row.pointer(at)?, kind)).filter(is_fit).collect::<Vec<_>>()
     };
     let (images, videos) = match dialect {
@@ -216,7 +216,7 @@ fn is_fit(asset: &Asset) -> bool {
 }
 
 /// Samples of each kind, per bucket and per node.
-const NEWEST: usize = 20;
+const MAX_PER_KIND: usize = 20;
 /// After this many failed queries in a row, no further bucket is queried.
 const MAX_FAILED: u32 = 3;
 const LARGEST_IMAGE: Bytes = Bytes(1 << 20);
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_node_gets_what_its_buckets_must_serve() {
         let fixed = Asset { fixed: true, ..asset(AssetKind::Image, 7) };
-        let shelves = Shelves {
+        let assets = SampleAssets {
             found: BTreeMap::from([
                 (
                     "1:0".into(),
@@ -250,7 +250,7 @@ mod tests {
                 ("1:1".into(), vec![asset(AssetKind::Image, 20_000), asset(AssetKind::Image, 1_343)]),
             ]),
             fixed: vec![(fixed.clone(), ["1:0".into()].into())],
-            ..Shelves::default()
+            ..SampleAssets::default()
         };
         for (buckets, expected) in [
             (&["1:0"][..], &["7", "1343", "999"][..]),
@@ -259,9 +259,9 @@ mod tests {
             (&["2:0"], &[]),
             (&[], &[]),
         ] {
-            let assets = shelves.of(&buckets.iter().map(|bucket| Arc::from(*bucket)).collect());
-            assert_eq!(ids(&assets), expected, "{buckets:?}");
-            assert!(assets.iter().all(|asset| asset.fixed == (*asset.id == *fixed.id)));
+            let found = assets.of(&buckets.iter().map(|bucket| Arc::from(*bucket)).collect());
+            assert_eq!(ids(&found), expected, "{buckets:?}");
+            assert!(found.iter().all(|asset| asset.fixed == (*asset.id == *fixed.id)));
         }
     }
 
@@ -269,8 +269,8 @@ mod tests {
     fn the_newest_of_many_are_kept() {
         let many = |range: std::ops::Range<u32>| range.map(|id| asset(AssetKind::Image, id)).collect();
         let found = BTreeMap::from([("a".into(), many(90..110)), ("b".into(), many(80..100))]);
-        let assets = Shelves { found, ..Shelves::default() }.of(&["a".into(), "b".into()].into());
-        assert_eq!((assets.len(), &*assets[0].id, &*assets[19].id), (NEWEST, "109", "90"));
+        let assets = SampleAssets { found, ..SampleAssets::default() }.of(&["a".into(), "b".into()].into());
+        assert_eq!((assets.len(), &*assets[0].id, &*assets[19].id), (MAX_PER_KIND, "109", "90"));
     }
 
     #[test]

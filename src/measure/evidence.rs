@@ -3,7 +3,7 @@
 //!
 //! | flag | rule | source |
 //! |---|---|---|
-//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`]; receive lag p90 above [`MAX_LAG`]. The first two are measured from the response head to the last body byte, if that took [`SHORTEST_SHARED`] or more | a thread that is always busy or waits for a CPU reads late, whatever the path does (`schedstat` in proc(5): time on the CPU, time on the run queue) |
+//! | `cpu_bound` | one of: CPU share above [`MAX_CPU_SHARE`]; run-queue delay above [`max_run_delay`]; receive lag p90 above [`MAX_LAG`]. The first two are measured from the response head to the last body byte, if that took [`MIN_SHARED`] or more | a thread that is always busy or waits for a CPU reads late, whatever the path does (`schedstat` in proc(5): time on the CPU, time on the run queue) |
 //! | `receiver_limited` | [`reached`] × rtt ≥ [`WINDOW_SHARE`] of the window | a sender may have one window in flight per round trip (RFC 9293 §3.8.6, RFC 6349 §3.3.1: throughput ≤ window / rtt), so close to this limit the window is what we measured |
 //! | `uplink_limited` | [`reached`] ≥ [`UPLINK_SHARE`] of the uplink | the same for our own line |
 //! | `reordered` | a segment arrived out of order | counters of the kernel's `TCP_INFO` |
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::model::{
     flag::{Flag, Flags},
-    sample::{Path, Rates, Reader},
+    sample::{NetworkPath, Rates, ReaderStats},
     units::{BitRate, Micros},
 };
 
@@ -33,7 +33,7 @@ pub const MAX_LAG: Micros = Micros(5_000);
 
 /// For a body that takes less time than this, shares are not evaluated: data that has already arrived is read at full
 /// speed, and a scheduler tick is a large part of the time.
-pub const SHORTEST_SHARED: Micros = Micros(20_000);
+pub const MIN_SHARED: Micros = Micros(20_000);
 
 /// At this share of the receive window and above, the window is the limit.
 pub const WINDOW_SHARE: f64 = 0.8;
@@ -58,8 +58,8 @@ pub struct Slowness {
 impl Slowness {
     /// Evaluates how well this process kept up.
     #[must_use]
-    pub fn of(reader: &Reader) -> Self {
-        let shared = reader.span.filter(|span| *span >= SHORTEST_SHARED);
+    pub fn of(reader: &ReaderStats) -> Self {
+        let shared = reader.span.filter(|span| *span >= MIN_SHARED);
         let delay = shared.zip(reader.run_delay);
         Self {
             busy: shared.and(reader.cpu_share).is_some_and(|share| share > MAX_CPU_SHARE),
@@ -121,7 +121,7 @@ pub fn reached(rates: &Rates) -> Option<BitRate> {
 /// Raises `cpu_bound` and `reordered` where they apply, and, if a rate is known, `receiver_limited` and
 /// `uplink_limited`.
 #[must_use]
-pub fn flags(reader: &Reader, path: &Path, rates: &Rates, uplink: Option<BitRate>) -> Flags {
+pub fn flags(reader: &ReaderStats, path: &NetworkPath, rates: &Rates, uplink: Option<BitRate>) -> Flags {
     let mut flags = Flags::NONE;
     let rate = reached(rates);
     if Slowness::of(reader).is_any() {
@@ -161,7 +161,7 @@ mod tests {
     use crate::model::units::Bytes;
 
     fn slowness(cpu_share: f64, run_delay: u64, lag: u64, span: u64) -> (bool, bool, bool) {
-        let reader = Reader {
+        let reader = ReaderStats {
             lag_p90: Some(Micros(lag)),
             cpu_share: Some(cpu_share),
             run_delay: Some(Micros(run_delay)),
@@ -216,22 +216,22 @@ mod tests {
     #[test]
     fn what_is_not_known_raises_nothing() {
         let rates = Rates { goodput: Some(BitRate(u64::MAX)), ..Rates::default() };
-        let none = flags(&Reader::default(), &Path::default(), &rates, None);
+        let none = flags(&ReaderStats::default(), &NetworkPath::default(), &rates, None);
         assert_eq!(none, Flags::NONE);
-        let busy = Reader { cpu_share: Some(1.0), run_delay: Some(Micros(9)), ..Reader::default() };
-        assert_eq!(flags(&busy, &Path::default(), &Rates::default(), None), Flags::NONE);
+        let busy = ReaderStats { cpu_share: Some(1.0), run_delay: Some(Micros(9)), ..ReaderStats::default() };
+        assert_eq!(flags(&busy, &NetworkPath::default(), &Rates::default(), None), Flags::NONE);
     }
 
     #[test]
     fn a_window_and_an_uplink_are_limits_from_four_fifths_on() {
-        let path = |wnd, ooo| Path {
+        let path = |wnd, ooo| NetworkPath {
             rtt: Some(Micros(100_000)),
             rcv_rtt: None,
             ooo_segments: Some(ooo),
             rcv_wnd: Some(Bytes(wnd)),
         };
         let check = |rate, wnd, uplink, ooo, expected: &str| {
-            let reader = Reader::default();
+            let reader = ReaderStats::default();
             let path = path(wnd, ooo);
             let of_all = Rates { goodput: Some(BitRate(rate)), ..Rates::default() };
             // Slow start lowers the mean, but not the rate after it.

@@ -37,7 +37,7 @@ pub const MIN_PLANNED: u64 = 1 << 20;
 pub const SLOW_RECEIVE: Micros = Micros(5_000_000);
 
 /// The most intervals of a body: those of 120 s, the longest deadline.
-pub const MOST_INTERVALS: usize = 2_400;
+pub const MAX_INTERVALS: usize = 2_400;
 
 /// How the body of a transfer ended that did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +50,10 @@ pub enum Ending {
 
 /// The evaluation of a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Judgement {
+pub struct BodyJudgement {
     /// The rates and pauses; each is `None` when it cannot be known.
     pub rates: Rates,
-    /// The rate of each whole 50 ms after the ramp, at most [`MOST_INTERVALS`] of them. When no end of the ramp was
+    /// The rate of each whole 50 ms after the ramp, at most [`MAX_INTERVALS`] of them. When no end of the ramp was
     /// found, they begin at the first point, so that an unsettled rate does not disappear from the statistics.
     pub intervals: Vec<BitRate>,
     /// `too_small`, `coarse`, `unsteady` and `stalled_some`, where they apply.
@@ -78,8 +78,8 @@ pub fn judge(
     ending: Ending,
     total: Micros,
     rtt: Option<Micros>,
-) -> Judgement {
-    let mut judgement = Judgement::default();
+) -> BodyJudgement {
+    let mut judgement = BodyJudgement::default();
     if timeline.bytes() > 0 {
         judgement.rates.effective = BitRate::mean(timeline.bytes(), total);
     }
@@ -110,7 +110,7 @@ pub fn is_too_slow(effective: Option<BitRate>, receive: Option<Micros>, min_rate
     receive.is_some_and(|receive| receive > SLOW_RECEIVE) && effective.is_some_and(|effective| effective < min_rate)
 }
 
-fn judge_rate(timeline: &Timeline, judgement: &mut Judgement) {
+fn judge_rate(timeline: &Timeline, judgement: &mut BodyJudgement) {
     judgement.rates.goodput = goodput_after(timeline, Micros::ZERO);
     if timeline.span() < COARSE_SPAN || timeline.points() < COARSE_POINTS {
         judgement.flags.raise(Flag::Coarse);

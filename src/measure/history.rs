@@ -18,7 +18,7 @@ use crate::model::{
 #[derive(Clone, Debug, Default)]
 pub struct History {
     /// The last runs, oldest first.
-    runs: VecDeque<Run>,
+    runs: VecDeque<PastRun>,
     /// Number of runs in a row that found no asset that the node holds.
     found_nothing: u32,
     blocks: NumberWatch,
@@ -33,7 +33,7 @@ pub struct RunUnderWay {
 
 /// A run that was charged to the node.
 #[derive(Clone, Debug)]
-struct Run {
+struct PastRun {
     ended: EndedRun,
     /// The time from which on the run is old.
     until: Duration,
@@ -67,7 +67,7 @@ impl History {
             }
             let ended = EndedRun { at: sample.at, fault: fault.filter(|_| !is_good) };
             let until = now.saturating_add(probe.every.saturating_mul(FRESH));
-            self.runs.push_back(Run { ended, until });
+            self.runs.push_back(PastRun { ended, until });
         }
     }
 

@@ -16,7 +16,7 @@ impl Lags {
     /// An empty distribution. Allocates all memory that it will ever need (about 3 KiB).
     #[must_use]
     pub fn new() -> Self {
-        let histogram = Histogram::new_with_bounds(1, LONGEST.0, DIGITS);
+        let histogram = Histogram::new_with_bounds(1, MAX_LAG.0, DIGITS);
         Self(histogram.expect("invariant: constants within the bounds of the histogram"))
     }
 
@@ -47,7 +47,7 @@ impl Default for Lags {
 }
 
 /// No phase lasts longer than this.
-const LONGEST: Micros = Micros(120_000_000);
+const MAX_LAG: Micros = Micros(120_000_000);
 /// One significant digit: 16 steps between a value and its double. This is precise enough, because the limit is a round
 /// number.
 const DIGITS: u8 = 1;
@@ -75,6 +75,6 @@ mod tests {
     fn no_lag_is_too_long() {
         let mut lags = Lags::new();
         lags.note(Micros(u64::MAX), 1 << 60);
-        assert!(lags.p90().unwrap() >= LONGEST);
+        assert!(lags.p90().unwrap() >= MAX_LAG);
     }
 }

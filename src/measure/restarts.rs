@@ -15,18 +15,18 @@ use serde::{Deserialize, Serialize};
 /// When each node started, as far as known: the state that is kept over restarts of bandprobe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Starts(BTreeMap<String, Start>);
+pub struct NodeStarts(BTreeMap<String, NodeStart>);
 
 /// Times in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Start {
+struct NodeStart {
     /// When the node started.
     started: i64,
     /// When the node was last seen.
     seen: i64,
 }
 
-impl Starts {
+impl NodeStarts {
     /// Adds that a node asked at `at` has been up for `uptime_s` seconds. Returns whether it restarted since it was
     /// last seen; `None` when it was not seen before or when the uptime is impossible.
     pub fn note(&mut self, node: &str, at: Timestamp, uptime_s: u64) -> Option<bool> {
@@ -37,7 +37,7 @@ impl Starts {
         // For the same start, the latest of the computed times is the most accurate. When two processes share one name,
         // the younger one is kept. When the clock has stepped back, all earlier times are wrong.
         let started = before.filter(|before| before.seen <= seen).map_or(started, |before| before.started.max(started));
-        self.0.insert(node.to_owned(), Start { started, seen });
+        self.0.insert(node.to_owned(), NodeStart { started, seen });
         restarted
     }
 
@@ -67,7 +67,7 @@ impl Starts {
     }
 }
 
-impl Start {
+impl NodeStart {
     /// Whether a start that was computed at `seen` is a later start than this one. `None` when the clock has stepped
     /// back in the meantime and the uptime does not decide.
     const fn is_followed_by(self, started: i64, seen: i64) -> Option<bool> {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_start_later_than_the_known_one_is_a_restart() {
-        let mut starts = Starts::default();
+        let mut starts = NodeStarts::default();
         for (second, uptime, restarted, case) in [
             (100_000, 50_000, None, "never seen"),
             (100_300, 50_300, Some(false), "five minutes on"),
@@ -120,18 +120,18 @@ mod tests {
 
     #[test]
     fn what_was_seen_outlives_us() {
-        let mut starts = Starts::default();
+        let mut starts = NodeStarts::default();
         assert_eq!(starts.note("n", at(100_000), 50_000), None);
         let text = serde_json::to_string(&starts).unwrap();
         assert_eq!(text, r#"{"n":{"started":50000,"seen":100000}}"#);
-        let mut starts: Starts = serde_json::from_str(&text).unwrap();
+        let mut starts: NodeStarts = serde_json::from_str(&text).unwrap();
         assert_eq!(starts.note("n", at(100_300), 10), Some(true));
     }
 
     #[test]
     fn a_step_of_our_clock_is_no_restart_and_hides_none() {
         let check = |case: &str, answers: &[(i64, u64, Option<bool>)]| {
-            let mut starts = Starts::default();
+            let mut starts = NodeStarts::default();
             for (second, uptime, restarted) in answers {
                 assert_eq!(starts.note("n", at(*second), *uptime), *restarted, "{case}: {second}");
             }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn what_others_know_is_taken_over_where_it_is_all_that_is_known() {
-        let (mut ours, mut others) = (Starts::default(), Starts::default());
+        let (mut ours, mut others) = (NodeStarts::default(), NodeStarts::default());
         ours.note("both", at(100_000), 50_000);
         others.note("both", at(900_000), 10);
         others.note("theirs", at(100_000), 50_000);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut starts = Starts::default();
+        let mut starts = NodeStarts::default();
         for n in 0..12_000 {
             assert_eq!(starts.note(&format!("n{n}"), at(1_000_000 + i64::from(n / 2)), 1), None);
         }
@@ -167,6 +167,6 @@ mod tests {
         assert_eq!(starts.0.len(), 10_000);
         assert!(starts.0.contains_key("n11999") && !starts.0.contains_key("n1999"));
         starts.forget(at(1_006_000 + 31 * 86_400));
-        assert_eq!(starts, Starts::default());
+        assert_eq!(starts, NodeStarts::default());
     }
 }

@@ -4,7 +4,7 @@
 //! The windows whose rates are recorded are therefore counted separately. The width of a bin is [`WIDTH`] times a power
 //! of two, so every bin edge, including the end of the ramp, is also a slot edge. Windows that begin there are exact.
 //!
-//! No body takes longer than the longest deadline, 120 s. If one did, the part after [`MOST`] slots would have no
+//! No body takes longer than the longest deadline, 120 s. If one did, the part after [`MAX_SLOTS`] would have no
 //! windows.
 
 use crate::model::units::{BitRate, Micros};
@@ -13,7 +13,7 @@ use crate::model::units::{BitRate, Micros};
 pub(super) const WIDTH: Micros = Micros(10_000);
 
 /// The most slots: 120 s, in 96 KB.
-pub(super) const MOST: usize = 12_000;
+pub(super) const MAX_SLOTS: usize = 12_000;
 
 /// Slot k holds the bytes of points in (first + k·width, first + (k + 1)·width].
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,9 @@ pub(super) struct Slots(Vec<u64>);
 impl Slots {
     /// Adds bytes that arrived `offset` after the first point. `offset` must be above zero.
     pub(super) fn add(&mut self, offset: Micros, bytes: u64) {
-        let Some(slot) = usize::try_from((offset.0 - 1) / WIDTH.0).ok().filter(|slot| *slot < MOST) else { return };
+        let Some(slot) = usize::try_from((offset.0 - 1) / WIDTH.0).ok().filter(|slot| *slot < MAX_SLOTS) else {
+            return;
+        };
         if slot >= self.0.len() {
             self.0.resize(slot + 1, 0);
         }
@@ -83,10 +85,10 @@ mod tests {
     #[test]
     fn there_are_so_many_and_no_more() {
         let mut slots = Slots::default();
-        for micros in [MOST as u64 * WIDTH.0, MOST as u64 * WIDTH.0 + 1, u64::MAX] {
+        for micros in [MAX_SLOTS as u64 * WIDTH.0, MAX_SLOTS as u64 * WIDTH.0 + 1, u64::MAX] {
             slots.add(Micros(micros), 1);
-            assert_eq!((slots.0.len(), slots.0[MOST - 1]), (MOST, 1));
+            assert_eq!((slots.0.len(), slots.0[MAX_SLOTS - 1]), (MAX_SLOTS, 1));
         }
-        assert_eq!(slots.in_turn(Micros::ZERO, Micros(u64::MAX), Micros(50_000)).count(), MOST / 5);
+        assert_eq!(slots.in_turn(Micros::ZERO, Micros(u64::MAX), Micros(50_000)).count(), MAX_SLOTS / 5);
     }
 }

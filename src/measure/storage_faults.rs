@@ -39,7 +39,7 @@ const fn by_check() -> bool {
 
 /// A new fact about a node's storage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
+pub enum StorageFaultChange {
     /// The node could not fetch an object.
     Failed(StorageFault),
     /// The node fetched something, so this fault is over if it is still the known one.
@@ -62,7 +62,7 @@ impl StorageFault {
 impl StorageFaults {
     /// What a sample of a run of this probe shows that is not known yet.
     #[must_use]
-    pub fn finding(&self, sample: &Sample, probe: &Probe) -> Option<Finding> {
+    pub fn finding(&self, sample: &Sample, probe: &Probe) -> Option<StorageFaultChange> {
         sample.run_ok?;
         if sample.labels.part == Some(PartName::Check) {
             return None;
@@ -71,18 +71,18 @@ impl StorageFaults {
         if sample.outcome.is_ok() {
             let has_fetched = is_miss && sample.hit != Some(true);
             let known = self.0.get(&*sample.labels.node).filter(|fault| fault.held_nothing || has_fetched)?;
-            return Some(Finding::Over(known.clone()));
+            return Some(StorageFaultChange::Over(known.clone()));
         }
         let error = || sample.error.as_deref().unwrap_or(sample.outcome.meaning());
         let fault = || StorageFault::new(sample.at, error(), probe.is_storage_check());
-        (is_miss && is_failed_fetch(sample.outcome)).then(|| Finding::Failed(fault()))
+        (is_miss && is_failed_fetch(sample.outcome)).then(|| StorageFaultChange::Failed(fault()))
     }
 
     /// Records a finding. A fault that is newer than the one that is over is kept.
-    pub fn note(&mut self, node: &str, finding: &Finding) {
+    pub fn note(&mut self, node: &str, finding: &StorageFaultChange) {
         match finding {
-            Finding::Failed(fault) => _ = self.0.insert(node.to_owned(), fault.clone()),
-            Finding::Over(fault) => {
+            StorageFaultChange::Failed(fault) => _ = self.0.insert(node.to_owned(), fault.clone()),
+            StorageFaultChange::Over(fault) => {
                 if self.0.get(node) == Some(fault) {
                     self.0.remove(node);
                 }

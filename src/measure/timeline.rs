@@ -33,7 +33,7 @@ pub const FIRST_WIDTH: Micros = slots::WIDTH;
 
 /// How many bytes of a body had arrived at a point in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Point {
+pub struct Arrival {
     /// Offset from t0 of the socket read that completed these bytes.
     pub at: Micros,
     /// Body bytes so far.
@@ -57,8 +57,8 @@ pub struct Timeline {
 /// The first and the last point. They are equal while there is only one.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
-    first: Point,
-    last: Point,
+    first: Arrival,
+    last: Arrival,
 }
 
 /// The pauses of a body.
@@ -102,7 +102,7 @@ impl Timeline {
     pub fn record_after(&mut self, at: Micros, bytes: u64, silence: Micros) {
         let Some(Ends { first, last }) = self.ends else {
             if bytes > 0 {
-                self.start(Point { at, bytes }, silence);
+                self.start(Arrival { at, bytes }, silence);
             }
             return;
         };
@@ -110,7 +110,7 @@ impl Timeline {
         if grown == 0 {
             return;
         }
-        let point = Point { at: at.max(last.at), bytes };
+        let point = Arrival { at: at.max(last.at), bytes };
         if point.at == first.at {
             self.ends = Some(Ends { first: point, last: point });
             return;
@@ -128,13 +128,13 @@ impl Timeline {
 
     /// The first point; `None` before the first byte.
     #[must_use]
-    pub fn first(&self) -> Option<Point> {
+    pub fn first(&self) -> Option<Arrival> {
         self.ends.map(|ends| ends.first)
     }
 
     /// The last point; `None` before the first byte.
     #[must_use]
-    pub fn last(&self) -> Option<Point> {
+    pub fn last(&self) -> Option<Arrival> {
         self.ends.map(|ends| ends.last)
     }
 
@@ -213,7 +213,7 @@ impl Timeline {
         Some(Curve { head, begin, span, width, reads, bytes, pauses: self.gaps.into_kept() })
     }
 
-    fn start(&mut self, point: Point, silence: Micros) {
+    fn start(&mut self, point: Arrival, silence: Micros) {
         self.ends = Some(Ends { first: point, last: point });
         self.points = 1;
         if point.at > self.head {
@@ -275,8 +275,8 @@ mod tests {
     fn chunks_of_one_read_are_one_point() {
         let body = timeline([(5, 100), (5, 300), (5, 300), (9, 400), (9, 500), (8, 600), (20, 600)]);
         assert_eq!((body.points(), body.bytes()), (2, 600));
-        assert_eq!(body.first(), Some(Point { at: Micros(5_000), bytes: 300 }));
-        assert_eq!(body.last(), Some(Point { at: Micros(9_000), bytes: 600 }));
+        assert_eq!(body.first(), Some(Arrival { at: Micros(5_000), bytes: 300 }));
+        assert_eq!(body.last(), Some(Arrival { at: Micros(9_000), bytes: 600 }));
         assert_eq!(timeline([(5, 0)]).first(), None, "no byte, no point");
     }
 

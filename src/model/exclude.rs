@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     endpoint::authority,
-    target::{Blocked, Node},
+    target::{BlockedNode, Node},
 };
 
 impl Node {
@@ -22,7 +22,7 @@ impl Node {
     }
 }
 
-impl Blocked {
+impl BlockedNode {
     /// Whether `names` contains this node.
     #[must_use]
     pub fn is_among(&self, names: &[String]) -> bool {
@@ -84,7 +84,7 @@ mod tests {
             let node =
                 Node { id: id.into(), endpoint: endpoint.parse().unwrap(), listing: listing.clone(), assets: vec![] };
             let blocked =
-                Blocked { id: id.into(), endpoint: endpoint.into(), reason: "".into(), listing: listing.clone() };
+                BlockedNode { id: id.into(), endpoint: endpoint.into(), reason: "".into(), listing: listing.clone() };
             for (names, expected) in [(names, true), (others, false)] {
                 for name in names {
                     let list = ["other".to_owned(), (*name).to_owned()];
@@ -96,7 +96,7 @@ mod tests {
                 }
             }
         }
-        let nowhere = Blocked { id: "1:0-4".into(), endpoint: "".into(), reason: "".into(), listing };
+        let nowhere = BlockedNode { id: "1:0-4".into(), endpoint: "".into(), reason: "".into(), listing };
         assert!(nowhere.is_among(&["1:0-4".to_owned()]) && !nowhere.is_among(&[String::new(), "http".to_owned()]));
     }
 }

@@ -58,13 +58,13 @@ pub struct Sample {
     /// Great-circle distance from the vantage to the node.
     pub distance_km: Option<f64>,
     /// What the kernel knows about the path.
-    pub path: Path,
+    pub path: NetworkPath,
     /// How well this process kept up with the data.
-    pub reader: Reader,
+    pub reader: ReaderStats,
     /// What the TLS handshake revealed.
-    pub tls: Tls,
+    pub tls: TlsInfo,
     /// What identifies the transfer to a person, or in the logs of the node.
-    pub trail: Trail,
+    pub trail: TraceInfo,
 }
 
 /// The labels of a sample, each from a bounded set. They become its tags.
@@ -83,7 +83,7 @@ pub struct Labels {
     /// The part of the run.
     pub part: Option<PartName>,
     /// New connection or reused; `None` when there was no transfer.
-    pub conn: Option<Conn>,
+    pub conn: Option<ConnectionKind>,
     /// HTTP version of the response.
     pub http: Option<HttpVersion>,
     /// Address family of the connection.
@@ -94,7 +94,7 @@ pub struct Labels {
 
 /// A new connection, or one that is reused within the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Conn {
+pub enum ConnectionKind {
     /// Full name look-up, TCP handshake and TLS handshake.
     Cold,
     /// The connection of the previous transfer in the same run.
@@ -156,7 +156,7 @@ pub struct Rates {
 
 /// What the kernel knows about the path (Linux only; elsewhere all `None`).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Path {
+pub struct NetworkPath {
     /// The smaller of the kernel's minimum round-trip time and the duration of our TCP handshake.
     pub rtt: Option<Micros>,
     /// The receiver's own estimate of the round-trip time; for information only.
@@ -170,7 +170,7 @@ pub struct Path {
 /// How well this process kept up while the body arrived (Linux only; elsewhere all `None`): the evidence for
 /// `cpu_bound`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reader {
+pub struct ReaderStats {
     /// Time from the kernel's receipt of a segment to our read of it: the 90th percentile, with each read weighted by
     /// its bytes.
     pub lag_p90: Option<Micros>,
@@ -189,7 +189,7 @@ pub struct Reader {
 
 /// What the TLS handshake revealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tls {
+pub struct TlsInfo {
     /// `1.2` or `1.3`.
     pub version: Option<&'static str>,
     /// Seconds from the start of the transfer until the node's own certificate expires. Negative when it has expired.
@@ -199,7 +199,7 @@ pub struct Tls {
 /// What identifies a transfer to a person, or in the logs of the node. The values are unbounded, so they are fields and
 /// never tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trail {
+pub struct TraceInfo {
     /// The path or object id of the asset.
     pub asset_id: Option<Arc<str>>,
     /// The address that was dialled.
@@ -249,7 +249,7 @@ impl Sample {
     }
 }
 
-impl Conn {
+impl ConnectionKind {
     /// The value of the `conn` tag.
     #[must_use]
     pub const fn label(self) -> &'static str {

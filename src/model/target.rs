@@ -7,8 +7,8 @@ use url::Url;
 use super::{size::Size, units::BitRate};
 
 pub use super::{
+    coordinates::{Coordinates, InvalidCoordinates},
     endpoint::{Endpoint, EndpointError, without_user},
-    place::{Coordinates, NotOnEarth},
 };
 
 /// The place from which a worker measures.
@@ -52,7 +52,7 @@ pub struct Node {
 
 /// A discovered node that our address policy refuses. It is shown but never contacted.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Blocked {
+pub struct BlockedNode {
     /// The `node` tag.
     pub id: Arc<str>,
     /// The endpoint as its source gives it, made printable and cut. May be any text, or empty.
@@ -90,7 +90,7 @@ pub struct Targets {
     /// Nodes with unique ids and endpoints.
     pub nodes: Vec<Arc<Node>>,
     /// Refused nodes. Their ids are unique, also among the ids of `nodes`.
-    pub blocked: Vec<Blocked>,
+    pub blocked: Vec<BlockedNode>,
 }
 
 /// Who listed a node.
@@ -189,7 +189,7 @@ impl Origin {
 
     /// Whether the node was listed by someone other than the user. The address guard applies to such nodes.
     #[must_use]
-    pub const fn is_stranger(self) -> bool {
+    pub const fn is_untrusted(self) -> bool {
         !matches!(self, Self::Static)
     }
 }

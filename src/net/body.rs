@@ -14,7 +14,7 @@ use super::{
 
 /// The part of a body that arrived, and why reading stopped.
 #[derive(Debug)]
-pub struct Received {
+pub struct ReceivedBody {
     /// Body bytes up to the limit of the caller.
     pub bytes: u64,
     /// Body bytes that arrived beyond the limit.
@@ -64,20 +64,20 @@ impl BodyArrivals {
     }
 
     /// Call this when a chunk is handed over. Returns the longest silence since the previous chunk.
-    pub(super) fn came(&mut self, meter: &Meter) -> Duration {
-        self.go_on(meter);
+    pub(super) fn chunk_arrived(&mut self, meter: &Meter) -> Duration {
+        self.advance(meter);
         mem::take(&mut self.silence)
     }
 
     /// Call this after each turn: it detects whether the turn brought part of a record or frame.
-    pub(super) fn look(&mut self, meter: &Meter) {
+    pub(super) fn note_unfinished(&mut self, meter: &Meter) {
         let unfinished = meter.unfinished();
         if unfinished > mem::replace(&mut self.unfinished, unfinished) {
-            self.go_on(meter);
+            self.advance(meter);
         }
     }
 
-    fn go_on(&mut self, meter: &Meter) {
+    fn advance(&mut self, meter: &Meter) {
         let read = meter.last_read();
         self.silence = self.silence.max(read.saturating_duration_since(self.last));
         self.last = read;
@@ -128,10 +128,10 @@ impl BodyDeadlines {
     }
 
     fn at_deadline(&self, silent: Duration) -> BodyEnd {
-        if self.any_byte && silent < FLOWING {
+        if self.any_byte && silent < STILL_FLOWING {
             return BodyEnd::Partial;
         }
-        let cause = match self.any_byte || self.limit.body >= FLOWING {
+        let cause = match self.any_byte || self.limit.body >= STILL_FLOWING {
             true => Cause::Stall(silent),
             false => Cause::Deadline(self.limit.body),
         };
@@ -140,4 +140,4 @@ impl BodyDeadlines {
 }
 
 /// A body that received a byte this shortly before its deadline is still flowing.
-const FLOWING: Duration = Duration::from_secs(2);
+const STILL_FLOWING: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 //! Finds the socket write that carried the end of the request, and the socket read that brought the start of the final
 //! response.
 //!
-//! [`Watched`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It changes none,
+//! [`BoundaryStream`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It changes none,
 //! except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how much of an incomplete DATA frame has arrived, and counts the
 //! payload of DATA frames.
 //!
@@ -32,11 +32,11 @@ use super::{
 /// The boundaries of the current request.
 #[derive(Debug, Default)]
 pub struct Boundaries {
-    state: Mutex<State>,
+    state: Mutex<BoundaryState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct BoundaryState {
     sent: Option<Instant>,
     heard: bool,
     first_byte: Option<Instant>,
@@ -85,12 +85,12 @@ impl Boundaries {
         state.data + state.unfinished_data() as u64
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BoundaryState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl BoundaryState {
     /// Takes received bytes.
     fn hear(&mut self, came: &[u8], meter: &Meter) {
         if self.incoming.is_some() {
@@ -124,7 +124,7 @@ impl State {
 
 /// A stream that carries HTTP and whose message boundaries are recorded.
 #[derive(Debug)]
-pub struct Watched<S> {
+pub struct BoundaryStream<S> {
     stream: S,
     meter: Arc<Meter>,
     boundaries: Arc<Boundaries>,
@@ -132,7 +132,7 @@ pub struct Watched<S> {
     lists: Option<LengthLists>,
 }
 
-impl<S> Watched<S> {
+impl<S> BoundaryStream<S> {
     /// Watches a stream that carries HTTP/1.1 or HTTP/2.
     pub fn new(stream: S, meter: Arc<Meter>, boundaries: Arc<Boundaries>, http2: bool) -> Self {
         if http2 {
@@ -144,7 +144,7 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundaryStream<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         let Self { stream, meter, boundaries, lists } = self.get_mut();
         if buf.remaining() == 0 {
@@ -175,7 +175,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundaryStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<std::io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         if let Poll::Ready(Ok(written)) = polled {

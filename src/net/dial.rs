@@ -17,16 +17,16 @@ use crate::{
 
 use super::{
     connect::connect,
-    failure::{Cause, Chosen, Failure},
+    failure::{Cause, ChosenAddress, Failure},
     guard::Guard,
     meter::{
         Meter, Metered,
         socket::{Socket, keep_stamping},
     },
     records::buffered,
-    resolve::{Reservation, Resolver, source_address, threads::Share},
+    resolve::{Reservation, Resolver, source_address, threads::LookupPurpose},
     run_clock::RunClock,
-    tcp_info::Kernel,
+    tcp_info::KernelCounters,
     timing::Timing,
     tls::{Tls, TrustError, chose_http2, expiry, version},
 };
@@ -53,20 +53,20 @@ pub enum DialerError {
 }
 
 /// An open connection, before HTTP.
-pub struct Line {
+pub struct OpenConnection {
     /// The stream that carries HTTP, metered by `meter` at the socket.
-    pub stream: Stream,
+    pub stream: BoxedStream,
     /// The meter on its socket.
     pub meter: Arc<Meter>,
     /// The facts about the connection.
-    pub about: About,
+    pub info: ConnectionInfo,
     /// The clock that measures its deadlines.
     pub clock: RunClock,
 }
 
 /// The facts about a connection.
 #[derive(Debug)]
-pub struct About {
+pub struct ConnectionInfo {
     /// The HTTP version to use.
     pub http: HttpVersion,
     /// The address that was dialled.
@@ -77,20 +77,20 @@ pub struct About {
     /// of the chain are ignored: servers often send outdated ones that no client needs.
     pub cert_expires: Option<i64>,
     /// Whether the node asked for a client certificate. It got none and may refuse the connection for that reason.
-    pub wants_ours: bool,
+    pub wants_client_certificate: bool,
     /// The duration of the TCP handshake: an upper bound of the path's round-trip time.
     pub handshake: Micros,
     /// Access to the kernel's counters of the connection.
-    pub kernel: Kernel,
+    pub kernel: KernelCounters,
 }
 
 /// The stream below HTTP: a socket, TLS over a socket, or a simulated link.
-pub type Stream = Box<dyn Carrier>;
+pub type BoxedStream = Box<dyn ByteStream>;
 
 /// A byte stream in both directions, below HTTP.
-pub trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Carrier for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for S {}
 
 impl Dialer {
     /// Creates a dialer with the system's trusted certificates and those of the config.
@@ -124,9 +124,9 @@ impl Dialer {
 
     /// Waits for the resources that the lookup of the host of `url` needs. Call it before the clock of a transfer
     /// starts.
-    pub async fn reserve(&self, url: &Url, share: Share, patience: Duration) -> Reservation {
+    pub async fn reserve(&self, url: &Url, purpose: LookupPurpose, patience: Duration) -> Reservation {
         match host(url) {
-            Host::Domain(name) => self.resolver.reserve(name, share, patience).await,
+            Host::Domain(name) => self.resolver.reserve(name, purpose, patience).await,
             Host::Ipv4(_) | Host::Ipv6(_) => Reservation::unneeded(),
         }
     }
@@ -134,9 +134,9 @@ impl Dialer {
     /// Like [`Self::reserve`], for a status check. If no thread becomes free within `patience`, but the system has
     /// answered a lookup of a check within `limit`, it goes on waiting for `limit`.
     pub async fn reserve_in_round(&self, url: &Url, patience: Duration, limit: Duration) -> Reservation {
-        let reserved = self.reserve(url, Share::Other, patience).await;
-        if reserved.has_failed() && self.resolver.has_answered_within(limit, Share::Other) {
-            return self.reserve(url, Share::Other, limit).await;
+        let reserved = self.reserve(url, LookupPurpose::Other, patience).await;
+        if reserved.has_failed() && self.resolver.has_answered_within(limit, LookupPurpose::Other) {
+            return self.reserve(url, LookupPurpose::Other, limit).await;
         }
         reserved
     }
@@ -148,7 +148,7 @@ impl Dialer {
     }
 
     /// The address to dial for the host of `url`: the first one to which this machine has a route. With
-    /// `from_stranger`, the address guard applies. Ends the phase `dns`, unless the host is already an address.
+    /// `is_untrusted`, the address guard applies. Ends the phase `dns`, unless the host is already an address.
     ///
     /// # Errors
     /// When there is no address, when the guard refuses one, or when there is no route to any.
@@ -156,16 +156,16 @@ impl Dialer {
         &self,
         url: &Url,
         reserved: Reservation,
-        from_stranger: bool,
+        is_untrusted: bool,
         deadline: Duration,
         timing: &mut Timing,
-    ) -> Result<Chosen, Failure> {
+    ) -> Result<ChosenAddress, Failure> {
         let port = port(url);
-        if from_stranger && self.guard.refuses_port(port) {
+        if is_untrusted && self.guard.refuses_port(port) {
             return Err(Cause::BlockedPort(port).during(Phase::Dns));
         }
         let candidates = self.addresses(url, reserved, deadline, timing).await?;
-        if from_stranger {
+        if is_untrusted {
             // Check every address, so that a name cannot mix a public address with an internal one.
             let refused = candidates.iter().find_map(|&address| Some((address, self.guard.refuses(address)?)));
             if let Some((address, reason)) = refused {
@@ -174,10 +174,10 @@ impl Dialer {
         }
         if let [only] = candidates[..] {
             // With a single address there is no choice. Connecting shows whether there is a route.
-            return Ok(Chosen { address: only, untried: None });
+            return Ok(ChosenAddress { address: only, untried: None });
         }
         let with_route = candidates.iter().copied().find(|&address| source_address(address).is_some());
-        let chosen = with_route.map(|address| Chosen::of(address, &candidates));
+        let chosen = with_route.map(|address| ChosenAddress::of(address, &candidates));
         chosen.ok_or_else(|| {
             let cause =
                 candidates.first().map_or_else(|| Cause::NoAddress(host(url).to_string()), |&a| Cause::NoRoute(a));
@@ -193,13 +193,13 @@ impl Dialer {
     pub async fn open(
         &self,
         url: &Url,
-        chosen: Chosen,
+        chosen: ChosenAddress,
         deadlines: &Deadlines,
         meter: Arc<Meter>,
         timing: &mut Timing,
-    ) -> Result<Line, Failure> {
-        let line = self.open_at(url, chosen.address, deadlines, meter, timing).await;
-        line.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
+    ) -> Result<OpenConnection, Failure> {
+        let open = self.open_at(url, chosen.address, deadlines, meter, timing).await;
+        open.map_err(|failure| Failure { chosen: Some(Box::new(chosen)), ..failure })
     }
 
     /// Like [`Self::open`], for an address that was not chosen among several.
@@ -213,7 +213,7 @@ impl Dialer {
         deadlines: &Deadlines,
         meter: Arc<Meter>,
         timing: &mut Timing,
-    ) -> Result<Line, Failure> {
+    ) -> Result<OpenConnection, Failure> {
         let port = port(url);
         let began = timing.last();
         let clock = self.clock.clone();
@@ -223,36 +223,42 @@ impl Dialer {
         .await?;
         timing.end(Phase::Connect, Instant::now());
         let handshake = Micros::from(timing.last() - began);
-        let kernel = Kernel::of(&socket);
+        let kernel = KernelCounters::of(&socket);
         let socket = Socket::new(socket, meter.clone());
 
         let http = HttpVersion::Http1;
-        let about = About {
+        let info = ConnectionInfo {
             http,
             remote: address,
             tls_version: None,
             cert_expires: None,
-            wants_ours: false,
+            wants_client_certificate: false,
             handshake,
             kernel,
         };
         if url.scheme() != "https" {
-            return Ok(Line { stream: Box::new(Metered::new(socket, meter.clone())), meter, about, clock });
+            return Ok(OpenConnection { stream: Box::new(Metered::new(socket, meter.clone())), meter, info, clock });
         }
         let name = server_name(&host(url));
         let began = timing.last();
-        let (stream, wants_ours) = within(&clock, deadlines.tls, began, Phase::Tls, async {
-            let (stream, wants_ours) = self.tls.handshake(name?, buffered(socket, meter.clone())).await?;
+        let (stream, wants_client_certificate) = within(&clock, deadlines.tls, began, Phase::Tls, async {
+            let (stream, wants_client_certificate) = self.tls.handshake(name?, buffered(socket, meter.clone())).await?;
             match (self.http, chose_http2(&stream)) {
                 (HttpChoice::Http2, false) => Err(Cause::NoHttp2),
-                _ => Ok((stream, wants_ours)),
+                _ => Ok((stream, wants_client_certificate)),
             }
         })
         .await?;
         timing.end(Phase::Tls, Instant::now());
         let http = if chose_http2(&stream) { HttpVersion::Http2 } else { HttpVersion::Http1 };
-        let about = About { http, tls_version: version(&stream), cert_expires: expiry(&stream), wants_ours, ..about };
-        Ok(Line { stream: Box::new(stream), meter, about, clock })
+        let info = ConnectionInfo {
+            http,
+            tls_version: version(&stream),
+            cert_expires: expiry(&stream),
+            wants_client_certificate,
+            ..info
+        };
+        Ok(OpenConnection { stream: Box::new(stream), meter, info, clock })
     }
 
     /// All addresses of the host of `url`, in the order in which to try them. Ends the phase `dns`.

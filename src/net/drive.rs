@@ -22,9 +22,9 @@ use hyper_util::rt::TokioIo;
 
 use crate::model::sample::HttpVersion;
 
-use super::{boundary::Watched, dial::Stream};
+use super::{boundary::BoundaryStream, dial::BoxedStream};
 
-type Io = TokioIo<Watched<Stream>>;
+type Io = TokioIo<BoundaryStream<BoxedStream>>;
 type Answering = Pin<Box<dyn Future<Output = hyper::Result<Response<Incoming>>> + Send>>;
 
 /// One HTTP connection of either version.
@@ -41,7 +41,7 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
-    pub(super) async fn start(stream: Watched<Stream>, version: HttpVersion) -> hyper::Result<Self> {
+    pub(super) async fn start(stream: BoundaryStream<BoxedStream>, version: HttpVersion) -> hyper::Result<Self> {
         let io = TokioIo::new(stream);
         match version {
             HttpVersion::Http1 => {

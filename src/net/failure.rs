@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::{
     resolve::LookupError,
-    tls::{self, Fault, HandshakeError, fault::WANTS_OURS},
+    tls::{self, HandshakeError, TlsFault, fault::WANTS_CLIENT_CERTIFICATE},
 };
 use crate::model::{phase::Phase, units::Micros};
 
@@ -23,12 +23,12 @@ pub struct Failure {
     pub cause: Cause,
     /// The address that was dialled, when connecting or the TLS handshake failed in
     /// [`Dialer::open`](super::dial::Dialer::open).
-    pub chosen: Option<Box<Chosen>>,
+    pub chosen: Option<Box<ChosenAddress>>,
 }
 
 /// The address that is dialled for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chosen {
+pub struct ChosenAddress {
     /// The address itself.
     pub address: IpAddr,
     /// An address of the other family that the name also has and that is not tried.
@@ -72,10 +72,10 @@ pub enum Cause {
     Io(#[source] io::Error),
     /// The TLS handshake failed.
     #[error("{}", .0.words)]
-    Tls(Fault),
+    Tls(TlsFault),
     /// The node asked for a client certificate in the handshake and refused the connection because it got none. In TLS
     /// 1.3 that shows only when the request is sent.
-    #[error("{}", WANTS_OURS)]
+    #[error("{}", WANTS_CLIENT_CERTIFICATE)]
     CertificateWanted,
     /// The peer ended its HTTP/2 stream with a NO_ERROR reset (RFC 9113 §8.1) before the end of the body.
     #[error("the stream was reset before the end of the body")]
@@ -85,7 +85,7 @@ pub enum Cause {
     Http(#[source] hyper::Error),
 }
 
-impl Chosen {
+impl ChosenAddress {
     /// Records the chosen address, and the first address of the other family among all addresses of the name.
     #[must_use]
     pub fn of(address: IpAddr, all: &[IpAddr]) -> Self {
@@ -104,10 +104,10 @@ impl From<HandshakeError> for Cause {
 }
 
 /// Names the family that was tried: the node may be reachable over the other one.
-fn other_family(chosen: Option<&Chosen>) -> String {
+fn other_family(chosen: Option<&ChosenAddress>) -> String {
     let family = |address: &IpAddr| if address.is_ipv4() { "IPv4" } else { "IPv6" };
     match chosen {
-        Some(Chosen { address, untried: Some(untried) }) => {
+        Some(ChosenAddress { address, untried: Some(untried) }) => {
             let (tried, other) = (family(address), family(untried));
             format!("; {address} ({tried}) was tried, {untried} ({other}) was not")
         }
@@ -125,11 +125,11 @@ impl Cause {
 
 /// Whether the error is the alert of a node that requires a client certificate.
 #[must_use]
-pub fn wants_ours(error: &hyper::Error) -> bool {
+pub fn wants_client_certificate(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         let io = error.downcast_ref::<h2::Error>().map_or_else(|| error.downcast_ref(), h2::Error::get_io);
-        if io.and_then(tls::inner).is_some_and(tls::fault::wants_ours) {
+        if io.and_then(tls::inner).is_some_and(tls::fault::wants_client_certificate) {
             return true;
         }
         source = error.source();

@@ -21,12 +21,12 @@ use crate::{
 
 use super::{
     body::{BodyEnd, BodyLimit},
-    dial::{Dialer, DialerError, Line},
+    dial::{Dialer, DialerError, OpenConnection},
     failure::{Cause, Failure},
-    http::{Answer, Connection},
-    identity::{Ids, user_agent},
+    http::{Connection, UnreadResponse},
+    identity::{RequestIds, user_agent},
     meter::Meter,
-    resolve::{Resolver, threads::Share},
+    resolve::{Resolver, threads::LookupPurpose},
     timing::Timing,
 };
 
@@ -59,12 +59,12 @@ pub enum FetchError {
     #[error("the answer is longer than {0} bytes")]
     TooLong(u64),
     /// The status is not 200.
-    #[error("status {status}: {said}")]
+    #[error("status {status}: {excerpt}")]
     Status {
         /// The status.
         status: StatusCode,
         /// The beginning of the body, or the address of a redirect.
-        said: String,
+        excerpt: String,
     },
     /// The credentials contain a character that is not allowed in a header.
     #[error("the credentials hold a character that cannot be sent")]
@@ -73,20 +73,20 @@ pub enum FetchError {
 
 /// The response to a POST, with any status.
 #[derive(Debug)]
-pub struct Posted {
+pub struct PostResponse {
     /// The status.
     pub status: StatusCode,
     /// The whole body.
     pub body: Vec<u8>,
-    said: String,
+    excerpt: String,
 }
 
 /// A request, apart from its URL.
-struct Question<'q> {
+struct FetchRequest<'q> {
     method: Method,
     authorization: Option<&'q str>,
     json: Option<Vec<u8>>,
-    most: u64,
+    max_bytes: u64,
     within: Duration,
 }
 
@@ -129,24 +129,34 @@ impl Fetcher {
         Session { fetcher: self, kept: None }
     }
 
-    /// Posts JSON and returns the response: at most `most` bytes, complete `within` this time. APIs explain a failure
+    /// Posts JSON and returns the response: at most `max_bytes` bytes, complete `within` this time. APIs explain a failure
     /// in the body, so every status is a response here.
     ///
     /// # Errors
     /// When there is no complete response.
-    pub async fn post_json(&self, url: &Url, json: Vec<u8>, most: u64, within: Duration) -> Result<Posted, FetchError> {
-        self.ask(&mut None, url, Question { method: Method::POST, authorization: None, json: Some(json), most, within })
-            .await
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        json: Vec<u8>,
+        max_bytes: u64,
+        within: Duration,
+    ) -> Result<PostResponse, FetchError> {
+        self.ask(
+            &mut None,
+            url,
+            FetchRequest { method: Method::POST, authorization: None, json: Some(json), max_bytes, within },
+        )
+        .await
     }
 
     async fn ask(
         &self,
         kept: &mut Option<Connection>,
         url: &Url,
-        question: Question<'_>,
-    ) -> Result<Posted, FetchError> {
-        let within = question.within;
-        timeout(within, self.exchange(kept, url, question)).await.unwrap_or(Err(FetchError::Slow(within)))
+        request: FetchRequest<'_>,
+    ) -> Result<PostResponse, FetchError> {
+        let within = request.within;
+        timeout(within, self.exchange(kept, url, request)).await.unwrap_or(Err(FetchError::Slow(within)))
     }
 
     /// Uses the kept connection or a new one. Keeps the connection afterwards if it is reusable.
@@ -154,46 +164,46 @@ impl Fetcher {
         &self,
         kept: &mut Option<Connection>,
         url: &Url,
-        question: Question<'_>,
-    ) -> Result<Posted, FetchError> {
-        let (most, within) = (question.most, question.within);
+        request: FetchRequest<'_>,
+    ) -> Result<PostResponse, FetchError> {
+        let (max_bytes, within) = (request.max_bytes, request.within);
         let deadlines = Deadlines { headers: within, body: within, stall: within, ..Deadlines::default() };
         let (mut connection, mut timing) = match kept.take() {
             Some(connection) => (connection, Timing::start(Instant::now())),
             None => {
-                let (line, timing) = self.open(url, &deadlines).await?;
-                (Connection::start(line).await?, timing)
+                let (open, timing) = self.open(url, &deadlines).await?;
+                (Connection::start(open).await?, timing)
             }
         };
-        let mut request = connection.request(question.method.clone(), url);
-        self.dress(&mut request, question)?;
-        let mut answer = connection.ask(request, &deadlines, &mut timing).await?;
+        let mut http_request = connection.request(request.method.clone(), url);
+        self.add_headers(&mut http_request, request)?;
+        let mut answer = connection.send(http_request, &deadlines, &mut timing).await?;
         let mut body = Vec::new();
-        let limit = BodyLimit { bytes: most + 1, body: within, stall: within };
+        let limit = BodyLimit { bytes: max_bytes + 1, body: within, stall: within };
         let received = connection.receive(&mut answer, limit, |chunk, _, _| body.extend_from_slice(chunk)).await;
         match received.end {
             BodyEnd::Failed(failure) => return Err(failure.into()),
             BodyEnd::Partial => return Err(FetchError::Cut),
-            BodyEnd::Enough => return Err(FetchError::TooLong(most)),
+            BodyEnd::Enough => return Err(FetchError::TooLong(max_bytes)),
             BodyEnd::Finished => {}
         }
         if connection.is_reusable().await {
             *kept = Some(connection);
         }
-        Ok(Posted { status: answer.head.status, said: said(&answer, &body), body })
+        Ok(PostResponse { status: answer.head.status, excerpt: excerpt(&answer, &body), body })
     }
 
     /// Connects to the first address that accepts, in their order. Unlike in a probe, other addresses are tried,
     /// because nothing is measured here.
-    async fn open(&self, url: &Url, deadlines: &Deadlines) -> Result<(Line, Timing), Failure> {
-        let reserved = self.dialer.reserve(url, Share::Other, deadlines.dns).await;
+    async fn open(&self, url: &Url, deadlines: &Deadlines) -> Result<(OpenConnection, Timing), Failure> {
+        let reserved = self.dialer.reserve(url, LookupPurpose::Other, deadlines.dns).await;
         let mut timing = Timing::start(Instant::now());
         let addresses = self.dialer.addresses(url, reserved, deadlines.dns, &mut timing).await?;
         let mut first = None;
         for address in addresses {
             let mut timing = Timing::start(Instant::now());
             match self.dialer.open_at(url, address, deadlines, Meter::new(), &mut timing).await {
-                Ok(line) => return Ok((line, timing)),
+                Ok(open) => return Ok((open, timing)),
                 Err(failure) if failure.phase == Phase::Connect => first = first.or(Some(failure)),
                 Err(failure) => return Err(failure),
             }
@@ -202,19 +212,23 @@ impl Fetcher {
         Err(first.unwrap_or_else(host))
     }
 
-    fn dress(&self, request: &mut Request<Full<Bytes>>, question: Question<'_>) -> Result<(), FetchError> {
-        let headers = request.headers_mut();
-        Ids::draw(&mut rand::rng()).put_on(headers, &self.agent);
-        if let Some(authorization) = question.authorization {
+    fn add_headers(
+        &self,
+        http_request: &mut Request<Full<Bytes>>,
+        request: FetchRequest<'_>,
+    ) -> Result<(), FetchError> {
+        let headers = http_request.headers_mut();
+        RequestIds::draw(&mut rand::rng()).put_on(headers, &self.agent);
+        if let Some(authorization) = request.authorization {
             let mut value = HeaderValue::from_str(authorization).map_err(|_| FetchError::Credentials)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        if let Some(json) = question.json {
+        if let Some(json) = request.json {
             headers.insert(CONTENT_TYPE, JSON);
             headers.insert(ACCEPT, JSON);
             headers.insert(CONTENT_LENGTH, HeaderValue::from(json.len()));
-            *request.body_mut() = Full::from(json);
+            *http_request.body_mut() = Full::from(json);
         }
         Ok(())
     }
@@ -227,35 +241,41 @@ impl Session<'_> {
     /// # Errors
     /// When there is no complete response, or its status is not 200. No error text contains the credentials.
     pub async fn get(&mut self, url: &Url, authorization: Option<&str>) -> Result<Vec<u8>, FetchError> {
-        let question = || Question { method: Method::GET, authorization, json: None, most: MAX_ANSWER, within: TOTAL };
+        let request = || FetchRequest {
+            method: Method::GET,
+            authorization,
+            json: None,
+            max_bytes: MAX_RESPONSE,
+            within: GET_DEADLINE,
+        };
         if let Some(connection) = &mut self.kept
             && !connection.is_reusable().await
         {
             self.kept = None;
         }
         let was_kept = self.kept.is_some();
-        let answer = match self.fetcher.ask(&mut self.kept, url, question()).await {
+        let answer = match self.fetcher.ask(&mut self.kept, url, request()).await {
             // A server may close a kept connection at any time, before it sees the request (RFC 9112 §9.5).
-            Err(FetchError::Failed(_)) if was_kept => self.fetcher.ask(&mut self.kept, url, question()).await,
+            Err(FetchError::Failed(_)) if was_kept => self.fetcher.ask(&mut self.kept, url, request()).await,
             answer => answer,
         };
         match answer? {
-            Posted { status: StatusCode::OK, body, .. } => Ok(body),
+            PostResponse { status: StatusCode::OK, body, .. } => Ok(body),
             other => Err(other.refused()),
         }
     }
 }
 
-impl Posted {
+impl PostResponse {
     /// Turns a response with an unexpected status into an error.
     #[must_use]
     pub fn refused(self) -> FetchError {
-        FetchError::Status { status: self.status, said: self.said }
+        FetchError::Status { status: self.status, excerpt: self.excerpt }
     }
 }
 
 /// An excerpt of a response with another status than 200, for a person.
-fn said(answer: &Answer, body: &[u8]) -> String {
+fn excerpt(answer: &UnreadResponse, body: &[u8]) -> String {
     let begins = |text: &str| made_printable(&text.trim().chars().take(200).collect::<String>());
     let moved = answer.head.headers.get(LOCATION).filter(|_| answer.head.status.is_redirection());
     match moved {
@@ -269,6 +289,6 @@ fn said(answer: &Answer, body: &[u8]) -> String {
     }
 }
 
-const TOTAL: Duration = Duration::from_secs(60);
-const MAX_ANSWER: u64 = 256 << 20;
+const GET_DEADLINE: Duration = Duration::from_secs(60);
+const MAX_RESPONSE: u64 = 256 << 20;
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

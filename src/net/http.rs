@@ -21,14 +21,14 @@ use crate::{
 };
 
 use super::{
-    body::{BodyArrivals, BodyDeadlines, BodyEnd, BodyLimit, Received},
-    boundary::{Boundaries, Watched},
-    dial::{About, Line},
+    body::{BodyArrivals, BodyDeadlines, BodyEnd, BodyLimit, ReceivedBody},
+    boundary::{Boundaries, BoundaryStream},
+    dial::{ConnectionInfo, OpenConnection},
     drive::Protocol,
     failure::{self, Cause, Failure},
     meter::Meter,
     run_clock::RunClock,
-    tcp_info::Kernel,
+    tcp_info::KernelCounters,
     timing::Timing,
 };
 
@@ -37,19 +37,19 @@ pub struct Connection {
     protocol: Protocol,
     meter: Arc<Meter>,
     boundaries: Arc<Boundaries>,
-    about: About,
+    info: ConnectionInfo,
     clock: RunClock,
 }
 
 /// A response whose body has not been read.
 #[derive(Debug)]
-pub struct Answer {
+pub struct UnreadResponse {
     /// Status and headers.
     pub head: Parts,
     body: Incoming,
 }
 
-impl Answer {
+impl UnreadResponse {
     /// The body length that the head announces. `None` when it announces none.
     #[must_use]
     pub fn announced(&self) -> Option<u64> {
@@ -62,19 +62,19 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection fails during the HTTP/2 handshake.
-    pub async fn start(line: Line) -> Result<Self, Failure> {
+    pub async fn start(open: OpenConnection) -> Result<Self, Failure> {
         let boundaries = Arc::new(Boundaries::default());
-        let http2 = line.about.http == HttpVersion::Http2;
-        let watched = Watched::new(line.stream, line.meter.clone(), boundaries.clone(), http2);
+        let http2 = open.info.http == HttpVersion::Http2;
+        let watched = BoundaryStream::new(open.stream, open.meter.clone(), boundaries.clone(), http2);
         let protocol =
-            Protocol::start(watched, line.about.http).await.map_err(|error| Cause::Http(error).during(Phase::Send))?;
-        Ok(Self { protocol, meter: line.meter, boundaries, about: line.about, clock: line.clock })
+            Protocol::start(watched, open.info.http).await.map_err(|error| Cause::Http(error).during(Phase::Send))?;
+        Ok(Self { protocol, meter: open.meter, boundaries, info: open.info, clock: open.clock })
     }
 
     /// The facts about the connection: addresses, versions, certificate.
     #[must_use]
-    pub const fn about(&self) -> &About {
-        &self.about
+    pub const fn info(&self) -> &ConnectionInfo {
+        &self.info
     }
 
     /// The meter on its socket.
@@ -89,12 +89,12 @@ impl Connection {
     pub fn request(&self, method: Method, url: &Url) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::default());
         *request.method_mut() = method;
-        let parsed = match self.about.http {
+        let parsed = match self.info.http {
             HttpVersion::Http1 => url[url::Position::BeforePath..url::Position::AfterQuery].parse(),
             HttpVersion::Http2 => url[..url::Position::AfterQuery].parse(),
         };
         *request.uri_mut() = parsed.expect("invariant: a URL without fragment is a URI");
-        if self.about.http == HttpVersion::Http1 {
+        if self.info.http == HttpVersion::Http1 {
             let authority = &url[url::Position::BeforeHost..url::Position::AfterPort];
             let host = HeaderValue::from_str(authority).expect("invariant: a URL's host is ASCII");
             request.headers_mut().insert(HOST, host);
@@ -117,7 +117,7 @@ impl Connection {
     /// Closes the connection at once, even during an exchange. Afterwards it is not reusable.
     pub fn close(&mut self) {
         self.protocol.close();
-        self.about.kernel = Kernel::default();
+        self.info.kernel = KernelCounters::default();
     }
 
     /// Whether any byte of a response to the current request has arrived, interim responses included.
@@ -137,12 +137,12 @@ impl Connection {
     ///
     /// # Errors
     /// The phase that failed. If that is `wait`, the phase `send` has ended.
-    pub async fn ask(
+    pub async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
         deadlines: &Deadlines,
         timing: &mut Timing,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<UnreadResponse, Failure> {
         self.boundaries.arm();
         let (clock, began) = (self.clock.clone(), timing.last());
         let mut answering = self.protocol.send(request);
@@ -175,23 +175,27 @@ impl Connection {
             None => return Err(Cause::Deadline(deadlines.headers).during(Phase::Wait)),
         };
         timing.end(Phase::Wait, self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read()));
-        Ok(Answer::from(answer))
+        Ok(UnreadResponse::from(answer))
     }
 
     /// Why there is no response. A node that asked for a client certificate and closes the connection without a
     /// response does so because it got none. Whether its alert arrives before the reset is a matter of chance.
     fn given_up(&self, error: hyper::Error) -> Cause {
-        let is_refusal = self.about.wants_ours && !self.has_heard();
-        if is_refusal || failure::wants_ours(&error) { Cause::CertificateWanted } else { Cause::Http(error) }
+        let is_refusal = self.info.wants_client_certificate && !self.has_heard();
+        if is_refusal || failure::wants_client_certificate(&error) {
+            Cause::CertificateWanted
+        } else {
+            Cause::Http(error)
+        }
     }
 
     /// A node may respond, usually with an error, before the last write was flushed. Both phases then end at the
     /// response.
-    fn answered_early(&self, answer: Response<Incoming>, timing: &mut Timing) -> Result<Answer, Failure> {
+    fn answered_early(&self, answer: Response<Incoming>, timing: &mut Timing) -> Result<UnreadResponse, Failure> {
         let first_byte = self.boundaries.first_byte().unwrap_or_else(|| self.meter.last_read());
         timing.end(Phase::Send, first_byte);
         timing.end(Phase::Wait, first_byte);
-        Ok(Answer::from(answer))
+        Ok(UnreadResponse::from(answer))
     }
 
     /// Reads a body and passes each chunk to `sink`: its wanted bytes, the timestamp of the socket read that completed
@@ -202,10 +206,10 @@ impl Connection {
     /// body deadline, the transfer is slow and not failed.
     pub async fn receive(
         &mut self,
-        answer: &mut Answer,
+        answer: &mut UnreadResponse,
         limit: BodyLimit,
         sink: impl FnMut(&[u8], Instant, Duration),
-    ) -> Received {
+    ) -> ReceivedBody {
         self.meter.set_in_body(true);
         let received = self.receive_body(answer, limit, sink).await;
         self.meter.set_in_body(false);
@@ -214,13 +218,13 @@ impl Connection {
 
     async fn receive_body(
         &mut self,
-        answer: &mut Answer,
+        answer: &mut UnreadResponse,
         limit: BodyLimit,
         mut sink: impl FnMut(&[u8], Instant, Duration),
-    ) -> Received {
+    ) -> ReceivedBody {
         let mut deadlines = BodyDeadlines::start(limit, self.clock.clone());
         let mut arrivals = BodyArrivals::start(&self.meter);
-        let mut received = Received { bytes: 0, surplus: 0, end: BodyEnd::Finished };
+        let mut received = ReceivedBody { bytes: 0, surplus: 0, end: BodyEnd::Finished };
         let mut alarm = std::pin::pin!(sleep_until(deadlines.next_alarm()));
         received.end = poll_fn(|cx| {
             let (mut again, mut turned) = (true, false);
@@ -234,7 +238,7 @@ impl Connection {
                 while let Poll::Ready(frame) = Pin::new(&mut answer.body).poll_frame(cx) {
                     let chunk = match frame {
                         // hyper ends the body without an error when the stream was reset with NO_ERROR (RFC 9113 §8.1).
-                        None if self.about.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
+                        None if self.info.http == HttpVersion::Http2 && !answer.body.is_end_stream() => {
                             return Poll::Ready(BodyEnd::Failed(Cause::EndedByReset.during(Phase::Receive)));
                         }
                         None => return Poll::Ready(BodyEnd::Finished),
@@ -251,7 +255,7 @@ impl Connection {
                     let wanted = clip(chunk.len(), limit.bytes - received.bytes);
                     received.bytes += wanted as u64;
                     received.surplus += (chunk.len() - wanted) as u64;
-                    sink(&chunk[..wanted], self.meter.last_read(), arrivals.came(&self.meter));
+                    sink(&chunk[..wanted], self.meter.last_read(), arrivals.chunk_arrived(&self.meter));
                     if received.bytes == limit.bytes {
                         return Poll::Ready(BodyEnd::Enough);
                     }
@@ -259,7 +263,7 @@ impl Connection {
                 // Check after each turn and not only when the timer fires: a peer that never pauses would keep it from
                 // being polled. Do not check before the first turn: after a suspension, bytes may be waiting in the
                 // socket.
-                arrivals.look(&self.meter);
+                arrivals.note_unfinished(&self.meter);
                 deadlines.last_byte = deadlines.last_byte.max(arrivals.last);
                 if let Some(end) = deadlines.verdict().filter(|_| turned) {
                     return Poll::Ready(end);
@@ -280,11 +284,11 @@ impl Connection {
     /// head. Silence before the first body byte does not count as a pause.
     pub async fn receive_timed(
         &mut self,
-        answer: &mut Answer,
+        answer: &mut UnreadResponse,
         limit: BodyLimit,
         timing: Timing,
         mut sink: impl FnMut(&[u8]),
-    ) -> (Received, Timeline) {
+    ) -> (ReceivedBody, Timeline) {
         let mut timeline = Timeline::new(timing.phases().total());
         let mut total = 0;
         let meter = self.meter.clone();
@@ -303,11 +307,11 @@ impl Connection {
     /// Reads the rest of a body whose wanted bytes have arrived, outside the measured time, so that the connection can
     /// carry another exchange. Returns the number of further body bytes: a number above zero means that the node sent
     /// too much.
-    pub async fn settle(&mut self, mut answer: Answer) -> u64 {
+    pub async fn drain(&mut self, mut answer: UnreadResponse) -> u64 {
         if answer.body.is_end_stream() {
             return 0;
         }
-        let limit = BodyLimit { bytes: 1, body: SETTLE, stall: SETTLE };
+        let limit = BodyLimit { bytes: 1, body: DRAIN_TIME, stall: DRAIN_TIME };
         let received = self.receive(&mut answer, limit, |_, _, _| {}).await;
         received.bytes + received.surplus
     }
@@ -320,7 +324,7 @@ impl Connection {
     }
 }
 
-impl From<Response<Incoming>> for Answer {
+impl From<Response<Incoming>> for UnreadResponse {
     fn from(response: Response<Incoming>) -> Self {
         let (head, body) = response.into_parts();
         Self { head, body }
@@ -332,4 +336,4 @@ fn clip(length: usize, room: u64) -> usize {
 }
 
 /// How long a peer may take to end a body whose wanted bytes have all arrived.
-const SETTLE: Duration = Duration::from_millis(250);
+const DRAIN_TIME: Duration = Duration::from_millis(250);

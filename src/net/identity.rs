@@ -9,7 +9,7 @@ use rand::RngExt;
 
 /// The ids of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ids {
+pub struct RequestIds {
     /// 32 hex digits: the trace id of `traceparent`.
     pub trace_id: String,
     /// 32 hex digits: `x-request-id`.
@@ -27,7 +27,7 @@ pub fn user_agent(contact: Option<&str>) -> String {
     }
 }
 
-impl Ids {
+impl RequestIds {
     /// Random ids. The all-zero ids that W3C Trace Context forbids do not occur in practice (1 in 2^64).
     #[must_use]
     pub fn draw(rng: &mut impl rand::Rng) -> Self {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_request_can_be_found_in_the_nodes_logs() {
-        let ids = Ids::draw(&mut rand::rng());
+        let ids = RequestIds::draw(&mut rand::rng());
         let mut headers = HeaderMap::new();
         ids.put_on(&mut headers, &user_agent(Some("https://example.net/probe")));
         let traceparent = headers["traceparent"].to_str().unwrap();
@@ -76,6 +76,6 @@ mod tests {
             (&headers["accept"], &headers["accept-encoding"]),
             (&"*/*".parse().unwrap(), &"identity".parse().unwrap())
         );
-        assert_ne!(Ids::draw(&mut rand::rng()), ids);
+        assert_ne!(RequestIds::draw(&mut rand::rng()), ids);
     }
 }

@@ -14,7 +14,7 @@ use super::run_clock::RunClock;
 
 use self::{
     servers::Servers,
-    threads::{Abandoned, Share, Thread, Threads},
+    threads::{Abandoned, LookupPurpose, ReservedThread, Threads},
 };
 
 mod hosts;
@@ -43,7 +43,7 @@ pub struct Reservation(Reserved);
 enum Reserved {
     /// The lookup needs none.
     Nothing,
-    Thread(Result<Thread, LookupError>),
+    Thread(Result<ReservedThread, LookupError>),
     /// An earlier lookup of this name still waits for the system. This one would wait too, so it gets no thread.
     Hanging,
 }
@@ -77,19 +77,19 @@ impl Resolver {
     }
 
     /// Waits for the resource that a lookup of `host` needs, until `patience` after the last answer of any lookup of
-    /// this share. If that fails, the lookup fails.
-    pub async fn reserve(&self, host: &str, share: Share, patience: Duration) -> Reservation {
+    /// this purpose. If that fails, the lookup fails.
+    pub async fn reserve(&self, host: &str, purpose: LookupPurpose, patience: Duration) -> Reservation {
         Reservation(match self.servers {
             Some(_) => Reserved::Nothing,
             None if self.threads.is_hanging(host) => Reserved::Hanging,
-            None => Reserved::Thread(self.threads.take(share, patience).await),
+            None => Reserved::Thread(self.threads.take(purpose, patience).await),
         })
     }
 
-    /// Whether the system has answered a lookup of this share within the last `time`.
+    /// Whether the system has answered a lookup of this purpose within the last `time`.
     #[must_use]
-    pub fn has_answered_within(&self, time: Duration, share: Share) -> bool {
-        self.threads.last_answer(share).is_some_and(|at| at.elapsed() <= time)
+    pub fn has_answered_within(&self, time: Duration, purpose: LookupPurpose) -> bool {
+        self.threads.last_answer(purpose).is_some_and(|at| at.elapsed() <= time)
     }
 
     /// Whether the system gave no answer to the last lookup of this name.
@@ -118,7 +118,7 @@ impl Resolver {
         }
         let thread = match reserved.0 {
             Reserved::Thread(reserved) => reserved?,
-            Reserved::Nothing => self.threads.take(Share::Other, limit).await?,
+            Reserved::Nothing => self.threads.take(LookupPurpose::Other, limit).await?,
             Reserved::Hanging => std::future::pending().await,
         };
         let name = host.to_owned();
@@ -131,7 +131,7 @@ impl Resolver {
     /// # Errors
     /// As [`Self::look_up`].
     pub async fn find(&self, host: &str, family: FamilyChoice, limit: Duration) -> Result<Vec<IpAddr>, LookupError> {
-        let reserved = self.reserve(host, Share::Other, limit).await;
+        let reserved = self.reserve(host, LookupPurpose::Other, limit).await;
         let found = timeout(limit, self.look_up(host, family, reserved, limit, &RunClock::default())).await;
         found.unwrap_or_else(|_| Err(LookupError::Timeout(format!("no answer within {limit:?}"))))
     }

@@ -28,17 +28,17 @@ pub struct RunClock(Arc<Shared>);
 
 /// While this value exists, freezes are detected within `TICK` (0.1 s).
 #[derive(Debug)]
-pub struct Watching(RunClock);
+pub struct FreezeDetection(RunClock);
 
 #[derive(Debug)]
 struct Shared {
     base: Instant,
-    state: Mutex<State>,
+    state: Mutex<ClockState>,
     watched: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ClockState {
     freezes: Freezes,
     /// The number of transfers and checks in progress.
     watching: usize,
@@ -86,7 +86,7 @@ impl RunClock {
     /// Each transfer holds the returned value from before its start until its end. Detects earlier freezes first, so
     /// that they do not count for this transfer.
     #[must_use]
-    pub fn watch(&self) -> Watching {
+    pub fn watch(&self) -> FreezeDetection {
         self.look();
         let mut state = self.lock();
         state.watching += 1;
@@ -94,7 +94,7 @@ impl RunClock {
             self.0.watched.notify_one();
         }
         drop(state);
-        Watching(self.clone())
+        FreezeDetection(self.clone())
     }
 
     /// When a deadline of `length` that began at `began` is due: once the process has run for `length` since then.
@@ -170,12 +170,12 @@ impl RunClock {
         at.saturating_duration_since(self.0.base)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, ClockState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Watching {
+impl Drop for FreezeDetection {
     fn drop(&mut self) {
         self.0.lock().watching -= 1;
     }

@@ -25,13 +25,13 @@ pub struct TcpInfo {
 
 /// A handle for reading the counters of a connection whose stream already belongs to HTTP.
 #[derive(Debug, Default)]
-pub struct Kernel {
+pub struct KernelCounters {
     #[cfg(target_os = "linux")]
     socket: Option<Arc<tokio::net::TcpStream>>,
 }
 
 #[cfg(target_os = "linux")]
-impl Kernel {
+impl KernelCounters {
     /// Keeps the socket open while the handle exists.
     #[must_use]
     pub fn of(socket: &Arc<tokio::net::TcpStream>) -> Self {
@@ -57,7 +57,7 @@ impl Kernel {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Kernel {
+impl KernelCounters {
     /// On other systems the socket is not kept.
     #[must_use]
     pub fn of(_socket: &std::sync::Arc<tokio::net::TcpStream>) -> Self {
@@ -124,7 +124,7 @@ mod tests {
         far.read_u8().await.unwrap();
         far.write_all(b"y").await.unwrap();
         near.read_u8().await.unwrap();
-        let info = Kernel::of(&Arc::new(near)).tcp_info();
+        let info = KernelCounters::of(&Arc::new(near)).tcp_info();
         let (rtt, min_rtt) = (info.rtt.unwrap(), info.min_rtt.unwrap());
         assert!(min_rtt <= rtt && rtt < Micros(1_000_000), "{info:?}");
         assert_eq!(info.ooo_segments, Some(0));

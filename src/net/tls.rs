@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-pub use self::fault::{Fault, Kind};
+pub use self::fault::{FaultKind, TlsFault};
 
 use rustls::{
     ClientConfig, ProtocolVersion, RootCertStore,
@@ -15,15 +15,15 @@ use x509_cert::{Certificate, der::Decode};
 
 use crate::config::HttpChoice;
 
-use self::witness::{Watched, Witness};
+use self::handshake_record::{HandshakeRecorder, RecordingVerifier};
 use super::{meter::socket::Socket, records::Buffered};
 
 mod certificates;
 pub mod fault;
-mod witness;
+mod handshake_record;
 
 /// An open TLS connection.
-pub(super) type Secured = TlsStream<Buffered<Socket>>;
+pub(super) type SecuredStream = TlsStream<Buffered<Socket>>;
 
 /// The trusted certificates and the protocols of all handshakes.
 #[derive(Clone)]
@@ -57,7 +57,7 @@ pub enum TrustError {
 /// Why a handshake failed.
 pub(super) enum HandshakeError {
     /// TLS itself failed, or the peer closed the connection instead of answering.
-    Tls(Fault),
+    Tls(TlsFault),
     /// The connection below TLS failed.
     Io(io::Error),
 }
@@ -106,19 +106,19 @@ impl Tls {
         &self,
         name: ServerName<'static>,
         socket: Buffered<Socket>,
-    ) -> Result<(Secured, bool), HandshakeError> {
-        let witness = Witness::default();
+    ) -> Result<(SecuredStream, bool), HandshakeError> {
+        let witness = HandshakeRecorder::default();
         let mut config = ClientConfig::clone(&self.config);
         config.client_auth_cert_resolver = Arc::new(witness.clone());
-        let watched = Watched { verifier: self.verifier.clone(), witness: witness.clone() };
+        let watched = RecordingVerifier { verifier: self.verifier.clone(), witness: witness.clone() };
         config.dangerous().set_certificate_verifier(Arc::new(watched));
         let shaken = TlsConnector::from(Arc::new(config)).connect(name.clone(), socket).await;
         let seen = witness.seen();
         match shaken {
-            Ok(stream) => Ok((stream, seen.asked_for_ours)),
+            Ok(stream) => Ok((stream, seen.wants_client_certificate)),
             Err(error) => Err(match inner(&error) {
                 Some(error) => HandshakeError::Tls(fault::fault(error, &seen, &name, &self.roots)),
-                None if error.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::Tls(Fault::closed()),
+                None if error.kind() == io::ErrorKind::UnexpectedEof => HandshakeError::Tls(TlsFault::closed()),
                 None => HandshakeError::Io(error),
             }),
         }
@@ -138,7 +138,7 @@ pub(super) fn is_cut(error: &io::Error) -> bool {
 }
 
 /// `1.2` or `1.3`.
-pub(super) fn version(stream: &Secured) -> Option<&'static str> {
+pub(super) fn version(stream: &SecuredStream) -> Option<&'static str> {
     match stream.get_ref().1.protocol_version()? {
         ProtocolVersion::TLSv1_2 => Some("1.2"),
         ProtocolVersion::TLSv1_3 => Some("1.3"),
@@ -147,7 +147,7 @@ pub(super) fn version(stream: &Secured) -> Option<&'static str> {
 }
 
 /// When the peer's own certificate expires, in seconds since the epoch. `None` when it cannot be read.
-pub(super) fn expiry(stream: &Secured) -> Option<i64> {
+pub(super) fn expiry(stream: &SecuredStream) -> Option<i64> {
     not_after(stream.get_ref().1.peer_certificates()?.first()?)
 }
 
@@ -159,7 +159,7 @@ fn not_after(certificate: &CertificateDer<'_>) -> Option<i64> {
 }
 
 /// Whether the peer chose HTTP/2.
-pub(super) fn chose_http2(stream: &Secured) -> bool {
+pub(super) fn chose_http2(stream: &SecuredStream) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 

@@ -57,7 +57,7 @@ pub(super) fn ordered<'a>(
 fn known<'a>(probe: &Probe, node: &Node, fitting: &[&'a Asset], remembered: Option<&'a Asset>) -> Option<&'a Asset> {
     let remembered = remembered.filter(|asset| asset.kind == probe.kind)?;
     let listed = fitting.iter().find(|asset| asset.id == remembered.id).copied();
-    let unlisted = probe.pick == Pick::Sticky && node.listing.origin.is_stranger();
+    let unlisted = probe.pick == Pick::Sticky && node.listing.origin.is_untrusted();
     listed.or_else(|| unlisted.then_some(remembered))
 }
 

@@ -108,13 +108,13 @@ fn socket(phase: Phase, error: &io::Error) -> Outcome {
     }
 }
 
-const fn tls(kind: tls::Kind) -> Outcome {
+const fn tls(kind: tls::FaultKind) -> Outcome {
     match kind {
-        tls::Kind::Untrusted => Outcome::TlsUntrusted,
-        tls::Kind::Expired => Outcome::TlsExpired,
-        tls::Kind::WrongName => Outcome::TlsWrongName,
-        tls::Kind::Unsupported => Outcome::TlsUnsupported,
-        tls::Kind::Failed => Outcome::TlsFailed,
+        tls::FaultKind::Untrusted => Outcome::TlsUntrusted,
+        tls::FaultKind::Expired => Outcome::TlsExpired,
+        tls::FaultKind::WrongName => Outcome::TlsWrongName,
+        tls::FaultKind::Unsupported => Outcome::TlsUnsupported,
+        tls::FaultKind::Failed => Outcome::TlsFailed,
     }
 }
 

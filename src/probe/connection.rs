@@ -40,12 +40,12 @@ impl Opening<'_> {
         on_address: impl FnOnce(IpAddr),
     ) -> Result<Connection, Failure> {
         let Self { dialer, url, deadlines, .. } = *self;
-        let from_stranger = self.node.listing.origin.is_stranger();
-        let chosen = dialer.look_up(url, reserved, from_stranger, deadlines.dns, timing).await?;
+        let is_untrusted = self.node.listing.origin.is_untrusted();
+        let chosen = dialer.look_up(url, reserved, is_untrusted, deadlines.dns, timing).await?;
         on_address(chosen.address);
-        let line = dialer.open(url, chosen, deadlines, meter, timing).await?;
+        let open = dialer.open(url, chosen, deadlines, meter, timing).await?;
         // Starting HTTP (the preface of HTTP/2) has the time limit of a response head.
-        let started = dialer.clock().within(timing.last(), deadlines.headers, Connection::start(line)).await;
+        let started = dialer.clock().within(timing.last(), deadlines.headers, Connection::start(open)).await;
         started.unwrap_or_else(|| Err(Cause::Deadline(deadlines.headers).during(Phase::Send)))
     }
 }

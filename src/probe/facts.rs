@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{
     measure::{
         evidence,
-        goodput::{Ending, Judgement, is_too_slow, judge},
+        goodput::{BodyJudgement, Ending, is_too_slow, judge},
         timeline::Timeline,
     },
     model::{
@@ -21,26 +21,29 @@ use crate::{
         outcome::Outcome,
         phase::Phase,
         probe::PartName,
-        sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Reader, Sample, Tls, Trail},
+        sample::{
+            CacheState, ConnectionKind, Family, HttpVersion, Labels, NetworkPath, ReaderStats, Sample, TlsInfo,
+            TraceInfo,
+        },
         size::Size,
         target::Vantage,
         text::made_printable,
         units::{BitRate, Micros},
     },
-    net::{dial::About, meter::Meter, run_clock::RunClock, timing::Timing},
+    net::{dial::ConnectionInfo, meter::Meter, run_clock::RunClock, timing::Timing},
 };
 
 use super::{
-    errand::{Errand, Failed},
-    identity::Ids,
+    identity::RequestIds,
+    request::{TransferFailure, TransferRequest},
+    requested_bytes::RequestedBytes,
     verify,
-    wanted::Wanted,
 };
 
 /// What is known about one transfer so far.
 pub(super) struct Facts {
     pub(super) timing: Timing,
-    pub(super) ids: Ids,
+    pub(super) ids: RequestIds,
     pub(super) flags: Flags,
     /// Size of the asset: known before, or stated by the node.
     pub(super) size: Option<Size>,
@@ -58,12 +61,12 @@ pub(super) struct Facts {
     /// A rate below this raises [`Flag::TooSlow`].
     min_rate: BitRate,
     at: Timestamp,
-    conn: Conn,
+    conn: ConnectionKind,
     lateness: Micros,
     http: Option<HttpVersion>,
-    tls: Tls,
-    path: Path,
-    reader: Reader,
+    tls: TlsInfo,
+    path: NetworkPath,
+    reader: ReaderStats,
     /// How long the machine was suspended during the transfer.
     slept: Duration,
     /// How long this process did not run, counted from the beginning of the connect phase.
@@ -77,25 +80,25 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    pub(super) fn start(errand: &Errand<'_>, conn: Conn, lateness: Micros) -> Self {
-        let ids = Ids::draw(&mut rand::rng());
+    pub(super) fn start(request: &TransferRequest<'_>, conn: ConnectionKind, lateness: Micros) -> Self {
+        let ids = RequestIds::draw(&mut rand::rng());
         Self {
             ids,
             flags: Flags::NONE,
-            size: errand.size,
+            size: request.size,
             expected: None,
             timeline: None,
             bytes: None,
             retry_after: None,
             remote: None,
             heard: false,
-            min_rate: errand.min_rate,
+            min_rate: request.min_rate,
             conn,
             lateness,
             http: None,
-            tls: Tls::default(),
-            path: Path::default(),
-            reader: Reader::default(),
+            tls: TlsInfo::default(),
+            path: NetworkPath::default(),
+            reader: ReaderStats::default(),
             slept: Duration::ZERO,
             away_connected: Duration::ZERO,
             ooo_before: 0,
@@ -109,18 +112,19 @@ impl Facts {
     }
 
     /// Records the connection that is used.
-    pub(super) fn connected(&mut self, about: &About) {
-        self.http = Some(about.http);
-        self.remote = Some(about.remote);
+    pub(super) fn connected(&mut self, connection: &ConnectionInfo) {
+        self.http = Some(connection.http);
+        self.remote = Some(connection.remote);
         let at = self.at.as_second();
-        self.tls = Tls { version: about.tls_version, cert_expires: about.cert_expires.map(|end| end - at) };
-        if self.conn == Conn::Warm {
-            self.ooo_before = about.kernel.tcp_info().ooo_segments.unwrap_or_default();
+        self.tls =
+            TlsInfo { version: connection.tls_version, cert_expires: connection.cert_expires.map(|end| end - at) };
+        if self.conn == ConnectionKind::Warm {
+            self.ooo_before = connection.kernel.tcp_info().ooo_segments.unwrap_or_default();
         }
     }
 
     /// Records how fast this process read the body.
-    pub(super) fn kept_up(&mut self, reader: Reader) {
+    pub(super) fn kept_up(&mut self, reader: ReaderStats) {
         self.reader = reader;
     }
 
@@ -141,7 +145,7 @@ impl Facts {
 
     /// Turns a failure into `LocalFailed` when this process was frozen and the failure therefore says nothing about
     /// the node.
-    pub(super) fn excuse(&self, failed: Failed) -> Failed {
+    pub(super) fn excuse(&self, failed: TransferFailure) -> TransferFailure {
         let Some(frozen) = self.reader.frozen else { return failed };
         let away = match failed.phase {
             Some(Phase::Dns) => frozen.as_duration(),
@@ -154,16 +158,16 @@ impl Facts {
             return failed;
         }
         let detail = format!("bandprobe itself did not run for {frozen}; then: {}", failed.detail);
-        Failed { outcome: Outcome::LocalFailed, detail, ..failed }
+        TransferFailure { outcome: Outcome::LocalFailed, detail, ..failed }
     }
 
     /// Records what the kernel knows about the path, and how late we read. Call it when the transfer is over.
-    pub(super) fn ask_kernel(&mut self, about: &About, meter: &Meter) {
+    pub(super) fn ask_kernel(&mut self, connection: &ConnectionInfo, meter: &Meter) {
         self.reader.lag_p90 = meter.lag_p90();
-        let info = about.kernel.tcp_info();
-        let rtt = info.min_rtt.map_or(about.handshake, |min_rtt| min_rtt.min(about.handshake));
+        let info = connection.kernel.tcp_info();
+        let rtt = info.min_rtt.map_or(connection.handshake, |min_rtt| min_rtt.min(connection.handshake));
         let ooo_segments = info.ooo_segments.map(|all| all.saturating_sub(self.ooo_before));
-        self.path = Path { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
+        self.path = NetworkPath { rtt: Some(rtt), rcv_rtt: info.rcv_rtt, ooo_segments, rcv_wnd: info.rcv_wnd };
     }
 
     /// Records the response head.
@@ -191,17 +195,22 @@ impl Facts {
 
     /// Turns [`Flag::Overshoot`] of a whole asset into a failure: an asset that is longer than its size is a different
     /// asset. For a range the flag is enough: the node ignored the end of the range, but the requested bytes arrived.
-    pub(super) fn whole_is_over(&mut self, wanted: Wanted) -> Result<(), Failed> {
-        if wanted != Wanted::Whole || !self.flags.contains(Flag::Overshoot) {
+    pub(super) fn whole_is_over(&mut self, wanted: RequestedBytes) -> Result<(), TransferFailure> {
+        if wanted != RequestedBytes::Whole || !self.flags.contains(Flag::Overshoot) {
             return Ok(());
         }
         self.flags = self.flags.iter().filter(|flag| *flag != Flag::Overshoot).collect();
         // Without a known size, the body went beyond our limit, which is already reported.
         let Some(size) = self.expected else { return Ok(()) };
-        Err(Failed::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
+        Err(TransferFailure::wrong(Outcome::WrongSize, format!("the body goes on beyond the asset's {size} bytes")))
     }
 
-    pub(super) fn into_sample(mut self, errand: &Errand<'_>, vantage: &Vantage, failed: Option<Failed>) -> Sample {
+    pub(super) fn into_sample(
+        mut self,
+        request: &TransferRequest<'_>,
+        vantage: &Vantage,
+        failed: Option<TransferFailure>,
+    ) -> Sample {
         // A body that ended early has already ended its phase.
         if let Some(phase) = failed.as_ref().and_then(|failed| failed.phase)
             && self.timing.phases().took(phase).is_none()
@@ -211,10 +220,10 @@ impl Facts {
         let wall_nanos = self.at.duration_until(Timestamp::now()).as_nanos();
         let elapsed = self.timing.t0().elapsed() + self.slept;
         let judgement = self.judge(failed.is_some(), vantage.uplink, wall_nanos, elapsed);
-        let wanted_body = errand.part != PartName::Check;
+        let wanted_body = request.part != PartName::Check;
         Sample {
             at: self.at,
-            labels: self.labels(errand, vantage),
+            labels: self.labels(request, vantage),
             outcome: failed.as_ref().map_or(Outcome::Ok, |failed| failed.outcome),
             failed_phase: failed.as_ref().and_then(|failed| failed.phase),
             // The text may contain words of the node.
@@ -230,12 +239,12 @@ impl Facts {
             hit: None,
             run_ok: None,
             flags: self.flags,
-            distance_km: errand.node.listing.distance_km(vantage.location),
+            distance_km: request.node.listing.distance_km(vantage.location),
             path: self.path,
             reader: self.reader,
             tls: self.tls,
-            trail: Trail {
-                asset_id: Some(errand.asset.id.clone()),
+            trail: TraceInfo {
+                asset_id: Some(request.asset.id.clone()),
                 remote_addr: self.remote,
                 server: self.server,
                 data_source: self.data_source,
@@ -247,7 +256,7 @@ impl Facts {
 
     /// Computes rates and raises flags. `wall_nanos` is how far the wall clock moved during the transfer, `elapsed`
     /// how long the transfer took.
-    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> Judgement {
+    fn judge(&mut self, failed: bool, uplink: Option<BitRate>, wall_nanos: i128, elapsed: Duration) -> BodyJudgement {
         let judgement = self.judge_body(failed);
         self.flags.merge(judgement.flags);
         self.flags.merge(evidence::flags(&self.reader, &self.path, &judgement.rates, uplink));
@@ -262,22 +271,22 @@ impl Facts {
 
     /// A failed transfer has no rate, because the bytes that it received measure nothing. A frozen transfer has none
     /// either, because its pauses were ours.
-    fn judge_body(&self, failed: bool) -> Judgement {
+    fn judge_body(&self, failed: bool) -> BodyJudgement {
         let is_measured = !failed && !self.flags.contains(Flag::Frozen);
-        let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return Judgement::default() };
+        let Some(timeline) = self.timeline.as_ref().filter(|_| is_measured) else { return BodyJudgement::default() };
         let total = self.timing.phases().total();
         let ending = if self.flags.contains(Flag::Partial) { Ending::Partial } else { Ending::Finished };
         judge(timeline, self.expected, ending, total, self.path.rtt)
     }
 
-    fn labels(&self, errand: &Errand<'_>, vantage: &Vantage) -> Labels {
+    fn labels(&self, request: &TransferRequest<'_>, vantage: &Vantage) -> Labels {
         Labels {
             vantage: vantage.id.clone(),
-            node: errand.node.id.clone(),
-            region: errand.node.listing.region.clone(),
-            probe: errand.probe.clone(),
-            kind: errand.kind,
-            part: Some(errand.part),
+            node: request.node.id.clone(),
+            region: request.node.listing.region.clone(),
+            probe: request.probe.clone(),
+            kind: request.kind,
+            part: Some(request.part),
             conn: Some(self.conn),
             http: self.http.filter(|_| self.status.is_some()),
             family: self.remote.map(Family::of),

@@ -14,7 +14,7 @@ use crate::{
         outcome::Outcome,
         phase::Phases,
         probe::{CachePolicy, MAX_CANDIDATES, MAX_COLD_OBJECT, PartName, Probe, Weight},
-        sample::{CacheState, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+        sample::{CacheState, Labels, NetworkPath, Rates, ReaderStats, Sample, TlsInfo, TraceInfo},
         size::Size,
         target::{Asset, Node, Profile},
         units::Micros,
@@ -25,8 +25,8 @@ use crate::{
 use super::{
     Prober,
     candidates::{Candidate, ordered},
-    errand::Errand,
-    wanted::Wanted,
+    request::TransferRequest,
+    requested_bytes::RequestedBytes,
 };
 
 use self::results::Results;
@@ -78,7 +78,7 @@ pub enum StickyAsset {
 }
 
 /// The asset that a run has chosen, and what is known about it.
-struct Choice<'a> {
+struct ChosenAsset<'a> {
     asset: &'a Asset,
     size: Option<Size>,
     state: CacheState,
@@ -95,22 +95,22 @@ impl Run {
         // hit ratio.
         let mut to_count = !self.node.listing.profile.is_checked();
         for (index, part) in self.probe.parts.iter().enumerate() {
-            let Some(wanted) = Wanted::of(part.extent, size) else {
+            let Some(wanted) = RequestedBytes::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
                     "part left out: it needs the asset's size, which the node does not tell");
                 continue;
             };
             let url = self.node.asset_url(choice.asset);
-            let errand = Errand {
+            let request = TransferRequest {
                 part: part.name,
                 wanted,
                 size,
                 checked: choice.state,
                 weight: self.probe.weight,
                 due,
-                ..self.errand(choice.asset, &url)
+                ..self.request(choice.asset, &url)
             };
-            let Some(mut done) = errand.run_unless_cooling_down(prober, kept.take()).await else {
+            let Some(mut done) = request.run_unless_cooling_down(prober, kept.take()).await else {
                 results.result.was_refused = true;
                 break;
             };
@@ -124,8 +124,8 @@ impl Run {
             size = done.size;
             let parts_left = &self.probe.parts[index + 1..];
             // After a failure the next part would probably fail too, and cost the node and us another deadline.
-            let is_last =
-                !done.sample.outcome.is_ok() || parts_left.iter().all(|part| Wanted::of(part.extent, size).is_none());
+            let is_last = !done.sample.outcome.is_ok()
+                || parts_left.iter().all(|part| RequestedBytes::of(part.extent, size).is_none());
             (kept, due) = (results.take(done, is_last), self.due.map(|_| Instant::now()));
             if is_last {
                 break;
@@ -141,13 +141,13 @@ impl Run {
         prober: &Prober,
         due: &mut Option<Instant>,
         results: &mut Results<impl FnMut(Sample) + Send>,
-    ) -> Option<Choice<'_>> {
+    ) -> Option<ChosenAsset<'_>> {
         let candidates = ordered(&self.probe, &self.node, self.remembered.as_ref(), self.turn, &mut rand::rng());
         let wants_hit = self.probe.cache == CachePolicy::Hit;
         if !self.node.listing.profile.is_checked() {
             let asset = candidates.first()?.asset;
             results.result.sticky = StickyAsset::Measured(asset.clone());
-            return Some(Choice { asset, size: asset.size, state: CacheState::Unknown });
+            return Some(ChosenAsset { asset, size: asset.size, state: CacheState::Unknown });
         }
         let mut to_draw = candidates.iter().any(|candidate| candidate.drawn);
         let (mut found, mut any_other_state) = (None, None);
@@ -157,7 +157,7 @@ impl Run {
                 break;
             }
             let url = self.node.asset_url(asset);
-            let check = Errand { due: *due, limit: self.check_limit(asset), ..self.errand(asset, &url) };
+            let check = TransferRequest { due: *due, limit: self.check_limit(asset), ..self.request(asset, &url) };
             let Some(mut done) = check.run_unless_cooling_down(prober, None).await else {
                 results.result.was_refused = true;
                 return None;
@@ -178,7 +178,7 @@ impl Run {
             results.take(done, is_last);
             match outcome {
                 Outcome::Ok if measures(self.probe.cache, self.node.listing.profile, state, size) => {
-                    found.get_or_insert(Choice { asset, size, state });
+                    found.get_or_insert(ChosenAsset { asset, size, state });
                 }
                 Outcome::Ok => any_other_state = Some((asset, state)),
                 Outcome::RateLimited => return None,
@@ -199,15 +199,15 @@ impl Run {
     }
 
     /// The check of an asset. Parts differ from it in few fields.
-    fn errand<'a>(&'a self, asset: &'a Asset, url: &'a url::Url) -> Errand<'a> {
-        Errand {
+    fn request<'a>(&'a self, asset: &'a Asset, url: &'a url::Url) -> TransferRequest<'a> {
+        TransferRequest {
             node: &self.node,
             probe: &self.probe.name,
             kind: Some(self.probe.kind),
             part: PartName::Check,
             asset,
             url,
-            wanted: Wanted::Whole,
+            wanted: RequestedBytes::Whole,
             types: &self.probe.types,
             size: asset.size,
             checked: CacheState::Unknown,
@@ -258,10 +258,10 @@ impl Run {
             run_ok: None,
             flags: Flags::NONE,
             distance_km: self.node.listing.distance_km(prober.vantage.location),
-            path: Path::default(),
-            reader: Reader::default(),
-            tls: Tls::default(),
-            trail: Trail { asset_id: Some(asset.id.clone()), ..Trail::default() },
+            path: NetworkPath::default(),
+            reader: ReaderStats::default(),
+            tls: TlsInfo::default(),
+            trail: TraceInfo { asset_id: Some(asset.id.clone()), ..TraceInfo::default() },
         }
     }
 }

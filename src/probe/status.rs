@@ -19,7 +19,7 @@ use crate::{
         text::made_printable,
     },
     net::{
-        body::{BodyEnd, BodyLimit, Received},
+        body::{BodyEnd, BodyLimit, ReceivedBody},
         failure::{Cause, Failure},
         meter::Meter,
         resolve::{LookupError, Reservation},
@@ -27,15 +27,15 @@ use crate::{
     },
 };
 
-use super::{Prober, classify, connection::Opening, identity::Ids};
+use super::{Prober, classify, connection::Opening, identity::RequestIds};
 
 use self::document::{other_content, parse};
 
 mod document;
-pub mod plain;
+pub mod web_server;
 
 /// The inputs of a question to one node.
-struct Question<'a> {
+struct StatusCheck<'a> {
     node: &'a Node,
     url: Url,
     probe: &'a StatusProbe,
@@ -44,7 +44,7 @@ struct Question<'a> {
 
 /// What is asked for.
 #[derive(Clone, Copy)]
-enum Asked<'a> {
+enum CheckMethod<'a> {
     /// The status document.
     Document,
     /// Whether an asset exists, by HEAD. The `Notify` is triggered when the connection is ready for the request.
@@ -54,7 +54,7 @@ enum Asked<'a> {
 }
 
 /// One exchange under way.
-struct Exchange {
+struct CheckProgress {
     timing: Timing,
     /// Status code of the final response.
     status: Option<u16>,
@@ -64,24 +64,24 @@ struct Exchange {
 pub async fn ask(node: &Node, probe: &StatusProbe, prober: &Prober) -> StatusAnswer {
     match node.listing.profile {
         Profile::Argus | Profile::Colossus => {
-            Question { node, url: node.status_url(), probe, prober }.put(Asked::Document).await
+            StatusCheck { node, url: node.status_url(), probe, prober }.put(CheckMethod::Document).await
         }
         Profile::Http => {
             let url = node.assets.first().map_or_else(|| node.status_url(), |asset| node.asset_url(asset));
-            plain::ask(&Question { node, url, probe, prober }).await
+            web_server::ask(&StatusCheck { node, url, probe, prober }).await
         }
     }
 }
 
-impl Question<'_> {
-    async fn put(&self, asked: Asked<'_>) -> StatusAnswer {
+impl StatusCheck<'_> {
+    async fn put(&self, asked: CheckMethod<'_>) -> StatusAnswer {
         let (dialer, limit, began) = (&self.prober.dialer, self.probe.deadlines.total(), Instant::now());
         let clock = dialer.clock();
         let _watching = clock.watch();
         let reserve = dialer.reserve_in_round(&self.url, self.probe.deadlines.dns, limit);
         let reserved = clock.within(began, limit, reserve).await.unwrap_or_else(Reservation::no_thread);
         let at = Timestamp::now();
-        let mut exchange = Exchange { timing: Timing::start(Instant::now()), status: None };
+        let mut exchange = CheckProgress { timing: Timing::start(Instant::now()), status: None };
         // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the wait
         // must not make the round longer.
         let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
@@ -103,30 +103,30 @@ impl Question<'_> {
     /// Returns the content of the answer, and when the last byte of it arrived.
     async fn exchange(
         &self,
-        asked: Asked<'_>,
+        asked: CheckMethod<'_>,
         reserved: Reservation,
-        exchange: &mut Exchange,
+        exchange: &mut CheckProgress,
     ) -> Result<(Instant, AnswerContent), Failure> {
         let deadlines = &self.probe.deadlines;
         let mut connection = self.opening().open(reserved, Meter::new(), &mut exchange.timing, |_| {}).await?;
-        let method = if matches!(asked, Asked::Head(_)) { Method::HEAD } else { Method::GET };
+        let method = if matches!(asked, CheckMethod::Head(_)) { Method::HEAD } else { Method::GET };
         let mut request = connection.request(method, &self.url);
-        if matches!(asked, Asked::FirstByte) {
+        if matches!(asked, CheckMethod::FirstByte) {
             request.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
         }
-        let ids = Ids::draw(&mut rand::rng());
+        let ids = RequestIds::draw(&mut rand::rng());
         tracing::debug!(node = %self.node.id, probe = %self.probe.name, trace_id = ids.trace_id, "asking");
         ids.put_on(request.headers_mut(), &self.prober.agent);
-        if let Asked::Head(opened) = asked {
+        if let CheckMethod::Head(opened) = asked {
             opened.notify_one();
         }
-        let mut answer = connection.ask(request, deadlines, &mut exchange.timing).await?;
+        let mut answer = connection.send(request, deadlines, &mut exchange.timing).await?;
         let (status, timing) = (answer.head.status, &exchange.timing);
         exchange.status = Some(status.as_u16());
-        if matches!(asked, Asked::Head(_)) {
-            return Ok((timing.last(), plain::of_head(status, &answer.head.headers)));
+        if matches!(asked, CheckMethod::Head(_)) {
+            return Ok((timing.last(), web_server::of_head(status, &answer.head.headers)));
         }
-        let is_byte = matches!(asked, Asked::FirstByte) && plain::is_there(status);
+        let is_byte = matches!(asked, CheckMethod::FirstByte) && web_server::is_there(status);
         let (mut body, mut last) = (Vec::new(), timing.last());
         // One more byte shows that a document is too long.
         let bytes = if is_byte { 1 } else { MAX_DOCUMENT + 1 };
@@ -137,7 +137,7 @@ impl Question<'_> {
         };
         let received = connection.receive(&mut answer, limit, keep).await;
         if is_byte {
-            return Ok((last, plain::of_byte(status, received)?));
+            return Ok((last, web_server::of_byte(status, received)?));
         }
         Ok((last, read(status, &answer.head.headers, received, &body, deadlines.body)?))
     }
@@ -152,7 +152,7 @@ impl Question<'_> {
 fn read(
     status: StatusCode,
     headers: &HeaderMap,
-    received: Received,
+    received: ReceivedBody,
     body: &[u8],
     deadline: Duration,
 ) -> Result<AnswerContent, Failure> {

@@ -8,62 +8,66 @@ use crate::{
     model::{
         flag::Flag,
         outcome::Outcome,
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
         size::Size,
         units::Micros,
     },
     net::{
         http::Connection,
         meter::Meter,
-        resolve::{Reservation, threads::Share},
+        resolve::{Reservation, threads::LookupPurpose},
     },
 };
 
 use super::{
     Prober,
     cool_down::MAX_COOL_DOWN,
-    errand::{Errand, Failed},
-    exchange::{Way, exchange},
+    exchange::{ConnectionSource, exchange},
     facts::Facts,
     gate::{ConnectionSlot, Permit},
+    request::{TransferFailure, TransferRequest},
 };
 
 /// A finished transfer.
-pub struct Done {
+pub struct FinishedTransfer {
     /// Its result.
     pub sample: Sample,
     /// The asset's size, as far as it is known now.
     pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
-    pub connection: Option<Kept>,
+    pub connection: Option<KeptConnection>,
     /// The cool-down of the node, because it rate-limits us. The gate already refuses downloads.
     pub cool_down: Option<Duration>,
 }
 
 /// A connection that stays open between two transfers, with its slot in the gate.
-pub struct Kept {
+pub struct KeptConnection {
     // Fields are dropped in this order: the slot becomes free after the connection is closed.
     connection: Connection,
     slot: Option<ConnectionSlot>,
 }
 
-impl Errand<'_> {
+impl TransferRequest<'_> {
     /// Runs the transfer, on `kept` when it is given and still usable. The wait for the permit is lateness and not
     /// latency.
-    pub async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
+    pub async fn run(&self, prober: &Prober, kept: Option<KeptConnection>) -> FinishedTransfer {
         let (connection, slot) = apart(kept);
         let permit = prober.gate.acquire_with_slot(self.weight, &self.node.id, slot).await;
         self.run_with(permit, prober, connection).await
     }
 
-    /// Like [`Errand::run`]. `None`, without a request, during a cool-down of the node, also of one that begins before the permit is granted.
-    pub async fn run_unless_cooling_down(&self, prober: &Prober, kept: Option<Kept>) -> Option<Done> {
+    /// Like [`TransferRequest::run`]. `None`, without a request, during a cool-down of the node, also of one that begins before the permit is granted.
+    pub async fn run_unless_cooling_down(
+        &self,
+        prober: &Prober,
+        kept: Option<KeptConnection>,
+    ) -> Option<FinishedTransfer> {
         let (connection, slot) = apart(kept);
         let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, slot).await?;
         Some(self.run_with(permit, prober, connection).await)
     }
 
-    async fn run_with(&self, mut permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> Done {
+    async fn run_with(&self, mut permit: Permit, prober: &Prober, mut kept: Option<Connection>) -> FinishedTransfer {
         let (mut due, mut reconnected) = (self.due, false);
         if let Some(connection) = &mut kept
             && !connection.is_reusable().await
@@ -73,12 +77,12 @@ impl Errand<'_> {
         let clock = prober.dialer.clock();
         let _watching = clock.watch();
         loop {
-            let conn = if kept.is_some() { Conn::Warm } else { Conn::Cold };
+            let conn = if kept.is_some() { ConnectionKind::Warm } else { ConnectionKind::Cold };
             let meter = kept.as_ref().map_or_else(Meter::new, |connection| connection.meter().clone());
             meter.forget_lags();
             let way = match kept.take() {
-                Some(connection) => Way::Kept(Box::new(connection)),
-                None => Way::New(self.reserve(&permit, prober).await),
+                Some(connection) => ConnectionSource::Kept(Box::new(connection)),
+                None => ConnectionSource::New(self.reserve(&permit, prober).await),
             };
             let lateness = due.map_or(Micros::ZERO, |due| Instant::now().saturating_duration_since(due).into());
             let mut facts = Facts::start(self, conn, lateness);
@@ -93,7 +97,8 @@ impl Errand<'_> {
             };
             // A peer may close a kept connection at any time, so this is not a failure of the node (RFC 9112 §9.5).
             // The transfer is repeated once.
-            if conn == Conn::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed) {
+            if conn == ConnectionKind::Warm && facts.was_unanswered() && matches!(&ended, Err(failed) if failed.closed)
+            {
                 // The time of the failed attempt is not part of the latency of the new connection. It counts as
                 // lateness.
                 due.get_or_insert(began);
@@ -110,62 +115,62 @@ impl Errand<'_> {
             let slot = permit.take_slot();
             drop(permit);
             facts.note_away(clock);
-            let ended = ended.map(|connection| connection.map(|connection| Kept { connection, slot }));
+            let ended = ended.map(|connection| connection.map(|connection| KeptConnection { connection, slot }));
             return conclude(self, prober, facts, ended, cool_down);
         }
     }
 }
 
-impl Errand<'_> {
+impl TransferRequest<'_> {
     /// Waits for the resources of the name lookup. This is lateness too, and the uplink is lent meanwhile.
     async fn reserve(&self, permit: &Permit, prober: &Prober) -> Reservation {
         let began = Instant::now();
         tokio::select! {
             biased;
-            reserved = prober.dialer.reserve(self.url, Share::Transfer, self.deadlines.dns) => reserved,
+            reserved = prober.dialer.reserve(self.url, LookupPurpose::Transfer, self.deadlines.dns) => reserved,
             () = permit.lend_when_idle(prober.dialer.clock(), || began) => unreachable!("lending never returns"),
         }
     }
 }
 
-impl From<Connection> for Kept {
+impl From<Connection> for KeptConnection {
     /// A connection that no transfer opened. It gets its slot with its first permit.
     fn from(connection: Connection) -> Self {
         Self { connection, slot: None }
     }
 }
 
-fn apart(kept: Option<Kept>) -> (Option<Connection>, Option<ConnectionSlot>) {
-    kept.map_or((None, None), |Kept { connection, slot }| (Some(connection), slot))
+fn apart(kept: Option<KeptConnection>) -> (Option<Connection>, Option<ConnectionSlot>) {
+    kept.map_or((None, None), |KeptConnection { connection, slot }| (Some(connection), slot))
 }
 
 /// How long to download nothing from the node. `None` when it does not rate-limit us.
-fn cool_down(ended: &Result<Option<Connection>, Failed>, facts: &Facts) -> Option<Duration> {
+fn cool_down(ended: &Result<Option<Connection>, TransferFailure>, facts: &Facts) -> Option<Duration> {
     let limited = matches!(ended, Err(failed) if failed.outcome == Outcome::RateLimited);
     limited.then(|| facts.retry_after.unwrap_or_default().clamp(MIN_COOL_DOWN, MAX_COOL_DOWN))
 }
 
 fn conclude(
-    errand: &Errand<'_>,
+    request: &TransferRequest<'_>,
     prober: &Prober,
     facts: Facts,
-    ended: Result<Option<Kept>, Failed>,
+    ended: Result<Option<KeptConnection>, TransferFailure>,
     cool_down: Option<Duration>,
-) -> Done {
+) -> FinishedTransfer {
     let size = facts.size;
     let (connection, failed) = match ended {
         Ok(connection) => (connection, None),
         Err(failed) => (None, Some(facts.excuse(failed))),
     };
-    let mut sample = facts.into_sample(errand, &prober.vantage, failed);
+    let mut sample = facts.into_sample(request, &prober.vantage, failed);
     let is_ours = sample.flags.contains(Flag::Frozen) && sample.status.is_none();
     if sample.outcome != Outcome::Blocked && !is_ours {
-        prober.suspicion.note_transfer(&errand.node.id, sample.status.is_some());
+        prober.vantage_health.note_transfer(&request.node.id, sample.status.is_some());
     }
-    if !sample.outcome.is_ok() && prober.suspicion.is_raised() {
+    if !sample.outcome.is_ok() && prober.vantage_health.is_suspect() {
         sample.flags.raise(Flag::VantageSuspect);
     }
-    Done { sample, size, connection, cool_down }
+    FinishedTransfer { sample, size, connection, cool_down }
 }
 
 /// The shortest cool-down.

@@ -7,8 +7,8 @@ use http::{
 use serde::Deserialize;
 
 use self::fields::{cut, number};
-pub use self::{cache::cache_state, coding::Signed, media::Expected, retry::retry_after};
-use super::wanted::Wanted;
+pub use self::{cache::cache_state, coding::AwsChunkedCheck, media::ExpectedType, retry::retry_after};
+use super::requested_bytes::RequestedBytes;
 use crate::model::{outcome::Outcome, sample::CacheState, size::Size, target::Profile, units::Bytes};
 
 mod cache;
@@ -19,7 +19,7 @@ mod retry;
 
 /// What a response head promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Promise {
+pub struct ExpectedBody {
     /// Length of the wanted body. `None` when the head does not announce it.
     pub bytes: Option<u64>,
     /// Size of the whole asset, where the node states it.
@@ -42,10 +42,10 @@ pub struct Mismatch {
 pub fn head(
     status: StatusCode,
     headers: &HeaderMap,
-    wanted: Wanted,
+    wanted: RequestedBytes,
     known_size: Option<Size>,
-    expected: Option<Expected<'_>>,
-) -> Result<Promise, Mismatch> {
+    expected: Option<ExpectedType<'_>>,
+) -> Result<ExpectedBody, Mismatch> {
     if status != StatusCode::OK && status != StatusCode::PARTIAL_CONTENT {
         return Err(refused(status, headers, None));
     }
@@ -57,8 +57,8 @@ pub fn head(
     coding::check(headers)?;
     expected.map_or(Ok(()), |expected| expected.check(headers))?;
     let promise = match (wanted, status) {
-        (Wanted::Whole, StatusCode::OK) => Promise { bytes: length, size: length.map(Bytes) },
-        (Wanted::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
+        (RequestedBytes::Whole, StatusCode::OK) => ExpectedBody { bytes: length, size: length.map(Bytes) },
+        (RequestedBytes::Whole, _) => return mismatch(Outcome::WrongStatus, "206 to a request without a range"),
         (_, StatusCode::OK) => return mismatch(Outcome::WrongRange, "200 to a range request: the node ignores ranges"),
         _ => range(headers, wanted)?,
     };
@@ -200,7 +200,7 @@ fn total(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Content-Range (RFC 9110 §14.4) must be the requested range, possibly clipped at the size.
-fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
+fn range(headers: &HeaderMap, wanted: RequestedBytes) -> Result<ExpectedBody, Mismatch> {
     let said = text(headers, &CONTENT_RANGE).unwrap_or("(none)");
     let wrong = || {
         mismatch(Outcome::WrongRange, format!("content-range `{said}` to `{}`", wanted.header().unwrap_or_default()))
@@ -212,14 +212,14 @@ fn range(headers: &HeaderMap, wanted: Wanted) -> Result<Promise, Mismatch> {
     let Some((first, last, size)) = parse_content_range(said) else { return wrong() };
     let clipped_at = size.map_or(u64::MAX, |size| size.saturating_sub(1));
     let asked = match (wanted, size) {
-        (Wanted::Range { first, last }, _) => (first, last.min(clipped_at)),
-        (Wanted::Suffix(bytes), Some(size)) => (size.saturating_sub(bytes), clipped_at),
-        (Wanted::Suffix(_) | Wanted::Whole, _) => return wrong(),
+        (RequestedBytes::Range { first, last }, _) => (first, last.min(clipped_at)),
+        (RequestedBytes::Suffix(bytes), Some(size)) => (size.saturating_sub(bytes), clipped_at),
+        (RequestedBytes::Suffix(_) | RequestedBytes::Whole, _) => return wrong(),
     };
     if (first, last) != asked {
         return wrong();
     }
-    Ok(Promise { bytes: Some(last - first + 1), size: size.map(Bytes) })
+    Ok(ExpectedBody { bytes: Some(last - first + 1), size: size.map(Bytes) })
 }
 
 /// Parses `bytes FIRST-LAST/SIZE`, with `*` for an unknown size. `None` when malformed or inconsistent. The unit is
@@ -255,14 +255,14 @@ mod tests {
         lines.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap())).collect()
     }
 
-    const fn expected(kind: AssetKind) -> Option<Expected<'static>> {
-        Some(Expected { kind, types: &[], may_lack: false })
+    const fn expected(kind: AssetKind) -> Option<ExpectedType<'static>> {
+        Some(ExpectedType { kind, types: &[], may_lack: false })
     }
 
     #[test]
     fn a_range_is_checked_never_assumed() {
-        let asked = Wanted::Range { first: 0, last: 1023 };
-        let tail = Wanted::Suffix(100);
+        let asked = RequestedBytes::Range { first: 0, last: 1023 };
+        let tail = RequestedBytes::Suffix(100);
         for (wanted, status, content_range, known, result) in [
             (asked, 206, "bytes 0-1023/4096", None, Ok((1024, Some(4096)))),
             (asked, 206, "bytes 0-1023/*", None, Ok((1024, None))),
@@ -279,7 +279,7 @@ mod tests {
             (tail, 206, "bytes 900-999/1000", None, Ok((100, Some(1000)))),
             (tail, 206, "bytes 0-59/60", None, Ok((60, Some(60)))),
             (tail, 206, "bytes 800-899/1000", None, Err(Outcome::WrongRange)),
-            (Wanted::Whole, 206, "bytes 0-99/100", None, Err(Outcome::WrongStatus)),
+            (RequestedBytes::Whole, 206, "bytes 0-99/100", None, Err(Outcome::WrongStatus)),
         ] {
             let headers = headers(&[("content-range", content_range), ("content-type", "video/mp4")]);
             let status = StatusCode::from_u16(status).unwrap();
@@ -314,7 +314,7 @@ mod tests {
             let got = head(
                 StatusCode::OK,
                 &headers(lines),
-                Wanted::Whole,
+                RequestedBytes::Whole,
                 known.map(|known| Bytes(known).into()),
                 expected(AssetKind::Image),
             );
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn an_empty_object_is_reported_as_empty() {
-        let range = Wanted::Range { first: 0, last: 1023 };
+        let range = RequestedBytes::Range { first: 0, last: 1023 };
         for (wanted, status, lines, empty) in [
             (range, 416, &[("content-range", "bytes */0")][..], true),
             (range, 416, &[("content-range", "Bytes */0"), ("content-length", "0")], true),
@@ -341,8 +341,8 @@ mod tests {
             (range, 206, &[("content-range", "bytes 0--1/0"), ("content-length", "0")], true),
             (range, 206, &[("content-length", "0")], true),
             (range, 206, &[("content-range", "bytes 0-1023/4096"), ("content-length", "0")], false),
-            (Wanted::Suffix(7), 416, &[("content-range", "bytes */0")], true),
-            (Wanted::Whole, 200, &[("content-length", "0")], true),
+            (RequestedBytes::Suffix(7), 416, &[("content-range", "bytes */0")], true),
+            (RequestedBytes::Whole, 200, &[("content-length", "0")], true),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
             for known in [None, Some(Bytes(4096).into())] {
@@ -364,7 +364,7 @@ mod tests {
             ("2049999", Err(Outcome::WrongSize)),
             ("2150001", Err(Outcome::WrongSize)),
         ] {
-            let got = head(StatusCode::OK, &headers(&[("content-length", said)]), Wanted::Whole, known, None);
+            let got = head(StatusCode::OK, &headers(&[("content-length", said)]), RequestedBytes::Whole, known, None);
             assert_eq!(got.map(drop).map_err(|mismatch| mismatch.outcome), outcome, "{said}");
         }
     }

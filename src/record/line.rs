@@ -10,6 +10,10 @@ use jiff::Timestamp;
 
 use super::point::{Point, Value};
 
+/// The longest line that is read, in bytes, from the archive or anywhere else. The longest lines that are written are the
+/// histograms of a window, some tens of kB.
+pub const MAX_LINE: usize = 1 << 20;
+
 /// Appends the line of a point, including its newline. InfluxDB does not accept a point without fields, so nothing is
 /// appended for it.
 pub fn encode(point: &Point, out: &mut String) {

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
+use super::line::MAX_LINE;
+
 /// A parsed line, without escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parsed<'a> {
@@ -31,11 +33,8 @@ pub enum Raw<'a> {
     Float(f64),
 }
 
-/// The longest line, in bytes: twice InfluxDB's longest string.
-pub const MAX_LINE: usize = 128 * 1024;
-
-/// The result of [`fault`] for a longer line.
-pub const TOO_LONG: &str = "longer than 128 KiB";
+/// The result of [`fault`] for a line that is longer than [`MAX_LINE`].
+pub const TOO_LONG: &str = "longer than 1 MiB";
 
 /// The most tags and fields of a line, counted together.
 pub const MAX_COLUMNS: usize = 256;

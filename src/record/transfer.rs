@@ -4,7 +4,7 @@ use crate::model::{
     flag::Flag,
     outcome::Outcome,
     phase::Phase,
-    sample::{METHOD, Path, Rates, Reader, Sample, Tls, Trail},
+    sample::{METHOD, NetworkPath, Rates, ReaderStats, Sample, TlsInfo, TraceInfo},
     units::{BitRate, Micros},
 };
 
@@ -96,25 +96,25 @@ fn rates(rates: &Rates, point: &mut Point) {
     point.integer(schema::STALLED, micros(rates.stalled));
 }
 
-fn path(path: &Path, point: &mut Point) {
+fn path(path: &NetworkPath, point: &mut Point) {
     point.integer(schema::RTT, micros(path.rtt));
     point.integer(schema::RCV_RTT, micros(path.rcv_rtt));
     point.integer(schema::OOO_SEGMENTS, path.ooo_segments);
     point.integer(schema::RCV_WND, path.rcv_wnd.map(|bytes| bytes.0));
 }
 
-fn reader(reader: &Reader, point: &mut Point) {
+fn reader(reader: &ReaderStats, point: &mut Point) {
     point.integer(schema::RX_LAG, micros(reader.lag_p90));
     point.float(schema::CPU_SHARE, reader.cpu_share);
     point.integer(schema::RUN_DELAY, micros(reader.run_delay));
 }
 
-fn tls(tls: Tls, point: &mut Point) {
+fn tls(tls: TlsInfo, point: &mut Point) {
     point.signed(schema::CERT_EXPIRES, tls.cert_expires);
     point.text(schema::TLS_VERSION, tls.version);
 }
 
-fn trail(trail: &Trail, point: &mut Point) {
+fn trail(trail: &TraceInfo, point: &mut Point) {
     point.text(schema::ASSET_ID, trail.asset_id.as_deref());
     point.text(schema::REMOTE_ADDR, trail.remote_addr.map(|address| address.to_string()).as_deref());
     point.text(schema::SERVER, trail.server.as_deref());

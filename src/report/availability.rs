@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::node_point::NodePoint;
-use crate::{model::health::HealthState, record::schema::node as schema};
+use crate::{
+    model::health::HealthState,
+    record::{node_point::NodePoint, schema::node as schema},
+};
 
 pub mod table;
 

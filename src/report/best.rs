@@ -4,25 +4,13 @@
 //! nodes except storage nodes are compared. A node is excluded if it was dead in the last status round, or if our own
 //! policy blocks it.
 //!
-//! A figure counts if it has at least [`ENOUGH`] values, and if the last [`ENOUGH`] of them are at most [`RECENT`]
-//! older than the vantage's last transfer and not `too_slow`. So neither one good answer nor a good week in the past
-//! makes a node the best.
-
-use std::collections::VecDeque;
-
-use jiff::{SignedDuration, Timestamp};
+//! A figure counts only if it rests on enough recent values ([`newest`](super::newest)).
 
 use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, TTFB_TARGET};
 use crate::{
     model::{health::HealthState, target::Profile},
-    record::availability::role,
+    record::node::role,
 };
-
-/// Values that a figure needs before its node can be the best.
-pub const ENOUGH: usize = 3;
-
-/// The greatest age of the last [`ENOUGH`] values, relative to the vantage's last transfer.
-pub const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The figure by which nodes are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +38,6 @@ pub enum Best<'a> {
         met: bool,
     },
 }
-
-/// The times of the last [`ENOUGH`] values.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Newest(VecDeque<Timestamp>);
 
 impl Measure {
     /// All figures, in the order of display.
@@ -108,22 +92,5 @@ impl Measure {
             Self::Goodput => row.goodput.is_current,
             Self::Hits => row.hits_are_current,
         }
-    }
-}
-
-impl Newest {
-    pub(super) fn extend(&mut self, times: impl IntoIterator<Item = Timestamp>) {
-        for at in times {
-            let place = self.0.partition_point(|earlier| *earlier <= at);
-            self.0.insert(place, at);
-            if self.0.len() > ENOUGH {
-                self.0.pop_front();
-            }
-        }
-    }
-
-    /// Are there enough values, all of them recent? `last` is the time of the vantage's last transfer.
-    pub(super) fn are_current(&self, last: Timestamp) -> bool {
-        self.0.len() == ENOUGH && last.duration_since(self.0[0]) <= RECENT
     }
 }

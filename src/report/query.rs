@@ -20,16 +20,15 @@ use thiserror::Error;
 pub mod availability;
 pub mod slowest;
 
-use super::{
-    reading::{Misfit, Reasons},
-    transfer_point::{FIELDS, TAGS, TransferPoint},
-};
 use crate::{
     model::text::printable,
     record::{
+        columns::SchemaError,
         line::nanoseconds,
         parse::Raw,
+        reasons::Reasons,
         schema::{Field, Tag, transfer as schema},
+        transfer_point::{FIELDS, TAGS, TransferPoint},
     },
 };
 
@@ -166,12 +165,12 @@ pub fn parse(body: &[u8]) -> Result<Page, QueryError> {
     for series in series(body)? {
         for row in series.rows() {
             page.rows += 1;
-            let read = row.at().ok_or(Misfit::Missing(TIME));
+            let read = row.at().ok_or(SchemaError::Missing(TIME));
             match read.and_then(|at| TransferPoint::from_columns(at, |name| row.column(name))) {
                 Ok(point) => page.points.push(point),
-                Err(misfit) => {
+                Err(error) => {
                     page.damaged += 1;
-                    page.reasons.count(misfit.to_string());
+                    page.reasons.count(error.to_string());
                 }
             }
         }

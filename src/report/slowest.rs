@@ -10,11 +10,14 @@ use std::{cmp::Reverse, sync::Arc};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::{reading::Id, transfer_point::TransferPoint};
 use crate::{
     config::trace_url::TraceUrl,
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState, units::Micros},
-    record::schema::{NONE, transfer as schema},
+    record::{
+        columns::HexId,
+        schema::{NONE, transfer as schema},
+        transfer_point::TransferPoint,
+    },
     term::{
         Look, SEPARATOR,
         ink::Ink,
@@ -41,8 +44,8 @@ struct Single {
     probe: Option<Arc<str>>,
     part: Option<PartName>,
     what: What,
-    trace_id: Option<Id>,
-    request_id: Option<Id>,
+    trace_id: Option<HexId>,
+    request_id: Option<HexId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -10,18 +10,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::{best::Newest, transfer_point::TransferPoint};
+use super::newest::Newest;
 use crate::{
     model::{
         flag::Flag,
         health::HealthState,
         outcome::Outcome,
         probe::PartName,
-        sample::{CacheState, Conn},
+        sample::{CacheState, ConnectionKind},
         target::AssetKind,
         units::{BitRate, Micros},
     },
-    record::histogram::Counts,
+    record::{histogram::Counts, transfer_point::TransferPoint},
 };
 
 /// Collects points in bounded memory: values are counted in histogram buckets.
@@ -216,7 +216,7 @@ impl Group {
         let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
         let cold_image = point.kind == Some(AssetKind::Image)
             && point.part == Some(PartName::Full)
-            && point.conn == Some(Conn::Cold)
+            && point.conn == Some(ConnectionKind::Cold)
             && held;
         if let Some(ttfb) = point.ttfb.filter(|_| cold_image) {
             self.ttfb.counts.add_time(ttfb);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn sampled_intervals_have_the_mean_and_stay_in_bounds() {
+    fn sampled_intervals_have_the_mean_and_stay_within_limits() {
         let mut rng = StdRng::seed_from_u64(7);
         let drawn: Vec<f64> = (0..200_000).map(|_| memoryless(rng.random())).collect();
         let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
@@ -146,7 +146,7 @@ mod tests {
     /// The mean of the rest is `E[X²] / (2·E[X])` (Cox, § 5.2). Here it is computed by summing `x·P(X > x)` over [0,
     /// b].
     #[test]
-    fn what_is_left_of_an_interval_has_its_mean() {
+    fn the_rest_of_an_interval_has_its_mean() {
         let survival = |x: f64| if x < BOUNDS.0 { 1.0 } else { (-x / SCALE).exp() };
         let step = BOUNDS.1 / 1e5;
         let wanted: f64 = (0..100_000).map(|k| (f64::from(k) + 0.5) * step).map(|x| x * survival(x) * step).sum();
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_goes_on_after_now() {
+    fn a_grid_continues_after_now() {
         let every = Duration::from_micros(10);
         for (base, now, expected) in [(7, 0, 7), (7, 6, 7), (7, 7, 17), (7, 16, 17), (7, 38, 47)] {
             assert_eq!(on_grid(every, Micros(base), Micros(now)), Micros(expected), "{base} {now}");

@@ -22,36 +22,36 @@ use crate::{
     config::{Config, Registry},
     discover::{
         error::DiscoverError,
-        joystream::{self, Found},
-        known::Known,
+        joystream::{self, RegistryList},
+        known::KnownList,
     },
     model::target::{Node, Targets},
     net::{dial::DialerError, fetch::Fetcher, guard::Guard, resolve::Resolver},
 };
 
-pub use self::source::Asked;
-use self::{labels::Regions, merge::merge, source::Source};
-use super::{lookups, state_writer::StateFile, tally::Tally};
+pub use self::polled::RegistryAnswer;
+use self::{labels::Regions, merge::merge, polled::PolledRegistry};
+use super::{resolver, state_writer::StateFile, tally::Tally};
 
 mod labels;
 mod merge;
-mod source;
+mod polled;
 
 /// The sources of a config, and their last known lists.
 pub struct Discovery {
     named: Vec<Arc<Node>>,
-    sources: Vec<Source>,
+    sources: Vec<PolledRegistry>,
     resolver: Resolver,
     regions: Regions,
     /// `None` without registries.
     fetcher: Option<Fetcher>,
     guard: Guard,
     dir: PathBuf,
-    unwritten: Arc<Unwritten>,
+    targets_file: Arc<TargetsFile>,
 }
 
 /// The index of a source, and what it lists.
-type Answered = (usize, Result<Found, DiscoverError>);
+type Answered = (usize, Result<RegistryList, DiscoverError>);
 
 impl Discovery {
     /// Starts with the lists that the previous process kept.
@@ -59,24 +59,24 @@ impl Discovery {
     /// # Errors
     /// When the trusted CA certificates cannot be loaded.
     pub fn load(config: &Config) -> Result<Self, DialerError> {
-        let mut kept = kept(config);
+        let mut stored = stored_lists(config);
         let now = Instant::now();
         let guard = Guard::new(config.network.allow_private.clone());
         let mut regions = Regions::default();
         let sources = config.registries.iter().map(|registry| {
             // The excluded nodes and the rules of the guard may have changed since the list was stored.
-            let mut known = kept.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
+            let mut known = stored.remove(registry.url.as_str()).unwrap_or_default().under(&registry.exclude, &guard);
             // Too many regions are reported when the next list arrives.
             let _ = regions.bound(known.listings_mut());
-            Source::new(registry.clone(), known, now)
+            PolledRegistry::new(registry.clone(), known, now)
         });
         let sources: Vec<_> = sources.collect();
-        let resolver = lookups::resolver(config);
+        let resolver = resolver::for_config(config);
         let fetcher = if sources.is_empty() { None } else { Some(Fetcher::over(&config.network, resolver.clone())?) };
         let named = config.nodes.iter().cloned().map(Arc::new).collect();
         let dir = config.archive.dir.clone();
-        let unwritten = Arc::new(Unwritten { dir: dir.clone(), lists: Mutex::default() });
-        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir, unwritten })
+        let targets_file = Arc::new(TargetsFile { dir: dir.clone(), lists: Mutex::default() });
+        Ok(Self { named, sources, regions, resolver, fetcher, guard, dir, targets_file })
     }
 
     /// The resolver, shared with everything else that this process connects to.
@@ -85,7 +85,7 @@ impl Discovery {
     }
 
     /// Asks every registry once, all at the same time. Returns the results in the order of the config.
-    pub async fn ask_all(&mut self) -> Vec<Asked> {
+    pub async fn ask_all(&mut self) -> Vec<RegistryAnswer> {
         let mut asking = JoinSet::new();
         (0..self.sources.len()).for_each(|index| self.ask(index, &mut asking));
         let mut asked = BTreeMap::new();
@@ -102,7 +102,7 @@ impl Discovery {
     }
 
     /// Each registry with its last known list.
-    pub fn lists(&self) -> impl Iterator<Item = (&Registry, &Known)> {
+    pub fn lists(&self) -> impl Iterator<Item = (&Registry, &KnownList)> {
         self.sources.iter().map(|source| (&source.registry, &source.known))
     }
 
@@ -123,7 +123,7 @@ impl Discovery {
 
     /// The lists as JSON; `None` without registries, or if encoding fails.
     fn encoded(&self) -> Option<Vec<u8>> {
-        let lists: BTreeMap<&str, &Known> =
+        let lists: BTreeMap<&str, &KnownList> =
             self.sources.iter().map(|source| (source.registry.url.as_str(), &source.known)).collect();
         let encoded = (!lists.is_empty()).then(|| state::json(STATE, &lists))?;
         encoded.inspect_err(|error| tracing::warn!("cannot save the list of nodes for the next start: {error}")).ok()
@@ -131,7 +131,7 @@ impl Discovery {
 
     /// The file of the lists, which is written after each answer of a registry.
     pub(super) fn state_file(&self) -> Arc<dyn StateFile> {
-        self.unwritten.clone()
+        self.targets_file.clone()
     }
 
     /// Asks each registry when it is due, independently of the others, and publishes the targets when they change.
@@ -154,7 +154,7 @@ impl Discovery {
             };
             let Some((index, asked)) = self.take(answered) else { return };
             busy.remove(&index);
-            asked.tell(&tally);
+            asked.log(&tally);
             self.publish(&publish);
         }
     }
@@ -184,7 +184,7 @@ impl Discovery {
         }
     }
 
-    fn take(&mut self, answered: Result<Answered, JoinError>) -> Option<(usize, Asked)> {
+    fn take(&mut self, answered: Result<Answered, JoinError>) -> Option<(usize, RegistryAnswer)> {
         let (index, mut found) = match answered {
             Ok(answered) => answered,
             Err(error) => std::panic::resume_unwind(error.try_into_panic().ok()?),
@@ -195,24 +195,24 @@ impl Discovery {
             found.problems.extend(self.regions.bound(listings.chain(blocked)));
         }
         let asked = self.sources.get_mut(index)?.take(found, Timestamp::now());
-        self.unwritten.put(self.encoded());
+        self.targets_file.put(self.encoded());
         Some((index, asked))
     }
 }
 
 /// The most recent lists, not yet on disk. Newer lists replace older ones, so a slow disk causes no queue.
-struct Unwritten {
+struct TargetsFile {
     dir: PathBuf,
     lists: Mutex<Option<Vec<u8>>>,
 }
 
-impl Unwritten {
+impl TargetsFile {
     fn put(&self, lists: Option<Vec<u8>>) {
         *self.lists.lock().unwrap_or_else(PoisonError::into_inner) = lists;
     }
 }
 
-impl StateFile for Unwritten {
+impl StateFile for TargetsFile {
     fn save(&self, _: bool) {
         let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(lists) = lists {
@@ -228,7 +228,7 @@ fn store(dir: &Path, lists: &[u8]) {
 }
 
 /// The stored lists, by URL of the registry.
-fn kept(config: &Config) -> BTreeMap<String, Known> {
+fn stored_lists(config: &Config) -> BTreeMap<String, KnownList> {
     if config.registries.is_empty() {
         return BTreeMap::new();
     }

@@ -248,7 +248,7 @@ impl Outbox {
             Role::Deliver(drain) => {
                 drain.hurry();
                 tokio::select! {
-                    ended = drain.drain_once(Instant::now() + patience) => ended,
+                    ended = drain.drain_until(Instant::now() + patience) => ended,
                     () = hurry => Ok(Drained { reason: Some("stopped by a second signal".to_owned()), ..Drained::default() }),
                 }
             }

@@ -22,7 +22,9 @@ use crate::{
     deliver::event::Drained,
     model::{sample::Sample, target::Targets},
     net::dial::Dialer,
-    probe::{Prober, gate::Gate, identity::user_agent, status::plain::HeadRefusals, suspicion::Suspicion},
+    probe::{
+        Prober, gate::Gate, identity::user_agent, status::web_server::HeadRefusals, vantage_health::VantageHealth,
+    },
     record::point::Point,
 };
 
@@ -30,7 +32,7 @@ use super::{
     admission::AdmissionControl,
     descriptors,
     discovery::Discovery,
-    health::Health,
+    histories::NodeHistories,
     measuring::MeasuringThread,
     outbox::{GRACE, Outbox, OutboxEnd, OutboxThread, Reread},
     recorder::{Inbox, OnRecorded, Recorder},
@@ -46,7 +48,7 @@ pub struct Pipeline {
     prober: Prober,
     targets: watch::Receiver<Arc<Targets>>,
     tally: Tally,
-    health: Health,
+    histories: NodeHistories,
     inbox: Inbox,
     state_writer: StateWriter,
     /// Loaded at the start; the first runs take it.
@@ -119,19 +121,19 @@ impl Pipeline {
         let prober = Prober {
             dialer: dialer.with_clock(measuring.clock().clone()),
             gate,
-            suspicion: Suspicion::default(),
+            vantage_health: VantageHealth::default(),
             head_refusals: HeadRefusals::default(),
             vantage: Arc::new(config.vantage.clone()),
             agent: user_agent(config.network.contact.as_deref()).into(),
         };
-        let health = Health::load(dir, &state_writer);
+        let histories = NodeHistories::load(dir, &state_writer);
         let dialer = prober.dialer.clone().with_clock(checks.clock().clone());
         let checker = Prober { dialer, ..prober.clone() };
         Ok(Self {
             prober,
             targets,
             tally,
-            health,
+            histories,
             inbox,
             state_writer,
             admission: Mutex::new(Some(admission)),
@@ -206,9 +208,9 @@ impl Pipeline {
         &self.tally
     }
 
-    /// The health of the nodes, as shown by the runs.
-    pub(super) const fn health(&self) -> &Health {
-        &self.health
+    /// The recent history of each node.
+    pub(super) const fn histories(&self) -> &NodeHistories {
+        &self.histories
     }
 
     /// A function that hands samples to the recorder, for use in another task. It never blocks.

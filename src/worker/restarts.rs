@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     archive::{self, state},
-    measure::restarts::Starts,
+    measure::restarts::NodeStarts,
     model::{
         health::{AnswerContent, StatusAnswer},
         target::Node,
@@ -26,14 +26,14 @@ pub(super) struct Restarts {
 }
 
 struct Known {
-    starts: Starts,
+    starts: NodeStarts,
     is_changed: bool,
 }
 
 impl Restarts {
     /// Loads what the previous process left.
     pub(super) fn load(dir: &Path) -> Self {
-        let loaded: state::Loaded<Starts> = state::load(dir, STATE);
+        let loaded: state::Loaded<NodeStarts> = state::load(dir, STATE);
         if let Some(problem) = loaded.problem {
             tracing::warn!("{problem}");
         }
@@ -60,9 +60,9 @@ impl Restarts {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, mut starts: Starts) -> Result<(), archive::Error> {
+    fn write(&self, mut starts: NodeStarts) -> Result<(), archive::Error> {
         let _held = state::hold(&self.dir, STATE)?;
-        starts.learn(state::load::<Starts>(&self.dir, STATE).value);
+        starts.learn(state::load::<NodeStarts>(&self.dir, STATE).value);
         starts.forget(Timestamp::now());
         state::store_often(&self.dir, STATE, &starts)
     }

@@ -28,7 +28,10 @@ use crate::{
     },
 };
 
-use super::{log_throttle::LogThrottle, overload::Strain};
+pub(super) use self::overload::{LATE, Overload, late_from};
+use super::log_throttle::LogThrottle;
+
+mod overload;
 
 /// The counters since the last point. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -55,14 +58,14 @@ pub(super) struct Counts {
     lateness: Vec<u64>,
     /// The greatest delay of the schedule since the last point.
     schedule_delay: Micros,
-    now: Now,
+    now: Gauges,
     /// The overload since it was last logged.
-    strain: Strain,
+    overload: Overload,
 }
 
 /// Values that remain until they are noted again, even when the counts are taken.
 #[derive(Clone, Copy, Debug, Default)]
-struct Now {
+struct Gauges {
     /// How far the database's clock was ahead of ours at the last comparison, in ms.
     clock_offset_ms: Option<i64>,
     targets: Option<Targets>,
@@ -175,21 +178,21 @@ impl Tally {
     pub fn count_run_started(&self) {
         let mut counts = self.lock();
         counts.counters.runs_started += 1;
-        counts.strain.started += 1;
+        counts.overload.started += 1;
     }
 
     /// Counts runs that were skipped, because they could not begin before their next slot.
     pub fn count_runs_missed(&self, missed: u64) {
         let mut counts = self.lock();
         counts.counters.runs_missed += missed;
-        counts.strain.missed += missed;
+        counts.overload.missed += missed;
     }
 
     /// Counts a run that began much later than its slot.
     pub fn count_run_late(&self) {
         let mut counts = self.lock();
         counts.counters.runs_late += 1;
-        counts.strain.late += 1;
+        counts.overload.late += 1;
     }
 
     /// Notes how long a status round took, and counts the slots that were skipped because of it.
@@ -198,8 +201,8 @@ impl Tally {
         counts.now.round = Some(took.into());
         counts.counters.rounds_missed += missed;
         if missed > 0 {
-            counts.strain.rounds_missed += missed;
-            counts.strain.round = took.into();
+            counts.overload.rounds_missed += missed;
+            counts.overload.round = took.into();
         }
     }
 
@@ -207,17 +210,17 @@ impl Tally {
     pub fn note_schedule_delay(&self, delay: Micros) {
         let mut counts = self.lock();
         counts.schedule_delay = counts.schedule_delay.max(delay);
-        counts.strain.schedule_delay = counts.strain.schedule_delay.max(delay);
+        counts.overload.schedule_delay = counts.overload.schedule_delay.max(delay);
     }
 
-    /// The overload since the last call of [`Self::take_strain`].
-    pub(super) fn strain(&self) -> Strain {
-        self.lock().strain
+    /// The overload since the last call of [`Self::take_overload`].
+    pub(super) fn overload(&self) -> Overload {
+        self.lock().overload
     }
 
     /// Resets the overload after it was logged.
-    pub(super) fn take_strain(&self) -> Strain {
-        std::mem::take(&mut self.lock().strain)
+    pub(super) fn take_overload(&self) -> Overload {
+        std::mem::take(&mut self.lock().overload)
     }
 
     /// Counts the lines that the log drops from now on. `dropped` returns how many it has dropped since the start.
@@ -234,17 +237,17 @@ impl Tally {
         counts.now.lookups_waiting = lookups.waiting;
         counts.counters.log_lines_dropped += dropped.saturating_sub(counts.now.log_lines_dropped);
         counts.now.log_lines_dropped = dropped;
-        let (now, strain) = (counts.now, counts.strain);
-        std::mem::replace(&mut *counts, Counts { now, strain, ..Counts::default() })
+        let (now, overload) = (counts.now, counts.overload);
+        std::mem::replace(&mut *counts, Counts { now, overload, ..Counts::default() })
     }
 
     /// Adds counts again whose point could not be written, so that they are in the next one.
-    pub(super) fn put_back(&self, untold: Counts) {
+    pub(super) fn put_back(&self, unwritten: Counts) {
         let mut counts = self.lock();
-        counts.counters = sum(&counts.counters, &untold.counters);
-        counts.schedule_delay = counts.schedule_delay.max(untold.schedule_delay);
+        counts.counters = sum(&counts.counters, &unwritten.counters);
+        counts.schedule_delay = counts.schedule_delay.max(unwritten.schedule_delay);
         let room = MAX_LATENESS - counts.lateness.len().min(MAX_LATENESS);
-        counts.lateness.extend(untold.lateness.into_iter().take(room));
+        counts.lateness.extend(unwritten.lateness.into_iter().take(room));
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
@@ -338,13 +341,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_put_back_is_counted_with_what_came_meanwhile() {
+    fn counts_put_back_are_added_to_newer_ones() {
         let tally = Tally::default();
         tally.count(|counters| counters.runs_started = 2);
-        let untold = tally.take();
+        let unwritten = tally.take();
         assert_eq!(tally.take().counters, WorkerCounters::default(), "counting starts again");
         tally.count(|counters| counters.runs_started = 3);
-        tally.put_back(untold);
+        tally.put_back(unwritten);
         assert_eq!(tally.take().counters, WorkerCounters { runs_started: 5, ..WorkerCounters::default() });
     }
 
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_is_told_again_until_it_is_noted_anew() {
+    fn gauges_keep_their_value_until_the_next_one() {
         let tally = Tally::default();
         tally.note_targets(7, Some(Duration::from_secs(90)));
         tally.note_vantage(Some(false));
@@ -381,9 +384,9 @@ mod tests {
     fn a_line_that_the_log_dropped_is_counted_once() {
         let tally = Tally::default();
         tally.watch_log(|| 5);
-        let untold = tally.take();
-        assert_eq!((untold.counters.log_lines_dropped, tally.take().counters.log_lines_dropped), (5, 0));
-        tally.put_back(untold);
+        let unwritten = tally.take();
+        assert_eq!((unwritten.counters.log_lines_dropped, tally.take().counters.log_lines_dropped), (5, 0));
+        tally.put_back(unwritten);
         assert_eq!(tally.take().counters.log_lines_dropped, 5);
     }
 

@@ -25,12 +25,12 @@ use bandprobe::{
     },
     net::{
         body::BodyLimit,
-        dial::{About, Line, Stream},
+        dial::{BoxedStream, ConnectionInfo, OpenConnection},
         http::Connection,
         meter::{Meter, Metered},
         records::buffered,
         run_clock::RunClock,
-        tcp_info::Kernel,
+        tcp_info::KernelCounters,
         timing::Timing,
     },
     record::{line, transfer::transfer, window::Windows},
@@ -127,7 +127,7 @@ fn receive(http: HttpVersion, is_tls: bool, mib: usize) {
 
 async fn connect(node: Node, http: HttpVersion, is_tls: bool) -> Connection {
     let meter = Meter::new();
-    let stream: Stream = if is_tls {
+    let stream: BoxedStream = if is_tls {
         let certificate = rcgen::generate_simple_self_signed(["node".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
         let provider = Arc::new(ring::default_provider());
@@ -144,23 +144,23 @@ async fn connect(node: Node, http: HttpVersion, is_tls: bool) -> Connection {
     } else {
         Box::new(Metered::new(node, meter.clone()))
     };
-    let about = About {
+    let info = ConnectionInfo {
         http,
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
-        wants_ours: false,
+        wants_client_certificate: false,
         handshake: Micros::ZERO,
-        kernel: Kernel::default(),
+        kernel: KernelCounters::default(),
     };
-    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
+    Connection::start(OpenConnection { stream, meter, info, clock: RunClock::default() }).await.unwrap()
 }
 
 async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {
     let mut timing = Timing::start(Instant::now());
     let deadlines = Deadlines { headers: PATIENCE, ..Deadlines::default() };
     let request = connection.request(Method::GET, &"http://node/x".parse().unwrap());
-    let mut answer = connection.ask(request, &deadlines, &mut timing).await.unwrap();
+    let mut answer = connection.send(request, &deadlines, &mut timing).await.unwrap();
     let limit = BodyLimit { bytes, body: PATIENCE, stall: PATIENCE };
     let (received, timeline) = connection.receive_timed(&mut answer, limit, timing, |_| {}).await;
     black_box(timeline);

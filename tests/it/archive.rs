@@ -89,7 +89,7 @@ fn syncing_and_sealing_are_due_by_the_callers_clock() {
 }
 
 #[test]
-fn recovery_cuts_half_a_line_and_leaves_living_writers_alone() {
+fn recovery_drops_half_a_line_and_ignores_live_writers() {
     let dir = TempDir::new().unwrap();
     let mut dead = Writer::open(dir.path()).unwrap();
     dead.append(time(0), b"a v=1i 1\na v=1i 2\n", 2).unwrap();
@@ -131,7 +131,7 @@ fn a_recovered_file_is_a_copy() {
 }
 
 #[test]
-fn a_crash_between_trailer_and_rename_is_finished_and_empty_files_vanish() {
+fn recovery_finishes_a_seal_and_deletes_empty_files() {
     let dir = TempDir::new().unwrap();
     let mut writer = Writer::open(dir.path()).unwrap();
     writer.append(time(0), b"a v=1i 1\n", 1).unwrap();
@@ -147,7 +147,7 @@ fn a_crash_between_trailer_and_rename_is_finished_and_empty_files_vanish() {
 }
 
 #[test]
-fn only_one_process_drains() {
+fn only_one_process_delivers() {
     let dir = TempDir::new().unwrap();
     let spool = Spool::lock(dir.path()).unwrap();
     let refused = Spool::lock(dir.path()).unwrap_err().to_string();
@@ -157,7 +157,7 @@ fn only_one_process_drains() {
 }
 
 #[test]
-fn a_full_disk_does_not_keep_the_spool_from_being_locked() {
+fn the_spool_can_be_locked_on_a_full_disk() {
     let dir = TempDir::new().unwrap();
     fs::create_dir(dir.path().join("spool")).unwrap();
     // Every write to it is ENOSPC (full(4)).
@@ -166,7 +166,7 @@ fn a_full_disk_does_not_keep_the_spool_from_being_locked() {
 }
 
 #[test]
-fn status_counts_what_lies_where() {
+fn status_counts_files_and_points_of_each_folder() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60, 120, 180]);
     let spool = Spool::lock(dir.path()).unwrap();
@@ -189,7 +189,7 @@ fn status_counts_what_lies_where() {
 }
 
 #[test]
-fn files_that_were_last_written_before_are_left_out() {
+fn files_last_written_before_since_are_not_read() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60]);
     let old = OpenOptions::new().write(true).open(dir.path().join("spool").join(&names[0])).unwrap();

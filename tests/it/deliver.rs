@@ -39,7 +39,7 @@ use self::server::{NO_CONTENT, Server, answer};
 use crate::influxd;
 
 #[tokio::test]
-async fn every_answer_leads_where_the_table_says() {
+async fn each_answer_has_its_event() {
     let message = r#"{"code":"invalid","message":"no good"}"#;
     let portal = "HTTP/1.1 302 Found\r\nlocation: http://portal.example/\r\ncontent-length: 0\r\n\r\n";
     for (answer, expected) in [
@@ -83,7 +83,7 @@ async fn every_answer_leads_where_the_table_says() {
 }
 
 #[tokio::test]
-async fn silence_and_a_closed_port_are_tried_again_later() {
+async fn a_silent_server_and_a_closed_port_are_retried_later() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (port, expected) in [(silent.local_addr().unwrap().port(), "timed out"), (closed, "refused")] {
@@ -133,7 +133,7 @@ async fn a_private_certificate_is_trusted_only_when_it_is_configured() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn backoff_doubles_to_a_minute_and_its_reason_is_news_once() {
+async fn a_backoff_doubles_and_its_reason_is_new_once() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let dir = spooled(1);
     let mut drain = drain(dir.path(), &config(closed)).with_dice(|| 1.0);
@@ -150,7 +150,7 @@ async fn backoff_doubles_to_a_minute_and_its_reason_is_news_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
+async fn a_disk_error_delays_the_next_step() {
     let server = Server::judging(|_| 204);
     let dir = spooled(1);
     let mut drain = drain(dir.path(), &server.config()).with_dice(|| 1.0);
@@ -165,7 +165,7 @@ async fn a_disk_that_refuses_is_an_error_and_the_next_step_waits() {
 }
 
 #[tokio::test]
-async fn a_hold_grows_and_ends_when_the_database_is_replaced() {
+async fn a_hold_grows_and_ends_with_a_new_database() {
     let server = Server::start(vec![answer(401, ""), answer(401, ""), NO_CONTENT.to_owned()]);
     let dir = spooled(2);
     let mut drain = drain(dir.path(), &server.config());
@@ -190,17 +190,17 @@ async fn a_hold_grows_and_ends_when_the_database_is_replaced() {
 }
 
 #[tokio::test]
-async fn too_large_a_batch_is_halved_until_it_fits_and_a_line_that_never_does_is_quarantined() {
+async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
     let server = Server::judging(|body| if body.lines().count() > 2 || body.contains("n=6 ") { 413 } else { 204 });
     let dir = spooled(9);
     let mut drain = drain(dir.path(), &server.config());
-    let drained = drain.drain_once(soon()).await.unwrap();
+    let drained = drain.drain_until(soon()).await.unwrap();
     assert_eq!(drained, Drained { delivered: 8, rejected: 1, waiting: 0, reason: None });
     assert_eq!(rejected_lines(dir.path()), ["# said 413", "m,n=6 v=6i 7"]);
 }
 
 #[tokio::test]
-async fn a_strangers_limit_is_kept_within_and_one_that_nothing_fits_holds_everything() {
+async fn a_proxys_size_limit_is_respected() {
     for (limit, delivered) in [(5000, 2000), (600, 0), (0, 0)] {
         let server = Server::answering(move |body| {
             let too_large = answer(413, "<html>413 Request Entity Too Large");
@@ -208,7 +208,7 @@ async fn a_strangers_limit_is_kept_within_and_one_that_nothing_fits_holds_everyt
         });
         let dir = spooled(2000);
         let mut drain = drain(dir.path(), &server.config());
-        let drained = drain.drain_once(soon()).await.unwrap();
+        let drained = drain.drain_until(soon()).await.unwrap();
         assert_eq!((drained.delivered, drained.rejected), (delivered, 0), "limit {limit}");
         assert_eq!(drained.waiting, 2000 - delivered, "limit {limit}");
         let reason = drained.reason.unwrap_or_default();
@@ -217,17 +217,17 @@ async fn a_strangers_limit_is_kept_within_and_one_that_nothing_fits_holds_everyt
         // Put right, it goes on where it stood.
         let server = Server::judging(|_| 204);
         drain.use_database(influx(&server.config()));
-        let rest = drain.drain_once(soon()).await.unwrap();
+        let rest = drain.drain_until(soon()).await.unwrap();
         assert_eq!((rest.delivered, rest.waiting), (2000 - delivered, 0), "limit {limit}");
     }
 }
 
 #[tokio::test]
-async fn bad_lines_are_found_and_kept_with_the_message_and_the_others_are_delivered() {
+async fn only_the_refused_lines_are_quarantined() {
     let server = Server::judging(|body| if body.contains("n=13 ") || body.contains("n=700 ") { 400 } else { 204 });
     let dir = spooled(1000);
     let mut drain = drain(dir.path(), &server.config());
-    let drained = drain.drain_once(soon()).await.unwrap();
+    let drained = drain.drain_until(soon()).await.unwrap();
     assert_eq!(drained, Drained { delivered: 998, rejected: 2, waiting: 0, reason: None });
     let kept = ["# said 400", "m,n=13 v=13i 14", "# said 400", "m,n=700 v=700i 701"];
     assert_eq!(rejected_lines(dir.path()), kept);
@@ -237,19 +237,19 @@ async fn bad_lines_are_found_and_kept_with_the_message_and_the_others_are_delive
 }
 
 #[tokio::test]
-async fn files_go_oldest_first_in_batches_of_bounded_size() {
+async fn files_are_sent_oldest_first_in_limited_batches() {
     let server = Server::judging(|_| 204);
     let dir = spooled(12_000);
     append(dir.path(), "2026-11-21T09:00:00Z", "m,n=first v=1i 1\n", 1);
     let mut drain = drain(dir.path(), &server.config());
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 12_001);
+    assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 12_001);
     let sizes: Vec<_> = server.requests.try_iter().map(|request| request.body.lines().count()).collect();
     assert_eq!(sizes, [1, 5000, 5000, 2000]);
     assert_eq!(drain.step().await.unwrap(), Event::Idle);
 }
 
 #[tokio::test]
-async fn a_damaged_files_good_lines_are_sent_and_only_the_others_are_set_aside() {
+async fn the_good_lines_of_a_damaged_file_are_sent() {
     for (damage, sent, kept) in
         [(("v=1i", "v=7i"), 2, 1), (("# end points", "# no"), 3, 0), (("# sums ", "# lost: "), 0, 3)]
     {
@@ -259,7 +259,7 @@ async fn a_damaged_files_good_lines_are_sent_and_only_the_others_are_set_aside()
         let path = paths.find(|path| path.extension().is_some_and(|extension| extension == "lp")).unwrap();
         fs::write(&path, fs::read_to_string(&path).unwrap().replace(damage.0, damage.1)).unwrap();
         let mut drain = drain(dir.path(), &server.config());
-        let drained = drain.drain_once(soon()).await.unwrap();
+        let drained = drain.drain_until(soon()).await.unwrap();
         assert_eq!((drained.delivered, drained.rejected, drained.waiting), (sent, kept, 0), "{damage:?}");
         let found = status(dir.path()).unwrap();
         assert_eq!((found.bad.points, found.archived.points, found.spool.files), (kept, sent, 0), "{damage:?}");
@@ -271,11 +271,11 @@ async fn a_dropped_step_loses_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let dir = spooled(3);
     let mut drain = drain(dir.path(), &config(silent.local_addr().unwrap().port()));
-    let drained = drain.drain_once(Instant::now() + Duration::from_millis(20)).await.unwrap();
+    let drained = drain.drain_until(Instant::now() + Duration::from_millis(20)).await.unwrap();
     assert_eq!((drained.delivered, drained.waiting, drained.reason.is_some()), (0, 3, true));
     let server = Server::judging(|_| 204);
     drain.use_database(Influx::new(&server.config(), &crate::resolver()).unwrap());
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 3);
+    assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 3);
 }
 
 fn config(port: u16) -> config::InfluxDb {

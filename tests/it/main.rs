@@ -29,7 +29,7 @@ mod tls;
 
 /// The system's resolver, with threads for the few lookups of a test.
 fn resolver() -> bandprobe::net::resolve::Resolver {
-    bandprobe::worker::lookups::resolver_for(&bandprobe::config::Resolver::System, 8)
+    bandprobe::worker::resolver::for_transfers(&bandprobe::config::Resolver::System, 8)
 }
 
 /// How many rounds a test of chance makes: few, or with `BANDPROBE_LONG_TESTS=1` as many as settle the matter.

@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use bandprobe::{
     measure::{
-        goodput::{self, Ending, Judgement},
+        goodput::{self, BodyJudgement, Ending},
         timeline::{BINS, Timeline},
     },
     model::{
@@ -95,7 +95,7 @@ fn check(name: &str, scenario: &Scenario) {
     let (timeline, total) = played(scenario);
     let planned = scenario.planned.as_deref().map(|text| text.parse::<Bytes>().unwrap().0);
     let ending = if scenario.tail.is_some() { Ending::Partial } else { Ending::Finished };
-    let Judgement { rates, intervals, flags } =
+    let BodyJudgement { rates, intervals, flags } =
         goodput::judge(&timeline, planned, ending, total, scenario.rtt.as_deref().map(micros));
     let expect = &scenario.expect;
     let rate = |what: &str, found: Option<BitRate>, expected: &Option<String>| {
@@ -252,8 +252,8 @@ proptest! {
         let timeline = recorded(&reads);
         let ending = if silence == 0 { Ending::Finished } else { Ending::Partial };
         let total = Micros(timeline.last().unwrap().at.0 + silence);
-        let Judgement { rates, intervals, flags } = goodput::judge(&timeline, None, ending, total, Some(Micros(rtt)));
-        prop_assert!(intervals.len() <= goodput::MOST_INTERVALS);
+        let BodyJudgement { rates, intervals, flags } = goodput::judge(&timeline, None, ending, total, Some(Micros(rtt)));
+        prop_assert!(intervals.len() <= goodput::MAX_INTERVALS);
         prop_assert!(rates.stalled.unwrap_or_default() <= total);
         prop_assert!(rates.longest_gap.unwrap_or_default() <= total);
         let went_on = rates.stalls.unwrap_or(0) > 0 && silence == 0;
@@ -283,7 +283,7 @@ proptest! {
             timeline.record(Micros(at), 1 + moved(rate, at));
         }
         let planned = Some(goodput::MIN_PLANNED);
-        let Judgement { rates, intervals, flags } = goodput::judge(&timeline, planned, Ending::Finished, timeline.last().unwrap().at, None);
+        let BodyJudgement { rates, intervals, flags } = goodput::judge(&timeline, planned, Ending::Finished, timeline.last().unwrap().at, None);
         prop_assert_eq!(rates.ramp, Some(Micros::ZERO));
         prop_assert!(flags.is_empty(), "{}", flags);
         for found in [rates.goodput, rates.steady] {

@@ -17,15 +17,15 @@ use bandprobe::{
     net::dial::Dialer,
     probe::{
         Prober,
-        errand::Errand,
         gate::Gate,
         identity::user_agent,
-        status::plain::HeadRefusals,
-        suspicion::Suspicion,
-        transfer::{Done, Kept},
-        wanted::Wanted,
+        request::TransferRequest,
+        requested_bytes::RequestedBytes,
+        status::web_server::HeadRefusals,
+        transfer::{FinishedTransfer, KeptConnection},
+        vantage_health::VantageHealth,
     },
-    worker::lookups,
+    worker::resolver,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -75,21 +75,21 @@ pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize;
     };
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     Prober {
-        dialer: Dialer::new(network, lookups::resolver_for(&network.resolver, heavy + light)).unwrap(),
+        dialer: Dialer::new(network, resolver::for_transfers(&network.resolver, heavy + light)).unwrap(),
         gate: Gate::new(&limits),
-        suspicion: Suspicion::default(),
+        vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),
         vantage: Arc::new(vantage),
         agent: user_agent(None).into(),
     }
 }
 
-/// What to fetch, owned, so that an [`Errand`] can borrow from it.
+/// What to fetch, owned, so that a [`TransferRequest`] can borrow from it.
 pub(crate) struct Plan {
     pub(crate) node: Node,
     pub(crate) url: Url,
     pub(crate) part: PartName,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: RequestedBytes,
     pub(crate) types: Vec<MediaRange>,
     pub(crate) size: Option<Size>,
     pub(crate) min_rate: BitRate,
@@ -101,7 +101,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// One part of an image at a URL, the node named by the user.
-    pub(crate) fn new(url: &str, part: PartName, wanted: Wanted) -> Self {
+    pub(crate) fn new(url: &str, part: PartName, wanted: RequestedBytes) -> Self {
         let url: Url = url.parse().unwrap();
         let node = Node {
             id: "node".into(),
@@ -124,8 +124,8 @@ impl Plan {
         }
     }
 
-    pub(crate) async fn run(&self, prober: &Prober, kept: Option<Kept>) -> Done {
-        let errand = Errand {
+    pub(crate) async fn run(&self, prober: &Prober, kept: Option<KeptConnection>) -> FinishedTransfer {
+        let request = TransferRequest {
             node: &self.node,
             probe: &"test".into(),
             kind: Some(AssetKind::Image),
@@ -143,6 +143,6 @@ impl Plan {
             due: self.due,
             received: &std::sync::atomic::AtomicU64::new(0),
         };
-        errand.run(prober, kept).await
+        request.run(prober, kept).await
     }
 }

@@ -17,11 +17,11 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phases,
         probe::PartName,
-        sample::{CacheState, Conn, Rates, Sample},
+        sample::{CacheState, ConnectionKind, Rates, Sample},
         units::BitRate,
     },
+    record::transfer_point::TransferPoint,
     record::{line, transfer::transfer},
-    report::transfer_point::TransferPoint,
 };
 
 use crate::record::samples::{at, failed, image, video};
@@ -39,7 +39,8 @@ fn day() -> Vec<Sample> {
     }
     // Neither a warm image nor a missed one belongs to the medians.
     let warm = image("fra1", 100, 9);
-    samples.push(Sample { labels: warm.labels.clone().with(|labels| labels.conn = Some(Conn::Warm)), ..warm });
+    samples
+        .push(Sample { labels: warm.labels.clone().with(|labels| labels.conn = Some(ConnectionKind::Warm)), ..warm });
     let missed = image("fra1", 101, 3_000_000);
     samples.push(Sample { labels: missed.labels.clone().with(|labels| labels.cache = CacheState::Miss), ..missed });
     // Invalid rates stay out, and are counted.

@@ -81,7 +81,7 @@ fn play(spacing: Spacing, seed: u64, steps: &[Step]) -> (u64, u64, u64, Micros) 
 
 proptest! {
     #[test]
-    fn runs_are_never_early_never_overlap_and_never_burst(index in 0..SPACINGS.len(), seed: u64, steps in steps()) {
+    fn runs_are_never_early_overlapping_or_in_bursts(index in 0..SPACINGS.len(), seed: u64, steps in steps()) {
         play(SPACINGS[index], seed, &steps);
     }
 
@@ -106,7 +106,7 @@ proptest! {
 
 /// In equilibrium from the first moment on, for entries that are there at the start and for those that come later.
 #[test]
-fn every_interval_has_the_planned_runs_from_the_first_on() {
+fn every_interval_has_the_planned_number_of_runs() {
     const ENTRIES: u16 = 20_000;
     let quarter = Micros::from(EVERY).0 / 4;
     for spacing in SPACINGS {
@@ -148,7 +148,7 @@ fn a_waiting_run_takes_the_newer_slot() {
 }
 
 #[test]
-fn after_a_suspend_nothing_is_made_up_for() {
+fn after_a_suspend_missed_runs_are_not_repeated() {
     let mut rng = StdRng::seed_from_u64(1);
     for spacing in SPACINGS {
         let mut queue = Queue::new([('a', spacing, EVERY)], Micros::ZERO, &mut rng);
@@ -176,7 +176,7 @@ fn spent(total: u64, a: u64) -> Spent {
 }
 
 #[test]
-fn a_budget_admits_what_fits_with_all_that_runs() {
+fn a_budget_admits_what_fits_next_to_running_transfers() {
     let mut budget = Budget::new(Bytes(100), Bytes(60), Days::default());
     let first = go(budget.admit(DAY, "a", Bytes(40)));
     assert_eq!(budget.admit(DAY, "a", Bytes(21)), Admission::SkipNode, "40 are reserved");
@@ -194,7 +194,7 @@ fn a_budget_admits_what_fits_with_all_that_runs() {
 }
 
 #[test]
-fn spending_counts_once_while_it_is_written_and_when_that_fails() {
+fn spent_bytes_count_once_also_when_saving_fails() {
     let mut budget = Budget::new(Bytes(100), Bytes(100), Days::default());
     let spend = |budget: &mut Budget, now, bytes| {
         let run = go(budget.admit(now, "a", Bytes(bytes)));
@@ -220,7 +220,7 @@ fn spending_counts_once_while_it_is_written_and_when_that_fails() {
 }
 
 #[test]
-fn what_a_run_may_take_at_the_most_is_known_before_it() {
+fn the_maximum_of_a_run_is_known_in_advance() {
     let whole = Part { name: PartName::Full, extent: Extent::Full };
     let start = Part { name: PartName::Start, extent: Extent::First(Bytes(1_000)) };
     let probe = Probe { parts: vec![whole, whole, start], ..shipped("image").unwrap() };

@@ -12,7 +12,7 @@ use bandprobe::{
         probe::{PartName, StatusProbe, Tolerance},
         target::{Asset, AssetKind, Listing, Node, Origin, Profile},
     },
-    probe::{status::ask, wanted::Wanted},
+    probe::{requested_bytes::RequestedBytes, status::ask},
 };
 
 use crate::{
@@ -120,8 +120,8 @@ async fn a_failure_under_suspicion_is_flagged_and_a_success_is_not() {
     });
     let prober = prober(&network(None));
     for (is_suspect, is_flagged) in [(false, false), (true, false), (true, true), (false, false)] {
-        prober.suspicion.note(is_suspect);
-        let plan = Plan::new(&server.url(), PartName::Full, Wanted::Whole);
+        prober.vantage_health.set_suspect(is_suspect);
+        let plan = Plan::new(&server.url(), PartName::Full, RequestedBytes::Whole);
         let sample = plan.run(&prober, None).await.sample;
         let flagged = sample.flags.contains(Flag::VantageSuspect);
         assert_eq!(flagged, is_flagged, "{is_suspect} {:?}", sample.outcome);

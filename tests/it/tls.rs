@@ -8,7 +8,7 @@ use std::{io::Read, net::TcpListener, thread};
 
 use bandprobe::{
     model::{outcome::Outcome, phase::Phase, probe::PartName, sample::Sample},
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 use rcgen::{BasicConstraints, CustomExtension, GeneralSubtree, IsCa, NameConstraints, SanType};
 use rustls::{ServerConnection, StreamOwned};
@@ -27,7 +27,7 @@ mod server;
 
 /// What is said of a server at this address by a prober that trusts these authorities.
 async fn probe(port: u16, ca: Option<&str>) -> Sample {
-    let plan = Plan::new(&format!("https://127.0.0.1:{port}/index.html"), PartName::Full, Wanted::Whole);
+    let plan = Plan::new(&format!("https://127.0.0.1:{port}/index.html"), PartName::Full, RequestedBytes::Whole);
     let sample = plan.run(&prober(&network(ca)), None).await.sample;
     assert_consistent("tls", &sample);
     sample

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_there_as_a_whole_or_not_at_all() {
+    fn a_batch_is_written_whole_or_not_at_all() {
         let mut disk = Full { content: Vec::new(), room: 10 };
         assert!(write_or_cut(&mut disk, b"first\n", |_| Ok(())).is_ok());
         let torn = write_or_cut(&mut disk, b"second\n", |disk| {

@@ -34,7 +34,8 @@ pub(in crate::cli) enum SpoolCommand {
     #[command(
         after_help = "Examples:\n  bandprobe spool export --archive bandprobe-data --since 1d > yesterday.lp\n  \
         bandprobe spool export -c bandprobe.toml --format csv -o transfers.csv\n  \
-        bandprobe spool export -c bandprobe.toml --format csv --measurement window"
+        bandprobe spool export -c bandprobe.toml --format csv --measurement window\n  \
+        bandprobe spool export -c bandprobe.toml --format csv --measurement node -o states.csv"
     )]
     Export(Export),
     /// Read points from line protocol, as written by export, into the spool for delivery

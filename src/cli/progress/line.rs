@@ -6,7 +6,7 @@ use crate::{
     model::{
         outcome::Outcome,
         probe::PartName,
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
     },
     term::{
         ink::Ink,
@@ -123,7 +123,7 @@ impl Words {
     fn of(sample: &Sample) -> Self {
         let labels = &sample.labels;
         let part = match (labels.part, labels.conn) {
-            (Some(PartName::Full), Some(Conn::Warm)) => Some(Conn::Warm.label()),
+            (Some(PartName::Full), Some(ConnectionKind::Warm)) => Some(ConnectionKind::Warm.label()),
             (Some(PartName::Full), _) => None,
             (part, _) => part.map(PartName::label),
         };
@@ -160,12 +160,12 @@ mod tests {
         flag::Flags,
         outcome::Outcome,
         phase::{Phase, Phases},
-        sample::{CacheState, Labels, Path, Rates, Reader, Tls, Trail},
+        sample::{CacheState, Labels, NetworkPath, Rates, ReaderStats, TlsInfo, TraceInfo},
         target::AssetKind,
         units::{BitRate, Micros},
     };
 
-    fn sample(kind: AssetKind, part: PartName, conn: Conn, outcome: Outcome, goodput: Option<u64>) -> Sample {
+    fn sample(kind: AssetKind, part: PartName, conn: ConnectionKind, outcome: Outcome, goodput: Option<u64>) -> Sample {
         let mut phases = Phases::default();
         phases.end(Phase::Wait, Micros(1_234));
         phases.end(Phase::Receive, Micros(2_000));
@@ -198,10 +198,10 @@ mod tests {
             run_ok: None,
             flags: Flags::NONE,
             distance_km: None,
-            path: Path::default(),
-            reader: Reader::default(),
-            tls: Tls::default(),
-            trail: Trail::default(),
+            path: NetworkPath::default(),
+            reader: ReaderStats::default(),
+            tls: TlsInfo::default(),
+            trail: TraceInfo::default(),
         }
     }
 
@@ -212,20 +212,20 @@ mod tests {
     fn a_result_is_a_few_words() {
         let (image, video, ok) = (AssetKind::Image, AssetKind::Video, Outcome::Ok);
         for (sample, wide, narrow) in [
-            (sample(image, PartName::Full, Conn::Cold, ok, None), "image 1.23 ms", "image 1.23 ms"),
-            (sample(image, PartName::Full, Conn::Warm, ok, None), "image warm 1.23 ms", "warm 1.23 ms"),
+            (sample(image, PartName::Full, ConnectionKind::Cold, ok, None), "image 1.23 ms", "image 1.23 ms"),
+            (sample(image, PartName::Full, ConnectionKind::Warm, ok, None), "image warm 1.23 ms", "warm 1.23 ms"),
             (
-                sample(video, PartName::Start, Conn::Cold, ok, Some(20_100_000)),
+                sample(video, PartName::Start, ConnectionKind::Cold, ok, Some(20_100_000)),
                 "video start 20.1 Mbit/s",
                 "start 20.1 Mbit/s",
             ),
             (
-                sample(video, PartName::Tail, Conn::Warm, Outcome::Stalled, Some(1)),
+                sample(video, PartName::Tail, ConnectionKind::Warm, Outcome::Stalled, Some(1)),
                 "video tail stalled",
                 "tail stalled",
             ),
             (
-                sample(image, PartName::Check, Conn::Cold, Outcome::ObjectNotFound, None),
+                sample(image, PartName::Check, ConnectionKind::Cold, Outcome::ObjectNotFound, None),
                 "image check object_not_found",
                 "check object_not_found",
             ),
@@ -237,9 +237,9 @@ mod tests {
 
     #[test]
     fn lines_stand_below_each_other() {
-        let ok = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Ok, None);
-        let check = sample(AssetKind::Image, PartName::Check, Conn::Cold, Outcome::Ok, None);
-        let bad = sample(AssetKind::Video, PartName::Seek, Conn::Warm, Outcome::Reset, None);
+        let ok = sample(AssetKind::Image, PartName::Full, ConnectionKind::Cold, Outcome::Ok, None);
+        let check = sample(AssetKind::Image, PartName::Check, ConnectionKind::Cold, Outcome::Ok, None);
+        let bad = sample(AssetKind::Video, PartName::Seek, ConnectionKind::Warm, Outcome::Reset, None);
         let runs = Count::Runs { done: 3, all: 12 };
         for (name, count, samples, wide, narrow) in [
             ("fast", runs, &[][..], "fast      3/12 runs              waiting", "fast     3/12     waiting"),
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn failures_are_red() {
-        let bad = sample(AssetKind::Image, PartName::Full, Conn::Cold, Outcome::Reset, None);
+        let bad = sample(AssetKind::Image, PartName::Full, ConnectionKind::Cold, Outcome::Reset, None);
         let mut standing = Standing::new("fast".into(), Count::Transfers);
         standing.note(&bad);
         let line = standing.line(LineFormat { colour: true, ..WIDE });

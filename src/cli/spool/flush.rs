@@ -23,7 +23,7 @@ use crate::{
     },
     model::text::made_printable,
     term::figure::count,
-    worker::lookups,
+    worker::resolver,
 };
 
 /// What was delivered so far.
@@ -74,7 +74,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
         Err(error @ archive::Error::Draining { .. }) => return left_to_another(dir, &error),
         spool => spool?,
     };
-    let mut drain = Drain::new(spool, Influx::new(database, &lookups::resolver(&config))?);
+    let mut drain = Drain::new(spool, Influx::new(database, &resolver::for_config(&config))?);
     let (mut done, mut meter) = (Done::default(), Meter::over(before.points));
     let delivering = drain.drain_all(args.patience, |event, counters| {
         done.note(event, counters);

@@ -10,8 +10,7 @@ use super::super::{Exit, args::Import, complain, plain, print};
 use crate::{
     archive::{log, log::Writer, status::backlog},
     model::units::Bytes,
-    record::{conform, parse::parse},
-    report::{reading::Reasons, scan},
+    record::{conform, parse::parse, reasons::Reasons, scan},
     term::figure::count,
 };
 
@@ -47,7 +46,7 @@ impl Importer {
         let text = match str::from_utf8(line) {
             Ok(text) => text.trim_ascii(),
             Err(_) => {
-                self.refused.count(scan::why(line));
+                self.refused.count(scan::problem(line));
                 return Ok(());
             }
         };
@@ -56,7 +55,7 @@ impl Importer {
         }
         let wrong = match parse(text) {
             Some(point) => conform::problem(&point),
-            None => Some(scan::why(line)),
+            None => Some(scan::problem(line)),
         };
         if let Some(wrong) = wrong {
             self.refused.count(wrong);

@@ -4,8 +4,8 @@ use crate::{
     measure::{
         NEAR_PERCENT,
         evidence::{
-            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, SHORTEST_SHARED, Slowness, WINDOW_SHARE, max_run_delay,
-            reached, share, under_way,
+            MAX_CPU_SHARE, MAX_LAG, MAX_RUN_DELAY_SHARE, MIN_SHARED, Slowness, WINDOW_SHARE, max_run_delay, reached,
+            share, under_way,
         },
         goodput::MIN_PLANNED,
         timeline::{STALL_ROUND_TRIPS, stall_threshold},
@@ -109,7 +109,7 @@ fn reader(sample: &Sample) -> Vec<Row> {
     let unstamped = if why == SYSTEM { "the kernel stamped none of its segments" } else { why };
     let span = reader.span.unwrap_or_default();
     let limit = |limit: String| match span {
-        short if short < SHORTEST_SHARED => format!("under {SHORTEST_SHARED}: not judged"),
+        short if short < MIN_SHARED => format!("under {MIN_SHARED}: not judged"),
         _ => format!("limit {limit}"),
     };
     let delay = |delay: Micros| {
@@ -188,7 +188,7 @@ mod tests {
         model::{
             curve::Curve,
             outcome::Outcome,
-            sample::{Path, Reader, Sample, Tls, Trail},
+            sample::{NetworkPath, ReaderStats, Sample, TlsInfo, TraceInfo},
         },
     };
 
@@ -220,8 +220,8 @@ mod tests {
     #[test]
     fn what_was_not_measured_says_why() {
         let mut sample = hand_made::sample();
-        (sample.path, sample.reader) = (Path::default(), Reader::default());
-        (sample.tls, sample.trail, sample.status) = (Tls::default(), Trail::default(), None);
+        (sample.path, sample.reader) = (NetworkPath::default(), ReaderStats::default());
+        (sample.tls, sample.trail, sample.status) = (TlsInfo::default(), TraceInfo::default(), None);
         (sample.outcome, sample.rates) = (Outcome::ConnectTimeout, crate::model::sample::Rates::default());
         sample.phases = hand_made::phases([Some(1), Some(5_000), None, None, None, None]);
         let told = told(&sample);

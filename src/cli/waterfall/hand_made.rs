@@ -6,12 +6,12 @@ use crate::model::{
     flag::Flags,
     outcome::Outcome,
     phase::{Phase, Phases},
-    sample::{CacheState, Conn, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+    sample::{CacheState, ConnectionKind, Labels, NetworkPath, Rates, ReaderStats, Sample, TlsInfo, TraceInfo},
     units::{BitRate, Bytes, Micros},
 };
 
-fn path() -> Path {
-    Path {
+fn path() -> NetworkPath {
+    NetworkPath {
         rtt: Some(Micros(19_500)),
         rcv_rtt: Some(Micros(20_400)),
         ooo_segments: Some(0),
@@ -30,7 +30,7 @@ pub(in crate::cli) fn sample() -> Sample {
             probe: "probe".into(),
             kind: None,
             part: None,
-            conn: Some(Conn::Cold),
+            conn: Some(ConnectionKind::Cold),
             http: None,
             family: None,
             cache: CacheState::Hit,
@@ -60,19 +60,19 @@ pub(in crate::cli) fn sample() -> Sample {
         flags: Flags::NONE,
         distance_km: None,
         path: path(),
-        reader: Reader {
+        reader: ReaderStats {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.12),
             run_delay: Some(Micros(1_200)),
             frozen: None,
             span: Some(Micros(1_830_000)),
         },
-        tls: Tls { version: Some("1.3"), cert_expires: Some(60 * 86_400) },
-        trail: Trail {
+        tls: TlsInfo { version: Some("1.3"), cert_expires: Some(60 * 86_400) },
+        trail: TraceInfo {
             server: Some("nginx".to_owned()),
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
             request_id: Some("0196d0c2".to_owned()),
-            ..Trail::default()
+            ..TraceInfo::default()
         },
     }
 }

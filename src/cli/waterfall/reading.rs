@@ -5,7 +5,7 @@ use crate::{
     model::{
         flag::Flag,
         phase::Phase,
-        sample::{CacheState, Conn, Reader, Sample},
+        sample::{CacheState, ConnectionKind, ReaderStats, Sample},
         units::{Bytes, Micros},
     },
 };
@@ -120,7 +120,7 @@ fn node(sample: &Sample, stages: &Stages) -> String {
 }
 
 /// The limit that the reader exceeded, in words.
-fn busy(reader: &Reader) -> String {
+fn busy(reader: &ReaderStats) -> String {
     let slow = Slowness::of(reader);
     let delayed = reader.run_delay.filter(|_| slow.delayed).map(|delay| format!("it waited {delay} for a CPU"));
     let ran = reader
@@ -168,7 +168,7 @@ fn body(sample: &Sample, stages: &Stages) -> String {
 /// unless the body took about that long on a new connection.
 fn in_slow_start(sample: &Sample, receive: Micros) -> Option<(u64, Micros)> {
     let rtt = sample.path.rtt.filter(|rtt| *rtt >= TELLING)?;
-    let bytes = sample.bytes.filter(|_| sample.labels.conn == Some(Conn::Cold))?;
+    let bytes = sample.bytes.filter(|_| sample.labels.conn == Some(ConnectionKind::Cold))?;
     let trips = u64::from((bytes / FIRST_FLIGHT + 1).ilog2());
     let needed = trips * rtt.0;
     (trips > 1 && receive.0.abs_diff(needed) * 3 <= needed).then_some((trips, rtt))
@@ -300,7 +300,7 @@ mod tests {
         check(
             |s| {
                 small(s, far, 80, 120_000);
-                s.labels.conn = Some(Conn::Warm);
+                s.labels.conn = Some(ConnectionKind::Warm);
             },
             "most of it is the body: 120 kB in 250 ms",
         );

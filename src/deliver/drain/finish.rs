@@ -12,29 +12,29 @@ use crate::{
 
 /// After this many failures in a row, [`Drain::drain_all`] gives up on a database that is away or busy. With the
 /// [`backoff`](crate::deliver::policy::backoff) this takes about 3 s when the database refuses at once.
-pub const LAST_TRIES: u32 = 3;
+pub const MAX_TRIES: u32 = 3;
 
 impl Drain {
     /// Delivers until nothing waits, until the user has to change something, or until the database was away or busy
-    /// [`LAST_TRIES`] times in a row and for `patience`. It makes a last try when `patience` ends. Calls `tell` with
+    /// [`MAX_TRIES`] times in a row and for `patience`. It makes a last try when `patience` ends. Calls `note` with
     /// each event and what it added to the counters. Returns why files still wait, or `None`. Dropping the future
     /// loses nothing.
     ///
     /// # Errors
-    /// When the data directory cannot be read or written more than [`LAST_TRIES`] times in a row.
+    /// When the data directory cannot be read or written more than [`MAX_TRIES`] times in a row.
     pub async fn drain_all(
         &mut self,
         patience: Duration,
-        mut tell: impl FnMut(&Event, Counters),
+        mut note: impl FnMut(&Event, Counters),
     ) -> Result<Option<String>, Error> {
         // A file that cannot be read is skipped and does not delay the others.
         let (mut problem, mut problems) = (None, 0);
-        // Since when the database is away, and how many requests failed since.
+        // Since when the database is away, and how many requests have failed since.
         let mut away: Option<(Instant, u32)> = None;
         loop {
             let before = self.counters;
             let event = match self.step().await {
-                Err(error) if problems < LAST_TRIES => {
+                Err(error) if problems < MAX_TRIES => {
                     problems += 1;
                     problem = Some(error.to_string());
                     continue;
@@ -42,7 +42,7 @@ impl Drain {
                 step => step?,
             };
             problems = 0;
-            tell(&event, self.counters - before);
+            note(&event, self.counters - before);
             match event {
                 Event::Idle => return Ok(problem),
                 Event::Holding { reason, .. } => return Ok(Some(reason)),
@@ -50,10 +50,10 @@ impl Drain {
                     let (since, tries) = away.map_or((Instant::now(), 1), |(since, tries)| (since, tries + 1));
                     away = Some((since, tries));
                     let give_up = since + patience;
-                    if tries >= LAST_TRIES && Instant::now() >= give_up {
+                    if tries >= MAX_TRIES && Instant::now() >= give_up {
                         return Ok(Some(reason));
                     }
-                    if tries >= LAST_TRIES && until > give_up {
+                    if tries >= MAX_TRIES && until > give_up {
                         sleep_until(give_up).await;
                         self.not_before = Instant::now();
                     }
@@ -68,7 +68,7 @@ impl Drain {
     ///
     /// # Errors
     /// Like [`Drain::drain_all`].
-    pub async fn drain_once(&mut self, deadline: Instant) -> Result<Drained, Error> {
+    pub async fn drain_until(&mut self, deadline: Instant) -> Result<Drained, Error> {
         let before = self.counters;
         let reason = match timeout_at(deadline, self.drain_all(Duration::ZERO, |_, _| {})).await {
             Ok(ended) => ended?,

@@ -7,18 +7,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Known, doubt::Doubt};
+use super::{KnownList, shrink_guard::ShrinkGuard};
 use crate::model::{
     multihash,
     size::Size,
     tag,
-    target::{Asset, AssetKind, Blocked, Coordinates, Listing, Node, Origin, Profile, is_object_id},
+    target::{Asset, AssetKind, BlockedNode, Coordinates, Listing, Node, Origin, Profile, is_object_id},
     units::Bytes,
 };
 
 /// The whole list.
 #[derive(Serialize)]
-pub(super) struct List {
+pub(super) struct SavedList {
     version: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     found_at: Option<Timestamp>,
@@ -31,14 +31,14 @@ pub(super) struct List {
     bare: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     bare_at: Option<Timestamp>,
-    nodes: Vec<Saved>,
-    blocked: Vec<Saved>,
+    nodes: Vec<SavedNode>,
+    blocked: Vec<SavedNode>,
 }
 
 /// A node, or a blocked node with its reason.
 #[derive(Serialize, Deserialize)]
 #[serde(default)]
-struct Saved {
+struct SavedNode {
     id: String,
     endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,14 +71,14 @@ struct SavedAsset {
     fixed: bool,
 }
 
-impl From<Known> for List {
-    fn from(known: Known) -> Self {
+impl From<KnownList> for SavedList {
+    fn from(known: KnownList) -> Self {
         let nodes = known.nodes.into_iter().map(|node| {
             let assets = node.assets.into_iter().map(SavedAsset::from).collect();
-            Saved { assets, ..Saved::of(&node.id, node.endpoint.as_url().as_str(), None, node.listing) }
+            SavedNode { assets, ..SavedNode::of(&node.id, node.endpoint.as_url().as_str(), None, node.listing) }
         });
         let blocked = known.blocked.into_iter().map(|blocked| {
-            Saved::of(&blocked.id, &blocked.endpoint, Some(blocked.reason.to_string()), blocked.listing)
+            SavedNode::of(&blocked.id, &blocked.endpoint, Some(blocked.reason.to_string()), blocked.listing)
         });
         let fixed = known.sampled_fixed.into_iter().map(|(kind, id)| (kind.label().to_owned(), id));
         Self {
@@ -88,26 +88,26 @@ impl From<Known> for List {
             sampled_fixed: fixed.collect(),
             held_back: known.held_back.times,
             held_back_at: known.held_back.counted_at,
-            bare: known.bare.times,
-            bare_at: known.bare.counted_at,
+            bare: known.lost_assets.times,
+            bare_at: known.lost_assets.counted_at,
             nodes: nodes.collect(),
             blocked: blocked.collect(),
         }
     }
 }
 
-impl From<Value> for Known {
+impl From<Value> for KnownList {
     fn from(list: Value) -> Self {
         if list.get("version").and_then(Value::as_u64) != Some(VERSION) {
             return Self::default();
         }
         let rows = |key| list.get(key).and_then(Value::as_array).into_iter().flatten();
-        let saved = |key| rows(key).filter_map(|row| Saved::deserialize(row).ok());
+        let saved = |key| rows(key).filter_map(|row| SavedNode::deserialize(row).ok());
         let fixed = |row: &Value| {
             <(String, Arc<str>)>::deserialize(row).ok().and_then(|(label, id)| Some((AssetKind::of(&label)?, id)))
         };
         let time = |key| list.get(key).and_then(Value::as_str).and_then(|text| text.parse().ok());
-        let doubt = |times, counted_at| Doubt {
+        let guard = |times, counted_at| ShrinkGuard {
             times: list.get(times).and_then(Value::as_u64).and_then(|times| times.try_into().ok()).unwrap_or_default(),
             counted_at: time(counted_at),
         };
@@ -115,15 +115,15 @@ impl From<Value> for Known {
             found_at: time("found_at"),
             sampled_at: time("sampled_at"),
             sampled_fixed: rows("sampled_fixed").filter_map(fixed).collect(),
-            nodes: saved("nodes").filter_map(Saved::node).collect(),
-            blocked: saved("blocked").filter_map(Saved::blocked).collect(),
-            held_back: doubt("held_back", "held_back_at"),
-            bare: doubt("bare", "bare_at"),
+            nodes: saved("nodes").filter_map(SavedNode::node).collect(),
+            blocked: saved("blocked").filter_map(SavedNode::blocked).collect(),
+            held_back: guard("held_back", "held_back_at"),
+            lost_assets: guard("bare", "bare_at"),
         }
     }
 }
 
-impl Saved {
+impl SavedNode {
     fn of(id: &str, endpoint: &str, reason: Option<String>, listing: Listing) -> Self {
         Self {
             id: id.to_owned(),
@@ -146,10 +146,10 @@ impl Saved {
         Some(Node { id, endpoint, listing: self.listing()?, assets })
     }
 
-    fn blocked(self) -> Option<Blocked> {
+    fn blocked(self) -> Option<BlockedNode> {
         let id = is_tag(&self.id).then(|| self.id.as_str().into())?;
         let (endpoint, reason) = (self.endpoint.as_str().into(), self.reason.as_deref()?.into());
-        Some(Blocked { id, endpoint, reason, listing: self.listing()? })
+        Some(BlockedNode { id, endpoint, reason, listing: self.listing()? })
     }
 
     fn listing(self) -> Option<Listing> {
@@ -166,7 +166,7 @@ impl Saved {
     }
 }
 
-impl Default for Saved {
+impl Default for SavedNode {
     fn default() -> Self {
         Self::of("", "", None, Listing::bare(Origin::Joystream, Profile::Argus))
     }

@@ -27,9 +27,9 @@ fn asset(id: &str) -> Asset {
     Asset { kind: AssetKind::Image, id: id.into(), size: Some(Bytes(21_136).into()), hash: None, fixed: false }
 }
 
-fn found(nodes: Vec<Node>) -> Found {
-    let (dialect, gaps) = (Dialect::Orion, Gaps::default());
-    Found { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps }
+fn found(nodes: Vec<Node>) -> RegistryList {
+    let (dialect, gaps) = (Dialect::Orion, MissingParts::default());
+    RegistryList { dialect, nodes, blocked: vec![], excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps }
 }
 
 /// A registry that is asked every ten minutes.
@@ -39,34 +39,34 @@ fn registry() -> Registry {
     Registry { url, refresh, refresh_assets, dialect: None, exclude: vec![], fixed: vec![] }
 }
 
-fn weighed(list: Known, found: Found, minute: i64) -> (Known, Change) {
-    list.weigh(found, &registry(), at(minute))
+fn refresh_of(list: KnownList, found: RegistryList, minute: i64) -> (KnownList, ListChange) {
+    list.refreshed(found, &registry(), at(minute))
 }
 
 fn argus(numbers: impl IntoIterator<Item = usize>) -> Vec<Node> {
     numbers.into_iter().map(|number| node(number, Profile::Argus)).collect()
 }
 
-fn known(nodes: Vec<Node>) -> Known {
-    weighed(Known::default(), found(nodes), 0).0
+fn known(nodes: Vec<Node>) -> KnownList {
+    refresh_of(KnownList::default(), found(nodes), 0).0
 }
 
 #[test]
 fn what_came_and_went_is_told() {
-    let (known, change) = weighed(known(argus(0..3)), found(argus(1..4)), 5);
+    let (known, change) = refresh_of(known(argus(0..3)), found(argus(1..4)), 5);
     assert_eq!(
         (change.verdict, &*change.added, &*change.removed),
-        (Verdict::Accepted, &["n3.example".into()][..], &["n0.example".into()][..])
+        (RefreshResult::Accepted, &["n3.example".into()][..], &["n0.example".into()][..])
     );
     assert_eq!((known.nodes().len(), known.age(at(7))), (3, Some(Duration::from_secs(120))));
-    assert_eq!(Known::default().age(at(0)), None);
+    assert_eq!(KnownList::default().age(at(0)), None);
 }
 
 /// Lists before and after, and the verdicts when the second list is found three times.
 #[test]
 fn more_than_half_is_not_lost_at_once() {
-    let accepted = Verdict::Accepted;
-    let held = |lost, of, times| Verdict::HeldBack { lost, of, times };
+    let accepted = RefreshResult::Accepted;
+    let held = |lost, of, times| RefreshResult::HeldBack { lost, of, times };
     for (before, after, verdicts) in [
         (0..8, 0..8, [accepted, accepted, accepted]),
         (0..8, 4..8, [accepted, accepted, accepted]),
@@ -75,7 +75,7 @@ fn more_than_half_is_not_lost_at_once() {
         (0..2, 1..2, [accepted, accepted, accepted]),
         (0..1, 1..2, [held(1, 1, 1), held(1, 1, 2), accepted]),
         (0..0, 0..3, [accepted, accepted, accepted]),
-        (0..8, 0..0, [Verdict::Emptied { of: 8 }; 3]),
+        (0..8, 0..0, [RefreshResult::Emptied { of: 8 }; 3]),
         (0..0, 0..0, [accepted, accepted, accepted]),
     ] {
         let mut list = known(argus(before.clone()));
@@ -84,7 +84,7 @@ fn more_than_half_is_not_lost_at_once() {
             // A restart between two refreshes changes nothing.
             let saved = serde_json::to_string(&list).unwrap();
             let minute = 10 * (i64::try_from(round).unwrap() + 1);
-            let (next, change) = weighed(serde_json::from_str(&saved).unwrap(), found(argus(after.clone())), minute);
+            let (next, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(argus(after.clone())), minute);
             assert_eq!(change.verdict, expected, "{before:?} to {after:?}, round {round}");
             let nodes = if expected == accepted { argus(after.clone()) } else { old };
             assert_eq!(next.nodes(), nodes);
@@ -96,12 +96,12 @@ fn more_than_half_is_not_lost_at_once() {
 #[test]
 fn a_good_refresh_between_two_bad_ones_starts_the_count_anew() {
     let mut list = known(argus(0..8));
-    let held = |times| Verdict::HeldBack { lost: 5, of: 8, times };
+    let held = |times| RefreshResult::HeldBack { lost: 5, of: 8, times };
     for (minute, next, expected) in
-        [(10, 0..3, held(1)), (20, 0..8, Verdict::Accepted), (30, 0..3, held(1)), (40, 0..3, held(2))]
+        [(10, 0..3, held(1)), (20, 0..8, RefreshResult::Accepted), (30, 0..3, held(1)), (40, 0..3, held(2))]
     {
         let change;
-        (list, change) = weighed(list, found(argus(next)), minute);
+        (list, change) = refresh_of(list, found(argus(next)), minute);
         assert_eq!((list.nodes().len(), change.verdict), (8, expected), "minute {minute}");
     }
 }
@@ -112,8 +112,9 @@ fn what_is_seen_again_too_soon_is_not_counted() {
     for (minute, times) in [(10, 1), (11, 1), (18, 1), (19, 2), (19, 2), (27, 2), (3, 3)] {
         let saved = serde_json::to_string(&list).unwrap();
         let change;
-        (list, change) = weighed(serde_json::from_str(&saved).unwrap(), found(argus(0..3)), minute);
-        let expected = if times < 3 { Verdict::HeldBack { lost: 5, of: 8, times } } else { Verdict::Accepted };
+        (list, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(argus(0..3)), minute);
+        let expected =
+            if times < 3 { RefreshResult::HeldBack { lost: 5, of: 8, times } } else { RefreshResult::Accepted };
         assert_eq!(change.verdict, expected, "minute {minute}; a clock that was set back forbids nothing");
     }
 }
@@ -129,22 +130,23 @@ fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
     let fleet = |serving: &[usize], newest: usize| -> Vec<Node> {
         (0..8).map(|number| with(number, serving.contains(&number).then_some(newest))).collect()
     };
-    let held = |lost, of, times| Verdict::HeldBack { lost, of, times };
+    let held = |lost, of, times| RefreshResult::HeldBack { lost, of, times };
     for (before, after, verdicts) in [
-        (&[0, 1, 2, 3, 4, 5, 6, 7][..], &[][..], [held(5, 5, 1), held(5, 5, 2), Verdict::Accepted]),
-        (&[0, 1, 2, 3], &[3], [held(3, 4, 1), held(3, 4, 2), Verdict::Accepted]),
-        (&[0, 1, 2, 3], &[2, 3], [Verdict::Accepted; 3]),
-        (&[5, 6, 7], &[], [Verdict::Accepted; 3]),
-        (&[], &[1], [Verdict::Accepted; 3]),
+        (&[0, 1, 2, 3, 4, 5, 6, 7][..], &[][..], [held(5, 5, 1), held(5, 5, 2), RefreshResult::Accepted]),
+        (&[0, 1, 2, 3], &[3], [held(3, 4, 1), held(3, 4, 2), RefreshResult::Accepted]),
+        (&[0, 1, 2, 3], &[2, 3], [RefreshResult::Accepted; 3]),
+        (&[5, 6, 7], &[], [RefreshResult::Accepted; 3]),
+        (&[], &[1], [RefreshResult::Accepted; 3]),
     ] {
         let mut list = known(fleet(before, 1));
         for (round, expected) in verdicts.into_iter().enumerate() {
             let minute = 10 * (i64::try_from(round).unwrap() + 1);
             let saved = serde_json::to_string(&list).unwrap();
-            let (next, change) = weighed(serde_json::from_str(&saved).unwrap(), found(fleet(after, 2)), minute);
-            assert_eq!((change.verdict, change.assets), (Verdict::Accepted, expected), "{before:?} to {after:?}");
+            let (next, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(fleet(after, 2)), minute);
+            assert_eq!((change.verdict, change.assets), (RefreshResult::Accepted, expected), "{before:?} to {after:?}");
             for (number, node) in next.nodes().iter().enumerate() {
-                let old = (before.contains(&number) && number < 5 && expected != Verdict::Accepted).then_some("1");
+                let old =
+                    (before.contains(&number) && number < 5 && expected != RefreshResult::Accepted).then_some("1");
                 let serves = if after.contains(&number) { Some("2") } else { old };
                 assert_eq!(node.assets.first().map(|asset| &*asset.id), serves, "{before:?} to {after:?}: {number}");
             }
@@ -162,12 +164,12 @@ proptest! {
         for refresh in refreshes {
             let kept = list.nodes().iter().filter(|node| argus(refresh.iter().copied()).contains(node)).count();
             let loses = 2 * (list.nodes().len() - kept) > list.nodes().len();
-            let (next, change) = weighed(list.clone(), found(argus(refresh.iter().copied())), minute);
+            let (next, change) = refresh_of(list.clone(), found(argus(refresh.iter().copied())), minute);
             minute += 10;
             // An empty list does not change the count.
             losses = if refresh.is_empty() { losses } else if loses { losses + 1 } else { 0 };
             let expected = !refresh.is_empty() && (!loses || losses >= 3);
-            prop_assert_eq!(change.verdict == Verdict::Accepted, expected);
+            prop_assert_eq!(change.verdict == RefreshResult::Accepted, expected);
             prop_assert!(!next.nodes().is_empty());
             if expected {
                 losses = 0;
@@ -189,19 +191,22 @@ fn what_had_no_answer_stays_as_it_was() {
     off.listing.distributing = Some(false);
     let before = known(vec![with(1, &["11", "12"]), with(2, &[]), with(3, &["31"]), node(7, Profile::Colossus)]);
     let after = vec![with(1, &["13"]), with(2, &["21"]), off.clone()];
-    let samples = |numbers: &[usize]| Gaps {
+    let samples = |numbers: &[usize]| MissingParts {
         samples: numbers.iter().map(|number| node(*number, Profile::Argus).id).collect(),
-        ..Gaps::default()
+        ..MissingParts::default()
     };
     let store = node(7, Profile::Colossus);
     for (gaps, expected) in [
-        (Gaps::default(), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
+        (MissingParts::default(), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
         (samples(&[1, 2]), vec![with(1, &["11", "12"]), with(2, &["21"]), off.clone()]),
         (samples(&[2]), vec![with(1, &["13"]), with(2, &["21"]), off.clone()]),
-        (Gaps { storage: true, ..Gaps::default() }, vec![with(1, &["13"]), with(2, &["21"]), off.clone(), store]),
+        (
+            MissingParts { storage: true, ..MissingParts::default() },
+            vec![with(1, &["13"]), with(2, &["21"]), off.clone(), store],
+        ),
     ] {
         let shown = format!("{gaps:?}");
-        let (list, _) = weighed(before.clone(), Found { gaps, ..found(after.clone()) }, 10);
+        let (list, _) = refresh_of(before.clone(), RegistryList { gaps, ..found(after.clone()) }, 10);
         assert_eq!(list.nodes(), expected, "{shown}");
     }
 }
@@ -237,17 +242,21 @@ fn a_list_comes_back_from_disk() {
         ],
         ..node(1, Profile::Argus)
     };
-    let blocked = Blocked {
+    let blocked = BlockedNode {
         id: "10.0.0.1".into(),
         endpoint: "http://10.0.0.1/".into(),
         reason: "private".into(),
         listing: Listing::bare(Origin::Joystream, Profile::Argus),
     };
-    let refresh = Found { blocked: vec![blocked], ..found(vec![full, node(2, Profile::Colossus)]) };
-    let doubt = |times, minute| Doubt { times, counted_at: Some(at(minute)) };
-    let list = Known { held_back: doubt(2, 7), bare: doubt(1, 8), ..weighed(Known::default(), refresh, 3).0 };
+    let refresh = RegistryList { blocked: vec![blocked], ..found(vec![full, node(2, Profile::Colossus)]) };
+    let guard = |times, minute| ShrinkGuard { times, counted_at: Some(at(minute)) };
+    let list = KnownList {
+        held_back: guard(2, 7),
+        lost_assets: guard(1, 8),
+        ..refresh_of(KnownList::default(), refresh, 3).0
+    };
     let saved = serde_json::to_string(&list).unwrap();
-    assert_eq!(serde_json::from_str::<Known>(&saved).unwrap(), list);
+    assert_eq!(serde_json::from_str::<KnownList>(&saved).unwrap(), list);
 }
 
 #[test]
@@ -256,7 +265,7 @@ fn a_spoilt_file_costs_what_is_spoilt() {
     let spoilt = |pointer: &str, value: serde_json::Value| {
         let mut list = good();
         *list.pointer_mut(pointer).unwrap() = value;
-        serde_json::from_value::<Known>(list).unwrap()
+        serde_json::from_value::<KnownList>(list).unwrap()
     };
     for (pointer, value, left) in [
         ("/version", json!(2), 0),
@@ -276,7 +285,7 @@ fn a_spoilt_file_costs_what_is_spoilt() {
         assert_eq!(spoilt(pointer, value.clone()).nodes().len(), left, "{pointer} = {value}");
     }
     for other in [json!([]), json!(null), json!({})] {
-        assert_eq!(serde_json::from_value::<Known>(other).unwrap(), Known::default());
+        assert_eq!(serde_json::from_value::<KnownList>(other).unwrap(), KnownList::default());
     }
 }
 

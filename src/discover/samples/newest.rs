@@ -7,18 +7,18 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{LARGEST_IMAGE, MEDIA, NEWEST, THUMBNAIL, is_fit};
+use super::{LARGEST_IMAGE, MAX_PER_KIND, MEDIA, THUMBNAIL, is_fit};
 use crate::{
     config::Dialect,
     discover::{
-        api::{RegistryApi, SHORTEST_PAGE},
+        api::{RegistryApi, SHORTEST_FULL_PAGE},
         error::DiscoverError,
-        row::{buckets, is_storage_bucket, object},
+        operator::{buckets, is_storage_bucket, object},
     },
     model::target::{Asset, AssetKind},
 };
 
-/// The newest objects by bucket, up to [`NEWEST`] of each kind.
+/// The newest objects by bucket, up to [`MAX_PER_KIND`] of each kind.
 #[derive(Debug, Default)]
 pub(super) struct Newest {
     pub(super) found: BTreeMap<Arc<str>, Vec<Asset>>,
@@ -29,7 +29,7 @@ pub(super) struct Newest {
 }
 
 /// One list of objects, newest first.
-struct Question {
+struct NewestQuery {
     list: &'static str,
     query: &'static str,
     variables: Value,
@@ -52,16 +52,16 @@ impl Newest {
         newest
     }
 
-    /// Reads pages until every bucket has enough objects, or [`MOST_ROWS`] rows are read.
+    /// Reads pages until every bucket has enough objects, or [`MAX_ROWS`] rows are read.
     async fn read(
         &mut self,
         api: &RegistryApi<'_>,
         wanted: &BTreeSet<Arc<str>>,
-        question: &Question,
+        question: &NewestQuery,
         problems: &mut Vec<String>,
     ) -> Result<(), DiscoverError> {
-        let (mut offset, mut limit) = (0, MOST_ROWS);
-        for _ in 0..MOST_PAGES {
+        let (mut offset, mut limit) = (0, MAX_ROWS);
+        for _ in 0..MAX_PAGES {
             let mut variables = question.variables.clone();
             variables["offset"] = json!(offset);
             let reply = api.ask_page(question.query, variables, &[question.list], &mut limit).await?;
@@ -74,7 +74,7 @@ impl Newest {
             }
             rows.iter().for_each(|row| self.share_out(row, wanted, question.objects));
             offset += rows.len();
-            let is_last = rows.len() < SHORTEST_PAGE.min(limit) || offset >= MOST_ROWS;
+            let is_last = rows.len() < SHORTEST_FULL_PAGE.min(limit) || offset >= MAX_ROWS;
             if is_last || question.objects.iter().all(|(kind, _)| self.is_enough(wanted, *kind)) {
                 break;
             }
@@ -103,16 +103,16 @@ impl Newest {
 
     fn has_enough(&self, bucket: &str, kind: AssetKind) -> bool {
         let found = self.found.get(bucket).into_iter().flatten();
-        found.filter(|asset| asset.kind == kind).count() >= NEWEST
+        found.filter(|asset| asset.kind == kind).count() >= MAX_PER_KIND
     }
 }
 
-fn questions(dialect: Dialect) -> Vec<Question> {
+fn questions(dialect: Dialect) -> Vec<NewestQuery> {
     const IMAGE: &[(AssetKind, &str)] = &[(AssetKind::Image, "")];
     const VIDEO: &[(AssetKind, &str)] = &[(AssetKind::Video, "")];
-    let objects = |query, variables, objects| Question { list: "storageDataObjects", query, variables, objects };
+    let objects = |query, variables, objects| NewestQuery { list: "storageDataObjects", query, variables, objects };
     match dialect {
-        Dialect::Hydra => vec![Question {
+        Dialect::Hydra => vec![NewestQuery {
             list: "videos",
             query: include_str!("../newest-hydra.graphql"),
             variables: json!({}),
@@ -130,22 +130,22 @@ fn questions(dialect: Dialect) -> Vec<Question> {
             let sizes = |least: u64, most: u64| json!({ "least": least.to_string(), "most": most.to_string() });
             vec![
                 objects(query, sizes(1, LARGEST_IMAGE.0), IMAGE),
-                objects(query, sizes(LEAST_VIDEO, i64::MAX.unsigned_abs()), VIDEO),
+                objects(query, sizes(MIN_VIDEO_BYTES, i64::MAX.unsigned_abs()), VIDEO),
             ]
         }
     }
 }
 
 /// Rows that are read of each kind. With two dozen buckets, and each bag in several of them, the first few hundred
-/// rows give each bucket [`NEWEST`] of a kind. A page of 1,000 is about half a MB, and the registry takes as long to
+/// rows give each bucket [`MAX_PER_KIND`] of a kind. A page of 1,000 is about half a MB, and the registry takes as long to
 /// sort it as a page of 10.
-const MOST_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 /// Pages that are read of each kind, because each page costs the registry a scan. If it allows only small pages,
 /// buckets that are still empty get their own queries.
-const MOST_PAGES: usize = 5;
+const MAX_PAGES: usize = 5;
 /// Bytes of the smallest video. The storage squid distinguishes images from videos by size only; between the two
 /// limits an object may be either.
-const LEAST_VIDEO: u64 = 5_000_000;
+const MIN_VIDEO_BYTES: u64 = 5_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     measure::evidence::waited,
-    model::{sample::Reader, units::Micros},
+    model::{sample::ReaderStats, units::Micros},
 };
 
 /// A reading of the clocks of the current thread.
@@ -44,11 +44,11 @@ impl ThreadClock {
     /// The thread's use of time since this reading. The shares are `None` when the task moved to another thread, when
     /// no time passed, and where the system does not report them. The receive lag is not set here.
     #[must_use]
-    pub fn since(&self) -> Reader {
+    pub fn since(&self) -> ReaderStats {
         let now = Self::read();
         let wall = now.at - self.at;
         if self.thread != now.thread {
-            return Reader::default();
+            return ReaderStats::default();
         }
         let run_delay = self
             .run_queue
@@ -56,7 +56,7 @@ impl ThreadClock {
             .map(|(then, now)| waited(now.time.saturating_sub(then.time), now.turns.saturating_sub(then.turns)));
         let on_cpu = self.on_cpu.zip(now.on_cpu).map(|(then, now)| now.saturating_sub(then));
         let busy = on_cpu.map(|on_cpu| on_cpu + run_delay.unwrap_or_default());
-        Reader {
+        ReaderStats {
             lag_p90: None,
             frozen: None,
             cpu_share: busy.filter(|_| !wall.is_zero()).map(|busy| rounded(busy.div_duration_f64(wall))),
@@ -145,6 +145,6 @@ mod tests {
     #[test]
     fn what_another_thread_read_is_no_share_of_this_one() {
         let began = std::thread::spawn(ThreadClock::read).join().unwrap();
-        assert_eq!(began.since(), Reader::default());
+        assert_eq!(began.since(), ReaderStats::default());
     }
 }

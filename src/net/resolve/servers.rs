@@ -39,7 +39,7 @@ pub(super) struct Servers {
 }
 
 /// A question to one server, or two at once: one for each family.
-struct Question<'a> {
+struct NameQuestion<'a> {
     name: &'a Name,
     family: FamilyChoice,
     server: SocketAddr,
@@ -48,14 +48,14 @@ struct Question<'a> {
 }
 
 /// The time for all attempts of a lookup. Only time in which this process runs counts.
-struct Time<'a> {
+struct LookupTime<'a> {
     clock: &'a RunClock,
     began: Instant,
     limit: Duration,
 }
 
 /// The addresses of an answer. An empty list is an answer too.
-type Found = Result<Vec<IpAddr>, NetError>;
+type LookupResult = Result<Vec<IpAddr>, NetError>;
 
 impl Servers {
     pub(super) fn new(servers: Vec<SocketAddr>) -> Self {
@@ -73,23 +73,28 @@ impl Servers {
         let mut addresses = self.hosts.addresses(host);
         addresses.retain(|address| family.admits(address));
         if addresses.is_empty() {
-            addresses = self.ask_all(host, family, &Time { clock, began: Instant::now(), limit }).await?;
+            addresses = self.ask_all(host, family, &LookupTime { clock, began: Instant::now(), limit }).await?;
         }
         sort(&mut addresses, source_address);
         Ok(addresses)
     }
 
-    async fn ask_all(&self, host: &str, family: FamilyChoice, time: &Time<'_>) -> Result<Vec<IpAddr>, LookupError> {
+    async fn ask_all(
+        &self,
+        host: &str,
+        family: FamilyChoice,
+        time: &LookupTime<'_>,
+    ) -> Result<Vec<IpAddr>, LookupError> {
         let mut name = Name::from_ascii(host).map_err(|error| LookupError::NotFound(error.to_string()))?;
         // Resolve the name exactly as given: search domains apply only to the system's lookups.
         name.set_fqdn(true);
         let mut failures = Vec::new();
         for (number, &server) in self.servers.iter().enumerate() {
             let further = 2 * (self.servers.len() - 1 - number);
-            let question = Question { name: &name, family, server, edns: true };
+            let question = NameQuestion { name: &name, family, server, edns: true };
             let mut found = question.put(time, further + 2).await;
             if found.as_ref().is_err_and(is_about_edns) {
-                found = Question { edns: false, ..question }.put(time, further + 1).await;
+                found = NameQuestion { edns: false, ..question }.put(time, further + 1).await;
             }
             match found {
                 Ok(addresses) if addresses.is_empty() => return Err(LookupError::no_address()),
@@ -103,9 +108,9 @@ impl Servers {
     }
 }
 
-impl Question<'_> {
+impl NameQuestion<'_> {
     /// Asks, with an equal share of the remaining time for each of the `tries` that are left.
-    async fn put(&self, time: &Time<'_>, tries: usize) -> Found {
+    async fn put(&self, time: &LookupTime<'_>, tries: usize) -> LookupResult {
         let asked = async {
             match self.family {
                 FamilyChoice::Any => both(self.ask(RecordType::A), self.ask(RecordType::AAAA)).await,
@@ -117,7 +122,7 @@ impl Question<'_> {
     }
 
     /// Creates a new resolver for each question, because a resolver remembers failures, times and pending questions.
-    async fn ask(&self, kind: RecordType) -> Found {
+    async fn ask(&self, kind: RecordType) -> LookupResult {
         let mut server = NameServerConfig::udp_and_tcp(self.server.ip());
         server.connections.iter_mut().for_each(|connection| connection.port = self.server.port());
         let config = ResolverConfig::from_parts(None, vec![], vec![server]);
@@ -137,7 +142,7 @@ impl Question<'_> {
     }
 }
 
-impl Time<'_> {
+impl LookupTime<'_> {
     /// The time for one attempt: an equal share of what remains.
     fn share(&self, tries: usize) -> Duration {
         let tries = u32::try_from(tries).unwrap_or(u32::MAX).max(1);
@@ -180,9 +185,12 @@ fn all(failures: Vec<(SocketAddr, LookupError)>) -> LookupError {
 /// Asks both questions in parallel (RFC 8305 §3). An answer with an address waits a little for the other answer, which
 /// may bring the preferred address. After an answer without an address, the other one decides. This applies to "no such
 /// name" too: some servers say it for one family although they have an address of the other (RFC 4074 §4.2).
-async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = Found> + Send) -> Found {
+async fn both(
+    v4: impl Future<Output = LookupResult> + Send,
+    v6: impl Future<Output = LookupResult> + Send,
+) -> LookupResult {
     let (mut v4, mut v6) = (pin!(v4), pin!(v6));
-    let (first, other): (_, Pin<&mut (dyn Future<Output = Found> + Send)>) = tokio::select! {
+    let (first, other): (_, Pin<&mut (dyn Future<Output = LookupResult> + Send)>) = tokio::select! {
         found = &mut v4 => (found, v6),
         found = &mut v6 => (found, v4),
     };
@@ -196,7 +204,7 @@ async fn both(v4: impl Future<Output = Found> + Send, v6: impl Future<Output = F
 }
 
 /// Combines two answers: all addresses, IPv4 first, or else the more informative error.
-fn combined(one: Found, other: Found) -> Found {
+fn combined(one: LookupResult, other: LookupResult) -> LookupResult {
     match (one, other) {
         (Ok(mut addresses), Ok(others)) => {
             addresses.extend(others);

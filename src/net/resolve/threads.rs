@@ -27,11 +27,11 @@ use super::LookupError;
 pub struct Threads(Arc<Shared>);
 
 /// The body of a thread, from its start to its end.
-pub type Work = Box<dyn FnOnce() + Send>;
+pub type ThreadBody = Box<dyn FnOnce() + Send>;
 
 /// The purpose of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
+pub enum LookupPurpose {
     /// A transfer.
     Transfer,
     /// A status round, a registry, a database or a report. These never take the threads that transfers need.
@@ -49,9 +49,9 @@ pub struct Abandoned {
 
 /// A thread that is reserved for one lookup. Dropping it frees the thread for others.
 #[derive(Debug)]
-pub struct Thread {
-    share: Share,
-    jobs: Option<mpsc::Sender<Job>>,
+pub struct ReservedThread {
+    purpose: LookupPurpose,
+    jobs: Option<mpsc::Sender<LookupJob>>,
     permits: Permits,
     shared: Weak<Shared>,
 }
@@ -59,9 +59,9 @@ pub struct Thread {
 struct Shared {
     all: Arc<Semaphore>,
     others: Arc<Semaphore>,
-    idle: Mutex<Vec<mpsc::Sender<Job>>>,
+    idle: Mutex<Vec<mpsc::Sender<LookupJob>>>,
     counts: Mutex<Counts>,
-    start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>,
+    start: Box<dyn Fn(ThreadBody) -> io::Result<()> + Send + Sync>,
 }
 
 #[derive(Debug, Default)]
@@ -73,38 +73,38 @@ struct Permits {
 #[derive(Debug, Default)]
 struct Counts {
     abandoned: Abandoned,
-    /// When a lookup whose caller still waited last got an answer, for each share.
+    /// When a lookup whose caller still waited last got an answer, for each purpose.
     answered: [Option<Instant>; 2],
     /// The names whose last lookup got no answer, and how many abandoned lookups of each still wait for the system.
     silent: HashMap<Arc<str>, u32>,
 }
 
-struct Job {
+struct LookupJob {
     question: Box<dyn FnOnce() + Send>,
     /// Freed when the job is done.
-    thread: Thread,
+    thread: ReservedThread,
 }
 
 /// The state of a lookup, shared by its caller and its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Progress {
+enum LookupState {
     Running,
     Done,
     Abandoned,
 }
 
 /// The caller's side of a lookup. Dropping it abandons the lookup.
-struct Waiting {
+struct LookupWaiter {
     name: Arc<str>,
-    progress: Arc<Mutex<Progress>>,
+    progress: Arc<Mutex<LookupState>>,
     shared: Weak<Shared>,
 }
 
 /// The thread's side of a lookup. Dropping it ends the lookup.
-struct Running {
+struct RunningLookup {
     name: Arc<str>,
-    share: Share,
-    progress: Arc<Mutex<Progress>>,
+    purpose: LookupPurpose,
+    progress: Arc<Mutex<LookupState>>,
     shared: Weak<Shared>,
     /// Whether the lookup got an answer. "No such name" is an answer.
     has_answer: bool,
@@ -113,7 +113,7 @@ struct Running {
 impl Threads {
     /// A pool for this many transfers at once. `start` starts a thread that runs the given work.
     #[must_use]
-    pub fn new(transfers: usize, start: Box<dyn Fn(Work) -> io::Result<()> + Send + Sync>) -> Self {
+    pub fn new(transfers: usize, start: Box<dyn Fn(ThreadBody) -> io::Result<()> + Send + Sync>) -> Self {
         Self(Arc::new(Shared {
             all: Arc::new(Semaphore::new(transfers.saturating_add(OTHERS).min(Semaphore::MAX_PERMITS))),
             others: Arc::new(Semaphore::new(OTHERS)),
@@ -140,18 +140,18 @@ impl Threads {
         lock(&self.0.counts).silent.contains_key(name)
     }
 
-    /// Waits for a free thread as long as lookups of this share get answers, and until `patience` after the last one.
+    /// Waits for a free thread as long as lookups of this purpose get answers, and until `patience` after the last one.
     ///
     /// # Errors
     /// When no thread becomes free or none can be started. Both are faults of this machine.
-    pub(super) async fn take(&self, share: Share, patience: Duration) -> Result<Thread, LookupError> {
+    pub(super) async fn take(&self, purpose: LookupPurpose, patience: Duration) -> Result<ReservedThread, LookupError> {
         let began = Instant::now();
-        let mut permits = std::pin::pin!(self.permits(share));
+        let mut permits = std::pin::pin!(self.permits(purpose));
         let permits = loop {
-            let until = self.last_answer(share).map_or(began, |at| at.max(began)) + patience;
+            let until = self.last_answer(purpose).map_or(began, |at| at.max(began)) + patience;
             match timeout_at(until, &mut permits).await {
                 Ok(permits) => break permits,
-                Err(_) if self.last_answer(share).is_some_and(|at| at + patience > until) => {}
+                Err(_) if self.last_answer(purpose).is_some_and(|at| at + patience > until) => {}
                 Err(_) => return Err(LookupError::no_thread()),
             }
         };
@@ -162,22 +162,22 @@ impl Threads {
                 LookupError::Local(format!("no thread can be started to look the name up: {error}"))
             })?,
         };
-        Ok(Thread { share, jobs: Some(jobs), permits, shared: Arc::downgrade(&self.0) })
+        Ok(ReservedThread { purpose, jobs: Some(jobs), permits, shared: Arc::downgrade(&self.0) })
     }
 
-    async fn permits(&self, share: Share) -> Permits {
+    async fn permits(&self, purpose: LookupPurpose) -> Permits {
         let of = |semaphore: &Arc<Semaphore>| semaphore.clone().acquire_owned();
-        let other = match share {
-            Share::Transfer => None,
-            Share::Other => of(&self.0.others).await.ok(),
+        let other = match purpose {
+            LookupPurpose::Transfer => None,
+            LookupPurpose::Other => of(&self.0.others).await.ok(),
         };
         Permits { _all: of(&self.0.all).await.ok(), _other: other }
     }
 
-    fn start(&self) -> io::Result<mpsc::Sender<Job>> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+    fn start(&self) -> io::Result<mpsc::Sender<LookupJob>> {
+        let (jobs, queue) = mpsc::channel::<LookupJob>();
         (self.0.start)(Box::new(move || {
-            for Job { question, thread } in queue {
+            for LookupJob { question, thread } in queue {
                 // After a panic, the caller notices that no answer arrives, and the thread serves the next lookup.
                 let _ = panic::catch_unwind(AssertUnwindSafe(question));
                 drop(thread);
@@ -186,13 +186,13 @@ impl Threads {
         Ok(jobs)
     }
 
-    /// When a lookup of this share was last answered.
-    pub(super) fn last_answer(&self, share: Share) -> Option<Instant> {
-        lock(&self.0.counts).answered[share as usize]
+    /// When a lookup of this purpose was last answered.
+    pub(super) fn last_answer(&self, purpose: LookupPurpose) -> Option<Instant> {
+        lock(&self.0.counts).answered[purpose as usize]
     }
 }
 
-impl Thread {
+impl ReservedThread {
     /// Runs a lookup of this name on the thread. When the caller stops waiting, the lookup is abandoned.
     pub(super) async fn run<T: Send + 'static>(
         self,
@@ -200,13 +200,18 @@ impl Thread {
         question: impl FnOnce() -> Result<T, LookupError> + Send + 'static,
     ) -> Result<T, LookupError> {
         let (answer, answered) = oneshot::channel();
-        let progress = Arc::new(Mutex::new(Progress::Running));
+        let progress = Arc::new(Mutex::new(LookupState::Running));
         let shared = self.shared.clone();
-        let (name, share) = (Arc::<str>::from(name), self.share);
+        let (name, purpose) = (Arc::<str>::from(name), self.purpose);
         let (progress_too, shared_too) = (progress.clone(), shared.clone());
-        let running =
-            Running { name: name.clone(), share, progress: progress_too, shared: shared_too, has_answer: false };
-        let _waiting = Waiting { name, progress, shared };
+        let running = RunningLookup {
+            name: name.clone(),
+            purpose,
+            progress: progress_too,
+            shared: shared_too,
+            has_answer: false,
+        };
+        let _waiting = LookupWaiter { name, progress, shared };
         let question = Box::new(move || {
             let mut running = running;
             let result = question();
@@ -217,12 +222,12 @@ impl Thread {
         });
         let ended = || LookupError::Local("a bug of ours ended the lookup, please report it".to_owned());
         let jobs = self.jobs.clone().ok_or_else(ended)?;
-        jobs.send(Job { question, thread: self }).map_err(|_| ended())?;
+        jobs.send(LookupJob { question, thread: self }).map_err(|_| ended())?;
         answered.await.unwrap_or_else(|_| Err(ended()))
     }
 }
 
-impl Drop for Thread {
+impl Drop for ReservedThread {
     fn drop(&mut self) {
         // Return the thread to the list before the permit: a caller that the permit wakes finds the thread.
         if let (Some(shared), Some(jobs)) = (self.shared.upgrade(), self.jobs.take()) {
@@ -232,11 +237,11 @@ impl Drop for Thread {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for LookupWaiter {
     fn drop(&mut self) {
         let mut progress = lock(&self.progress);
-        if *progress == Progress::Running {
-            *progress = Progress::Abandoned;
+        if *progress == LookupState::Running {
+            *progress = LookupState::Abandoned;
             if let Some(shared) = self.shared.upgrade() {
                 let mut counts = lock(&shared.counts);
                 counts.abandoned.waiting += 1;
@@ -246,20 +251,20 @@ impl Drop for Waiting {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningLookup {
     fn drop(&mut self) {
         let mut progress = lock(&self.progress);
-        let before = std::mem::replace(&mut *progress, Progress::Done);
+        let before = std::mem::replace(&mut *progress, LookupState::Done);
         let Some(shared) = self.shared.upgrade() else { return };
         let mut counts = lock(&shared.counts);
-        if before == Progress::Abandoned {
+        if before == LookupState::Abandoned {
             counts.abandoned.waiting -= 1;
             counts.abandoned.returned += 1;
             if let Some(hanging) = counts.silent.get_mut(&self.name) {
                 *hanging = hanging.saturating_sub(1);
             }
         } else if self.has_answer {
-            counts.answered[self.share as usize] = Some(Instant::now());
+            counts.answered[self.purpose as usize] = Some(Instant::now());
             counts.silent.remove(&self.name);
         } else {
             counts.note_silence(&self.name, 0);
@@ -323,7 +328,7 @@ mod tests {
     async fn an_abandoned_lookup_counts_until_it_returns() {
         let threads = threads(1);
         let (release, question) = stuck();
-        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Transfer, LONG).await.unwrap();
         let ended = tokio::time::timeout(Duration::from_millis(50), thread.run("a.test", question)).await;
         assert!(ended.is_err());
         for _ in 0..2 {
@@ -332,7 +337,7 @@ mod tests {
         drop(release);
         until(&threads, Abandoned { waiting: 0, returned: 1 }).await;
         assert_eq!(threads.abandoned(), Abandoned::default());
-        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Transfer, LONG).await.unwrap();
         assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7), "the thread is free again");
     }
 
@@ -340,14 +345,14 @@ mod tests {
     async fn a_name_is_silent_until_it_gets_an_answer_and_hangs_until_its_lookup_returns() {
         let threads = threads(1);
         let (release, question) = stuck();
-        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Other, LONG).await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(5), thread.run("a.test", question)).await.is_err());
         assert!(threads.is_hanging("a.test") && threads.is_silent("a.test"));
         assert!(!threads.is_hanging("b.test") && !threads.is_silent("b.test"));
         drop(release);
         until(&threads, Abandoned { waiting: 0, returned: 1 }).await;
         assert!(!threads.is_hanging("a.test") && threads.is_silent("a.test"));
-        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Other, LONG).await.unwrap();
         assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7));
         assert!(!threads.is_silent("a.test"));
     }
@@ -355,10 +360,10 @@ mod tests {
     #[tokio::test]
     async fn answers_of_one_share_do_not_keep_the_other_waiting() {
         let threads = threads(1);
-        let thread = threads.take(Share::Transfer, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Transfer, LONG).await.unwrap();
         assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7));
-        assert!(threads.last_answer(Share::Transfer).is_some());
-        assert_eq!(threads.last_answer(Share::Other), None);
+        assert!(threads.last_answer(LookupPurpose::Transfer).is_some());
+        assert_eq!(threads.last_answer(LookupPurpose::Other), None);
     }
 
     #[tokio::test]
@@ -366,16 +371,16 @@ mod tests {
         let threads = threads(2);
         let mut held = Vec::new();
         for _ in 0..OTHERS {
-            held.push(threads.take(Share::Other, LONG).await.unwrap());
+            held.push(threads.take(LookupPurpose::Other, LONG).await.unwrap());
         }
-        let refused = threads.take(Share::Other, Duration::from_millis(20)).await.unwrap_err();
+        let refused = threads.take(LookupPurpose::Other, Duration::from_millis(20)).await.unwrap_err();
         assert_eq!(refused, LookupError::Local("all resolver threads are waiting".to_owned()));
         for _ in 0..2 {
-            held.push(threads.take(Share::Transfer, LONG).await.unwrap());
+            held.push(threads.take(LookupPurpose::Transfer, LONG).await.unwrap());
         }
-        assert!(threads.take(Share::Transfer, Duration::from_millis(20)).await.is_err());
+        assert!(threads.take(LookupPurpose::Transfer, Duration::from_millis(20)).await.is_err());
         held.clear();
-        assert!(threads.take(Share::Other, LONG).await.is_ok());
+        assert!(threads.take(LookupPurpose::Other, LONG).await.is_ok());
     }
 
     #[tokio::test]
@@ -385,7 +390,7 @@ mod tests {
             let threads = threads.clone();
             async move {
                 // All lookups together take longer than the patience of one.
-                let thread = threads.take(Share::Other, Duration::from_millis(500)).await?;
+                let thread = threads.take(LookupPurpose::Other, Duration::from_millis(500)).await?;
                 let question = move || {
                     thread::sleep(Duration::from_millis(80));
                     if number % 2 == 0 { Ok(()) } else { Err(LookupError::no_name()) }
@@ -404,7 +409,7 @@ mod tests {
     async fn a_thread_that_cannot_start_is_our_own_trouble() {
         let threads = Threads::new(1, Box::new(|_| Err(io::Error::from(io::ErrorKind::WouldBlock))));
         for _ in 0..OTHERS + 2 {
-            let refused = threads.take(Share::Transfer, Duration::from_millis(20)).await.unwrap_err();
+            let refused = threads.take(LookupPurpose::Transfer, Duration::from_millis(20)).await.unwrap_err();
             assert!(matches!(&refused, LookupError::Local(text) if text.contains("no thread can be started")));
         }
     }
@@ -413,12 +418,12 @@ mod tests {
     async fn a_lookup_that_panics_gives_its_thread_back() {
         let threads = threads(0);
         for _ in 0..2 * OTHERS {
-            let thread = threads.take(Share::Other, LONG).await.unwrap();
+            let thread = threads.take(LookupPurpose::Other, LONG).await.unwrap();
             let ended: Result<(), _> = thread.run("a.test", || panic!("a panic that this test makes")).await;
             assert!(matches!(ended, Err(LookupError::Local(_))));
         }
         assert_eq!(threads.abandoned(), Abandoned::default());
-        let thread = threads.take(Share::Other, LONG).await.unwrap();
+        let thread = threads.take(LookupPurpose::Other, LONG).await.unwrap();
         assert_eq!(thread.run("a.test", || Ok(7)).await, Ok(7), "it looks names up again");
     }
 

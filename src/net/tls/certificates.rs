@@ -16,7 +16,7 @@ pub(super) struct Chain(Vec<Certificate>);
 
 /// A key or signature that the TLS client cannot or will not verify.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(super) enum Unverifiable {
     /// It is no longer secure.
     Weak(String),
     /// The client does not implement it.
@@ -24,7 +24,7 @@ pub(super) enum Unfit {
 }
 
 /// Where the path from the node's own certificate upwards ends.
-pub(super) enum Top<'a> {
+pub(super) enum ChainTop<'a> {
     /// At the node's own certificate, which is self-signed.
     SelfSigned,
     /// At a root certificate that the node sent.
@@ -49,24 +49,24 @@ impl Chain {
     }
 
     /// The certificates from the node's own upwards, and where the path ends.
-    pub(super) fn path(&self) -> (Vec<&Certificate>, Option<Top<'_>>) {
+    pub(super) fn path(&self) -> (Vec<&Certificate>, Option<ChainTop<'_>>) {
         let Some(own) = self.own() else { return (vec![], None) };
         let (mut path, mut last) = (vec![own], own);
         while !is_self_issued(last) {
             let issuer = last.tbs_certificate().issuer();
             let above = self.0.iter().find(|c| c.tbs_certificate().subject() == issuer && !path.contains(c));
             let Some(above) = above else {
-                return (path.clone(), Some(Top::Open { last, is_alone: path.len() == 1 }));
+                return (path.clone(), Some(ChainTop::Open { last, is_alone: path.len() == 1 }));
             };
             path.push(above);
             last = above;
         }
-        let top = if path.len() == 1 { Top::SelfSigned } else { Top::Root(last.tbs_certificate().subject()) };
+        let top = if path.len() == 1 { ChainTop::SelfSigned } else { ChainTop::Root(last.tbs_certificate().subject()) };
         (path, Some(top))
     }
 
     /// The first key or signature on the path that cannot be verified.
-    pub(super) fn unfit(&self) -> Option<Unfit> {
+    pub(super) fn unfit(&self) -> Option<Unverifiable> {
         let (path, _) = self.path();
         path.iter().enumerate().find_map(|(nth, certificate)| {
             let whose = match nth {
@@ -154,17 +154,17 @@ fn is_self_issued(certificate: &Certificate) -> bool {
     certificate.tbs_certificate().issuer() == certificate.tbs_certificate().subject()
 }
 
-fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unfit> {
+fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unverifiable> {
     let algorithm = key.algorithm.oid;
     if algorithm == RSA {
         let bits = rsa_bits(key.subject_public_key.raw_bytes())?;
         return match bits {
-            ..RSA_LEAST => Some(Unfit::Weak(format!(
+            ..RSA_LEAST => Some(Unverifiable::Weak(format!(
                 "the key of {whose} is too weak: RSA with {bits} bits, {RSA_LEAST} are needed"
             ))),
-            RSA_LEAST..=RSA_MOST => None,
-            _ => Some(Unfit::Unsupported(format!(
-                "the key of {whose} has {bits} bits, our client supports up to {RSA_MOST}"
+            RSA_LEAST..=MAX_RSA_BITS => None,
+            _ => Some(Unverifiable::Unsupported(format!(
+                "the key of {whose} has {bits} bits, our client supports up to {MAX_RSA_BITS}"
             ))),
         };
     }
@@ -175,18 +175,18 @@ fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unfit> {
         None if algorithm == ED25519 => return None,
         None => format!("of the kind {}", known(algorithm)),
     };
-    Some(Unfit::Unsupported(format!("the key of {whose} is {name}, which our client does not support")))
+    Some(Unverifiable::Unsupported(format!("the key of {whose} is {name}, which our client does not support")))
 }
 
-fn signature(certificate: &Certificate, whose: &str) -> Option<Unfit> {
+fn signature(certificate: &Certificate, whose: &str) -> Option<Unverifiable> {
     let algorithm = certificate.signature_algorithm().oid;
     if SIGNATURES.contains(&algorithm) {
         return None;
     }
     let name = known(algorithm);
     Some(match WEAK_SIGNATURES.contains(&algorithm) {
-        true => Unfit::Weak(format!("{whose} is signed with {name}, which is no longer secure")),
-        false => Unfit::Unsupported(format!("{whose} is signed with {name}, which our client does not support")),
+        true => Unverifiable::Weak(format!("{whose} is signed with {name}, which is no longer secure")),
+        false => Unverifiable::Unsupported(format!("{whose} is signed with {name}, which our client does not support")),
     })
 }
 
@@ -243,7 +243,7 @@ const fn oid(text: &str) -> ObjectIdentifier {
 
 /// The key sizes in bits that *ring* verifies.
 const RSA_LEAST: usize = 2_048;
-const RSA_MOST: usize = 8_192;
+const MAX_RSA_BITS: usize = 8_192;
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = oid("1.2.840.10045.3.1.7");

@@ -9,7 +9,8 @@ use rustls::{
 
 use self::alert::alerted;
 use super::certificates::{
-    Chain, Top, Unfit, called, has_trusted_root_of, is_authority, is_trusted, names, names_its_issuer, validity,
+    Chain, ChainTop, Unverifiable, called, has_trusted_root_of, is_authority, is_trusted, names, names_its_issuer,
+    validity,
 };
 
 mod alert;
@@ -17,7 +18,7 @@ mod rule;
 
 /// The kind of a TLS failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FaultKind {
     /// The certificate is not trusted: no trusted authority signed it, it was revoked, or the node does not have its
     /// key.
     Untrusted,
@@ -33,38 +34,38 @@ pub enum Kind {
 
 /// A failed handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct TlsFault {
     /// The kind of failure.
-    pub kind: Kind,
+    pub kind: FaultKind,
     /// One sentence for a person, without a full stop.
     pub words: String,
 }
 
 /// What a handshake showed before it failed.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct HandshakeRecord {
     /// The certificates that were not accepted.
     pub(super) chain: Vec<CertificateDer<'static>>,
     /// When they were checked, in seconds since the epoch.
     pub(super) now: u64,
     /// The node asked for a client certificate.
-    pub(super) asked_for_ours: bool,
+    pub(super) wants_client_certificate: bool,
     /// The chain is valid, but the node did not prove that it has the key.
     pub(super) is_unsigned: bool,
 }
 
-impl Fault {
+impl TlsFault {
     /// The connection ended before the handshake did.
     pub(super) fn closed() -> Self {
-        Self { kind: Kind::Failed, words: "the node closed the connection during the TLS handshake".to_owned() }
+        Self { kind: FaultKind::Failed, words: "the node closed the connection during the TLS handshake".to_owned() }
     }
 }
 
-impl From<Unfit> for Fault {
-    fn from(unfit: Unfit) -> Self {
+impl From<Unverifiable> for TlsFault {
+    fn from(unfit: Unverifiable) -> Self {
         match unfit {
-            Unfit::Weak(words) => Self { kind: Kind::Failed, words },
-            Unfit::Unsupported(words) => Self { kind: Kind::Unsupported, words },
+            Unverifiable::Weak(words) => Self { kind: FaultKind::Failed, words },
+            Unverifiable::Unsupported(words) => Self { kind: FaultKind::Unsupported, words },
         }
     }
 }
@@ -73,23 +74,23 @@ impl From<Unfit> for Fault {
 #[must_use]
 pub fn words(error: &Error) -> String {
     let nobody = ServerName::try_from("node").expect("invariant: a host name");
-    fault(error, &Seen::default(), &nobody, &RootCertStore::empty()).words
+    fault(error, &HandshakeRecord::default(), &nobody, &RootCertStore::empty()).words
 }
 
 /// Whether the error means that the node requires a client certificate. In TLS 1.3, nodes report this after the
 /// handshake.
 #[must_use]
-pub const fn wants_ours(error: &Error) -> bool {
+pub const fn wants_client_certificate(error: &Error) -> bool {
     matches!(error, Error::AlertReceived(AlertDescription::CertificateRequired))
 }
 
 /// Explains an error of this handshake with a node called `name`.
-pub(super) fn fault(error: &Error, seen: &Seen, name: &ServerName<'_>, roots: &RootCertStore) -> Fault {
-    let failed = |words: &str| Fault { kind: Kind::Failed, words: words.to_owned() };
+pub(super) fn fault(error: &Error, seen: &HandshakeRecord, name: &ServerName<'_>, roots: &RootCertStore) -> TlsFault {
+    let failed = |words: &str| TlsFault { kind: FaultKind::Failed, words: words.to_owned() };
     match error {
         Error::InvalidCertificate(error) => certificate(error, seen, name, roots),
         Error::AlertReceived(alert) => alerted(*alert, seen),
-        Error::PeerIncompatible(lack) => Fault { kind: Kind::Unsupported, words: lacking(lack).to_owned() },
+        Error::PeerIncompatible(lack) => TlsFault { kind: FaultKind::Unsupported, words: lacking(lack).to_owned() },
         Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
             failed("what the node sends is not TLS: it may speak plain HTTP on this port")
         }
@@ -112,30 +113,36 @@ pub(super) fn fault(error: &Error, seen: &Seen, name: &ServerName<'_>, roots: &R
     }
 }
 
-fn certificate(error: &CertificateError, seen: &Seen, name: &ServerName<'_>, roots: &RootCertStore) -> Fault {
+fn certificate(
+    error: &CertificateError,
+    seen: &HandshakeRecord,
+    name: &ServerName<'_>,
+    roots: &RootCertStore,
+) -> TlsFault {
     let chain = Chain::read(&seen.chain);
-    let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
+    let fault = |kind, words: &str| TlsFault { kind, words: words.to_owned() };
     match error {
         CertificateError::Expired
         | CertificateError::ExpiredContext { .. }
         | CertificateError::NotValidYet
         | CertificateError::NotValidYetContext { .. } => {
-            Fault { kind: Kind::Expired, words: out_of_date(&chain, seen.now) }
+            TlsFault { kind: FaultKind::Expired, words: out_of_date(&chain, seen.now) }
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Fault { kind: Kind::WrongName, words: wrong_name(&chain, name) }
+            TlsFault { kind: FaultKind::WrongName, words: wrong_name(&chain, name) }
         }
-        CertificateError::Revoked => fault(Kind::Untrusted, "the node's certificate was revoked by its authority"),
-        CertificateError::BadEncoding => fault(Kind::Failed, "the node's certificate cannot be read"),
+        CertificateError::Revoked => fault(FaultKind::Untrusted, "the node's certificate was revoked by its authority"),
+        CertificateError::BadEncoding => fault(FaultKind::Failed, "the node's certificate cannot be read"),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            fault(Kind::Failed, "the node's certificate is not meant for servers")
+            fault(FaultKind::Failed, "the node's certificate is not meant for servers")
         }
-        CertificateError::UnhandledCriticalExtension => {
-            fault(Kind::Unsupported, "the node's certificate has a critical extension that our client does not know")
-        }
+        CertificateError::UnhandledCriticalExtension => fault(
+            FaultKind::Unsupported,
+            "the node's certificate has a critical extension that our client does not know",
+        ),
         _ if seen.is_unsigned => match chain.unfit() {
             Some(unfit) => unfit.into(),
-            None => fault(Kind::Untrusted, "the node cannot prove that it holds the key of its certificate"),
+            None => fault(FaultKind::Untrusted, "the node cannot prove that it holds the key of its certificate"),
         },
         _ => unproven(&chain, error, roots),
     }
@@ -143,14 +150,14 @@ fn certificate(error: &CertificateError, seen: &Seen, name: &ServerName<'_>, roo
 
 /// No path to a trusted authority could be verified. The certificates show why; the error only describes the last
 /// attempt.
-fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> Fault {
-    let untrusted = |words: String| Fault { kind: Kind::Untrusted, words };
+fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> TlsFault {
+    let untrusted = |words: String| TlsFault { kind: FaultKind::Untrusted, words };
     let (path, top) = chain.path();
     let Some(top) = top else { return untrusted("the node's certificate is not trusted".to_owned()) };
     if roots.is_empty() {
         return untrusted(NO_ROOTS.to_owned());
     }
-    if matches!(top, Top::SelfSigned) {
+    if matches!(top, ChainTop::SelfSigned) {
         let is_trusted = chain.own().is_some_and(|own| is_trusted(own.tbs_certificate().subject(), roots));
         return untrusted(if is_trusted { TRUSTED_AUTHORITY } else { SELF_SIGNED }.to_owned());
     }
@@ -159,7 +166,7 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> F
     }
     if is_unknown_algorithm(error) {
         let words = "a certificate of the node is signed in a way that our client does not support".to_owned();
-        return Fault { kind: Kind::Unsupported, words };
+        return TlsFault { kind: FaultKind::Unsupported, words };
     }
     if let Some(fault) = rule::broken(error) {
         return fault;
@@ -177,12 +184,12 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> F
         ));
     }
     untrusted(match top {
-        Top::SelfSigned => String::new(), // answered above
-        Top::Root(root) if is_trusted(root, roots) => unproven_by(&called(root), error),
-        Top::Root(root) => {
+        ChainTop::SelfSigned => String::new(), // answered above
+        ChainTop::Root(root) if is_trusted(root, roots) => unproven_by(&called(root), error),
+        ChainTop::Root(root) => {
             format!("the root `{}` of the node's certificate is not a trusted authority here", called(root))
         }
-        Top::Open { last, is_alone } => {
+        ChainTop::Open { last, is_alone } => {
             let issuer = last.tbs_certificate().issuer();
             if is_trusted(issuer, roots) || matches!(error, CertificateError::BadSignature) {
                 unproven_by(&called(issuer), error)
@@ -295,7 +302,7 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
 }
 
 /// The message for a node that requires a client certificate.
-pub const WANTS_OURS: &str = "the node requires a client certificate, and bandprobe has none";
+pub const WANTS_CLIENT_CERTIFICATE: &str = "the node requires a client certificate, and bandprobe has none";
 const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
 const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \
                                  does not accept: it should use one that this authority signed";

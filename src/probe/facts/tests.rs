@@ -19,14 +19,14 @@ fn facts() -> Facts {
         listing: Listing::bare(Origin::Static, Profile::Http),
         assets: vec![Asset { kind: AssetKind::Video, id: "1".into(), size: None, hash: None, fixed: true }],
     };
-    let errand = Errand {
+    let request = TransferRequest {
         node: &node,
         probe: &"test".into(),
         kind: Some(AssetKind::Video),
         part: PartName::Start,
         asset: &node.assets[0],
         url: &"http://127.0.0.1/1".parse().unwrap(),
-        wanted: Wanted::Range { first: 0, last: 1_999_999 },
+        wanted: RequestedBytes::Range { first: 0, last: 1_999_999 },
         types: &[],
         size: None,
         checked: CacheState::Unknown,
@@ -37,20 +37,24 @@ fn facts() -> Facts {
         due: None,
         received: &AtomicU64::new(0),
     };
-    let mut facts = Facts::start(&errand, Conn::Cold, Micros::ZERO);
+    let mut facts = Facts::start(&request, ConnectionKind::Cold, Micros::ZERO);
     let t0 = facts.timing.t0();
     for (phase, millis) in [(Phase::Send, 1), (Phase::Wait, 1_000), (Phase::Receive, 1_200)] {
         facts.timing.end(phase, t0 + Duration::from_millis(millis));
     }
-    facts.kept_up(Reader {
+    facts.kept_up(ReaderStats {
         lag_p90: Some(Micros(20)),
         cpu_share: Some(0.2),
         run_delay: Some(Micros(100)),
         frozen: None,
         span: Some(Micros(200_000)),
     });
-    facts.path =
-        Path { rtt: Some(Micros(100_000)), rcv_rtt: None, ooo_segments: Some(0), rcv_wnd: Some(Bytes(4_000_000)) };
+    facts.path = NetworkPath {
+        rtt: Some(Micros(100_000)),
+        rcv_rtt: None,
+        ooo_segments: Some(0),
+        rcv_wnd: Some(Bytes(4_000_000)),
+    };
     facts.timeline = Some(timeline(1));
     facts.expected = Some(2_000_000);
     facts
@@ -127,7 +131,7 @@ fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() 
 }
 
 /// The result of a failure after a freeze of this length. The freeze is within the transfer unless it was `before`.
-async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: bool) -> (Outcome, String) {
+async fn excused(failed: TransferFailure, status: Option<u16>, freeze: Duration, before: bool) -> (Outcome, String) {
     let clock = RunClock::default();
     let run = async {
         let _watching = clock.watch();
@@ -156,9 +160,13 @@ async fn excused(failed: Failed, status: Option<u16>, freeze: Duration, before: 
 
 #[tokio::test(start_paused = true)]
 async fn only_what_a_freeze_may_have_caused_is_excused() {
-    let broke = |outcome| Failed { phase: Some(Phase::Wait), broke_off: true, ..Failed::wrong(outcome, "x".into()) };
-    let silent = |outcome| Failed { broke_off: false, ..broke(outcome) };
-    let wrong = |outcome| Failed::wrong(outcome, "x".into());
+    let broke = |outcome| TransferFailure {
+        phase: Some(Phase::Wait),
+        broke_off: true,
+        ..TransferFailure::wrong(outcome, "x".into())
+    };
+    let silent = |outcome| TransferFailure { broke_off: false, ..broke(outcome) };
+    let wrong = |outcome| TransferFailure::wrong(outcome, "x".into());
     let long = Duration::from_secs(30);
     for (failed, status, freeze, before, outcome) in [
         (broke(Outcome::Reset), None, long, false, Outcome::LocalFailed),

@@ -7,7 +7,7 @@
 use crate::model::sample::Sample;
 
 use super::{
-    super::transfer::{Done, Kept},
+    super::transfer::{FinishedTransfer, KeptConnection},
     RunResult,
 };
 
@@ -27,7 +27,7 @@ impl<E: FnMut(Sample)> Results<E> {
     }
 
     /// Emits the sample and returns the connection. The sample that `decides` is the last one of the run.
-    pub(super) fn take(&mut self, mut done: Done, decides: bool) -> Option<Kept> {
+    pub(super) fn take(&mut self, mut done: FinishedTransfer, decides: bool) -> Option<KeptConnection> {
         self.result.cool_down = done.cool_down.or(self.result.cool_down);
         self.result.lateness.get_or_insert(done.sample.lateness);
         self.are_good &= done.sample.is_good();

@@ -20,7 +20,7 @@ use crate::model::sample::CacheState;
 #[must_use]
 pub fn cache_state(headers: &HeaderMap) -> CacheState {
     let edge: Vec<_> = HEADERS.iter().map(|(name, form)| form.read(headers, name)).collect();
-    let node = Form::Words.read(headers, NODE);
+    let node = HeaderForm::Words.read(headers, NODE);
     let traces: Vec<_> = TRACES.iter().map(|(name, form)| form.read(headers, name)).collect();
     let is_silent = edge.iter().all(|said| *said == CacheState::Unknown);
     let was_stored = has_age(headers) || traces.contains(&CacheState::Hit);
@@ -40,7 +40,7 @@ pub fn cache_state(headers: &HeaderMap) -> CacheState {
 
 /// The form of a header's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum HeaderForm {
     /// Words of [`WORDS`]. The last element of a list (`MISS, HIT`) is the cache nearest to us.
     Words,
     /// Like `Words`, but the first element is the nearest cache.
@@ -53,7 +53,7 @@ enum Form {
     Ids,
 }
 
-impl Form {
+impl HeaderForm {
     /// The state in the lines of this header, starting at the cache nearest to us. A cache that had no part in the
     /// answer defers to the next.
     fn read(self, headers: &HeaderMap, name: &'static str) -> CacheState {
@@ -132,19 +132,19 @@ fn has_age(headers: &HeaderMap) -> bool {
 }
 
 /// The headers that report a cache state: first those that only an edge writes, then those that a node may write too.
-const HEADERS: &[(&str, Form)] = &[
-    ("cf-cache-status", Form::Words),            // Cloudflare
-    ("cdn-cache", Form::Words),                  // BunnyCDN
-    ("x-vercel-cache", Form::Words),             // Vercel
-    ("x-77-cache", Form::Words),                 // CDN77
-    ("x-sucuri-cache", Form::Words),             // Sucuri
-    ("akamai-cache-status", Form::NearestFirst), // Akamai: `Miss from child, Hit from parent`
-    ("cache-status", Form::CacheStatus),         // RFC 9211: Netlify, Fastly, Squid, ATS, Caddy
-    ("x-cache-status", Form::Words),             // nginx if configured, Google's `cdn_cache_status`
-    ("x-proxy-cache", Form::Words),              // nginx if configured
-    ("x-nginx-cache", Form::Words),
-    ("x-fastcgi-cache", Form::Words),
-    ("x-litespeed-cache", Form::Words),
+const HEADERS: &[(&str, HeaderForm)] = &[
+    ("cf-cache-status", HeaderForm::Words),            // Cloudflare
+    ("cdn-cache", HeaderForm::Words),                  // BunnyCDN
+    ("x-vercel-cache", HeaderForm::Words),             // Vercel
+    ("x-77-cache", HeaderForm::Words),                 // CDN77
+    ("x-sucuri-cache", HeaderForm::Words),             // Sucuri
+    ("akamai-cache-status", HeaderForm::NearestFirst), // Akamai: `Miss from child, Hit from parent`
+    ("cache-status", HeaderForm::CacheStatus),         // RFC 9211: Netlify, Fastly, Squid, ATS, Caddy
+    ("x-cache-status", HeaderForm::Words),             // nginx if configured, Google's `cdn_cache_status`
+    ("x-proxy-cache", HeaderForm::Words),              // nginx if configured
+    ("x-nginx-cache", HeaderForm::Words),
+    ("x-fastcgi-cache", HeaderForm::Words),
+    ("x-litespeed-cache", HeaderForm::Words),
 ];
 
 /// The header of Argus and most CDNs: CloudFront, Fastly, KeyCDN, Akamai, Azure, Edgio, Alibaba, Squid; Varnish if
@@ -152,8 +152,8 @@ const HEADERS: &[(&str, Form)] = &[
 const NODE: &str = "x-cache";
 
 /// Headers that a cache sends in addition to its status header, or instead of one.
-const TRACES: &[(&str, Form)] =
-    &[("x-cache-lookup", Form::Words), ("x-cache-hits", Form::Hits), ("x-varnish", Form::Ids)];
+const TRACES: &[(&str, HeaderForm)] =
+    &[("x-cache-lookup", HeaderForm::Words), ("x-cache-hits", HeaderForm::Hits), ("x-varnish", HeaderForm::Ids)];
 
 /// The meaning of words; the first match in this order counts. A word is matched by its parts: `TCP_REFRESH_FAIL_HIT`
 /// by its last part, `HIT-CLUSTER` by its first. `EXPIRED` means that the object had to be fetched again. `STALE`,
@@ -324,8 +324,8 @@ mod tests {
             ("", Unknown),
             (",, ,", Unknown),
         ] {
-            for (name, form) in HEADERS.iter().chain([&(NODE, Form::Words)]) {
-                if *form == Form::Words {
+            for (name, form) in HEADERS.iter().chain([&(NODE, HeaderForm::Words)]) {
+                if *form == HeaderForm::Words {
                     check(&[(name, said)], state);
                 }
             }

@@ -59,11 +59,11 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
 /// Checks whether a body with the content-encoding `aws-chunked` really has this coding. Such a body begins with the
 /// length and the signature of its first chunk, as text (Amazon S3, "Signature Version 4: streaming upload").
 #[derive(Debug)]
-pub struct Signed {
+pub struct AwsChunkedCheck {
     begin: Vec<u8>,
 }
 
-impl Signed {
+impl AwsChunkedCheck {
     /// Starts a check. `first` is the offset of the body's first byte in the object. `None` when it is not 0, or when
     /// no header says `aws-chunked`.
     #[must_use]
@@ -165,12 +165,12 @@ mod tests {
             (b"", false),
         ] {
             for step in [1, 7, 200] {
-                let mut watch = Signed::watch(&headers(&["AWS-Chunked"]), 0).unwrap();
+                let mut watch = AwsChunkedCheck::watch(&headers(&["AWS-Chunked"]), 0).unwrap();
                 begin.chunks(step).for_each(|bytes| watch.take(bytes));
                 assert_eq!(watch.verdict().is_err(), coded, "{}", String::from_utf8_lossy(begin));
             }
         }
-        assert!(Signed::watch(&headers(&["aws-chunked"]), 5).is_none(), "the beginning is not there");
-        assert!(Signed::watch(&headers(&["none"]), 0).is_none());
+        assert!(AwsChunkedCheck::watch(&headers(&["aws-chunked"]), 5).is_none(), "the beginning is not there");
+        assert!(AwsChunkedCheck::watch(&headers(&["none"]), 0).is_none());
     }
 }

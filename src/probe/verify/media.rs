@@ -19,7 +19,7 @@ use crate::model::{
 
 /// What is expected of a `content-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected<'a> {
+pub struct ExpectedType<'a> {
     /// The kind of the asset.
     pub kind: AssetKind,
     /// The types that are accepted. When empty, all types that an asset of this kind can have.
@@ -28,7 +28,7 @@ pub struct Expected<'a> {
     pub may_lack: bool,
 }
 
-impl Expected<'_> {
+impl ExpectedType<'_> {
     pub(super) fn check(self, headers: &HeaderMap) -> Result<(), Mismatch> {
         let kind = self.kind.label();
         let Some(given) = given(headers) else {
@@ -115,7 +115,8 @@ mod tests {
     }
 
     fn check(kind: AssetKind, types: &[MediaRange], lines: &[&str], may_lack: bool, fits: bool) {
-        let outcome = Expected { kind, types, may_lack }.check(&headers(lines)).map_err(|mismatch| mismatch.outcome);
+        let outcome =
+            ExpectedType { kind, types, may_lack }.check(&headers(lines)).map_err(|mismatch| mismatch.outcome);
         assert_eq!(outcome, if fits { Ok(()) } else { Err(Outcome::WrongType) }, "{kind:?} {types:?} {lines:?}");
     }
 

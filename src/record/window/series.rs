@@ -7,7 +7,7 @@ use crate::{
         flag::Flag,
         phase::Phase,
         probe::PartName,
-        sample::{CacheState, Conn, Labels, Rates, Sample},
+        sample::{CacheState, ConnectionKind, Labels, Rates, Sample},
         target::AssetKind,
     },
     record::{
@@ -27,7 +27,7 @@ pub(super) struct Key {
     probe: Arc<str>,
     kind: Option<AssetKind>,
     part: Option<PartName>,
-    conn: Option<Conn>,
+    conn: Option<ConnectionKind>,
     cache: CacheState,
 }
 
@@ -52,7 +52,7 @@ impl Key {
         point.tag(schema::PROBE, &self.probe);
         point.tag(schema::KIND, self.kind.map_or(NONE, AssetKind::label));
         point.tag(schema::PART, self.part.map_or(NONE, PartName::label));
-        point.tag(schema::CONN, self.conn.map_or(NONE, Conn::label));
+        point.tag(schema::CONN, self.conn.map_or(NONE, ConnectionKind::label));
         point.tag(schema::CACHE, self.cache.label());
     }
 }

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use super::{QueryError, columns, identifier, series, within};
 use crate::{
     model::health::HealthState,
-    record::schema::{Field, node as schema},
-    report::{
-        availability::{Availability, Rounds},
-        node_point::{FIELDS, NodePoint, TAGS, of_code},
-        reading::Columns,
+    record::{
+        columns::Columns,
+        node_point::{FIELDS, NodePoint, TAGS, state_of_code},
+        schema::{Field, node as schema},
     },
+    report::availability::{Availability, Rounds},
 };
 
 /// The statements. They return for each node the last point, how often it was up, its worst state, and whether it was
@@ -58,7 +58,7 @@ pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryE
                 let columns = Columns(|name| row.column(name));
                 let (vantage, node) = (columns.name(schema::VANTAGE).ok()?, columns.name(schema::NODE).ok()?);
                 if let Some(code) = columns.amount(WORST).ok()? {
-                    return availability.add_worst(&vantage, &node, of_code(code)?);
+                    return availability.add_worst(&vantage, &node, state_of_code(code)?);
                 }
                 let number = |field| Some(columns.amount(field).ok()?.unwrap_or(0));
                 let rounds = Rounds { all: number(ROUNDS)?, judged: number(JUDGED)?, up: number(schema::UP)? };

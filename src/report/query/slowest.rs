@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use super::{columns, identifier, within};
 use crate::{
     model::{flag::Flag, outcome::Outcome, probe::PartName, sample::CacheState},
-    record::schema::{Field, Tag, transfer as schema},
-    report::transfer_point::{FIELDS, IDS, TAGS},
+    record::{
+        schema::{Field, Tag, transfer as schema},
+        transfer_point::{FIELDS, IDS, TAGS},
+    },
 };
 
 /// The statements. [`parse`](super::parse) reads their answers like a page of transfers.

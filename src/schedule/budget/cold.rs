@@ -69,7 +69,7 @@ mod tests {
     use super::{super::Days, *};
 
     #[test]
-    fn each_node_has_its_limit_a_day_and_no_more_after_a_restart() {
+    fn each_node_has_its_daily_limit_after_a_restart_too() {
         let mut cold = Days::<ColdFetches>::default();
         let mut admitted = |day: i64, node: &str| {
             let kept = serde_json::to_string(&cold).unwrap();

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn each_day_counts_from_zero_and_a_wrong_clock_changes_that_little() {
+    fn each_day_counts_from_zero_despite_a_wrong_clock() {
         let noon = 12 * HOUR;
         check("days pass", &[(noon, 1), (noon + 1, 2), (noon + DAY, 1), (noon + 2 * DAY, 1)]);
         check(
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_of_a_day_that_has_passed_are_found() {
+    fn counts_of_a_past_day_are_found() {
         let mut days = Days::<Sum>::default();
         for day in 1..=9 {
             days.at(day * DAY).sum = u64::try_from(day).unwrap();

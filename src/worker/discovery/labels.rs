@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{discover::known::Known, model::target::Listing};
+use crate::{discover::known::KnownList, model::target::Listing};
 
 /// The regions seen since the start, over all registries.
 #[derive(Debug, Default)]
@@ -34,16 +34,16 @@ impl Regions {
 
 /// The pairs of node and region that a registry has named since the start.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct SeenLabels {
     pairs: HashSet<(Arc<str>, Option<Arc<str>>)>,
     /// The length of the longest list so far.
     longest: usize,
 }
 
-impl Seen {
+impl SeenLabels {
     /// Notes a list. Returns a message if there have been many more pairs than a list is long. The message changes only
     /// when the number of pairs has doubled, so it is rarely logged again.
-    pub(super) fn note(&mut self, known: &Known) -> Option<String> {
+    pub(super) fn note(&mut self, known: &KnownList) -> Option<String> {
         let nodes = known.nodes().iter().map(|node| (&node.id, &node.listing));
         let blocked = known.blocked().iter().map(|blocked| (&blocked.id, &blocked.listing));
         for (id, listing) in nodes.chain(blocked) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Dialect, Registry},
-        discover::joystream::{Found, Gaps},
+        discover::joystream::{MissingParts, RegistryList},
         model::target::{Node, Origin, Profile},
     };
 
@@ -119,7 +119,7 @@ mod tests {
     }
 
     /// The known list of a registry that names these nodes.
-    fn known(ids: impl Iterator<Item = String>) -> Known {
+    fn known(ids: impl Iterator<Item = String>) -> KnownList {
         let node = |id: String| {
             let endpoint = format!("https://{id}.example/").parse().unwrap();
             Node { id: id.as_str().into(), endpoint, listing: listing("eu"), assets: vec![] }
@@ -127,15 +127,15 @@ mod tests {
         let url = "https://query.example/graphql".parse().unwrap();
         let (refresh, refresh_assets) = (Duration::from_secs(600), Duration::from_secs(3_600));
         let registry = Registry { url, refresh, refresh_assets, dialect: None, exclude: vec![], fixed: vec![] };
-        let (dialect, gaps, nodes) = (Dialect::Orion, Gaps::default(), ids.map(node).collect());
+        let (dialect, gaps, nodes) = (Dialect::Orion, MissingParts::default(), ids.map(node).collect());
         let (blocked, sample_problems) = (vec![], Some(vec![]));
-        let found = Found { dialect, nodes, blocked, excluded: 0, problems: vec![], sample_problems, gaps };
-        Known::default().weigh(found, &registry, Timestamp::UNIX_EPOCH).0
+        let found = RegistryList { dialect, nodes, blocked, excluded: 0, problems: vec![], sample_problems, gaps };
+        KnownList::default().refreshed(found, &registry, Timestamp::UNIX_EPOCH).0
     }
 
     #[test]
-    fn a_registry_that_keeps_renaming_is_named_seldom() {
-        let mut seen = Seen::default();
+    fn a_registry_that_keeps_renaming_is_reported_rarely() {
+        let mut seen = SeenLabels::default();
         let steady = known((0..20).map(|number| format!("n{number}")));
         assert!((0..1_000).all(|_| seen.note(&steady).is_none()), "the same list again and again");
         let mut said = Vec::new();

@@ -4,13 +4,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     config::Registry,
-    discover::{known::Known, naming},
-    model::target::{Blocked, Node, Targets},
+    discover::{known::KnownList, naming},
+    model::target::{BlockedNode, Node, Targets},
 };
 
 /// Merges the lists; endpoints and ids in the result are unique. The first node with an endpoint or id keeps it. Nodes
 /// are excluded by their resulting id too.
-pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Registry, &'k Known)>) -> Targets {
+pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Registry, &'k KnownList)>) -> Targets {
     let mut targets = Targets { nodes: named.to_vec(), blocked: Vec::new() };
     let mut endpoints: HashSet<_> = named.iter().map(|node| node.endpoint.clone().without_final_dot()).collect();
     let mut ids: HashSet<_> = named.iter().map(|node| node.id.clone()).collect();
@@ -26,7 +26,7 @@ pub(super) fn merge<'k>(named: &[Arc<Node>], lists: impl Iterator<Item = (&'k Re
         }
         for blocked in known.blocked() {
             if targets.blocked.len() < MAX_NODES {
-                let blocked = Blocked { id: naming::free(&blocked.id, None, &mut ids), ..blocked.clone() };
+                let blocked = BlockedNode { id: naming::free(&blocked.id, None, &mut ids), ..blocked.clone() };
                 if !blocked.is_among(&registry.exclude) {
                     targets.blocked.push(blocked);
                 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::{
         config::Dialect,
-        discover::joystream::{Found, Gaps},
+        discover::joystream::{MissingParts, RegistryList},
         model::target::{Listing, Origin, Profile},
     };
 
@@ -63,19 +63,27 @@ mod tests {
         Registry { url, refresh: Duration::ZERO, refresh_assets: Duration::ZERO, dialect: None, exclude, fixed: vec![] }
     }
 
-    fn known(nodes: &[(&str, &str)], blocked: &str) -> Known {
+    fn known(nodes: &[(&str, &str)], blocked: &str) -> KnownList {
         let nodes = nodes.iter().map(|(id, endpoint)| node(id, endpoint, Origin::Joystream)).collect();
         let listing = Listing::bare(Origin::Joystream, Profile::Argus);
-        let blocked = vec![Blocked { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
-        let (dialect, gaps) = (Dialect::Orion, Gaps::default());
-        let found =
-            Found { dialect, nodes, blocked, excluded: 0, problems: vec![], sample_problems: Some(vec![]), gaps };
-        Known::default().weigh(found, &registry(&[]), Timestamp::UNIX_EPOCH).0
+        let blocked =
+            vec![BlockedNode { id: blocked.into(), endpoint: blocked.into(), reason: "private".into(), listing }];
+        let (dialect, gaps) = (Dialect::Orion, MissingParts::default());
+        let found = RegistryList {
+            dialect,
+            nodes,
+            blocked,
+            excluded: 0,
+            problems: vec![],
+            sample_problems: Some(vec![]),
+            gaps,
+        };
+        KnownList::default().refreshed(found, &registry(&[]), Timestamp::UNIX_EPOCH).0
     }
 
     /// `exclude` applies to the second list. `left` are the indices of the ids that remain.
     #[test]
-    fn whoever_comes_first_keeps_his_id_and_the_others_get_tags() {
+    fn the_first_node_keeps_its_id_and_others_get_tags() {
         let named = ["a.example", "b.example", "b.example/two"]
             .map(|id| Arc::new(node(id, &format!("https://own-{}.example/", id.len()), Origin::Static)));
         let named = [&named[..], &[Arc::new(node("own", "https://c.example./", Origin::Static))]].concat();

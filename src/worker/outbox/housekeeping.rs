@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_was_set_is_not_trusted_for_an_hour() {
+    fn a_clock_that_was_set_is_trusted_after_an_hour() {
         let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
         let mut clock = SteadyClock::new(wall);
         let day = 86_400;

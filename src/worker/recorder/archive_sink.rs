@@ -324,7 +324,7 @@ mod tests {
     use super::{super::tests::sample, *};
 
     #[test]
-    fn what_was_appended_is_synced_when_it_is_due() {
+    fn appended_lines_are_synced_when_due() {
         let dir = tempfile::tempdir().unwrap();
         let writer = Writer::open(dir.path()).unwrap();
         let mut sink = ArchiveSink::new(writer, Losses::new(Tally::default()), Box::new(|_| {}));

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_are_bounded_and_never_empty() {
+    fn batches_are_limited_and_never_empty() {
         let mut backlog = Backlog::new(usize::MAX);
         for line in ["12345\n", "1\n", "2\n", "123456\n", "3\n"] {
             assert_eq!(backlog.push(line.to_owned(), None), 0);
@@ -153,7 +153,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_oldest_samples_go_first_then_the_oldest_windows_and_the_rest_keeps_its_order(
+        fn the_oldest_samples_are_dropped_first_then_windows(
             steps in vec((any::<bool>(), 0_usize..3), 1..200),
             limit in 0_usize..20_000,
         ) {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_given_up_that_fits() {
+    fn lines_within_the_limit_are_kept() {
         let mut backlog = Backlog::new(usize::MAX);
         push(&mut backlog, 0, true);
         let one = backlog.bytes();

@@ -16,7 +16,7 @@ use crate::{
         flag::Flags,
         outcome::Outcome,
         phase::{Phase, Phases},
-        sample::{CacheState, Conn, Labels, Path, Rates, Reader, Tls, Trail},
+        sample::{CacheState, ConnectionKind, Labels, NetworkPath, Rates, ReaderStats, TlsInfo, TraceInfo},
         units::Micros,
     },
     record::{line, transfer::transfer},
@@ -49,7 +49,7 @@ pub(super) fn sample(number: u64) -> Sample {
             probe: "image".into(),
             kind: None,
             part: None,
-            conn: Some(Conn::Cold),
+            conn: Some(ConnectionKind::Cold),
             http: None,
             family: None,
             cache: CacheState::Hit,
@@ -69,10 +69,10 @@ pub(super) fn sample(number: u64) -> Sample {
         run_ok: None,
         flags: Flags::NONE,
         distance_km: None,
-        path: Path::default(),
-        reader: Reader::default(),
-        tls: Tls::default(),
-        trail: Trail::default(),
+        path: NetworkPath::default(),
+        reader: ReaderStats::default(),
+        tls: TlsInfo::default(),
+        trail: TraceInfo::default(),
     }
 }
 
@@ -88,7 +88,7 @@ fn lines(dir: &FilePath, measurement: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_sample_is_told_of_only_when_it_is_in_the_file_and_in_order() {
+async fn samples_are_reported_in_order_once_they_are_on_disk() {
     let root = tempfile::tempdir().unwrap();
     let (dir, config) = (root.path().to_owned(), config(root.path()));
     let writer = Writer::open(&config.archive.dir).unwrap();
@@ -195,7 +195,7 @@ impl Bench {
 }
 
 #[test]
-fn what_the_disk_refuses_waits_and_is_written_and_told_in_order_when_there_is_room() {
+fn refused_lines_wait_and_are_written_in_order_later() {
     let mut bench = Bench::new();
     bench.take(0..2);
     bench.refuse();
@@ -224,7 +224,7 @@ fn what_the_disk_refuses_waits_and_is_written_and_told_in_order_when_there_is_ro
 }
 
 #[test]
-fn over_the_limit_the_oldest_samples_are_lost_and_counted_and_windows_are_not() {
+fn beyond_the_limit_the_oldest_samples_are_lost() {
     let mut bench = Bench::new();
     bench.refuse();
     bench.recorder.sink.backlog = Backlog::new(20_000);
@@ -244,7 +244,7 @@ fn over_the_limit_the_oldest_samples_are_lost_and_counted_and_windows_are_not() 
 }
 
 #[test]
-fn what_still_waits_in_the_end_is_lost_and_counted() {
+fn lines_still_waiting_at_the_end_are_counted_as_lost() {
     let mut bench = Bench::new();
     bench.take(0..2);
     bench.refuse();
@@ -257,7 +257,7 @@ fn what_still_waits_in_the_end_is_lost_and_counted() {
 }
 
 #[test]
-fn a_line_that_is_none_costs_itself() {
+fn an_invalid_line_loses_only_itself() {
     let mut bench = Bench::new();
     bench.recorder.sink.backlog.push("two\nlines\n".to_owned(), None);
     bench.take(0..3);
@@ -266,7 +266,7 @@ fn a_line_that_is_none_costs_itself() {
 }
 
 #[test]
-fn the_counts_of_a_minute_wait_for_the_next_one() {
+fn counts_that_cannot_be_written_go_into_the_next_point() {
     let mut bench = Bench::new();
     bench.take(0..1);
     bench.refuse();
@@ -279,7 +279,7 @@ fn the_counts_of_a_minute_wait_for_the_next_one() {
 }
 
 #[test]
-fn a_file_that_cannot_be_sealed_grows_on_and_is_sealed_later() {
+fn a_file_that_cannot_be_sealed_grows_and_is_sealed_later() {
     let mut bench = Bench::new();
     bench.take(0..2);
     bench.block("spool");
@@ -295,7 +295,7 @@ fn a_file_that_cannot_be_sealed_grows_on_and_is_sealed_later() {
 }
 
 #[test]
-fn what_comes_back_is_written_in_appends_of_bounded_size_and_files_of_theirs() {
+fn the_backlog_is_written_in_limited_appends_and_files() {
     let mut bench = Bench::new();
     bench.refuse();
     bench.take(0..6_000);
@@ -312,7 +312,7 @@ fn what_comes_back_is_written_in_appends_of_bounded_size_and_files_of_theirs() {
 }
 
 #[tokio::test]
-async fn a_full_inbox_drops_and_counts_and_never_waits() {
+async fn a_full_inbox_drops_and_counts_without_waiting() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     let tally = Tally::default();
@@ -329,7 +329,7 @@ async fn a_full_inbox_drops_and_counts_and_never_waits() {
 }
 
 #[tokio::test]
-async fn what_is_not_written_when_the_caller_gives_up_is_lost() {
+async fn unwritten_points_are_lost_when_the_caller_gives_up() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     for (samples, lost) in [(0, 1), (1, 1), (5, 5)] {
@@ -342,7 +342,7 @@ async fn what_is_not_written_when_the_caller_gives_up_is_lost() {
 }
 
 #[tokio::test]
-async fn nothing_waits_once_it_is_written_or_lost() {
+async fn no_point_counts_as_waiting_once_written_or_lost() {
     let root = tempfile::tempdir().unwrap();
     let config = config(root.path());
     let writer = Writer::open(&config.archive.dir).unwrap();

@@ -1,6 +1,6 @@
 //! Every way in which a file can be damaged: which lines come out, what is told, and what salvage leaves where.
 
-use bandprobe::archive::salvage::Salvaged;
+use bandprobe::{archive::salvage::Salvaged, record::line::MAX_LINE};
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn outcome(lines: &'static str, told: &[What], (set_aside, missing): (u64, u64),
 }
 
 #[test]
-fn a_flipped_bit_costs_its_line() {
+fn a_flipped_bit_loses_only_its_line() {
     check("nothing", |_| {}, outcome("abc", &[], (0, 0), b""));
     check("in a line", change("v=2i", "v=3i"), outcome("ac", &[What::Line(4)], (1, 0), b"\nb v=3i 2\n"));
     check("in its first letter", change("\nc v", "\n# v"), outcome("ab", &[count(3, 2)], (0, 1), b"\n# v=3i 3\n"));
@@ -37,7 +37,7 @@ fn a_flipped_bit_costs_its_line() {
 }
 
 #[test]
-fn lines_that_are_lost_doubled_joined_or_inserted_are_told() {
+fn lost_doubled_joined_and_inserted_lines_are_reported() {
     check("removed", change("b v=2i 2\n", ""), outcome("ac", &[count(3, 2)], (0, 1), b""));
     let doubled = outcome("abc", &[What::Line(5)], (1, 0), b"\nb v=2i 2\n");
     check("doubled", change("b v=2i 2\n", "b v=2i 2\nb v=2i 2\n"), doubled);
@@ -66,7 +66,7 @@ fn lines_that_are_lost_doubled_joined_or_inserted_are_told() {
 }
 
 #[test]
-fn zeros_and_what_is_no_text_cost_the_lines_that_they_hit() {
+fn zeros_and_non_text_lose_only_the_lines_they_hit() {
     let zeros = |content: &mut Vec<u8>, from: usize, to: usize| content[from..to].fill(0);
     let header = outcome("abc", &[What::Header, What::Line(1)], (1, 0), b"\0# sums ");
     check("a header of zeros", |content| zeros(content, 0, 27), header);
@@ -75,13 +75,13 @@ fn zeros_and_what_is_no_text_cost_the_lines_that_they_hit() {
     check("zeros at the end", |content| zeros(content, 86, 126), outcome("ab", &[What::Trailer], (1, 0), b"\n\0\0"));
     check("invalid UTF-8", change_bytes(b"2i", b"\xff\xfe"), outcome("ac", &[What::Line(4)], (1, 0), b"\xff\xfe"));
     check("a control character", change("b v", "b\0v"), outcome("ac", &[What::Line(4)], (1, 0), b"b\0v"));
-    let long = "x".repeat(format::MAX_LINE * 2) + "\nb v";
+    let long = "x".repeat(MAX_LINE * 2) + "\nb v";
     check("a line without end", change("b v", &long), outcome("abc", &[What::Line(4)], (1, 0), b"\nxxxx"));
 }
 
 #[test]
-fn what_was_written_and_is_no_text_is_never_sent() {
-    let long = format!("b v=\"{}\" 2", "x".repeat(format::MAX_LINE));
+fn a_line_that_is_not_text_is_never_sent() {
+    let long = format!("b v=\"{}\" 2", "x".repeat(MAX_LINE));
     for bad in [&b"b\0v=2i 2"[..], b"b v=\xff 2", long.as_bytes()] {
         let dir = scratch();
         let mut writer = Writer::open(dir.path()).unwrap();
@@ -95,7 +95,7 @@ fn what_was_written_and_is_no_text_is_never_sent() {
 }
 
 #[test]
-fn files_that_are_none_of_ours_are_set_aside_as_they_are() {
+fn foreign_files_are_set_aside_unchanged() {
     for (content, told, points) in [
         (&b""[..], vec![What::Trailer], 0),
         (b"hello", vec![What::Trailer], 0),
@@ -118,7 +118,7 @@ fn files_that_are_none_of_ours_are_set_aside_as_they_are() {
 }
 
 #[test]
-fn no_single_bit_makes_a_line_that_was_not_written_or_costs_more_than_two() {
+fn any_flipped_bit_loses_at_most_two_lines() {
     let (dir, path, whole) = sealed();
     let spool = Spool::lock(dir.path()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -144,7 +144,7 @@ fn no_single_bit_makes_a_line_that_was_not_written_or_costs_more_than_two() {
 }
 
 #[test]
-fn a_file_cut_anywhere_keeps_its_whole_lines_sealed_or_open() {
+fn a_truncated_file_keeps_its_whole_lines() {
     let (dir, path, whole) = sealed();
     let spool = Spool::lock(dir.path()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -177,7 +177,7 @@ fn a_file_cut_anywhere_keeps_its_whole_lines_sealed_or_open() {
 }
 
 #[test]
-fn after_a_power_cut_the_lines_between_the_zeros_are_there() {
+fn a_power_cut_keeps_the_lines_between_the_zeros() {
     let (dir, path, whole) = sealed();
     let name = path.file_name().unwrap().to_str().unwrap();
     let open = dir.path().join("open").join(name);
@@ -196,7 +196,7 @@ fn after_a_power_cut_the_lines_between_the_zeros_are_there() {
 }
 
 #[test]
-fn the_rest_of_each_damage_is_kept_and_a_repetition_is_the_same() {
+fn the_bad_lines_of_each_damage_are_kept_once() {
     let (dir, path, whole) = sealed();
     let spool = Spool::lock(dir.path()).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();

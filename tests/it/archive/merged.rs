@@ -8,7 +8,7 @@ const HOUR: i64 = 3600;
 const DAY: i64 = 24 * HOUR;
 
 #[test]
-fn a_finished_day_becomes_one_file_and_late_ones_join_it() {
+fn a_finished_day_becomes_one_file_with_its_late_files() {
     let dir = scratch();
     let names = fill(dir.path(), &[0, 60, 20 * HOUR, 21 * HOUR]);
     let spool = deliver(dir.path(), &names);
@@ -31,7 +31,7 @@ fn a_finished_day_becomes_one_file_and_late_ones_join_it() {
 }
 
 #[test]
-fn a_day_that_grows_is_merged_when_many_files_are_alike_in_size() {
+fn todays_files_of_similar_size_are_merged() {
     let dir = scratch();
     let spool = Spool::lock(dir.path()).unwrap();
     let arrive = |from: i64, count: i64| {
@@ -71,7 +71,7 @@ fn a_month_is_fewer_than_two_hundred_files() {
 
 /// The same worker on its busiest day, with points of a usual size.
 #[test]
-fn a_point_is_written_anew_a_few_times_however_long_the_day() {
+fn a_point_is_rewritten_only_a_few_times() {
     let dir = scratch();
     let spool = Spool::lock(dir.path()).unwrap();
     let mut writer = Writer::open(dir.path()).unwrap();
@@ -102,7 +102,7 @@ fn a_point_is_written_anew_a_few_times_however_long_the_day() {
 }
 
 #[test]
-fn files_do_not_grow_beyond_a_share_of_what_may_lie_there() {
+fn merged_files_stay_below_a_share_of_the_maximum() {
     let dir = scratch();
     let names = fill(dir.path(), &(0..200).collect::<Vec<_>>());
     let spool = deliver(dir.path(), &names);
@@ -116,7 +116,7 @@ fn files_do_not_grow_beyond_a_share_of_what_may_lie_there() {
 
 /// The process died after the merged file got its name: some of its parts, or all, are still there.
 #[test]
-fn parts_that_a_crash_left_are_skipped_by_readers_and_go() {
+fn readers_skip_leftover_parts_and_a_merge_deletes_them() {
     for left in [&[0][..], &[1], &[2], &[0, 1, 2]] {
         let dir = scratch();
         let names = fill(dir.path(), &[0, 60, 120]);
@@ -142,7 +142,7 @@ fn parts_that_a_crash_left_are_skipped_by_readers_and_go() {
 
 /// The merged file was hit before its parts were gone: they are all that is left of some lines.
 #[test]
-fn parts_beside_a_damaged_merged_file_stay() {
+fn parts_of_a_damaged_merged_file_are_kept() {
     let dir = scratch();
     let names = fill(dir.path(), &[0, 60, 120]);
     let archive = dir.path().join("archive");
@@ -162,7 +162,7 @@ fn parts_beside_a_damaged_merged_file_stay() {
 }
 
 #[test]
-fn what_cannot_be_merged_stops_no_other_and_is_read_once() {
+fn a_file_that_cannot_be_merged_is_read_once() {
     let dir = scratch();
     let archive = dir.path().join("archive");
     let names = fill(dir.path(), &[0, 60, 120, 180, 240, DAY, DAY + 60]);

@@ -7,7 +7,7 @@ const BLOCK: u64 = 4096;
 const DAY: u64 = 86_400;
 
 #[test]
-fn limits_delete_delivered_files_first_and_count_what_was_not() {
+fn limits_delete_delivered_files_first() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60, 120, 180]);
     let spool = Spool::lock(dir.path()).unwrap();
@@ -30,7 +30,7 @@ fn limits_delete_delivered_files_first_and_count_what_was_not() {
 }
 
 #[test]
-fn what_is_past_its_time_is_counted_once_when_the_directory_is_too_large_as_well() {
+fn an_old_file_in_a_full_directory_is_counted_once() {
     let dir = TempDir::new().unwrap();
     let day = DAY as i64;
     let names = fill(dir.path(), &[0, 60, 3 * day, 3 * day + 60, 3 * day + 120]);
@@ -43,7 +43,7 @@ fn what_is_past_its_time_is_counted_once_when_the_directory_is_too_large_as_well
 }
 
 #[test]
-fn what_was_refused_goes_before_what_waits_and_is_not_counted_as_undelivered() {
+fn rejected_files_are_deleted_before_waiting_ones() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60, 120]);
     let spool = Spool::lock(dir.path()).unwrap();
@@ -63,7 +63,7 @@ fn what_was_refused_goes_before_what_waits_and_is_not_counted_as_undelivered() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_listed_is_told_and_the_others_are_kept_within_the_limits() {
+fn an_unreadable_folder_does_not_stop_the_limits() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0]);
     let spool = Spool::lock(dir.path()).unwrap();

@@ -17,7 +17,7 @@ fn days(dir: &Path, first: Timestamp, count: i64) -> Vec<Timestamp> {
 }
 
 #[test]
-fn files_of_days_before_are_not_read() {
+fn files_of_earlier_days_are_not_read() {
     let dir = TempDir::new().unwrap();
     let noons = days(dir.path(), "2026-09-01T12:00:00Z".parse().unwrap(), 90);
     for (since, files) in [(None, 90), (Some(noons[0]), 90), (Some(noons[80]), 11), (Some(noons[89]), 2)] {
@@ -46,7 +46,7 @@ fn points_after_midnight_in_a_file_of_the_day_before_are_read() {
 }
 
 #[test]
-fn a_clock_that_was_not_set_yet_hides_nothing() {
+fn files_from_before_the_clock_was_set_are_read() {
     let dir = TempDir::new().unwrap();
     let mut writer = Writer::open(dir.path()).unwrap();
     writer.append("1970-01-01T00:00:07Z".parse().unwrap(), b"a v=1i 1\n", 1).unwrap();

@@ -9,7 +9,7 @@ use super::*;
 const NEWER: &str = "# bandprobe lines format=2 packed\n\x01\x02\n\x03\n# end points=7 crc32c=00000000\n";
 
 #[test]
-fn what_is_no_file_is_left_alone_and_named() {
+fn an_entry_that_is_not_a_file_is_ignored_and_named() {
     let dir = scratch();
     let names = fill(dir.path(), &[0, 60]);
     let spool = Spool::lock(dir.path()).unwrap();
@@ -47,7 +47,7 @@ fn what_is_no_file_is_left_alone_and_named() {
 }
 
 #[test]
-fn a_newer_versions_file_stays_and_waits_for_an_upgrade() {
+fn a_file_of_a_newer_version_waits_for_an_upgrade() {
     let dir = scratch();
     let names = fill(dir.path(), &[60, 120]);
     let spool = Spool::lock(dir.path()).unwrap();
@@ -82,7 +82,7 @@ fn a_newer_versions_file_stays_and_waits_for_an_upgrade() {
 }
 
 #[test]
-fn a_strangers_open_file_is_not_cut() {
+fn a_foreign_open_file_is_not_changed() {
     let dir = scratch();
     let spool = Spool::lock(dir.path()).unwrap();
     for (content, kept) in [("", false), ("# bandpr", false), ("\0\0\0", false), ("hello", true), ("a\nb", true)] {
@@ -99,7 +99,7 @@ fn a_strangers_open_file_is_not_cut() {
 }
 
 #[test]
-fn the_next_file_is_the_oldest_or_the_newest_that_is_not_passed_over() {
+fn the_next_file_is_the_oldest_or_newest_not_skipped() {
     let dir = scratch();
     let names = fill(dir.path(), &[0, 60, 120]);
     let spool = Spool::lock(dir.path()).unwrap();

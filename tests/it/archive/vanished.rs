@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_was_appended_comes_back_when_the_directory_is_gone() {
+fn appended_points_survive_a_removed_directory() {
     for remove in ["", "open", "spool"] {
         let dir = scratch();
         let archive = dir.path().join("archive");
@@ -32,7 +32,7 @@ fn what_was_appended_comes_back_when_the_directory_is_gone() {
 }
 
 #[test]
-fn another_directory_in_its_place_gets_what_was_appended() {
+fn appended_points_move_to_a_replaced_directory() {
     let dir = scratch();
     let archive = dir.path().join("archive");
     let mut writer = Writer::open(&archive).unwrap();
@@ -50,7 +50,7 @@ fn another_directory_in_its_place_gets_what_was_appended() {
 }
 
 #[test]
-fn a_directory_that_refuses_is_named_and_nothing_is_lost_until_it_is_put_right() {
+fn an_unwritable_directory_is_named_and_loses_nothing() {
     let dir = scratch();
     let archive = dir.path().join("archive");
     let mut writer = Writer::open(&archive).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bandprobe::{
-    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::Conn, target::AssetKind},
+    model::{flag::Flag, outcome::Outcome, probe::PartName, sample::ConnectionKind, target::AssetKind},
     record::schema,
 };
 
@@ -42,7 +42,7 @@ fn names_are_those_of_the_schema() {
     let quotable: BTreeSet<&str> = [AssetKind::Image.label(), AssetKind::Video.label(), "hit", "unknown"]
         .into_iter()
         .chain(PartName::ALL.map(PartName::label))
-        .chain([Conn::Cold.label(), Conn::Warm.label(), Outcome::Ok.label()])
+        .chain([ConnectionKind::Cold.label(), ConnectionKind::Warm.label(), Outcome::Ok.label()])
         .collect();
     for query in queries(&dashboard()) {
         let (plain, _) = split(&query.text);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bandprobe::report::{Analysis, scan::Scan};
+use bandprobe::{record::scan::Scan, report::Analysis};
 
 use super::{
     database::{Filled, filled, series},
@@ -90,7 +90,7 @@ fn the_table_of_nodes_is_that_of_the_report() {
         }
     }
     let mut analysis = Analysis::default();
-    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|found| analysis.add_found(&found.unwrap()));
+    Scan::new(filled.lines.iter().map(Ok::<_, ()>)).for_each(|found| analysis.add_any(&found.unwrap()));
     let summary = analysis.standard.summary();
     assert!(summary.rows.len() > 4 && table.len() <= summary.rows.len());
     for row in summary.rows {

@@ -20,7 +20,7 @@ fn came(server: &Server) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_order_is_that_of_the_config_also_for_what_comes_meanwhile() {
+async fn new_files_are_sent_in_the_configured_order_too() {
     for (order, expected) in
         [(Order::OldestFirst, ["0", "1", "2", "3", "9"]), (Order::RecentFirst, ["3", "9", "2", "1", "0"])]
     {
@@ -30,14 +30,14 @@ async fn the_order_is_that_of_the_config_also_for_what_comes_meanwhile() {
         assert_eq!(drain.oldest(), Some("2026-11-21T00:00:00Z".parse().unwrap()));
         assert_eq!(drain.step().await.unwrap(), Event::Sent { points: 1 });
         append(dir.path(), "2026-11-21T09:00:00Z", "m,hour=9 v=1i 10\n", 1);
-        assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 4);
+        assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 4);
         assert_eq!(came(&server), expected, "{order:?}");
         assert_eq!(drain.oldest(), None);
     }
 }
 
 #[tokio::test]
-async fn the_rate_is_kept_to_until_somebody_is_in_a_hurry() {
+async fn the_rate_limit_holds_until_the_process_ends() {
     let server = Server::judging(|_| 204);
     let dir = spooled(12_000);
     let rate = BitRate(200_000);
@@ -62,7 +62,7 @@ async fn the_rate_is_kept_to_until_somebody_is_in_a_hurry() {
 }
 
 #[tokio::test]
-async fn an_answer_that_takes_too_long_makes_the_batches_smaller_until_one_comes_in_time() {
+async fn timeouts_make_the_batches_smaller() {
     let mut hangs = 3;
     let server = Server::answering(move |_| {
         hangs -= 1;
@@ -77,19 +77,19 @@ async fn an_answer_that_takes_too_long_makes_the_batches_smaller_until_one_comes
         let event = drain.step().await.unwrap();
         assert!(matches!(&event, Event::BackingOff { reason, .. } if reason.contains("timed out")), "{event:?}");
     }
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 8_000);
+    assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 8_000);
     let sizes: Vec<_> = server.requests.try_iter().map(|request| request.body.lines().count()).collect();
     assert_eq!(sizes, [4_000, 2_000, 1_000, 500, 500, 1_000, 2_000, 4_000]);
 }
 
 #[tokio::test]
-async fn refused_lines_that_cannot_be_kept_hold_up_no_other_file() {
+async fn unwritable_rejected_lines_do_not_delay_other_files() {
     let server = Server::judging(|body| if body.contains("hour=0 ") { 400 } else { 204 });
     let dir = hours(4);
     let mut drain = drain(dir.path(), &server.config()).with_dice(|| 0.0);
     fs::remove_dir(dir.path().join("rejected")).unwrap();
     fs::write(dir.path().join("rejected"), "in the way").unwrap();
-    let drained = drain.drain_once(soon()).await.unwrap();
+    let drained = drain.drain_until(soon()).await.unwrap();
     assert_eq!((drained.delivered, drained.waiting), (3, 1));
     let reason = drained.reason.unwrap();
     assert!(reason.contains("rejected") && reason.contains("Not a directory"), "{reason}");
@@ -97,7 +97,7 @@ async fn refused_lines_that_cannot_be_kept_hold_up_no_other_file() {
 
 /// One source of 200 that is bad, a point a second each, in files as a worker seals them.
 #[tokio::test]
-async fn a_source_that_stays_bad_costs_its_own_points_and_few_requests() {
+async fn a_series_with_lasting_errors_costs_few_requests() {
     let dir = TempDir::new().unwrap();
     let (mut bad, mut all) = (0, 0);
     for second in 0..90 {
@@ -114,7 +114,7 @@ async fn a_source_that_stays_bad_costs_its_own_points_and_few_requests() {
         Some(if dropped > 0 { answer(422, &refused) } else { NO_CONTENT.to_owned() })
     });
     let mut drain = drain(dir.path(), &server.config());
-    let drained = drain.drain_once(soon()).await.unwrap();
+    let drained = drain.drain_until(soon()).await.unwrap();
     assert_eq!((drained.delivered, drained.rejected, drained.waiting), (all - bad, bad, 0));
     let requests = server.requests.try_iter().count();
     // A search through 200 lines once, then three a file: all, the good ones, the bad one.

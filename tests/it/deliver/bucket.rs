@@ -5,26 +5,26 @@ use bandprobe::deliver::clock::TOLERANCE_MS;
 use super::*;
 
 #[tokio::test]
-async fn a_missing_bucket_is_made_when_the_config_says_so() {
+async fn a_missing_bucket_is_created_if_the_config_allows_it() {
     let Some(server) = influxd::shared() else { return };
     let config = server.missing_bucket();
     let dir = spooled(10);
     let mut held = drain(dir.path(), &config);
-    let reason = held.drain_once(soon()).await.unwrap().reason.unwrap();
+    let reason = held.drain_until(soon()).await.unwrap().reason.unwrap();
     assert!(reason.ends_with("or set [influxdb] create-bucket = true"), "{reason}");
     drop(held);
 
     let create = config::InfluxDb { create_bucket: true, ..config.clone() };
     let mut drain = drain(dir.path(), &create);
     assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 10);
+    assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 10);
     assert_eq!(server.count(&config.bucket, "m", "v"), 10);
     // Two workers may find it missing at once: the second is told that it is there.
     assert_eq!(influx(&create).create_bucket().await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_never_there_is_made_once_and_not_again_and_again() {
+async fn a_bucket_that_stays_missing_is_created_only_once() {
     let server = Server::asked(|request| {
         Some(if request.head.starts_with("POST /api/v2/write") {
             answer(404, r#"{"message":"bucket \"b\" not found"}"#)
@@ -39,7 +39,7 @@ async fn a_bucket_that_is_never_there_is_made_once_and_not_again_and_again() {
     assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
     let event = drain.step().await.unwrap();
     assert!(
-        matches!(&event, Event::Holding { reason, .. } if reason.contains("it was made a moment ago")),
+        matches!(&event, Event::Holding { reason, .. } if reason.contains("it was created a moment ago")),
         "{event:?}"
     );
     let asked: Vec<_> =
@@ -48,15 +48,15 @@ async fn a_bucket_that_is_never_there_is_made_once_and_not_again_and_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_made_is_said() {
+async fn a_bucket_that_cannot_be_created_is_reported() {
     let Some(server) = influxd::shared() else { return };
     let good = server.missing_bucket();
     let nobodys = config::InfluxDb { org: "nobodys".to_owned(), create_bucket: true, ..good.clone() };
     let narrow = server.token_for("first");
     let powerless = config::InfluxDb { token: Secret::new(&narrow), create_bucket: true, ..good };
-    for (config, expected) in [(nobodys, "there is no org \"nobodys\""), (powerless, "it could not be made: ")] {
+    for (config, expected) in [(nobodys, "there is no org \"nobodys\""), (powerless, "it could not be created: ")] {
         let dir = spooled(10);
-        let drained = drain(dir.path(), &config).drain_once(soon()).await.unwrap();
+        let drained = drain(dir.path(), &config).drain_until(soon()).await.unwrap();
         let reason = drained.reason.unwrap();
         assert!(reason.contains(expected) && !reason.contains(&narrow), "{reason}");
         assert_eq!(drained.waiting, 10);

@@ -8,27 +8,27 @@ use crate::{
 };
 
 #[tokio::test]
-async fn version_1_takes_a_database_with_or_without_policy_for_a_bucket() {
+async fn version_1_accepts_a_database_as_a_bucket() {
     let Some(server) = old::shared() else { return };
     let config = server.database();
     server.run(&format!("CREATE RETENTION POLICY kept ON {:?} DURATION INF REPLICATION 1", config.bucket));
     for (policy, from) in [("", "autogen.m"), ("/autogen", "autogen.m"), ("/kept", "kept.m")] {
         let config = config::InfluxDb { bucket: format!("{}{policy}", config.bucket), ..config.clone() };
         let dir = spooled(1000);
-        assert_eq!(drain(dir.path(), &config).drain_once(soon()).await.unwrap(), all(1000), "{policy}");
+        assert_eq!(drain(dir.path(), &config).drain_until(soon()).await.unwrap(), all(1000), "{policy}");
         let database = config.bucket.split('/').next().unwrap();
         assert_eq!(server.count(database, from, "v"), 1000, "{policy}");
     }
 }
 
 #[tokio::test]
-async fn version_1_keeps_a_bad_line_apart() {
+async fn version_1_refuses_only_the_bad_line() {
     let Some(server) = old::shared() else { return };
     for (bad, expected) in [("m,n=500 v=\"text\" 501", "field type conflict"), ("m,n=500 v= 501", "unable to parse")] {
         let config = server.database();
         let dir = TempDir::new().unwrap();
         append(dir.path(), "2026-11-21T10:00:00Z", &lines(1000).replace("m,n=500 v=500i 501", bad), 1000);
-        let drained = drain(dir.path(), &config).drain_once(soon()).await.unwrap();
+        let drained = drain(dir.path(), &config).drain_until(soon()).await.unwrap();
         assert_eq!(drained, Drained { rejected: 1, ..all(999) });
         assert_eq!(server.count(&config.bucket, "m", "v"), 999);
         let kept = rejected_lines(dir.path());
@@ -46,7 +46,7 @@ async fn version_1_keeps_a_bad_line_apart() {
 }
 
 #[tokio::test]
-async fn version_1_says_what_is_missing_and_takes_everything_once_it_is_there() {
+async fn version_1_names_what_is_missing() {
     let Some(server) = old::shared() else { return };
     let (there, missing) = (server.database(), server.missing_bucket());
     server.run("CREATE USER stranger WITH PASSWORD 'for-tests-only'");
@@ -68,12 +68,12 @@ async fn version_1_says_what_is_missing_and_takes_everything_once_it_is_there() 
     }
     server.run(&format!("CREATE DATABASE {:?}", missing.bucket));
     drain.use_database(influx(&missing));
-    assert_eq!(drain.drain_once(soon()).await.unwrap(), all(100));
+    assert_eq!(drain.drain_until(soon()).await.unwrap(), all(100));
 }
 
 /// Spaces, non-ASCII characters and colons, which `Token` cannot carry to 1.8; a byte order mark before them in the file.
 #[test]
-fn version_1_takes_credentials_of_any_characters() {
+fn version_1_accepts_credentials_with_any_characters() {
     let Some(server) = old::shared() else { return };
     for (user, password) in [("two words", "päss wörd"), ("jürgen", "geheim"), ("plain", "a:b c"), ("日本", "ключ")]
     {
@@ -91,7 +91,7 @@ fn version_1_takes_credentials_of_any_characters() {
 }
 
 #[test]
-fn version_1_is_reported_on_like_the_archive() {
+fn a_report_from_version_1_equals_one_from_the_archive() {
     let Some(server) = old::shared() else { return };
     for policy in ["", "/autogen"] {
         let world = World::new(vec![sound("a")]);
@@ -126,10 +126,10 @@ fn version_3(body: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn version_3_names_the_lines_that_it_refused_and_what_is_wrong_with_each() {
+async fn version_3_names_each_refused_line_and_its_error() {
     let server = Server::answering(version_3);
     let dir = spooled(1000);
-    let drained = drain(dir.path(), &server.config()).drain_once(soon()).await.unwrap();
+    let drained = drain(dir.path(), &server.config()).drain_until(soon()).await.unwrap();
     assert_eq!(drained, Drained { rejected: 2, ..all(998) });
     let message = |node: u32| format!("# partial write of line protocol occurred: line m,n={node} is bad");
     let (first, second) = (message(13), message(700));
@@ -137,7 +137,7 @@ async fn version_3_names_the_lines_that_it_refused_and_what_is_wrong_with_each()
 }
 
 #[tokio::test]
-async fn what_version_3_refuses_as_a_whole_is_kept() {
+async fn a_batch_that_version_3_refuses_whole_is_kept() {
     for (status, body, expected) in [
         (400, r#"{"error":"db name did not start with a number or letter","data":null}"#, "correct [influxdb] bucket"),
         (422, r#"{"error":"Adding a new database would exceed limit of 5 databases","data":null}"#, "raise the limit"),
@@ -147,7 +147,7 @@ async fn what_version_3_refuses_as_a_whole_is_kept() {
     ] {
         let server = Server::answering(move |_| Some(answer(status, body)));
         let dir = spooled(1000);
-        let held = drain(dir.path(), &server.config()).drain_once(soon()).await.unwrap();
+        let held = drain(dir.path(), &server.config()).drain_until(soon()).await.unwrap();
         assert_eq!((held.delivered, held.rejected, held.waiting), (0, 0, 1000), "{status}");
         assert!(held.reason.as_ref().unwrap().contains(expected), "{held:?}");
     }

@@ -11,7 +11,7 @@ fn below(config: &config::InfluxDb, url: &str) -> config::InfluxDb {
 }
 
 #[tokio::test]
-async fn every_request_goes_below_the_path() {
+async fn every_request_goes_below_the_path_of_the_url() {
     let server = Server::asked(|request| {
         let first = request.head.lines().next().unwrap();
         let head = "HTTP/1.1 204 No Content\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\r\n";
@@ -26,9 +26,9 @@ async fn every_request_goes_below_the_path() {
     let config = below(&server.config(), &format!("http://127.0.0.1:{}/influx/a%20b/", server.port));
     let config = config::InfluxDb { create_bucket: true, org: "o".to_owned(), ..config };
     let influx = influx(&config);
-    assert_eq!(influx.place().root, format!("http://127.0.0.1:{}/influx/a%20b", server.port));
+    assert_eq!(influx.bucket().root, format!("http://127.0.0.1:{}/influx/a%20b", server.port));
     let written = influx.write("m v=1i 1\n").await;
-    assert_eq!(written.answer, bandprobe::deliver::policy::Answer::Stored);
+    assert_eq!(written.answer, bandprobe::deliver::answer::Answer::Stored);
     assert_eq!(influx.create_bucket().await, Ok(()));
     assert!(influx.clock_offset_ms().await.is_some());
     let asked: Vec<_> = server.requests.try_iter().collect();
@@ -69,7 +69,7 @@ fn proxied(server: &influxd::Influxd) -> Option<(Nginx, String)> {
 }
 
 #[tokio::test]
-async fn a_bucket_is_made_and_written_through_a_real_proxy() {
+async fn a_bucket_is_created_and_written_through_a_real_proxy() {
     let Some(server) = influxd::shared() else { return };
     let Some((_nginx, url)) = proxied(server) else { return };
     let missing = server.missing_bucket();
@@ -77,7 +77,7 @@ async fn a_bucket_is_made_and_written_through_a_real_proxy() {
     let dir = spooled(10);
     let mut drain = drain(dir.path(), &config);
     assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
-    assert_eq!(drain.drain_once(soon()).await.unwrap().delivered, 10);
+    assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 10);
     assert_eq!(server.count(&missing.bucket, "m", "v"), 10);
     assert!(influx(&config).clock_offset_ms().await.is_some());
 }
@@ -101,7 +101,7 @@ fn results_are_reported_through_a_real_proxy() {
 }
 
 #[test]
-fn a_refused_token_is_named_by_where_it_came_from() {
+fn a_refused_token_is_named_by_its_source() {
     let refused = || answer(401, r#"{"code":"unauthorized","message":"unauthorized access"}"#);
     let server = Server::asked(move |_| Some(refused()));
     let world = World::new(vec![sound("a")]);

@@ -51,7 +51,7 @@ fn stormy(stored: Stored) -> Server {
 }
 
 #[tokio::test]
-async fn every_point_of_ten_minutes_arrives_whatever_the_server_does_meanwhile() {
+async fn every_point_arrives_whatever_the_server_does() {
     let (dir, stored) = (ten_minutes(), Stored::default());
     let server = stormy(stored.clone());
     let (mut lives, mut retries) = (0, 0);

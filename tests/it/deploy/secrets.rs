@@ -10,7 +10,7 @@ use std::{
 
 use bandprobe::{
     config::{self, Secret},
-    deliver::{influx::Influx, policy::Answer},
+    deliver::{answer::Answer, influx::Influx},
 };
 use serde_yaml_ng::Value;
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use bandprobe::{
     config::Dialect,
-    discover::joystream::{Sampled, find},
+    discover::joystream::{FreshSamples, find},
     net::guard::Guard,
 };
 use serde_json::{Value, json};
@@ -207,7 +207,7 @@ async fn a_spoilt_value_costs_no_other_node() {
     let whole = bandprobe::config::Registry { dialect: Some(Dialect::Orion), ..registry.config() };
     let fetcher = fetcher();
     for (pointer, value) in cases {
-        let found = find(&fetcher, &whole, &Guard::default(), &Sampled::default()).await.unwrap();
+        let found = find(&fetcher, &whole, &Guard::default(), &FreshSamples::default()).await.unwrap();
         let endpoints: Vec<_> = found.nodes.iter().map(|node| node.endpoint.as_url().as_str()).collect();
         let expected = ["https://dp.example/distributor/", "https://dp.example/storage/", "https://off.example/"];
         assert_eq!(endpoints, expected, "{pointer} = {value:.50}");

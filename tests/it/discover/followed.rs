@@ -14,7 +14,7 @@ use bandprobe::{
     },
     demo::fleet::{DemoFleet, FleetPlan, Member, NodeCondition},
     model::target::{Origin, Targets},
-    worker::{discovery::Discovery, pipeline::Pipeline, rounds},
+    worker::{discovery::Discovery, pipeline::Pipeline, runs},
 };
 use http::StatusCode;
 use tempfile::TempDir;
@@ -73,7 +73,7 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
         config.registries[0].refresh = Duration::from_secs(refresh);
         later = Discovery::load(&config).unwrap();
         let asked = later.ask_all().await;
-        let complaints: Vec<_> = asked[0].complaints().collect();
+        let complaints: Vec<_> = asked[0].messages().collect();
         let is_held = complaints[0].contains("the last list of nodes stays in use: ");
         assert!(is_held && complaints[0].contains(&format!("this was time {time}")), "{complaints:?}");
         assert_eq!(ids(&later.targets()), all, "most of it is gone: nobody believes that at once");
@@ -135,7 +135,7 @@ async fn who_comes_is_asked_and_who_goes_is_not() {
         until(|| was_asked("singapore") > others + 12).await;
         assert!(was_asked("paris") <= before + 6, "{} requests after it had gone", was_asked("paris") - before);
     };
-    rounds::run(&pipeline, &config, story).await;
+    runs::run(&pipeline, &config, story).await;
     pipeline.stop(Duration::ZERO, std::future::pending()).await;
 }
 

@@ -43,7 +43,7 @@ async fn regions_are_bounded_over_refreshes_and_starts() {
     let mut complaints = Vec::new();
     for _ in 0..4 {
         let asked = discovery.ask_all().await;
-        complaints.push(asked[0].complaints().collect::<Vec<_>>());
+        complaints.push(asked[0].messages().collect::<Vec<_>>());
         seen.extend(discovery.targets().nodes.iter().filter_map(|node| node.listing.region.clone()));
         discovery.keep();
     }

@@ -21,7 +21,7 @@ fn registry(count: usize, page: fn(usize, usize, usize) -> std::ops::Range<usize
     })
 }
 
-fn operators(found: &bandprobe::discover::joystream::Found) -> usize {
+fn operators(found: &bandprobe::discover::joystream::RegistryList) -> usize {
     found.nodes.iter().filter(|node| node.listing.distributing.is_some()).map(|node| node.listing.operators.len()).sum()
 }
 

@@ -12,7 +12,7 @@ use bandprobe::{
     config::{self, Dialect, Network},
     discover::{
         error::DiscoverError,
-        joystream::{Found, Sampled, find},
+        joystream::{FreshSamples, RegistryList, find},
     },
     net::{fetch::Fetcher, guard::Guard},
 };
@@ -74,7 +74,7 @@ impl Registry {
         config(self.url.clone())
     }
 
-    pub(super) async fn find(&self) -> Result<Found, DiscoverError> {
+    pub(super) async fn find(&self) -> Result<RegistryList, DiscoverError> {
         ask(&self.config()).await
     }
 }
@@ -84,8 +84,8 @@ pub(super) fn config(url: Url) -> config::Registry {
     config::Registry { url, refresh, refresh_assets, dialect: None, exclude: vec![], fixed: vec![] }
 }
 
-pub(super) async fn ask(registry: &config::Registry) -> Result<Found, DiscoverError> {
-    find(&fetcher(), registry, &Guard::default(), &Sampled::default()).await
+pub(super) async fn ask(registry: &config::Registry) -> Result<RegistryList, DiscoverError> {
+    find(&fetcher(), registry, &Guard::default(), &FreshSamples::default()).await
 }
 
 /// With a contact, and without name servers.
@@ -180,7 +180,7 @@ fn storage() -> Vec<Value> {
 }
 
 /// What was odd, of the list and of the samples.
-pub(super) fn problems(found: &Found) -> Vec<&str> {
+pub(super) fn problems(found: &RegistryList) -> Vec<&str> {
     found.problems.iter().chain(found.sample_problems.iter().flatten()).map(String::as_str).collect()
 }
 

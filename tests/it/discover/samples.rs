@@ -8,8 +8,8 @@ use std::{
 use bandprobe::{
     config::{self, Dialect},
     discover::{
-        joystream::{Found, Sampled, find},
-        known::Known,
+        joystream::{FreshSamples, RegistryList, find},
+        known::KnownList,
     },
     model::target::{AssetKind, Profile},
     net::guard::Guard,
@@ -65,7 +65,7 @@ fn names(registry: &Registry) -> Vec<String> {
     registry.asked().iter().map(|asked| asked.name().to_owned()).collect()
 }
 
-fn counts(found: &Found) -> Vec<(usize, usize)> {
+fn counts(found: &RegistryList) -> Vec<(usize, usize)> {
     let of = |kind| move |assets: &[bandprobe::model::target::Asset]| assets.iter().filter(|a| a.kind == kind).count();
     let distributors = found.nodes.iter().filter(|node| node.listing.profile == Profile::Argus);
     let serving = distributors.filter(|node| !node.listing.buckets.is_empty());
@@ -155,7 +155,7 @@ async fn short_pages_are_read_on_for_a_while() {
 struct Followed {
     registry: Registry,
     config: config::Registry,
-    known: Known,
+    known: KnownList,
     now: Timestamp,
     buckets: Arc<Mutex<std::ops::Range<usize>>>,
     is_failing: Arc<Mutex<bool>>,
@@ -175,7 +175,7 @@ impl Followed {
             ok(&answer.to_string())
         });
         let config = config::Registry { dialect: Some(Dialect::Orion), ..registry.config() };
-        Self { registry, config, known: Known::default(), now: Timestamp::UNIX_EPOCH, buckets, is_failing }
+        Self { registry, config, known: KnownList::default(), now: Timestamp::UNIX_EPOCH, buckets, is_failing }
     }
 
     /// Asks again after this time: were samples asked for, and how many has each distributor then?
@@ -184,9 +184,9 @@ impl Followed {
         let before = self.registry.asked().len();
         // What one process keeps is what the next one finds.
         self.known = serde_json::from_str(&serde_json::to_string(&self.known).unwrap()).unwrap();
-        let sampled: Sampled = self.known.sampled(&self.config, self.now);
+        let sampled: FreshSamples = self.known.sampled(&self.config, self.now);
         let found = find(&fetcher(), &self.config, &Guard::default(), &sampled).await.unwrap();
-        self.known = std::mem::take(&mut self.known).weigh(found, &self.config, self.now).0;
+        self.known = std::mem::take(&mut self.known).refreshed(found, &self.config, self.now).0;
         let is_sampled = self.registry.asked()[before..].iter().any(|asked| asked.name() == "Newest");
         let distributors = self.known.nodes().iter().filter(|node| node.listing.distributing.is_some());
         (is_sampled, distributors.map(|node| node.assets.len()).collect())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bandprobe::{
     config::Dialect,
-    discover::{error::DiscoverError, joystream::Found},
+    discover::{error::DiscoverError, joystream::RegistryList},
 };
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::spawn_blocking, time::advance};
@@ -14,7 +14,7 @@ use super::registry::{Asked, Registry, good, ok, operator, problems};
 /// What comes of a registry that takes 18 s for each answer, and how many questions it got.
 async fn dragged(
     mut answer: impl FnMut(&Asked) -> Value + Send + 'static,
-) -> (Result<Found, DiscoverError>, Vec<String>) {
+) -> (Result<RegistryList, DiscoverError>, Vec<String>) {
     let (come, mut came) = mpsc::unbounded_channel();
     let (go, may_go) = std::sync::mpsc::channel();
     let registry = Registry::start(move |asked| {

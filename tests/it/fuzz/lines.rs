@@ -2,7 +2,7 @@
 
 use bandprobe::{
     record::parse::{Parsed, Raw, parse},
-    report::scan::{Line, read},
+    record::scan::{Line, read},
 };
 
 /// The target.

@@ -1,4 +1,4 @@
-//! A node whose answer is any bytes, and one transfer of production's own code to it: errand, connection, HTTP, meter,
+//! A node whose answer is any bytes, and one transfer of production's own code to it: request, connection, HTTP, meter,
 //! checks of head and body, classification. No socket; time is paused, so that every deadline costs nothing.
 
 use std::{
@@ -23,20 +23,20 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     net::{
-        dial::{About, Dialer, Line},
+        dial::{ConnectionInfo, Dialer, OpenConnection},
         http::Connection,
         meter::{Meter, Metered},
         run_clock::RunClock,
-        tcp_info::Kernel,
+        tcp_info::KernelCounters,
     },
     probe::{
         Prober,
-        errand::Errand,
         gate::Gate,
-        status::plain::HeadRefusals,
-        suspicion::Suspicion,
-        transfer::{Done, Kept},
-        wanted::Wanted,
+        request::TransferRequest,
+        requested_bytes::RequestedBytes,
+        status::web_server::HeadRefusals,
+        transfer::{FinishedTransfer, KeptConnection},
+        vantage_health::VantageHealth,
     },
 };
 use tokio::{
@@ -109,10 +109,10 @@ impl Ask {
         [Self::Range, Self::Full, Self::Unsized, Self::Head][usize::from(byte.wrapping_sub(b'0') % 4)]
     }
 
-    const fn wanted(self) -> Wanted {
+    const fn wanted(self) -> RequestedBytes {
         match self {
-            Self::Range => Wanted::Range { first: FIRST, last: LAST },
-            Self::Full | Self::Unsized | Self::Head => Wanted::Whole,
+            Self::Range => RequestedBytes::Range { first: FIRST, last: LAST },
+            Self::Full | Self::Unsized | Self::Head => RequestedBytes::Whole,
         }
     }
 }
@@ -141,14 +141,14 @@ pub(super) fn asked(http: HttpVersion, ask: Ask, manner: Manner, answer: &[u8]) 
 
 async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection {
     let meter = Meter::new();
-    let about = About {
+    let info = ConnectionInfo {
         http,
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
-        wants_ours: false,
+        wants_client_certificate: false,
         handshake: Micros::ZERO,
-        kernel: Kernel::default(),
+        kernel: KernelCounters::default(),
     };
     let greeting = if http == HttpVersion::Http2 { [SETTINGS, SETTINGS_ACK].concat() } else { vec![] };
     let wire = Wire {
@@ -162,17 +162,17 @@ async fn connect(http: HttpVersion, manner: Manner, answer: &[u8]) -> Connection
         pause: None,
     };
     let stream = Box::new(Metered::new(wire, meter.clone()));
-    Connection::start(Line { stream, meter, about, clock: RunClock::default() }).await.unwrap()
+    Connection::start(OpenConnection { stream, meter, info, clock: RunClock::default() }).await.unwrap()
 }
 
-async fn run(ask: Ask, kept: Option<Kept>) -> Done {
+async fn run(ask: Ask, kept: Option<KeptConnection>) -> FinishedTransfer {
     static DIALER: OnceLock<Dialer> = OnceLock::new();
     let dialer = DIALER.get_or_init(|| Dialer::new(&network(), crate::resolver()).unwrap()).clone();
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     let prober = Prober {
         dialer,
         gate: Gate::new(&LIMITS),
-        suspicion: Suspicion::default(),
+        vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),
         vantage: Arc::new(vantage),
         agent: "fuzz".into(),
@@ -183,7 +183,7 @@ async fn run(ask: Ask, kept: Option<Kept>) -> Done {
     let size = Some(Bytes(SIZE).into()).filter(|_| ask != Ask::Unsized);
     let asset = Asset { kind: AssetKind::Image, id: "/x".into(), size, hash: None, fixed: true };
     let node = Node { id: "node".into(), endpoint, listing, assets: vec![asset] };
-    let errand = Errand {
+    let request = TransferRequest {
         node: &node,
         probe: &"fuzz".into(),
         kind: Some(AssetKind::Image),
@@ -201,8 +201,8 @@ async fn run(ask: Ask, kept: Option<Kept>) -> Done {
         due: None,
         received: &AtomicU64::new(0),
     };
-    let done = errand.run(&prober, kept).await;
-    let received = errand.received.load(Relaxed);
+    let done = request.run(&prober, kept).await;
+    let received = request.received.load(Relaxed);
     // What comes beyond what was asked for is booked, and is no part of the body.
     let went_on = done.sample.flags.contains(Flag::Overshoot) || done.sample.outcome == Outcome::WrongSize;
     let booked = |bytes| bytes == received || bytes < received && went_on;

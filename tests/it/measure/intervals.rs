@@ -2,7 +2,7 @@
 
 use bandprobe::{
     measure::{
-        goodput::{self, Ending, Judgement},
+        goodput::{self, BodyJudgement, Ending},
         timeline::Timeline,
     },
     model::units::{BitRate, Micros},
@@ -12,7 +12,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use super::moved;
 
 /// One read a millisecond, and a rate for each 50 ms of them, after `slow` ms at 10 Mbit/s.
-fn judged(slow: u64, rates: &[u64]) -> (Judgement, Timeline) {
+fn judged(slow: u64, rates: &[u64]) -> (BodyJudgement, Timeline) {
     let mut timeline = Timeline::new(Micros::ZERO);
     timeline.record(Micros::ZERO, 1);
     let ramp = (0..slow).map(|_| 10_000_000);
@@ -46,7 +46,7 @@ fn each_is_exact_however_long_the_body() {
         [(0, 2_000, 10), (0, 5_000, 20), (0, 11_000, 80), (480, 11_000, 80), (0, 20_000, 80), (0, 119_000, 640)]
     {
         let rates = noise(&mut dice, millis);
-        let (Judgement { rates: found, intervals, .. }, timeline) = judged(slow, &rates);
+        let (BodyJudgement { rates: found, intervals, .. }, timeline) = judged(slow, &rates);
         assert_eq!(timeline.width(), Micros(width * 1_000), "{slow} + {millis} ms");
         assert_eq!(found.ramp, Some(Micros(slow * 1_000)), "{slow} + {millis} ms");
         assert_eq!(intervals, rates.iter().copied().map(BitRate).collect::<Vec<_>>(), "{slow} + {millis} ms");
@@ -60,7 +60,7 @@ fn each_is_exact_however_long_the_body() {
 fn a_short_pause_shows_in_a_long_body() {
     let mut rates = vec![40_000_000; 400];
     rates[300] = 0;
-    let (Judgement { rates: found, intervals, .. }, _) = judged(0, &rates);
+    let (BodyJudgement { rates: found, intervals, .. }, _) = judged(0, &rates);
     assert_eq!(intervals.iter().filter(|rate| **rate == BitRate(0)).count(), 1, "50 ms in 20 s");
     assert_eq!(found.min_interval, Some(BitRate(32_000_000)), "four fifths of 250 ms");
 }

@@ -10,7 +10,7 @@ use std::{
 use bandprobe::{
     config::{FamilyChoice, Resolver},
     net::resolve::LookupError,
-    worker::lookups::resolver_for,
+    worker::resolver::for_transfers,
 };
 
 /// What a server does.
@@ -91,7 +91,7 @@ fn reply(question: &[u8], code: u8) -> Vec<u8> {
 async fn look_up(servers: &[Does], limit: Duration) -> (Result<Vec<String>, LookupError>, Vec<(usize, bool)>) {
     let log = Log::default();
     let addresses = servers.iter().enumerate().map(|(number, does)| start(number, *does, &log)).collect();
-    let resolver = resolver_for(&Resolver::Servers(addresses), 1);
+    let resolver = for_transfers(&Resolver::Servers(addresses), 1);
     // What a server did to this one is not remembered.
     let _ = resolver.find("warm-up.test", FamilyChoice::Any, limit).await;
     let found = resolver.find(NAME, FamilyChoice::Any, limit).await;

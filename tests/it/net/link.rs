@@ -11,18 +11,18 @@ use std::{
 
 use bandprobe::{
     measure::{
-        goodput::{Ending, Judgement, judge},
+        goodput::{BodyJudgement, Ending, judge},
         timeline::Timeline,
     },
     model::{phase::Phase, probe::Deadlines, sample::HttpVersion, units::Micros},
     net::{
-        body::{BodyEnd, BodyLimit, Received},
-        dial::{About, Line, Stream},
+        body::{BodyEnd, BodyLimit, ReceivedBody},
+        dial::{BoxedStream, ConnectionInfo, OpenConnection},
         failure::Failure,
-        http::{Answer, Connection},
+        http::{Connection, UnreadResponse},
         meter::{Meter, Metered},
         run_clock::RunClock,
-        tcp_info::Kernel,
+        tcp_info::KernelCounters,
         timing::Timing,
     },
 };
@@ -280,21 +280,21 @@ pub(super) async fn connect_by(clock: &RunClock, http: HttpVersion, link: Link) 
 }
 
 /// A connection over whatever has this meter at its bottom.
-pub(super) async fn connect_over(http: HttpVersion, stream: Stream, meter: Arc<Meter>) -> Connection {
+pub(super) async fn connect_over(http: HttpVersion, stream: BoxedStream, meter: Arc<Meter>) -> Connection {
     start(http, stream, meter, RunClock::default()).await
 }
 
-async fn start(http: HttpVersion, stream: Stream, meter: Arc<Meter>, clock: RunClock) -> Connection {
-    let about = About {
+async fn start(http: HttpVersion, stream: BoxedStream, meter: Arc<Meter>, clock: RunClock) -> Connection {
+    let info = ConnectionInfo {
         http,
         remote: [127, 0, 0, 1].into(),
         tls_version: None,
         cert_expires: None,
-        wants_ours: false,
+        wants_client_certificate: false,
         handshake: Micros::ZERO,
-        kernel: Kernel::default(),
+        kernel: KernelCounters::default(),
     };
-    Connection::start(Line { stream, meter, about, clock }).await.unwrap()
+    Connection::start(OpenConnection { stream, meter, info, clock }).await.unwrap()
 }
 
 /// Asks for the one thing there is.
@@ -302,21 +302,21 @@ pub(super) async fn ask(
     connection: &mut Connection,
     deadlines: &Deadlines,
     timing: &mut Timing,
-) -> Result<Answer, Failure> {
+) -> Result<UnreadResponse, Failure> {
     let request = connection.request(Method::GET, &"http://127.0.0.1/x".parse().unwrap());
-    connection.ask(request, deadlines, timing).await
+    connection.send(request, deadlines, timing).await
 }
 
 /// A body as it was received.
 pub(super) struct Body {
-    pub(super) received: Received,
+    pub(super) received: ReceivedBody,
     pub(super) timeline: Timeline,
     pub(super) timing: Timing,
 }
 
 impl Body {
     /// What is said of it, for a path without a round-trip time.
-    pub(super) fn judge(&self, planned: u64) -> Judgement {
+    pub(super) fn judge(&self, planned: u64) -> BodyJudgement {
         let ending = match self.received.end {
             BodyEnd::Partial => Ending::Partial,
             _ => Ending::Finished,

@@ -1,7 +1,7 @@
 //! Goodput over a modelled link, from a real server: what we say is what the link did.
 
 use bandprobe::{
-    measure::goodput::Judgement,
+    measure::goodput::BodyJudgement,
     model::{
         flag::Flags,
         phase::Phase,
@@ -33,7 +33,7 @@ async fn transfer(http: HttpVersion, bytes: u64, rate: impl Fn(u64) -> u64 + Sen
 }
 
 /// What is said of a body over HTTP/1.1 that keeps the link busy up to and with tick `last`.
-async fn judged(last: u64, rate: impl Fn(u64) -> u64 + Clone + Send + 'static) -> Judgement {
+async fn judged(last: u64, rate: impl Fn(u64) -> u64 + Clone + Send + 'static) -> BodyJudgement {
     let link: u64 = (0..=last).map(|tick| bytes_in(rate(tick))).sum();
     let bytes = body_that_fills(link);
     let body = transfer(HttpVersion::Http1, bytes, rate).await;
@@ -50,7 +50,7 @@ fn bytes_in(rate: u64) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_constant_rate_is_that_rate() {
     for (rate, last) in [(8_000_000, 2_000), (100_000_000, 700), (1_000_000_000, 100)] {
-        let Judgement { rates, intervals, flags } = judged(last, move |_| rate).await;
+        let BodyJudgement { rates, intervals, flags } = judged(last, move |_| rate).await;
         assert_eq!(rates.goodput, Some(BitRate(rate)), "{rate}");
         assert_eq!(rates.stalls, Some(0), "{rate}");
         assert_eq!(rates.longest_gap, Some(Micros(1_000)), "{rate}");
@@ -69,7 +69,7 @@ async fn http2_reads_its_share_of_the_link() {
     // One full frame a tick: the link carries its header too, and the body what is between the headers.
     let frames = 600;
     let body = transfer(HttpVersion::Http2, frames * FRAME, |_| 8_000 * (FRAME_HEADER + FRAME)).await;
-    let Judgement { rates, flags, .. } = body.judge(frames * FRAME);
+    let BodyJudgement { rates, flags, .. } = body.judge(frames * FRAME);
     assert_eq!(rates.goodput, Some(BitRate(8_000 * FRAME)));
     assert_eq!(rates.steady, rates.goodput);
     assert_eq!(rates.min_interval, rates.goodput);
@@ -95,7 +95,7 @@ fn step(until: u64, before: u64, after: u64) -> impl Fn(u64) -> u64 + Clone + Se
 async fn a_step_up_is_a_ramp_and_a_step_down_is_none() {
     let (slow, fast) = (10_000_000, 100_000_000);
     // The slow rate for 0.5 s, then the fast one for 1.5 s.
-    let Judgement { rates, flags, .. } = judged(2_000, step(500, slow, fast)).await;
+    let BodyJudgement { rates, flags, .. } = judged(2_000, step(500, slow, fast)).await;
     assert_eq!(rates.ramp, Some(Micros(500_000)));
     assert_eq!(rates.steady, Some(BitRate(fast)));
     assert_eq!(rates.min_interval, Some(BitRate(fast)), "after the ramp");
@@ -103,14 +103,14 @@ async fn a_step_up_is_a_ramp_and_a_step_down_is_none() {
     assert_eq!(flags, Flags::NONE);
 
     // The other way round the transfer has no beginning to leave out: its end is as much the path as its start.
-    let Judgement { rates, flags, .. } = judged(2_000, step(500, fast, slow)).await;
+    let BodyJudgement { rates, flags, .. } = judged(2_000, step(500, fast, slow)).await;
     assert_eq!(rates.ramp, Some(Micros::ZERO));
     assert_eq!((rates.steady, rates.goodput), (Some(BitRate(32_500_000)), Some(BitRate(32_500_000))));
     assert_eq!(rates.min_interval, Some(BitRate(slow)));
     assert_eq!(flags, Flags::NONE);
 
     // A rate that changes only in the second half was never settled in the first.
-    let Judgement { rates, flags, .. } = judged(1_000, step(600, slow, fast)).await;
+    let BodyJudgement { rates, flags, .. } = judged(1_000, step(600, slow, fast)).await;
     assert_eq!((rates.ramp, rates.steady), (None, None));
     assert_eq!(rates.goodput, Some(BitRate(46_000_000)));
     assert_eq!(flags.to_string(), "unsteady");
@@ -124,7 +124,7 @@ async fn a_slow_start_ends_where_nine_tenths_are_reached() {
         rounds @ 0..5 => 3_200_000 << rounds,
         _ => full,
     };
-    let Judgement { rates, flags, .. } = judged(1_500, rate).await;
+    let BodyJudgement { rates, flags, .. } = judged(1_500, rate).await;
     // From 240 ms on: 10 ms at 51.2 and 40 at 100 are 90.24 Mbit/s; from 230 ms on it would be 80.48.
     assert_eq!(rates.ramp, Some(Micros(240_000)));
     assert_eq!(rates.steady, BitRate::mean(10 * bytes_in(51_200_000) + 1_250 * bytes_in(full), Micros(1_260_000)));
@@ -139,7 +139,7 @@ async fn a_pause_of_the_link_is_a_gap_of_its_length() {
         // Ticks 501 to 499 + gap are silent: between those of tick 500 and 500 + gap no byte comes.
         let paused = move |tick| if (501..500 + gap).contains(&tick) { 0 } else { RATE };
         let last = 1_499 + gap;
-        let Judgement { rates, flags, .. } = judged(last, paused).await;
+        let BodyJudgement { rates, flags, .. } = judged(last, paused).await;
         assert_eq!(rates.longest_gap, Some(Micros(1_000 * gap)), "{gap} ms");
         assert_eq!(rates.stalls, Some(stalls), "{gap} ms");
         assert_eq!(rates.stalled, Some(Micros(1_000 * gap * stalls)), "{gap} ms");

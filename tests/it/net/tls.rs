@@ -9,7 +9,7 @@ use bandprobe::{
         probe::Deadlines,
         units::{BitRate, Micros},
     },
-    net::{dial::Stream, meter::Meter, records::buffered},
+    net::{dial::BoxedStream, meter::Meter, records::buffered},
 };
 use rustls::{
     ClientConfig, RootCertStore,
@@ -45,7 +45,7 @@ pub(super) async fn serve(far: DuplexStream, script: Script, tickets: usize) {
 }
 
 /// Our end, built as the dialer builds it.
-pub(super) async fn handshake<S>(near: S, meter: Arc<Meter>) -> Stream
+pub(super) async fn handshake<S>(near: S, meter: Arc<Meter>) -> BoxedStream
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {

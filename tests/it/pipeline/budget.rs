@@ -5,7 +5,7 @@ use bandprobe::record::schema::worker;
 use crate::process::{Child, World, bandprobe, command, points, sound};
 
 #[test]
-fn runs_beyond_the_budget_are_left_out_and_counted_also_after_a_restart() {
+fn runs_beyond_the_budget_are_skipped_after_a_restart_too() {
     let world = World::new(vec![sound("a")]);
     world.write(
         "image.toml",
@@ -33,7 +33,7 @@ fn runs_beyond_the_budget_are_left_out_and_counted_also_after_a_restart() {
 }
 
 #[test]
-fn a_round_says_what_it_did_not_make() {
+fn once_reports_the_runs_that_it_skipped() {
     let world = World::new(vec![]);
     let config = world.write(
         "config.toml",

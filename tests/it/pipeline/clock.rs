@@ -30,7 +30,7 @@ fn images(_: usize) -> Vec<Step> {
 }
 
 #[test]
-fn a_clock_three_days_ahead_for_a_while_costs_no_later_day() {
+fn a_clock_that_was_ahead_costs_no_later_budget() {
     let Some(library) = faketime() else { return };
     let server = FaultServer::start(Behaviour { port: Port::Http, script: images });
     let world = World::new(vec![]);

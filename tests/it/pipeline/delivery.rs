@@ -36,7 +36,7 @@ fn same_points(server: &Influxd, database: &InfluxDb, world: &World) {
 }
 
 #[test]
-fn what_once_prints_is_in_the_database_field_by_field() {
+fn each_field_that_once_prints_is_in_the_database() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(NodePlan::standard());
     let database = server.bucket();
@@ -73,7 +73,7 @@ fn what_once_prints_is_in_the_database_field_by_field() {
     assert!(said.values().any(|object| object["ok"] == 0) && said.values().any(|object| object["valid"] == 1));
 
     for measurement in [&transfer::MEASUREMENT, &window::MEASUREMENT, &worker::MEASUREMENT] {
-        types_are_those_of_the_schema(server, &database, measurement);
+        the_database_has_the_types_of_the_schema(server, &database, measurement);
     }
     windows_count_the_transfers(server, &database, said.values());
     same_points(server, &database, &world);
@@ -92,7 +92,7 @@ fn what_once_prints_is_in_the_database_field_by_field() {
     reports_agree(&world, config, said.values());
 }
 
-fn types_are_those_of_the_schema(server: &Influxd, database: &InfluxDb, measurement: &Measurement) {
+fn the_database_has_the_types_of_the_schema(server: &Influxd, database: &InfluxDb, measurement: &Measurement) {
     let rows = server.query(&database.bucket, &format!("SHOW FIELD KEYS FROM {}", measurement.name));
     assert!(rows.len() > 5, "{rows:?}");
     for row in rows {
@@ -184,7 +184,7 @@ fn reports_agree<'a>(world: &World, config: &str, said: impl Iterator<Item = &'a
 }
 
 #[test]
-fn a_worker_delivers_while_it_runs_and_the_rest_when_it_is_told_to_stop() {
+fn a_worker_delivers_while_it_runs_and_when_it_stops() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a"), NodePlan { tls: true, ..sound("b") }]);
     let database = server.bucket();
@@ -210,7 +210,7 @@ fn a_worker_delivers_while_it_runs_and_the_rest_when_it_is_told_to_stop() {
 }
 
 #[test]
-fn two_rounds_at_once_share_an_archive_and_one_of_them_delivers() {
+fn two_rounds_share_an_archive_and_one_delivers() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a"), sound("b")]);
     let database = server.bucket();
@@ -238,7 +238,7 @@ fn two_rounds_at_once_share_an_archive_and_one_of_them_delivers() {
 }
 
 #[test]
-fn a_worker_takes_delivery_over_from_a_round_that_ends() {
+fn a_worker_takes_over_delivery_from_a_finished_round() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();
@@ -256,7 +256,7 @@ fn a_worker_takes_delivery_over_from_a_round_that_ends() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_printing_and_nothing_else() {
+fn a_closed_stdout_ends_only_the_printing() {
     let world = World::new(vec![sound("a"), sound("b")]);
     let config = world.config("config.toml", None, "");
     let config = config.to_str().unwrap();
@@ -276,7 +276,7 @@ fn a_reader_that_leaves_ends_the_printing_and_nothing_else() {
 }
 
 #[test]
-fn strict_is_3_when_a_transfer_failed() {
+fn strict_exits_3_when_a_transfer_failed() {
     let world = World::new(vec![sound("a"), NodePlan { tls: false, link: None, ..NodePlan::standard().remove(5) }]);
     let config = world.config("config.toml", None, "");
     let config = config.to_str().unwrap();
@@ -291,7 +291,7 @@ fn strict_is_3_when_a_transfer_failed() {
 }
 
 #[test]
-fn a_second_worker_says_that_it_only_records_and_its_results_are_delivered_all_the_same() {
+fn a_second_worker_records_and_the_first_delivers() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();

@@ -50,7 +50,7 @@ fn config(world: &World, server: &FaultServer, nodes: usize, more: &str) -> Path
 }
 
 #[test]
-fn a_round_over_many_nodes_gets_by_with_few_descriptors() {
+fn a_round_over_many_nodes_needs_few_descriptors() {
     let world = World::new(vec![]);
     let server = FaultServer::start(Behaviour { port: Port::Http, script: images });
     let nodes = 200;
@@ -71,7 +71,7 @@ fn a_round_over_many_nodes_gets_by_with_few_descriptors() {
 
 /// A worker that suddenly has no free descriptor, then one or a few, and then enough again.
 #[test]
-fn a_worker_without_descriptors_blames_no_node() {
+fn missing_descriptors_are_not_charged_to_a_node() {
     let world = World::new(vec![]);
     let server = FaultServer::start(Behaviour { port: Port::Http, script: slow_images });
     let more = "schedule.probes = [\"./image.toml\", { probe = \"status\", every = \"1s\" }]";

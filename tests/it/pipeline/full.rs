@@ -75,7 +75,7 @@ fn sum(points: &[Line], measurement: &str, field: &str) -> usize {
 }
 
 #[test]
-fn a_full_disk_costs_nothing_that_fits_in_memory() {
+fn a_full_disk_loses_nothing_that_fits_in_memory() {
     let (server, world, config) = world();
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
     let said = child.wait_for("the archive cannot be written, probing continues");
@@ -112,7 +112,7 @@ fn a_full_disk_costs_nothing_that_fits_in_memory() {
 }
 
 #[test]
-fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_the_rest() {
+fn a_round_on_a_full_disk_counts_what_is_lost() {
     let (server, world, config) = world();
     let ended = Child::spawn(&mut limited(&["once", "-c", config.to_str().unwrap(), "--json", "--splay", "2s"])).end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -134,7 +134,7 @@ fn a_round_on_a_disk_that_stays_full_fails_tells_only_what_is_safe_and_counts_th
 }
 
 #[test]
-fn a_worker_that_lost_points_exits_1() {
+fn a_worker_that_lost_points_exits_with_1() {
     let (server, _world, config) = world();
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
     child.wait_for("the archive cannot be written, probing continues");
@@ -147,7 +147,7 @@ fn a_worker_that_lost_points_exits_1() {
 }
 
 #[test]
-fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
+fn an_unsealable_orphan_does_not_stop_probing() {
     let (server, world, config) = world();
     let mut dead = Writer::open(&world.archive()).unwrap();
     let lines = format!("m,t=a s=\"{}\" 1\n", "x".repeat(1_000)).repeat(40);
@@ -167,7 +167,7 @@ fn an_orphan_that_cannot_be_sealed_does_not_keep_a_worker_from_probing() {
 }
 
 #[test]
-fn what_a_power_cut_took_is_counted_and_told() {
+fn points_lost_in_a_power_cut_are_counted_and_reported() {
     let (_server, world, config) = world();
     let mut dead = Writer::open(&world.archive()).unwrap();
     let lines: String = (0..10).map(|n| format!("m,t=a v={n}i {n}\n")).collect();

@@ -21,7 +21,7 @@ use bandprobe::{
         check::{Input, load},
     },
     model::{health::HealthState, target::Targets},
-    worker::{availability, discovery::Discovery, pipeline::Pipeline, rounds, service},
+    worker::{discovery::Discovery, pipeline::Pipeline, runs, service, status_rounds},
 };
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -168,11 +168,11 @@ fn is_left_by_both(mut servers: [FaultServer; 2]) -> impl FnOnce() + Send + 'sta
 }
 
 #[test]
-fn runs_end_while_every_thread_that_delivers_is_at_work() {
+fn runs_end_while_all_delivery_threads_are_busy() {
     let scene = Scene::new(|_| vec![Step::Request, Step::Send(image()), Step::Request, Step::Send(image())]);
     let Scene { service, pipeline, config, servers, dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();
-    let round = rounds::once(&pipeline, &config, &targets, Duration::ZERO, |_, _| true, |_, _, _| {}, pending());
+    let round = runs::once(&pipeline, &config, &targets, Duration::ZERO, |_, _| true, |_, _, _| {}, pending());
     let round = beside_work(&service, round, is_left_by_both(servers));
     assert_eq!((round.begun, round.ended), (2, 2));
     let stopped = service.block_on(pipeline.stop(Duration::ZERO, pending()));
@@ -184,12 +184,12 @@ fn runs_end_while_every_thread_that_delivers_is_at_work() {
 }
 
 #[test]
-fn a_status_round_ends_while_every_thread_that_delivers_is_at_work() {
+fn a_status_round_ends_while_delivery_is_busy() {
     let scene = Scene::new(|_| vec![Step::Request, Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n".into())]);
     let Scene { service, pipeline, config, servers, dir: _dir, _outside } = scene;
     let targets: Targets = (**pipeline.targets().borrow()).clone();
     let probe = config.status.clone().unwrap();
-    let round = availability::round(&pipeline, &targets, &probe);
+    let round = status_rounds::round(&pipeline, &targets, &probe);
     let checked = beside_work(&service, round, is_left_by_both(servers));
     assert_eq!(checked.iter().map(|node| node.health.state).collect::<Vec<_>>(), [HealthState::Ok; 2]);
     service.block_on(pipeline.stop(Duration::ZERO, pending()));

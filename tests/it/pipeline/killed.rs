@@ -66,7 +66,7 @@ fn a_killed_round_loses_nothing_that_was_printed() {
 }
 
 #[test]
-fn a_killed_worker_loses_no_sample_that_it_told_of() {
+fn a_killed_worker_loses_no_sample_that_it_printed() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(["a", "b", "c", "d", "e", "f"].map(sound).into());
     let database = server.bucket();

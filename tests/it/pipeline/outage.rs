@@ -34,7 +34,7 @@ const MOVED: &str =
     "HTTP/1.1 302 Found\r\nlocation: http://portal.invalid/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 #[test]
-fn a_database_that_cannot_be_used_costs_nothing_but_time() {
+fn an_unusable_database_loses_nothing() {
     let Some(server) = influxd::shared() else { return };
     let good = || server.bucket();
     let at = |port: u16| InfluxDb { url: format!("http://127.0.0.1:{port}").parse().unwrap(), ..good() };
@@ -117,7 +117,7 @@ fn a_worker_outlives_the_outage_of_its_database() {
 
 /// A wrong token, put right in its file; a missing bucket, made by hand; both while the worker runs.
 #[test]
-fn what_a_person_mends_is_taken_up_without_a_restart() {
+fn a_fixed_config_is_used_without_a_restart() {
     let Some(server) = influxd::shared() else { return };
     type Mend<'a> = &'a (dyn Fn(&World, &InfluxDb) + Sync);
     let token: Mend<'_> = &|world, _| drop(world.write("config.toml.token", influxd::TOKEN));

@@ -25,7 +25,7 @@ fn proxy() -> (u16, mpsc::Receiver<String>) {
 const ANSWER: &[u8] = b"HTTP/1.1 204 No Content\r\ndate: Mon, 23 Nov 2020 10:00:00 GMT\r\nconnection: close\r\n\r\n";
 
 #[test]
-fn a_clock_that_is_wrong_is_told_and_recorded() {
+fn a_wrong_clock_is_reported_and_recorded() {
     let (port, _asked) = proxy();
     let world = World::new(vec![sound("a")]);
     let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
@@ -40,7 +40,7 @@ fn a_clock_that_is_wrong_is_told_and_recorded() {
 }
 
 #[test]
-fn delivery_goes_through_the_proxy_of_the_environment_and_probing_does_not() {
+fn only_delivery_uses_the_proxy_of_the_environment() {
     let (port, asked) = proxy();
     let world = World::new(vec![sound("a")]);
     let database =

@@ -144,7 +144,7 @@ fn calls(world: &World, what: &str) -> usize {
 }
 
 #[test]
-fn a_disk_that_takes_3_s_a_sync_costs_no_run_and_no_round() {
+fn slow_syncs_cost_no_run_and_no_round() {
     let (quick_server, slow_server) = (server(), server());
     let start = |server: &FaultServer, delay| Slow::start(&server.address().to_string(), NODES, delay);
     let Some(slow) = start(&slow_server, DELAY) else { return };
@@ -181,7 +181,7 @@ fn a_disk_that_takes_3_s_a_sync_costs_no_run_and_no_round() {
 }
 
 #[test]
-fn a_thousand_runs_a_second_write_the_budget_once_a_second() {
+fn the_budget_is_written_once_a_second_at_most() {
     let (nodes, began) = (1_000, Instant::now());
     // Nobody listens there, so a run costs us little and the node nothing.
     let Some(busy) = Slow::start("127.0.0.1:1", nodes, Duration::ZERO) else { return };
@@ -199,7 +199,7 @@ fn a_thousand_runs_a_second_write_the_budget_once_a_second() {
 }
 
 #[test]
-fn a_disk_on_which_everything_takes_3_s_loses_nothing() {
+fn a_slow_disk_loses_nothing() {
     let server = server();
     let Some(slow) = Slow::later(&server.address().to_string(), NODES, DELAY) else { return };
     until("it records", || slow.world.archived().len() > NODES);
@@ -215,7 +215,7 @@ fn a_disk_on_which_everything_takes_3_s_loses_nothing() {
 }
 
 #[test]
-fn a_disk_that_hangs_delays_the_end_by_no_more_than_the_limit() {
+fn a_hanging_disk_delays_the_end_only_up_to_the_limit() {
     let server = server();
     let Some(hanging) = Slow::later(&server.address().to_string(), NODES, HANG) else { return };
     until("it records", || hanging.world.archived().len() > NODES);
@@ -231,7 +231,7 @@ fn a_disk_that_hangs_delays_the_end_by_no_more_than_the_limit() {
 
 /// `once` may deliver for 30 s, but has nothing to deliver to here, or is told to hurry.
 #[test]
-fn the_end_of_once_waits_for_a_disk_that_hangs_as_long_as_documented() {
+fn once_waits_for_a_hanging_disk_as_documented() {
     for is_hurried in [false, true] {
         let (world, server) = (World::new(vec![]), FaultServer::start(Behaviour { port: Port::Http, script: silence }));
         let Some(shim) = shim(world.dir.path()) else { return };
@@ -267,7 +267,7 @@ fn the_end_of_once_waits_for_a_disk_that_hangs_as_long_as_documented() {
 }
 
 #[test]
-fn a_start_on_a_disk_that_hangs_can_be_stopped() {
+fn a_start_on_a_hanging_disk_can_be_interrupted() {
     for (name, code) in [("run", 0), ("once", 1)] {
         let world = World::new(vec![]);
         let Some(shim) = shim(world.dir.path()) else { return };

@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[test]
-fn a_round_that_is_interrupted_keeps_and_tells_what_it_has() {
+fn an_interrupted_round_keeps_and_prints_its_results() {
     let silent = NodePlan { behaviour: Behaviour::SlowBackEnd(Duration::from_secs(1_000)), ..sound("silent") };
     let world = World::new(vec![sound("a"), silent]);
     let config = world.config("config.toml", None, "[deadline]\nheaders = \"100s\"\n");
@@ -39,7 +39,7 @@ fn a_round_that_is_interrupted_keeps_and_tells_what_it_has() {
 }
 
 #[test]
-fn a_run_that_is_cut_off_counts_for_the_day_with_what_it_received() {
+fn a_run_cut_off_is_charged_with_what_it_received() {
     let case = CASES.iter().find(|case| case.name == "stall_before_head").unwrap();
     let server = FaultServer::start(case.behaviour);
     let world = World::new(vec![]);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn strangers_and_newer_files_are_named_and_kept_and_hold_nothing_up() {
+fn foreign_and_newer_files_are_named_and_delay_nothing() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[test]
-fn a_worker_goes_on_in_a_new_directory_and_says_so() {
+fn a_worker_continues_in_a_new_directory() {
     let Some(server) = influxd::shared() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();

@@ -11,7 +11,7 @@ use bandprobe::{
         target::Vantage,
         units::{BitRate, Bytes},
     },
-    probe::{Prober, wanted::Wanted},
+    probe::{Prober, requested_bytes::RequestedBytes},
 };
 
 use super::{Plan, assert_consistent, network, prober};
@@ -36,7 +36,7 @@ async fn flags_are_those_of_the_evidence_in_the_sample() {
         let server = FaultServer::start(Behaviour { port: Port::Http, script });
         let prober = prober(&network(None));
         let prober = Prober { vantage: Arc::new(Vantage { uplink, ..(*prober.vantage).clone() }), ..prober };
-        let plan = Plan::new(&server.url(), PartName::Full, Wanted::Whole);
+        let plan = Plan::new(&server.url(), PartName::Full, RequestedBytes::Whole);
         let plan = Plan { size: Some(Bytes(SIZE).into()), weight: Weight::Heavy, ..plan };
         let sample = plan.run(&prober, None).await.sample;
         assert_consistent("evidence", &sample);

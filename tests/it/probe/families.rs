@@ -10,7 +10,7 @@ use bandprobe::{
         probe::{Deadlines, PartName},
         units::Micros,
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 
 use super::{Plan, assert_consistent, names::Names, network, prober};
@@ -32,7 +32,7 @@ async fn a_failed_connection_names_the_family_that_was_not_tried() {
     ] {
         let resolver = Resolver::Servers(vec![names.address()]);
         let prober = prober(&Network { resolver, family, ..network(None) });
-        let plan = Plan::new(&format!("http://{label}.test:{port}/x"), PartName::Full, Wanted::Whole);
+        let plan = Plan::new(&format!("http://{label}.test:{port}/x"), PartName::Full, RequestedBytes::Whole);
         let sample = plan.run(&prober, None).await.sample;
         let error = sample.error.unwrap();
         assert_eq!(sample.outcome, Outcome::ConnectRefused, "{label}: {error}");
@@ -92,7 +92,7 @@ async fn the_address_dialled_is_the_best_of_those_that_were_told_in_time() {
         let times_out = expected == Err(Outcome::DnsTimeout);
         let dns = Duration::from_millis(if times_out { 300 } else { 30_000 });
         let deadlines = Deadlines { dns, ..Deadlines::default() };
-        let plan = Plan::new(&url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+        let plan = Plan::new(&url, PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST });
         let sample = Plan { deadlines, ..plan }.run(&prober, None).await.sample;
         assert_consistent(&name, &sample);
         let dialled = sample.trail.remote_addr.map(|address| address.to_string());

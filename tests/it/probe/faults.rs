@@ -9,10 +9,10 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phase,
         probe::PartName,
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
         units::Bytes,
     },
-    probe::{Prober, wanted::Wanted},
+    probe::{Prober, requested_bytes::RequestedBytes},
 };
 use tokio::{task::JoinSet, time::timeout};
 
@@ -99,7 +99,7 @@ fn jargon(sample: &Sample) -> Option<String> {
 
 /// A phase that is missing before the last one, or one that went on beyond its deadline.
 fn misconduct(case: &Case, sample: &Sample) -> Option<String> {
-    let is_new = sample.labels.conn == Some(Conn::Cold) || case.ask != Ask::Twice;
+    let is_new = sample.labels.conn == Some(ConnectionKind::Cold) || case.ask != Ask::Twice;
     let is_tls = !matches!(case.behaviour.port, Port::Http | Port::Refused);
     let happens = |phase: &Phase| match phase {
         Phase::Dns => false, // the URL holds an address
@@ -127,9 +127,9 @@ fn misconduct(case: &Case, sample: &Sample) -> Option<String> {
 async fn ask(case: &Case, prober: &Prober) -> Asked {
     let mut server = FaultServer::start(case.behaviour);
     let (part, wanted) = match case.ask {
-        Ask::Range | Ask::Twice => (PartName::Start, Wanted::Range { first: FIRST, last: LAST }),
-        Ask::Full | Ask::Unsized => (PartName::Full, Wanted::Whole),
-        Ask::Head => (PartName::Check, Wanted::Whole),
+        Ask::Range | Ask::Twice => (PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST }),
+        Ask::Full | Ask::Unsized => (PartName::Full, RequestedBytes::Whole),
+        Ask::Head => (PartName::Check, RequestedBytes::Whole),
     };
     let plan = Plan {
         size: (case.ask != Ask::Unsized).then_some(Bytes(SIZE).into()),

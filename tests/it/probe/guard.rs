@@ -9,7 +9,7 @@ use bandprobe::{
         sample::{Family, Sample},
         target::Origin,
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 
 use super::{Plan, assert_consistent, names::Names, network, prober};
@@ -28,7 +28,7 @@ fn server() -> FaultServer {
 }
 
 async fn ask(network: &Network, url: &str, origin: Origin) -> Sample {
-    let mut plan = Plan::new(url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+    let mut plan = Plan::new(url, PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST });
     plan.node.listing.origin = origin;
     let sample = plan.run(&prober(network), None).await.sample;
     assert_consistent(url, &sample);

@@ -14,7 +14,7 @@ use bandprobe::{
         probe::{Deadlines, PartName},
         units::Micros,
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 use tokio::{net::UdpSocket, task::JoinSet};
 
@@ -146,7 +146,7 @@ async fn every_answer_of_a_resolver_has_its_outcome() {
         let url = format!("http://{host}:{port}/x");
         let patience = if host == "silent.test" { Duration::from_millis(400) } else { Duration::from_secs(30) };
         let deadlines = Deadlines { dns: patience, ..Deadlines::default() };
-        let plan = Plan::new(&url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+        let plan = Plan::new(&url, PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST });
         names.asked.lock().unwrap().clear();
         let sample = Plan { deadlines, ..plan }.run(&prober, None).await.sample;
         let name = format!("{host} {family:?}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bandprobe::{
     config::{HttpChoice, Network},
     model::{outcome::Outcome, phase::Phase, probe::PartName, sample::HttpVersion, units::Micros},
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 
 use super::{Plan, assert_consistent, network, prober};
@@ -29,8 +29,8 @@ fn answer() -> Vec<u8> {
     [head, bytes(FIRST, LAST)].concat()
 }
 
-fn range() -> Wanted {
-    Wanted::Range { first: FIRST, last: LAST }
+fn range() -> RequestedBytes {
+    RequestedBytes::Range { first: FIRST, last: LAST }
 }
 
 #[tokio::test]
@@ -38,9 +38,9 @@ async fn a_request_is_that_of_a_viewer_with_a_name() {
     let prober = prober(&network(None));
     for (part, wanted, line, range) in [
         (PartName::Start, range(), "GET", Some("bytes=1000-2023")),
-        (PartName::Tail, Wanted::Suffix(1_024), "GET", Some("bytes=-1024")),
-        (PartName::Full, Wanted::Whole, "GET", None),
-        (PartName::Check, Wanted::Whole, "HEAD", None),
+        (PartName::Tail, RequestedBytes::Suffix(1_024), "GET", Some("bytes=-1024")),
+        (PartName::Full, RequestedBytes::Whole, "GET", None),
+        (PartName::Check, RequestedBytes::Whole, "HEAD", None),
     ] {
         let script = |_| vec![Step::Request, Step::Send(answer())];
         let server = FaultServer::start(Behaviour { port: Port::Http, script });

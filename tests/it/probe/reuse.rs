@@ -11,9 +11,9 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phase,
         probe::{Deadlines, PartName},
-        sample::{Conn, Sample},
+        sample::{ConnectionKind, Sample},
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 use rustls::{server::ServerSessionMemoryCache, server::StoresServerSessions};
 use tokio::{
@@ -43,7 +43,7 @@ fn sound() -> Vec<Step> {
 async fn twice(port: Port, script: fn(usize) -> Vec<Step>, deadlines: Deadlines) -> ([Sample; 2], usize) {
     let server = FaultServer::start(Behaviour { port, script });
     let prober = prober(&network(Some(certificate::ca_pem())));
-    let wanted = Wanted::Range { first: FIRST, last: LAST };
+    let wanted = RequestedBytes::Range { first: FIRST, last: LAST };
     let plan = Plan { deadlines, ..Plan::new(&server.url(), PartName::Start, wanted) };
     let first = plan.run(&prober, None).await;
     let second = plan.run(&prober, first.connection).await;
@@ -57,7 +57,7 @@ async fn a_warm_transfer_has_no_handshake() {
     for port in [Port::Http, Port::Https(Flaw::None)] {
         let ([cold, warm], connections) = twice(port, |_| [sound(), sound()].concat(), Deadlines::default()).await;
         assert_eq!((cold.outcome, warm.outcome), (Outcome::Ok, Outcome::Ok));
-        assert_eq!((cold.labels.conn, warm.labels.conn), (Some(Conn::Cold), Some(Conn::Warm)));
+        assert_eq!((cold.labels.conn, warm.labels.conn), (Some(ConnectionKind::Cold), Some(ConnectionKind::Warm)));
         assert_eq!(connections, 1);
         let has_tls = port != Port::Http;
         assert_eq!(cold.phases.took(Phase::Tls).is_some(), has_tls);
@@ -93,7 +93,7 @@ async fn a_connection_that_cannot_go_on_is_replaced_and_the_next_transfer_says_s
         let ([first, second], connections) = twice(Port::Http, script, quick).await;
         for (sample, reconnected) in [(&first, false), (&second, true)] {
             assert_eq!(sample.outcome, Outcome::Ok, "{name}: {:?}", sample.error);
-            assert_eq!(sample.labels.conn, Some(Conn::Cold), "{name}");
+            assert_eq!(sample.labels.conn, Some(ConnectionKind::Cold), "{name}");
             assert_eq!(sample.flags.contains(Flag::Reconnected), reconnected, "{name}: {}", sample.flags);
             assert!(flag.is_none_or(|flag| sample.flags.contains(flag)), "{name}: {}", sample.flags);
         }
@@ -112,7 +112,7 @@ async fn a_reused_connection_that_breaks_within_an_answer_is_the_nodes_failure()
     for script in [cut, after_interim] {
         let ([_, second], connections) = twice(Port::Http, script, Deadlines::default()).await;
         assert_eq!((second.outcome, second.failed_phase), (Outcome::Reset, Some(Phase::Wait)));
-        assert_eq!((second.labels.conn, connections), (Some(Conn::Warm), 1));
+        assert_eq!((second.labels.conn, connections), (Some(ConnectionKind::Warm), 1));
     }
 }
 
@@ -166,7 +166,7 @@ async fn a_cold_transfer_never_resumes_a_session() {
         }
     });
     let prober = prober(&network(Some(certificate::ca_pem())));
-    let plan = Plan::new(&url, PartName::Start, Wanted::Range { first: FIRST, last: LAST });
+    let plan = Plan::new(&url, PartName::Start, RequestedBytes::Range { first: FIRST, last: LAST });
     for _ in 0..3 {
         let sample = plan.run(&prober, None).await.sample;
         assert_eq!((sample.outcome, sample.tls.version), (Outcome::Ok, Some("1.3")));

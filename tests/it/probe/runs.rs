@@ -9,7 +9,7 @@ use bandprobe::{
         outcome::Outcome,
         phase::Phase,
         probe::{CachePolicy, Deadlines, Extent, MIN_RATE, Part, PartName, Pick, Probe, Spacing, Weight},
-        sample::{CacheState, Conn, HttpVersion, Sample},
+        sample::{CacheState, ConnectionKind, HttpVersion, Sample},
         target::{Asset, AssetKind, Node, Profile},
         units::{Bytes, Micros},
     },
@@ -81,13 +81,13 @@ fn image(id: &str) -> Asset {
     Asset { kind: AssetKind::Image, id: id.into(), size: None, hash: None, fixed: true }
 }
 
-type Row = (Option<PartName>, Option<Conn>, Outcome);
+type Row = (Option<PartName>, Option<ConnectionKind>, Outcome);
 
 fn rows(samples: &[Sample]) -> Vec<Row> {
     samples.iter().map(|sample| (sample.labels.part, sample.labels.conn, sample.outcome)).collect()
 }
 
-const fn row(part: PartName, conn: Conn, outcome: Outcome) -> Row {
+const fn row(part: PartName, conn: ConnectionKind, outcome: Outcome) -> Row {
     (Some(part), Some(conn), outcome)
 }
 
@@ -95,9 +95,9 @@ const fn row(part: PartName, conn: Conn, outcome: Outcome) -> Row {
 async fn an_image_is_checked_then_fetched_cold_and_warm() {
     let demo = DemoNodes::start(vec![NodePlan::standard().remove(0), plain(Behaviour::Sound)]).await.unwrap();
     let expected = [
-        row(PartName::Check, Conn::Cold, Outcome::Ok),
-        row(PartName::Full, Conn::Cold, Outcome::Ok),
-        row(PartName::Full, Conn::Warm, Outcome::Ok),
+        row(PartName::Check, ConnectionKind::Cold, Outcome::Ok),
+        row(PartName::Full, ConnectionKind::Cold, Outcome::Ok),
+        row(PartName::Full, ConnectionKind::Warm, Outcome::Ok),
     ];
     for (node, http) in demo.nodes().iter().zip([HttpVersion::Http2, HttpVersion::Http1]) {
         let (samples, result) = run(Some(demo.ca_pem()), node, &probe(AssetKind::Image, &[FULL, FULL])).await;
@@ -121,10 +121,10 @@ async fn a_video_is_started_and_sought_on_one_connection() {
     for node in demo.nodes() {
         let (samples, _) = run(Some(demo.ca_pem()), &node, &probe(AssetKind::Video, &[START, TAIL, SEEK])).await;
         let expected = [
-            row(PartName::Check, Conn::Cold, Outcome::Ok),
-            row(PartName::Start, Conn::Cold, Outcome::Ok),
-            row(PartName::Tail, Conn::Warm, Outcome::Ok),
-            row(PartName::Seek, Conn::Warm, Outcome::Ok),
+            row(PartName::Check, ConnectionKind::Cold, Outcome::Ok),
+            row(PartName::Start, ConnectionKind::Cold, Outcome::Ok),
+            row(PartName::Tail, ConnectionKind::Warm, Outcome::Ok),
+            row(PartName::Seek, ConnectionKind::Warm, Outcome::Ok),
         ];
         assert_eq!(rows(&samples), expected, "{:?}", samples.last());
         let bytes: Vec<_> = samples[1..].iter().map(|sample| sample.bytes.unwrap()).collect();
@@ -145,7 +145,10 @@ async fn a_miss_is_told_and_never_fetched() {
     // Twice: had the first run asked for a byte, the second would find the object on its way.
     for _ in 0..2 {
         let (samples, result) = run(None, &node, &probe).await;
-        assert_eq!(rows(&samples), [row(PartName::Check, Conn::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]);
+        assert_eq!(
+            rows(&samples),
+            [row(PartName::Check, ConnectionKind::Cold, Outcome::Ok), (None, None, Outcome::NotCached)]
+        );
         assert!(samples.iter().all(|sample| sample.labels.cache == CacheState::Miss));
         assert_eq!(samples[1].phases.total(), Micros::ZERO);
         assert_eq!(result, RunResult { sticky: StickyAsset::Gone, lateness: result.lateness, ..RunResult::default() });
@@ -162,7 +165,10 @@ async fn a_miss_is_told_and_never_fetched() {
     let (samples, _) = run(None, &node, &cold).await;
     assert_eq!(
         rows(&samples),
-        [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Full, Conn::Cold, Outcome::Ok)]
+        [
+            row(PartName::Check, ConnectionKind::Cold, Outcome::Ok),
+            row(PartName::Full, ConnectionKind::Cold, Outcome::Ok)
+        ]
     );
     assert_eq!(samples[1].labels.cache, CacheState::Miss);
     let (samples, _) = run(None, &node, &cold).await;
@@ -188,7 +194,10 @@ async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
         let probe = Probe { deadlines, ..probe(AssetKind::Video, &[START, TAIL]) };
         for (fault, outcome) in &faults {
             let (samples, _) = run(Some(demo.ca_pem()), &node, &probe).await;
-            let expected = [row(PartName::Check, Conn::Cold, Outcome::Ok), row(PartName::Start, Conn::Cold, *outcome)];
+            let expected = [
+                row(PartName::Check, ConnectionKind::Cold, Outcome::Ok),
+                row(PartName::Start, ConnectionKind::Cold, *outcome),
+            ];
             // HTTP/2 has no end of a body but by its stream: a broken one is a reset.
             let broken = [Outcome::Truncated, Outcome::Reset].contains(outcome);
             if tls && broken {
@@ -270,7 +279,7 @@ async fn scripted(answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResul
 async fn scripted_as(profile: Profile, answer: Vec<u8>, hash: Option<&str>) -> (Vec<Sample>, RunResult) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
-    let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::wanted::Wanted::Whole).node;
+    let mut node = Plan::new(&url, PartName::Full, bandprobe::probe::requested_bytes::RequestedBytes::Whole).node;
     node.assets[0].hash = hash.map(Arc::from);
     node.listing.profile = profile;
     let mut tasks = tokio::task::JoinSet::new();

@@ -9,7 +9,7 @@ use bandprobe::{
         probe::{Deadlines, PartName},
         units::BitRate,
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 
 use super::{Plan, assert_consistent, network, prober};
@@ -29,7 +29,7 @@ async fn a_trickle_is_too_slow_unless_the_probe_expects_one() {
     let plan = |body: u64, min_rate| Plan {
         deadlines: Deadlines { body: Duration::from_secs(body), ..Deadlines::default() },
         min_rate: BitRate(min_rate),
-        ..Plan::new(&server.url(), PartName::Full, Wanted::Whole)
+        ..Plan::new(&server.url(), PartName::Full, RequestedBytes::Whole)
     };
     let (slow, expected, short) = (plan(6, 64_000), plan(6, 0), plan(4, 64_000));
     let dones = tokio::join!(slow.run(&prober, None), expected.run(&prober, None), short.run(&prober, None));

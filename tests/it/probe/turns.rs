@@ -9,7 +9,7 @@ use bandprobe::{
         probe::{Deadlines, PartName, Weight},
         units::Micros,
     },
-    probe::wanted::Wanted,
+    probe::requested_bytes::RequestedBytes,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -32,7 +32,7 @@ fn reply() -> Vec<u8> {
 }
 
 fn plan(url: &str, id: &str, weight: Weight) -> Plan {
-    let wanted = Wanted::Range { first: FIRST, last: LAST };
+    let wanted = RequestedBytes::Range { first: FIRST, last: LAST };
     let mut plan = Plan::new(url, PartName::Start, wanted);
     plan.node.id = id.into();
     let deadlines = Deadlines { headers: Duration::from_secs(60), ..Deadlines::default() };

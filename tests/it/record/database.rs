@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bandprobe::{
     config,
-    deliver::{influx::Influx, policy::Answer},
+    deliver::{answer::Answer, influx::Influx},
     record::{
         line,
         point::{BLOB_BYTES, Point, TAG_CHARS, TEXT_CHARS, Value},

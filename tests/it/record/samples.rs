@@ -5,7 +5,10 @@ use bandprobe::model::{
     outcome::Outcome,
     phase::{Phase, Phases},
     probe::PartName,
-    sample::{CacheState, Conn, Family, HttpVersion, Labels, Path, Rates, Reader, Sample, Tls, Trail},
+    sample::{
+        CacheState, ConnectionKind, Family, HttpVersion, Labels, NetworkPath, Rates, ReaderStats, Sample, TlsInfo,
+        TraceInfo,
+    },
     target::AssetKind,
     units::{BitRate, Bytes, Micros},
 };
@@ -22,7 +25,7 @@ pub(crate) fn video() -> Sample {
             probe: "video".into(),
             kind: Some(AssetKind::Video),
             part: Some(PartName::Start),
-            conn: Some(Conn::Cold),
+            conn: Some(ConnectionKind::Cold),
             http: Some(HttpVersion::Http2),
             family: Some(Family::V6),
             cache: CacheState::Hit,
@@ -51,20 +54,20 @@ pub(crate) fn video() -> Sample {
         run_ok: Some(true),
         flags: Flags::NONE,
         distance_km: Some(12.5),
-        path: Path {
+        path: NetworkPath {
             rtt: Some(Micros(29_900)),
             rcv_rtt: Some(Micros(31_000)),
             ooo_segments: Some(3),
             rcv_wnd: Some(Bytes(3_145_728)),
         },
-        reader: Reader {
+        reader: ReaderStats {
             lag_p90: Some(Micros(21)),
             cpu_share: Some(0.0625),
             run_delay: Some(Micros(140)),
             frozen: None,
             span: Some(Micros(2_000_000)),
         },
-        tls: Tls { version: Some("1.3"), cert_expires: Some(5_184_000) },
+        tls: TlsInfo { version: Some("1.3"), cert_expires: Some(5_184_000) },
         trail: trail(),
     }
 }
@@ -84,8 +87,8 @@ fn phases() -> Phases {
     phases
 }
 
-fn trail() -> Trail {
-    Trail {
+fn trail() -> TraceInfo {
+    TraceInfo {
         asset_id: Some("552149".into()),
         remote_addr: Some("2001:db8::7".parse().unwrap()),
         server: Some("nginx/1.25 \"edge\"".into()),
@@ -123,10 +126,10 @@ pub(crate) fn image(node: &str, nanoseconds: i64, ttfb: u64) -> Sample {
         hit: None,
         run_ok: Some(true),
         flags: Flags::NONE,
-        path: Path { rtt: Some(Micros(ttfb / 2)), ..Path::default() },
-        reader: Reader::default(),
-        tls: Tls::default(),
-        trail: Trail::default(),
+        path: NetworkPath { rtt: Some(Micros(ttfb / 2)), ..NetworkPath::default() },
+        reader: ReaderStats::default(),
+        tls: TlsInfo::default(),
+        trail: TraceInfo::default(),
         lateness: Micros::ZERO,
         distance_km: None,
         ..video
@@ -149,7 +152,7 @@ pub(crate) fn failed(sample: Sample, outcome: Outcome) -> Sample {
         rates: Rates::default(),
         intervals: vec![],
         curve: None,
-        path: Path::default(),
+        path: NetworkPath::default(),
         ..sample
     }
 }

@@ -8,12 +8,15 @@ use bandprobe::{
         target::{Listing, Origin, Profile, Vantage},
         units::Micros,
     },
-    record::{availability::node_point, line, point::Point, schema::node as schema},
-    report::{
-        availability::{Availability, MAX_NODES, render},
+    record::{
+        line,
+        node::node_point,
         node_point::NodePoint,
-        scan::{Found, Line, read},
+        point::Point,
+        scan::{AnyPoint, Line, read},
+        schema::node as schema,
     },
+    report::availability::{Availability, MAX_NODES, render},
     term::Look,
 };
 use jiff::SignedDuration;
@@ -204,7 +207,7 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
         let point = point(&round, 0, round.state);
         let mut text = String::new();
         line::encode(&point, &mut text);
-        let Line::Found(Found::Node(found)) = read(text.as_bytes()) else { panic!("{text}") };
+        let Line::Point(AnyPoint::Node(found)) = read(text.as_bytes()) else { panic!("{text}") };
         assert_eq!(Some(*found), NodePoint::from_point(&point));
         for (from, to) in [
             (format!("state_code={}i", round.state.code()), "state_code=6i"),

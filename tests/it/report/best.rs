@@ -2,12 +2,12 @@
 
 use bandprobe::{
     model::{flag::Flag, health::HealthState},
-    record::{line, point::Point, schema::node as schema},
+    record::{line, point::Point, scan::Scan, schema::node as schema},
     report::{
         Analysis,
-        best::{Best, ENOUGH, Measure, RECENT},
+        best::{Best, Measure},
         json,
-        scan::Scan,
+        newest::{MAX_AGE, MIN_VALUES},
     },
 };
 
@@ -39,7 +39,7 @@ fn state(node: &str, role: &str, state: HealthState, hours_ago: i64) -> String {
 fn analysis(samples: &[Sample], states: &[String]) -> Analysis {
     let text = lines(samples) + &states.concat();
     let mut analysis = Analysis::default();
-    Scan::new(text.lines().map(Ok::<_, ()>)).for_each(|found| analysis.add_found(&found.unwrap()));
+    Scan::new(text.lines().map(Ok::<_, ()>)).for_each(|found| analysis.add_any(&found.unwrap()));
     analysis
 }
 
@@ -89,14 +89,14 @@ fn a_node_that_is_dead_now_is_not_the_best() {
 
 #[test]
 fn old_values_and_few_values_make_no_best_node() {
-    let day = RECENT.as_hours();
+    let day = MAX_AGE.as_hours();
     for (hours_ago, expected) in [(0, "fast"), (day, "slow"), (day - 1, "fast"), (day + 1, "slow"), (240, "slow")] {
         let samples = [images("fast", 10_000, hours_ago), images("slow", 90_000, 0)].concat();
         assert_eq!(best(&samples, &[]).as_deref(), Some(expected), "{hours_ago} hours ago");
     }
     // An archive that ended long ago is judged by its own end.
     assert_eq!(best(&images("fast", 10_000, 240), &[]).as_deref(), Some("fast"));
-    for few in 1..ENOUGH {
+    for few in 1..MIN_VALUES {
         assert_eq!(best(&images("only", 10_000, 0)[..few], &[]), None, "also where no other node has more");
     }
     let mut sparse = images("fast", 10_000, 240);

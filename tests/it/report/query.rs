@@ -1,9 +1,9 @@
 //! InfluxQL and its answers. `tests/data/report/answer.json` is what InfluxDB 2.9.1 said to [`QUERY`] after the lines of
 //! [`day`] had been written to it.
 
-use bandprobe::report::{
-    query::{PAGE_ROWS, Pages, QueryError, identifier, parse, query},
-    transfer_point::TransferPoint,
+use bandprobe::{
+    record::transfer_point::TransferPoint,
+    report::query::{PAGE_ROWS, Pages, QueryError, identifier, parse, query},
 };
 use jiff::{SignedDuration, Timestamp};
 

@@ -1,11 +1,11 @@
 //! The reader of lines: what we wrote comes back, and whatever else there is does no harm.
 
-use bandprobe::{
-    record::{line as encoder, parse::MAX_LINE, transfer::transfer, window::Windows},
-    report::{
-        scan::{Found, Line, Scan, Seen, read},
-        transfer_point::TransferPoint,
-    },
+use bandprobe::record::{
+    line::{self as encoder, MAX_LINE},
+    scan::{AnyPoint, Line, LineCounts, Scan, read},
+    transfer::transfer,
+    transfer_point::TransferPoint,
+    window::Windows,
 };
 use proptest::prelude::*;
 use std::{convert::Infallible, time::Duration};
@@ -13,11 +13,11 @@ use std::{convert::Infallible, time::Duration};
 use super::{day, lines, points};
 use crate::record::samples::video;
 
-fn scan(text: &str) -> (Vec<TransferPoint>, Seen) {
+fn scan(text: &str) -> (Vec<TransferPoint>, LineCounts) {
     let mut scan = Scan::new(text.split_inclusive('\n').map(Ok::<_, Infallible>));
     let transfer = |found| match found {
-        Found::Transfer(point) => Some(*point),
-        Found::Node(_) => None,
+        AnyPoint::Transfer(point) => Some(*point),
+        AnyPoint::Node(_) => None,
     };
     let points = scan.by_ref().filter_map(|found| transfer(found.unwrap())).collect();
     (points, scan.seen())
@@ -27,7 +27,7 @@ fn scan(text: &str) -> (Vec<TransferPoint>, Seen) {
 fn what_was_written_comes_back() {
     let (found, seen) = scan(&lines(&day()));
     assert_eq!(found, points(&day()));
-    assert_eq!(seen, Seen { transfers: found.len() as u64, states: 0, others: 0, damaged: 0 });
+    assert_eq!(seen, LineCounts { transfers: found.len() as u64, states: 0, others: 0, damaged: 0 });
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn other_lines_are_told_apart() {
     text.push_str("bandprobe_transfer,vantage=eu\ncpu,host=a usage=3 1\nmem,host=a free=3i 1\n");
     let (found, seen) = scan(&text);
     assert!(found.is_empty());
-    assert_eq!(seen, Seen { transfers: 0, states: 0, others: 9, damaged: 1 });
+    assert_eq!(seen, LineCounts { transfers: 0, states: 0, others: 9, damaged: 1 });
     let mut scan = Scan::new(text.lines().map(Ok::<_, Infallible>));
     assert_eq!(scan.by_ref().count(), 0);
     let expected = [("not line protocol", 1), ("of a measurement that is not bandprobe's", 2)];
@@ -74,7 +74,7 @@ fn hostile_lines_are_damage_and_no_more() {
 #[test]
 fn names_cannot_write_to_the_terminal() {
     let line = lines(&[video()]).replace("node=fra1", "node=a\u{1b}[2Jb");
-    let Line::Found(Found::Transfer(point)) = read(line.as_bytes()) else { panic!("{line}") };
+    let Line::Point(AnyPoint::Transfer(point)) = read(line.as_bytes()) else { panic!("{line}") };
     assert_eq!(&*point.node, "a\u{fffd}[2Jb");
 }
 

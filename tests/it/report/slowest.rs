@@ -7,10 +7,8 @@ use bandprobe::{
         outcome::Outcome,
         sample::{CacheState, Sample},
     },
-    report::{
-        slowest::{MOST, Slowest},
-        transfer_point::TransferPoint,
-    },
+    record::transfer_point::TransferPoint,
+    report::slowest::{MOST, Slowest},
     term::Look,
 };
 

@@ -18,7 +18,7 @@ use bandprobe::{
         probe::{Deadlines, StatusProbe},
         target::{Listing, Node, Origin, Profile, Targets},
     },
-    worker::{availability, descriptors},
+    worker::{descriptors, status_rounds},
 };
 use tempfile::TempDir;
 
@@ -70,7 +70,7 @@ async fn hundreds_of_hanging_nodes_hang_at_the_same_time() {
     let targets = Targets { nodes: (0..300).map(|n| Arc::new(node(n))).collect(), blocked: vec![] };
     // Long enough for a slow machine to open all of them.
     let deadlines = Deadlines { headers: Duration::from_secs(10), ..probe().deadlines };
-    let checked = availability::round(&pipeline, &targets, &StatusProbe { deadlines, ..probe() }).await;
+    let checked = status_rounds::round(&pipeline, &targets, &StatusProbe { deadlines, ..probe() }).await;
     assert_eq!((checked.len(), silent.most()), (300, 300));
     assert_eq!(*pipeline.checked().borrow(), (300, 300));
 }

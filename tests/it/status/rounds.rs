@@ -11,9 +11,9 @@ use bandprobe::{
     demo::DemoNodes,
     model::{
         health::{CheckedNode, HealthState},
-        target::{Blocked, Coordinates, Listing, Node, Origin, Profile, Targets},
+        target::{BlockedNode, Coordinates, Listing, Node, Origin, Profile, Targets},
     },
-    worker::{availability, discovery::Discovery, pipeline::Pipeline},
+    worker::{discovery::Discovery, pipeline::Pipeline, status_rounds},
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -70,9 +70,14 @@ async fn lines(pipeline: Pipeline, dir: &TempDir, measurement: &str) -> Vec<Stri
     ours.map(bare).collect()
 }
 
-fn blocked(id: &str) -> Blocked {
+fn blocked(id: &str) -> BlockedNode {
     let listing = Listing { operators: vec!["9:0-9".into()], ..Listing::bare(Origin::Joystream, Profile::Argus) };
-    Blocked { id: id.into(), endpoint: "ftp://x".into(), reason: "only http and https can be probed".into(), listing }
+    BlockedNode {
+        id: id.into(),
+        endpoint: "ftp://x".into(),
+        reason: "only http and https can be probed".into(),
+        listing,
+    }
 }
 
 /// What the fleet of the next test leaves.
@@ -153,7 +158,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
 
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);
-    let checked = availability::round(&pipeline, &targets, &probe()).await;
+    let checked = status_rounds::round(&pipeline, &targets, &probe()).await;
     assert_eq!(private.connections(), 0, "never contacted");
     let states: Vec<_> = checked.iter().map(|checked| checked.health.state.code()).collect();
     assert_eq!(states, [0, 0, 0, 1, 2, 2, 3, 0, 3, 4, 0, 0, 4]);
@@ -166,7 +171,7 @@ async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
     let targets = Targets { nodes: demo.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);
-    for CheckedNode { health, answer, .. } in availability::round(&pipeline, &targets, &probe()).await {
+    for CheckedNode { health, answer, .. } in status_rounds::round(&pipeline, &targets, &probe()).await {
         assert_eq!((health.state, &*health.reason, health.up), (HealthState::Ok, "nothing wrong", Some(true)));
         assert!(health.blocks_behind.is_some_and(|behind| behind.abs() <= 1), "{health:?}");
         assert!(answer.unwrap().latency.is_some());
@@ -186,7 +191,7 @@ async fn a_node_that_starts_anew_is_seen_also_after_a_restart_of_ours() {
     for _ in 0..2 {
         let pipeline = start(&dir);
         for _ in 0..2 {
-            let round = availability::round(&pipeline, &targets, &probe()).await;
+            let round = status_rounds::round(&pipeline, &targets, &probe()).await;
             assert_eq!(
                 (round[0].health.state, &*round[0].health.reason),
                 (HealthState::Ok, "nothing wrong; it reports no block height, so its blocks are not judged")
@@ -208,13 +213,13 @@ async fn a_vantage_that_reaches_nobody_calls_no_node_dead() {
     let pipeline = start(&dir);
     let few = Targets { nodes: nodes[..2].to_vec(), blocked: vec![] };
     let states = |round: Vec<CheckedNode>| round.iter().map(|checked| checked.health.state).collect::<Vec<_>>();
-    assert_eq!(states(availability::round(&pipeline, &few, &probe()).await), [HealthState::Dead; 2]);
-    assert!(!pipeline.prober().suspicion.is_raised());
+    assert_eq!(states(status_rounds::round(&pipeline, &few, &probe()).await), [HealthState::Dead; 2]);
+    assert!(!pipeline.prober().vantage_health.is_suspect());
 
     let all = Targets { nodes, blocked: vec![blocked("odd")] };
-    let round = states(availability::round(&pipeline, &all, &probe()).await);
+    let round = states(status_rounds::round(&pipeline, &all, &probe()).await);
     assert_eq!(round, [HealthState::Unknown, HealthState::Unknown, HealthState::Unknown, HealthState::Blocked]);
-    assert!(pipeline.prober().suspicion.is_raised());
+    assert!(pipeline.prober().vantage_health.is_suspect());
     let points = lines(pipeline, &dir, "bandprobe_node").await;
     let refused = "connect: Connection refused (os error 111)";
     let expected = format!(
@@ -249,7 +254,7 @@ async fn rounds_are_made_over_the_targets_of_the_time_until_told_to_stop() {
         }
     };
     tokio::select! {
-        () = availability::run(&pipeline, &often, targets) => {}
+        () = status_rounds::run(&pipeline, &often, targets) => {}
         () = watched => {}
     }
     let points = lines(pipeline, &dir, "bandprobe_node").await;

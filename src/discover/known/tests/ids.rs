@@ -28,11 +28,11 @@ fn an_id_stays_as_long_as_its_endpoint_is_listed() {
         let (before, after): (Vec<_>, Vec<_>) =
             (before.iter().map(|at| spelled(at)).collect(), after.iter().map(|at| spelled(at)).collect());
         let of = |list: &[String]| listed(&list.iter().map(String::as_str).collect::<Vec<_>>());
-        let gaps = Gaps { storage: is_gap, ..Gaps::default() };
+        let gaps = MissingParts { storage: is_gap, ..MissingParts::default() };
         // Enough other nodes, so that the refresh is not held back.
         let others = argus(1..4);
         let list = known([of(&before), others.clone()].concat());
-        let (list, _) = weighed(list, Found { gaps, ..found([of(&after), others].concat()) }, 10);
+        let (list, _) = refresh_of(list, RegistryList { gaps, ..found([of(&after), others].concat()) }, 10);
         let mut got: Vec<_> = list.nodes().iter().filter(|node| node.id.starts_with('h')).collect();
         got.sort_by(|a, b| a.endpoint.as_url().cmp(b.endpoint.as_url()));
         let got: Vec<_> = got.iter().map(|node| &*node.id).collect();
@@ -42,7 +42,7 @@ fn an_id_stays_as_long_as_its_endpoint_is_listed() {
 
 #[test]
 fn blocked_storage_nodes_stay_in_a_gap_too() {
-    let blocked = |id: &str, endpoint: &str, profile| Blocked {
+    let blocked = |id: &str, endpoint: &str, profile| BlockedNode {
         id: id.into(),
         endpoint: endpoint.into(),
         reason: "private".into(),
@@ -52,12 +52,12 @@ fn blocked_storage_nodes_stay_in_a_gap_too() {
         (blocked("10.0.0.1", "http://10.0.0.1/", Profile::Colossus), blocked("4-9", "", Profile::Colossus));
     let gone = blocked("10.0.0.2", "http://10.0.0.2/", Profile::Argus);
     let all = vec![one.clone(), two.clone(), gone];
-    let (list, _) = weighed(Known::default(), Found { blocked: all, ..found(argus(0..3)) }, 0);
-    let newcomer = Blocked { id: "10.0.0.1".into(), ..blocked("new", "http://10.0.0.1/x", Profile::Argus) };
+    let (list, _) = refresh_of(KnownList::default(), RegistryList { blocked: all, ..found(argus(0..3)) }, 0);
+    let newcomer = BlockedNode { id: "10.0.0.1".into(), ..blocked("new", "http://10.0.0.1/x", Profile::Argus) };
     for (is_gap, mut expected) in [(true, vec!["10.0.0.1-2", "10.0.0.1", "4-9"]), (false, vec!["10.0.0.1"])] {
-        let gaps = Gaps { storage: is_gap, ..Gaps::default() };
-        let refresh = Found { gaps, blocked: vec![newcomer.clone()], ..found(argus(0..3)) };
-        let (list, _) = weighed(list.clone(), refresh, 10);
+        let gaps = MissingParts { storage: is_gap, ..MissingParts::default() };
+        let refresh = RegistryList { gaps, blocked: vec![newcomer.clone()], ..found(argus(0..3)) };
+        let (list, _) = refresh_of(list.clone(), refresh, 10);
         let mut ids: Vec<_> = list.blocked().iter().map(|blocked| &*blocked.id).collect();
         ids.sort_unstable();
         expected.sort_unstable();
@@ -73,6 +73,6 @@ fn who_is_left_out_is_so_by_the_id_that_he_got() {
     let exclude = vec!["n0.example-2".to_owned()];
     let registry = Registry { exclude, ..registry() };
     let refresh = found([argus(0..3), vec![Node { id: "n0.example".into(), ..newcomer }]].concat());
-    let (list, change) = known(argus(0..3)).weigh(refresh, &registry, at(10));
+    let (list, change) = known(argus(0..3)).refreshed(refresh, &registry, at(10));
     assert_eq!((list.nodes().len(), change.added), (3, vec![]));
 }

@@ -2,12 +2,12 @@
 
 use rustls::AlertDescription;
 
-use super::{Fault, Kind, NO_VERSION, Seen, WANTS_OURS};
+use super::{FaultKind, HandshakeRecord, NO_VERSION, TlsFault, WANTS_CLIENT_CERTIFICATE};
 
 /// Explains an alert of the node, given what the handshake showed before it.
-pub(super) fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
+pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFault {
     use AlertDescription as Alert;
-    let fault = |kind, words: &str| Fault { kind, words: words.to_owned() };
+    let fault = |kind, words: &str| TlsFault { kind, words: words.to_owned() };
     let about_ours = matches!(
         alert,
         Alert::HandshakeFailure
@@ -19,29 +19,29 @@ pub(super) fn alerted(alert: AlertDescription, seen: &Seen) -> Fault {
             | Alert::AccessDenied
     );
     match alert {
-        Alert::CertificateRequired => fault(Kind::Failed, WANTS_OURS),
-        _ if seen.asked_for_ours && about_ours => fault(Kind::Failed, WANTS_OURS),
+        Alert::CertificateRequired => fault(FaultKind::Failed, WANTS_CLIENT_CERTIFICATE),
+        _ if seen.wants_client_certificate && about_ours => fault(FaultKind::Failed, WANTS_CLIENT_CERTIFICATE),
         Alert::HandshakeFailure => fault(
-            Kind::Unsupported,
+            FaultKind::Unsupported,
             "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with our \
              client, or no certificate for this name",
         ),
         Alert::InsufficientSecurity => fault(
-            Kind::Unsupported,
+            FaultKind::Unsupported,
             "the node wants stronger cipher suites or keys than our client has (insufficient_security)",
         ),
-        Alert::ProtocolVersion => fault(Kind::Unsupported, NO_VERSION),
+        Alert::ProtocolVersion => fault(FaultKind::Unsupported, NO_VERSION),
         Alert::InternalError => fault(
-            Kind::Failed,
+            FaultKind::Failed,
             "the node failed in the TLS handshake (internal_error): some servers, such as Caddy, do so when they have no certificate for \
              this name",
         ),
-        Alert::UnrecognisedName => fault(Kind::Failed, "the node serves no host of this name (unrecognized_name)"),
+        Alert::UnrecognisedName => fault(FaultKind::Failed, "the node serves no host of this name (unrecognized_name)"),
         Alert::NoApplicationProtocol => {
-            fault(Kind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")
+            fault(FaultKind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")
         }
-        other => Fault {
-            kind: Kind::Failed,
+        other => TlsFault {
+            kind: FaultKind::Failed,
             words: format!("the node ended the TLS connection with the alert {}", label(other)),
         },
     }

@@ -85,8 +85,8 @@ fn every_error() -> Vec<Error> {
 #[test]
 fn no_debug_output_reaches_a_person() {
     for error in every_error() {
-        for asked_for_ours in [false, true] {
-            let seen = Seen { asked_for_ours, ..Seen::default() };
+        for wants_client_certificate in [false, true] {
+            let seen = HandshakeRecord { wants_client_certificate, ..HandshakeRecord::default() };
             let name = ServerName::try_from("a.example").unwrap();
             let words = fault(&error, &seen, &name, &RootCertStore::empty()).words;
             let debug = format!("{error:?}");
@@ -122,17 +122,17 @@ fn an_alert_goes_by_the_name_of_its_standard() {
 
 #[test]
 fn what_our_client_lacks_is_no_fault_of_the_nodes() {
-    let kind = |error: Error, asked_for_ours| {
-        let seen = Seen { asked_for_ours, ..Seen::default() };
+    let kind = |error: Error, wants_client_certificate| {
+        let seen = HandshakeRecord { wants_client_certificate, ..HandshakeRecord::default() };
         fault(&error, &seen, &ServerName::try_from("a.example").unwrap(), &RootCertStore::empty()).kind
     };
     for alert in
         [AlertDescription::HandshakeFailure, AlertDescription::ProtocolVersion, AlertDescription::InsufficientSecurity]
     {
-        assert_eq!(kind(Error::AlertReceived(alert), false), Kind::Unsupported, "{alert:?}");
+        assert_eq!(kind(Error::AlertReceived(alert), false), FaultKind::Unsupported, "{alert:?}");
     }
-    assert_eq!(kind(Error::AlertReceived(AlertDescription::HandshakeFailure), true), Kind::Failed);
-    assert_eq!(kind(Error::AlertReceived(AlertDescription::CertificateRequired), false), Kind::Failed);
-    assert_eq!(kind(Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), false), Kind::Unsupported);
-    assert_eq!(kind(Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite), false), Kind::Failed);
+    assert_eq!(kind(Error::AlertReceived(AlertDescription::HandshakeFailure), true), FaultKind::Failed);
+    assert_eq!(kind(Error::AlertReceived(AlertDescription::CertificateRequired), false), FaultKind::Failed);
+    assert_eq!(kind(Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon), false), FaultKind::Unsupported);
+    assert_eq!(kind(Error::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedCipherSuite), false), FaultKind::Failed);
 }

@@ -2,14 +2,14 @@
 
 use bandprobe::{
     config::{AllowPrivate, Registry},
-    discover::joystream::{Found, Sampled, find},
+    discover::joystream::{FreshSamples, RegistryList, find},
     model::target::{Asset, AssetKind, Profile},
     net::{fetch::Fetcher, guard::Guard},
 };
 
 use super::*;
 
-async fn found(fleet: &DemoFleet) -> Found {
+async fn found(fleet: &DemoFleet) -> RegistryList {
     let registry = Registry {
         url: fleet.registry().clone(),
         refresh: Duration::from_secs(10),
@@ -19,7 +19,7 @@ async fn found(fleet: &DemoFleet) -> Found {
         fixed: vec![(AssetKind::Image, IMAGE_ID.into()), (AssetKind::Video, VIDEO_ID.into())],
     };
     let guard = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
-    find(&Fetcher::new(None, crate::resolver()).unwrap(), &registry, &guard, &Sampled::default()).await.unwrap()
+    find(&Fetcher::new(None, crate::resolver()).unwrap(), &registry, &guard, &FreshSamples::default()).await.unwrap()
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ async fn a_suspect_vantage_judges_no_run() {
     let world = World::start(Profile::Http, &["x"], |_, _| status("500 Internal Server Error")).await;
     let prober = prober_within(&Network { allow_private: AllowPrivate::Everywhere, ..network(None) }, [1, 8, 1]);
     for (is_suspect, run_ok) in [(true, None), (false, Some(false))] {
-        prober.suspicion.note(is_suspect);
+        prober.vantage_health.set_suspect(is_suspect);
         let run = Run {
             node: Arc::new(world.node.clone()),
             probe: Arc::new(image()),

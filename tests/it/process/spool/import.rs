@@ -184,7 +184,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
         &good.replace("ok=1i", "ok=1i,colour=\"red\""),
         &good.replace(",node=a", ""),
         "cpu,host=x usage=1 1",
-        &"x".repeat(200_000),
+        &"x".repeat(1_100_000),
     ] {
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
@@ -204,7 +204,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
         "1 with a field that is not in the schema",
         "1 without the tag `node`",
         "1 of a measurement that is not bandprobe's",
-        "1 longer than 128 KiB",
+        "1 longer than 1 MiB",
         "1 not UTF-8",
     ] {
         assert!(ended.stderr.contains(reason), "{reason}: {}", ended.stderr);
