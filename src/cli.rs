@@ -25,11 +25,11 @@ mod registries;
 mod repeated;
 mod report;
 mod run;
-mod screen;
 mod signals;
 mod spool;
 mod stdout;
 mod targets;
+mod terminal;
 mod waterfall;
 
 use self::args::{Args, Command};
@@ -63,7 +63,7 @@ pub fn main() -> ExitCode {
     let log = match telemetry::start(args.command.log_level()) {
         Ok(log) => log,
         Err(error) => {
-            complain(&format!("cannot start a thread: {error}"));
+            eprint(&format!("cannot start a thread: {error}"));
             return Exit::Failed.into();
         }
     };
@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) if is_broken_pipe(&error) => Exit::Done,
         Err(error) => {
-            complain(&with_causes(error.as_ref()));
+            eprint(&with_causes(error.as_ref()));
             Exit::Failed
         }
     };
@@ -98,12 +98,12 @@ async fn dispatch(command: Command) -> anyhow::Result<Exit> {
 
 /// Prints text for people, in characters that the terminal can show.
 fn print(text: &str) -> anyhow::Result<()> {
-    print_data(screen::fit(text, &io::stdout()).as_bytes())
+    print_data(terminal::fit(text, &io::stdout()).as_bytes())
 }
 
 /// Prints sentences, wrapped at the width of the terminal. Not for text that users copy.
-fn tell(text: &str) -> anyhow::Result<()> {
-    print(&wrap(text, screen::width()))
+fn print_wrapped(text: &str) -> anyhow::Result<()> {
+    print(&wrap(text, terminal::width()))
 }
 
 /// Writes data unchanged. If the reader has closed the pipe (`| head`), the command ends without a message.
@@ -113,19 +113,19 @@ fn print_data(bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Prints a message for people on stderr. It never waits, and ignores write errors.
-fn complain(text: &str) {
+fn eprint(text: &str) {
     telemetry::print(&message(text));
 }
 
 /// Prints every problem of a config. It waits until they are written, because nothing else is running yet.
-fn refuse(problems: &Problems) -> Exit {
+fn config_error(problems: &Problems) -> Exit {
     telemetry::print_and_wait(&message(&format!("the config is invalid:\n{problems}")));
     Exit::BadConfig
 }
 
 fn message(text: &str) -> String {
-    let text = wrap(&format!("bandprobe: {text}\n"), screen::size_of_stderr().map(|(width, _)| width));
-    screen::fit(&text, &io::stderr()).into_owned()
+    let text = wrap(&format!("bandprobe: {text}\n"), terminal::size_of_stderr().map(|(width, _)| width));
+    terminal::fit(&text, &io::stderr()).into_owned()
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -15,7 +15,7 @@ use crate::{
 
 mod spool;
 
-pub(super) use self::spool::{Export, Flush, Import, Lines, Spool, SpoolCommand, Which};
+pub(super) use self::spool::{DataDir, Export, ExportFormat, Flush, Import, Spool, SpoolCommand};
 
 /// Measures how fast content nodes serve viewers, and delivers the results to InfluxDB
 #[derive(Debug, Parser)]
@@ -292,7 +292,7 @@ impl From<Expect> for AssetKind {
 /// How far to look back; the limit keeps that after 1970.
 fn parse_since(text: &str) -> Result<Duration, String> {
     let since = parse_duration(text).map_err(|error| error.to_string())?;
-    if since > MOST_SINCE {
+    if since > MAX_SINCE {
         return Err(format!("`{text}` goes too far back: at most 50 years, as there is nothing from before 1970"));
     }
     Ok(since)
@@ -335,4 +335,4 @@ fn dialects() -> impl TypedValueParser<Value = Dialect> {
 const MAX_FIRST_PORT: i64 = 65_000;
 /// Most servers refuse longer URLs.
 const MAX_URL: usize = 8_000;
-const MOST_SINCE: Duration = Duration::from_secs(50 * 365 * 86_400);
+const MAX_SINCE: Duration = Duration::from_secs(50 * 365 * 86_400);

@@ -10,14 +10,14 @@ use crate::{
 };
 
 use self::findings::findings;
-use super::{Exit, args::Check, input, refuse, registries, spool::ago, tell};
+use super::{Exit, args::Check, config_error, input, print_wrapped, registries, spool::ago};
 
 mod findings;
 
 pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     let mut discovery = Discovery::load(&config)?;
     if discovery.lists().any(|(_, known)| known.age(Timestamp::now()).is_none()) {
@@ -30,7 +30,7 @@ pub(super) async fn check(args: &Check) -> anyhow::Result<Exit> {
         text.push_str("\nTo fix:\n");
         text.extend(found.iter().map(|finding| format!("- {finding}\n")));
     }
-    tell(&text)?;
+    print_wrapped(&text)?;
     let is_whole = discovery.lists().all(|(_, known)| known.age(Timestamp::now()).is_some());
     let is_good = fits && is_whole && found.is_empty();
     Ok(if args.strict && !is_good { Exit::ProbeFailed } else { Exit::Done })

@@ -18,22 +18,22 @@ use crate::{
 };
 
 use super::{
-    Exit, args::Demo, complain, print, progress::Progress, registries, report::from_archive, screen, signals::Signals,
-    tell,
+    Exit, args::Demo, eprint, print, print_wrapped, progress::Progress, registries, report::from_archive,
+    signals::Signals, terminal,
 };
 
-use self::{config::Habits, scene::Scene};
+use self::{config::DemoSettings, servers::DemoServers};
 
 mod config;
 #[cfg(feature = "fleet")]
 mod fleet;
-mod scene;
 mod serve;
+mod servers;
 
 pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     #[cfg(not(feature = "fleet"))]
     if args.fleet {
-        complain(&needs_fleet(std::env::args().skip(1)));
+        eprint(&needs_fleet(std::env::args().skip(1)));
         return Ok(Exit::Usage);
     }
     if args.serve {
@@ -41,7 +41,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     }
     let duration = args.duration.unwrap_or(DURATION);
     let mut signals = Signals::listen()?;
-    let scene = Scene::start(args, None).await?;
+    let servers = DemoServers::start(args, None).await?;
     let dir = match &args.archive {
         Some(dir) => dir.clone(),
         None => new_dir()?,
@@ -51,8 +51,9 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
             .context("the results cannot be written; choose another directory with `--archive DIR`"),
         other => other.into(),
     };
-    let habits = Habits { archive: dir.to_str().context("--archive DIR must be valid UTF-8")?, ..HURRY };
-    let config = config::read(&scene.config(&habits))?;
+    let settings =
+        DemoSettings { archive: dir.to_str().context("--archive DIR must be valid UTF-8")?, ..FAST_SETTINGS };
+    let config = config::read(&servers.config(&settings))?;
 
     let started = Timestamp::now();
     let mut discovery = Discovery::load(&config)?;
@@ -61,7 +62,7 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     let pipeline =
         Pipeline::start(&config, discovery, progress.on_recorded(), Box::new(|| Ok(None))).map_err(refused)?;
     pipeline.tally().watch_log(telemetry::dropped);
-    progress.aside(|| tell(&introduction(&scene, duration)))?;
+    progress.aside(|| print_wrapped(&introduction(&servers, duration)))?;
     let stop = async {
         tokio::select! {
             () = progress.tick(duration) => {}
@@ -71,12 +72,12 @@ pub(super) async fn demo(args: &Demo) -> anyhow::Result<Exit> {
     runs::run(&pipeline, &config, stop).await;
     let stopped = pipeline.stop(Duration::ZERO, std::future::pending()).await;
     progress.end();
-    scene.shutdown().await;
+    servers.shutdown().await;
 
-    print(&from_archive(&dir, started)?.render(screen::look(), None))?;
-    print(&outlook(&dir, stopped.waiting, args.fleet))?;
+    print(&from_archive(&dir, started)?.render(terminal::look(), None))?;
+    print(&next_steps(&dir, stopped.waiting, args.fleet))?;
     if stopped.lost > 0 {
-        complain(&format!("{} could not be written to {}", count(stopped.lost, "point"), dir.display()));
+        eprint(&format!("{} could not be written to {}", count(stopped.lost, "point"), dir.display()));
         return Ok(Exit::Failed);
     }
     Ok(Exit::Done)
@@ -94,8 +95,8 @@ fn needs_fleet(args: impl Iterator<Item = String>) -> String {
 }
 
 /// Where the results are, and what to do next.
-fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
-    let us = invoked_as();
+fn next_steps(dir: &Path, waiting: u64, of_fleet: bool) -> String {
+    let us = program_name();
     let mut text =
         format!("{} {} in {}", count(waiting, "point"), if waiting == 1 { "is" } else { "are" }, dir.display());
     if waiting > 0 {
@@ -108,17 +109,17 @@ fn outlook(dir: &Path, waiting: u64, of_fleet: bool) -> String {
     text + &format!("\nto try the other commands on these nodes, run\n  {us} demo{fleet} --serve\n")
 }
 
-fn introduction(scene: &Scene, duration: Duration) -> String {
-    format!("{}, probed for {}:\n{}\n", scene.summary(), spoken(duration), scene.lines(false))
+fn introduction(servers: &DemoServers, duration: Duration) -> String {
+    format!("{}, probed for {}:\n{}\n", servers.summary(), format_time(duration), servers.lines(false))
 }
 
 /// A duration for people: `15 s`, `1.5 s`, `300 ms`.
-fn spoken(duration: Duration) -> String {
+fn format_time(duration: Duration) -> String {
     trimmed(&Micros::from(duration).to_string())
 }
 
 /// The command that started this process. After `cargo run`, `bandprobe` is not in the user's path.
-fn invoked_as() -> String {
+fn program_name() -> String {
     let name = std::env::args().next();
     let name = name.filter(|name| name.contains(std::path::MAIN_SEPARATOR));
     name.map_or_else(|| "bandprobe".to_owned(), |name| quoted(&name))
@@ -156,7 +157,7 @@ fn new_dir() -> anyhow::Result<PathBuf> {
 const DURATION: Duration = Duration::from_secs(25);
 
 /// Short intervals with fixed spacing, so that every node is probed within seconds.
-const HURRY: Habits<'_> = Habits {
+const FAST_SETTINGS: DemoSettings<'_> = DemoSettings {
     image_every: "1500ms",
     video_every: "5s",
     status_every: "5s",
@@ -187,10 +188,13 @@ mod tests {
 
     #[test]
     fn nothing_is_to_be_looked_at_where_nothing_is() {
-        assert!(outlook(Path::new("a b"), 2, false).starts_with("2 points are in a b; to see them again, run\n  "));
-        assert!(outlook(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
-        assert!(outlook(Path::new("x"), 0, false).starts_with("0 points are in x\nto try"));
-        assert!(outlook(Path::new("x"), 0, true).ends_with(" demo --fleet --serve\n"));
-        assert_eq!((spoken(Duration::from_millis(1)), spoken(Duration::from_secs(90))), ("1 ms".into(), "90 s".into()));
+        assert!(next_steps(Path::new("a b"), 2, false).starts_with("2 points are in a b; to see them again, run\n  "));
+        assert!(next_steps(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
+        assert!(next_steps(Path::new("x"), 0, false).starts_with("0 points are in x\nto try"));
+        assert!(next_steps(Path::new("x"), 0, true).ends_with(" demo --fleet --serve\n"));
+        assert_eq!(
+            (format_time(Duration::from_millis(1)), format_time(Duration::from_secs(90))),
+            ("1 ms".into(), "90 s".into())
+        );
     }
 }

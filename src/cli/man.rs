@@ -5,7 +5,7 @@ use clap::{Command, CommandFactory};
 use super::{
     Exit,
     args::{Args, Man},
-    complain, print_data,
+    eprint, print_data,
 };
 
 pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
@@ -17,7 +17,7 @@ pub(super) fn man(args: &Man) -> anyhow::Result<Exit> {
         match wanted.find_subcommand(word) {
             Some(found) => wanted = found,
             None => {
-                complain(&format!("no command `{word}`; the commands are {}", names(wanted).join(", ")));
+                eprint(&format!("no command `{word}`; the commands are {}", names(wanted).join(", ")));
                 return Ok(Exit::Usage);
             }
         }

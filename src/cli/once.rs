@@ -31,13 +31,13 @@ use crate::{
 };
 
 use super::{
-    Exit, args::Once, complain, input, print, print_data, progress::Progress, refuse, registries, run::farewell,
-    screen, signals::Signals, stdout,
+    Exit, args::Once, config_error, eprint, input, print, print_data, progress::Progress, registries, run::summary,
+    signals::Signals, stdout, terminal,
 };
 
 /// The results of the round so far.
 #[derive(Default)]
-struct Yield {
+struct RoundResults {
     analysis: Analysis,
     failed: u64,
     /// Number of nodes whose state was judged, and how many of them are dead.
@@ -52,7 +52,7 @@ struct Yield {
 pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     let mut signals = Signals::listen()?;
     let _noticed = service::begin(stdout::give_up_after(Signals::listen()?));
@@ -60,11 +60,11 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
         ControlFlow::Continue(found) => found,
         ControlFlow::Break(exit) => return Ok(exit),
     };
-    let results = Arc::new(Mutex::new(Yield::default()));
-    let wanted =
-        |node: &Node, probe: &Probe| is_meant(args, &node.id, &node.listing) && listed(&args.probe, &probe.name);
+    let results = Arc::new(Mutex::new(RoundResults::default()));
+    let is_wanted =
+        |node: &Node, probe: &Probe| is_selected(args, &node.id, &node.listing) && listed(&args.probe, &probe.name);
     let nodes = targets.nodes.iter().map(|node| &**node);
-    let probed = nodes.filter(|node| config.probes.iter().any(|probe| wanted(node, probe)));
+    let probed = nodes.filter(|node| config.probes.iter().any(|probe| is_wanted(node, probe)));
     let progress = Progress::over_runs(probed);
     let on_recorded = on_recorded(args.json, results.clone(), progress.clone());
     let Some(pipeline) = start(args, &config, discovery, on_recorded, &mut signals).await? else {
@@ -83,12 +83,12 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     };
     let mut round = RoundCounts::default();
     if !interrupted {
-        let tell = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
+        let show_runs = |node: &str, done: usize, all: usize| progress.runs(node, done, all);
         let interrupt = async {
             signals.next().await;
             interrupted = true;
         };
-        round = runs::once(&pipeline, &config, &targets, args.splay, wanted, tell, interrupt).await;
+        round = runs::once(&pipeline, &config, &targets, args.splay, is_wanted, show_runs, interrupt).await;
     }
     // Verdicts are last, because they use the results of the downloads.
     let states = asked.map_or_else(Vec::new, |(asked, probe)| states(&pipeline, &config, asked, probe));
@@ -101,12 +101,12 @@ pub(super) async fn once(args: &Once) -> anyhow::Result<Exit> {
     if config.influxdb.is_some() {
         progress.delivering();
     }
-    let stopped = pipeline.stop(PATIENCE, hurry).await;
+    let stopped = pipeline.stop(DELIVERY_TIMEOUT, hurry).await;
     progress.end();
 
     let mut results = std::mem::take(&mut *results.lock().unwrap_or_else(PoisonError::into_inner));
     results.add_states(&states, args.json);
-    let blocked = targets.blocked.iter().filter(|blocked| is_meant(args, &blocked.id, &blocked.listing));
+    let blocked = targets.blocked.iter().filter(|blocked| is_selected(args, &blocked.id, &blocked.listing));
     results.blocked.extend(blocked.map(|blocked| blocked.id.clone()));
     end(args, &config, results, round, &stopped, interrupted)
 }
@@ -121,17 +121,17 @@ async fn find(
     let failures = tokio::select! {
         failures = registries::ask(&mut discovery) => failures,
         () = signals.next() => {
-            complain("stopped before the registry answered: nothing was probed");
+            eprint("stopped before the registry answered: nothing was probed");
             return Ok(ControlFlow::Break(Exit::Failed));
         }
     };
     let targets = discovery.targets();
     if targets.nodes.is_empty() && failures > 0 {
-        complain("nothing to probe: no registry answered, and no node is known from before");
+        eprint("nothing to probe: no registry answered, and no node is known from before");
         return Ok(ControlFlow::Break(Exit::Failed));
     }
     if let Some(unknown) = unknown(args, config, &targets) {
-        complain(&unknown);
+        eprint(&unknown);
         return Ok(ControlFlow::Break(Exit::Usage));
     }
     Ok(ControlFlow::Continue((discovery, targets)))
@@ -148,7 +148,7 @@ async fn start(
     tokio::select! {
         started = Pipeline::start_aside(config, discovery, on_recorded, input::reread(&args.config)) => Ok(Some(started?)),
         () = signals.next() => {
-            complain("stopped before the data directory could be used: nothing was probed");
+            eprint("stopped before the data directory could be used: nothing was probed");
             Ok(None)
         }
     }
@@ -163,8 +163,8 @@ async fn ask<'c>(
 ) -> Option<(RoundAnswers, &'c StatusProbe)> {
     let probe = config.status.as_ref().filter(|probe| listed(&args.probe, &probe.name))?;
     let mut targets = targets.clone();
-    targets.nodes.retain(|node| is_meant(args, &node.id, &node.listing));
-    targets.blocked.retain(|blocked| is_meant(args, &blocked.id, &blocked.listing));
+    targets.nodes.retain(|node| is_selected(args, &node.id, &node.listing));
+    targets.blocked.retain(|blocked| is_selected(args, &blocked.id, &blocked.listing));
     Some((status_rounds::ask(pipeline, &targets, probe).await, probe))
 }
 
@@ -175,7 +175,7 @@ fn states(pipeline: &Pipeline, config: &Config, asked: RoundAnswers, probe: &Sta
 }
 
 /// Whether the node is selected: by its id, by an operator's id, or because no node was named.
-fn is_meant(args: &Once, id: &str, listing: &Listing) -> bool {
+fn is_selected(args: &Once, id: &str, listing: &Listing) -> bool {
     listed(&args.node, id)
         || listing.operators.iter().any(|operator| args.node.iter().any(|named| **named == **operator))
 }
@@ -184,7 +184,7 @@ fn listed(names: &[String], name: &str) -> bool {
     names.is_empty() || names.iter().any(|listed| listed == name)
 }
 
-impl Yield {
+impl RoundResults {
     /// Adds the states of the nodes, which are in the archive already.
     fn add_states(&mut self, states: &[Point], json: bool) {
         for point in states {
@@ -209,7 +209,7 @@ impl Yield {
 fn end(
     args: &Once,
     config: &Config,
-    results: Yield,
+    results: RoundResults,
     round: RoundCounts,
     stopped: &Stopped,
     interrupted: bool,
@@ -218,20 +218,20 @@ fn end(
         return Err(error);
     }
     if !args.json {
-        print(&results.analysis.render(screen::look(), config.trace_url.as_ref()))?;
+        print(&results.analysis.render(terminal::look(), config.trace_url.as_ref()))?;
     }
     if round.skipped > 0 {
         let skipped = round.skipped;
-        complain(&format!(
+        eprint(&format!(
             "{skipped} runs skipped: the daily budgets ([limits]) are used up, or a node limits its requests"
         ));
     }
     if !results.blocked.is_empty() {
-        complain(&not_contacted(&results.blocked));
+        eprint(&not_contacted(&results.blocked));
     }
-    complain(&farewell(config, stopped));
+    eprint(&summary(config, stopped));
     if round == RoundCounts::default() && results.states == 0 && !interrupted {
-        complain("nothing to probe: none of these nodes has an asset for these probes");
+        eprint("nothing to probe: none of these nodes has an asset for these probes");
         return Ok(Exit::Usage);
     }
     let incomplete = results.failed > 0 || results.dead > 0 || !results.blocked.is_empty();
@@ -257,7 +257,7 @@ fn not_contacted(blocked: &BTreeSet<Arc<str>>) -> String {
 }
 
 /// Prints each result only after it is in the archive, so that no printed result is lost.
-fn on_recorded(json: bool, results: Arc<Mutex<Yield>>, progress: Progress) -> OnRecorded {
+fn on_recorded(json: bool, results: Arc<Mutex<RoundResults>>, progress: Progress) -> OnRecorded {
     Box::new(move |sample: &Sample| {
         let point = transfer(sample);
         let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,6 +291,6 @@ fn unknown(args: &Once, config: &Config, targets: &Targets) -> Option<String> {
 }
 
 /// How long delivery may continue after a round.
-const PATIENCE: Duration = Duration::from_secs(30);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most nodes that one message names.
 const MAX_NAMED: usize = 10;

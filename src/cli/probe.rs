@@ -26,16 +26,15 @@ use self::requests::TransferRequests;
 use super::{
     Exit,
     args::Probe,
-    complain, input, print, print_data,
-    repeated::{MOST_PICTURES, Repeated},
-    screen,
+    eprint, input, print, print_data,
+    repeated::{MAX_PICTURES, Repeated},
     signals::Signals,
-    waterfall,
+    terminal, waterfall,
 };
 
 pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     if matches!(args.http, super::args::Http::Http2) && args.url.scheme() == "http" {
-        complain("--http 2 needs an https URL: HTTP/2 is negotiated during the TLS handshake");
+        eprint("--http 2 needs an https URL: HTTP/2 is negotiated during the TLS handshake");
         return Ok(Exit::Usage);
     }
     let mut prober = prober(args)?;
@@ -44,30 +43,30 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
     let measuring = MeasuringThread::start(|_| {})?;
     prober.dialer = prober.dialer.with_clock(measuring.clock().clone());
     let requests = TransferRequests::of(args);
-    let (results, mut arriving) = mpsc::channel(MOST_WAITING);
+    let (results, mut arriving) = mpsc::channel(MAX_WAITING);
     let transfers = measuring.begin(async move { requests.run(&prober, results).await });
     let (end, mut ended) = watch::channel(None);
     // In another thread, because a write to a terminal or pipe that nothing reads blocks this one, and signals must not
     // wait.
     let _watching = measuring.begin(until_signalled(transfers, signals, end));
-    let mut shown = Shown::new(args);
+    let mut output = Output::new(args);
     let mut exit = Exit::Done;
     let mut batch = vec![];
-    while arriving.recv_many(&mut batch, MOST_WAITING).await > 0 {
+    while arriving.recv_many(&mut batch, MAX_WAITING).await > 0 {
         if batch.iter().any(|sample| !sample.outcome.is_ok()) {
             exit = Exit::ProbeFailed;
         }
-        shown.show(&batch)?;
+        output.show(&batch)?;
         batch.clear();
         tokio::select! {
             _ = ended.changed() => {}
             () = sleep(PAUSE) => {}
         }
     }
-    shown.end()?;
+    output.end()?;
     let end = *ended.wait_for(Option::is_some).await.context("this is a bug in bandprobe, please report it")?;
     if end == Some(End::Signal) {
-        complain(&format!("interrupted: {} of {} transfers had finished", shown.count, shown.planned));
+        eprint(&format!("interrupted: {} of {} transfers had finished", output.count, output.planned));
         return Ok(Exit::Failed);
     }
     Ok(exit)
@@ -77,7 +76,7 @@ pub(super) async fn probe(args: &Probe) -> anyhow::Result<Exit> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// All of them were made.
-    Own,
+    Completed,
     /// A signal arrived. Finished transfers are still printed.
     Signal,
 }
@@ -90,7 +89,7 @@ async fn until_signalled(mut transfers: JoinSet<()>, mut signals: Signals, end: 
             if let Some(Err(_)) = ended {
                 return;
             }
-            end.send_replace(Some(End::Own));
+            end.send_replace(Some(End::Completed));
             signals.next().await;
         }
         () = signals.next() => {}
@@ -120,7 +119,7 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
     };
     Ok(Prober {
         dialer: Dialer::new(&network, resolver::for_transfers(&network.resolver, 1))?,
-        gate: Gate::new(&ALONE),
+        gate: Gate::new(&UNLIMITED),
         vantage_health: VantageHealth::default(),
         head_refusals: HeadRefusals::default(),
         vantage: Arc::new(Vantage {
@@ -135,17 +134,17 @@ fn prober(args: &Probe) -> anyhow::Result<Prober> {
 }
 
 /// How transfers are printed: as JSON, as waterfalls, or, if there are many, as lines with a summary at the end.
-struct Shown<'a> {
+struct Output<'a> {
     args: &'a Probe,
     many: Option<Repeated>,
     count: u64,
     planned: u64,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> Output<'a> {
     fn new(args: &'a Probe) -> Self {
         let planned = u64::from(args.repeat) * (u64::from(args.warm) + 1);
-        let many = (!args.json && planned > MOST_PICTURES).then(Repeated::default);
+        let many = (!args.json && planned > MAX_PICTURES).then(Repeated::default);
         Self { args, many, count: 0, planned }
     }
 
@@ -158,7 +157,7 @@ impl<'a> Shown<'a> {
             }
             return print_data(text.as_bytes());
         }
-        let look = screen::look();
+        let look = terminal::look();
         let canvas = waterfall::Canvas { width: look.width, colour: look.colour };
         for sample in samples {
             let line = self.many.as_mut().map(|many| many.add(sample, look));
@@ -170,12 +169,12 @@ impl<'a> Shown<'a> {
     }
 
     fn end(&self) -> anyhow::Result<()> {
-        self.many.as_ref().map_or(Ok(()), |many| print(&many.summary(screen::look())))
+        self.many.as_ref().map_or(Ok(()), |many| print(&many.summary(terminal::look())))
     }
 }
 
 /// No limits matter, because nothing else measures in this process.
-const ALONE: Limits = Limits {
+const UNLIMITED: Limits = Limits {
     vantages: 1,
     bytes_per_day: Bytes(u64::MAX),
     bytes_per_node_per_day: Bytes(u64::MAX),
@@ -191,4 +190,4 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// The most results that wait to be printed. When there are this many, the next transfer waits until there is room.
 /// More than the fastest node yields in one [`PAUSE`].
-const MOST_WAITING: usize = 1_000;
+const MAX_WAITING: usize = 1_000;

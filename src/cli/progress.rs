@@ -1,7 +1,7 @@
 //! Progress on stderr, only on a terminal: a line for each node with its last result, and a line for all nodes.
 //!
 //! If the terminal has too few lines for all nodes, only the line for all nodes is shown. At the end, all lines are
-//! removed. The screen is written at most [`REDRAWS`] times per second, however many results there are. Without a
+//! removed. The terminal is written at most [`REDRAWS`] times per second, however many results there are. Without a
 //! terminal, no text is formatted at all.
 
 use std::{
@@ -25,26 +25,26 @@ use crate::{
     worker::OnRecorded,
 };
 
-use super::screen;
+use super::terminal;
 
 pub(super) mod drawing;
 mod line;
 
-use self::line::{Count, LineFormat, Standing, Tally};
+use self::line::{Count, LineFormat, NodeProgress, TransferCounts};
 
 /// Lines that show how far a command is. Without a terminal, nothing is shown.
 #[derive(Clone)]
-pub(super) struct Progress(Option<Arc<Shown>>);
+pub(super) struct Progress(Option<Arc<Bars>>);
 
-struct Shown {
+struct Bars {
     lines: MultiProgress,
     total: ProgressBar,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
 }
 
-struct State {
-    nodes: HashMap<Arc<str>, (Option<ProgressBar>, Standing)>,
-    all: Tally,
+struct ProgressState {
+    nodes: HashMap<Arc<str>, (Option<ProgressBar>, NodeProgress)>,
+    all: TransferCounts,
     format: LineFormat,
 }
 
@@ -60,7 +60,7 @@ impl Progress {
     }
 
     fn start<'a>(nodes: impl Iterator<Item = &'a Node>, count: Count) -> Self {
-        let Some((width, height)) = screen::size_of_stderr() else { return Self(None) };
+        let Some((width, height)) = terminal::size_of_stderr() else { return Self(None) };
         let names: Vec<_> = nodes.map(|node| node.id.clone()).collect();
         let longest = names.iter().map(|name| columns(name)).max().unwrap_or_default();
         let colour = may_colour(&std::io::stderr());
@@ -68,62 +68,62 @@ impl Progress {
         let lines = MultiProgress::with_draw_target(drawing::target());
         let is_high = names.len() + MARGIN <= usize::from(height);
         let state = names.into_iter().map(|name| {
-            let standing = Standing::new(name.clone(), count);
+            let progress = NodeProgress::new(name.clone(), count);
             let bar = is_high.then(|| lines.add(ProgressBar::new(0).with_style(style("{wide_msg}"))));
             if let Some(bar) = &bar {
-                bar.set_message(show(&standing.line(format)));
+                bar.set_message(show(&progress.line(format)));
             }
-            (name, (bar, standing))
+            (name, (bar, progress))
         });
-        let state = State { nodes: state.collect(), all: Tally::default(), format };
+        let state = ProgressState { nodes: state.collect(), all: TransferCounts::default(), format };
         let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
         let total = lines.add(ProgressBar::new(1).with_style(style(template)));
         total.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
         keep_clear_of(Some(lines.clone()));
-        Self(Some(Arc::new(Shown { lines, total, state: Mutex::new(state) })))
+        Self(Some(Arc::new(Bars { lines, total, state: Mutex::new(state) })))
     }
 
     /// Records that `done` of `all` runs of a node have ended.
     pub(super) fn runs(&self, node: &str, done: usize, all: usize) {
-        let Some(shown) = &self.0 else { return };
-        let mut state = shown.state();
+        let Some(bars) = &self.0 else { return };
+        let mut state = bars.state();
         let format = state.format;
-        if let Some((bar, standing)) = state.nodes.get_mut(node) {
-            standing.count = Count::Runs { done, all };
-            redraw(bar.as_ref(), standing, format);
+        if let Some((bar, progress)) = state.nodes.get_mut(node) {
+            progress.count = Count::Runs { done, all };
+            redraw(bar.as_ref(), progress, format);
         }
-        let counts = state.nodes.values().map(|(_, standing)| standing.count);
+        let counts = state.nodes.values().map(|(_, progress)| progress.count);
         let (done, all) = counts.fold((0, 0), |(done, all), count| match count {
             Count::Runs { done: more_done, all: more } => (done + more_done, all + more),
             Count::Transfers => (done, all),
         });
-        shown.total.set_length(all as u64);
-        shown.total.set_position(done as u64);
-        shown.total.set_prefix(format!("{done}/{all} runs"));
+        bars.total.set_length(all as u64);
+        bars.total.set_position(done as u64);
+        bars.total.set_prefix(format!("{done}/{all} runs"));
     }
 
     /// Shows how many nodes a status round has checked, out of how many, whenever that changes. Never returns.
     pub(super) async fn follow(&self, mut checked: watch::Receiver<(usize, usize)>) -> Infallible {
-        while let (Some(shown), Ok(())) = (&self.0, checked.changed().await) {
+        while let (Some(bars), Ok(())) = (&self.0, checked.changed().await) {
             let (done, all) = *checked.borrow_and_update();
-            shown.total.set_length(all as u64);
-            shown.total.set_position(done as u64);
-            shown.total.set_prefix(format!("{done}/{all} nodes checked"));
+            bars.total.set_length(all as u64);
+            bars.total.set_position(done as u64);
+            bars.total.set_prefix(format!("{done}/{all} nodes checked"));
         }
         pending().await
     }
 
     /// Records the result of a transfer.
     pub(super) fn result(&self, sample: &Sample) {
-        let Some(shown) = &self.0 else { return };
-        let mut state = shown.state();
+        let Some(bars) = &self.0 else { return };
+        let mut state = bars.state();
         let format = state.format;
-        if let Some((bar, standing)) = state.nodes.get_mut(&sample.labels.node) {
-            standing.note(sample);
-            redraw(bar.as_ref(), standing, format);
+        if let Some((bar, progress)) = state.nodes.get_mut(&sample.labels.node) {
+            progress.note(sample);
+            redraw(bar.as_ref(), progress, format);
         }
         state.all.note(sample);
-        shown.total.set_message(show(&state.all.words(format)));
+        bars.total.set_message(show(&state.all.words(format)));
     }
 
     /// The function that the pipeline calls with each result.
@@ -136,11 +136,11 @@ impl Progress {
     pub(super) async fn tick(&self, duration: Duration) {
         let started = Instant::now();
         while started.elapsed() < duration {
-            if let Some(shown) = &self.0 {
+            if let Some(bars) = &self.0 {
                 let (passed, all) = (started.elapsed(), duration.as_secs());
-                shown.total.set_length(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
-                shown.total.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
-                shown.total.set_prefix(format!("{}/{all} s", passed.as_secs()));
+                bars.total.set_length(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+                bars.total.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+                bars.total.set_prefix(format!("{}/{all} s", passed.as_secs()));
             }
             sleep(STEP.min(duration.saturating_sub(started.elapsed()))).await;
         }
@@ -148,29 +148,29 @@ impl Progress {
 
     /// Shows that results are being delivered, after measuring has ended.
     pub(super) fn delivering(&self) {
-        if let Some(shown) = &self.0 {
-            shown.total.set_prefix("delivering");
+        if let Some(bars) = &self.0 {
+            bars.total.set_prefix("delivering");
         }
     }
 
     /// Calls a function while the lines are hidden.
     pub(super) fn aside<T>(&self, what: impl FnOnce() -> T) -> T {
         match &self.0 {
-            Some(shown) => shown.lines.suspend(what),
+            Some(bars) => bars.lines.suspend(what),
             None => what(),
         }
     }
 
     /// Removes the lines.
     pub(super) fn end(&self) {
-        if let Some(shown) = &self.0 {
-            shown.clear();
+        if let Some(bars) = &self.0 {
+            bars.clear();
         }
     }
 }
 
-impl Shown {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl Bars {
+    fn state(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,36 +178,36 @@ impl Shown {
         keep_clear_of(None);
         self.total.finish_and_clear();
         self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
-        // Lines that were drawn are already removed. If the screen cannot be written, there is nothing else to do.
+        // Lines that were drawn are already removed. If the terminal cannot be written, there is nothing else to do.
         let _ = self.lines.clear();
     }
 }
 
 /// Removes the lines when a command fails, too.
-impl Drop for Shown {
+impl Drop for Bars {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-fn redraw(bar: Option<&ProgressBar>, standing: &Standing, format: LineFormat) {
+fn redraw(bar: Option<&ProgressBar>, progress: &NodeProgress, format: LineFormat) {
     if let Some(bar) = bar {
-        bar.set_message(show(&standing.line(format)));
+        bar.set_message(show(&progress.line(format)));
     }
 }
 
 /// The text in characters that this terminal can show.
 pub(super) fn show(text: &str) -> String {
-    screen::fit(text, &std::io::stderr()).into_owned()
+    terminal::fit(text, &std::io::stderr()).into_owned()
 }
 
 /// A style for a line, whose bar has characters that the terminal can show.
 pub(super) fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).expect("invariant: the template is well-formed");
-    style.progress_chars(if screen::fit("█", &std::io::stderr()) == "█" { "━╸─" } else { "=>-" })
+    style.progress_chars(if terminal::fit("█", &std::io::stderr()) == "█" { "━╸─" } else { "=>-" })
 }
 
-/// How often the screen is written at most, per second.
+/// How often the terminal is written at most, per second.
 pub(super) const REDRAWS: u8 = 8;
 
 /// How often the time is updated.

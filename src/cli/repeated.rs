@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// With more transfers than this, the output is lines and a summary instead of waterfalls.
-pub(super) const MOST_PICTURES: u64 = 3;
+pub(super) const MAX_PICTURES: u64 = 3;
 
 /// The transfers so far, in bounded memory: values are counted by bucket.
 #[derive(Debug, Default)]
@@ -251,7 +251,7 @@ const P90: Column = Column::figures("p90", 4);
 mod tests {
     use super::*;
     use crate::{
-        cli::waterfall::hand_made::{phases, sample},
+        cli::waterfall::fixture::{phases, sample},
         term::width::columns,
     };
 

@@ -18,17 +18,17 @@ use crate::{
 use super::{
     Exit,
     args::{Format, Report},
-    input, plain, print, print_data, refuse, screen,
+    config_error, input, plain, print, print_data, terminal,
 };
 
-mod fetching;
+mod query_progress;
 
-use self::fetching::Fetching;
+use self::query_progress::QueryProgress;
 
 pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
     let config = match args.config.as_deref().map(input::config).transpose() {
         Ok(config) => config,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     let since = Timestamp::now() - SignedDuration::try_from(args.since)?;
     let analysis = match (&args.archive, &config) {
@@ -40,7 +40,7 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
         (None, None) => unreachable!("clap asks for one of them"),
     };
     let trace_url = config.as_ref().and_then(|config| config.trace_url.as_ref());
-    let look = if args.output.is_some() { Look::default() } else { screen::look() };
+    let look = if args.output.is_some() { Look::default() } else { terminal::look() };
     let text = match args.format {
         Format::Table => analysis.render(look, trace_url),
         Format::Json => json::render(&analysis, trace_url),
@@ -57,9 +57,9 @@ pub(super) async fn report(args: &Report) -> anyhow::Result<Exit> {
 /// logged and skipped, but a single file must be readable as a whole.
 pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Analysis> {
     let mut problems = 0;
-    let mut tell = |problem: String| {
+    let mut warn = |problem: String| {
         problems += 1;
-        if problems <= MOST_TOLD {
+        if problems <= MAX_WARNINGS {
             tracing::warn!("{problem}");
         }
     };
@@ -68,7 +68,7 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
         let is_one = !path.is_dir();
         let lines = plain::Lines::of(path)?.filter_map(|line| match line {
             Err(problem) if !is_one => {
-                tell(format!("{problem:#}"));
+                warn(format!("{problem:#}"));
                 None
             }
             line => Some(line),
@@ -76,10 +76,10 @@ pub(super) fn from_archive(path: &Path, since: Timestamp) -> anyhow::Result<Anal
         gather(lines, since)?
     } else {
         let lines = reader::lines(path, Some(since))?;
-        gather(lines.filter_map(|line| line.map_err(|damage| tell(damage.to_string())).ok()).map(Ok), since)?
+        gather(lines.filter_map(|line| line.map_err(|damage| warn(damage.to_string())).ok()).map(Ok), since)?
     };
-    if problems > MOST_TOLD {
-        tracing::warn!(further = problems - MOST_TOLD, "more problems, not logged one by one");
+    if problems > MAX_WARNINGS {
+        tracing::warn!(further = problems - MAX_WARNINGS, "more problems, not logged one by one");
     }
     Ok(analysis)
 }
@@ -103,13 +103,13 @@ fn gather<L: AsRef<[u8]>>(
 
 async fn from_database(database: &InfluxDb, resolver: Resolver, since: Timestamp) -> anyhow::Result<Analysis> {
     let until = Timestamp::now();
-    let mut fetching = Fetching::over(until.duration_since(since));
-    let progress = |share, transfers| fetching.show(share, transfers);
+    let mut bar = QueryProgress::over(until.duration_since(since));
+    let progress = |share, transfers| bar.show(share, transfers);
     Ok(database::read(database, resolver, (since, until), progress).await?)
 }
 
 /// The most problems of an archive that are logged one by one: a damaged file may have one in each line.
-const MOST_TOLD: u64 = 5;
+const MAX_WARNINGS: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     /// The warnings about a spooled file with `bad` lines that are not UTF-8.
-    fn told(bad: usize) -> Vec<String> {
+    fn warnings(bad: usize) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let spool = dir.path().join("spool");
         fs::create_dir(&spool).unwrap();
@@ -154,9 +154,9 @@ mod tests {
         for (bad, lines, further) in
             [(1, 3, None), (3, 5, None), (4, 6, Some("further=1")), (100, 6, Some("further=97"))]
         {
-            let told = told(bad);
-            let counted = told.last().unwrap().split(' ').find(|word| word.starts_with("further="));
-            assert_eq!((told.len(), counted), (lines, further), "{told:#?}");
+            let warnings = warnings(bad);
+            let counted = warnings.last().unwrap().split(' ').find(|word| word.starts_with("further="));
+            assert_eq!((warnings.len(), counted), (lines, further), "{warnings:#?}");
         }
     }
 }

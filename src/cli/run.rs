@@ -14,19 +14,19 @@ use crate::{
     },
 };
 
-use super::{Exit, args::WithConfig, input, refuse, signals::Signals};
+use super::{Exit, args::WithConfig, config_error, input, signals::Signals};
 
 pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     let discovery = Discovery::load(&config)?;
     if !Plan::of(&config.with_nodes(&discovery.targets())).fits() {
         tracing::warn!("the plan exceeds its limits, so runs will be skipped: see `bandprobe check`");
     }
     let mut signals = Signals::listen()?;
-    let on_recorded = Box::new(|sample: &Sample| tell(sample));
+    let on_recorded = Box::new(|sample: &Sample| log_recorded(sample));
     let pipeline = tokio::select! {
         started = Pipeline::start_aside(&config, discovery, on_recorded, input::reread(&args.config)) => started?,
         () = signals.next() => {
@@ -45,8 +45,8 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
     );
     runs::run(&pipeline, &config, signals.next()).await;
     tracing::info!("stopping: writing and delivering the remaining results; a second signal ends the delivery");
-    let stopped = pipeline.stop(PATIENCE, signals.again()).await;
-    let summary = farewell(&config, &stopped);
+    let stopped = pipeline.stop(DELIVERY_TIMEOUT, signals.again()).await;
+    let summary = summary(&config, &stopped);
     if stopped.lost > 0 {
         tracing::error!("{summary}");
         return Ok(Exit::Failed);
@@ -56,7 +56,7 @@ pub(super) async fn run(args: &WithConfig) -> anyhow::Result<Exit> {
 }
 
 /// Logs each sample that is in the archive, for users who want to follow.
-fn tell(sample: &Sample) {
+fn log_recorded(sample: &Sample) {
     let labels = &sample.labels;
     tracing::debug!(
         node = %labels.node,
@@ -68,7 +68,7 @@ fn tell(sample: &Sample) {
 }
 
 /// Where the results are after the worker has stopped.
-pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
+pub(super) fn summary(config: &Config, stopped: &Stopped) -> String {
     let dir = config.archive.dir.display();
     let mut text = match &config.influxdb {
         None => format!("results are in {dir}"),
@@ -92,4 +92,4 @@ pub(super) fn farewell(config: &Config, stopped: &Stopped) -> String {
 }
 
 /// How long delivery may continue after the worker is asked to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);

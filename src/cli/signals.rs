@@ -40,7 +40,7 @@ impl Signals {
     /// Waits for a second signal. Signals within a second count as one, because a supervisor may signal a process and
     /// its group at once.
     pub(super) async fn again(&mut self) {
-        let mut pause = std::pin::pin!(sleep(SAME_WISH));
+        let mut pause = std::pin::pin!(sleep(SAME_SIGNAL));
         loop {
             tokio::select! {
                 () = &mut pause => break,
@@ -53,7 +53,7 @@ impl Signals {
     /// Ends the process at a second signal, whatever is running: a blocked write cannot be cancelled.
     pub(super) async fn end_at_another(mut self) {
         self.again().await;
-        process::exit(AT_ONCE);
+        process::exit(EXIT_CODE);
     }
 }
 
@@ -81,10 +81,10 @@ fn ignores(status: &str, signal: i32) -> bool {
 const STATUS: &str = "/proc/self/status";
 
 /// Signals within this time count as one.
-const SAME_WISH: Duration = Duration::from_secs(1);
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// The exit code after a second signal, which is also that of a command that ends at the first one.
-const AT_ONCE: i32 = 1;
+const EXIT_CODE: i32 = 1;
 
 #[cfg(test)]
 mod tests {

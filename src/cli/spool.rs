@@ -15,27 +15,27 @@ use crate::{
 
 use super::{
     Exit,
-    args::{Spool, SpoolCommand, Which},
-    input, refuse,
+    args::{DataDir, Spool, SpoolCommand},
+    config_error, input,
 };
 
 mod export;
 mod flush;
+mod flush_progress;
 mod import;
 mod list;
-mod meter;
 mod status;
 
 pub(super) async fn spool(args: &Spool) -> anyhow::Result<Exit> {
-    let which = match &args.command {
+    let data_dir = match &args.command {
         SpoolCommand::Flush(args) => return flush::flush(args).await,
-        SpoolCommand::Status(args) | SpoolCommand::List(args) => &args.which,
-        SpoolCommand::Export(args) => &args.which,
-        SpoolCommand::Import(args) => &args.which,
+        SpoolCommand::Status(args) | SpoolCommand::List(args) => &args.data_dir,
+        SpoolCommand::Export(args) => &args.data_dir,
+        SpoolCommand::Import(args) => &args.data_dir,
     };
-    let (dir, room) = match dir(which) {
+    let (dir, room) = match dir(data_dir) {
         Ok(found) => found,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     if let SpoolCommand::Import(args) = &args.command {
         return import::import(&dir, room, args);
@@ -51,8 +51,8 @@ pub(super) async fn spool(args: &Spool) -> anyhow::Result<Exit> {
 }
 
 /// The data directory, and its maximum size.
-fn dir(which: &Which) -> Result<(PathBuf, Bytes), Problems> {
-    match (&which.archive, &which.config) {
+fn dir(args: &DataDir) -> Result<(PathBuf, Bytes), Problems> {
+    match (&args.archive, &args.config) {
         (Some(dir), _) => Ok((dir.clone(), Archive::MAX_SIZE)),
         (None, Some(path)) => input::config(path).map(|config| (config.archive.dir, config.archive.max_size)),
         (None, None) => unreachable!("clap asks for one of them"),

@@ -16,15 +16,15 @@ use crate::{
     worker::discovery::Discovery,
 };
 
-use self::listing::Listed;
-use super::{Exit, args::Targets, input, print, print_data, refuse, registries, screen, spool::ago};
+use self::listing::ListedNode;
+use super::{Exit, args::Targets, config_error, input, print, print_data, registries, spool::ago, terminal};
 
 mod listing;
 
 pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
     let config = match input::config(&args.config) {
         Ok(config) => config,
-        Err(problems) => return Ok(refuse(&problems)),
+        Err(problems) => return Ok(config_error(&problems)),
     };
     let mut discovery = Discovery::load(&config)?;
     let failures = registries::ask(&mut discovery).await;
@@ -33,12 +33,12 @@ pub(super) async fn targets(args: &Targets) -> anyhow::Result<Exit> {
     if args.json {
         print_data(listing::json(&listed)?.as_bytes())?;
     } else {
-        print(&table(&listed, &config, discovery.age(Timestamp::now()), screen::look()))?;
+        print(&table(&listed, &config, discovery.age(Timestamp::now()), terminal::look()))?;
     }
     Ok(if failures > 0 && listed.is_empty() { Exit::Failed } else { Exit::Done })
 }
 
-fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Look) -> String {
+fn table(listed: &[ListedNode<'_>], config: &Config, age: Option<Duration>, look: Look) -> String {
     if listed.is_empty() {
         return wrap("no nodes are known\n", look.width);
     }
@@ -52,7 +52,7 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
         (number, blocked) => format!("{number} nodes, {blocked} of them blocked"),
     };
     let mut text = format!("{}\n\n", table.trim_end());
-    for Listed { node, endpoint, reason, .. } in listed {
+    for ListedNode { node, endpoint, reason, .. } in listed {
         if let Some(reason) = reason {
             let endpoint = if endpoint.is_empty() { String::new() } else { format!(" ({endpoint})") };
             text += &wrap(&format!("{node} is blocked and is never contacted: {reason}{endpoint}"), look.width);
@@ -67,7 +67,7 @@ fn table(listed: &[Listed<'_>], config: &Config, age: Option<Duration>, look: Lo
     text + &format!("{}\n", wrap(&format!("{counted}, seen from vantage {vantage}{age}"), look.width))
 }
 
-fn cells(listed: &Listed<'_>) -> Vec<Cell> {
+fn cells(listed: &ListedNode<'_>) -> Vec<Cell> {
     let known = |text: Option<&str>| Cell::new(text.unwrap_or(ABSENT), None);
     let distance = listed.distance_km.map(|km| format!("{km:.0}"));
     vec![
@@ -83,7 +83,7 @@ fn cells(listed: &Listed<'_>) -> Vec<Cell> {
 }
 
 /// Text for terminals on which not even the narrowest table fits.
-fn paragraphs(listed: &[Listed<'_>], look: Look) -> String {
+fn paragraphs(listed: &[ListedNode<'_>], look: Look) -> String {
     let mut text = String::new();
     for one in listed {
         let _ = writeln!(text, "{}\n  {}, {}\n  {}", one.node, one.profile, counts(one), one.endpoint);
@@ -95,7 +95,7 @@ fn paragraphs(listed: &[Listed<'_>], look: Look) -> String {
 }
 
 /// `1 image, 2 videos`, or why there are none.
-fn counts(listed: &Listed<'_>) -> String {
+fn counts(listed: &ListedNode<'_>) -> String {
     let count = |kind: AssetKind| match listed.assets.iter().filter(|asset| asset.kind == kind.label()).count() {
         0 => None,
         1 => Some(format!("1 {}", kind.label())),

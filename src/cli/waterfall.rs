@@ -14,11 +14,11 @@ use crate::{
 };
 
 mod axis;
+mod diagnosis;
 mod evidence;
 mod marks;
 mod phases;
 mod plot;
-mod reading;
 mod remarks;
 
 /// What the picture is drawn on.
@@ -60,8 +60,8 @@ pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas, verbose: bool) ->
     text += &flow(words.iter().map(String::as_str), " ", ("", "  "), canvas.width);
     text += "\n\n";
     text += &phases::phases(sample, canvas);
-    if let Some(reading) = reading::reading(sample) {
-        text += &wrap(&format!("  {reading}\n"), canvas.width);
+    if let Some(diagnosis) = diagnosis::diagnosis(sample) {
+        text += &wrap(&format!("  {diagnosis}\n"), canvas.width);
     }
     text.push('\n');
     if let Some(body) = plot::Body::of(sample).filter(|_| canvas.has_room()) {
@@ -151,7 +151,7 @@ fn received(bytes: u64, expected: Option<u64>) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod hand_made;
+pub(super) mod fixture;
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn phases_stand_in_columns() {
-        let sample = hand_made::sample();
+        let sample = fixture::sample();
         for (width, expected) in [
             (Some(40), include_str!("../../tests/data/plot/phases-40.txt")),
             (Some(60), include_str!("../../tests/data/plot/phases-60.txt")),
@@ -188,8 +188,8 @@ mod tests {
 
     #[test]
     fn a_failed_transfer_is_marked_where_it_failed() {
-        let mut sample = hand_made::sample();
-        sample.phases = hand_made::phases([Some(1), Some(20), Some(5_000), None, None, None]);
+        let mut sample = fixture::sample();
+        sample.phases = fixture::phases([Some(1), Some(20), Some(5_000), None, None, None]);
         (sample.outcome, sample.failed_phase) = (Outcome::TlsUntrusted, Some(Phase::Tls));
         (sample.rates, sample.status, sample.bytes) = (Rates::default(), None, None);
         (sample.tls, sample.labels.cache) = (TlsInfo::default(), CacheState::Unknown);
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn no_line_is_wider_than_the_terminal() {
-        let mut sample = hand_made::sample();
+        let mut sample = fixture::sample();
         sample.flags = Flag::ALL.iter().copied().collect();
         sample.tls.cert_expires = Some(0);
         let (width, bytes) = (Micros(10_000), vec![60_000; 183]);

@@ -120,12 +120,12 @@ impl<'a> RegistryApi<'a> {
                 break;
             }
             if offset >= MAX_ROWS {
-                problems.push(format!("`{name}` is longer than {MAX_ROWS} rows: the rest is left out"));
+                problems.push(format!("`{name}` is longer than {MAX_ROWS} rows: the rest is skipped"));
                 break;
             }
         }
         if unread > 0 {
-            problems.push(format!("{unread} rows of `{}` have no id: left out", list.name));
+            problems.push(format!("{unread} rows of `{}` have no id: skipped", list.name));
         }
         Ok(operators)
     }

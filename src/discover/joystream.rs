@@ -100,7 +100,7 @@ pub async fn find(
     if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
         let doubt = match registry.dialect {
             Some(dialect) => {
-                format!("; `dialect` is set to `{}`: leave it out to detect it automatically", dialect.label())
+                format!("; `dialect` is set to `{}`: remove it to detect the dialect automatically", dialect.label())
             }
             None => String::new(),
         };

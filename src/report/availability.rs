@@ -96,7 +96,7 @@ impl Availability {
     #[must_use]
     pub fn standings(&self) -> Vec<&Standing> {
         let mut all: Vec<_> = self.nodes.values().collect();
-        all.sort_by_key(|one| (&*one.last.vantage, std::cmp::Reverse(urgency(one.last.state)), &*one.last.node));
+        all.sort_by_key(|one| (&*one.last.vantage, std::cmp::Reverse(severity(one.last.state)), &*one.last.node));
         all
     }
 
@@ -154,7 +154,7 @@ impl Standing {
 
 /// The severity of a state. It gives the order of display and the worst state: first nodes that are down, then those
 /// that their operator or the network has to fix, then unknown ones.
-const fn urgency(state: HealthState) -> u64 {
+const fn severity(state: HealthState) -> u64 {
     match state {
         HealthState::Dead => 5,
         HealthState::Misconfigured => 4,
@@ -167,5 +167,5 @@ const fn urgency(state: HealthState) -> u64 {
 
 /// The worse of two states. An unknown state is never the worse one.
 fn worse(one: HealthState, other: HealthState) -> HealthState {
-    std::cmp::max_by_key(one, other, |state| (*state != HealthState::Unknown).then(|| urgency(*state)))
+    std::cmp::max_by_key(one, other, |state| (*state != HealthState::Unknown).then(|| severity(*state)))
 }

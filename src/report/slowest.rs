@@ -26,30 +26,30 @@ use crate::{
     },
 };
 
-/// Collects the transfers, at most [`MOST`] of each of the two kinds.
+/// Collects the transfers, at most [`MAX_TRANSFERS`] of each of the two kinds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Slowest {
     /// At most one per node, the largest time first.
-    slow: Vec<Single>,
+    slow: Vec<ListedTransfer>,
     /// At most one per node, the latest first.
-    failed: Vec<Single>,
+    failed: Vec<ListedTransfer>,
 }
 
 /// One transfer.
 #[derive(Clone, Debug, PartialEq)]
-struct Single {
+struct ListedTransfer {
     at: Timestamp,
     vantage: Arc<str>,
     node: Arc<str>,
     probe: Option<Arc<str>>,
     part: Option<PartName>,
-    what: What,
+    listing: Listing,
     trace_id: Option<HexId>,
     request_id: Option<HexId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
+enum Listing {
     /// A good download, with its time to first byte.
     Slow(Micros),
     Failed(Outcome),
@@ -58,7 +58,7 @@ enum What {
 }
 
 /// The most transfers that are shown.
-pub const MOST: usize = 10;
+pub const MAX_TRANSFERS: usize = 10;
 
 impl Slowest {
     /// Adds one transfer.
@@ -66,30 +66,30 @@ impl Slowest {
         let is_excused = point.flags.iter().any(Flag::excuses);
         if point.outcome.is_ok() && point.flags.contains(Flag::TooSlow) {
             if !is_excused {
-                keep(&mut self.failed, Single::new(point, What::TooSlow));
+                keep(&mut self.failed, ListedTransfer::new(point, Listing::TooSlow));
             }
         } else if point.outcome.is_ok() {
             let download = point.part.is_some_and(|part| part != PartName::Check);
             let held = matches!(point.cache, CacheState::Hit | CacheState::Unknown);
             if let Some(ttfb) = point.ttfb.filter(|_| download && held) {
-                keep(&mut self.slow, Single::new(point, What::Slow(ttfb)));
+                keep(&mut self.slow, ListedTransfer::new(point, Listing::Slow(ttfb)));
             }
         } else if point.outcome.is_charged() && !is_excused {
-            keep(&mut self.failed, Single::new(point, What::Failed(point.outcome)));
+            keep(&mut self.failed, ListedTransfer::new(point, Listing::Failed(point.outcome)));
         }
     }
 
     /// The failures, then the slow ones. Each kind gets at least half of the list, and the room that the other leaves.
-    fn rows(&self) -> impl Iterator<Item = &Single> {
-        let failed = self.failed.len().min((MOST - self.slow.len()).max(MOST / 2));
-        self.failed[..failed].iter().chain(self.slow.iter().take(MOST - failed))
+    fn rows(&self) -> impl Iterator<Item = &ListedTransfer> {
+        let failed = self.failed.len().min((MAX_TRANSFERS - self.slow.len()).max(MAX_TRANSFERS / 2));
+        self.failed[..failed].iter().chain(self.slow.iter().take(MAX_TRANSFERS - failed))
     }
 
     /// The text with a final newline. Empty when there are no transfers. A link is on its own line and is never
     /// broken.
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
-        let rows: Vec<&Single> = self.rows().collect();
+        let rows: Vec<&ListedTransfer> = self.rows().collect();
         if rows.is_empty() {
             return String::new();
         }
@@ -104,7 +104,7 @@ impl Slowest {
         for row in rows {
             text += &lines.next().map_or_else(|| row.paragraph(look), |line| line.trim_end().to_owned());
             text.push('\n');
-            text += &row.whereabouts(look, trace_url);
+            text += &row.trace_links(look, trace_url);
         }
         text
     }
@@ -116,15 +116,15 @@ impl Slowest {
     }
 }
 
-/// Keeps a transfer if it is worse than the one of the same node. A node that has dropped out of the first [`MOST`]
+/// Keeps a transfer if it is worse than the one of the same node. A node that has dropped out of the first [`MAX_TRANSFERS`]
 /// can only return with a worse transfer, so no more have to be kept.
-fn keep(kept: &mut Vec<Single>, new: Single) {
-    let rank = |single: &Single| match single.what {
-        What::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
-        What::Failed(_) | What::TooSlow => Reverse((single.at.as_nanosecond(), single.at)),
+fn keep(kept: &mut Vec<ListedTransfer>, new: ListedTransfer) {
+    let rank = |single: &ListedTransfer| match single.listing {
+        Listing::Slow(ttfb) => Reverse((i128::from(ttfb.0), single.at)),
+        Listing::Failed(_) | Listing::TooSlow => Reverse((single.at.as_nanosecond(), single.at)),
     };
     let same = kept.iter().position(|single| single.node == new.node);
-    let bar = same.map(|old| &kept[old]).or_else(|| kept.get(MOST - 1));
+    let bar = same.map(|old| &kept[old]).or_else(|| kept.get(MAX_TRANSFERS - 1));
     if bar.is_some_and(|bar| rank(bar) <= rank(&new)) {
         return;
     }
@@ -133,18 +133,18 @@ fn keep(kept: &mut Vec<Single>, new: Single) {
     }
     kept.push(new);
     kept.sort_by_key(rank);
-    kept.truncate(MOST);
+    kept.truncate(MAX_TRANSFERS);
 }
 
-impl Single {
-    fn new(point: &TransferPoint, what: What) -> Self {
+impl ListedTransfer {
+    fn new(point: &TransferPoint, listing: Listing) -> Self {
         Self {
             at: point.at,
             vantage: point.vantage.clone(),
             node: point.node.clone(),
             probe: point.probe.clone(),
             part: point.part,
-            what,
+            listing,
             trace_id: point.trace_id,
             request_id: point.request_id,
         }
@@ -155,33 +155,39 @@ impl Single {
     }
 
     /// `probe/part`
-    fn asked(&self) -> String {
+    fn probe_and_part(&self) -> String {
         format!("{}/{}", self.probe.as_deref().unwrap_or(NONE), self.part.map_or(NONE, PartName::label))
     }
 
-    fn said(&self) -> (String, Ink) {
-        match self.what {
-            What::Slow(ttfb) => (format!("TTFB {ttfb}"), Ink::Doubtful),
-            What::Failed(outcome) => (outcome.to_string(), Ink::Bad),
-            What::TooSlow => (Flag::TooSlow.label().to_owned(), Ink::Bad),
+    fn result(&self) -> (String, Ink) {
+        match self.listing {
+            Listing::Slow(ttfb) => (format!("TTFB {ttfb}"), Ink::Doubtful),
+            Listing::Failed(outcome) => (outcome.to_string(), Ink::Bad),
+            Listing::TooSlow => (Flag::TooSlow.label().to_owned(), Ink::Bad),
         }
     }
 
     fn cells(&self) -> Vec<Cell> {
-        let (said, ink) = self.said();
+        let (result, ink) = self.result();
         let plain = |text: &str| Cell::new(text, None);
-        let (time, asked) = (self.time(), self.asked());
-        vec![plain(&time), plain(&self.vantage), plain(&self.node), plain(&asked), Cell::new(said, Some(ink))]
+        let (time, probe_and_part) = (self.time(), self.probe_and_part());
+        vec![
+            plain(&time),
+            plain(&self.vantage),
+            plain(&self.node),
+            plain(&probe_and_part),
+            Cell::new(result, Some(ink)),
+        ]
     }
 
     fn paragraph(&self, look: Look) -> String {
-        let (said, ink) = self.said();
-        let pieces = [self.time(), self.node.to_string(), self.asked(), ink.on(&said, look.colour)];
+        let (result, ink) = self.result();
+        let pieces = [self.time(), self.node.to_string(), self.probe_and_part(), ink.on(&result, look.colour)];
         flow(pieces.iter().map(String::as_str), " ", ("", "  "), look.width)
     }
 
     /// Where to find the transfer: the link, or the ids to search for.
-    fn whereabouts(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
+    fn trace_links(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
         if let (Some(url), Some(id)) = (trace_url, self.trace_id) {
             return format!("  {}\n", url.of(&id.to_string()));
         }
@@ -201,10 +207,10 @@ impl Single {
         put(schema::NODE.0, (*self.node).into());
         put(schema::PROBE.0, self.probe.as_deref().unwrap_or(NONE).into());
         put(schema::PART.0, self.part.map_or(NONE, PartName::label).into());
-        match self.what {
-            What::Slow(ttfb) => put(schema::TTFB.name, ttfb.0.into()),
-            What::Failed(outcome) => put(schema::OUTCOME.0, outcome.label().into()),
-            What::TooSlow => put(schema::FLAGS.name, Flag::TooSlow.label().into()),
+        match self.listing {
+            Listing::Slow(ttfb) => put(schema::TTFB.name, ttfb.0.into()),
+            Listing::Failed(outcome) => put(schema::OUTCOME.0, outcome.label().into()),
+            Listing::TooSlow => put(schema::FLAGS.name, Flag::TooSlow.label().into()),
         }
         for (field, id) in [(schema::TRACE_ID, self.trace_id), (schema::REQUEST_ID, self.request_id)] {
             if let Some(id) = id {
@@ -221,12 +227,12 @@ impl Single {
 const WHEN: Column = Column::words("when (UTC)", 0);
 const FROM: Column = Column::words("from", 1);
 const NODE: Column = Column::words("node", 2);
-const ASKED: Column = Column::words("probe/part", 3);
-const SAID: Column = Column::words("what", 4);
+const PROBE_AND_PART: Column = Column::words("probe/part", 3);
+const RESULT: Column = Column::words("what", 4);
 
 /// The widest layout first.
 const LAYOUTS: [Layout; 3] = [
-    Layout { padding: 1, columns: &[WHEN, FROM, NODE, ASKED, SAID] },
-    Layout { padding: 0, columns: &[WHEN, FROM, NODE, ASKED, SAID] },
-    Layout { padding: 0, columns: &[WHEN, NODE, ASKED, SAID] },
+    Layout { padding: 1, columns: &[WHEN, FROM, NODE, PROBE_AND_PART, RESULT] },
+    Layout { padding: 0, columns: &[WHEN, FROM, NODE, PROBE_AND_PART, RESULT] },
+    Layout { padding: 0, columns: &[WHEN, NODE, PROBE_AND_PART, RESULT] },
 ];

@@ -52,7 +52,7 @@ fn check(name: &str, sample: &Sample, outcome: Outcome, words: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_kind_of_certificate_has_its_words() {
+async fn each_kind_of_certificate_is_explained() {
     if !has("openssl") {
         return;
     }
@@ -85,7 +85,7 @@ async fn each_kind_of_certificate_has_its_words() {
             quiet.sign(Leaf::default(), &[]),
             trusted,
             Outcome::TlsUntrusted,
-            &[missing, "its authority is unknown", "`quiet`"],
+            &[missing, "unknown authority", "`quiet`"],
         ),
         (
             "unknown root that is sent along",
@@ -109,7 +109,7 @@ async fn each_kind_of_certificate_has_its_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_dates_and_names_of_a_certificate_have_their_words() {
+async fn dates_and_names_of_certificates_are_explained() {
     if !has("openssl") {
         return;
     }
@@ -158,7 +158,7 @@ async fn the_dates_and_names_of_a_certificate_have_their_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_rule_of_certificates_has_its_words() {
+async fn a_broken_certificate_rule_is_explained() {
     if !has("openssl") {
         return;
     }
@@ -207,7 +207,7 @@ async fn a_broken_rule_of_certificates_has_its_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_our_client_cannot_verify_has_its_words() {
+async fn keys_that_our_client_cannot_verify_are_explained() {
     if !has("openssl") {
         return;
     }
@@ -215,29 +215,29 @@ async fn what_our_client_cannot_verify_has_its_words() {
     for (name, made, options, outcome, words) in [
         ("weak key", folder.made("weak"), &[][..], Outcome::TlsFailed, &["too weak", "1024 bits", "2048"][..]),
         ("sha-1", folder.made("sha1"), &[], Outcome::TlsFailed, &["SHA-1", "no longer secure"]),
-        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with bandprobe"]),
+        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with our client"]),
         (
             "signed by p-521",
             folder.made("byp521"),
             &[],
             Outcome::TlsUnsupported,
-            &["ECDSA and SHA-512", "bandprobe does not support"],
+            &["ECDSA and SHA-512", "our client does not support"],
         ),
         (
             "curve",
             folder.made("good"),
             &["-groups", "P-521"],
             Outcome::TlsUnsupported,
-            &["curve", "in common with bandprobe"],
+            &["curve", "in common with our client"],
         ),
         (
             "cipher suite",
             folder.made("good"),
             &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:@SECLEVEL=0"],
             Outcome::TlsUnsupported,
-            &["cipher suite", "in common with bandprobe"],
+            &["cipher suite", "in common with our client"],
         ),
-        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no TLS version", "1.2 and 1.3"]),
+        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["neither TLS 1.2 nor TLS 1.3"]),
     ] {
         let sample = ask(&made, options, Some(&folder.ca)).await;
         check(name, &sample, outcome, words);
@@ -282,7 +282,7 @@ async fn nginx_fails_in_the_same_words() {
             &whole,
             "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0;",
             Outcome::TlsUnsupported,
-            &["in common with bandprobe"],
+            &["in common with our client"],
         ),
         (
             "client certificate",
@@ -301,7 +301,7 @@ async fn nginx_fails_in_the_same_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_inside_tls_has_its_words() {
+async fn a_connection_cut_inside_tls_is_explained() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let node = thread::spawn(move || {

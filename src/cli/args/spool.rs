@@ -49,7 +49,7 @@ pub(in crate::cli) enum SpoolCommand {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Inspect {
     #[command(flatten)]
-    pub(in crate::cli) which: Which,
+    pub(in crate::cli) data_dir: DataDir,
     /// Print JSON, one object per line
     #[arg(long)]
     pub(in crate::cli) json: bool,
@@ -68,10 +68,10 @@ pub(in crate::cli) struct Flush {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Export {
     #[command(flatten)]
-    pub(in crate::cli) which: Which,
+    pub(in crate::cli) data_dir: DataDir,
     /// The output format
     #[arg(long, default_value = "line-protocol")]
-    pub(in crate::cli) format: Lines,
+    pub(in crate::cli) format: ExportFormat,
     /// Only this measurement: transfer, window, node or worker [default with csv: transfer]
     #[arg(long, value_name = "NAME", value_parser = parse_measurement)]
     pub(in crate::cli) measurement: Option<&'static Measurement>,
@@ -86,22 +86,22 @@ pub(in crate::cli) struct Export {
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Import {
     #[command(flatten)]
-    pub(in crate::cli) which: Which,
+    pub(in crate::cli) data_dir: DataDir,
     /// Files of line protocol, plain or compressed with gzip; `-` or nothing reads standard input
     #[arg(value_name = "FILE")]
     pub(in crate::cli) files: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Lines {
+pub(in crate::cli) enum ExportFormat {
     LineProtocol,
     Csv,
 }
 
-/// Which data directory.
+/// The data directory, by its path or by the config that names it.
 #[derive(Debug, clap::Args)]
 #[command(group = ArgGroup::new("source").required(true).args(["config", "archive"]))]
-pub(in crate::cli) struct Which {
+pub(in crate::cli) struct DataDir {
     /// The configuration file, which names the data directory
     #[arg(short, long, value_name = "FILE")]
     pub(in crate::cli) config: Option<PathBuf>,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How often a demo probes its nodes, and where the results are stored.
-pub(super) struct Habits<'a> {
+pub(super) struct DemoSettings<'a> {
     /// Mean time between two runs of the image probe, as a config writes it.
     pub(super) image_every: &'a str,
     /// The same for the video probe.
@@ -34,9 +34,9 @@ pub(super) struct Habits<'a> {
 }
 
 /// A complete config for these nodes.
-pub(super) fn of_nodes(demo: &DemoNodes, habits: &Habits<'_>) -> String {
+pub(super) fn of_nodes(demo: &DemoNodes, settings: &DemoSettings<'_>) -> String {
     let network = format!("ca = \"\"\"\n{}\n\"\"\"", demo.ca_pem().trim_end());
-    let mut text = frame(habits, "", &network);
+    let mut text = frame(settings, "", &network);
     text += "kind = \"static\"\n";
     for (node, description) in demo.nodes().iter().zip(demo.descriptions()) {
         text += &source_node(node, description);
@@ -46,14 +46,14 @@ pub(super) fn of_nodes(demo: &DemoNodes, habits: &Habits<'_>) -> String {
 
 /// A complete config for this fleet, whose nodes are found through its registry.
 #[cfg(feature = "fleet")]
-pub(super) fn of_fleet(fleet: &DemoFleet, habits: &Habits<'_>) -> String {
-    let Habits { status_every, cold_every, .. } = habits;
+pub(super) fn of_fleet(fleet: &DemoFleet, settings: &DemoSettings<'_>) -> String {
+    let DemoSettings { status_every, cold_every, .. } = settings;
     let further = format!(
         ", {{ probe = \"status\", every = \"{status_every}\" }}, {{ probe = \"cold-cache\", every = \"{cold_every}\" }}"
     );
     let network =
         "allow-private = [\"127.0.0.1/32\"] # the addresses of the fleet; other private addresses are refused";
-    let text = frame(habits, &further, network);
+    let text = frame(settings, &further, network);
     format!(
         r#"{text}kind = "joystream"
 url = {url}
@@ -65,8 +65,8 @@ assets = [{{ kind = "image", id = "{IMAGE_ID}" }}, {{ kind = "video", id = "{VID
 }
 
 /// Everything before the part that lists the nodes.
-fn frame(habits: &Habits<'_>, further_probes: &str, network: &str) -> String {
-    let Habits { image_every, video_every, spacing, archive, .. } = habits;
+fn frame(settings: &DemoSettings<'_>, further_probes: &str, network: &str) -> String {
+    let DemoSettings { image_every, video_every, spacing, archive, .. } = settings;
     let archive = quoted(archive);
     format!(
         r#"{HEADING}

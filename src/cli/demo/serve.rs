@@ -14,28 +14,27 @@ use crate::{
 #[cfg(feature = "fleet")]
 use super::fleet;
 use super::{
-    super::{Exit, args::Demo, input, print, print_data, screen, signals::Signals},
-    config::{self, Habits},
-    invoked_as, quoted,
-    scene::Scene,
-    spoken,
+    super::{Exit, args::Demo, input, print, print_data, signals::Signals, terminal},
+    config::{self, DemoSettings},
+    format_time, program_name, quoted,
+    servers::DemoServers,
 };
 
 pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     // A person needs longer than a probe to look at a miss.
-    let scene = Scene::start(args, Some(VIEWER)).await?;
-    let config = scene.config(&HABITS);
+    let servers = DemoServers::start(args, Some(VIEWER)).await?;
+    let config = servers.config(&SETTINGS);
     match &args.output {
         Some(path) => {
-            spare(path)?;
+            refuse_foreign_file(path)?;
             fs::write(path, &config).with_context(|| format!("cannot write the config to {}", path.display()))?;
-            print(&hints(&scene, args, path))?;
+            print(&hints(&servers, args, path))?;
         }
         None => {
             print_data(config.as_bytes())?;
-            let hints = hints(&scene, args, Path::new("demo.toml"));
-            telemetry::print(&screen::fit(&hints, &io::stderr()));
+            let hints = hints(&servers, args, Path::new("demo.toml"));
+            telemetry::print(&terminal::fit(&hints, &io::stderr()));
         }
     }
     let end = async {
@@ -48,12 +47,12 @@ pub(super) async fn serve(args: &Demo) -> anyhow::Result<Exit> {
         () = end => {}
         () = signals.next() => {}
     }
-    scene.shutdown().await;
+    servers.shutdown().await;
     Ok(Exit::Done)
 }
 
 /// Refuses to overwrite a file that the demo did not write, such as the user's own config.
-fn spare(path: &Path) -> anyhow::Result<()> {
+fn refuse_foreign_file(path: &Path) -> anyhow::Result<()> {
     let is_ours = match fs::metadata(path) {
         Ok(there) if there.is_file() && there.len() > 0 => {
             input::read(path).is_ok_and(|text| text.starts_with(config::HEADING.as_bytes()))
@@ -65,26 +64,26 @@ fn spare(path: &Path) -> anyhow::Result<()> {
 }
 
 /// The running servers, and commands to try on them.
-fn hints(scene: &Scene, args: &Demo, path: &Path) -> String {
-    let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {}", spoken(time)));
-    let mut text = format!("{}, {until}:\n{}", scene.summary(), scene.lines(true));
-    let (shown, us) = (quoted(&path.to_string_lossy()), invoked_as());
+fn hints(servers: &DemoServers, args: &Demo, path: &Path) -> String {
+    let until = args.duration.map_or_else(|| "until Ctrl-C".to_owned(), |time| format!("for {}", format_time(time)));
+    let mut text = format!("{}, {until}:\n{}", servers.summary(), servers.lines(true));
+    let (shown, us) = (quoted(&path.to_string_lossy()), program_name());
     text += &match args.output {
         Some(_) => format!("\nTheir config is {shown}. In another terminal:\n"),
         None => format!("\nTheir config is above: save it as {shown}. Then, in another terminal:\n"),
     };
-    let commands: &[_] = match scene {
-        Scene::Nodes(_) => &["check", "once", "run"],
+    let commands: &[_] = match servers {
+        DemoServers::Nodes(_) => &["check", "once", "run"],
         #[cfg(feature = "fleet")]
-        Scene::Fleet(_) => &["check", "targets", "once", "run"],
+        DemoServers::Fleet(_) => &["check", "targets", "once", "run"],
     };
     for command in commands {
         text += &format!("  {us} {command} -c {shown}\n");
     }
-    text + &match scene {
-        Scene::Nodes(demo) => hints_on_nodes(demo, &shown, &us),
+    text + &match servers {
+        DemoServers::Nodes(demo) => hints_on_nodes(demo, &shown, &us),
         #[cfg(feature = "fleet")]
-        Scene::Fleet(fleet) => fleet::hints(fleet, &us),
+        DemoServers::Fleet(fleet) => fleet::hints(fleet, &us),
     }
 }
 
@@ -115,7 +114,7 @@ fn hints_on_nodes(demo: &DemoNodes, shown: &str, us: &str) -> String {
 /// When the simulated viewer asks for objects that are not cached.
 const VIEWER: Duration = Duration::from_secs(60);
 
-const HABITS: Habits<'_> = Habits {
+const SETTINGS: DemoSettings<'_> = DemoSettings {
     image_every: "10s",
     video_every: "60s",
     status_every: "10s",

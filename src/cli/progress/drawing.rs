@@ -9,39 +9,39 @@ use std::{
 
 use indicatif::{ProgressDrawTarget, TermLike};
 
-use super::{super::screen, REDRAWS};
+use super::{super::terminal, REDRAWS};
 use crate::telemetry;
 
 /// The target on which bars are drawn.
 pub(in super::super) fn target() -> ProgressDrawTarget {
-    ProgressDrawTarget::term_like_with_hz(Box::new(Stderr::default()), REDRAWS)
+    ProgressDrawTarget::term_like_with_hz(Box::new(StderrTerminal::default()), REDRAWS)
 }
 
 /// One frame, which is collected until it is complete. Control sequences are those of ECMA-48 § 8.3.
 #[derive(Debug, Default)]
-struct Stderr(Mutex<String>);
+struct StderrTerminal(Mutex<String>);
 
-impl Stderr {
-    fn picture(&self) -> MutexGuard<'_, String> {
+impl StderrTerminal {
+    fn frame(&self) -> MutexGuard<'_, String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn move_cursor(&self, n: usize, to: char) -> io::Result<()> {
         if n > 0 {
             // Writing to a string does not fail.
-            let _ = write!(self.picture(), "\u{1b}[{n}{to}");
+            let _ = write!(self.frame(), "\u{1b}[{n}{to}");
         }
         Ok(())
     }
 }
 
-impl TermLike for Stderr {
+impl TermLike for StderrTerminal {
     fn width(&self) -> u16 {
-        screen::size_of_stderr().map_or(WIDTH, |(width, _)| width)
+        terminal::size_of_stderr().map_or(WIDTH, |(width, _)| width)
     }
 
     fn height(&self) -> u16 {
-        screen::size_of_stderr().map_or(HEIGHT, |(_, height)| height)
+        terminal::size_of_stderr().map_or(HEIGHT, |(_, height)| height)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
@@ -61,14 +61,14 @@ impl TermLike for Stderr {
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        let mut picture = self.picture();
-        picture.push_str(text);
-        picture.push('\n');
+        let mut frame = self.frame();
+        frame.push_str(text);
+        frame.push('\n');
         Ok(())
     }
 
     fn write_str(&self, text: &str) -> io::Result<()> {
-        self.picture().push_str(text);
+        self.frame().push_str(text);
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl TermLike for Stderr {
     }
 
     fn flush(&self) -> io::Result<()> {
-        telemetry::draw(std::mem::take(&mut *self.picture()));
+        telemetry::draw(std::mem::take(&mut *self.frame()));
         Ok(())
     }
 }

@@ -35,22 +35,22 @@ pub(super) enum Count {
 
 /// Numbers of transfers so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct TransferCounts {
     transfers: u64,
     failed: u64,
 }
 
 /// How far a node is.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
+pub(super) struct NodeProgress {
     pub(super) count: Count,
     name: Arc<str>,
-    tally: Tally,
+    counts: TransferCounts,
     /// The words for the last transfer, and whether it failed.
-    last: Option<(Words, bool)>,
+    last: Option<(ResultText, bool)>,
 }
 
-impl Tally {
+impl TransferCounts {
     pub(super) fn note(&mut self, sample: &Sample) {
         // `NotCached` is not the result of a transfer, and not a failure of the node.
         self.transfers += u64::from(sample.outcome != Outcome::NotCached);
@@ -65,17 +65,17 @@ impl Tally {
     }
 }
 
-impl Standing {
+impl NodeProgress {
     pub(super) fn new(name: Arc<str>, count: Count) -> Self {
-        Self { count, name, tally: Tally::default(), last: None }
+        Self { count, name, counts: TransferCounts::default(), last: None }
     }
 
     pub(super) fn note(&mut self, sample: &Sample) {
-        self.tally.note(sample);
+        self.counts.note(sample);
         let failed = is_failure(sample);
         // A good check is not shown, because the transfer that it was for follows.
         if !sample.outcome.is_ok() || sample.labels.part != Some(PartName::Check) {
-            self.last = Some((Words::of(sample), failed));
+            self.last = Some((ResultText::of(sample), failed));
         }
     }
 
@@ -86,16 +86,16 @@ impl Standing {
         let count = match self.count {
             Count::Runs { done, all } if is_narrow => format!("{done:>3}/{all}"),
             Count::Runs { done, all } => format!("{done:>4}/{all} runs"),
-            Count::Transfers if is_narrow => format!("{:>4}", self.tally.transfers),
-            Count::Transfers => format!("{:>5} transfers", self.tally.transfers),
+            Count::Transfers if is_narrow => format!("{:>4}", self.counts.transfers),
+            Count::Transfers => format!("{:>5} transfers", self.counts.transfers),
         };
-        let failed = match self.tally.failed {
+        let failed = match self.counts.failed {
             0 => String::new(),
             failed if is_narrow => format!("✗{failed}"),
             failed => format!("{failed} failed"),
         };
         let failed = if is_narrow { format!("{failed:<3}") } else { format!("{failed:>11} ") };
-        let failed = if self.tally.failed > 0 { Ink::Bad.on(&failed, format.colour) } else { failed };
+        let failed = if self.counts.failed > 0 { Ink::Bad.on(&failed, format.colour) } else { failed };
         let last = match &self.last {
             None => Ink::Faint.on("waiting", format.colour),
             Some((words, true)) => Ink::Bad.on(&words.text(is_narrow), format.colour),
@@ -112,14 +112,14 @@ fn is_failure(sample: &Sample) -> bool {
 
 /// A result in a few words: `video start 20.1 Mbit/s`, `image 1.20 ms`, `image object_not_found`.
 #[derive(Clone, Debug)]
-struct Words {
+struct ResultText {
     kind: String,
     /// Which transfer of the run this is, unless there is only one.
     part: Option<&'static str>,
     figure: Option<String>,
 }
 
-impl Words {
+impl ResultText {
     fn of(sample: &Sample) -> Self {
         let labels = &sample.labels;
         let part = match (labels.part, labels.conn) {
@@ -230,7 +230,7 @@ mod tests {
                 "check object_not_found",
             ),
         ] {
-            let words = Words::of(&sample);
+            let words = ResultText::of(&sample);
             assert_eq!((&*words.text(false), &*words.text(true)), (wide, narrow));
         }
     }
@@ -260,23 +260,23 @@ mod tests {
                 "a-long    2 ✗1  seek reset",
             ),
         ] {
-            let mut standing = Standing::new(name.into(), count);
-            samples.iter().for_each(|sample| standing.note(sample));
-            assert_eq!((&*standing.line(WIDE), &*standing.line(NARROW)), (wide, narrow));
+            let mut progress = NodeProgress::new(name.into(), count);
+            samples.iter().for_each(|sample| progress.note(sample));
+            assert_eq!((&*progress.line(WIDE), &*progress.line(NARROW)), (wide, narrow));
         }
     }
 
     #[test]
     fn failures_are_red() {
         let bad = sample(AssetKind::Image, PartName::Full, ConnectionKind::Cold, Outcome::Reset, None);
-        let mut standing = Standing::new("fast".into(), Count::Transfers);
-        standing.note(&bad);
-        let line = standing.line(LineFormat { colour: true, ..WIDE });
+        let mut progress = NodeProgress::new("fast".into(), Count::Transfers);
+        progress.note(&bad);
+        let line = progress.line(LineFormat { colour: true, ..WIDE });
         assert!(
             line.contains("\u{1b}[31mimage reset\u{1b}[0m") && line.contains("\u{1b}[31m   1 failed \u{1b}[0m"),
             "{line:?}"
         );
-        let mut all = Tally::default();
+        let mut all = TransferCounts::default();
         assert_eq!(all.words(WIDE), "0 transfers, 0 failed");
         all.note(&bad);
         assert_eq!(all.words(WIDE), "1 transfer, 1 failed");

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::{
     Exit,
-    args::{Export, Lines},
-    complain,
+    args::{Export, ExportFormat},
+    eprint,
 };
 use crate::{
     archive::{
-        damage::{Damage, What},
+        damage::{Damage, DamageKind},
         reader,
     },
     model::text::made_printable,
@@ -31,7 +31,7 @@ use crate::{
 /// Writes lines, and counts what cannot be written.
 struct Writer<'a> {
     out: BufWriter<Box<dyn Write + 'a>>,
-    format: Lines,
+    format: ExportFormat,
     measurement: Option<&'static Measurement>,
     since: Option<Timestamp>,
     row: String,
@@ -49,8 +49,8 @@ pub(super) fn export(dir: &Path, args: &Export) -> anyhow::Result<Exit> {
         None => Box::new(io::stdout().lock()),
     };
     let measurement = match args.format {
-        Lines::LineProtocol => args.measurement,
-        Lines::Csv => args.measurement.or(Some(&schema::transfer::MEASUREMENT)),
+        ExportFormat::LineProtocol => args.measurement,
+        ExportFormat::Csv => args.measurement.or(Some(&schema::transfer::MEASUREMENT)),
     };
     let (row, out) = (String::new(), BufWriter::new(out));
     let mut writer = Writer { out, format: args.format, measurement, since, row, problems: 0, unknown: 0 };
@@ -59,12 +59,12 @@ pub(super) fn export(dir: &Path, args: &Export) -> anyhow::Result<Exit> {
         Some(path) => written.with_context(|| format!("cannot write {}", path.display()))?,
         None => written?,
     }
-    Ok(writer.conclude())
+    Ok(writer.finish())
 }
 
 impl Writer<'_> {
     fn write(&mut self, lines: reader::Lines) -> io::Result<()> {
-        if let (Lines::Csv, Some(measurement)) = (self.format, self.measurement) {
+        if let (ExportFormat::Csv, Some(measurement)) = (self.format, self.measurement) {
             csv::header(measurement, &mut self.row);
             self.out.write_all(self.row.as_bytes())?;
         }
@@ -72,12 +72,14 @@ impl Writer<'_> {
             match line {
                 Ok(line) if !self.is_wanted(&line) => {}
                 Ok(line) => match self.format {
-                    Lines::LineProtocol => writeln!(self.out, "{line}")?,
-                    Lines::Csv => self.write_row(&line)?,
+                    ExportFormat::LineProtocol => writeln!(self.out, "{line}")?,
+                    ExportFormat::Csv => self.write_row(&line)?,
                 },
                 // The file was set aside earlier, so this export did not fail.
-                Err(Damage { file, what: what @ What::SetAside(_) }) => complain(&Damage { file, what }.to_string()),
-                Err(damage) => self.complain(&damage.to_string()),
+                Err(Damage { file, kind: kind @ DamageKind::SetAside(_) }) => {
+                    eprint(&Damage { file, kind }.to_string())
+                }
+                Err(damage) => self.note_problem(&damage.to_string()),
             }
         }
         self.out.flush()
@@ -86,7 +88,7 @@ impl Writer<'_> {
     fn write_row(&mut self, line: &str) -> io::Result<()> {
         let (Some(measurement), Some(point)) = (self.measurement, parse(line)) else {
             let beginning: String = line.chars().take(SHOWN).collect();
-            self.complain(&format!("left out a line that is not a point: {}", made_printable(&beginning)));
+            self.note_problem(&format!("left out a line that is not a point: {}", made_printable(&beginning)));
             return Ok(());
         };
         self.row.clear();
@@ -104,22 +106,22 @@ impl Writer<'_> {
             && self.since.is_none_or(|since| time_of(line) >= Some(since.as_nanosecond()))
     }
 
-    fn complain(&mut self, problem: &str) {
+    fn note_problem(&mut self, problem: &str) {
         self.problems += 1;
-        if self.problems <= MOST_TOLD {
-            complain(problem);
+        if self.problems <= MAX_PROBLEMS {
+            eprint(problem);
         }
     }
 
-    fn conclude(&self) -> Exit {
+    fn finish(&self) -> Exit {
         if self.unknown > 0 {
-            complain(&format!(
+            eprint(&format!(
                 "{} of a newer version left out: this version has no column for them",
                 count(self.unknown, "value")
             ));
         }
-        if self.problems > MOST_TOLD {
-            complain(&format!("{} more", count(self.problems - MOST_TOLD, "problem")));
+        if self.problems > MAX_PROBLEMS {
+            eprint(&format!("{} more", count(self.problems - MAX_PROBLEMS, "problem")));
         }
         if self.problems > 0 { Exit::Failed } else { Exit::Done }
     }
@@ -131,6 +133,6 @@ fn time_of(line: &str) -> Option<i128> {
 }
 
 /// The most problems that are printed one by one: a damaged file may have one in each line.
-const MOST_TOLD: u64 = 20;
+const MAX_PROBLEMS: u64 = 20;
 /// How many characters are shown of a line that is not a point.
 const SHOWN: usize = 60;

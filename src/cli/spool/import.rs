@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use jiff::Timestamp;
 
-use super::super::{Exit, args::Import, complain, plain, print};
+use super::super::{Exit, args::Import, eprint, plain, print};
 use crate::{
     archive::{log, log::Writer, status::backlog},
     model::units::Bytes,
@@ -91,7 +91,7 @@ impl Importer {
 
     fn print(&self, dir: &Path) -> anyhow::Result<()> {
         if self.refused.total() > 0 {
-            complain(&format!("{} refused: {}", count(self.refused.total(), "line"), self.refused));
+            eprint(&format!("{} refused: {}", count(self.refused.total(), "line"), self.refused));
         }
         print(&format!("{} imported, waiting for delivery in {}\n", count(self.imported, "point"), dir.display()))
     }

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    super::{print, print_data, screen},
+    super::{print, print_data, terminal},
     ago,
 };
 use crate::{
     archive::{
         rejected::{self, Damaged, Refusal, Refusals},
-        status::{self, Waiting},
+        status::{self, WaitingFile},
     },
     model::{text::made_printable, units::Bytes},
     term::{
@@ -22,10 +22,10 @@ use crate::{
     },
 };
 
-/// Everything that is listed.
+/// What waits, was refused or is damaged.
 #[derive(Default)]
-struct Listed {
-    waiting: Vec<Waiting>,
+struct SpoolContents {
+    waiting: Vec<WaitingFile>,
     refusals: Refusals,
     damaged: Vec<Damaged>,
 }
@@ -33,7 +33,7 @@ struct Listed {
 /// A row of the JSON output. Unknown values are left out.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-enum Row<'a> {
+enum JsonRow<'a> {
     Waiting {
         file: String,
         points: u64,
@@ -64,28 +64,31 @@ enum Row<'a> {
 }
 
 pub(super) fn list(dir: &Path, json: bool) -> anyhow::Result<()> {
-    let listed =
-        Listed { waiting: status::waiting(dir)?, refusals: rejected::refusals(dir)?, damaged: rejected::damaged(dir)? };
+    let contents = SpoolContents {
+        waiting: status::waiting(dir)?,
+        refusals: rejected::refusals(dir)?,
+        damaged: rejected::damaged(dir)?,
+    };
     if !json {
-        return print(&text(&listed, Timestamp::now(), screen::width()));
+        return print(&text(&contents, Timestamp::now(), terminal::width()));
     }
     let mut lines = String::new();
-    for row in rows(&listed) {
+    for row in rows(&contents) {
         lines += &serde_json::to_string(&row)?;
         lines.push('\n');
     }
     print_data(lines.as_bytes())
 }
 
-fn rows(listed: &Listed) -> Vec<Row<'_>> {
-    let waiting = listed.waiting.iter().map(|file| Row::Waiting {
+fn rows(contents: &SpoolContents) -> Vec<JsonRow<'_>> {
+    let waiting = contents.waiting.iter().map(|file| JsonRow::Waiting {
         file: made_printable(&file.name),
         points: file.points,
         bytes: file.bytes,
         opened: file.opened,
         format: file.newer,
     });
-    let rejected = listed.refusals.by_message.iter().map(|refusal| Row::Rejected {
+    let rejected = contents.refusals.by_message.iter().map(|refusal| JsonRow::Rejected {
         message: &refusal.message,
         points: refusal.points,
         files: refusal.files,
@@ -93,36 +96,36 @@ fn rows(listed: &Listed) -> Vec<Row<'_>> {
         time: refusal.at,
         lines: &refusal.lines,
     });
-    let others = Some(listed.refusals.others).filter(|points| *points > 0).map(|points| Row::Others { points });
+    let others = Some(contents.refusals.others).filter(|points| *points > 0).map(|points| JsonRow::Others { points });
     let damaged =
-        listed.damaged.iter().map(|file| Row::Damaged { file: made_printable(&file.name), bytes: file.bytes });
+        contents.damaged.iter().map(|file| JsonRow::Damaged { file: made_printable(&file.name), bytes: file.bytes });
     waiting.chain(rejected).chain(others).chain(damaged).collect()
 }
 
-fn text(listed: &Listed, now: Timestamp, width: Option<u16>) -> String {
+fn text(contents: &SpoolContents, now: Timestamp, width: Option<u16>) -> String {
     let mut text = String::new();
-    for file in &listed.waiting {
+    for file in &contents.waiting {
         let since = file.opened.map_or_else(String::new, |opened| ago(now.duration_since(opened)));
         let (name, bytes) = (made_printable(&file.name), Bytes(file.bytes).to_string());
         let newer = file.newer.map_or_else(String::new, |format| format!(", of a newer version (format {format})"));
         text += &format!("{}{:>8} points {bytes:>9}  {since}{newer}\n", pad(&name, 38), file.points);
     }
-    if listed.waiting.is_empty() {
+    if contents.waiting.is_empty() {
         text += "nothing to deliver\n";
     }
-    if !listed.refusals.by_message.is_empty() {
+    if !contents.refusals.by_message.is_empty() {
         text += "\nrefused by InfluxDB, newest first:\n";
     }
-    for refusal in &listed.refusals.by_message {
+    for refusal in &contents.refusals.by_message {
         text += &group(refusal, now, width);
     }
-    if listed.refusals.others > 0 {
-        text += &format!("{} with other messages, in rejected/\n", count(listed.refusals.others, "point"));
+    if contents.refusals.others > 0 {
+        text += &format!("{} with other messages, in rejected/\n", count(contents.refusals.others, "point"));
     }
-    if !listed.damaged.is_empty() {
+    if !contents.damaged.is_empty() {
         text += "\ndamaged, set aside:\n";
     }
-    for Damaged { name, bytes } in &listed.damaged {
+    for Damaged { name, bytes } in &contents.damaged {
         text +=
             &format!("{}{:>11}\n", pad(&format!("rejected/{}", made_printable(name)), 51), Bytes(*bytes).to_string());
     }
@@ -164,9 +167,9 @@ fn shortened(line: &str, width: Option<u16>) -> String {
 mod tests {
     use super::*;
 
-    fn listed() -> Listed {
+    fn contents() -> SpoolContents {
         let at = |text: &str| Some(text.parse().unwrap());
-        let waiting = Waiting {
+        let waiting = WaitingFile {
             name: "a.lp".to_owned(),
             opened: at("2026-11-22T11:00:00Z"),
             points: 7,
@@ -185,14 +188,14 @@ mod tests {
             Refusal { message: String::new(), points: 1, files: 1, at: None, lines: vec![], ..conflict.clone() };
         let damaged = vec![Damaged { name: "c.lp.bad".to_owned(), bytes: 999 }];
         let refusals = Refusals { by_message: vec![conflict, unsaid], others: 2 };
-        Listed { waiting: vec![waiting], refusals, damaged }
+        SpoolContents { waiting: vec![waiting], refusals, damaged }
     }
 
     #[test]
     fn what_there_is_is_listed_within_the_width() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
-        assert_eq!(text(&Listed::default(), now, None), "nothing to deliver\n");
-        let whole = text(&listed(), now, None);
+        assert_eq!(text(&SpoolContents::default(), now, None), "nothing to deliver\n");
+        let whole = text(&contents(), now, None);
         let rows = format!("{:<38}       7 points   1.50 kB  1h ago\n", "a.lp");
         let expected = rows
             + "\nrefused by InfluxDB, newest first:\n5 points, 1m ago, in rejected/b.lp and 2 other files\n  \
@@ -201,14 +204,14 @@ mod tests {
                \ndamaged, set aside:\n"
             + &format!("{:<51}      999 B\n", "rejected/c.lp.bad");
         assert_eq!(whole, expected);
-        let narrow = text(&listed(), now, Some(30));
+        let narrow = text(&contents(), now, Some(30));
         assert!(narrow.contains("\n    m,node=a v=\"text\" 1763719…\n    m v=\"x\" 2\n"), "{narrow}");
     }
 
     #[test]
     fn scripts_get_an_object_a_line() {
-        let listed = listed();
-        let rows: Vec<_> = rows(&listed).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
+        let contents = contents();
+        let rows: Vec<_> = rows(&contents).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         let expected = [
             r#"{"kind":"waiting","file":"a.lp","points":7,"bytes":1500,"opened":"2026-11-22T11:00:00Z"}"#,
             r#"{"kind":"rejected","message":"field type conflict","points":5,"files":3,"file":"b.lp","time":"2026-11-22T11:59:00Z","lines":["m,node=a v=\"text\" 1763719200000000001","m v=\"x\" 2"]}"#,

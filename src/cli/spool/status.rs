@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    super::{print, print_data, tell},
+    super::{print, print_data, print_wrapped},
     ago,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
         damage::Damage,
         rejected::{self, Refusal},
         state::{self, Losses},
-        status::{self, Amount, Status},
+        status::{self, Status, Totals},
     },
     deliver::event::{self, LastAnswer},
     model::{text::made_printable, units::Bytes},
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Everything that is printed.
-struct Told {
+struct SpoolReport {
     status: Status,
     last: LastAnswer,
     /// The process that delivers, or would deliver if its config named a database.
@@ -36,26 +36,26 @@ struct Told {
 
 /// The same as JSON. Missing values are left out.
 #[derive(Serialize)]
-struct Object<'a> {
-    waiting: Amount,
-    open: Amount,
-    archived: Amount,
-    rejected: Amount,
-    damaged: Amount,
+struct StatusJson<'a> {
+    waiting: Totals,
+    open: Totals,
+    archived: Totals,
+    rejected: Totals,
+    damaged: Totals,
     lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     drainer: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_answer: Option<Said<'a>>,
+    last_answer: Option<DatabaseMessage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    newest_rejection: Option<Said<'a>>,
+    newest_rejection: Option<DatabaseMessage<'a>>,
 }
 
 /// A message of the database.
 #[derive(Serialize)]
-struct Said<'a> {
+struct DatabaseMessage<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<Timestamp>,
     text: &'a str,
@@ -63,24 +63,24 @@ struct Said<'a> {
 
 pub(super) fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
     let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
-    let told = Told {
+    let report = SpoolReport {
         status: status::status(dir)?,
         last: LastAnswer { text: made_printable(&last.value.text), ..last.value },
-        drainer: status::drainer(dir)?,
+        drainer: status::delivering_process(dir)?,
         refusal: rejected::newest(dir)?,
         losses: state::load(dir, state::LOSSES).value,
-        passed: status::passed_over(dir)?,
+        passed: status::skipped_files(dir)?,
     };
     if json {
-        return print_data(format!("{}\n", serde_json::to_string(&object(&told))?).as_bytes());
+        return print_data(format!("{}\n", serde_json::to_string(&status_json(&report))?).as_bytes());
     }
-    print(&table(&told.status))?;
-    tell(&sentences(&told, Timestamp::now()))
+    print(&table(&report.status))?;
+    print_wrapped(&sentences(&report, Timestamp::now()))
 }
 
-fn object(told: &Told) -> Object<'_> {
-    let Told { status, last, drainer, refusal, losses, .. } = told;
-    Object {
+fn status_json(report: &SpoolReport) -> StatusJson<'_> {
+    let SpoolReport { status, last, drainer, refusal, losses, .. } = report;
+    StatusJson {
         waiting: status.spool,
         open: status.open,
         archived: status.archived,
@@ -89,14 +89,14 @@ fn object(told: &Told) -> Object<'_> {
         lost: losses.points,
         oldest: status.oldest,
         drainer: drainer.as_deref(),
-        last_answer: last.time.map(|time| Said { time: Some(time), text: &last.text }),
-        newest_rejection: refusal.as_ref().map(|refusal| Said { time: refusal.at, text: &refusal.message }),
+        last_answer: last.time.map(|time| DatabaseMessage { time: Some(time), text: &last.text }),
+        newest_rejection: refusal.as_ref().map(|refusal| DatabaseMessage { time: refusal.at, text: &refusal.message }),
     }
 }
 
 fn table(status: &Status) -> String {
-    let row = |name: &str, amount: Amount, note: &str| {
-        let Amount { files, points, bytes } = amount;
+    let row = |name: &str, amount: Totals, note: &str| {
+        let Totals { files, points, bytes } = amount;
         format!("{name:<12}{points:>10} points {files:>6} files {:>10}  {note}\n", Bytes(bytes).to_string())
     };
     let mut text = row("waiting", status.spool, "sealed, not delivered yet");
@@ -106,8 +106,8 @@ fn table(status: &Status) -> String {
     text + &row("damaged", status.bad, "set aside")
 }
 
-fn sentences(told: &Told, now: Timestamp) -> String {
-    let Told { status, last, drainer, refusal, losses, passed } = told;
+fn sentences(report: &SpoolReport, now: Timestamp) -> String {
+    let SpoolReport { status, last, drainer, refusal, losses, passed } = report;
     let mut text = String::from("\n");
     if let Some(oldest) = status.oldest {
         text += &format!("oldest waiting: {oldest} ({})\n", ago(now.duration_since(oldest)));
@@ -151,27 +151,27 @@ mod tests {
     fn what_is_known_is_told_and_nothing_else() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
-        let mut told = Told {
-            status: Status { spool: Amount { files: 2, points: 7, bytes: 1500 }, ..Status::default() },
+        let mut report = SpoolReport {
+            status: Status { spool: Totals { files: 2, points: 7, bytes: 1500 }, ..Status::default() },
             last: LastAnswer::default(),
             drainer: None,
             refusal: None,
             losses: Losses::default(),
             passed: vec![],
         };
-        let rows = table(&told.status);
+        let rows = table(&report.status);
         assert!(rows.starts_with("waiting              7 points      2 files    1.50 kB"), "{rows}");
-        assert_eq!(sentences(&told, now), "\ndelivering now: no process\n");
+        assert_eq!(sentences(&report, now), "\ndelivering now: no process\n");
         let nothing = r#"{"files":0,"points":0,"bytes":0}"#;
         let amounts = format!(
             r#"{{"waiting":{{"files":2,"points":7,"bytes":1500}},"open":{nothing},"archived":{nothing},"rejected":{nothing},"damaged":{nothing},"lost":0"#
         );
-        assert_eq!(serde_json::to_string(&object(&told)).unwrap(), format!("{amounts}}}"));
+        assert_eq!(serde_json::to_string(&status_json(&report)).unwrap(), format!("{amounts}}}"));
 
-        told.status.oldest = Some(earlier);
-        told.drainer = Some("17".to_owned());
-        told.last = LastAnswer { time: Some(earlier), text: "refused".to_owned() };
-        told.refusal = Some(Refusal {
+        report.status.oldest = Some(earlier);
+        report.drainer = Some("17".to_owned());
+        report.last = LastAnswer { time: Some(earlier), text: "refused".to_owned() };
+        report.refusal = Some(Refusal {
             message: "field type conflict".to_owned(),
             points: 1,
             files: 1,
@@ -182,11 +182,11 @@ mod tests {
         let expected = "\noldest waiting: 2026-11-22T11:00:00Z (1h ago)\ndelivering now: process 17\n\
             failing since 2026-11-22T11:00:00Z (1h ago): refused\n\
             newest rejection: 1 point, 1h ago: field type conflict\n";
-        assert_eq!(sentences(&told, now), expected);
+        assert_eq!(sentences(&report, now), expected);
         let more = r#","oldest":"2026-11-22T11:00:00Z","drainer":"17","last_answer":{"time":"2026-11-22T11:00:00Z","text":"refused"},"newest_rejection":{"time":"2026-11-22T11:00:00Z","text":"field type conflict"}}"#;
-        assert_eq!(serde_json::to_string(&object(&told)).unwrap(), amounts + more);
+        assert_eq!(serde_json::to_string(&status_json(&report)).unwrap(), amounts + more);
 
-        told.last.text = DELIVERED.to_owned();
-        assert!(sentences(&told, now).contains("\nlast answer: 1h ago: delivered\n"));
+        report.last.text = DELIVERED.to_owned();
+        assert!(sentences(&report, now).contains("\nlast answer: 1h ago: delivered\n"));
     }
 }

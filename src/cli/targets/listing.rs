@@ -12,7 +12,7 @@ use crate::{
 
 /// A node as a JSON object. Unknown values are left out.
 #[derive(Serialize)]
-pub(super) struct Listed<'a> {
+pub(super) struct ListedNode<'a> {
     pub(super) node: &'a str,
     pub(super) endpoint: &'a str,
     pub(super) source: &'a str,
@@ -36,12 +36,12 @@ pub(super) struct Listed<'a> {
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'a str>,
-    pub(super) assets: Vec<Sample<'a>>,
+    pub(super) assets: Vec<ListedAsset<'a>>,
 }
 
 /// An asset of a node: a path for the profile http, an object id for other profiles.
 #[derive(Serialize)]
-pub(super) struct Sample<'a> {
+pub(super) struct ListedAsset<'a> {
     pub(super) kind: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
@@ -54,12 +54,12 @@ pub(super) struct Sample<'a> {
 }
 
 /// All nodes, with blocked ones last.
-pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> {
+pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<ListedNode<'a>> {
     let nodes = targets.nodes.iter().map(|node| {
         let one = listed(&node.id, node.endpoint.as_url().as_str(), &node.listing, config);
-        Listed { assets: samples(node), ..one }
+        ListedNode { assets: samples(node), ..one }
     });
-    let blocked = targets.blocked.iter().map(|blocked| Listed {
+    let blocked = targets.blocked.iter().map(|blocked| ListedNode {
         state: Some(HealthState::Blocked.label()),
         reason: Some(&blocked.reason),
         ..listed(&blocked.id, &blocked.endpoint, &blocked.listing, config)
@@ -68,7 +68,7 @@ pub(super) fn all<'a>(config: &Config, targets: &'a Targets) -> Vec<Listed<'a>> 
 }
 
 /// One JSON object per line.
-pub(super) fn json(listed: &[Listed<'_>]) -> serde_json::Result<String> {
+pub(super) fn json(listed: &[ListedNode<'_>]) -> serde_json::Result<String> {
     let mut text = String::new();
     for one in listed {
         text += &serde_json::to_string(one)?;
@@ -77,10 +77,10 @@ pub(super) fn json(listed: &[Listed<'_>]) -> serde_json::Result<String> {
     Ok(text)
 }
 
-fn listed<'a>(node: &'a str, endpoint: &'a str, listing: &'a Listing, config: &Config) -> Listed<'a> {
+fn listed<'a>(node: &'a str, endpoint: &'a str, listing: &'a Listing, config: &Config) -> ListedNode<'a> {
     // Rounded to 0.1 km, because the coordinates are not more precise.
     let distance_km = listing.distance_km(config.vantage.location).map(|km| (km * 10.0).round() / 10.0);
-    Listed {
+    ListedNode {
         node,
         endpoint,
         source: listing.origin.label(),
@@ -98,9 +98,9 @@ fn listed<'a>(node: &'a str, endpoint: &'a str, listing: &'a Listing, config: &C
     }
 }
 
-fn samples(node: &Node) -> Vec<Sample<'_>> {
+fn samples(node: &Node) -> Vec<ListedAsset<'_>> {
     let is_path = node.listing.profile == Profile::Http;
-    let samples = node.assets.iter().map(|asset| Sample {
+    let samples = node.assets.iter().map(|asset| ListedAsset {
         kind: asset.kind.label(),
         path: is_path.then_some(&*asset.id),
         id: (!is_path).then_some(&*asset.id),

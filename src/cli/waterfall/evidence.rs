@@ -30,7 +30,7 @@ use super::{Canvas, remarks::Expiry};
 pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
     let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", canvas.colour)), canvas.width);
     let rows = [path(sample), reader(sample), body(sample), origin(sample)].concat();
-    for Row { name, value, doubtful } in rows {
+    for EvidenceRow { name, value, doubtful } in rows {
         let value = if doubtful { Ink::Doubtful.on(&value, canvas.colour) } else { value };
         let hanging = " ".repeat(INDENT + NAME + 2);
         let name = format!("{}{name:<NAME$}  ", " ".repeat(INDENT));
@@ -46,15 +46,15 @@ pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
+struct EvidenceRow {
     name: &'static str,
     value: String,
     /// Whether the value is beyond its limit.
     doubtful: bool,
 }
 
-fn row(name: &'static str, value: String) -> Row {
-    Row { name, value, doubtful: false }
+fn row(name: &'static str, value: String) -> EvidenceRow {
+    EvidenceRow { name, value, doubtful: false }
 }
 
 /// The value in words, or why there is none.
@@ -62,7 +62,7 @@ fn or_absent<T>(value: Option<T>, words: impl FnOnce(T) -> String, why: &str) ->
     value.map_or_else(|| format!("not measured: {why}"), words)
 }
 
-fn path(sample: &Sample) -> Vec<Row> {
+fn path(sample: &Sample) -> Vec<EvidenceRow> {
     let path = &sample.path;
     let why = if path.rtt.is_some() { SYSTEM } else { NO_CONNECTION };
     let source = |rtt: Micros| match sample.phases.took(Phase::Connect) {
@@ -73,11 +73,11 @@ fn path(sample: &Sample) -> Vec<Row> {
     vec![
         row("path rtt", or_absent(path.rtt, source, NO_CONNECTION)),
         row("receiver's rtt", or_absent(path.rcv_rtt, |rtt| format!("{rtt}, for information only"), why)),
-        Row {
+        EvidenceRow {
             doubtful: sample.flags.contains(Flag::Reordered),
             ..row("out of order", or_absent(path.ooo_segments, |count| format!("{count} segments"), why))
         },
-        Row {
+        EvidenceRow {
             doubtful: sample.flags.contains(Flag::ReceiverLimited),
             ..row("receive window", or_absent(path.rcv_wnd, |window| self::window(sample, window), why))
         },
@@ -96,7 +96,7 @@ fn window(sample: &Sample, window: Bytes) -> String {
     format!("{window} offered; rate × rtt needs {} of it, {part} (limit {limit})", Bytes(used))
 }
 
-fn reader(sample: &Sample) -> Vec<Row> {
+fn reader(sample: &Sample) -> Vec<EvidenceRow> {
     let reader = &sample.reader;
     let receive = sample.phases.took(Phase::Receive);
     let slow = Slowness::of(reader);
@@ -122,13 +122,13 @@ fn reader(sample: &Sample) -> Vec<Row> {
         format!("{} of the {span} after the head ({})", small_percent(share), limit(small_percent(MAX_CPU_SHARE)))
     };
     vec![
-        Row { doubtful: slow.late, ..row("receive lag p90", lag) },
-        Row { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
-        Row { doubtful: slow.delayed, ..row("run-queue delay", or_absent(reader.run_delay, delay, why)) },
+        EvidenceRow { doubtful: slow.late, ..row("receive lag p90", lag) },
+        EvidenceRow { doubtful: slow.busy, ..row("cpu share", or_absent(reader.cpu_share, cpu, why)) },
+        EvidenceRow { doubtful: slow.delayed, ..row("run-queue delay", or_absent(reader.run_delay, delay, why)) },
     ]
 }
 
-fn body(sample: &Sample) -> Vec<Row> {
+fn body(sample: &Sample) -> Vec<EvidenceRow> {
     let reads = sample.curve.as_ref().map(|curve| (curve.reads, curve.width));
     let reads = or_absent(reads, |(reads, width)| format!("{reads} with body bytes, in bins of {width}"), NO_BODY);
     let threshold = stall_threshold(sample.path.rtt);
@@ -150,7 +150,7 @@ fn body(sample: &Sample) -> Vec<Row> {
 }
 
 /// What identifies the node, and the transfer in the node's logs.
-fn origin(sample: &Sample) -> Vec<Row> {
+fn origin(sample: &Sample) -> Vec<EvidenceRow> {
     let (tls, trail) = (&sample.tls, &sample.trail);
     let why = match (tls.version, sample.phases.took(Phase::Tls), sample.path.rtt) {
         (Some(_), ..) => "it could not be read",
@@ -184,7 +184,7 @@ const NO_BODY: &str = "there was no body";
 mod tests {
     use super::*;
     use crate::{
-        cli::waterfall::hand_made,
+        cli::waterfall::fixture,
         model::{
             curve::Curve,
             outcome::Outcome,
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn each_value_stands_beside_its_limit() {
-        let mut sample = hand_made::sample();
+        let mut sample = fixture::sample();
         let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
         sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
         let told = told(&sample);
@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn a_short_receive_phase_may_wait_as_long_as_bytes_may_lie() {
-        let mut sample = hand_made::sample();
-        sample.phases = hand_made::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
+        let mut sample = fixture::sample();
+        sample.phases = fixture::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
         (sample.reader.run_delay, sample.reader.span) = (Some(Micros(4_900)), Some(Micros(40_000)));
         let told = told(&sample);
         assert!(
@@ -219,11 +219,11 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_says_why() {
-        let mut sample = hand_made::sample();
+        let mut sample = fixture::sample();
         (sample.path, sample.reader) = (NetworkPath::default(), ReaderStats::default());
         (sample.tls, sample.trail, sample.status) = (TlsInfo::default(), TraceInfo::default(), None);
         (sample.outcome, sample.rates) = (Outcome::ConnectTimeout, crate::model::sample::Rates::default());
-        sample.phases = hand_made::phases([Some(1), Some(5_000), None, None, None, None]);
+        sample.phases = fixture::phases([Some(1), Some(5_000), None, None, None, None]);
         let told = told(&sample);
         assert_eq!(told, include_str!("../../../tests/data/plot/evidence-failed.txt"), "\n{told}");
     }
@@ -232,7 +232,7 @@ mod tests {
     fn what_is_beyond_its_limit_is_coloured() {
         let (yellow, plain) = ("\u{1b}[33m", Canvas { width: None, colour: true });
         let doubted = |change: fn(&mut Sample)| -> Vec<String> {
-            let mut sample = hand_made::sample();
+            let mut sample = fixture::sample();
             change(&mut sample);
             let told = evidence(&sample, plain);
             let lines = told.lines().filter(|line| line.contains(yellow));

@@ -9,7 +9,7 @@ use super::Canvas;
 
 /// Draws the phases and their sum. The path to the node, the node itself, and the body have different colours.
 pub(super) fn phases(sample: &Sample, canvas: Canvas) -> String {
-    let layout = Layout::on(canvas);
+    let layout = PhaseColumns::on(canvas);
     let total = sample.phases.total();
     let mut text = String::new();
     if layout.until {
@@ -45,14 +45,14 @@ const fn ink(phase: Phase, failed: bool) -> Ink {
 
 /// The columns for which there is room.
 #[derive(Clone, Copy, Debug)]
-struct Layout {
+struct PhaseColumns {
     until: bool,
     share: bool,
     /// What is left for the bars, without the mark of a failure.
     bars: usize,
 }
 
-impl Layout {
+impl PhaseColumns {
     fn on(canvas: Canvas) -> Self {
         let columns = canvas.columns();
         let (until, share) = (columns >= WITH_UNTIL, columns >= WITH_SHARE);

@@ -87,7 +87,7 @@ const DAY: i64 = 86_400;
 mod tests {
     use super::*;
     use crate::{
-        cli::waterfall::hand_made::sample,
+        cli::waterfall::fixture::sample,
         model::{outcome::Outcome, units::Micros},
     };
 

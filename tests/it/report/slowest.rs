@@ -8,7 +8,7 @@ use bandprobe::{
         sample::{CacheState, Sample},
     },
     record::transfer_point::TransferPoint,
-    report::slowest::{MOST, Slowest},
+    report::slowest::{MAX_TRANSFERS, Slowest},
     term::Look,
 };
 
@@ -113,7 +113,7 @@ fn however_many_nodes_there_are_the_worst_are_kept() {
         let rows = rows(&samples);
         let found = rows.iter().filter(|row| row.ends_with("http_5xx")).count();
         assert_eq!((rows.len() - found, found), (slow_rows, bad_rows), "{rows:?}");
-        assert!(rows.len() <= MOST);
+        assert!(rows.len() <= MAX_TRANSFERS);
         if slow_rows > 0 {
             assert_eq!(rows[bad_rows], format!("n{slow_nodes} image/full {}000", slow_nodes));
         }

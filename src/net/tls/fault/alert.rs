@@ -23,12 +23,12 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
         _ if seen.wants_client_certificate && about_ours => fault(FaultKind::Failed, WANTS_CLIENT_CERTIFICATE),
         Alert::HandshakeFailure => fault(
             FaultKind::Unsupported,
-            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with \
-             bandprobe, or no certificate for this name",
+            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with our \
+             client, or no certificate for this name",
         ),
         Alert::InsufficientSecurity => fault(
             FaultKind::Unsupported,
-            "the node requires stronger cipher suites or keys than bandprobe supports (insufficient_security)",
+            "the node requires stronger cipher suites or keys than our client has (insufficient_security)",
         ),
         Alert::ProtocolVersion => fault(FaultKind::Unsupported, NO_VERSION),
         Alert::InternalError => fault(
@@ -36,10 +36,12 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
             "the node failed in the TLS handshake (internal_error): some servers, such as Caddy, do so when they have no certificate for \
              this name",
         ),
-        Alert::UnrecognisedName => fault(FaultKind::Failed, "the node serves no host of this name (unrecognized_name)"),
+        Alert::UnrecognisedName => {
+            fault(FaultKind::Failed, "the node does not serve this host name (unrecognized_name)")
+        }
         Alert::NoApplicationProtocol => fault(
             FaultKind::Failed,
-            "the node supports none of the protocols that bandprobe offers (no_application_protocol)",
+            "the node supports none of the protocols that we offered (no_application_protocol)",
         ),
         other => TlsFault {
             kind: FaultKind::Failed,

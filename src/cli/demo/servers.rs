@@ -10,17 +10,17 @@ use crate::demo::{DemoError, DemoNodes, NodePlan};
 use super::fleet;
 use super::{
     super::args::Demo,
-    config::{self, Habits},
+    config::{self, DemoSettings},
 };
 
 /// The running servers.
-pub(super) enum Scene {
+pub(super) enum DemoServers {
     Nodes(DemoNodes),
     #[cfg(feature = "fleet")]
     Fleet(DemoFleet),
 }
 
-impl Scene {
+impl DemoServers {
     /// Starts what the arguments ask for. `viewer` is when the simulated viewer asks for objects that are not cached;
     /// `None` keeps the times of the plans.
     pub(super) async fn start(args: &Demo, viewer: Option<Duration>) -> Result<Self, DemoError> {
@@ -40,11 +40,11 @@ impl Scene {
     }
 
     /// A complete config for these servers.
-    pub(super) fn config(&self, habits: &Habits<'_>) -> String {
+    pub(super) fn config(&self, settings: &DemoSettings<'_>) -> String {
         match self {
-            Self::Nodes(demo) => config::of_nodes(demo, habits),
+            Self::Nodes(demo) => config::of_nodes(demo, settings),
             #[cfg(feature = "fleet")]
-            Self::Fleet(fleet) => config::of_fleet(fleet, habits),
+            Self::Fleet(fleet) => config::of_fleet(fleet, settings),
         }
     }
 

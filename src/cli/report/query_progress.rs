@@ -7,21 +7,21 @@ use jiff::SignedDuration;
 
 use super::super::{
     progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
-    screen,
+    terminal,
 };
 use crate::{model::units::format_age, telemetry::keep_clear_of};
 
 /// A bar over the time span of the report.
-pub(super) struct Fetching {
+pub(super) struct QueryProgress {
     drawn: Option<ProgressBar>,
     all: Duration,
 }
 
-impl Fetching {
+impl QueryProgress {
     /// Starts a bar over this time span.
     pub(super) fn over(all: SignedDuration) -> Self {
         let all = all.unsigned_abs();
-        let drawn = screen::size_of_stderr().map(|(width, _)| {
+        let drawn = terminal::size_of_stderr().map(|(width, _)| {
             let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
@@ -46,7 +46,7 @@ impl Fetching {
 }
 
 /// Removes the bar, also when the command fails.
-impl Drop for Fetching {
+impl Drop for QueryProgress {
     fn drop(&mut self) {
         if let Some(bar) = self.drawn.take() {
             keep_clear_of(None);

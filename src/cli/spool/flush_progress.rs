@@ -6,22 +6,22 @@ use indicatif::{MultiProgress, ProgressBar};
 use tokio::time::Instant;
 
 use super::super::{
-    complain,
+    eprint,
     progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
-    screen,
+    terminal,
 };
 use crate::{model::units::format_age, telemetry::keep_clear_of, term::figure::count};
 
 /// Shows how many of the waiting points are finished.
-pub(super) struct Meter {
+pub(super) struct FlushProgress {
     all: u64,
     drawn: Option<ProgressBar>,
-    told: Instant,
+    printed: Instant,
 }
 
 /// How far a flush is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct FlushCounts {
     /// Points that are in the database or in `rejected/`.
     pub(super) points: u64,
     /// Those of them that are in `rejected/`.
@@ -30,10 +30,10 @@ pub(super) struct Standing {
     pub(super) files: u64,
 }
 
-impl Meter {
+impl FlushProgress {
     /// Starts the progress over this number of points.
     pub(super) fn over(points: u64) -> Self {
-        let drawn = screen::size_of_stderr().map(|(width, _)| {
+        let drawn = terminal::size_of_stderr().map(|(width, _)| {
             let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(points).with_style(style(template)));
@@ -42,30 +42,30 @@ impl Meter {
             bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
             bar
         });
-        Self { all: points, drawn, told: Instant::now() }
+        Self { all: points, drawn, printed: Instant::now() }
     }
 
     /// Shows the progress. `trouble` is why nothing can be delivered at the moment.
-    pub(super) fn show(&mut self, standing: Standing, trouble: Option<&str>) {
+    pub(super) fn show(&mut self, counts: FlushCounts, trouble: Option<&str>) {
         // Files that other processes seal meanwhile are delivered too.
-        self.all = self.all.max(standing.points);
-        let points = format!("{}/{} points", standing.points, self.all);
+        self.all = self.all.max(counts.points);
+        let points = format!("{}/{} points", counts.points, self.all);
         if let Some(bar) = &self.drawn {
             bar.set_length(self.all);
-            bar.set_position(standing.points);
+            bar.set_position(counts.points);
             bar.set_prefix(points);
-            let left = (standing.points > 0 && standing.points < self.all).then(|| bar.eta());
-            bar.set_message(show(&words(standing, left, trouble)));
+            let left = (counts.points > 0 && counts.points < self.all).then(|| bar.eta());
+            bar.set_message(show(&words(counts, left, trouble)));
         } else if self.is_due() {
-            complain(&format!("{points}, {}", words(standing, None, trouble)));
+            eprint(&format!("{points}, {}", words(counts, None, trouble)));
         }
     }
 
     /// Without a terminal: whether it is time for the next sentence.
     fn is_due(&mut self) -> bool {
-        let is_due = self.told.elapsed() >= NOW_AND_THEN;
+        let is_due = self.printed.elapsed() >= PRINT_INTERVAL;
         if is_due {
-            self.told = Instant::now();
+            self.printed = Instant::now();
         }
         is_due
     }
@@ -80,16 +80,16 @@ impl Meter {
 }
 
 /// Removes the line when a command fails, too.
-impl Drop for Meter {
+impl Drop for FlushProgress {
     fn drop(&mut self) {
         self.end();
     }
 }
 
-fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> String {
-    let mut text = count(standing.files, "file");
-    if standing.rejected > 0 {
-        text += &format!(", {} rejected", standing.rejected);
+fn words(counts: FlushCounts, left: Option<Duration>, trouble: Option<&str>) -> String {
+    let mut text = count(counts.files, "file");
+    if counts.rejected > 0 {
+        text += &format!(", {} rejected", counts.rejected);
     }
     match (trouble, left) {
         (Some(trouble), _) => text += &format!(", retrying: {trouble}"),
@@ -102,7 +102,7 @@ fn words(standing: Standing, left: Option<Duration>, trouble: Option<&str>) -> S
 }
 
 /// How often progress is printed without a terminal.
-const NOW_AND_THEN: Duration = Duration::from_secs(10);
+const PRINT_INTERVAL: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -110,22 +110,22 @@ mod tests {
 
     #[test]
     fn words_say_what_is_known() {
-        let standing = |rejected, files| Standing { points: 50, rejected, files };
-        for (standing, left, trouble, expected) in [
-            (standing(0, 0), None, None, "0 files"),
-            (standing(2, 1), Some(Duration::from_millis(64_500)), None, "1 file, 2 rejected, 1m 4s left"),
-            (standing(0, 2), Some(Duration::from_secs(1)), Some("away"), "2 files, retrying: away"),
+        let counts = |rejected, files| FlushCounts { points: 50, rejected, files };
+        for (counts, left, trouble, expected) in [
+            (counts(0, 0), None, None, "0 files"),
+            (counts(2, 1), Some(Duration::from_millis(64_500)), None, "1 file, 2 rejected, 1m 4s left"),
+            (counts(0, 2), Some(Duration::from_secs(1)), Some("away"), "2 files, retrying: away"),
         ] {
-            assert_eq!(words(standing, left, trouble), expected);
+            assert_eq!(words(counts, left, trouble), expected);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_a_terminal_it_is_told_now_and_then() {
-        let mut meter = Meter { all: 1, drawn: None, told: Instant::now() };
+        let mut progress = FlushProgress { all: 1, drawn: None, printed: Instant::now() };
         for (pause, expected) in [(0, false), (9_999, false), (1, true), (1, false), (10_000, true)] {
             tokio::time::advance(Duration::from_millis(pause)).await;
-            assert_eq!(meter.is_due(), expected, "{pause}");
+            assert_eq!(progress.is_due(), expected, "{pause}");
         }
     }
 }

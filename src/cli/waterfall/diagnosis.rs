@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The sentence. `None` for a failed transfer, because the outcome explains it, and for a frozen one.
-pub(super) fn reading(sample: &Sample) -> Option<String> {
+pub(super) fn diagnosis(sample: &Sample) -> Option<String> {
     if !sample.outcome.is_ok() || sample.flags.contains(Flag::Frozen) {
         return None;
     }
@@ -187,14 +187,14 @@ const TELLING: Micros = Micros(5_000);
 mod tests {
     use super::*;
     use crate::{
-        cli::waterfall::hand_made::{phases, sample},
+        cli::waterfall::fixture::{phases, sample},
         model::{outcome::Outcome, units::BitRate},
     };
 
     fn check(change: impl FnOnce(&mut Sample), expected: &str) {
         let mut sample = sample();
         change(&mut sample);
-        assert_eq!(reading(&sample).as_deref(), Some(expected));
+        assert_eq!(diagnosis(&sample).as_deref(), Some(expected));
     }
 
     fn small(sample: &mut Sample, millis: [Option<u64>; 6], rtt: u64, bytes: u64) {
@@ -318,6 +318,6 @@ mod tests {
     fn a_failure_speaks_for_itself() {
         let mut sample = sample();
         sample.outcome = Outcome::Reset;
-        assert_eq!(reading(&sample), None);
+        assert_eq!(diagnosis(&sample), None);
     }
 }
