@@ -215,27 +215,27 @@ async fn keys_that_our_client_cannot_verify_are_explained() {
     for (name, made, options, outcome, words) in [
         ("weak key", folder.made("weak"), &[][..], Outcome::TlsFailed, &["too weak", "1024 bits", "2048"][..]),
         ("sha-1", folder.made("sha1"), &[], Outcome::TlsFailed, &["SHA-1", "no longer secure"]),
-        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with our client"]),
+        ("key on p-521", folder.made("p521"), &[], Outcome::TlsUnsupported, &["in common with bandprobe"]),
         (
             "signed by p-521",
             folder.made("byp521"),
             &[],
             Outcome::TlsUnsupported,
-            &["ECDSA and SHA-512", "our client does not support"],
+            &["ECDSA and SHA-512", "bandprobe does not support"],
         ),
         (
             "curve",
             folder.made("good"),
             &["-groups", "P-521"],
             Outcome::TlsUnsupported,
-            &["curve", "in common with our client"],
+            &["curve", "in common with bandprobe"],
         ),
         (
             "cipher suite",
             folder.made("good"),
             &["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA:@SECLEVEL=0"],
             Outcome::TlsUnsupported,
-            &["cipher suite", "in common with our client"],
+            &["cipher suite", "in common with bandprobe"],
         ),
         ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["neither TLS 1.2 nor TLS 1.3"]),
     ] {
@@ -282,7 +282,7 @@ async fn nginx_fails_in_the_same_words() {
             &whole,
             "ssl_protocols TLSv1.2; ssl_ciphers ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0;",
             Outcome::TlsUnsupported,
-            &["in common with our client"],
+            &["in common with bandprobe"],
         ),
         (
             "client certificate",

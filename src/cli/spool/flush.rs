@@ -97,7 +97,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     }
     let reason = reason.or_else(|| skipped_files(dir).ok()?.first().map(ToString::to_string));
     let reason = reason.as_deref().unwrap_or("they arrived in the meantime");
-    eprint(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
+    eprint(&format!("{} in {} are waiting: {reason}", amount(after), dir.display()));
     Ok(Exit::Failed)
 }
 
@@ -135,7 +135,7 @@ fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit
         return Ok(Exit::Done);
     }
     let last: state::Loaded<LastAnswer> = state::load(dir, event::STATE);
-    let mut text = format!("{} wait; another process is delivering them: {draining}", amount(waiting));
+    let mut text = format!("{} are waiting; another process is delivering them: {draining}", amount(waiting));
     if last.value.time.is_some() {
         text += &format!("; last answer from the database: {}", made_printable(&last.value.text));
     }

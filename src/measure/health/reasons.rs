@@ -33,7 +33,7 @@ pub(super) fn other_chain(head: MedianDistance) -> String {
         (false, _) if head.others_move => "it follows another chain",
         (false, _) => "it follows another chain, or the others stand still",
     };
-    format!("{}, and its blocks are not the fleet's: {cause}", far(head))
+    format!("{}, and its blocks are outside the limits too: {cause}", far(head))
 }
 
 /// Reports a chain head that is far behind, when the blocks agree with the fleet's.
@@ -76,16 +76,16 @@ pub(super) fn refused(status: Option<u16>, shape: &OtherContent) -> Option<Healt
             said(HealthState::Misconfigured, ": the path of its endpoint is wrong")
         }
         (404, _) => said(HealthState::Misconfigured, ": the requested object is not there"),
-        (401 | 403, _) => said(HealthState::Misconfigured, ": it refuses us"),
-        (429, _) => said(HealthState::Degraded, ": it rate-limits us"),
+        (401 | 403, _) => said(HealthState::Misconfigured, ": it refuses access"),
+        (429, _) => said(HealthState::Degraded, ": it rate-limits bandprobe"),
         (400..=499, _) => said(HealthState::Misconfigured, " to a plain request"),
         // JSON with a message comes from the node itself, even behind a proxy.
-        (502..=504, OtherContent::Error { .. }) => said(HealthState::Dead, ": it fails"),
+        (502..=504, OtherContent::Error { .. }) => said(HealthState::Dead, ": a server error"),
         (502..=504, _) | (500..=599, OtherContent::Page) => {
             Some((HealthState::Dead, format!("its proxy answers {status}, but the node behind it does not answer")))
         }
-        (500..=599, _) => said(HealthState::Dead, ": it fails"),
-        _ => said(HealthState::Misconfigured, ", which does not answer this request"),
+        (500..=599, _) => said(HealthState::Dead, ": a server error"),
+        _ => said(HealthState::Misconfigured, ", which makes no sense for this request"),
     }
 }
 

@@ -96,4 +96,4 @@ fn judged_as(node: &NodeEvidence<'_>, tolerance: Tolerance) -> Health {
     health
 }
 
-const UNJUDGED: &str = "nothing wrong; its blocks are not judged, which takes three nodes";
+const UNJUDGED: &str = "nothing wrong; its blocks are not judged: that takes at least three nodes";

@@ -104,7 +104,7 @@ pub(super) fn fault(error: &Error, seen: &HandshakeRecord, name: &ServerName<'_>
         }
         Error::PeerSentOversizedRecord => failed("the node sent a TLS record that is too large"),
         Error::NoCertificatesPresented => failed("the node sent no certificate"),
-        Error::NoApplicationProtocol => failed("the node supports none of the protocols that we offered"),
+        Error::NoApplicationProtocol => failed("the node supports none of the protocols that bandprobe offers"),
         Error::UnsupportedNameType => failed("no certificate can be checked against this kind of name"),
         Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => {
             failed("this machine has no clock or no random numbers for TLS")
@@ -138,7 +138,7 @@ fn certificate(
         }
         CertificateError::UnhandledCriticalExtension => fault(
             FaultKind::Unsupported,
-            "the node's certificate has a critical extension that our client does not know",
+            "the node's certificate has a critical extension that bandprobe does not know",
         ),
         _ if seen.is_unsigned => match chain.unfit() {
             Some(unfit) => unfit.into(),
@@ -165,7 +165,7 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> T
         return unfit.into();
     }
     if is_unknown_algorithm(error) {
-        let words = "a certificate of the node is signed in a way that our client does not support".to_owned();
+        let words = "a certificate of the node is signed in a way that bandprobe does not support".to_owned();
         return TlsFault { kind: FaultKind::Unsupported, words };
     }
     if let Some(fault) = rule::broken(error) {
@@ -173,7 +173,7 @@ fn unproven(chain: &Chain, error: &CertificateError, roots: &RootCertStore) -> T
     }
     if chain.own().is_some_and(is_authority) {
         return untrusted(
-            "the node uses the certificate of an authority (CA:TRUE) as its own, which our client does not accept"
+            "the node uses the certificate of an authority (CA:TRUE) as its own, which bandprobe does not accept"
                 .to_owned(),
         );
     }
@@ -229,8 +229,8 @@ fn unsent(issuer: &str, is_known: bool, is_alone: bool) -> String {
              (fullchain.pem)"
         ),
         (false, true) => format!(
-            "the node does not send its intermediate certificate, or an unknown authority signed its own: `{issuer}` is not trusted here; \
-             its operator should serve fullchain.pem"
+            "the node does not send its intermediate certificate, or its authority is unknown: `{issuer}` is not trusted here; \
+             the operator should serve fullchain.pem"
         ),
         (false, false) => {
             format!("the chain of the node's certificate ends at the authority `{issuer}`, which is not trusted here")
@@ -286,25 +286,25 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled
         | PeerIncompatible::SupportedVersionsExtensionRequired => NO_VERSION,
-        PeerIncompatible::NoCipherSuitesInCommon => "the node and our client have no cipher suite in common",
+        PeerIncompatible::NoCipherSuitesInCommon => "the node and bandprobe have no cipher suite in common",
         PeerIncompatible::NoKxGroupsInCommon
         | PeerIncompatible::NamedGroupsExtensionRequired
         | PeerIncompatible::NoEcPointFormatsInCommon
         | PeerIncompatible::EcPointsExtensionRequired
-        | PeerIncompatible::UncompressedEcPointsRequired => "the node and our client have no curve in common",
+        | PeerIncompatible::UncompressedEcPointsRequired => "the node and bandprobe have no curve in common",
         PeerIncompatible::NoSignatureSchemesInCommon
         | PeerIncompatible::NoCertificateRequestSignatureSchemesInCommon
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
-            "the node and our client have no signature algorithm in common"
+            "the node and bandprobe have no signature algorithm in common"
         }
-        _ => "the node requires a part of TLS that our client does not support",
+        _ => "the node requires a part of TLS that bandprobe does not support",
     }
 }
 
 /// The message for a node that requires a client certificate.
 pub const WANTS_CLIENT_CERTIFICATE: &str = "the node requires a client certificate, and bandprobe has none";
 const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
-const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \
+const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which bandprobe \
                                  does not accept: it should use one that this authority signed";
 const NO_ROOTS: &str = "this machine trusts no authority: install CA certificates, or set `network.ca-file`";
 const NO_VERSION: &str = "the node supports neither TLS 1.2 nor TLS 1.3";

@@ -28,7 +28,7 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
         ),
         Alert::InsufficientSecurity => fault(
             FaultKind::Unsupported,
-            "the node requires stronger cipher suites or keys than our client has (insufficient_security)",
+            "the node requires stronger cipher suites or keys than bandprobe supports (insufficient_security)",
         ),
         Alert::ProtocolVersion => fault(FaultKind::Unsupported, NO_VERSION),
         Alert::InternalError => fault(
@@ -41,7 +41,7 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
         }
         Alert::NoApplicationProtocol => fault(
             FaultKind::Failed,
-            "the node supports none of the protocols that we offered (no_application_protocol)",
+            "the node supports none of the protocols that bandprobe offers (no_application_protocol)",
         ),
         other => TlsFault {
             kind: FaultKind::Failed,
