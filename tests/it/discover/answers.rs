@@ -34,7 +34,7 @@ async fn a_non_graphql_answer_is_reported_with_its_beginning() {
         (ok(html), "not JSON but begins with `<html>"),
         (answer("502 Bad Gateway", "", html), "status 502 Bad Gateway: <html>"),
         (answer("404 Not Found", "", "\u{1b}[2Jno"), "status 404 Not Found: \u{fffd}[2Jno"),
-        (moved, "sends us to `https://b.example/graphql`"),
+        (moved, "it redirects to `https://b.example/graphql`"),
         (answer("204 No Content", "", ""), "status 204"),
         (String::new(), "cannot query the registry: wait: "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), "cannot query the registry: receive: "),
