@@ -102,7 +102,7 @@ impl<'a> RegistryApi<'a> {
             let rows =
                 reply.rows(name).ok_or_else(|| DiscoverError::NoList { list: name, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
-                problems.push(format!("`{name}` is not whole: {}", reply.errors));
+                problems.push(format!("`{name}` is incomplete: {}", reply.errors));
             }
             // Count unwanted rows too: a page without any wanted row is not the last page.
             let before = ids.len();
@@ -120,12 +120,12 @@ impl<'a> RegistryApi<'a> {
                 break;
             }
             if offset >= MAX_ROWS {
-                problems.push(format!("`{name}` is longer than {MAX_ROWS} rows: the rest is left out"));
+                problems.push(format!("`{name}` is longer than {MAX_ROWS} rows: the rest is skipped"));
                 break;
             }
         }
         if unread > 0 {
-            problems.push(format!("{unread} rows of `{}` do not say who they are: left out", list.name));
+            problems.push(format!("{unread} rows of `{}` have no id: skipped", list.name));
         }
         Ok(operators)
     }

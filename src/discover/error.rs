@@ -23,7 +23,7 @@ pub enum DiscoverError {
     #[error("its answer has neither `data` nor `errors` but begins with `{0}`: is `url` the GraphQL API itself?")]
     NotGraphql(String),
     /// GraphQL errors without data.
-    #[error("the registry answers with errors only: {said}{}", with_status(*.status))]
+    #[error("the registry returned only errors: {said}{}", with_status(*.status))]
     Refused {
         /// The text of the errors.
         said: String,
@@ -34,10 +34,10 @@ pub enum DiscoverError {
     #[error("the registry does not reveal its schema ({0}): set `dialect` to `hydra`, `orion` or `storage-squid`")]
     NoIntrospection(String),
     /// A GraphQL API that is not a Joystream registry.
-    #[error("its schema has no distribution buckets: `url` must be a query node, Orion or a storage squid")]
+    #[error("the schema has no distribution buckets: `url` must be a query node, Orion or a storage squid")]
     NotARegistry,
     /// Data without the requested list.
-    #[error("the registry gives no `{list}` ({said}): is `dialect` right, and does the registry work?")]
+    #[error("the registry returned no `{list}` ({said}): is `dialect` right, and does the registry work?")]
     NoList {
         /// Name of the list.
         list: &'static str,

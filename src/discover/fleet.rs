@@ -95,7 +95,8 @@ pub(super) fn fleet(
         }
     }
     for name in unheeded {
-        problems.push(format!("`exclude` names `{name}`, which is no node, operator or host on its list"));
+        problems
+            .push(format!("`exclude` names `{name}`, which is not a node, operator or host on the registry's list"));
     }
     fleet
 }
@@ -104,7 +105,7 @@ pub(super) fn fleet(
 fn listing(id: &str, operators: &[Operator], problems: &mut Vec<String>) -> Listing {
     let is = |role| operators.iter().any(|operator| operator.role == role);
     if is(Role::Distributor) && is(Role::Storage) {
-        problems.push(format!("{id} is listed as distributor and as storage node: it is taken for a distributor"));
+        problems.push(format!("{id} is listed as distributor and as storage node: it is treated as a distributor"));
     }
     let profile = if is(Role::Distributor) { Profile::Argus } else { Profile::Colossus };
     let switches = operators.iter().filter_map(|operator| operator.distributing);
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn one_endpoint_is_one_node_with_all_its_operators() {
+    fn operators_of_one_endpoint_form_one_node() {
         let here = Coordinates::new(1.0, 2.0).ok();
         let (fleet, problems) = of(
             vec![
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_blocked_are_shown_by_host_or_operator() {
+    fn blocked_nodes_are_named_by_host_or_operator() {
         let (fleet, _) = of(
             vec![
                 operator("1:0-1", "https://u:secret@a.example/"),
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_it_is_left_out() {
+    fn excluded_nodes_are_left_out() {
         for (exclude, left) in [
             (vec![], 4),
             (vec!["A.Example/one"], 3),
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_are_cut_and_told() {
+    fn entries_beyond_the_limits_are_cut_and_reported() {
         let many = (0..1_100).map(|n| operator(&format!("1:{n}-1"), &format!("https://n{n}.example/"))).collect();
         let (fleet, problems) = of(many, &[]);
         assert_eq!((fleet.members.len(), problems.len()), (1_000, 1));

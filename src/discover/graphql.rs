@@ -20,7 +20,7 @@ pub(super) struct Reply {
 impl Reply {
     /// The errors as text for people.
     pub(super) fn said(&self) -> &str {
-        if self.errors.is_empty() { "without a word" } else { &self.errors }
+        if self.errors.is_empty() { "without an error message" } else { &self.errors }
     }
 
     /// The rows of a list, if the answer has that list.

@@ -99,7 +99,9 @@ pub async fn find(
     let nodes: Vec<_> = members.into_iter().map(|member| with_assets(member, &samples)).collect();
     if gaps.samples.is_empty() && !wanted.is_empty() && nodes.iter().flat_map(|node| &node.assets).all(|a| a.fixed) {
         let doubt = match registry.dialect {
-            Some(dialect) => format!("; `dialect` is set to `{}`: leave it out to have it found out", dialect.label()),
+            Some(dialect) => {
+                format!("; `dialect` is set to `{}`: remove it to detect the dialect automatically", dialect.label())
+            }
             None => String::new(),
         };
         sample_problems.push(format!("it lists nothing that any of {} buckets must serve{doubt}", wanted.len()));

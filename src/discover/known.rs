@@ -59,7 +59,7 @@ pub struct KnownList {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListChange {
     /// Whether the refresh replaced the list.
-    pub verdict: RefreshResult,
+    pub result: RefreshResult,
     /// Whether the assets of its nodes were replaced too. Its `lost` counts nodes that have no assets any more. Only
     /// meaningful when the list was replaced.
     pub assets: RefreshResult,
@@ -157,13 +157,13 @@ impl KnownList {
         let endpoints: HashSet<_> = nodes.iter().map(|node| &node.endpoint).collect();
         let lost = self.nodes.iter().filter(|node| !endpoints.contains(&node.endpoint)).count();
         let of = self.nodes.len();
-        let stays = |verdict| ListChange { verdict, assets: RefreshResult::Accepted, added: vec![], removed: vec![] };
+        let stays = |result| ListChange { result, assets: RefreshResult::Accepted, added: vec![], removed: vec![] };
         if nodes.is_empty() && of > 0 {
             return (self, stays(RefreshResult::Emptied { of }));
         }
-        let (held_back, verdict) = self.held_back.accept(lost, of, now, registry.refresh);
-        if verdict != RefreshResult::Accepted {
-            return (Self { held_back, ..self }, stays(verdict));
+        let (held_back, result) = self.held_back.accept(lost, of, now, registry.refresh);
+        if result != RefreshResult::Accepted {
+            return (Self { held_back, ..self }, stays(result));
         }
         let (mut lost_assets, mut assets) = (self.lost_assets, RefreshResult::Accepted);
         let (mut sampled_at, mut sampled_fixed) = (self.sampled_at, self.sampled_fixed.clone());
@@ -180,7 +180,7 @@ impl KnownList {
         let added = without(ids(&nodes), ids(&self.nodes));
         let removed = without(ids(&self.nodes), ids(&nodes));
         let list = Self { found_at: Some(now), sampled_at, sampled_fixed, nodes, blocked, held_back, lost_assets };
-        (list, ListChange { verdict, assets, added, removed })
+        (list, ListChange { result, assets, added, removed })
     }
 }
 
@@ -197,13 +197,13 @@ fn kept_assets(
     let is_on = |node: &&mut Node| node.listing.distributing != Some(false);
     let serving = nodes.iter_mut().filter(is_on).filter_map(|node| Some((*had.get(&node.endpoint)?, node)));
     let (lost, left): (Vec<_>, Vec<_>) = serving.partition(|(_, node)| node.assets.is_empty());
-    let (lost_assets, verdict) = before.lost_assets.accept(lost.len(), lost.len() + left.len(), now, refresh);
-    if verdict != RefreshResult::Accepted {
+    let (lost_assets, result) = before.lost_assets.accept(lost.len(), lost.len() + left.len(), now, refresh);
+    if result != RefreshResult::Accepted {
         for (known, node) in lost {
             node.assets.clone_from(&known.assets);
         }
     }
-    (lost_assets, verdict)
+    (lost_assets, result)
 }
 
 /// Fills the gaps of an answer with the earlier values. The nodes are sorted by endpoint.

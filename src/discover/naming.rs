@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_hosts_and_tell_endpoints_apart() {
+    fn ids_are_hosts_and_unique_per_endpoint() {
         let long = format!("{}.example", ["a".repeat(60), "b".repeat(60)].join("."));
         let given = [
             ("https://one.example/distributor/", "one.example"),

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_whole_and_positive_or_unknown() {
+    fn invalid_sizes_are_unknown() {
         for (given, known) in [
             (json!("21136"), Some(21_136)),
             (json!(21_136), Some(21_136)),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_on_earth_and_set_or_unknown() {
+    fn invalid_or_unset_locations_are_unknown() {
         let known = Coordinates::new(48.8566, 2.3522).ok();
         for (place, country, location) in [
             (
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_loses_what_is_wrong_with_it_and_no_more() {
+    fn an_invalid_value_in_a_row_affects_only_itself() {
         for row in [
             json!({"id": "1:0-1"}),
             json!({"id": "1:0-1", "workerId": "x", "distributionBucket": null, "metadata": null}),

@@ -68,7 +68,7 @@ impl SampleAssets {
         }
         if let Err(error) = assets.ask_fixed(api, fixed, problems).await {
             assets.is_fixed_unknown = true;
-            problems.push(format!("it is not known which nodes serve the fixed objects: {error}"));
+            problems.push(format!("cannot tell which nodes serve the fixed objects: {error}"));
         }
         let newest = Newest::ask(api, wanted, problems).await;
         if newest.is_partial {
@@ -122,7 +122,7 @@ impl SampleAssets {
             }
         }
         if is_cut_short {
-            problems.push("the registry is too slow, or fails too often: not every bucket was asked for".to_owned());
+            problems.push("the registry is too slow, or fails too often: not every bucket was queried".to_owned());
         }
     }
 
@@ -172,7 +172,7 @@ impl SampleAssets {
             let row = rows.iter().find(|row| row.get("id").and_then(Value::as_str) == Some(&**id));
             let Some((row, asset)) = row.and_then(|row| Some((row, object(row, *kind)?))) else {
                 problems.push(format!(
-                    "fixed object {id} is not in the registry, or not uploaded yet: nobody is asked for it"
+                    "fixed object {id} is not in the registry, or not uploaded yet: no node is asked for it"
                 ));
                 continue;
             };
@@ -212,14 +212,14 @@ fn of_bucket<'r>(dialect: Dialect, rows: impl Fn(&str) -> Option<&'r [Value]>) -
 
 /// Is the asset suitable? An image is downloaded whole, and a channel's thumbnail may have any size.
 fn is_fit(asset: &Asset) -> bool {
-    asset.kind == AssetKind::Video || asset.size.is_none_or(|size| size.most() <= LARGEST_IMAGE)
+    asset.kind == AssetKind::Video || asset.size.is_none_or(|size| size.most() <= MAX_IMAGE)
 }
 
 /// Samples of each kind, per bucket and per node.
 const MAX_PER_KIND: usize = 20;
 /// After this many failed queries in a row, no further bucket is queried.
 const MAX_FAILED: u32 = 3;
-const LARGEST_IMAGE: Bytes = Bytes(1 << 20);
+const MAX_IMAGE: Bytes = Bytes(1 << 20);
 /// Aliases and fields of the queries. A field is a JSON pointer if the object is below a row.
 const IMAGES: &str = "images";
 const VIDEOS: &str = "videos";
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_lose_what_is_wrong_with_them() {
+    fn invalid_objects_and_values_are_left_out() {
         let rows = json!([
             {"id": "5", "size": "21136", "ipfsHash": "gW9c"},
             {"id": "6", "size": "1048577"},

@@ -30,7 +30,7 @@ pub(super) fn vet(text: Option<&str>, guard: &Guard) -> Result<Endpoint, Refused
         Err(RefusedEndpoint { shown: made_printable(&shown), reason: made_printable(&reason), authority })
     };
     if text.is_empty() {
-        return refused("its operator has set no endpoint".to_owned(), None);
+        return refused("the operator has set no endpoint".to_owned(), None);
     }
     if text.len() > MAX_CHARS {
         return refused(format!("the endpoint has {} bytes, but at most {MAX_CHARS} are allowed", text.len()), None);
@@ -69,7 +69,7 @@ mod tests {
     use crate::config::AllowPrivate;
 
     #[test]
-    fn endpoints_are_normal_or_refused() {
+    fn endpoints_are_normalised_or_refused() {
         let long = format!("https://a.example/{}/", "x".repeat(10_000));
         for (text, normal) in [
             ("https://dist1.example/distributor/", Ok("https://dist1.example/distributor/")),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_user_may_lift_the_guard() {
+    fn the_config_can_allow_private_networks() {
         let lab = Guard::new(AllowPrivate::In(vec!["127.0.0.1/32".parse().unwrap()]));
         assert!(vet(Some("http://127.0.0.1:8080/"), &lab).is_ok());
         assert!(vet(Some("http://127.0.0.2:8080/"), &lab).is_err());

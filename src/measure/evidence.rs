@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn waking_up_is_no_wait_for_others() {
+    fn run_delay_excludes_normal_wake_ups() {
         for (run_queue, turns, expected) in [
             (0, 0, 0),
             (3_000, 0, 3_000),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_raises_nothing() {
+    fn missing_evidence_raises_no_flag() {
         let rates = Rates { goodput: Some(BitRate(u64::MAX)), ..Rates::default() };
         let none = flags(&ReaderStats::default(), &NetworkPath::default(), &rates, None);
         assert_eq!(none, Flags::NONE);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_and_an_uplink_are_limits_from_four_fifths_on() {
+    fn window_and_uplink_limit_from_80_percent_on() {
         let path = |wnd, ooo| NetworkPath {
             rtt: Some(Micros(100_000)),
             rcv_rtt: None,
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_may_drift_and_not_step() {
+    fn clock_drift_is_ignored_and_a_step_is_flagged() {
         let second = Duration::from_secs(1);
         for (wall_millis, stepped) in
             [(1_000, false), (1_100, false), (900, false), (1_101, true), (899, true), (-1, true)]

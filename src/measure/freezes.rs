@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_without_looks_notices_no_freeze() {
+    fn without_ticks_no_freeze_is_noticed() {
         let mut freezes = Freezes::default();
         assert_eq!(freezes.look(ms(60_000), ms(0), TICK), None);
         freezes.start(ms(60_000), ms(500_000));

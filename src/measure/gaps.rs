@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_longer_than_the_threshold_counts() {
+    fn only_pauses_above_the_threshold_count() {
         let gaps = gaps([1, 200, 201, 400, 50, 1_000]);
         assert_eq!(gaps.longest(), Some(Micros(1_000_000)));
         assert_eq!(gaps.longer_than(FLOOR), (3, Micros(1_601_000)));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_stays_bounded_and_the_floor_exact() {
+    fn memory_is_bounded_and_the_shortest_stall_exact() {
         let many = gaps((0..1_000).map(|n| 300 + n % 100));
         assert_eq!(many.kept.len(), KEPT);
         let sum: u64 = (0..1_000).map(|n| (300 + n % 100) * 1_000).sum();

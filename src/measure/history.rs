@@ -1,4 +1,4 @@
-//! The history of a node that its verdict depends on: how the last runs against it ended, and whether its numbers
+//! The history of a node on which its health depends: how the last runs against it ended, and whether its numbers
 //! change.
 //!
 //! Only runs that are charged to a node count, and old runs do not. As everywhere, a run is good when `run_ok` is true.

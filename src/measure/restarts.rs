@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_our_clock_is_no_restart_and_hides_none() {
+    fn a_step_of_our_clock_neither_fakes_nor_hides_a_restart() {
         let check = |case: &str, answers: &[(i64, u64, Option<bool>)]| {
             let mut starts = NodeStarts::default();
             for (second, uptime, restarted) in answers {
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_know_is_taken_over_where_it_is_all_that_is_known() {
+    fn starts_known_to_another_process_fill_gaps() {
         let (mut ours, mut others) = (NodeStarts::default(), NodeStarts::default());
         ours.note("both", at(100_000), 50_000);
         others.note("both", at(900_000), 10);

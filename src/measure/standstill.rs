@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_moves_or_stands_still_once_it_was_seen_twice() {
+    fn motion_is_known_after_two_observations() {
         use Motion::{Moves, StandsStill, Stopped, Unknown};
         let mut watch = NumberWatch::default();
         for (seconds, number, motion) in [

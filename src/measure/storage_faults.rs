@@ -1,8 +1,9 @@
 //! Nodes that could not fetch an object from storage. This state is kept over restarts.
 //!
 //! A node is made to fetch an object at most once a day. The result must therefore not be forgotten before the next
-//! fetch, and it applies to all processes that share the state. When the node later fetches an object, the fault is over.
-//! If the node held nothing, this is whenever it serves anything. If it has a warm cache, only another fetch tells.
+//! fetch, and it applies to all processes that share the state. When the node later fetches an object, the fault is
+//! over. If the node held nothing, this is whenever it serves anything. If it has a warm cache, only another fetch
+//! shows it.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +91,8 @@ impl StorageFaults {
         }
     }
 
-    /// The error of a node's last failed fetch; `None` when it is old, or a later download shows that the node can fetch.
+    /// The error of a node's last failed fetch; `None` when it is old, or a later download shows that the node can
+    /// fetch.
     #[must_use]
     pub fn error(&self, node: &str, now: Timestamp) -> Option<&str> {
         self.0.get(node).filter(|fault| fault.holds(now)).map(|fault| fault.error.as_str())

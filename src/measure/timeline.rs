@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn edges_are_exact_and_between_them_bytes_come_evenly() {
+    fn bin_edges_are_exact_and_interpolated_in_between() {
         let body = timeline([(1, 10), (11, 30), (12, 40), (16, 80)]);
         for (offset, bytes) in [(0, 0), (5_000, 10), (10_000, 20), (12_500, 45), (15_000, 70), (99_000, 70)] {
             assert_eq!(body.bytes_after_first(Micros(offset)), bytes, "{offset} µs");
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_trickles_in_is_no_pause() {
+    fn a_slowly_arriving_record_is_not_a_pause() {
         let mut timeline = Timeline::new(Micros::ZERO);
         for n in 1..=10 {
             // 16 KiB at a time, every 300 ms, while the socket received something every 20 ms.

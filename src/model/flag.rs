@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_one_clause_of_meaning_and_one_of_remedy() {
+    fn each_flag_has_a_meaning_and_a_remedy() {
         for flag in Flag::ALL {
             for words in [flag.meaning(), flag.remedy()] {
                 assert!((20..=120).contains(&words.chars().count()) && !words.ends_with('.'), "{flag:?}: {words}");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_faults_take_validity_away() {
+    fn faults_of_our_own_make_a_sample_invalid() {
         let invalidating: Flags = Flag::ALL.iter().copied().filter(|flag| flag.invalidates()).collect();
         assert_eq!(invalidating.to_string(), "clock_step,concurrent,cpu_bound,frozen,vantage_suspect");
     }

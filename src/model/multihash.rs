@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_is_told_from_other_texts() {
+    fn hashes_are_distinguished_from_other_texts() {
         let of = |head: [u8; 2], digest: &[u8]| bs58::encode([&head[..], digest].concat()).into_string();
         assert!(is_blake3(&of(BLAKE3, &[0; 32])) && is_blake3(&of(BLAKE3, &[255; 32])));
         for other in [of([0x12, 32], &[7; 32]), of(BLAKE3, &[7; 31]), "gW0".to_owned(), String::new(), "1".repeat(999)]

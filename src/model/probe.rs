@@ -58,7 +58,7 @@ pub struct StatusProbe {
     pub tolerance: Tolerance,
 }
 
-/// How many blocks a node may differ from the fleet's median before its verdict mentions it.
+/// How many blocks a node may differ from the fleet's median before its health mentions it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tolerance {
     /// Blocks behind the median. A node that is further behind is degraded.

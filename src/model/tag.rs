@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_strangers_write_becomes_a_tag_or_nothing() {
+    fn untrusted_text_becomes_a_valid_tag_or_nothing() {
         for (text, tag) in [
             ("eu-west-1", Some("eu-west-1")),
             ("1:0-1", Some("1:0-1")),

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_short_printable_and_one() {
+    fn text_is_cut_to_one_printable_line() {
         for (text, most, expected) in [
             ("a\nb\tc\r\u{7}", 9, "a b c \u{fffd}"),
             ("µµµµ", 8, "µµµµ"),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_terminal_obeys_is_left() {
+    fn control_characters_are_removed() {
         for (text, expected) in [
             ("µs, нода, 節点", "µs, нода, 節点"),
             ("\u{1b}]0;title\u{7}\u{9b}31m", "\u{fffd}]0;title\u{fffd}\u{fffd}31m"),

@@ -108,7 +108,7 @@ impl BodyDeadlines {
 
     /// Whether the body is over, and how. Call it after a turn, so that bytes waiting in the socket do not count as
     /// silence.
-    pub(super) fn verdict(&self) -> Option<BodyEnd> {
+    pub(super) fn end(&self) -> Option<BodyEnd> {
         // A freeze never makes a deadline earlier, and this runs for every read: ask the run clock only when it can
         // matter.
         if Instant::now() < self.plain_deadline() {

@@ -1,9 +1,9 @@
 //! Finds the socket write that carried the end of the request, and the socket read that brought the start of the final
 //! response.
 //!
-//! [`BoundaryStream`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It changes none,
-//! except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how much of an incomplete DATA frame has arrived, and counts the
-//! payload of DATA frames.
+//! [`BoundaryStream`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It
+//! changes none, except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how
+//! much of an incomplete DATA frame has arrived, and counts the payload of DATA frames.
 //!
 //! - `sent`: the timestamp of the last socket write when the layer below has flushed the bytes that end the request. In
 //!   HTTP/1.1 everything written is the request. In HTTP/2 the frames are walked (RFC 9113 §4.1) up to the one that

@@ -53,7 +53,7 @@ pub enum Cause {
         reason: &'static str,
     },
     /// The address guard refuses the port.
-    #[error("refused to dial port {0}: only 80, 443 and those above 1023 are open to discovered nodes")]
+    #[error("refused to dial port {0}: discovered nodes may use only 80, 443 and ports above 1023")]
     BlockedPort(u16),
     /// The name has no address of the wanted family.
     #[error("`{0}` has no address of the wanted family")]

@@ -50,13 +50,13 @@ pub enum FetchError {
     #[error(transparent)]
     Failed(#[from] Failure),
     /// The response was not complete within this time.
-    #[error("no complete answer within {0:?}")]
+    #[error("no complete response within {0:?}")]
     Slow(Duration),
     /// The response ended early.
-    #[error("the answer broke off")]
+    #[error("the response was cut off")]
     Cut,
     /// The response is longer than this number of bytes.
-    #[error("the answer is longer than {0} bytes")]
+    #[error("the response is longer than {0} bytes")]
     TooLong(u64),
     /// The status is not 200.
     #[error("status {status}: {excerpt}")]
@@ -67,7 +67,7 @@ pub enum FetchError {
         excerpt: String,
     },
     /// The credentials contain a character that is not allowed in a header.
-    #[error("the credentials hold a character that cannot be sent")]
+    #[error("the credentials contain a character that a header cannot carry")]
     Credentials,
 }
 
@@ -129,8 +129,8 @@ impl Fetcher {
         Session { fetcher: self, kept: None }
     }
 
-    /// Posts JSON and returns the response: at most `max_bytes` bytes, complete `within` this time. APIs explain a failure
-    /// in the body, so every status is a response here.
+    /// Posts JSON and returns the response: at most `max_bytes` bytes, complete `within` this time. APIs explain a
+    /// failure in the body, so every status is a response here.
     ///
     /// # Errors
     /// When there is no complete response.
@@ -282,7 +282,7 @@ fn excerpt(answer: &UnreadResponse, body: &[u8]) -> String {
         Some(location) => {
             let location = begins(&String::from_utf8_lossy(location.as_bytes()));
             format!(
-                "it sends us to `{location}`, and redirects are not followed: name that address if it is the right one"
+                "it redirects to `{location}`, and redirects are not followed: if that is the right address, use it"
             )
         }
         None => begins(&String::from_utf8_lossy(body)),

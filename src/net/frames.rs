@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walk_knows_its_place_however_the_bytes_are_cut() {
+    fn frames_are_found_however_the_bytes_are_split() {
         let http2 = [
             &[0, 0, 4, 1, 5, 0, 0, 0, 1][..],
             b"head",

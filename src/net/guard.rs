@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strangers_cannot_point_us_inwards() {
+    fn untrusted_endpoints_cannot_reach_private_addresses() {
         for address in [
             "0.0.0.0",
             "127.0.0.1",
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_other_services_are_closed_to_strangers() {
+    fn untrusted_endpoints_cannot_use_ports_of_other_services() {
         for (port, open) in [(80, true), (443, true), (8080, true), (22, false), (25, false), (0, false), (1023, false)]
         {
             assert_eq!(!Guard::default().refuses_port(port), open, "{port}");
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lifted_network_lifts_nothing_else() {
+    fn allowing_one_network_allows_no_other() {
         let networks = ["127.0.0.1/32", "10.0.0.0/8", "fd00:1::/32"].map(|text| text.parse().unwrap());
         let guard = Guard::new(AllowPrivate::In(networks.to_vec()));
         for (address, open) in [

@@ -265,7 +265,7 @@ impl Connection {
                 // socket.
                 arrivals.note_unfinished(&self.meter);
                 deadlines.last_byte = deadlines.last_byte.max(arrivals.last);
-                if let Some(end) = deadlines.verdict().filter(|_| turned) {
+                if let Some(end) = deadlines.end().filter(|_| turned) {
                     return Poll::Ready(end);
                 }
                 if !took && !again {

@@ -100,7 +100,8 @@ impl Resolver {
 
     /// The addresses of a name of the wanted family, in the order in which to try them. `limit` is measured by `clock`;
     /// the servers of a list share it. When the caller stops waiting for the system's lookup, the lookup is abandoned.
-    /// While such a lookup still waits for the system, another one for the same name never ends: callers have deadlines.
+    /// While such a lookup still waits for the system, another one for the same name never ends: callers have
+    /// deadlines.
     ///
     /// # Errors
     /// When there is no address. The variant shows who is responsible.

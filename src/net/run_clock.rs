@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_deadline_waits_for_as_long_as_the_process_did_not_run() {
+    async fn deadlines_are_extended_by_the_time_frozen() {
         let clock = RunClock::default();
         let (mut reported, mut ended) = (Duration::ZERO, None);
         let began = Instant::now();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_ticks_deadlines_are_ordinary_ones() {
+    async fn without_ticks_deadlines_are_not_extended() {
         let clock = RunClock::default();
         let began = Instant::now();
         advance(secs(4)).await;

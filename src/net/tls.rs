@@ -38,13 +38,13 @@ pub struct Tls {
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// The user's CA file contains no certificate.
-    #[error("among the further trusted certificates is none in PEM")]
+    #[error("the file with additional CA certificates contains none in PEM format")]
     NoCertificate,
     /// A certificate in it cannot be used.
-    #[error("one of the further trusted certificates is not that of an authority, or cannot be read")]
+    #[error("one of the additional CA certificates is not that of an authority, or cannot be read")]
     Unusable(#[source] rustls::Error),
     /// The file is not PEM.
-    #[error("the further trusted certificates are not PEM")]
+    #[error("the additional CA certificates are not in PEM format")]
     NotPem(#[source] rustls::pki_types::pem::Error),
     /// rustls refuses its own defaults.
     #[error("TLS set-up: {}", fault::words(.0))]
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_says_when_it_expires() {
+    fn the_expiry_of_a_certificate_is_read() {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         for (year, seconds) in [(2026, 1_767_225_600), (2049, 2_493_072_000), (2051, 2_556_144_000)] {
             params.not_after = date_time_ymd(year, 1, 1);

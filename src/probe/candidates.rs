@@ -47,9 +47,9 @@ pub(super) fn ordered<'a>(
     let comes_back = probe.pick.is_sticky() && probe.cache == CachePolicy::Hit;
     let first = comes_back.then(|| known(probe, node, &fitting, remembered).unwrap_or(fitting[0]));
     let others = fitting[at..].iter().chain(&fitting[..at]).copied().filter(|asset| Some(*asset) != first);
-    let tells = node.listing.profile == Profile::Argus;
+    let reports_cache = node.listing.profile == Profile::Argus;
     let drawn = fitting[at];
-    first.into_iter().chain(others).map(|asset| Candidate { asset, drawn: tells && asset == drawn }).collect()
+    first.into_iter().chain(others).map(|asset| Candidate { asset, drawn: reports_cache && asset == drawn }).collect()
 }
 
 /// The asset of the previous run, as it is listed now. A node may still serve an asset that its registry no longer
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preferred_one_is_first_then_each_has_its_turn() {
+    fn the_preferred_asset_is_first_and_the_others_rotate() {
         use CachePolicy::{Hit, Miss};
         let node = node(Profile::Argus, Origin::Joystream);
         for (pick, cache, remembered, turn, order) in [
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_storage_check_takes_the_smallest_and_counts_for_no_hit_ratio() {
+    fn a_storage_check_takes_the_smallest_asset() {
         let mut node = node(Profile::Argus, Origin::Joystream);
         for (asset, size) in node.assets.iter_mut().zip([None, None, Some(9), Some(7), Some(8)]) {
             asset.size = size.map(|bytes| crate::model::units::Bytes(bytes).into());
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_took_off_the_list_is_gone_and_only_argus_is_drawn_from() {
+    fn removed_assets_are_gone_and_only_argus_has_draws() {
         let old = asset("old", true);
         let sticky = probe(Pick::Sticky, CachePolicy::Hit);
         for (profile, origin, order) in [
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_registry_or_a_user_says_of_an_asset_now_goes_before_what_is_remembered() {
+    fn current_facts_replace_remembered_ones() {
         let mut node = node(Profile::Argus, Origin::Joystream);
         node.assets[0].hash = Some("gW".into());
         let old = asset("a", false);
@@ -165,7 +165,7 @@ mod tests {
 
     /// Over many runs each asset is drawn equally often, whichever one is remembered.
     #[test]
-    fn draws_are_even() {
+    fn each_asset_is_drawn_equally_often() {
         let node = node(Profile::Argus, Origin::Joystream);
         let remembered = asset("c", false);
         let mut rng = StdRng::seed_from_u64(7);

@@ -27,8 +27,8 @@ pub(super) struct Opening<'a> {
 }
 
 impl Opening<'_> {
-    /// Opens the connection. Ends the phases `dns`, `connect` and `tls` in `timing`, up to the one before the phase that
-    /// failed. `on_address` gets the address before it is dialled.
+    /// Opens the connection. Ends the phases `dns`, `connect` and `tls` in `timing`, up to the one before the phase
+    /// that failed. `on_address` gets the address before it is dialled.
     ///
     /// # Errors
     /// The phase that failed, and its cause. Starting HTTP belongs to the phase `send`.

@@ -1,5 +1,5 @@
-//! Nodes that limit the rate of our requests (429, or 503 with `retry-after`), and until when nothing is downloaded from
-//! them.
+//! Nodes that limit the rate of our requests (429, or 503 with `retry-after`), and until when nothing is downloaded
+//! from them.
 
 use std::{
     collections::HashMap,

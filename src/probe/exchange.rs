@@ -99,7 +99,7 @@ async fn converse(
     let body = download(request, connection, &mut answer, promise, facts).await;
     let data = connection.data();
     complete(request, promise, body.received, data, facts)?;
-    body.signed.map_or(Ok(()), |signed| signed.verdict())?;
+    body.signed.map_or(Ok(()), |signed| signed.finish())?;
     if let Some(content) = body.content.filter(|_| !facts.flags.contains(Flag::Partial)) {
         verify_hash(request, &content)?;
     }
@@ -132,9 +132,9 @@ fn accept(request: &TransferRequest<'_>, answer: &UnreadResponse) -> Result<Expe
     if whole.is_none_or(|bytes| bytes <= request.limit) {
         return Ok(promise);
     }
-    let unsized_hint = if request.asset.size.is_none() { " where nobody told its size" } else { "" };
+    let unsized_hint = if request.asset.size.is_none() { " of an asset of unknown size" } else { "" };
     let detail =
-        format!("the asset is larger than the {} that are downloaded whole{unsized_hint}", Bytes(request.limit));
+        format!("the asset is larger than the {} that bandprobe downloads whole{unsized_hint}", Bytes(request.limit));
     Err(Mismatch { outcome: Outcome::WrongSize, detail })
 }
 
@@ -295,7 +295,7 @@ fn verify_hash(request: &TransferRequest<'_>, content: &[u8]) -> Result<(), Tran
     if computed == **registered {
         return Ok(());
     }
-    let detail = format!("the content has hash {computed}, registered is {registered}");
+    let detail = format!("the content has hash {computed}, but {registered} is registered");
     Err(TransferFailure::wrong(Outcome::WrongHash, detail))
 }
 

@@ -153,8 +153,8 @@ impl Facts {
         };
         let gave_up = failed.broke_off || self.status == Some(StatusCode::REQUEST_TIMEOUT.as_u16());
         // While the machine is suspended, even the kernel receives nothing that a node sends.
-        let was_deaf = failed.is_silence() && self.slept >= PATIENCE_OF_PEERS;
-        if !(was_deaf || (gave_up && away >= PATIENCE_OF_PEERS)) {
+        let was_deaf = failed.is_silence() && self.slept >= MIN_PEER_TIMEOUT;
+        if !(was_deaf || (gave_up && away >= MIN_PEER_TIMEOUT)) {
             return failed;
         }
         let detail = format!("bandprobe itself did not run for {frozen}; then: {}", failed.detail);
@@ -302,7 +302,7 @@ impl Facts {
 }
 
 /// No server gives up on a client in less than this. After a shorter freeze a failure is therefore the server's own.
-const PATIENCE_OF_PEERS: Duration = Duration::from_secs(1);
+const MIN_PEER_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

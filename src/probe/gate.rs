@@ -254,8 +254,8 @@ impl ActiveTransfers {
         self.by_id.get(&id).is_some_and(|transfer| transfer.concurrent)
     }
 
-    /// Counts transfer `id` as using the uplink. Marks it and the others on the uplink as concurrent where they run next
-    /// to a heavy transfer.
+    /// Counts transfer `id` as using the uplink. Marks it and the others on the uplink as concurrent where they run
+    /// next to a heavy transfer.
     fn enter_uplink(&mut self, id: u64) {
         let beside_heavy = self.heavy > 0;
         let Some(transfer) = self.by_id.get_mut(&id) else { return };

@@ -97,7 +97,7 @@ impl Run {
         for (index, part) in self.probe.parts.iter().enumerate() {
             let Some(wanted) = RequestedBytes::of(part.extent, size) else {
                 tracing::warn!(node = %self.node.id, probe = %self.probe.name, part = part.name.label(),
-                    "part left out: it needs the asset's size, which the node does not tell");
+                    "part skipped: it needs the asset's size, which is unknown");
                 continue;
             };
             let url = self.node.asset_url(choice.asset);
@@ -289,7 +289,7 @@ mod tests {
     use crate::model::units::Bytes;
 
     #[test]
-    fn hit_pending_and_miss_are_never_mixed() {
+    fn cache_states_are_never_mixed() {
         use CacheState::{Hit, Miss, Pending, Unknown};
         let small = Some(Size::from(MAX_COLD_OBJECT));
         for (policy, profile, size, measured) in [

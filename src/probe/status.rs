@@ -82,8 +82,8 @@ impl StatusCheck<'_> {
         let reserved = clock.within(began, limit, reserve).await.unwrap_or_else(Reservation::no_thread);
         let at = Timestamp::now();
         let mut exchange = CheckProgress { timing: Timing::start(Instant::now()), status: None };
-        // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the wait
-        // must not make the round longer.
+        // The phases have their own deadlines. This one can only pass if the wait for a thread took part of it: the
+        // wait must not make the round longer.
         let put = clock.within(began, limit, self.exchange(asked, reserved, &mut exchange)).await;
         let put = put.unwrap_or_else(|| Err(Cause::Lookup(LookupError::no_thread()).during(Phase::Dns)));
         let away = clock.away_since(exchange.timing.t0());

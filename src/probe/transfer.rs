@@ -56,7 +56,8 @@ impl TransferRequest<'_> {
         self.run_with(permit, prober, connection).await
     }
 
-    /// Like [`TransferRequest::run`]. `None`, without a request, during a cool-down of the node, also of one that begins before the permit is granted.
+    /// Like [`TransferRequest::run`]. `None`, without a request, during a cool-down of the node, also of one that
+    /// begins before the permit is granted.
     pub async fn run_unless_cooling_down(
         &self,
         prober: &Prober,

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn several_silent_nodes_in_a_row_ask_for_a_round_and_so_does_a_voice_in_silence() {
+    async fn contradicting_transfers_request_a_round() {
         let vantage_health = VantageHealth::default();
         for (node, was_heard, is_asked) in [
             ("a", false, false),

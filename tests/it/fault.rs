@@ -1,10 +1,10 @@
 //! A scripted server on loopback that breaks HTTP in one way at a time, with raw bytes on blocking sockets, so that
 //! nothing between the script and the wire repairs anything.
 //!
-//! [`CASES`] is the table: what to ask, what the server then does, and which outcome and flags the sample must have.
-//! A test starts `FaultServer::start(case.behaviour)`, asks `server.url()` for `case.ask` with [`DEADLINES`], size
-//! [`SIZE`] known and an image expected, trusting [`certificate::ca_pem`], and compares. Every thread of a server ends when the
-//! client is gone, after [`server::HOLD`] at the latest.
+//! [`CASES`] is the table: what to ask, what the server then does, and which outcome and flags the sample must have. A
+//! test starts `FaultServer::start(case.behaviour)`, asks `server.url()` for `case.ask` with [`DEADLINES`], size
+//! [`SIZE`] known and an image expected, trusting [`certificate::ca_pem`], and compares. Every thread of a server ends
+//! when the client is gone, after [`server::HOLD`] at the latest.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -85,7 +85,7 @@ fn case(name: &str) -> &'static Case {
 }
 
 #[test]
-fn each_behaviour_sends_what_it_says() {
+fn each_case_sends_what_its_name_says() {
     let rows = [
         ("sound", "HTTP/1.1 206", "content-range: bytes 1000-2023/65536\r\n", End::Held),
         ("close_without_a_byte", "", "", End::Closed),
@@ -119,7 +119,7 @@ fn each_behaviour_sends_what_it_says() {
 }
 
 #[test]
-fn bodies_have_the_lengths_that_make_the_fault() {
+fn faulty_bodies_have_the_intended_lengths() {
     let rows = [
         ("sound", 1_024),
         ("reset_mid_body", 512),
@@ -163,7 +163,7 @@ fn request_heads_are_kept() {
 }
 
 #[test]
-fn certificates_fail_for_the_reason_that_the_case_names() {
+fn certificates_fail_for_the_reason_in_their_name() {
     use rustls::CertificateError as Bad;
     type Reason = fn(&Bad) -> bool;
     let reasons: [(&str, Option<Reason>); 6] = [
@@ -190,7 +190,7 @@ fn certificates_fail_for_the_reason_that_the_case_names() {
 }
 
 #[test]
-fn the_table_covers_what_a_transfer_over_a_socket_can_meet() {
+fn every_outcome_of_a_transfer_has_a_case() {
     let mut names: Vec<_> = CASES.iter().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();

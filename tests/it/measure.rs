@@ -297,8 +297,8 @@ proptest! {
     }
 }
 
-/// A rate that is noise of ±40 %, drawn anew every 100 ms, has no ramp. One is seen by chance now and then; it must stay
-/// small on average (about 0.06 s of 2 s), and so must what it adds to the steady rate (about 1 %).
+/// A rate that is noise of ±40 %, drawn anew every 100 ms, has no ramp. One is seen by chance now and then; it must
+/// stay small on average (about 0.06 s of 2 s), and so must what it adds to the steady rate (about 1 %).
 #[test]
 fn noise_makes_hardly_a_ramp() {
     const BODIES: u64 = 400;

@@ -63,7 +63,7 @@ async fn asked(server: &FaultServer, profile: Profile) -> StatusAnswer {
 }
 
 #[tokio::test]
-async fn a_request_goes_below_the_endpoint_and_says_who_asks() {
+async fn status_requests_keep_the_prefix_and_name_us() {
     for (profile, line) in [
         (Profile::Argus, "GET /distributor/api/v1/status HTTP/1.1"),
         (Profile::Colossus, "GET /distributor/api/v1/status HTTP/1.1"),
@@ -82,7 +82,7 @@ async fn a_request_goes_below_the_endpoint_and_says_who_asks() {
 }
 
 #[tokio::test]
-async fn a_plain_server_is_up_while_it_serves_its_asset() {
+async fn a_web_server_is_up_while_it_serves_its_asset() {
     type Script = fn(usize) -> Vec<Step>;
     let rows: [(Script, AnswerContent); 4] = [
         (|_| vec![Step::Request, Step::Send(answer("204 No Content", "", ""))], AnswerContent::Present),
@@ -103,7 +103,7 @@ async fn a_plain_server_is_up_while_it_serves_its_asset() {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_lead_us_to_ourselves() {
+async fn an_untrusted_endpoint_cannot_reach_this_host() {
     let server = serve(|_| vec![Step::Request]);
     let mut stranger = node("n", &server, Profile::Argus);
     stranger.listing.origin = Origin::Joystream;
@@ -113,7 +113,7 @@ async fn a_stranger_cannot_lead_us_to_ourselves() {
 }
 
 #[tokio::test]
-async fn a_failure_under_suspicion_is_flagged_and_a_success_is_not() {
+async fn only_failures_of_a_suspect_vantage_are_flagged() {
     let server = serve(|index| match index {
         0 | 2 => vec![Step::Request, Step::Reset],
         _ => vec![Step::Request, Step::Send(answer("200 OK", "content-type: image/webp\r\n", "image"))],

@@ -52,7 +52,7 @@ fn check(name: &str, sample: &Sample, outcome: Outcome, words: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_kind_of_certificate_has_its_words() {
+async fn each_kind_of_certificate_is_explained() {
     if !has("openssl") {
         return;
     }
@@ -109,7 +109,7 @@ async fn each_kind_of_certificate_has_its_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_dates_and_names_of_a_certificate_have_their_words() {
+async fn dates_and_names_of_certificates_are_explained() {
     if !has("openssl") {
         return;
     }
@@ -158,7 +158,7 @@ async fn the_dates_and_names_of_a_certificate_have_their_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_rule_of_certificates_has_its_words() {
+async fn a_broken_certificate_rule_is_explained() {
     if !has("openssl") {
         return;
     }
@@ -207,7 +207,7 @@ async fn a_broken_rule_of_certificates_has_its_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_our_client_cannot_verify_has_its_words() {
+async fn keys_that_our_client_cannot_verify_are_explained() {
     if !has("openssl") {
         return;
     }
@@ -237,7 +237,7 @@ async fn what_our_client_cannot_verify_has_its_words() {
             Outcome::TlsUnsupported,
             &["cipher suite", "in common with our client"],
         ),
-        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["no version of TLS", "1.2 and 1.3"]),
+        ("version", folder.made("good"), &["-tls1_1"], Outcome::TlsUnsupported, &["neither TLS 1.2 nor TLS 1.3"]),
     ] {
         let sample = ask(&made, options, Some(&folder.ca)).await;
         check(name, &sample, outcome, words);
@@ -301,7 +301,7 @@ async fn nginx_fails_in_the_same_words() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_inside_tls_has_its_words() {
+async fn a_connection_cut_inside_tls_is_explained() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let node = thread::spawn(move || {

@@ -15,7 +15,7 @@ pub(super) struct ShrinkGuard {
 }
 
 impl ShrinkGuard {
-    /// The count and the verdict after a refresh that lost `lost` of `of`. A loss of more than half is accepted when
+    /// The count and the result after a refresh that lost `lost` of `of`. A loss of more than half is accepted when
     /// it is number [`ACCEPTED_AT`] in a row, each about one `refresh` apart.
     pub(super) fn accept(self, lost: usize, of: usize, now: Timestamp, refresh: Duration) -> (Self, RefreshResult) {
         if 2 * lost <= of {

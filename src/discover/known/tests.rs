@@ -55,19 +55,19 @@ fn known(nodes: Vec<Node>) -> KnownList {
 fn what_came_and_went_is_told() {
     let (known, change) = refresh_of(known(argus(0..3)), found(argus(1..4)), 5);
     assert_eq!(
-        (change.verdict, &*change.added, &*change.removed),
+        (change.result, &*change.added, &*change.removed),
         (RefreshResult::Accepted, &["n3.example".into()][..], &["n0.example".into()][..])
     );
     assert_eq!((known.nodes().len(), known.age(at(7))), (3, Some(Duration::from_secs(120))));
     assert_eq!(KnownList::default().age(at(0)), None);
 }
 
-/// Lists before and after, and the verdicts when the second list is found three times.
+/// Lists before and after, and the results when the second list is found three times.
 #[test]
-fn more_than_half_is_not_lost_at_once() {
+fn losing_more_than_half_is_held_back() {
     let accepted = RefreshResult::Accepted;
     let held = |lost, of, times| RefreshResult::HeldBack { lost, of, times };
-    for (before, after, verdicts) in [
+    for (before, after, results) in [
         (0..8, 0..8, [accepted, accepted, accepted]),
         (0..8, 4..8, [accepted, accepted, accepted]),
         (0..8, 5..8, [held(5, 8, 1), held(5, 8, 2), accepted]),
@@ -79,13 +79,13 @@ fn more_than_half_is_not_lost_at_once() {
         (0..0, 0..0, [accepted, accepted, accepted]),
     ] {
         let mut list = known(argus(before.clone()));
-        for (round, expected) in verdicts.into_iter().enumerate() {
+        for (round, expected) in results.into_iter().enumerate() {
             let old = list.nodes.clone();
             // A restart between two refreshes changes nothing.
             let saved = serde_json::to_string(&list).unwrap();
             let minute = 10 * (i64::try_from(round).unwrap() + 1);
             let (next, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(argus(after.clone())), minute);
-            assert_eq!(change.verdict, expected, "{before:?} to {after:?}, round {round}");
+            assert_eq!(change.result, expected, "{before:?} to {after:?}, round {round}");
             let nodes = if expected == accepted { argus(after.clone()) } else { old };
             assert_eq!(next.nodes(), nodes);
             list = next;
@@ -94,7 +94,7 @@ fn more_than_half_is_not_lost_at_once() {
 }
 
 #[test]
-fn a_good_refresh_between_two_bad_ones_starts_the_count_anew() {
+fn a_good_refresh_resets_the_count() {
     let mut list = known(argus(0..8));
     let held = |times| RefreshResult::HeldBack { lost: 5, of: 8, times };
     for (minute, next, expected) in
@@ -102,12 +102,12 @@ fn a_good_refresh_between_two_bad_ones_starts_the_count_anew() {
     {
         let change;
         (list, change) = refresh_of(list, found(argus(next)), minute);
-        assert_eq!((list.nodes().len(), change.verdict), (8, expected), "minute {minute}");
+        assert_eq!((list.nodes().len(), change.result), (8, expected), "minute {minute}");
     }
 }
 
 #[test]
-fn what_is_seen_again_too_soon_is_not_counted() {
+fn a_refresh_that_follows_too_soon_is_not_counted() {
     let mut list = known(argus(0..8));
     for (minute, times) in [(10, 1), (11, 1), (18, 1), (19, 2), (19, 2), (27, 2), (3, 3)] {
         let saved = serde_json::to_string(&list).unwrap();
@@ -115,13 +115,13 @@ fn what_is_seen_again_too_soon_is_not_counted() {
         (list, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(argus(0..3)), minute);
         let expected =
             if times < 3 { RefreshResult::HeldBack { lost: 5, of: 8, times } } else { RefreshResult::Accepted };
-        assert_eq!(change.verdict, expected, "minute {minute}; a clock that was set back forbids nothing");
+        assert_eq!(change.result, expected, "minute {minute}; a clock that was set back forbids nothing");
     }
 }
 
 /// Assets before and after, by node. Nodes 5 and above lose theirs because they are switched off.
 #[test]
-fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
+fn losing_the_assets_of_most_nodes_is_held_back() {
     let with = |number: usize, id: Option<usize>| Node {
         assets: id.map(|id| asset(&id.to_string())).into_iter().collect(),
         listing: Listing { distributing: Some(number < 5), ..node(number, Profile::Argus).listing },
@@ -131,7 +131,7 @@ fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
         (0..8).map(|number| with(number, serving.contains(&number).then_some(newest))).collect()
     };
     let held = |lost, of, times| RefreshResult::HeldBack { lost, of, times };
-    for (before, after, verdicts) in [
+    for (before, after, results) in [
         (&[0, 1, 2, 3, 4, 5, 6, 7][..], &[][..], [held(5, 5, 1), held(5, 5, 2), RefreshResult::Accepted]),
         (&[0, 1, 2, 3], &[3], [held(3, 4, 1), held(3, 4, 2), RefreshResult::Accepted]),
         (&[0, 1, 2, 3], &[2, 3], [RefreshResult::Accepted; 3]),
@@ -139,11 +139,11 @@ fn more_than_half_of_the_nodes_do_not_lose_all_their_assets_at_once() {
         (&[], &[1], [RefreshResult::Accepted; 3]),
     ] {
         let mut list = known(fleet(before, 1));
-        for (round, expected) in verdicts.into_iter().enumerate() {
+        for (round, expected) in results.into_iter().enumerate() {
             let minute = 10 * (i64::try_from(round).unwrap() + 1);
             let saved = serde_json::to_string(&list).unwrap();
             let (next, change) = refresh_of(serde_json::from_str(&saved).unwrap(), found(fleet(after, 2)), minute);
-            assert_eq!((change.verdict, change.assets), (RefreshResult::Accepted, expected), "{before:?} to {after:?}");
+            assert_eq!((change.result, change.assets), (RefreshResult::Accepted, expected), "{before:?} to {after:?}");
             for (number, node) in next.nodes().iter().enumerate() {
                 let old =
                     (before.contains(&number) && number < 5 && expected != RefreshResult::Accepted).then_some("1");
@@ -169,7 +169,7 @@ proptest! {
             // An empty list does not change the count.
             losses = if refresh.is_empty() { losses } else if loses { losses + 1 } else { 0 };
             let expected = !refresh.is_empty() && (!loses || losses >= 3);
-            prop_assert_eq!(change.verdict == RefreshResult::Accepted, expected);
+            prop_assert_eq!(change.result == RefreshResult::Accepted, expected);
             prop_assert!(!next.nodes().is_empty());
             if expected {
                 losses = 0;
@@ -182,7 +182,7 @@ proptest! {
 }
 
 #[test]
-fn what_had_no_answer_stays_as_it_was() {
+fn parts_without_an_answer_keep_their_values() {
     let with = |number, ids: &[&str]| Node {
         assets: ids.iter().map(|id| asset(id)).collect(),
         ..node(number, Profile::Argus)
@@ -212,7 +212,7 @@ fn what_had_no_answer_stays_as_it_was() {
 }
 
 #[test]
-fn a_changed_config_holds_for_the_kept_list_too() {
+fn a_changed_config_applies_to_the_saved_list() {
     let mut private = node(9, Profile::Argus);
     private.endpoint = "http://10.0.0.9/".parse().unwrap();
     let list = known([argus(0..3), vec![private]].concat());
@@ -260,7 +260,7 @@ fn a_list_comes_back_from_disk() {
 }
 
 #[test]
-fn a_spoilt_file_costs_what_is_spoilt() {
+fn a_damaged_file_loses_only_its_damaged_values() {
     let good = || serde_json::to_value(known(argus(0..2))).unwrap();
     let spoilt = |pointer: &str, value: serde_json::Value| {
         let mut list = good();

@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{LARGEST_IMAGE, MAX_PER_KIND, MEDIA, THUMBNAIL, is_fit};
+use super::{MAX_IMAGE, MAX_PER_KIND, MEDIA, THUMBNAIL, is_fit};
 use crate::{
     config::Dialect,
     discover::{
@@ -70,7 +70,7 @@ impl Newest {
                 .ok_or_else(|| DiscoverError::NoList { list: question.list, said: reply.said().to_owned() })?;
             if !reply.errors.is_empty() {
                 self.is_partial = true;
-                problems.push(format!("`{}` is not whole: {}", question.list, reply.errors));
+                problems.push(format!("`{}` is incomplete: {}", question.list, reply.errors));
             }
             rows.iter().for_each(|row| self.share_out(row, wanted, question.objects));
             offset += rows.len();
@@ -129,15 +129,15 @@ fn questions(dialect: Dialect) -> Vec<NewestQuery> {
             let query = include_str!("../newest-storage-squid.graphql");
             let sizes = |least: u64, most: u64| json!({ "least": least.to_string(), "most": most.to_string() });
             vec![
-                objects(query, sizes(1, LARGEST_IMAGE.0), IMAGE),
+                objects(query, sizes(1, MAX_IMAGE.0), IMAGE),
                 objects(query, sizes(MIN_VIDEO_BYTES, i64::MAX.unsigned_abs()), VIDEO),
             ]
         }
     }
 }
 
-/// Rows that are read of each kind. With two dozen buckets, and each bag in several of them, the first few hundred
-/// rows give each bucket [`MAX_PER_KIND`] of a kind. A page of 1,000 is about half a MB, and the registry takes as long to
+/// Rows that are read of each kind. With two dozen buckets, and each bag in several of them, the first few hundred rows
+/// give each bucket [`MAX_PER_KIND`] of a kind. A page of 1,000 is about half a MB, and the registry takes as long to
 /// sort it as a page of 10.
 const MAX_ROWS: usize = 1_000;
 /// Pages that are read of each kind, because each page costs the registry a scan. If it allows only small pages,
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_go_to_the_wanted_buckets_that_must_serve_them() {
+    fn objects_are_assigned_to_the_buckets_that_serve_them() {
         let wanted: BTreeSet<Arc<str>> = ["1:0".into(), "1:1".into(), "2:0".into()].into();
         let joined = |ids: &[&str]| -> Vec<Value> {
             ids.iter().map(|id| json!({ "distributionBucket": { "id": id } })).collect()
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_video_gives_its_thumbnail_and_its_media() {
+    fn a_video_yields_its_thumbnail_and_its_media() {
         let wanted: BTreeSet<Arc<str>> = ["1:0".into()].into();
         let object = |id: &str| json!({ "id": id, "storageBag": { "distributionBuckets": [{ "id": "1:0" }] } });
         let mut newest = Newest::default();

@@ -1,4 +1,4 @@
-//! How the downloads from a node change its verdict. A node that answers but serves nothing is not healthy, and a node
+//! How the downloads from a node change its health. A node that answers but serves nothing is not healthy, and a node
 //! that serves is not dead.
 
 use std::{collections::BTreeMap, fmt::Write};

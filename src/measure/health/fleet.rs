@@ -5,8 +5,8 @@
 //! - Only nodes that serve viewers and have no other problem vote. Switched-off nodes are often left unattended and
 //!   must not outvote the others.
 //! - A number that stands still from round to round has no vote if it is below a number that changes, however many such
-//!   nodes there are. A number that is too far ahead of three nodes that agree and were seen to move does not take votes
-//!   away: when the chain stands still, a node on another chain moves on.
+//!   nodes there are. A number that is too far ahead of three nodes that agree and were seen to move does not take
+//!   votes away: when the chain stands still, a node on another chain moves on.
 //! - With an even number of votes, the higher of the two middle ones is the median: a node can miss blocks, but can
 //!   hardly have blocks that do not exist.
 //! - For the same reason, a node that is ahead is at fault only when its blocks are on another chain.
@@ -45,8 +45,8 @@ struct Numbers {
 /// The numbers of the nodes that vote.
 struct Votes {
     sorted: Vec<u64>,
-    /// The numbers that are known to change from round to round, up to the ceiling. No vote below the highest of them is
-    /// known to stand still.
+    /// The numbers that are known to change from round to round, up to the ceiling. No vote below the highest of them
+    /// is known to stand still.
     moving: Vec<u64>,
     /// A number above this is certainly on another chain. `None` when too few nodes that were seen to move agree.
     ceiling: Option<u64>,

@@ -1,4 +1,4 @@
-//! The reasons of verdicts, written for the operator of a node.
+//! The reasons for the state of a node, written for its operator.
 
 use crate::model::{
     health::{HealthState, OtherContent},
@@ -48,7 +48,7 @@ fn far(head: MedianDistance) -> String {
 
 fn reference(distance: MedianDistance) -> String {
     match distance.nodes {
-        1 => "the only other node that moves on".to_owned(),
+        1 => "the only other node that advances".to_owned(),
         nodes => format!("the fleet's median of {nodes} nodes"),
     }
 }
@@ -69,23 +69,23 @@ pub(super) fn refused(status: Option<u16>, shape: &OtherContent) -> Option<Healt
         }
         (300..=399, OtherContent::Redirect(to)) if !to.is_empty() => Some((
             HealthState::Misconfigured,
-            format!("redirects ({status}) to {to}: its endpoint has to be the final one"),
+            format!("redirects ({status}) to {to}: its endpoint must be the final URL"),
         )),
-        (300..=399, _) => said(HealthState::Misconfigured, ", a redirect: its endpoint has to be the final one"),
+        (300..=399, _) => said(HealthState::Misconfigured, ", a redirect: its endpoint must be the final URL"),
         (404, OtherContent::Error { is_typed: true, .. } | OtherContent::Page) => {
             said(HealthState::Misconfigured, ": the path of its endpoint is wrong")
         }
-        (404, _) => said(HealthState::Misconfigured, ": what was asked for is not there"),
+        (404, _) => said(HealthState::Misconfigured, ": the requested object is not there"),
         (401 | 403, _) => said(HealthState::Misconfigured, ": it refuses us"),
-        (429, _) => said(HealthState::Degraded, ": it limits us"),
+        (429, _) => said(HealthState::Degraded, ": it rate-limits us"),
         (400..=499, _) => said(HealthState::Misconfigured, " to a plain request"),
         // JSON with a message comes from the node itself, even behind a proxy.
         (502..=504, OtherContent::Error { .. }) => said(HealthState::Dead, ": it fails"),
         (502..=504, _) | (500..=599, OtherContent::Page) => {
-            Some((HealthState::Dead, format!("its proxy answers {status}, the node behind it does not")))
+            Some((HealthState::Dead, format!("its proxy answers {status}, but the node behind it does not answer")))
         }
         (500..=599, _) => said(HealthState::Dead, ": it fails"),
-        _ => said(HealthState::Misconfigured, ", which is no answer to this request"),
+        _ => said(HealthState::Misconfigured, ", which does not answer this request"),
     }
 }
 

@@ -36,9 +36,9 @@ fn hyper(error: &hyper::Error) -> Option<&'static str> {
         return Some(words);
     }
     if error.is_parse() {
-        Some("the answer is not valid HTTP")
+        Some("the response is not valid HTTP")
     } else if error.is_incomplete_message() {
-        Some("the connection was closed before the answer was complete")
+        Some("the connection was closed before the response was complete")
     } else if error.is_closed() || error.is_canceled() {
         Some("the connection was closed")
     } else {
@@ -49,10 +49,10 @@ fn hyper(error: &hyper::Error) -> Option<&'static str> {
 fn h2(error: &h2::Error) -> String {
     if error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
         // The library does this when a header block has too many or too large frames.
-        return "the head of the answer is too large".to_owned();
+        return "the response head is too large".to_owned();
     }
     let what = match (error.is_library(), error.is_remote(), error.is_go_away()) {
-        (true, ..) => "the server broke the rules of HTTP/2",
+        (true, ..) => "the server violated the HTTP/2 protocol",
         (_, true, true) => "the server ended the connection",
         (_, true, false) => "the server reset the stream",
         _ => "the HTTP/2 stream ended",
@@ -70,25 +70,22 @@ fn socket(error: &io::Error) -> String {
         return super::of_socket(error);
     }
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the connection was closed before its end".to_owned(),
-        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "its chunks are malformed".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the connection was closed too early".to_owned(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => "its chunked encoding is malformed".to_owned(),
         kind => kind.to_string(),
     }
 }
 
 /// hyper's texts, and what they mean.
 const HYPER: &[(&str, &str)] = &[
-    ("message head is too large", "the head of the answer is too large"),
-    ("invalid HTTP version parsed", "the answer is not HTTP, or of a version that our client does not know"),
-    (
-        "invalid HTTP version parsed (found HTTP2 preface)",
-        "the server answers in HTTP/2, though HTTP/1.1 was asked for",
-    ),
-    ("invalid HTTP status-code parsed", "the status of the answer is malformed"),
-    ("invalid HTTP header parsed", "a header of the answer is malformed"),
-    ("invalid content-length parsed", "the content-length of the answer is no number, or has two values"),
-    ("unexpected transfer-encoding parsed", "the answer is HTTP/1.0 and has a transfer-encoding"),
-    ("received unexpected message from connection", "the server sent data that nothing asked for"),
+    ("message head is too large", "the response head is too large"),
+    ("invalid HTTP version parsed", "the response is not HTTP, or has a version that bandprobe does not know"),
+    ("invalid HTTP version parsed (found HTTP2 preface)", "the server responds in HTTP/2 to an HTTP/1.1 request"),
+    ("invalid HTTP status-code parsed", "the status line of the response is malformed"),
+    ("invalid HTTP header parsed", "a header of the response is malformed"),
+    ("invalid content-length parsed", "the content-length of the response is not a number, or has two values"),
+    ("unexpected transfer-encoding parsed", "the response is HTTP/1.0 and has a transfer-encoding"),
+    ("received unexpected message from connection", "the server sent data without a request"),
     ("error reading a body from connection", "the body broke off"),
     ("error writing a body to connection", "the request could not be sent"),
     ("connection error", "the connection broke"),
@@ -117,11 +114,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_speak_for_themselves_and_decoders_do_not() {
+    fn socket_errors_keep_their_text_and_decoder_errors_do_not() {
         for (error, words) in [
             (io::Error::from_raw_os_error(libc::ECONNRESET), "Connection reset by peer (os error 104)"),
-            (io::Error::new(io::ErrorKind::UnexpectedEof, "end of file"), "the connection was closed before its end"),
-            (io::Error::new(io::ErrorKind::InvalidInput, "Invalid Size"), "its chunks are malformed"),
+            (io::Error::new(io::ErrorKind::UnexpectedEof, "end of file"), "the connection was closed too early"),
+            (io::Error::new(io::ErrorKind::InvalidInput, "Invalid Size"), "its chunked encoding is malformed"),
             (io::Error::new(io::ErrorKind::BrokenPipe, "stream closed"), "broken pipe"),
         ] {
             assert_eq!(socket(&error), words);
@@ -129,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_goes_by_the_name_of_its_standard() {
+    fn error_codes_print_their_standard_names() {
         for (code, words) in
             [(2, "the HTTP/2 stream ended (INTERNAL_ERROR)"), (99, "the HTTP/2 stream ended (code 99)")]
         {

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_comes_and_its_end_too() {
+    async fn written_bytes_and_the_shutdown_arrive() {
         let (mut near, mut far, _) = pair().await;
         near.write_all(b"ping").await.unwrap();
         let mut four = [0; 4];
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_who_comes_late_knows_it() {
+    async fn a_late_read_keeps_the_kernels_timestamp() {
         let (mut near, mut far, meter) = pair().await;
         // If no other socket on the system wants timestamps, the kernel starts to take them a moment after the first
         // request.

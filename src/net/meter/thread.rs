@@ -80,7 +80,7 @@ mod system {
     use super::RunQueue;
 
     /// CPU time of this thread so far (clock_gettime(2)).
-    #[expect(clippy::unnecessary_wraps, reason = "other systems do not tell")]
+    #[expect(clippy::unnecessary_wraps, reason = "other systems do not report it")]
     pub(super) fn on_cpu() -> Option<Duration> {
         let time = clock_gettime(ClockId::ThreadCPUTime);
         Some(Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0)))
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_busy_thread_is_told_from_an_idle_one() {
+    fn a_busy_thread_has_a_higher_cpu_share() {
         let began = ThreadClock::read();
         std::thread::sleep(Duration::from_millis(30));
         let idle = began.since();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_turn_on_a_cpu_is_counted() {
+    fn each_time_slice_is_counted() {
         let [before, after] = std::array::from_fn(|_| {
             (0..10).for_each(|_| std::thread::sleep(Duration::from_millis(1)));
             ThreadClock::read().run_queue.unwrap().turns
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_thread_read_is_no_share_of_this_one() {
+    fn cpu_time_of_other_threads_does_not_count() {
         let began = std::thread::spawn(ThreadClock::read).join().unwrap();
         assert_eq!(began.since(), ReaderStats::default());
     }

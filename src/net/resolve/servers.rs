@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_with_an_address_waits_a_little_for_the_other() {
+    async fn a_first_answer_waits_briefly_for_the_other_family() {
         let v4: IpAddr = [127, 0, 0, 1].into();
         let v6: IpAddr = Ipv6Addr::LOCALHOST.into();
         let [with4, with6] = [v4, v6].map(|address| Some(vec![address]));

@@ -40,7 +40,7 @@ fn meaning(error: &dns_lookup::LookupError, errno: Errno) -> LookupError {
     let text = error.to_string();
     let text = text.strip_prefix(PREFIX).unwrap_or(&text);
     if EXHAUSTED.contains(&errno.0) {
-        return LookupError::Local(format!("the system cannot look names up: {errno}"));
+        return LookupError::Local(format!("the system cannot look up names: {errno}"));
     }
     match error.kind() {
         LookupErrorKind::NoName => LookupError::no_name(),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_is_charged_to_its_cause() {
+    fn each_resolver_error_maps_to_its_cause() {
         const NONE: i32 = 0;
         for (code, errno, expected) in [
             (libc::EAI_NONAME, NONE, "NotFound"),

@@ -159,10 +159,10 @@ fn key(key: &SubjectPublicKeyInfoOwned, whose: &str) -> Option<Unverifiable> {
     if algorithm == RSA {
         let bits = rsa_bits(key.subject_public_key.raw_bytes())?;
         return match bits {
-            ..RSA_LEAST => Some(Unverifiable::Weak(format!(
-                "the key of {whose} is too weak: RSA with {bits} bits, {RSA_LEAST} are needed"
+            ..MIN_RSA_BITS => Some(Unverifiable::Weak(format!(
+                "the key of {whose} is too weak: RSA with {bits} bits, {MIN_RSA_BITS} are needed"
             ))),
-            RSA_LEAST..=MAX_RSA_BITS => None,
+            MIN_RSA_BITS..=MAX_RSA_BITS => None,
             _ => Some(Unverifiable::Unsupported(format!(
                 "the key of {whose} has {bits} bits, our client supports up to {MAX_RSA_BITS}"
             ))),
@@ -242,7 +242,7 @@ const fn oid(text: &str) -> ObjectIdentifier {
 }
 
 /// The key sizes in bits that *ring* verifies.
-const RSA_LEAST: usize = 2_048;
+const MIN_RSA_BITS: usize = 2_048;
 const MAX_RSA_BITS: usize = 8_192;
 const RSA: ObjectIdentifier = oid("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = oid("1.2.840.10045.2.1");
@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_read_and_written_by_the_letter() {
+    fn der_values_round_trip_exactly() {
         for length in [0, 1, 127, 128, 255, 256, 70_000] {
             let content = vec![7; length];
             let der = sequence(&content);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_of_a_key_is_that_of_its_modulus() {
+    fn key_length_is_the_length_of_the_modulus() {
         let key = |modulus: &[u8]| {
             let number = |bytes: &[u8]| [&[2, u8::try_from(bytes.len()).unwrap()], bytes].concat();
             sequence(&[number(modulus), number(&[1, 0, 1])].concat())

@@ -92,24 +92,24 @@ pub(super) fn fault(error: &Error, seen: &HandshakeRecord, name: &ServerName<'_>
         Error::AlertReceived(alert) => alerted(*alert, seen),
         Error::PeerIncompatible(lack) => TlsFault { kind: FaultKind::Unsupported, words: lacking(lack).to_owned() },
         Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
-            failed("what the node sends is not TLS: it may speak plain HTTP on this port")
+            failed("the node does not speak TLS on this port: it may speak plain HTTP")
         }
         Error::InvalidMessage(_) => failed("the node sent a TLS message that cannot be read"),
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-            failed("the node sent a TLS message that has no place at this point")
+            failed("the node sent an unexpected TLS message")
         }
-        Error::PeerMisbehaved(_) => failed("the node broke the rules of TLS"),
+        Error::PeerMisbehaved(_) => failed("the node violated the TLS protocol"),
         Error::DecryptError => {
-            failed("a TLS record of the node cannot be decrypted: it was damaged or made up on the way")
+            failed("a TLS record of the node cannot be decrypted: it was damaged or forged on the way")
         }
         Error::PeerSentOversizedRecord => failed("the node sent a TLS record that is too large"),
         Error::NoCertificatesPresented => failed("the node sent no certificate"),
-        Error::NoApplicationProtocol => failed("the node speaks none of the protocols that we offered"),
+        Error::NoApplicationProtocol => failed("the node supports none of the protocols that we offered"),
         Error::UnsupportedNameType => failed("no certificate can be checked against this kind of name"),
         Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes => {
-            failed("this machine gave our TLS client no time or no random numbers")
+            failed("this machine has no clock or no random numbers for TLS")
         }
-        _ => failed("our TLS client gave up for a reason that it does not name"),
+        _ => failed("the TLS client failed for an unknown reason"),
     }
 }
 
@@ -297,7 +297,7 @@ const fn lacking(lack: &PeerIncompatible) -> &'static str {
         | PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
             "the node and our client have no signature algorithm in common"
         }
-        _ => "the node insists on a part of TLS that our client does not have",
+        _ => "the node requires a part of TLS that our client does not support",
     }
 }
 
@@ -306,9 +306,8 @@ pub const WANTS_CLIENT_CERTIFICATE: &str = "the node requires a client certifica
 const SELF_SIGNED: &str = "the node's certificate is self-signed: no authority vouches for it, and its operator should get one that is signed";
 const TRUSTED_AUTHORITY: &str = "the node uses the certificate of a trusted authority as its own (self-signed, CA:TRUE), which our client \
                                  does not accept: it should use one that this authority signed";
-const NO_ROOTS: &str =
-    "this machine trusts no authority at all: install its CA certificates, or name some (`network.ca-file`)";
-const NO_VERSION: &str = "the node speaks no version of TLS that our client does (1.2 and 1.3)";
+const NO_ROOTS: &str = "this machine trusts no authority: install CA certificates, or set `network.ca-file`";
+const NO_VERSION: &str = "the node supports neither TLS 1.2 nor TLS 1.3";
 const SHOWN_NAMES: usize = 5;
 
 #[cfg(test)]

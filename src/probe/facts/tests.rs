@@ -111,7 +111,7 @@ fn a_failed_transfer_has_no_rate_that_a_limit_could_explain() {
 }
 
 #[test]
-fn the_round_trip_time_decides_what_a_stall_is_and_the_end_whether_it_went_on() {
+fn the_stall_threshold_grows_with_the_round_trip_time() {
     // The first byte arrives 150 ms after the head, and the transfer ends 300 ms after the last byte.
     let paused = |facts: &mut Facts, rtt, end| {
         facts.path.rtt = Some(Micros(rtt));

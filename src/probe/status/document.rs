@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_field_is_unknown_and_takes_no_other_with_it() {
+    fn an_invalid_field_is_unknown_and_affects_no_other() {
         let deep = "[".repeat(5_000) + &"]".repeat(5_000);
         for wrong in ["null", "true", "-1", "-0.5", "1e400", "1e19", "\"-1\"", "\"\"", "\"2,1\"", "{}", "[1]", &deep] {
             let hostile = DISTRIBUTOR.replace("\"uptime\":2,", &format!("\"uptime\":{wrong},\"more\":{wrong},"));
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_environment_is_not_a_missing_one() {
+    fn an_empty_environment_differs_from_a_missing_one() {
         for (env, expected) in [("\"\"", Some("")), ("\"prod\"", Some("prod")), ("null", None), ("1", None)] {
             let document = DISTRIBUTOR.replace("\"nodeEnv\":\"production\"", &format!("\"nodeEnv\":{env}"));
             assert_eq!(parse(document.as_bytes()).unwrap().node_env.as_deref(), expected, "{env}");
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bodies_are_no_status_document() {
+    fn other_bodies_are_not_status_documents() {
         for body in
             ["", "{}", "[]", "null", "<html></html>", "{\"status\":\"ok\"}", "{\"uptime\":-1}", "{\"version\":\"1\""]
         {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_tell_whose_answer_it_is() {
+    fn other_contents_are_recognised() {
         let typed = r#"{"type":"request_validation","message":"not found","errors":[]}"#;
         let said = |message: &str| OtherContent::Error { is_typed: false, message: message.to_owned() };
         let long = format!(r#"{{"message":"{}"}}"#, "m".repeat(1_000));

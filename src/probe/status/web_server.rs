@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn head_is_mentioned_only_if_get_got_through_and_ended_otherwise() {
+    fn head_is_mentioned_only_if_get_ended_differently() {
         let head = refusal(&answer(Some(405), AnswerContent::Other(OtherContent::Unknown))).unwrap();
         let nothing = |outcome| AnswerContent::Nothing { outcome, error: String::new() };
         for (status, content, mentioned) in [

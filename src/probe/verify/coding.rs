@@ -39,7 +39,7 @@ const AWS_CHUNKED: &str = "aws-chunked";
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
     let content = tokens(headers, &CONTENT_ENCODING).into_iter().find(|coding| CONTENT_CODINGS.contains(&&**coding));
     if let Some(coding) = content {
-        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which we did not ask for"));
+        return mismatch(Outcome::BodyInvalid, format!("content-encoding `{coding}`, which was not requested"));
     }
     let mut transfer = tokens(headers, &TRANSFER_ENCODING);
     // An empty element means nothing (RFC 9110 §5.6.1.2). But hyper, which reads the body, takes it for a coding other
@@ -51,7 +51,7 @@ pub(super) fn check(headers: &HeaderMap) -> Result<(), Mismatch> {
     // Browsers treat a repeated `chunked` as one coding: a proxy has added the second one.
     while transfer.pop_if(|last| last == "chunked").is_some() {}
     match transfer.into_iter().find(|coding| coding != "identity") {
-        Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` inside of others")),
+        Some(coding) => mismatch(Outcome::BodyInvalid, format!("transfer-encoding `{coding}` within other codings")),
         None => Ok(()),
     }
 }
@@ -74,7 +74,7 @@ impl AwsChunkedCheck {
 
     /// Takes the next bytes of the body.
     pub fn take(&mut self, bytes: &[u8]) {
-        let room = LONGEST_CHUNK_HEAD - self.begin.len();
+        let room = MAX_CHUNK_HEAD - self.begin.len();
         self.begin.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
@@ -82,11 +82,11 @@ impl AwsChunkedCheck {
     ///
     /// # Errors
     /// When the body is chunk-signed: a viewer would get these lines in the middle of the content.
-    pub fn verdict(&self) -> Result<(), Mismatch> {
+    pub fn finish(&self) -> Result<(), Mismatch> {
         if !is_chunk_head(&self.begin) {
             return Ok(());
         }
-        mismatch(Outcome::BodyInvalid, "the body is still `aws-chunked`: its store kept the upload's own framing")
+        mismatch(Outcome::BodyInvalid, "the body is still `aws-chunked`: the store kept the framing of the upload")
     }
 }
 
@@ -101,7 +101,7 @@ fn is_chunk_head(begin: &[u8]) -> bool {
 }
 
 /// A length of 16 digits, `;chunk-signature=`, a signature of 64 digits, the end of the line.
-const LONGEST_CHUNK_HEAD: usize = 16 + 17 + 64 + 2;
+const MAX_CHUNK_HEAD: usize = 16 + 17 + 64 + 2;
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_signed_body_is_known_by_its_beginning() {
+    fn a_signed_chunked_body_is_recognised_by_its_beginning() {
         let signature = "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497";
         let signed = format!("10000;chunk-signature={signature}\r\nRIFF");
         for (begin, coded) in [
@@ -167,7 +167,7 @@ mod tests {
             for step in [1, 7, 200] {
                 let mut watch = AwsChunkedCheck::watch(&headers(&["AWS-Chunked"]), 0).unwrap();
                 begin.chunks(step).for_each(|bytes| watch.take(bytes));
-                assert_eq!(watch.verdict().is_err(), coded, "{}", String::from_utf8_lossy(begin));
+                assert_eq!(watch.finish().is_err(), coded, "{}", String::from_utf8_lossy(begin));
             }
         }
         assert!(AwsChunkedCheck::watch(&headers(&["aws-chunked"]), 5).is_none(), "the beginning is not there");

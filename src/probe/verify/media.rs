@@ -33,9 +33,10 @@ impl ExpectedType<'_> {
         let kind = self.kind.label();
         let Some(given) = given(headers) else {
             return match self.types {
-                [first, ..] if !self.may_lack => {
-                    mismatch(Outcome::WrongType, format!("no content-type, where the probe accepts `{first}`"))
-                }
+                [first, ..] if !self.may_lack => mismatch(
+                    Outcome::WrongType,
+                    format!("no content-type, but the probe accepts only types such as `{first}`"),
+                ),
                 _ => Ok(()),
             };
         };
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_is_wrong_only_where_it_says_something_else() {
+    fn only_a_contradicting_type_is_wrong() {
         let both =
             |lines: &[&str], fits| [Image, Video].into_iter().for_each(|kind| check(kind, &[], lines, false, fits));
         for generic in [
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_types_the_last_that_can_be_read_counts() {
+    fn the_last_readable_type_of_several_counts() {
         for (lines, fits) in [
             (&["video/mp4", "video/mp4"][..], true),
             (&["video/mp4, video/mp4"], true),

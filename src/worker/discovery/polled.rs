@@ -76,7 +76,7 @@ impl PolledRegistry {
                 self.known = known;
                 problems.extend(self.seen.note(&self.known));
                 problems.extend(held_back(change.assets, "nodes have no assets any more in its new list"));
-                match held_back(change.verdict, "nodes are missing from its new list") {
+                match held_back(change.result, "nodes are missing from its new list") {
                     None => (Ok(change), problems),
                     Some(reason) => (Err(reason), problems),
                 }
@@ -134,8 +134,8 @@ impl RegistryAnswer {
 }
 
 /// Why the new list is not used yet, and when it will be; `None` if it is used.
-fn held_back(verdict: RefreshResult, lost: &str) -> Option<String> {
-    match verdict {
+fn held_back(result: RefreshResult, lost: &str) -> Option<String> {
+    match result {
         RefreshResult::Accepted => None,
         RefreshResult::HeldBack { lost: number, of, times } => Some(format!(
             "{number} of {of} {lost}, as if the registry were still syncing; the loss counts once the registry reports it three times in \

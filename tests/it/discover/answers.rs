@@ -26,7 +26,7 @@ async fn check(name: &'static str, answer: &str, said: &str) {
 }
 
 #[tokio::test]
-async fn what_is_no_graphql_is_told_with_its_beginning() {
+async fn a_non_graphql_answer_is_reported_with_its_beginning() {
     let html = "<html><head><title>502 Bad Gateway</title></head></html>";
     let moved = answer("301 Moved", "location: https://b.example/graphql\r\n", "");
     let huge = ok(&format!("[\"{}\"]", "x".repeat(5 << 20)));
@@ -46,7 +46,7 @@ async fn what_is_no_graphql_is_told_with_its_beginning() {
 }
 
 #[tokio::test]
-async fn a_registry_that_cannot_be_told_apart_is_refused() {
+async fn an_unrecognised_registry_is_refused() {
     for (answer, said) in [
         (r#"{"errors":[{"message":"introspection is off"}]}"#, "(introspection is off): set `dialect`"),
         (r#"{"data":{"operators":null},"errors":[{"message":"off"}]}"#, "(off): set `dialect`"),
@@ -75,7 +75,7 @@ async fn a_registry_that_cannot_be_told_apart_is_refused() {
 }
 
 #[tokio::test]
-async fn a_registry_without_a_list_says_why() {
+async fn a_registry_without_a_list_is_explained() {
     for (answer, said) in [
         (r#"{"errors":[{"message":"timeout"}],"data":null}"#, "with errors only: timeout"),
         (
@@ -101,7 +101,7 @@ async fn a_registry_without_a_list_says_why() {
 }
 
 #[tokio::test]
-async fn a_registry_that_is_not_there_says_why() {
+async fn an_unreachable_registry_is_explained() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let plain = Registry::answering(|asked| good(Dialect::Orion, asked));
     let plain = plain.url.port().unwrap();
@@ -116,7 +116,7 @@ async fn a_registry_that_is_not_there_says_why() {
 }
 
 #[tokio::test]
-async fn what_is_there_is_used_and_what_is_not_is_told() {
+async fn partial_answers_are_used_and_gaps_reported() {
     let partial = json!({
         "data": {"distributionBucketOperators": [operators()[0], null, {"id": null}]},
         "errors": [{"message": "Cannot return null for non-nullable field"}],
@@ -126,8 +126,8 @@ async fn what_is_there_is_used_and_what_is_not_is_told() {
     assert_eq!(
         found.problems,
         [
-            "`distributionBucketOperators` is not whole: Cannot return null for non-nullable field",
-            "2 rows of `distributionBucketOperators` do not say who they are: left out",
+            "`distributionBucketOperators` is incomplete: Cannot return null for non-nullable field",
+            "2 rows of `distributionBucketOperators` have no id: skipped",
         ]
     );
 
@@ -152,11 +152,11 @@ async fn what_is_there_is_used_and_what_is_not_is_told() {
     let found = except("Newest", &ok(&partial.to_string())).find().await.unwrap();
     let all = found.nodes.iter().filter(|node| !node.listing.buckets.is_empty()).map(|node| node.id.clone()).collect();
     assert_eq!((found.nodes[0].assets.len(), &found.gaps.samples), (1, &all));
-    assert_eq!(problems(&found)[0], "`storageDataObjects` is not whole: half of it");
+    assert_eq!(problems(&found)[0], "`storageDataObjects` is incomplete: half of it");
 }
 
 #[tokio::test]
-async fn a_failing_registry_is_not_asked_for_every_bucket() {
+async fn a_failing_registry_is_not_queried_for_every_bucket() {
     let registry = Registry::start(|asked| match asked.name() {
         "Newest" | "Samples" => answer("503 Unavailable", "", "busy"),
         "Operators" => {
@@ -175,7 +175,7 @@ async fn a_failing_registry_is_not_asked_for_every_bucket() {
 
 /// Every value of the first row, spoilt in every way: the other nodes stay, and nothing else breaks.
 #[tokio::test]
-async fn a_spoilt_value_costs_no_other_node() {
+async fn an_invalid_value_affects_no_other_node() {
     let values = [
         json!(null),
         json!(7),

@@ -1,4 +1,5 @@
-//! A worker follows its registry: nodes come and go, lists outlive the process, and a registry that fails costs no node.
+//! A worker follows its registry: nodes come and go, lists outlive the process, and a registry that fails costs no
+//! node.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,7 +48,7 @@ fn is_sound(member: &Member) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_last_good_list_outlives_the_process_and_the_registry() {
+async fn the_last_good_list_survives_restarts_and_outages() {
     let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
     let mut config = config(&fleet, &dir, "");
     config.registries[0].refresh = Duration::from_secs(3_600);
@@ -85,7 +86,7 @@ async fn the_last_good_list_outlives_the_process_and_the_registry() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_named_by_the_user_is_the_users() {
+async fn nodes_of_the_config_override_listed_ones() {
     let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
     let (paris, virginia) = (fleet.member("paris").unwrap(), fleet.member("virginia").unwrap());
     let port = |member: &Member| {
@@ -113,7 +114,7 @@ async fn who_is_named_by_the_user_is_the_users() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_is_asked_and_who_goes_is_not() {
+async fn new_nodes_are_probed_and_removed_ones_are_not() {
     let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
     let mut config = config(&fleet, &dir, "");
     config.registries[0].refresh = Duration::from_millis(50);
@@ -140,7 +141,7 @@ async fn who_comes_is_asked_and_who_goes_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_registry_that_hangs_holds_up_no_other() {
+async fn a_hanging_registry_delays_no_other() {
     let (fleet, dir) = (fleet().await, TempDir::new().unwrap());
     let mut config = config(&fleet, &dir, "");
     (config.status, config.probes) = (None, vec![]);

@@ -61,15 +61,15 @@ async fn every_dialect_yields_the_same_fleet() {
         assert!(found.blocked[0].reason.contains("loopback"), "{}", found.blocked[0].reason);
         assert_eq!(
             problems(&found),
-            ["fixed object 552149 is not in the registry, or not uploaded yet: nobody is asked for it"]
+            ["fixed object 552149 is not in the registry, or not uploaded yet: no node is asked for it"]
         );
         assert!(found.gaps.samples.is_empty() && !found.gaps.storage);
         hold_against_the_schema(&registry, dialect);
     }
 }
 
-/// Text and variables of everything that was asked are what the schema of the dialect takes; of the two buckets only the one
-/// that has no video among the newest is asked for by itself.
+/// Text and variables of everything that was asked are what the schema of the dialect takes; of the two buckets only
+/// the one that has no video among the newest is asked for by itself.
 fn hold_against_the_schema(registry: &Registry, dialect: Dialect) {
     let (schema, asked) = (schema(dialect), registry.asked());
     for question in &asked {
@@ -99,7 +99,7 @@ fn hold_against_the_schema(registry: &Registry, dialect: Dialect) {
 }
 
 #[tokio::test]
-async fn a_given_dialect_is_not_doubted() {
+async fn a_configured_dialect_is_not_detected() {
     let registry = Registry::answering(|asked| good(Dialect::Orion, asked));
     let given = bandprobe::config::Registry { dialect: Some(Dialect::Orion), ..registry.config() };
     assert_eq!(ask(&given).await.unwrap().dialect, Dialect::Orion);
@@ -107,7 +107,7 @@ async fn a_given_dialect_is_not_doubted() {
 }
 
 #[tokio::test]
-async fn the_left_out_are_not_asked_for() {
+async fn excluded_nodes_are_not_requested() {
     let registry = Registry::answering(|asked| good(Dialect::Orion, asked));
     let exclude = ["1:1-1", "127.0.0.1", "dp.example/storage"].map(str::to_owned).to_vec();
     let found = ask(&bandprobe::config::Registry { exclude, ..registry.config() }).await.unwrap();
@@ -120,7 +120,7 @@ async fn the_left_out_are_not_asked_for() {
 }
 
 #[tokio::test]
-async fn discovery_contacts_nobody_but_the_registry() {
+async fn discovery_contacts_only_the_registry() {
     let private = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/", private.local_addr().unwrap());
     let registry = Registry::answering(move |asked| match asked.name() {

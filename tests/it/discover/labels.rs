@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::registry::{Registry, good, operator};
 
 #[tokio::test]
-async fn regions_are_bounded_over_refreshes_and_starts() {
+async fn the_number_of_regions_is_bounded() {
     let mut round = 0;
     let registry = Registry::answering(move |asked| match asked.name() {
         "Operators" => {

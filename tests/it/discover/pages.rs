@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::registry::{Asked, Registry, good, operator};
 
-/// A registry with so many operators, each at an endpoint of its own, that gives this page of them for an offset and a limit.
+/// A registry with so many operators, each at an endpoint of its own, that gives this page of them for an offset and a
+/// limit.
 fn registry(count: usize, page: fn(usize, usize, usize) -> std::ops::Range<usize>) -> Registry {
     Registry::answering(move |asked| {
         let of = |key: &str| usize::try_from(asked.variables[key].as_u64().unwrap()).unwrap();
@@ -50,7 +51,7 @@ async fn every_page_is_read() {
 
 /// A page without an active bucket is not the last.
 #[tokio::test]
-async fn a_page_of_inactive_buckets_hides_nobody() {
+async fn a_page_of_inactive_buckets_does_not_end_the_list() {
     let registry = Registry::answering(|asked| {
         let row = |n: usize| {
             let status = if n < 100 { "Missing" } else { "Active" };

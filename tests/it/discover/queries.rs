@@ -22,7 +22,7 @@ const SENT: [(&str, &[Dialect]); 11] = [
 ];
 
 #[test]
-fn queries_are_valid_in_the_schemas_that_they_are_sent_to() {
+fn queries_are_valid_in_their_schemas() {
     for (name, dialects) in SENT {
         let text = query(name);
         for &dialect in dialects {
@@ -46,7 +46,7 @@ fn no_query_file_is_forgotten() {
 
 /// What tells the dialects apart must be in the schemas, or the test above would hold of anything.
 #[test]
-fn the_schemas_differ_where_the_real_ones_do() {
+fn the_test_schemas_differ_like_the_real_ones() {
     for (text, valid_in) in [
         ("{ storageDataObjects(where: { type_isNull: true }) { id } }", &[Dialect::Orion, Dialect::StorageSquid][..]),
         (r#"{ storageDataObjects(where: { type_json: { isTypeOf_eq: "a" } }) { id } }"#, &[Dialect::Hydra]),

@@ -122,8 +122,8 @@ pub(super) fn answer(status: &str, header: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nconnection: close\r\n{header}content-length: {}\r\n\r\n{body}", body.len())
 }
 
-/// What a registry in order says: two distributors, one of them with two buckets, one switched off, one at a private address;
-/// a storage node, and a bucket that nobody runs.
+/// What a registry in order says: two distributors, one of them with two buckets, one switched off, one at a private
+/// address; a storage node, and a bucket that nobody runs.
 pub(super) fn good(dialect: Dialect, asked: &Asked) -> Value {
     let is_first = asked.variables["offset"] == json!(0);
     match asked.name() {

@@ -73,7 +73,7 @@ fn counts(found: &RegistryList) -> Vec<(usize, usize)> {
 }
 
 #[tokio::test]
-async fn all_buckets_are_served_by_one_question_per_kind() {
+async fn one_query_per_kind_serves_all_buckets() {
     for dialect in Dialect::ALL {
         let registry = large(dialect);
         let found = registry.find().await.unwrap();
@@ -124,7 +124,7 @@ async fn a_limit_on_size_makes_the_pages_smaller() {
 }
 
 #[tokio::test]
-async fn a_registry_that_refuses_every_size_is_given_up() {
+async fn a_registry_that_refuses_every_page_size_is_given_up() {
     let registry = Registry::start(|asked| match asked.name() {
         "Newest" | "Samples" => ok(r#"{"errors":[{"message":"response might exceed the size limit"}]}"#),
         _ => ok(&good(Dialect::Orion, asked).to_string()),
@@ -133,14 +133,13 @@ async fn a_registry_that_refuses_every_size_is_given_up() {
     let newest = registry.asked().iter().filter(|asked| asked.name() == "Newest").count();
     assert_eq!(newest, 2 * [1_000, 500, 250, 125, 62, 31, 15, 10].len());
     assert_eq!(found.gaps.samples.len(), 2);
-    let said =
-        "the newest videos of all buckets cannot be listed: the registry answers with errors only: response might";
+    let said = "the newest videos of all buckets cannot be listed: the registry returned only errors: response might";
     assert!(problems(&found).iter().any(|problem| problem.starts_with(said)), "{:?}", problems(&found));
 }
 
 /// Servers that cut every page without saying so: a few scans are made, and buckets that are still empty are asked for.
 #[tokio::test]
-async fn short_pages_are_read_on_for_a_while() {
+async fn reading_continues_over_short_pages() {
     let registry = Registry::answering(|asked| match asked.name() {
         "Operators" if asked.variables["offset"] == json!(0) => operators(0..BUCKETS),
         "Newest" => page(Dialect::Orion, asked, 50),
@@ -194,7 +193,7 @@ impl Followed {
 }
 
 #[tokio::test]
-async fn samples_are_asked_for_when_old_or_new() {
+async fn samples_are_requested_when_outdated_or_new() {
     let mut followed = Followed::start();
     assert_eq!(followed.config.refresh_assets, Duration::from_secs(3_600));
     assert_eq!(followed.after(0).await, (true, vec![40; 4]), "nothing is known yet");
@@ -211,7 +210,7 @@ async fn samples_are_asked_for_when_old_or_new() {
 }
 
 #[tokio::test]
-async fn samples_that_could_not_be_had_are_asked_for_again() {
+async fn missing_samples_are_requested_again() {
     let mut followed = Followed::start();
     assert_eq!(followed.after(0).await, (true, vec![40; 4]));
     *followed.is_failing.lock().unwrap() = true;

@@ -45,7 +45,7 @@ fn rows(numbers: std::ops::Range<u64>) -> Vec<Value> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_missing_after_two_minutes_is_a_gap() {
+async fn parts_missing_after_two_minutes_are_gaps() {
     let (found, asked) = dragged(|asked| match asked.name() {
         "Operators" => json!({"data": {"distributionBucketOperators": rows(0..10)}}),
         _ => good(Dialect::Orion, asked),
@@ -58,13 +58,13 @@ async fn what_is_missing_after_two_minutes_is_a_gap() {
         problems(&found),
         [
             "no samples of bucket 1:2: the registry is too slow: it sent no list within 120 s",
-            "the registry is too slow, or fails too often: not every bucket was asked for"
+            "the registry is too slow, or fails too often: not every bucket was queried"
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_of_distributors_that_is_not_there_after_two_minutes_is_none() {
+async fn a_list_that_takes_over_two_minutes_fails() {
     let (found, _) = dragged(|asked| match asked.name() {
         "Operators" => {
             let offset = asked.variables["offset"].as_u64().unwrap();

@@ -176,8 +176,8 @@ impl FaultServer {
         true
     }
 
-    /// Waits, without a runtime, until so many connections have ended: did the client end each, within [`HOLD`] after its
-    /// script?
+    /// Waits, without a runtime, until so many connections have ended: did the client end each, within [`HOLD`] after
+    /// its script?
     pub(crate) fn is_left_by(&mut self, connections: usize) -> bool {
         (0..connections).all(|_| self.left.blocking_recv() == Some(true))
     }

@@ -59,7 +59,7 @@ fn the_last_runs_are_kept_while_they_are_fresh() {
 }
 
 #[test]
-fn what_is_not_the_nodes_doing_is_left_out() {
+fn runs_that_are_not_charged_are_left_out() {
     let mut history = History::default();
     for outcome in [Outcome::Blocked, Outcome::LocalFailed, Outcome::Cancelled, Outcome::NotCached] {
         noted(&mut history, &run(outcome), secs(0));
@@ -71,7 +71,7 @@ fn what_is_not_the_nodes_doing_is_left_out() {
 }
 
 #[test]
-fn three_runs_in_a_row_that_find_nothing_ask_for_a_run() {
+fn three_runs_without_a_find_request_a_storage_check() {
     use Outcome::{Http5xx, LocalFailed, NotCached, Ok};
     for (ended, is_due) in [
         (&[NotCached, NotCached][..], false),
@@ -90,7 +90,7 @@ fn three_runs_in_a_row_that_find_nothing_ask_for_a_run() {
 
 /// A run is good when `run_ok` says so, whichever of its transfers was not.
 #[test]
-fn a_run_is_as_good_as_all_of_its_transfers() {
+fn a_run_is_good_if_all_its_transfers_are() {
     use Outcome::{Http5xx, Ok};
     let slow = |mut sample: Sample| {
         sample.flags.raise(Flag::TooSlow);
@@ -128,7 +128,7 @@ fn error_after(samples: &[(Sample, Probe)]) -> Option<String> {
 }
 
 #[test]
-fn a_failed_fetch_counts_until_something_is_served() {
+fn a_failed_fetch_counts_until_a_later_success() {
     let check = shipped("cold-cache").unwrap().storage_check();
     let failed = (run(Outcome::Http5xx), check.clone());
     let said = Some("status 500: Failed to download object 7".to_owned());
@@ -150,7 +150,7 @@ fn a_failed_fetch_counts_until_something_is_served() {
 }
 
 #[test]
-fn a_fault_of_a_node_with_a_warm_cache_ends_with_another_fetch() {
+fn with_a_warm_cache_only_another_fetch_ends_the_fault() {
     let probe = shipped("cold-cache").unwrap();
     let failed = (run(Outcome::Http5xx), probe.clone());
     let said = error_after(std::slice::from_ref(&failed));
@@ -168,7 +168,7 @@ fn a_fault_of_a_node_with_a_warm_cache_ends_with_another_fetch() {
 }
 
 #[test]
-fn a_failed_fetch_is_believed_for_two_days_and_kept_for_a_week() {
+fn a_failed_fetch_counts_for_two_days_and_is_kept_for_a_week() {
     let check = shipped("cold-cache").unwrap().storage_check();
     let failed = run(Outcome::Http5xx);
     let mut faults = StorageFaults::default();
@@ -193,7 +193,7 @@ fn a_failed_fetch_is_believed_for_two_days_and_kept_for_a_week() {
 }
 
 #[test]
-fn only_what_the_node_did_not_get_is_a_failed_fetch() {
+fn only_objects_that_the_node_lacked_are_failed_fetches() {
     use Outcome::*;
     let check = shipped("cold-cache").unwrap().storage_check();
     let found = Outcome::ALL.iter().filter(|outcome| error_after(&[(run(**outcome), check.clone())]).is_some());
@@ -202,7 +202,7 @@ fn only_what_the_node_did_not_get_is_a_failed_fetch() {
 }
 
 #[test]
-fn a_check_or_a_node_that_is_away_says_nothing_of_its_storage() {
+fn an_unreachable_node_says_nothing_about_its_storage() {
     let check = shipped("cold-cache").unwrap().storage_check();
     let mut head = run(Outcome::Http5xx);
     head.labels.part = Some(PartName::Check);

@@ -26,7 +26,8 @@ fn judged(slow: u64, rates: &[u64]) -> (BodyJudgement, Timeline) {
     (judgement, timeline)
 }
 
-/// Noise of ±40 % in whole bytes a millisecond. The first quarter of a second is at the mean, so that no ramp is seen by chance.
+/// Noise of ±40 % in whole bytes a millisecond. The first quarter of a second is at the mean, so that no ramp is seen
+/// by chance.
 fn noise(dice: &mut impl Rng, millis: u64) -> Vec<u64> {
     let drawn = |n| if n < 5 { 100_000_000 } else { 8_000 * dice.random_range(7_500..=17_500) };
     (0..millis / 50).map(drawn).collect()
@@ -39,7 +40,7 @@ fn p10(rates: impl IntoIterator<Item = u64>) -> u64 {
 }
 
 #[test]
-fn each_is_exact_however_long_the_body() {
+fn intervals_are_exact_for_any_length() {
     let mut dice = StdRng::seed_from_u64(7);
     // Bins of 10, 20, 40, 80 and 640 ms; 80 does not divide the end of a ramp that is not at one of their edges.
     for (slow, millis, width) in
@@ -57,7 +58,7 @@ fn each_is_exact_however_long_the_body() {
 }
 
 #[test]
-fn a_short_pause_shows_in_a_long_body() {
+fn a_short_pause_is_visible_in_a_long_body() {
     let mut rates = vec![40_000_000; 400];
     rates[300] = 0;
     let (BodyJudgement { rates: found, intervals, .. }, _) = judged(0, &rates);

@@ -88,7 +88,7 @@ fn fleets(bad: Numbers) -> impl Iterator<Item = (usize, Vec<Numbers>)> {
 }
 
 #[test]
-fn nodes_that_stand_still_are_blamed_and_the_others_never() {
+fn only_nodes_that_stand_still_are_blamed() {
     let long_ago: [(Numbers, u64); 4] = [
         (|_| (HEIGHT - 151, HEIGHT - 150), 1),
         (|_| (HEIGHT - 20_001, HEIGHT - 20_000), 1),
@@ -102,7 +102,8 @@ fn nodes_that_stand_still_are_blamed_and_the_others_never() {
             for (every, known_in) in [(ROUND, 1), (Duration::from_secs(20), 3)] {
                 for (round, round_health) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
                     let states = states(&round_health);
-                    // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is right.
+                    // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is
+                    // right.
                     let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
                     if round > 0 || !is_alone {
                         assert!(
@@ -123,10 +124,10 @@ fn nodes_that_stand_still_are_blamed_and_the_others_never() {
 }
 
 #[test]
-fn the_reason_says_who_stands_still() {
+fn the_reason_names_what_stands_still() {
     let stuck: Numbers = |_| (HEIGHT - 151, HEIGHT - 150);
     for (nodes, others) in [
-        (vec![stuck, good], "the only other node that moves on"),
+        (vec![stuck, good], "the only other node that advances"),
         (vec![stuck, stuck, good, good], "the fleet's median of 2 nodes"),
         (vec![stuck, good, good, good], "the fleet's median of 3 nodes"),
     ] {
@@ -142,7 +143,7 @@ fn the_reason_says_who_stands_still() {
 }
 
 #[test]
-fn half_of_a_fleet_that_stands_still_is_blamed_at_once() {
+fn a_halted_half_of_the_fleet_is_blamed_at_once() {
     let stuck: Numbers = |_| (HEIGHT - 5_001, HEIGHT - 5_000);
     let late: Numbers = |round| (good(round).0 - 4_000, good(round).1);
     for bad in [stuck, late] {
@@ -158,7 +159,7 @@ fn half_of_a_fleet_that_stands_still_is_blamed_at_once() {
 }
 
 #[test]
-fn while_the_chain_stands_still_a_node_that_catches_up_blames_nobody() {
+fn if_the_chain_halts_a_late_node_causes_no_blame() {
     let still: Numbers = |_| (HEIGHT, HEIGHT);
     let catching_up: Numbers = |round| (HEIGHT - 100_000 + 5_000 * round, HEIGHT);
     for size in SIZES {
@@ -174,7 +175,7 @@ fn while_the_chain_stands_still_a_node_that_catches_up_blames_nobody() {
 }
 
 #[test]
-fn when_the_chain_halts_a_node_on_another_chain_blames_nobody() {
+fn if_the_chain_halts_a_stray_causes_no_blame() {
     let halting: Numbers = |round| good(round.min(2));
     let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
     for (strays, sizes) in [(1, 3..=6), (2, 3..=6)] {
@@ -200,7 +201,7 @@ fn when_the_chain_halts_a_node_on_another_chain_blames_nobody() {
 }
 
 #[test]
-fn nodes_that_halt_one_after_another_are_not_blamed_for_a_stray() {
+fn nodes_halting_in_turn_are_not_blamed_for_a_stray() {
     let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
     let [early, late]: [Numbers; 2] = [|round| good(round.min(2)), |round| good(round.clamp(1, 3) - 1)];
     for round_health in rounds(&[stray, early, early, late, late], 6).into_iter().skip(2) {
@@ -209,7 +210,7 @@ fn nodes_that_halt_one_after_another_are_not_blamed_for_a_stray() {
 }
 
 #[test]
-fn a_majority_that_stops_is_blamed_however_long_the_others_move_on() {
+fn a_stopped_majority_stays_blamed() {
     let stopping: Numbers = |round| good(round.min(2));
     for others in 1..=2 {
         let nodes = [vec![stopping; 5], vec![good as Numbers; others]].concat();
@@ -223,7 +224,7 @@ fn a_majority_that_stops_is_blamed_however_long_the_others_move_on() {
 }
 
 #[test]
-fn a_few_nodes_on_a_lower_chain_do_not_make_the_others_strays() {
+fn a_minority_on_a_lower_chain_does_not_win() {
     let low: Numbers = |round| (good(round).0 - 4_000_000, good(round).1 - 4_000_000);
     let stuck: Numbers = |_| (HEIGHT - 20_001, HEIGHT - 20_000);
     let nodes = [vec![low; 3], vec![stuck; 4], vec![good; 3]].concat();
@@ -235,7 +236,7 @@ fn a_few_nodes_on_a_lower_chain_do_not_make_the_others_strays() {
 }
 
 #[test]
-fn a_node_on_another_chain_is_told_from_one_that_is_ahead() {
+fn another_chain_is_distinguished_from_being_ahead() {
     let stray: Numbers = |round| (900_000 + good(round).0, 900_000 + good(round).1);
     let ahead: Numbers = |round| (5_000 + good(round).0, 5_000 + good(round).1);
     for size in 4..=6 {

@@ -26,7 +26,7 @@ struct Seen {
 }
 
 #[test]
-fn the_system_is_followed_as_curl_and_getent_do() {
+fn lookups_agree_with_curl_and_getent() {
     if !is_possible() {
         return;
     }

@@ -102,7 +102,7 @@ async fn look_up(servers: &[Does], limit: Duration) -> (Result<Vec<String>, Look
 }
 
 #[tokio::test]
-async fn servers_are_asked_in_order_until_one_can_tell() {
+async fn servers_are_asked_in_order_until_one_answers() {
     use Does::{DropsEdns, IsClosed, IsSilent, Knows, Says, SaysToEdns};
     let found = Ok(vec!["127.0.0.2".to_owned()]);
     let none = || Err(LookupError::NotFound("there is no such host".to_owned()));
@@ -132,7 +132,7 @@ async fn servers_are_asked_in_order_until_one_can_tell() {
 }
 
 #[tokio::test]
-async fn the_failure_of_a_list_names_each_server() {
+async fn a_failed_lookup_names_each_server() {
     use Does::{IsSilent, Says};
     let (failed, _) = look_up(&[Says(REFUSED), Says(SERVER_FAILURE)], Duration::from_secs(120)).await;
     let Err(LookupError::Failed(text)) = &failed else { panic!("{failed:?}") };

@@ -73,7 +73,8 @@ fn ok() -> String {
 }
 
 impl SetUp {
-    /// Runs a script of bash in it, with `$B` for bandprobe and `$D` for a directory of its own, and returns what it prints.
+    /// Runs a script of bash in it, with `$B` for bandprobe and `$D` for a directory of its own, and returns what it
+    /// prints.
     pub(super) fn run(&self, script: &str) -> String {
         let dir = TempDir::new().unwrap();
         let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();

@@ -74,7 +74,7 @@ fn a_lack_of_descriptors_is_never_charged_to_the_node() {
 }
 
 #[test]
-fn a_dead_name_server_delays_neither_addresses_nor_the_end() {
+fn a_dead_name_server_delays_nothing_else() {
     if !is_possible() {
         return;
     }
@@ -108,7 +108,7 @@ fn a_dead_name_server_delays_neither_addresses_nor_the_end() {
 }
 
 #[test]
-fn silent_names_keep_no_other_node_from_being_judged() {
+fn silent_names_do_not_hide_the_health_of_others() {
     if !is_possible() {
         return;
     }
@@ -148,7 +148,7 @@ fn silent_names_keep_no_other_node_from_being_judged() {
 }
 
 #[test]
-fn silent_names_come_last_from_the_second_round_on() {
+fn silent_names_come_last_from_the_second_round() {
     if !is_possible() {
         return;
     }
@@ -184,7 +184,7 @@ fn silent_names_come_last_from_the_second_round_on() {
 }
 
 #[test]
-fn a_list_that_cannot_be_reached_is_our_own_trouble() {
+fn unreachable_name_servers_are_a_local_failure() {
     if !is_possible() {
         return;
     }
@@ -205,7 +205,7 @@ E
 }
 
 #[test]
-fn delivery_and_report_reach_the_same_database() {
+fn delivery_and_report_resolve_the_same_address() {
     if !is_possible() {
         return;
     }

@@ -87,7 +87,7 @@ async fn a_request_that_cannot_be_sent_fails_in_that_phase() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn slow_is_told_from_stalled_and_from_late() {
+async fn slow_stalled_and_late_are_distinguished() {
     let silent: Tell = |_| {};
     let first: Tell = |script| {
         script.chunk(ms(100), 1_000);
@@ -153,7 +153,7 @@ fn idle_talk(script: &mut Script, http: HttpVersion, until: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_bytes_of_the_body_break_a_silence() {
+async fn only_body_bytes_end_a_silence() {
     for (name, until, ended, after, bytes) in [
         ("for ever", SEC * 19, Ended::Stalled, ms(5_000), 1_000),
         ("for 3 s, then the rest", SEC * 3, Ended::Finished, ms(3_100), 2_000),
@@ -186,7 +186,7 @@ async fn only_bytes_of_the_body_break_a_silence() {
 
 /// In real time: such a peer leaves paused time no moment in which to move.
 #[tokio::test]
-async fn a_peer_that_never_pauses_outlasts_no_deadline() {
+async fn deadlines_apply_to_a_peer_that_never_pauses() {
     let deadlines = Deadlines { body: ms(200), stall: ms(100), ..Deadlines::default() };
     let ping_ack = frame(PING, ACK, 0, &[0; 8]);
     for (name, http, rest, ended) in [

@@ -53,7 +53,7 @@ fn answers(http: HttpVersion, sends: Duration, head: Duration, rest: Duration) -
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_during_a_freeze_has_come_in_time() {
+async fn bytes_that_arrive_during_a_freeze_are_in_time() {
     for length in LENGTHS {
         for http in BOTH {
             for (phase, sends, head, rest) in [
@@ -81,7 +81,7 @@ async fn what_comes_during_a_freeze_has_come_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_node_is_silent_for_its_whole_deadline() {
+async fn a_freeze_does_not_shorten_a_deadline() {
     const NEVER: Duration = Duration::from_secs(3_600);
     for length in LENGTHS {
         for http in BOTH {

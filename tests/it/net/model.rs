@@ -1,12 +1,13 @@
 //! A link as a model: a rate that may change every millisecond, a bounded queue before it, and a delay behind it.
 //!
-//! Time goes in ticks of 1 ms, the resolution of tokio's timers. In each tick the transmitter takes from the node's queue
-//! what the rate allows (parts of a byte are carried over, unused time is not), and what it took arrives `delay` later, in
-//! one piece. What we send takes the same delay and has no rate. Tick 0 is the first one after a request has arrived: its
-//! bytes are the first to arrive, and those of tick n arrive n ms after them. So n ticks without a rate are a gap of n + 1 ms.
+//! Time goes in ticks of 1 ms, the resolution of tokio's timers. In each tick the transmitter takes from the node's
+//! queue what the rate allows (parts of a byte are carried over, unused time is not), and what it took arrives `delay`
+//! later, in one piece. What we send takes the same delay and has no rate. Tick 0 is the first one after a request has
+//! arrived: its bytes are the first to arrive, and those of tick n arrive n ms after them. So n ticks without a rate
+//! are a gap of n + 1 ms.
 //!
-//! The far end is a real server, so that what keeps the transmitter waiting can only be our own windows: [`Model::starved`]
-//! counts the ticks in which it could have sent more.
+//! The far end is a real server, so that what keeps the transmitter waiting can only be our own windows:
+//! [`Model::starved`] counts the ticks in which it could have sent more.
 
 use std::{
     collections::VecDeque,

@@ -92,7 +92,7 @@ fn step(until: u64, before: u64, after: u64) -> impl Fn(u64) -> u64 + Clone + Se
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_up_is_a_ramp_and_a_step_down_is_none() {
+async fn only_a_rising_rate_is_a_ramp() {
     let (slow, fast) = (10_000_000, 100_000_000);
     // The slow rate for 0.5 s, then the fast one for 1.5 s.
     let BodyJudgement { rates, flags, .. } = judged(2_000, step(500, slow, fast)).await;
@@ -117,7 +117,7 @@ async fn a_step_up_is_a_ramp_and_a_step_down_is_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_start_ends_where_nine_tenths_are_reached() {
+async fn slow_start_ends_at_90_percent_of_the_rate() {
     // Doubles every round trip of 50 ms up to 100 Mbit/s, which it has from 250 ms on.
     let full = 100_000_000;
     let rate = move |tick: u64| match tick.saturating_sub(1) / 50 {
@@ -133,7 +133,7 @@ async fn a_slow_start_ends_where_nine_tenths_are_reached() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_of_the_link_is_a_gap_of_its_length() {
+async fn a_pause_of_the_link_is_measured_exactly() {
     const RATE: u64 = 8_000_000;
     for (gap, stalls) in [(150, 0), (200, 0), (201, 1), (2_000, 1)] {
         // Ticks 501 to 499 + gap are silent: between those of tick 500 and 500 + gap no byte comes.
@@ -151,8 +151,8 @@ async fn a_pause_of_the_link_is_a_gap_of_its_length() {
     }
 }
 
-/// Of a rate that is drawn anew, ±40 %, every 100 ms, goodput is the mean. The ramp that is seen by chance now and then is
-/// small on average, and so is what it adds to the steady rate (about 0.06 s and 1.4 %).
+/// Of a rate that is drawn anew, ±40 %, every 100 ms, goodput is the mean. The ramp that is seen by chance now and then
+/// is small on average, and so is what it adds to the steady rate (about 0.06 s and 1.4 %).
 #[tokio::test(start_paused = true)]
 async fn noise_is_averaged() {
     const BODIES: u64 = 80;

@@ -8,7 +8,7 @@ use bandprobe::{
 use super::link::{BOTH, Link, PING, Script, connect, fetch, frame, ms};
 
 #[tokio::test(start_paused = true)]
-async fn each_phase_is_as_long_as_the_link_made_it() {
+async fn phases_match_the_delays_of_the_link() {
     for http in BOTH {
         let mut script = Script::new(http);
         if http == HttpVersion::Http2 {
@@ -28,7 +28,7 @@ async fn each_phase_is_as_long_as_the_link_made_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_in_two_arrivals_began_with_the_first() {
+async fn a_split_head_counts_from_its_first_byte() {
     let mut script = Script::new(HttpVersion::Http1);
     script.raw(ms(50), b"HTTP/1.1 200 O".to_vec());
     script.raw(ms(90), b"K\r\ncontent-length: 3\r\n\r\nabc".to_vec());
@@ -39,7 +39,7 @@ async fn a_head_in_two_arrivals_began_with_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_before_the_request_is_out_ends_both_phases() {
+async fn an_early_answer_ends_both_phases() {
     let mut script = Script::new(HttpVersion::Http1);
     script.head(ms(20), 700, 0);
     script.last(ms(45), 700);

@@ -21,7 +21,7 @@ async fn body(http: HttpVersion, script: Script, bytes: usize) -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_read_belongs_to_no_time() {
+async fn the_first_read_is_not_part_of_the_rate() {
     // 10 Mbit/s: 12,500 bytes every 10 ms. What comes with the head has been under way before, however much it is.
     for http in BOTH {
         for first in [0, 1, 100_000] {
@@ -75,7 +75,7 @@ async fn a_pause_is_a_stall_of_its_exact_length() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn reading_stops_at_what_was_wanted() {
+async fn reading_stops_at_the_wanted_bytes() {
     for http in BOTH {
         let mut script = Script::new(http);
         script.head(ms(20), 50_000, 5_000);

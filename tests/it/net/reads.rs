@@ -67,7 +67,7 @@ fn one_by_one(bytes: Vec<u8>, most: usize, log: Arc<Mutex<Vec<(usize, Instant)>>
 }
 
 #[tokio::test]
-async fn heads_and_chunks_carry_the_stamp_of_the_read_that_completed_them() {
+async fn heads_and_chunks_carry_the_stamp_of_their_read() {
     for (size, most) in [(300, 5), (600_000, 1_000), (600_000, 16_393), (600_000, 50_000), (600_000, 600_000)] {
         for http in BOTH {
             let name = format!("{size} in reads of {most}, {http:?}");

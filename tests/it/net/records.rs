@@ -108,7 +108,7 @@ async fn tickets_are_not_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_counts_when_it_is_whole() {
+async fn a_record_counts_when_it_is_complete() {
     for http in BOTH {
         let mut script = Script::new(http);
         script.head(ms(0), 900, 0);
@@ -130,15 +130,15 @@ async fn a_record_counts_when_it_is_whole() {
         assert_eq!(body.timing.phases().took(Phase::Receive), Some(Micros(1_000 * (last - head))), "{http:?}");
         let points = (body.timeline.first().unwrap(), body.timeline.points());
         assert_eq!((points.0.at, points.0.bytes, points.1), (Micros(1_000 * first), 300, 2), "{http:?}");
-        // A record on its way is no pause: a byte of it comes every millisecond, but for the 17 that are none of the body, its
-        // type and the cipher's tag.
+        // A record on its way is no pause: a byte of it comes every millisecond, but for the 17 that are none of the
+        // body, its type and the cipher's tag.
         let stalls = body.judge(900).rates;
         assert_eq!((stalls.stalls, stalls.longest_gap), (Some(0), Some(Micros(17_000))), "{http:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_read_brings_of_a_record_counts_at_once() {
+async fn partial_records_count_as_arrived_bytes() {
     // 200 Mbit/s on the wire: the first read ends in the middle of a record, which is 0.8 % of such a body.
     const READ: u64 = 25_000;
     for http in BOTH {

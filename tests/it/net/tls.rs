@@ -62,7 +62,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn rates_and_phases_are_exact_behind_tls() {
+async fn rates_and_phases_are_exact_over_tls() {
     for http in BOTH {
         // 100,000 bytes beside the head, then 80 Mbit/s in arrivals of seven records and more.
         let bytes = 100_000 + 100 * 100_000;

@@ -9,8 +9,8 @@ use super::{link::fetch, model::Model};
 
 /// Ticks in which the node was kept from sending, of two bodies one after the other on one connection.
 ///
-/// The link runs at `rate` with a round trip of twice `delay` ms. A body is longer than our windows, so that it cannot pass
-/// without their being renewed on the way; the second one meets them as the first one left them.
+/// The link runs at `rate` with a round trip of twice `delay` ms. A body is longer than our windows, so that it cannot
+/// pass without their being renewed on the way; the second one meets them as the first one left them.
 async fn starved(rate: u64, delay: u64) -> [u64; 2] {
     let (model, mut connection) = Model::serve(HttpVersion::Http2, BODY, delay, move |_| rate).await;
     let mut starved = [0; 2];

@@ -29,7 +29,7 @@ fn answer() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn flags_are_those_of_the_evidence_in_the_sample() {
+async fn flags_match_the_evidence_in_the_sample() {
     let script = |_| vec![Step::Request, Step::Send(answer())];
     let judged = [Flag::CpuBound, Flag::Reordered, Flag::ReceiverLimited, Flag::UplinkLimited];
     for (uplink, is_limited) in [(None, false), (Some(BitRate(1_000)), true), (Some(BitRate(u64::MAX)), false)] {

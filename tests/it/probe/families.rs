@@ -1,4 +1,5 @@
-//! Which address of a name is dialled: a node on 127.0.0.1, another on ::1, and a resolver that has one, both or trouble.
+//! Which address of a name is dialled: a node on 127.0.0.1, another on ::1, and a resolver that has one, both or
+//! trouble.
 
 use std::{net::Ipv6Addr, time::Duration};
 
@@ -44,7 +45,7 @@ async fn a_failed_connection_names_the_family_that_was_not_tried() {
 }
 
 #[tokio::test]
-async fn the_address_dialled_is_the_best_of_those_that_were_told_in_time() {
+async fn the_best_address_known_in_time_is_dialled() {
     const V4: Result<&str, Outcome> = Ok("127.0.0.1");
     const V6: Result<&str, Outcome> = Ok("::1");
     const NONE: Result<&str, Outcome> = Err(Outcome::DnsNotFound);

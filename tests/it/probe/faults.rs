@@ -29,7 +29,7 @@ const BUSY: Duration = Duration::from_secs(3);
 const AT_ONCE: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_hostile_behaviour_has_its_outcome_and_flags() {
+async fn every_fault_has_its_outcome_and_flags() {
     let probers = [HttpChoice::Auto, HttpChoice::Http1, HttpChoice::Http2]
         .map(|http| (http, prober(&Network { http, ..network(Some(certificate::ca_pem())) })));
     let mut rows = JoinSet::new();

@@ -36,7 +36,7 @@ async fn ask(network: &Network, url: &str, origin: Origin) -> Sample {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_lead_us_to_ourselves() {
+async fn an_untrusted_endpoint_cannot_reach_this_host() {
     let server = server();
     let port = server.address().port();
     let names = Names::start().await;
@@ -59,7 +59,7 @@ async fn a_stranger_cannot_lead_us_to_ourselves() {
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_make_us_knock_on_other_services() {
+async fn an_untrusted_endpoint_cannot_use_other_ports() {
     for port in [22, 25, 1_023] {
         let sample = ask(&network(None), &format!("http://8.8.8.8:{port}/x"), Origin::Joystream).await;
         assert_eq!(sample.outcome, Outcome::Blocked, "{port}");
@@ -67,7 +67,7 @@ async fn a_stranger_cannot_make_us_knock_on_other_services() {
 }
 
 #[tokio::test]
-async fn one_network_that_the_user_allowed_opens_no_other() {
+async fn one_allowed_network_opens_no_other() {
     let server = server();
     let other = Network { allow_private: AllowPrivate::In(vec!["127.0.0.2/31".parse().unwrap()]), ..network(None) };
     let sample = ask(&other, &server.url(), Origin::Joystream).await;
@@ -75,7 +75,7 @@ async fn one_network_that_the_user_allowed_opens_no_other() {
 }
 
 #[tokio::test]
-async fn what_the_user_named_or_allowed_is_dialled() {
+async fn named_and_allowed_addresses_are_dialled() {
     let server = server();
     let open = Network { allow_private: AllowPrivate::Everywhere, ..network(None) };
     let closed = network(None);
@@ -89,7 +89,7 @@ async fn what_the_user_named_or_allowed_is_dialled() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_says_which_address_it_was() {
+async fn a_blocked_connection_names_its_address() {
     let server = FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
     let sample = ask(&network(None), &server.url(), Origin::Static).await;
     assert_eq!(sample.outcome, Outcome::ConnectRefused);

@@ -1,4 +1,5 @@
-//! Which asset a run takes, what its checks count for, and what it leaves alone: against a server whose cache is a script.
+//! Which asset a run takes, what its checks count for, and what it leaves alone: against a server whose cache is a
+//! script.
 
 use std::{
     sync::{Arc, Mutex},
@@ -147,7 +148,7 @@ fn by_name(_: &str, id: &str) -> Option<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn the_remembered_asset_is_measured_and_another_one_counts_for_the_hit_ratio() {
+async fn the_drawn_asset_counts_for_the_hit_ratio() {
     let world = World::start(Profile::Argus, &["h1", "m2", "h3"], by_name).await;
     let not = Some(false);
     let (samples, result) = world.run(&image(), 1, Some(asset("h3"))).await;
@@ -165,7 +166,7 @@ async fn the_remembered_asset_is_measured_and_another_one_counts_for_the_hit_rat
 }
 
 #[tokio::test]
-async fn what_is_gone_or_not_held_is_forgotten_and_the_next_hit_takes_its_place() {
+async fn an_asset_that_is_gone_is_replaced_by_the_next_hit() {
     let world = World::start(Profile::Argus, &["m1", "h2", "m3"], by_name).await;
     for (remembered, turn, asked, sticky) in [
         ("m1", 1, &["HEAD m1", "HEAD h2", "GET h2", "GET h2"][..], StickyAsset::Measured(asset("h2"))),
@@ -202,7 +203,7 @@ impl Strings for [&str] {
 }
 
 #[tokio::test]
-async fn the_mean_of_hit_is_the_share_of_objects_that_the_node_holds() {
+async fn the_mean_of_hit_is_the_share_of_cached_objects() {
     let ids = ["m1", "h2", "m3", "m4", "h5", "p6"];
     let world = World::start(Profile::Argus, &ids, by_name).await;
     for pick in [Pick::Sticky, Pick::Rotate] {
@@ -223,7 +224,7 @@ async fn the_mean_of_hit_is_the_share_of_objects_that_the_node_holds() {
 }
 
 #[tokio::test]
-async fn an_unchecked_node_counts_with_the_first_transfer_of_a_run() {
+async fn without_a_check_the_first_transfer_counts_as_hit_or_miss() {
     let held: Script = |_, _| answer("cf-cache-status: HIT\r\nx-cache: miss\r\n");
     let missed: Script = |_, _| answer("cf-cache-status: MISS\r\n");
     let aged: Script = |_, _| answer("via: 1.1 varnish\r\nage: 17\r\n");
@@ -243,7 +244,7 @@ async fn an_unchecked_node_counts_with_the_first_transfer_of_a_run() {
 }
 
 #[tokio::test]
-async fn a_storage_node_holds_what_it_serves_and_is_not_drawn_from() {
+async fn storage_nodes_are_not_drawn_from() {
     let world = World::start(Profile::Colossus, &["1", "2"], |_, _| answer("x-cache-status: MISS\r\n")).await;
     let (samples, _) = world.run(&image(), 1, None).await;
     assert_eq!(
@@ -253,7 +254,7 @@ async fn a_storage_node_holds_what_it_serves_and_is_not_drawn_from() {
 }
 
 #[tokio::test]
-async fn whichever_way_it_picks_a_run_that_finds_no_hit_says_so() {
+async fn a_run_without_a_hit_is_reported_for_every_pick() {
     let world = World::start(Profile::Argus, &["m1", "p2"], by_name).await;
     for pick in [Pick::Sticky, Pick::Rotate, Pick::Random] {
         let (samples, _) = world.run(&Probe { pick, ..image() }, 0, None).await;

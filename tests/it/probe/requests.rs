@@ -34,7 +34,7 @@ fn range() -> RequestedBytes {
 }
 
 #[tokio::test]
-async fn a_request_is_that_of_a_viewer_with_a_name() {
+async fn requests_look_like_a_viewers_with_our_user_agent() {
     let prober = prober(&network(None));
     for (part, wanted, line, range) in [
         (PartName::Start, range(), "GET", Some("bytes=1000-2023")),
@@ -99,7 +99,7 @@ async fn the_first_byte_is_that_of_the_final_head() {
 }
 
 #[tokio::test]
-async fn the_http_version_is_the_one_asked_for_or_none() {
+async fn the_http_version_is_the_configured_one_or_none() {
     use HttpChoice::{Auto, Http1, Http2};
     let script = |_| vec![Step::Request, Step::Send(answer())];
     for (choice, port, outcome, http) in [

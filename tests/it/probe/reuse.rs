@@ -73,7 +73,7 @@ async fn a_warm_transfer_has_no_handshake() {
 }
 
 #[tokio::test]
-async fn a_connection_that_cannot_go_on_is_replaced_and_the_next_transfer_says_so() {
+async fn an_unusable_kept_connection_is_replaced() {
     let quick = Deadlines { body: std::time::Duration::from_secs(1), ..Deadlines::default() };
     let closes: fn(usize) -> Vec<Step> = |_| [sound(), vec![Step::Close]].concat();
     let closes_on_request: fn(usize) -> Vec<Step> =
@@ -102,7 +102,7 @@ async fn a_connection_that_cannot_go_on_is_replaced_and_the_next_transfer_says_s
 }
 
 #[tokio::test]
-async fn a_reused_connection_that_breaks_within_an_answer_is_the_nodes_failure() {
+async fn a_kept_connection_that_breaks_is_a_failure() {
     let cut: fn(usize) -> Vec<Step> =
         |_| [sound(), vec![Step::Request, Step::Send(head(1_024)[..7].to_vec()), Step::Close]].concat();
     let after_interim: fn(usize) -> Vec<Step> = |_| {

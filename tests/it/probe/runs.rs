@@ -136,7 +136,7 @@ async fn a_video_is_started_and_sought_on_one_connection() {
 }
 
 #[tokio::test]
-async fn a_miss_is_told_and_never_fetched() {
+async fn a_miss_is_reported_and_never_fetched() {
     let plan = NodePlan { fetch: Fetch::Takes(Duration::from_millis(100)), ..plain(Behaviour::Sound) };
     let demo = DemoNodes::start(vec![plan]).await.unwrap();
     let mut node = demo.nodes().remove(0);
@@ -176,7 +176,7 @@ async fn a_miss_is_told_and_never_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failing_node_fails_in_its_own_words_and_costs_one_part() {
+async fn a_failure_quotes_the_node_and_costs_one_part() {
     let faults = vec![
         (Fault::ServerError, Outcome::Http5xx),
         (Fault::ResetMidBody, Outcome::Reset),

@@ -19,7 +19,7 @@ use crate::fault::{
 };
 
 #[tokio::test]
-async fn a_trickle_is_too_slow_unless_the_probe_expects_one() {
+async fn a_trickle_is_too_slow_unless_min_rate_allows_it() {
     let script = |_| {
         let head = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 65536\r\n\r\n".to_vec();
         vec![Step::Request, Step::Send(head), Step::Drip(vec![b'x'; 4_096], Duration::from_millis(40))]

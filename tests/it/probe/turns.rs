@@ -80,7 +80,7 @@ impl Held {
 }
 
 #[tokio::test]
-async fn a_hanging_heavy_transfer_delays_no_other_and_side_by_side_is_known() {
+async fn a_hanging_heavy_transfer_delays_no_other() {
     for side_by_side in [false, true] {
         let mut tasks = JoinSet::new();
         let [hanging, other] = [Held::start(&mut tasks).await, Held::start(&mut tasks).await];

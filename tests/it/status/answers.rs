@@ -21,7 +21,7 @@ const TYPED: &str = r#"{"type":"request_validation","message":"not found","error
 const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"version\"";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_is_taken_for_what_it_is() {
+async fn every_kind_of_answer_is_recognised() {
     for Case { name, script, status, told } in CASES {
         let server = serve(script);
         let answer = asked(&server, Profile::Argus).await;

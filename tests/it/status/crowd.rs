@@ -56,7 +56,7 @@ impl Silent {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundreds_of_hanging_nodes_hang_at_the_same_time() {
+async fn hundreds_of_hanging_nodes_are_awaited_together() {
     descriptors::raise_limit();
     let silent = Silent::start();
     let node = |n: usize| Node {
@@ -75,7 +75,8 @@ async fn hundreds_of_hanging_nodes_hang_at_the_same_time() {
     assert_eq!(*pipeline.checked().borrow(), (300, 300));
 }
 
-/// Runs a round over a sound node and hanging ones with this soft limit and a hard one; how many nodes are in which state.
+/// Runs a round over a sound node and hanging ones with this soft limit and a hard one; how many nodes are in which
+/// state.
 fn states_with(soft: u32, hard: u32, silent: &Silent, hanging: usize) -> BTreeMap<String, usize> {
     let world = World::new(vec![sound("n")]);
     let mut text = format!(
@@ -107,7 +108,7 @@ fn states_with(soft: u32, hard: u32, silent: &Silent, hanging: usize) -> BTreeMa
 }
 
 #[test]
-fn few_descriptors_make_a_round_longer_and_no_node_dead() {
+fn few_descriptors_only_make_a_round_longer() {
     let expected = |dead: usize| BTreeMap::from([("ok".to_owned(), 1), ("dead".to_owned(), dead)]);
     let silent = Silent::start();
     assert_eq!(states_with(64, 160, &silent, 120), expected(120));

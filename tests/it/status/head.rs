@@ -169,7 +169,7 @@ async fn get_has_the_last_word() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_head_is_worth_is_remembered_while_get_is_answered() {
+async fn a_refused_head_is_remembered_while_get_works() {
     let server = serve(|connection| {
         let answer = match connection {
             0 => send("405 Method Not Allowed", "", ""),
@@ -192,7 +192,7 @@ async fn what_head_is_worth_is_remembered_while_get_is_answered() {
 
 /// HEAD hangs: both are under way until the deadline of HEAD, which is that of any hanging server.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_hangs_on_head_is_asked_by_get_meanwhile() {
+async fn a_server_that_hangs_on_head_gets_a_concurrent_get() {
     let patient = |seconds| {
         let headers = Duration::from_secs(seconds);
         StatusProbe { deadlines: bandprobe::model::probe::Deadlines { headers, ..DEADLINES }, ..probe() }

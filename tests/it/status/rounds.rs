@@ -114,7 +114,7 @@ const EXPECTED: [&str; 13] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
+async fn a_round_writes_a_point_for_each_node() {
     let sound = document!(
         9_998,
         10_000,
@@ -166,7 +166,7 @@ async fn a_round_over_a_mixed_fleet_leaves_a_point_of_each_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
+async fn nodes_of_the_demo_are_healthy_and_in_sync() {
     let demo = DemoNodes::start(vec![sound("a"), sound("b"), sound("c")]).await.unwrap();
     let targets = Targets { nodes: demo.nodes().iter().cloned().map(Arc::new).collect(), blocked: vec![] };
     let dir = TempDir::new().unwrap();
@@ -180,7 +180,7 @@ async fn nodes_of_the_demo_are_in_step_and_nothing_is_wrong_with_them() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_starts_anew_is_seen_also_after_a_restart_of_ours() {
+async fn a_node_restart_is_noticed_across_our_own_restart() {
     let server = serve(|index| {
         let body = format!("{{\"uptime\":{}}}", [5_000, 5_000, 2, 2][index.min(3)]);
         vec![Step::Request, Step::Send(answer("200 OK", "", &body))]
@@ -204,7 +204,7 @@ async fn a_node_that_starts_anew_is_seen_also_after_a_restart_of_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_vantage_that_reaches_nobody_calls_no_node_dead() {
+async fn a_vantage_without_network_calls_no_node_dead() {
     let gone = || FaultServer::start(Behaviour { port: Port::Refused, script: |_| vec![] });
     let servers = [gone(), gone(), gone()];
     let nodes: Vec<_> =
@@ -233,7 +233,7 @@ async fn a_vantage_that_reaches_nobody_calls_no_node_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rounds_are_made_over_the_targets_of_the_time_until_told_to_stop() {
+async fn rounds_follow_changes_of_the_targets() {
     let server = serve(|_| vec![Step::Request, Step::Send(answer("200 OK", "", "{\"uptime\":1}"))]);
     let dir = TempDir::new().unwrap();
     let pipeline = start(&dir);

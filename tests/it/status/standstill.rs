@@ -16,7 +16,8 @@ fn document(head: usize) -> Vec<Step> {
     vec![Step::Request, Step::Send(answer("200 OK", "", &body))]
 }
 
-/// For how long the chain stood still, and the reasons of the nodes, by a worker that made at least five rounds over three nodes.
+/// For how long the chain stood still, and the reasons of the nodes, by a worker that made at least five rounds over
+/// three nodes.
 fn watched(script: fn(usize) -> Vec<Step>) -> (Option<u64>, Vec<String>) {
     let servers: Vec<FaultServer> = (0..3).map(|_| serve(script)).collect();
     let world = World::new(vec![sound("unused")]);
@@ -49,7 +50,7 @@ fn watched(script: fn(usize) -> Vec<Step>) -> (Option<u64>, Vec<String>) {
 }
 
 #[test]
-fn the_worker_says_for_how_long_the_chain_of_the_fleet_stands_still() {
+fn the_worker_reports_how_long_the_chain_stands_still() {
     let (still, reasons) = watched(|_| document(5_000_000));
     // Between the ends of the first round and the fourth one are two seconds or more, however slow the machine is.
     assert!(still.is_some_and(|still| still >= 2), "{still:?}");

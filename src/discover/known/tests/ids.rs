@@ -4,7 +4,7 @@ use super::*;
 
 /// Endpoints and ids before, endpoints found with or without an answer about storage nodes, and the expected ids.
 #[test]
-fn an_id_stays_as_long_as_its_endpoint_is_listed() {
+fn an_id_stays_while_its_endpoint_is_listed() {
     let at = |endpoint: &str| {
         let profile = if endpoint.contains("storage") { Profile::Colossus } else { Profile::Argus };
         Node { endpoint: format!("https://{endpoint}/").parse().unwrap(), ..node(0, profile) }
@@ -41,7 +41,7 @@ fn an_id_stays_as_long_as_its_endpoint_is_listed() {
 }
 
 #[test]
-fn blocked_storage_nodes_stay_in_a_gap_too() {
+fn blocked_storage_nodes_also_survive_a_missing_list() {
     let blocked = |id: &str, endpoint: &str, profile| BlockedNode {
         id: id.into(),
         endpoint: endpoint.into(),
@@ -67,7 +67,7 @@ fn blocked_storage_nodes_stay_in_a_gap_too() {
 }
 
 #[test]
-fn who_is_left_out_is_so_by_the_id_that_he_got() {
+fn exclusions_apply_to_the_id_that_a_node_got() {
     let mut newcomer = node(0, Profile::Argus);
     newcomer.endpoint = "https://n0.example:8443/x/".parse().unwrap();
     let exclude = vec!["n0.example-2".to_owned()];

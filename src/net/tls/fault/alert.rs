@@ -28,7 +28,7 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
         ),
         Alert::InsufficientSecurity => fault(
             FaultKind::Unsupported,
-            "the node wants stronger cipher suites or keys than our client has (insufficient_security)",
+            "the node requires stronger cipher suites or keys than our client has (insufficient_security)",
         ),
         Alert::ProtocolVersion => fault(FaultKind::Unsupported, NO_VERSION),
         Alert::InternalError => fault(
@@ -36,10 +36,13 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
             "the node failed in the TLS handshake (internal_error): some servers, such as Caddy, do so when they have no certificate for \
              this name",
         ),
-        Alert::UnrecognisedName => fault(FaultKind::Failed, "the node serves no host of this name (unrecognized_name)"),
-        Alert::NoApplicationProtocol => {
-            fault(FaultKind::Failed, "the node speaks none of the protocols that we offered (no_application_protocol)")
+        Alert::UnrecognisedName => {
+            fault(FaultKind::Failed, "the node does not serve this host name (unrecognized_name)")
         }
+        Alert::NoApplicationProtocol => fault(
+            FaultKind::Failed,
+            "the node supports none of the protocols that we offered (no_application_protocol)",
+        ),
         other => TlsFault {
             kind: FaultKind::Failed,
             words: format!("the node ended the TLS connection with the alert {}", label(other)),

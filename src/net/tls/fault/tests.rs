@@ -83,7 +83,7 @@ fn every_error() -> Vec<Error> {
 }
 
 #[test]
-fn no_debug_output_reaches_a_person() {
+fn no_debug_output_is_shown() {
     for error in every_error() {
         for wants_client_certificate in [false, true] {
             let seen = HandshakeRecord { wants_client_certificate, ..HandshakeRecord::default() };
@@ -113,7 +113,7 @@ fn advice_is_not_cut_off() {
 }
 
 #[test]
-fn an_alert_goes_by_the_name_of_its_standard() {
+fn alerts_print_their_standard_names() {
     for (alert, name) in [(80, "no certificate for this name"), (112, "unrecognized_name"), (200, "number 200")] {
         let words = words(&Error::AlertReceived(alert.into()));
         assert!(words.contains(name), "{words}");
@@ -121,7 +121,7 @@ fn an_alert_goes_by_the_name_of_its_standard() {
 }
 
 #[test]
-fn what_our_client_lacks_is_no_fault_of_the_nodes() {
+fn what_our_tls_client_lacks_is_not_charged_to_nodes() {
     let kind = |error: Error, wants_client_certificate| {
         let seen = HandshakeRecord { wants_client_certificate, ..HandshakeRecord::default() };
         fault(&error, &seen, &ServerName::try_from("a.example").unwrap(), &RootCertStore::empty()).kind

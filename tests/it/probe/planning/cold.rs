@@ -7,7 +7,7 @@ fn cold() -> Probe {
 }
 
 #[tokio::test]
-async fn a_miss_is_fetched_once_and_a_hit_never() {
+async fn cold_probes_fetch_misses_once_and_hits_never() {
     let world = World::start(Profile::Argus, &["h1", "p2", "m3", "m4"], by_name).await;
     let (samples, result) = world.run(&cold(), 0, None).await;
     let expected = [
@@ -26,7 +26,7 @@ async fn a_miss_is_fetched_once_and_a_hit_never() {
 }
 
 #[tokio::test]
-async fn nothing_large_is_fetched_and_nothing_whose_size_nobody_told() {
+async fn large_or_unsized_objects_are_not_fetched_cold() {
     let large: Script = |_, _| Some(("HTTP/1.1 200 OK\r\nx-cache: miss\r\ncontent-length: 1048577\r\n".into(), vec![]));
     let untold: Script = |_, _| Some(("HTTP/1.1 200 OK\r\nx-cache: miss\r\nconnection: close\r\n".into(), vec![]));
     for script in [large, untold] {
@@ -46,7 +46,7 @@ async fn nothing_large_is_fetched_and_nothing_whose_size_nobody_told() {
 
 /// The state of the check and that of the answer may differ: somebody else asked in between, or it was evicted.
 #[tokio::test]
-async fn an_answer_in_another_state_is_marked_and_stays_out_of_the_histograms_of_the_checked_one() {
+async fn a_changed_cache_state_is_flagged() {
     let fetched_meanwhile: Script =
         |method, _| answer(if method == "HEAD" { "x-cache: miss\r\n" } else { "x-cache: pending\r\n" });
     let evicted: Script = |method, _| answer(if method == "HEAD" { "x-cache: hit\r\n" } else { "x-cache: miss\r\n" });

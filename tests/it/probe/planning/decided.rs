@@ -55,7 +55,7 @@ async fn the_last_transfer_of_a_run_decides_it() {
 }
 
 #[tokio::test]
-async fn a_failed_check_spoils_a_run_that_goes_on() {
+async fn a_failed_check_fails_the_run() {
     let world = World::start(Profile::Argus, &["g1", "h2"], by_name).await;
     let (samples, _) = world.run(&image(), 0, Some(asset("g1"))).await;
     let outcomes: Vec<_> = samples.iter().map(|sample| (sample.outcome.is_ok(), sample.run_ok)).collect();
@@ -63,7 +63,7 @@ async fn a_failed_check_spoils_a_run_that_goes_on() {
 }
 
 #[tokio::test]
-async fn a_run_with_a_transfer_of_ours_that_failed_is_not_judged() {
+async fn a_local_failure_leaves_the_run_unjudged() {
     let world = World::start(Profile::Http, &["x"], by_name).await;
     let node = Node { endpoint: "http://240.0.0.1/".parse().unwrap(), ..world.node.clone() };
     let blocked = Node { listing: Listing::bare(Origin::Joystream, Profile::Http), ..node };
@@ -103,7 +103,7 @@ async fn a_suspect_vantage_judges_no_run() {
 }
 
 #[tokio::test]
-async fn a_part_that_needs_an_unknown_size_is_not_waited_for() {
+async fn a_part_of_unknown_size_does_not_delay_the_verdict() {
     let probe = Probe {
         parts: vec![
             Part { name: PartName::Start, extent: Extent::First(Bytes(1_000)) },

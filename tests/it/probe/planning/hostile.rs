@@ -8,7 +8,7 @@ use bandprobe::{
 use super::*;
 
 #[tokio::test]
-async fn a_check_that_hangs_ends_the_run_unless_there_is_something_to_measure_already() {
+async fn a_hanging_check_ends_a_run_without_a_find() {
     let hangs: Script = |method, id| if method == "HEAD" && id == "slow" { None } else { answer("x-cache: hit\r\n") };
     let timeout = ("slow", CHECK, CacheState::Unknown, Outcome::HeadersTimeout, None);
     let world = World::start(Profile::Argus, &["slow", "h2"], hangs).await;
@@ -22,7 +22,7 @@ async fn a_check_that_hangs_ends_the_run_unless_there_is_something_to_measure_al
 }
 
 #[tokio::test]
-async fn an_object_without_bytes_is_of_the_wrong_size() {
+async fn an_empty_object_has_the_wrong_size() {
     let empty: Script = |_, id| match id {
         "e" => Some((
             "HTTP/1.1 200 OK\r\ncontent-type: image/webp\r\nx-cache: hit\r\ncontent-length: 0\r\n".into(),
@@ -46,7 +46,7 @@ async fn an_object_without_bytes_is_of_the_wrong_size() {
 }
 
 #[tokio::test]
-async fn discovered_assets_have_the_size_and_the_content_of_the_registry() {
+async fn discovered_assets_match_the_registry() {
     let [right, wrong] = [7, 8].map(|byte| {
         let digest = blake3::hash(&[byte; SIZE]);
         bs58::encode([&[0x1e, 0x20][..], digest.as_bytes()].concat()).into_string()
@@ -85,7 +85,7 @@ fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn what_is_too_large_is_not_downloaded_beyond_what_the_budget_was_asked_for() {
+async fn downloads_stop_at_the_reserved_budget() {
     let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
     for (profile, asset, asked, part, bytes) in [
         // The check tells, so there is no download.
@@ -109,7 +109,7 @@ async fn what_is_too_large_is_not_downloaded_beyond_what_the_budget_was_asked_fo
 }
 
 #[tokio::test]
-async fn a_large_object_is_asked_for_ranges_all_the_same() {
+async fn ranges_of_large_objects_are_still_requested() {
     let world = World::start(Profile::Argus, &["u"], |method, id| match method {
         "HEAD" => large(method, id),
         _ => {

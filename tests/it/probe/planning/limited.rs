@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn runs_that_wait_for_a_node_that_limits_us_are_not_made() {
+async fn waiting_runs_are_skipped_during_a_cool_down() {
     for profile in [Profile::Argus, Profile::Http] {
         let world = World::start(profile, &["h1"], |_, _| status("429 Too Many Requests")).await;
         let lab = Network { allow_private: bandprobe::config::AllowPrivate::Everywhere, ..network(None) };
@@ -27,7 +27,7 @@ async fn runs_that_wait_for_a_node_that_limits_us_are_not_made() {
 }
 
 #[tokio::test]
-async fn a_run_stops_where_another_one_was_limited() {
+async fn a_cool_down_stops_other_runs_too() {
     let world = World::start(Profile::Argus, &["h1", "h2"], |_, id| match id {
         "h1" => answer("x-cache: hit\r\n"),
         _ => status("503 Service Unavailable\r\nretry-after: 1"),
