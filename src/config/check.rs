@@ -74,7 +74,7 @@ fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
         Ok(bytes) => bytes,
         Err(error) => {
             let place = SourceLocation { origin: name, line: None, key: String::new() };
-            let hint = Some("name it with `-c FILE`".to_owned());
+            let hint = Some("check the path given with `-c`".to_owned());
             return refuse(vec![Problem { place, message: format!("cannot read it: {error}"), hint }]);
         }
     };

@@ -57,7 +57,7 @@ impl<'a> Environment<'a> {
             let hint = super::section::nearest(name, asked.iter().map(String::as_str));
             problems.borrow_mut().push(Problem {
                 place: SourceLocation { origin: name.clone(), line: None, key: String::new() },
-                message: "no such environment variable".to_owned(),
+                message: "no config key belongs to this environment variable".to_owned(),
                 hint: hint.map(|near| format!("did you mean `{near}`?")),
             });
         }

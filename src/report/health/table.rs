@@ -24,7 +24,7 @@ pub fn render(health: &HealthHistory, look: Look) -> String {
     let layout = choose(&nodes.iter().map(|one| cells(one)).collect::<Vec<_>>(), layouts, look);
     let mut text = String::new();
     for group in nodes.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
-        text += &format!("nodes from {}\n", group[0].last.vantage);
+        text += &wrap(&format!("node health, seen from {}\n", group[0].last.vantage), look.width);
         table(&mut text, group, layout, many, look);
         text += &closing(group, look);
         text.push('\n');
