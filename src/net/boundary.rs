@@ -2,7 +2,7 @@
 //! response.
 //!
 //! [`BoundaryStream`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It
-//! changes none, except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how
+//! changes none, except for repeated lengths in HTTP/2 (`length_list`). In HTTP/2 it also reports to the meter how
 //! much of an incomplete DATA frame has arrived, and counts the payload of DATA frames.
 //!
 //! - `sent`: the timestamp of the last socket write when the layer below has flushed the bytes that end the request. In
