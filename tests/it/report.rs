@@ -104,7 +104,7 @@ trait With: Sized {
 impl With for bandprobe::model::sample::Labels {}
 
 #[test]
-fn no_phases_no_figures() {
+fn without_phases_there_are_no_figures() {
     let mut sample = failed(image("n", 0, 1), Outcome::NotCached);
     sample.phases = Phases::default();
     let point = &points(&[sample])[0];

@@ -114,7 +114,7 @@ fn a_locale_without_utf_8_gets_ascii() {
 }
 
 #[test]
-fn a_round_shows_every_node_and_leaves_the_table_alone() {
+fn a_round_shows_every_node_and_leaves_only_the_table() {
     let world = World::new(vec![slow("near"), slow("far-away")]);
     let config = world.config("here.toml", None, "");
     for columns in [40, 80] {
@@ -147,7 +147,7 @@ fn nodes_that_do_not_fit_share_one_line() {
 }
 
 #[test]
-fn logs_stay_whole_beside_progress() {
+fn logs_stay_whole_next_to_progress() {
     let world = World::new(vec![slow("near")]);
     let database = InfluxDb::new("http://127.0.0.1:1/".parse().unwrap(), "o", "b", Secret::new("t"));
     let config = world.config("here.toml", Some(&database), "");
@@ -167,7 +167,7 @@ fn logs_stay_whole_beside_progress() {
 }
 
 #[test]
-fn json_stays_whole_beside_progress() {
+fn json_stays_whole_next_to_progress() {
     let world = World::new(vec![slow("near")]);
     let config = world.config("here.toml", None, "");
     let seen = Terminal::new(4_000, 50).with(("LC_ALL", "C")).run(&["once", "-c", config.to_str().unwrap(), "--json"]);
@@ -190,7 +190,7 @@ fn without_a_terminal_there_is_no_progress() {
 }
 
 #[test]
-fn even_the_narrowest_terminal_gets_every_figure() {
+fn the_narrowest_terminal_still_gets_every_figure() {
     let world = World::new(vec![limited()]);
     for columns in [1, 3, 15, 24, 39] {
         let seen = probe(&world, VIDEO_ID, Terminal::new(columns, 60).with(UTF_8));
@@ -202,7 +202,7 @@ fn even_the_narrowest_terminal_gets_every_figure() {
 }
 
 #[test]
-fn the_demo_fits_a_narrow_terminal_that_knows_no_utf_8() {
+fn the_demo_fits_a_narrow_terminal_without_utf_8() {
     let dir = tempfile::TempDir::new().unwrap();
     let archive = dir.path().join("kept");
     let args = ["demo", "--duration", "2s", "--archive", archive.to_str().unwrap()];

@@ -65,7 +65,7 @@ fn columns_are_the_time_and_the_schema() {
 }
 
 #[test]
-fn what_was_not_measured_is_an_empty_cell() {
+fn an_unmeasured_value_is_an_empty_cell() {
     let bad = failed(video(), bandprobe::model::outcome::Outcome::ConnectTimeout);
     for sample in [video(), image("fra1", 5, 80_000), bad] {
         let point = transfer(&sample);
@@ -74,7 +74,7 @@ fn what_was_not_measured_is_an_empty_cell() {
 }
 
 #[test]
-fn what_the_schema_does_not_know_is_left_out_and_counted() {
+fn unknown_columns_are_left_out_and_counted() {
     let point = transfer(&video());
     let newer =
         line(&point).replacen(",node=fra1", ",node=fra1,planet=earth", 1).replacen(" ok=1i", " x=1i,y=\"z\",ok=1i", 1);

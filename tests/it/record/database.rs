@@ -22,7 +22,7 @@ use super::{line::text, samples::at};
 use crate::influxd::{self, Influxd, old};
 
 #[tokio::test]
-async fn any_content_is_read_back_as_the_point_has_it() {
+async fn the_database_reads_back_any_content_unchanged() {
     let mut dice = TestRunner::new(Config::default());
     for _ in 0..crate::rounds(4, 100) {
         let points: Vec<Point> =
@@ -32,7 +32,7 @@ async fn any_content_is_read_back_as_the_point_has_it() {
 }
 
 #[tokio::test]
-async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
+async fn every_character_reads_back_from_tags_and_texts() {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     let mut pieces = all.chunks(TAG_CHARS.min(TEXT_CHARS)).map(String::from_iter);
     let mut points = Vec::new();
@@ -52,7 +52,7 @@ async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
 }
 
 #[tokio::test]
-async fn the_longest_texts_are_read_back() {
+async fn the_longest_texts_read_back() {
     let pieces = ["\\", "\"", "\\\"", "#", "a", "=,"];
     let points: Vec<Point> = (0..)
         .zip(pieces)

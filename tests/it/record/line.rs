@@ -87,7 +87,7 @@ fn a_run_without_transfer_has_no_times() {
 }
 
 #[test]
-fn objects_say_what_lines_say() {
+fn json_objects_match_the_lines() {
     let point = transfer(&video());
     let object = object(&point);
     assert_eq!(object["measurement"], "bandprobe_transfer");
@@ -157,7 +157,7 @@ fn replaced(text: &str, limit: usize, control: char, backslash: char) -> String 
 
 proptest! {
     #[test]
-    fn content_stays_in_its_place(node in text(), region in text(), error in text(), server in text(), km in any::<f64>()) {
+    fn field_content_never_escapes_its_field(node in text(), region in text(), error in text(), server in text(), km in any::<f64>()) {
         let mut point = Point::new(&schema::transfer::MEASUREMENT, video().at);
         point.tag(fields::NODE, &node);
         point.tag(fields::REGION, &region);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bandprobe::record::schema;
 
 #[test]
-fn the_schema_is_the_one_on_file() {
+fn the_schema_matches_the_recorded_one() {
     let mut text = String::new();
     for measurement in schema::ALL {
         writeln!(text, "{}", measurement.name).unwrap();

@@ -59,7 +59,7 @@ fn serve(mut stream: TcpStream, answers: usize, requests: &AtomicUsize) {
 }
 
 #[test]
-fn ninety_days_are_asked_for_over_one_connection() {
+fn ninety_days_are_queried_over_one_connection() {
     for (answers_a_connection, is_kept) in [(usize::MAX, true), (1, false), (2, false)] {
         let world = World::new(vec![sound("a")]);
         let database = Database::start(answers_a_connection);

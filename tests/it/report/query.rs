@@ -19,13 +19,13 @@ fn ten() -> Timestamp {
 }
 
 #[test]
-fn the_query_is_the_one_that_was_tried() {
+fn the_query_matches_the_recorded_one() {
     assert_eq!(query(ten(), ten() + SignedDuration::from_hours(1), 0), QUERY);
     assert_eq!(identifier("a\"b\\c\nd"), "\"a\\\"b\\\\c\\nd\"");
 }
 
 #[test]
-fn the_database_gives_back_what_was_written() {
+fn a_recorded_answer_reads_back_as_the_points() {
     let page = parse(include_bytes!("../../data/report/answer.json")).unwrap();
     let mut written = points(&day());
     // A page does without what tells single transfers.
@@ -101,7 +101,7 @@ fn ninety_days_take_tens_of_requests() {
 }
 
 #[test]
-fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
+fn a_too_large_answer_is_queried_in_shorter_spans() {
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(6));
     let [from, until, ..] = asked(&pages.request().unwrap());
     let mut span = until - from;
@@ -115,7 +115,7 @@ fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
 
 /// Tried on 2.9.1 and 1.8.10: a bucket `name/policy` is unknown under `db=name/policy`.
 #[test]
-fn a_bucket_with_a_policy_is_asked_for_as_two() {
+fn a_bucket_with_a_policy_is_queried_as_database_and_policy() {
     for (bucket, expected) in [("a", "/query?db=a&epoch=ns"), ("a/b", "/query?db=a&rp=b&epoch=ns")] {
         let target = Pages::new(bucket, ten(), ten() + SignedDuration::from_hours(1)).request().unwrap();
         assert_eq!(target.split_once("&q=").unwrap().0, expected);

@@ -52,7 +52,7 @@ fn rows(samples: &[Sample]) -> Vec<String> {
 }
 
 #[test]
-fn of_each_node_the_slowest_download_and_the_last_failure() {
+fn each_node_shows_its_slowest_download_and_last_failure() {
     let samples = [
         image("a", 0, 90_000),
         image("a", 1, 120_000),
@@ -85,7 +85,7 @@ fn a_download_that_is_too_slow_is_among_the_failures() {
 }
 
 #[test]
-fn what_says_nothing_of_the_node_is_left_out() {
+fn transfers_not_charged_to_the_node_are_not_listed() {
     let missed = image("a", 0, 3_000_000);
     let missed = Sample { labels: missed.labels.clone().with(|labels| labels.cache = CacheState::Miss), ..missed };
     let mut suspect = failed(image("a", 1, 1), Outcome::DnsTimeout);
@@ -102,7 +102,7 @@ fn what_says_nothing_of_the_node_is_left_out() {
 }
 
 #[test]
-fn however_many_nodes_there_are_the_worst_are_kept() {
+fn the_worst_transfers_are_kept_among_many_nodes() {
     let slow = |n: u64| image(&format!("n{n}"), n.cast_signed(), 1_000 * n);
     let bad = |n: u64| failed(image(&format!("n{n}"), n.cast_signed(), 1), Outcome::Http5xx);
     let many = |make: &dyn Fn(u64) -> Sample, count: u64| (1..=count).map(make).collect::<Vec<_>>();
@@ -124,7 +124,7 @@ fn however_many_nodes_there_are_the_worst_are_kept() {
 }
 
 #[test]
-fn each_has_what_finds_it_in_the_nodes_own_records() {
+fn each_listed_transfer_has_its_ids_or_link() {
     let samples = [traced(image("fra1", 0, 480_000)), traced(failed(start("syd1", 1, 1), Outcome::Stalled))];
     for (name, width, link, expected) in [
         ("ids", None, None, include_str!("../../data/report/slowest.txt")),
@@ -142,7 +142,7 @@ fn each_has_what_finds_it_in_the_nodes_own_records() {
 }
 
 #[test]
-fn links_are_whole_however_narrow_the_terminal() {
+fn links_are_never_broken() {
     let samples = [traced(image("distributor.a-long-name.example.org", 0, 480_000))];
     for width in 1..100 {
         let text = text(&samples, Some(width), Some(&link()));

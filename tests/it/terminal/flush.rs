@@ -10,7 +10,7 @@ use crate::process::spool::{
 };
 
 #[test]
-fn a_flush_shows_how_far_it_is_and_leaves_its_summary_alone() {
+fn a_flush_shows_its_progress_and_leaves_only_its_summary() {
     for (columns, locale, has_bar) in [(40, UTF_8, false), (100, UTF_8, true), (100, ("LC_ALL", "C"), true)] {
         let world = empty();
         for second in 0..3 {
@@ -34,7 +34,7 @@ fn a_flush_shows_how_far_it_is_and_leaves_its_summary_alone() {
 }
 
 #[test]
-fn refused_lines_are_cut_where_the_terminal_ends() {
+fn refused_lines_are_cut_at_the_width_of_the_terminal() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     let line = format!("m,node=a v=\"{}\" 1", "long ".repeat(40));
