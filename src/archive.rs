@@ -65,7 +65,7 @@
 //!   lock is lost.
 //! - **Damage** ([`damage`]): every reader reports it until the file is delivered. Then its good lines are delivered,
 //!   the others are set aside and counted, and no reader returns them as points.
-//! - **A file of a newer version** stays where it is, is listed by [`status::passed_over`], and is never sent. It is
+//! - **A file of a newer version** stays where it is, is listed by [`status::skipped_files`], and is never sent. It is
 //!   deleted only to keep within `archive.max-size`. **Anything that is not a regular file** is left alone and listed.
 //!   **A file that is not bandprobe's** (no header, no line with a matching checksum) is set aside as a whole.
 //!
@@ -86,24 +86,24 @@ use std::{
 
 use thiserror::Error;
 
+mod atomic_file;
+mod checksums;
 pub mod damage;
-pub mod file;
+pub mod file_lines;
 pub mod format;
+pub mod free_space;
 pub mod log;
 pub mod merge;
-mod raw;
+mod raw_lines;
 pub mod reader;
 pub mod recover;
 pub mod rejected;
 pub mod retain;
-pub mod room;
 pub mod salvage;
 pub mod spool;
 pub mod state;
 pub mod status;
-mod sums;
-pub mod trial;
-mod whole;
+pub mod write_test;
 
 /// Why an operation on the data directory failed.
 #[derive(Debug, Error)]
@@ -128,7 +128,7 @@ pub enum Error {
         lines: u64,
     },
     /// A newer version of bandprobe wrote this file. It stays where it is.
-    #[error("{}: {}", path.display(), damage::What::Newer(*format))]
+    #[error("{}: {}", path.display(), damage::DamageKind::Newer(*format))]
     Newer {
         /// The file.
         path: PathBuf,

@@ -1,16 +1,16 @@
 //! The analysis: turns points from the archive or the database into a report.
 //!
 //! ```text
-//! archive ── record::scan ─┐                  ┌─> Standard ─────┐
-//! InfluxDB ─ database ─────┼─> TransferPoint ─┼─> Slowest ──────┼─ table | json ──> text
-//! Point ───────────────────┘   NodePoint ─────┴─> Availability ─┘
+//! archive ── record::scan ─┐                  ┌─> Standard ──────┐
+//! InfluxDB ─ database ─────┼─> TransferPoint ─┼─> Slowest ───────┼─ table | json ──> text
+//! Point ───────────────────┘   NodePoint ─────┴─> HealthHistory ─┘
 //! ```
 //!
 //! Everything but [`database`] is pure: the caller supplies the lines, and prints the text.
 
-pub mod availability;
 pub mod best;
 pub mod database;
+pub mod health;
 pub mod json;
 pub mod newest;
 pub mod query;
@@ -19,7 +19,7 @@ pub mod standard;
 pub mod table;
 
 use self::{
-    availability::Availability,
+    health::HealthHistory,
     slowest::Slowest,
     standard::{Standard, Summary},
 };
@@ -37,7 +37,7 @@ pub struct Analysis {
     /// The transfers that are listed one by one.
     pub slowest: Slowest,
     /// The states of the nodes.
-    pub availability: Availability,
+    pub health: HealthHistory,
     /// Lines and rows that were not understood, by reason.
     pub left_out: Reasons,
 }
@@ -51,7 +51,7 @@ impl Analysis {
 
     /// Adds one status round of one node.
     pub fn add_node(&mut self, point: &NodePoint) {
-        self.availability.add(point);
+        self.health.add(point);
     }
 
     /// Adds a point that a scan yields.
@@ -67,7 +67,7 @@ impl Analysis {
     pub fn summary(&self) -> Summary {
         let mut summary = self.standard.summary();
         for row in &mut summary.rows {
-            if let Some(last) = self.availability.last(&row.vantage, &row.node) {
+            if let Some(last) = self.health.last(&row.vantage, &row.node) {
                 (row.role, row.state) = (last.role.clone().into(), Some(last.state));
             }
         }
@@ -77,7 +77,7 @@ impl Analysis {
     /// The report as plain text, with a final newline: the states, the standard, the slowest and failed transfers.
     #[must_use]
     pub fn render(&self, look: Look, trace_url: Option<&TraceUrl>) -> String {
-        let states = availability::render(&self.availability, look);
+        let states = health::render(&self.health, look);
         let summary = self.summary();
         let left_out = match self.left_out.total() {
             0 => String::new(),

@@ -51,7 +51,7 @@ pub fn start(level: &str) -> io::Result<Telemetry> {
     let in_colour = may_colour(&io::stderr());
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(move || Event { in_colour })
+        .with_writer(move || LogEvent { in_colour })
         .with_ansi(in_colour)
         .with_target(false)
         // Internal errors would bypass the queue on their way to stderr.
@@ -62,7 +62,7 @@ pub fn start(level: &str) -> io::Result<Telemetry> {
 
 /// Writes text to stderr without waiting for its reader. Text that does not fit into the queue is dropped and counted.
 pub fn print(text: &str) {
-    put(fit(text));
+    put(safe(text));
 }
 
 /// Writes text to stderr and waits for its reader, however slow it is. For the main output of a command, while nothing
@@ -75,16 +75,16 @@ pub fn print_and_wait(text: &str) {
 }
 
 /// Writes a progress display to the terminal. It is skipped when the reader is slow.
-pub fn draw(picture: String) {
+pub fn draw(frame: String) {
     if let Some(queue) = QUEUE.get() {
-        queue.draw(picture);
+        queue.draw(frame);
     }
 }
 
 /// Waits briefly for the output so far, so that output to stdout does not overtake it on the same terminal.
 pub fn flush() {
     if let Some(queue) = QUEUE.get() {
-        queue.flush(MOMENT, MOMENT);
+        queue.flush(FLUSH_TIMEOUT, FLUSH_TIMEOUT);
     }
 }
 
@@ -97,14 +97,14 @@ pub fn dropped() -> u64 {
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(queue) = QUEUE.get() {
-            queue.flush(STUCK_AT_EXIT, MOST_AT_EXIT);
+            queue.flush(EXIT_WRITE_TIMEOUT, EXIT_TIMEOUT);
         }
     }
 }
 
 /// Makes logs avoid the progress bars that are drawn on stderr. `None` when there are none any more.
-pub fn keep_clear_of(lines: Option<MultiProgress>) {
-    *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = lines;
+pub fn set_progress_bars(lines: Option<MultiProgress>) {
+    *PROGRESS_BARS.lock().unwrap_or_else(PoisonError::into_inner) = lines;
 }
 
 /// Whether text to this stream may be coloured: only on a terminal, and not when `NO_COLOR` is set (no-color.org).
@@ -117,7 +117,7 @@ pub fn may_colour(stream: &impl IsTerminal) -> bool {
 
 /// Adds lines to the queue without disturbing the progress bars.
 fn put(text: String) {
-    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let drawn = PROGRESS_BARS.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match (QUEUE.get(), drawn) {
         (Some(queue), Some(lines)) => lines.suspend(|| queue.put(text)),
         (Some(queue), None) => queue.put(text),
@@ -127,10 +127,10 @@ fn put(text: String) {
 }
 
 /// Makes each line of a text safe for stderr.
-fn fit(text: &str) -> String {
+fn safe(text: &str) -> String {
     text.split_inclusive('\n').fold(String::with_capacity(text.len()), |mut fitted, line| {
         let bare = line.strip_suffix('\n');
-        fitted += &one_line(bare.unwrap_or(line), MOST_LINE_BYTES, false);
+        fitted += &one_line(bare.unwrap_or(line), MAX_LINE_BYTES, false);
         fitted.extend(bare.map(|_| '\n'));
         fitted
     })
@@ -141,7 +141,7 @@ fn on_panic(panic: &PanicHookInfo<'_>) {
     let thread = thread::current();
     let trace = Backtrace::capture();
     let trace = if trace.status() == BacktraceStatus::Captured { format!("{trace}") } else { String::new() };
-    let text = fit(&format!("thread '{}' {panic}\n{trace}", thread.name().unwrap_or("unnamed")));
+    let text = safe(&format!("thread '{}' {panic}\n{trace}", thread.name().unwrap_or("unnamed")));
     // The progress bars are not suspended here, because the drawing itself may have panicked.
     if let Some(queue) = QUEUE.get() {
         queue.put(text);
@@ -149,14 +149,14 @@ fn on_panic(panic: &PanicHookInfo<'_>) {
 }
 
 /// A log event. It is written in one call and becomes one line, whatever it contains.
-struct Event {
+struct LogEvent {
     in_colour: bool,
 }
 
-impl Write for Event {
+impl Write for LogEvent {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
-        put(one_line(text.trim_end(), MOST_LINE_BYTES, self.in_colour) + "\n");
+        put(one_line(text.trim_end(), MAX_LINE_BYTES, self.in_colour) + "\n");
         Ok(bytes.len())
     }
 
@@ -174,16 +174,16 @@ fn filter(text: &OsStr) -> Result<EnvFilter, String> {
 static QUEUE: OnceLock<Arc<Queue>> = OnceLock::new();
 
 /// The progress bars on stderr, which would overwrite a log line between them.
-static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+static PROGRESS_BARS: Mutex<Option<MultiProgress>> = Mutex::new(None);
 
 /// The longest line, not counting colours and the note of what is left out.
-const MOST_LINE_BYTES: usize = 2_000;
+const MAX_LINE_BYTES: usize = 2_000;
 /// A terminal shows its output in less time than this.
-const MOMENT: Duration = Duration::from_millis(250);
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(250);
 /// At exit, give up when a single write takes this long, because stderr is not being read.
-const STUCK_AT_EXIT: Duration = Duration::from_secs(1);
+const EXIT_WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 /// At exit, wait at most this long for a slow reader.
-const MOST_AT_EXIT: Duration = Duration::from_secs(5);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

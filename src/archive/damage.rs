@@ -8,12 +8,12 @@ pub struct Damage {
     /// The file.
     pub file: PathBuf,
     /// The problem.
-    pub what: What,
+    pub kind: DamageKind,
 }
 
 /// The kinds of damage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum DamageKind {
     /// The file does not start with the header of a known format.
     Header,
     /// A newer version of the program wrote the file, in this format. None of it is read.
@@ -35,11 +35,11 @@ pub enum What {
     Line(u64),
     /// This line (counted from 1) is as it was written, but it is longer than [`MAX_LINE`](crate::record::line::MAX_LINE),
     /// not UTF-8, or has control characters.
-    NoText(u64),
+    NotText(u64),
     /// The file holds this many lines that were set aside from damaged files. They are not returned.
     SetAside(u64),
-    /// There is a folder, a link or the like in the place of a line file. It is left alone.
-    NoFile,
+    /// There is a folder, a link or the like in the place of a line file. It is ignored.
+    NotAFile,
     /// The file was deleted during the reading of the directory.
     Vanished,
     /// The file could not be read further. The text is the error of the operating system.
@@ -48,27 +48,27 @@ pub enum What {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file.display(), self.what)
+        write!(f, "{}: {}", self.file.display(), self.kind)
     }
 }
 
-impl fmt::Display for What {
+impl fmt::Display for DamageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Header => f.write_str("no header of a known format"),
+            Self::Header => f.write_str("it has no header of a known format"),
             Self::Newer(format) => {
                 write!(f, "written by a newer version (format {format}): upgrade to read and to deliver it")
             }
             Self::Trailer => f.write_str("its end is missing"),
-            Self::Checksum => f.write_str("its checksum does not fit: a comment in it is not what was written"),
+            Self::Checksum => f.write_str("its checksum does not match: a comment was changed"),
             Self::Count { sealed, found } => write!(f, "sealed with {sealed} points, {found} found"),
-            Self::AfterTrailer => f.write_str("something follows its end"),
-            Self::Line(number) => write!(f, "line {number} is not what was written"),
-            Self::NoText(number) => write!(f, "line {number} is no text that a database takes"),
+            Self::AfterTrailer => f.write_str("data follows its end"),
+            Self::Line(number) => write!(f, "line {number} was changed"),
+            Self::NotText(number) => write!(f, "line {number} is not text that a database accepts"),
             Self::SetAside(1) => f.write_str("1 damaged line is set aside here"),
             Self::SetAside(lines) => write!(f, "{lines} damaged lines are set aside here"),
-            Self::NoFile => f.write_str("no regular file: left alone"),
-            Self::Vanished => f.write_str("deleted while it was to be read"),
+            Self::NotAFile => f.write_str("not a regular file: ignored"),
+            Self::Vanished => f.write_str("deleted while the directory was read"),
             Self::Read(problem) => f.write_str(problem),
         }
     }

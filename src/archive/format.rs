@@ -3,7 +3,7 @@
 //! ```text
 //! # bandprobe lines format=1
 //! # part 2026-11-21T100000.000000000Z-17.lp        (only in merged files: the name of a file it contains)
-//! # sums 5e1cf6a0                                  (checksums of the lines that follow: see `sums`)
+//! # sums 5e1cf6a0                                  (checksums of the lines that follow: see `checksums`)
 //! bandprobe_transfer,vantage=fra … 1763719200000000000
 //! …
 //! # end points=1 crc32c=1a2b3c4d

@@ -16,8 +16,8 @@ use std::{
 
 use jiff::Timestamp;
 
-use self::open_file::{OpenFile, Torn};
-use super::{Error, OPEN, SPOOL, format, on, sums, sync_folder};
+use self::open_file::{FailedWrite, OpenFile};
+use super::{Error, OPEN, SPOOL, checksums, format, on, sync_folder};
 
 mod open_file;
 
@@ -91,13 +91,13 @@ impl Writer {
         if points == 0 {
             return Ok(());
         }
-        self.come_home(Some(now))?;
+        self.replace_lost_file(Some(now))?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => OpenFile::create(&self.dir, now)?,
         };
         let mut batch = if open.len == 0 { format::HEADER.as_bytes().to_vec() } else { Vec::new() };
-        sums::write(lines, &mut batch);
+        checksums::write(lines, &mut batch);
         match open.write(&batch) {
             Ok(()) => {
                 open.points += points;
@@ -105,7 +105,7 @@ impl Writer {
                 self.open = Some(open);
                 Ok(())
             }
-            Err(Torn { source, cut }) => {
+            Err(FailedWrite { source, cut }) => {
                 let error = on("append to", &open.path)(source);
                 // If the file could not be truncated, drop it: that releases the lock, and recovery truncates it.
                 self.open = cut.then_some(open);
@@ -117,7 +117,7 @@ impl Writer {
     /// Whether data appended at least `every` ago is still not synced.
     #[must_use]
     pub fn needs_sync(&self, now: Timestamp, every: Duration) -> bool {
-        self.open.as_ref().and_then(|open| open.unsynced_since).is_some_and(|since| apart(since, now) >= every)
+        self.open.as_ref().and_then(|open| open.unsynced_since).is_some_and(|since| time_between(since, now) >= every)
     }
 
     /// Makes everything appended so far survive a power cut.
@@ -139,7 +139,7 @@ impl Writer {
     /// # Errors
     /// When the disk refuses.
     pub fn begin_sync(&mut self) -> Result<Option<Syncing>, Error> {
-        self.come_home(None)?;
+        self.replace_lost_file(None)?;
         let Some(open) = &mut self.open else { return Ok(None) };
         let file = open.file.try_clone().map_err(on("sync", &open.path))?;
         let folder = open.unsynced_name.then(|| self.dir.join(OPEN));
@@ -158,7 +158,7 @@ impl Writer {
     /// Whether the open file has reached [`SEAL_BYTES`] or [`SEAL_AGE`].
     #[must_use]
     pub fn needs_seal(&self, now: Timestamp) -> bool {
-        self.open.as_ref().is_some_and(|open| open.len >= SEAL_BYTES || apart(open.opened, now) >= SEAL_AGE)
+        self.open.as_ref().is_some_and(|open| open.len >= SEAL_BYTES || time_between(open.opened, now) >= SEAL_AGE)
     }
 
     /// The number of points in the open file.
@@ -189,11 +189,11 @@ impl Writer {
     /// # Errors
     /// When the disk refuses. The file then stays open or is left to recovery.
     pub fn begin_seal(&mut self) -> Result<Option<Sealing>, Error> {
-        self.come_home(None)?;
+        self.replace_lost_file(None)?;
         let Some(mut open) = self.open.take_if(|open| open.points > 0) else { return Ok(None) };
         let (good, crc) = (open.len, open.crc);
         let trailer = format::Trailer { points: open.points, crc }.encode();
-        if let Err(Torn { source, cut }) = open.write(trailer.as_bytes()) {
+        if let Err(FailedWrite { source, cut }) = open.write(trailer.as_bytes()) {
             let error = on("seal", &open.path)(source);
             self.open = cut.then_some(open);
             return Err(error);
@@ -203,7 +203,7 @@ impl Writer {
 
     /// Copies the open file into a new one in two cases: its name no longer refers to it, because the directory was
     /// removed or replaced; or a sync of it failed. On `Err` the old file is kept for the next attempt.
-    fn come_home(&mut self, now: Option<Timestamp>) -> Result<(), Error> {
+    fn replace_lost_file(&mut self, now: Option<Timestamp>) -> Result<(), Error> {
         let Some(lost) = self.open.take_if(|open| open.distrusted || open.is_lost()) else { return Ok(()) };
         match lost.copied(&self.dir) {
             Ok(mut open) => {
@@ -277,7 +277,7 @@ impl Sealing {
             (open.len, open.crc) = (good, crc);
             let copied = open.copied(&dir).and_then(|mut copy| {
                 let written = copy.write(trailer.as_bytes());
-                written.map_err(|Torn { source, .. }| on("seal", &copy.path)(source)).map(|()| copy)
+                written.map_err(|FailedWrite { source, .. }| on("seal", &copy.path)(source)).map(|()| copy)
             });
             match copied {
                 Ok(copy) => open = copy,
@@ -306,7 +306,7 @@ impl Sealing {
 }
 
 /// The time between two timestamps, also when the clock was set back between them.
-fn apart(a: Timestamp, b: Timestamp) -> Duration {
+fn time_between(a: Timestamp, b: Timestamp) -> Duration {
     a.duration_until(b).unsigned_abs()
 }
 

@@ -24,8 +24,8 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use crate::model::units::Bytes;
 
 use super::{
-    DELIVERED, Error, Locked, OPEN, SPOOL, file::FileLines, format, list, on, reader::MERGE_LOCK, spool::Spool,
-    sync_folder, whole::WholeFile,
+    DELIVERED, Error, Locked, OPEN, SPOOL, atomic_file::AtomicFile, file_lines::FileLines, format, list, on,
+    reader::MERGE_LOCK, spool::Spool, sync_folder,
 };
 
 /// What one call of [`merge`] did.
@@ -58,30 +58,30 @@ pub fn merge(spool: &Spool, max_size: Bytes, now: Timestamp) -> Result<Merged, E
     let on_their_way: BTreeSet<Date> = on_their_way.iter().filter_map(|name| format::day(name)).collect();
     let today = now.to_zoned(TimeZone::UTC).date();
     let grows = |day: Date| day >= today || on_their_way.contains(&day);
-    let passed = &mut *spool.unmergeable.lock().unwrap_or_else(PoisonError::into_inner);
+    let unmergeable = &mut *spool.unmergeable.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut bytes, mut count) = (0, 0);
     loop {
-        let files = sizes(&folder, passed)?;
-        let Some(group) = due(&files, grows, (max_size.0 / SHARE).min(MOST)) else { return Ok(merged) };
+        let files = sizes(&folder, unmergeable)?;
+        let Some(group) = due(&files, grows, (max_size.0 / MAX_SHARE).min(MAX_BYTES)) else { return Ok(merged) };
         let names: BTreeSet<_> = files.keys().filter(|name| format::day(name) == format::day(&group[0])).collect();
-        if sweep(&folder, &names, passed)? {
+        if delete_leftovers(&folder, &names, unmergeable)? {
             continue;
         }
         // Damaged files count too: they were read.
         bytes += group.iter().map(|name| files[name]).sum::<u64>();
         count += group.len();
-        if bytes > MOST || count > FILES {
+        if bytes > MAX_BYTES || count > MAX_FILES {
             return Ok(merged);
         }
-        let one = join(&folder, &group, passed)?;
+        let one = merge_group(&folder, &group, unmergeable)?;
         merged = Merged { files: merged.files + one.files, bytes: merged.bytes + one.bytes };
     }
 }
 
 /// The size of each file that may be merged.
-fn sizes(folder: &Path, passed: &HashSet<String>) -> Result<BTreeMap<String, u64>, Error> {
+fn sizes(folder: &Path, unmergeable: &HashSet<String>) -> Result<BTreeMap<String, u64>, Error> {
     let mut sizes = BTreeMap::new();
-    for name in list(folder)?.into_iter().filter(|name| !passed.contains(name)) {
+    for name in list(folder)?.into_iter().filter(|name| !unmergeable.contains(name)) {
         // A file that is gone was deleted by a person in the meantime.
         if let Ok(metadata) = fs::symlink_metadata(folder.join(&name)) {
             sizes.insert(name, metadata.len());
@@ -98,16 +98,16 @@ fn due(files: &BTreeMap<String, u64>, grows: impl Fn(Date) -> bool, largest: u64
         let tier = if grows(day) { tier(*size) } else { FINISHED };
         groups.entry((day, tier)).or_default().push((name, *size));
     }
-    let is_due = |(_, tier): &(Date, u32), files: &Vec<_>| *tier == FINISHED || files.len() >= MANY;
+    let is_due = |(_, tier): &(Date, u32), files: &Vec<_>| *tier == FINISHED || files.len() >= MIN_GROUP;
     let due = groups.into_iter().filter(|(group, files)| is_due(group, files));
     due.flat_map(|(_, files)| portions(files, largest)).find(|portion| portion.len() > 1)
 }
 
-/// Splits files, in their order, into groups of at most `largest` bytes and [`FILES`] files.
+/// Splits files, in their order, into groups of at most `largest` bytes and [`MAX_FILES`] files.
 fn portions(files: Vec<(&String, u64)>, largest: u64) -> Vec<Vec<String>> {
     let (mut portions, mut room) = (vec![Vec::new()], largest);
     for (name, size) in files {
-        if size > room || portions.last().is_some_and(|portion| portion.len() == FILES) {
+        if size > room || portions.last().is_some_and(|portion| portion.len() == MAX_FILES) {
             portions.push(Vec::new());
             room = largest;
         }
@@ -125,16 +125,20 @@ fn tier(size: u64) -> u32 {
 /// Deletes parts that a crash left next to the file that contains them, within one day. Returns whether anything
 /// changed. If the merged file is damaged, its parts are kept and all of them are skipped from now on: the parts may
 /// hold the only intact lines.
-fn sweep(folder: &Path, names: &BTreeSet<&String>, passed: &mut HashSet<String>) -> Result<bool, Error> {
+fn delete_leftovers(
+    folder: &Path,
+    names: &BTreeSet<&String>,
+    unmergeable: &mut HashSet<String>,
+) -> Result<bool, Error> {
     for name in names {
-        let (is_whole, parts) = look(&folder.join(name), names);
+        let (is_whole, parts) = inspect(&folder.join(name), names);
         if !is_whole {
-            passed.insert((*name).clone());
-            passed.extend(parts);
+            unmergeable.insert((*name).clone());
+            unmergeable.extend(parts);
             return Ok(true);
         }
         if !parts.is_empty() {
-            return delete(folder, &parts, name, passed).map(|()| true);
+            return delete(folder, &parts, name, unmergeable).map(|()| true);
         }
     }
     Ok(false)
@@ -142,7 +146,7 @@ fn sweep(folder: &Path, names: &BTreeSet<&String>, passed: &mut HashSet<String>)
 
 /// Whether a file is intact, and which of its parts are here. Reads to the end only if there are such parts, otherwise
 /// to the first line.
-fn look(path: &Path, names: &BTreeSet<&String>) -> (bool, Vec<String>) {
+fn inspect(path: &Path, names: &BTreeSet<&String>) -> (bool, Vec<String>) {
     let Ok(mut lines) = FileLines::open(path.to_owned(), true) else { return (false, Vec::new()) };
     let mut is_whole = true;
     // The parts are known once the first point has been read.
@@ -156,7 +160,7 @@ fn look(path: &Path, names: &BTreeSet<&String>) -> (bool, Vec<String>) {
 
 /// Merges files into one, which replaces them all. Does nothing when one of them is damaged; that one is skipped from
 /// now on.
-fn join(folder: &Path, group: &[String], passed: &mut HashSet<String>) -> Result<Merged, Error> {
+fn merge_group(folder: &Path, group: &[String], unmergeable: &mut HashSet<String>) -> Result<Merged, Error> {
     // The new merged file does not name the parts of earlier ones, so their deletion must be durable first.
     sync_folder(folder)?;
     let name = match format::merged_name(&group[0]) {
@@ -165,25 +169,25 @@ fn join(folder: &Path, group: &[String], passed: &mut HashSet<String>) -> Result
         _ => group[0].clone(),
     };
     let parts: Vec<_> = group.iter().filter(|part| **part != name).cloned().collect();
-    let mut one = WholeFile::create(folder, &name, format::HEADER)?;
+    let mut one = AtomicFile::create(folder, &name, format::HEADER)?;
     for part in &parts {
         one.comment(&format::part(part))?;
     }
     for part in group {
         if !copy(&folder.join(part), &mut one)? {
-            passed.insert(part.clone());
+            unmergeable.insert(part.clone());
             return Ok(Merged::default());
         }
     }
     one.seal()?;
     let merged = Merged { files: group.len() as u64, bytes: one.bytes() };
     one.publish(&name)?;
-    delete(folder, &parts, &name, passed)?;
+    delete(folder, &parts, &name, unmergeable)?;
     Ok(merged)
 }
 
 /// Copies the lines of a file. Returns whether the whole file was intact.
-fn copy(path: &Path, to: &mut WholeFile) -> Result<bool, Error> {
+fn copy(path: &Path, to: &mut AtomicFile) -> Result<bool, Error> {
     let Ok(lines) = FileLines::open(path.to_owned(), true) else { return Ok(false) };
     for line in lines {
         let Ok(line) = line else { return Ok(false) };
@@ -194,12 +198,12 @@ fn copy(path: &Path, to: &mut WholeFile) -> Result<bool, Error> {
 
 /// Deletes the parts of a merged file. If one cannot be deleted, the merged file must keep naming it, because that is
 /// why readers skip it. So the merged file is not merged again.
-fn delete(folder: &Path, parts: &[String], merged: &str, passed: &mut HashSet<String>) -> Result<(), Error> {
+fn delete(folder: &Path, parts: &[String], merged: &str, unmergeable: &mut HashSet<String>) -> Result<(), Error> {
     for path in parts.iter().map(|part| folder.join(part)) {
         match fs::remove_file(&path) {
             Err(refused) if refused.kind() != io::ErrorKind::NotFound => {
-                passed.insert(merged.to_owned());
-                passed.extend(parts.iter().cloned());
+                unmergeable.insert(merged.to_owned());
+                unmergeable.extend(parts.iter().cloned());
                 return Err(on("delete", &path)(refused));
             }
             _ => {}
@@ -209,13 +213,13 @@ fn delete(folder: &Path, parts: &[String], merged: &str, passed: &mut HashSet<St
 }
 
 /// This many files of one size class are merged. Between two calls, a day gains fewer files of each class than that.
-const MANY: usize = 20;
+const MIN_GROUP: usize = 20;
 /// The most bytes that one call writes. Files of this size are not merged further.
-const MOST: u64 = 64_000_000;
+const MAX_BYTES: u64 = 64_000_000;
 /// The most files that one call reads, however small they are.
-const FILES: usize = 2000;
+const MAX_FILES: usize = 2000;
 /// The largest merged file is this fraction of the maximum size of the directory.
-const SHARE: u64 = 16;
+const MAX_SHARE: u64 = 16;
 /// The size class of all files of a day that is finished.
 const FINISHED: u32 = u32::MAX;
 
@@ -234,18 +238,18 @@ mod tests {
             assert_eq!(due, expected, "{day} {sizes:?} {largest}");
         };
         let first = |count: usize| (0..count).collect::<Vec<_>>();
-        check(21, &[9_999; 19], MOST, &[]);
-        check(21, &[9_999; 20], MOST, &first(20));
-        check(21, &[&[9_999; 19][..], &[10_000; 19], &[100_000; 19], &[1_000_000; 19]].concat(), MOST, &[]);
-        check(21, &[&[100_000; 1][..], &[300; 15], &[9_000; 10]].concat(), MOST, &(1..26).collect::<Vec<_>>());
-        check(21, &[9_000_000; 20], MOST, &first(7));
-        check(21, &[300; FILES + 1], MOST, &first(FILES));
-        check(21, &[&[40_000_000; 30][..], &[20_000_000; 2]].concat(), MOST, &[29, 30]);
-        check(21, &[MOST; 100], MOST, &[]);
-        check(20, &[5], MOST, &[]);
-        check(20, &[5, 50_000_000], MOST, &[0, 1]);
-        check(20, &[MOST, 5, MOST, 5_000_000, MOST], MOST, &[1, 3]);
-        check(20, &[40_000_000, 40_000_000, 20_000_000, 5_000_000], MOST, &[1, 2]);
+        check(21, &[9_999; 19], MAX_BYTES, &[]);
+        check(21, &[9_999; 20], MAX_BYTES, &first(20));
+        check(21, &[&[9_999; 19][..], &[10_000; 19], &[100_000; 19], &[1_000_000; 19]].concat(), MAX_BYTES, &[]);
+        check(21, &[&[100_000; 1][..], &[300; 15], &[9_000; 10]].concat(), MAX_BYTES, &(1..26).collect::<Vec<_>>());
+        check(21, &[9_000_000; 20], MAX_BYTES, &first(7));
+        check(21, &[300; MAX_FILES + 1], MAX_BYTES, &first(MAX_FILES));
+        check(21, &[&[40_000_000; 30][..], &[20_000_000; 2]].concat(), MAX_BYTES, &[29, 30]);
+        check(21, &[MAX_BYTES; 100], MAX_BYTES, &[]);
+        check(20, &[5], MAX_BYTES, &[]);
+        check(20, &[5, 50_000_000], MAX_BYTES, &[0, 1]);
+        check(20, &[MAX_BYTES, 5, MAX_BYTES, 5_000_000, MAX_BYTES], MAX_BYTES, &[1, 3]);
+        check(20, &[40_000_000, 40_000_000, 20_000_000, 5_000_000], MAX_BYTES, &[1, 2]);
         check(20, &[500; 10], 1_600, &[0, 1, 2]);
         check(20, &[500; 10], 500, &[]);
     }

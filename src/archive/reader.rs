@@ -15,10 +15,10 @@ use jiff::{
 };
 
 use super::{
-    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL,
-    damage::{Damage, What},
-    file::FileLines,
-    format, list, on, whole,
+    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL, atomic_file,
+    damage::{Damage, DamageKind},
+    file_lines::FileLines,
+    format, list, on,
 };
 
 /// The point lines of a data directory, as an iterator. Damage is an item, and iteration continues after it.
@@ -52,7 +52,7 @@ pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
     }
     let mut files = BTreeMap::new();
     // List the folders in the order in which files move, so that a file that moves meanwhile is seen at least once.
-    for folder in ROAD {
+    for folder in FOLDER_ORDER {
         for name in list(&dir.join(folder))? {
             files.entry(name).or_insert(folder);
         }
@@ -93,7 +93,7 @@ impl Iterator for Lines {
                     self.read += 1;
                     self.current = Some(file);
                 }
-                Err(Damage { what: What::SetAside(_), file }) if self.is_too_old(modified(&file)) => {}
+                Err(Damage { kind: DamageKind::SetAside(_), file }) if self.is_too_old(modified(&file)) => {}
                 Err(damage) => return Some(Err(damage)),
             }
         }
@@ -118,7 +118,7 @@ impl Lines {
 fn is_of_days_before(name: &str, since: Timestamp) -> bool {
     let since = since.to_zoned(TimeZone::UTC).date();
     let last = |day: Date| day.checked_add(DAYS_AFTER.days()).unwrap_or(Date::MAX);
-    format::day(name).is_some_and(|day| day >= BEFORE_THIS_PROGRAM && last(day) < since)
+    format::day(name).is_some_and(|day| day >= FIRST_VALID_DAY && last(day) < since)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -127,18 +127,18 @@ fn modified(path: &Path) -> Option<SystemTime> {
 
 /// Opens a file where it was listed, or where it was moved since.
 fn find(dir: &Path, name: &str, listed: &str) -> Result<FileLines, Damage> {
-    for folder in ROAD.into_iter().skip_while(|folder| *folder != listed) {
+    for folder in FOLDER_ORDER.into_iter().skip_while(|folder| *folder != listed) {
         let path = dir.join(folder).join(name);
         match FileLines::open(path.clone(), folder != OPEN) {
             Err(moved) if moved.kind() == io::ErrorKind::NotFound => {}
-            file => return file.map_err(|problem| Damage { file: path, what: What::Read(problem.to_string()) }),
+            file => return file.map_err(|problem| Damage { file: path, kind: DamageKind::Read(problem.to_string()) }),
         }
     }
-    let bad = if listed == REJECTED { name.to_owned() } else { bad_name(name, 1) };
+    let bad = if listed == REJECTED { name.to_owned() } else { set_aside_name(name, 1) };
     let file = dir.join(REJECTED).join(bad);
-    match whole::points(&file) {
-        Ok(lines) => Err(Damage { file, what: What::SetAside(lines) }),
-        Err(_) => Err(Damage { file: dir.join(listed).join(name), what: What::Vanished }),
+    match atomic_file::points(&file) {
+        Ok(lines) => Err(Damage { file, kind: DamageKind::SetAside(lines) }),
+        Err(_) => Err(Damage { file: dir.join(listed).join(name), kind: DamageKind::Vanished }),
     }
 }
 
@@ -152,17 +152,17 @@ pub(super) fn set_aside(dir: &Path) -> Result<Vec<String>, Error> {
     let files =
         entries.filter_map(|entry| entry.ok().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())));
     let names = files.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(BAD) && !name.starts_with('.')).collect();
+    let mut names: Vec<_> = names.filter(|name| name.ends_with(SET_ASIDE_SUFFIX) && !name.starts_with('.')).collect();
     names.sort_unstable();
     Ok(names)
 }
 
 /// The name in `rejected/` for the damaged lines of a file. `number` counts how often the file was damaged, from 1.
-pub(super) fn bad_name(name: &str, number: u32) -> String {
-    if number == 1 { format!("{name}{BAD}") } else { format!("{name}.{number}{BAD}") }
+pub(super) fn set_aside_name(name: &str, number: u32) -> String {
+    if number == 1 { format!("{name}{SET_ASIDE_SUFFIX}") } else { format!("{name}.{number}{SET_ASIDE_SUFFIX}") }
 }
 
-const BAD: &str = ".bad";
+const SET_ASIDE_SUFFIX: &str = ".bad";
 
 /// The lock file in `archive/`: shared by readers, exclusive for a merge.
 pub(super) const MERGE_LOCK: &str = ".merge";
@@ -171,6 +171,6 @@ pub(super) const MERGE_LOCK: &str = ".merge";
 /// after midnight, and clocks are slightly wrong.
 const DAYS_AFTER: i32 = 1;
 
-const BEFORE_THIS_PROGRAM: Date = date(2025, 1, 1);
+const FIRST_VALID_DAY: Date = date(2025, 1, 1);
 
-const ROAD: [&str; 3] = [OPEN, SPOOL, DELIVERED];
+const FOLDER_ORDER: [&str; 3] = [OPEN, SPOOL, DELIVERED];

@@ -14,7 +14,9 @@ use std::{
     path::Path,
 };
 
-use super::{Error, Locked, OPEN, SPOOL, damage::What, file::FileLines, format, is_at, list, on, sync_folder};
+use super::{
+    Error, Locked, OPEN, SPOOL, damage::DamageKind, file_lines::FileLines, format, is_at, list, on, sync_folder,
+};
 
 /// What recovery did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub fn recover(dir: &Path) -> Result<Recovered, Error> {
 #[must_use]
 pub fn recover_each(dir: &Path) -> (Recovered, Vec<Error>) {
     let (mut recovered, mut problems) = (Recovered::default(), Vec::new());
-    problems.extend(sweep_unnamed(&dir.join(OPEN)).err());
+    problems.extend(delete_unnamed(&dir.join(OPEN)).err());
     match list(&dir.join(OPEN)) {
         Ok(names) => {
             problems.extend(names.iter().filter_map(|name| recover_file(dir, name, &mut recovered).err()));
@@ -63,7 +65,7 @@ fn recover_file(dir: &Path, name: &str, recovered: &mut Recovered) -> Result<(),
     let path = dir.join(OPEN).join(name);
     let Some(Locked(file)) = &lock_orphan(&path)? else { return Ok(()) };
     let Some(found) = scan(file, &path)? else { return Ok(()) };
-    if found.is_strange {
+    if found.is_foreign {
         // Nothing in the file is bandprobe's. Move it as it is; delivery sets it aside.
         file.sync_all().map_err(on("seal", &path))?;
         fs::rename(&path, dir.join(SPOOL).join(name)).map_err(on("seal", &path))?;
@@ -124,7 +126,7 @@ fn lock_orphan(path: &Path) -> Result<Option<Locked>, Error> {
 }
 
 /// Deletes the temporary files of processes that died while they created a file. They never held anything.
-fn sweep_unnamed(open: &Path) -> Result<(), Error> {
+fn delete_unnamed(open: &Path) -> Result<(), Error> {
     let entries = match fs::read_dir(open) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(on("list", open))?,
@@ -140,7 +142,7 @@ fn sweep_unnamed(open: &Path) -> Result<(), Error> {
 }
 
 /// The content of an open file.
-struct Found {
+struct Scan {
     len: u64,
     /// Bytes up to the last newline.
     whole_lines: u64,
@@ -150,32 +152,32 @@ struct Found {
     trailer: Option<format::Trailer>,
     seal: format::Trailer,
     /// Neither the header nor any line is bandprobe's.
-    is_strange: bool,
+    is_foreign: bool,
 }
 
 /// Reads an open file to its end. `None` when a newer version wrote it.
-fn scan(file: &File, path: &Path) -> Result<Option<Found>, Error> {
+fn scan(file: &File, path: &Path) -> Result<Option<Scan>, Error> {
     let copy = file.try_clone().and_then(|mut copy| copy.rewind().map(|()| copy)).map_err(on("read", path))?;
     let mut lines = FileLines::over(path.to_owned(), copy, false);
     let mut good = 0_u64;
     for line in &mut lines {
-        match line.map_err(|damage| damage.what) {
+        match line.map_err(|damage| damage.kind) {
             Ok(_) => good += 1,
-            Err(What::Newer(_)) => return Ok(None),
-            Err(What::Read(problem)) => return Err(on("read", path)(io::Error::other(problem))),
+            Err(DamageKind::Newer(_)) => return Ok(None),
+            Err(DamageKind::Read(problem)) => return Err(on("read", path)(io::Error::other(problem))),
             Err(_) => {}
         }
     }
     let rest = lines.span();
     let is_blank = rest.start == 0 && is_blank(lines.bytes());
-    Ok(Some(Found {
+    Ok(Some(Scan {
         len: rest.end,
         whole_lines: rest.start,
         points: lines.points(),
         missing: lines.missing(),
         trailer: lines.trailer(),
         seal: lines.seal(),
-        is_strange: good == 0 && !lines.starts_as_ours() && !is_blank,
+        is_foreign: good == 0 && !lines.has_our_header() && !is_blank,
     }))
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Error, REJECTED, format, list, on, reader::set_aside, sums::Announced};
+use super::{Error, REJECTED, checksums::Announced, format, list, on, reader::set_aside};
 use crate::{model::text::made_printable, record::line::MAX_LINE};
 
 /// Lines that were refused for the same reason.
@@ -28,7 +28,7 @@ pub struct Refusal {
     pub file: String,
     /// When the newest lines were refused. `None` when the system does not report the file's time.
     pub at: Option<Timestamp>,
-    /// Up to [`MOST_LINES`] of the lines, those of the newest file first, made printable.
+    /// Up to [`MAX_LINES`] of the lines, those of the newest file first, made printable.
     pub lines: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ pub struct Refusal {
 pub struct Refusals {
     /// One entry per message, the newest file's first.
     pub by_message: Vec<Refusal>,
-    /// The number of lines with other messages, beyond the first [`MOST_MESSAGES`].
+    /// The number of lines with other messages, beyond the first [`MAX_MESSAGES`].
     pub others: u64,
 }
 
@@ -51,10 +51,10 @@ pub struct Damaged {
 }
 
 /// The most messages that are listed separately. It bounds memory when a server never repeats a message.
-pub const MOST_MESSAGES: usize = 100;
+pub const MAX_MESSAGES: usize = 100;
 
 /// The most lines that are kept of each message.
-pub const MOST_LINES: usize = 3;
+pub const MAX_LINES: usize = 3;
 
 /// Reads every refused line. May run in parallel with the drain.
 ///
@@ -113,12 +113,12 @@ fn newest_first(dir: &Path) -> Result<Vec<(String, Option<Timestamp>)>, Error> {
 struct Groups {
     found: Refusals,
     /// Position of each message in `found`, by its cause.
-    places: HashMap<String, Place>,
+    positions: HashMap<String, GroupPosition>,
     /// The number of files read.
     files: u64,
 }
 
-struct Place {
+struct GroupPosition {
     index: usize,
     /// The number of the file in which it was last seen.
     file: u64,
@@ -156,23 +156,23 @@ impl Groups {
     }
 
     fn add(&mut self, message: &str, line: &str, file: &str, at: Option<Timestamp>) {
-        let message = made_printable(&without(message, line));
+        let message = made_printable(&without_line(message, line));
         let refusals = &mut self.found.by_message;
         let cause = cause(&message);
-        if !self.places.contains_key(&cause) {
-            if refusals.len() == MOST_MESSAGES {
+        if !self.positions.contains_key(&cause) {
+            if refusals.len() == MAX_MESSAGES {
                 self.found.others += 1;
                 return;
             }
-            self.places.insert(cause.clone(), Place { index: refusals.len(), file: 0 });
+            self.positions.insert(cause.clone(), GroupPosition { index: refusals.len(), file: 0 });
             let file = made_printable(file);
             refusals.push(Refusal { message, points: 0, files: 0, file, at, lines: Vec::new() });
         }
-        let place = self.places.get_mut(&cause).expect("invariant: it was put there");
+        let place = self.positions.get_mut(&cause).expect("invariant: it was put there");
         let refusal = &mut refusals[place.index];
         refusal.files += u64::from(std::mem::replace(&mut place.file, self.files) != self.files);
         refusal.points += 1;
-        if refusal.lines.len() < MOST_LINES {
+        if refusal.lines.len() < MAX_LINES {
             refusal.lines.push(made_printable(line));
         }
     }
@@ -199,30 +199,31 @@ fn is_of_the_format(comment: &str) -> bool {
 
 /// Replaces the line that a message quotes, in full or shortened, by `…`. Messages about different lines are then
 /// equal.
-fn without(message: &str, line: &str) -> String {
-    let Some((end, _)) = line.char_indices().nth(TELLING) else { return message.to_owned() };
+fn without_line(message: &str, line: &str) -> String {
+    let Some((end, _)) = line.char_indices().nth(MIN_QUOTE) else { return message.to_owned() };
     let Some(at) = message.find(&line[..end]) else { return message.to_owned() };
     let same = message[at..].chars().zip(line.chars()).take_while(|(a, b)| a == b);
     let length: usize = same.map(|(c, _)| c.len_utf8()).sum();
     let rest = &message[at + length..];
     // A long message is shortened in the middle, so it may continue with the end of the line.
     let end = rest.strip_prefix('…').and_then(|rest| {
-        let tails = line.char_indices().skip(TELLING).map(|(start, _)| &line[start..]);
+        let tails = line.char_indices().skip(MIN_QUOTE).map(|(start, _)| &line[start..]);
         tails.filter_map(|tail| rest.strip_prefix(tail)).next()
     });
     format!("{}…{}", &message[..at], end.unwrap_or(rest))
 }
 
 /// A quote of at least this many characters is neither a coincidence nor just the measurement name.
-const TELLING: usize = 24;
+const MIN_QUOTE: usize = 24;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::spool::{Rejected, Spool};
+    use crate::archive::spool::{RejectedLine, Spool};
 
     fn quarantine(spool: &Spool, name: &str, lines: &[(&str, &str)]) {
-        let rejected = |(line, message): &(&str, &str)| Rejected { line: (*line).into(), message: (*message).into() };
+        let rejected =
+            |(line, message): &(&str, &str)| RejectedLine { line: (*line).into(), message: (*message).into() };
         spool.quarantine(name, &lines.iter().map(rejected).collect::<Vec<_>>()).unwrap();
     }
 
@@ -278,10 +279,10 @@ mod tests {
         assert_eq!((found.len(), &*found[0].message, found[0].points), (1, "\u{fffd}[2J no", 3));
         assert_eq!((&*found[0].lines[0], &*found[0].lines[1]), ("m s=\"\u{fffd}\" 1", &*long));
 
-        let many = (0..=MOST_MESSAGES).map(|n| format!("# {}\nm v=1 1\n", "y".repeat(n + 1))).collect::<String>();
+        let many = (0..=MAX_MESSAGES).map(|n| format!("# {}\nm v=1 1\n", "y".repeat(n + 1))).collect::<String>();
         fs::write(folder.join("a.lp"), many).unwrap();
         let found = refusals(dir.path()).unwrap();
-        assert_eq!((found.by_message.len(), found.others), (MOST_MESSAGES, 1));
+        assert_eq!((found.by_message.len(), found.others), (MAX_MESSAGES, 1));
     }
 
     #[test]
@@ -294,7 +295,7 @@ mod tests {
             ("unable to parse 'bandprobe_transfer", "unable to parse 'bandprobe_transfer"),
             ("field type conflict on bandprobe_transfer", "field type conflict on bandprobe_transfer"),
         ] {
-            assert_eq!(without(message, line), expected);
+            assert_eq!(without_line(message, line), expected);
         }
     }
 

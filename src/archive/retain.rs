@@ -16,7 +16,9 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::model::units::Bytes;
 
-use super::{DELIVERED, Error, OPEN, REJECTED, SPOOL, format, list, on, raw, reader::set_aside, spool::Spool, whole};
+use super::{
+    DELIVERED, Error, OPEN, REJECTED, SPOOL, atomic_file, format, list, on, raw_lines, reader::set_aside, spool::Spool,
+};
 
 /// What was deleted to keep within the limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,16 +39,16 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
     let dir = spool.dir();
     // In the order of deletion.
     let folders = [
-        (Kind::Delivered, DELIVERED, list(&dir.join(DELIVERED))),
-        (Kind::Rejected, REJECTED, set_aside(dir)),
-        (Kind::Rejected, REJECTED, list(&dir.join(REJECTED))),
-        (Kind::Waiting, SPOOL, list(&dir.join(SPOOL))),
-        (Kind::Growing, OPEN, list(&dir.join(OPEN))),
+        (FileState::Delivered, DELIVERED, list(&dir.join(DELIVERED))),
+        (FileState::Rejected, REJECTED, set_aside(dir)),
+        (FileState::Rejected, REJECTED, list(&dir.join(REJECTED))),
+        (FileState::Waiting, SPOOL, list(&dir.join(SPOOL))),
+        (FileState::Growing, OPEN, list(&dir.join(OPEN))),
     ];
     let (mut files, mut problem) = (Vec::new(), None);
-    for (kind, folder, names) in folders {
+    for (state, folder, names) in folders {
         match names {
-            Ok(names) => files.extend(names.iter().map(|name| Kept::new(kind, dir.join(folder).join(name)))),
+            Ok(names) => files.extend(names.iter().map(|name| StoredFile::new(state, dir.join(folder).join(name)))),
             Err(refused) => problem = problem.or(Some(refused)),
         }
     }
@@ -57,42 +59,42 @@ pub fn enforce(spool: &Spool, max_size: Bytes, keep: Duration, now: Timestamp) -
 
 /// A file that takes up room.
 #[derive(Clone, Debug)]
-struct Kept {
-    kind: Kind,
+struct StoredFile {
+    state: FileState,
     path: PathBuf,
     /// The room that it takes on disk, in bytes.
     size: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FileState {
     Delivered,
     Rejected,
     Waiting,
     Growing,
 }
 
-impl Kept {
-    fn new(kind: Kind, path: PathBuf) -> Self {
+impl StoredFile {
+    fn new(state: FileState, path: PathBuf) -> Self {
         // A small file takes a whole block.
         let size = fs::metadata(&path).map_or(0, |metadata| metadata.len().max(metadata.blocks() * 512));
-        Self { kind, path, size }
+        Self { state, path, size }
     }
 
     /// Whether it is a delivered file whose day ended at least `keep` ago.
     fn is_past(&self, keep: Duration, now: Timestamp) -> bool {
         let day = self.path.file_name().and_then(|name| format::day(name.to_str()?));
         let ended = day.and_then(|day| day.tomorrow().ok()).and_then(midnight);
-        self.kind == Kind::Delivered
+        self.state == FileState::Delivered
             && ended.is_some_and(|ended| ended.checked_add(keep).is_ok_and(|until| until <= now))
-            && !matches!(raw::newer(&self.path), Ok(Some(_)))
+            && !matches!(raw_lines::newer(&self.path), Ok(Some(_)))
     }
 }
 
 /// Deletes the files in `past`, then those in `rest` one by one until everything that remains takes at most `max_size`.
 fn clear(
-    past: Vec<Kept>,
-    rest: Vec<Kept>,
+    past: Vec<StoredFile>,
+    rest: Vec<StoredFile>,
     max_size: u64,
     delete: impl Fn(&Path) -> io::Result<()>,
 ) -> (Removed, Option<Error>) {
@@ -100,15 +102,15 @@ fn clear(
     let (mut removed, mut problem) = (Removed::default(), None);
     let count = past.len();
     for (number, file) in past.into_iter().chain(rest).enumerate() {
-        if file.kind == Kind::Growing || (number >= count && size <= max_size) {
+        if file.state == FileState::Growing || (number >= count && size <= max_size) {
             break;
         }
-        let points = if file.kind == Kind::Waiting { whole::points(&file.path).unwrap_or(0) } else { 0 };
+        let points = if file.state == FileState::Waiting { atomic_file::points(&file.path).unwrap_or(0) } else { 0 };
         match delete(&file.path) {
             Ok(()) => {
-                removed.delivered_files += u64::from(file.kind == Kind::Delivered);
-                removed.rejected_files += u64::from(file.kind == Kind::Rejected);
-                removed.dropped_files += u64::from(file.kind == Kind::Waiting);
+                removed.delivered_files += u64::from(file.state == FileState::Delivered);
+                removed.rejected_files += u64::from(file.state == FileState::Rejected);
+                removed.dropped_files += u64::from(file.state == FileState::Waiting);
                 removed.dropped_points += points;
             }
             Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
@@ -132,11 +134,11 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_deleted_stops_no_other() {
-        let kept = |kind, name: &str| Kept { kind, path: name.into(), size: 10 };
-        let past = vec![kept(Kind::Delivered, "stuck"), kept(Kind::Delivered, "old")];
-        let rest = ["gone", "stuck too", "delivered"].map(|name| kept(Kind::Delivered, name));
-        let rest = [&rest[..], &[kept(Kind::Rejected, "bad"), kept(Kind::Waiting, "waiting")]].concat();
-        let rest = [rest, vec![kept(Kind::Growing, "growing")]].concat();
+        let stored = |state, name: &str| StoredFile { state, path: name.into(), size: 10 };
+        let past = vec![stored(FileState::Delivered, "stuck"), stored(FileState::Delivered, "old")];
+        let rest = ["gone", "stuck too", "delivered"].map(|name| stored(FileState::Delivered, name));
+        let rest = [&rest[..], &[stored(FileState::Rejected, "bad"), stored(FileState::Waiting, "waiting")]].concat();
+        let rest = [rest, vec![stored(FileState::Growing, "growing")]].concat();
         let check = |max_size, expected: [u64; 3]| {
             let (removed, problem) = clear(past.clone(), rest.clone(), max_size, |path| match path.to_str() {
                 Some("gone") => Err(io::ErrorKind::NotFound.into()),

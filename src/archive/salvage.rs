@@ -13,13 +13,13 @@ use std::{
 
 use super::{
     Error, REJECTED, SPOOL,
-    damage::What,
-    file::{FileLines, Found},
-    format, on, raw,
-    reader::bad_name,
+    atomic_file::{self, AtomicFile},
+    damage::DamageKind,
+    file_lines::{FileLines, LineKind},
+    format, on, raw_lines,
+    reader::set_aside_name,
     spool::Spool,
     sync_folder,
-    whole::{self, WholeFile},
 };
 
 /// What became of a damaged file.
@@ -48,10 +48,10 @@ impl Spool {
         let path = self.dir().join(SPOOL).join(name);
         let (mut good, mut problems, mut first) = (0_u64, 0_u64, None);
         for line in &mut lines {
-            match line.map_err(|damage| damage.what) {
+            match line.map_err(|damage| damage.kind) {
                 Ok(_) => good += 1,
-                Err(What::Newer(format)) => return Err(Error::Newer { path, format }),
-                Err(What::Read(problem)) => return Err(on("read", &path)(io::Error::other(problem))),
+                Err(DamageKind::Newer(format)) => return Err(Error::Newer { path, format }),
+                Err(DamageKind::Read(problem)) => return Err(on("read", &path)(io::Error::other(problem))),
                 Err(what) => {
                     problems += 1;
                     first.get_or_insert(what);
@@ -63,19 +63,19 @@ impl Spool {
         let half = !lines.span().is_empty() && format::is_point(lines.bytes());
         let missing = lines.missing().saturating_sub(u64::from(half));
         let more = |count: u64, what: &str| if count > 0 { format!("; {count} {what}") } else { String::new() };
-        let damage = format!("{first}{}{}", more(problems - 1, "more problems"), more(missing, "points are gone"));
+        let damage = format!("{first}{}{}", more(problems - 1, "more problems"), more(missing, "points are missing"));
         let (kept, set_aside) =
-            if good == 0 && !lines.starts_as_ours() { (0, self.set_aside(name)?) } else { self.divide(name, &first)? };
+            if good == 0 && !lines.has_our_header() { (0, self.set_aside(name)?) } else { self.divide(name, &first)? };
         Ok(Some(Salvaged { kept, set_aside, missing, damage }))
     }
 
     /// Moves a file to `rejected/` as it is. Returns the number of points that it claims to hold.
     fn set_aside(&self, name: &str) -> Result<u64, Error> {
         let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
-        let free = (1..).map(|number| bad_name(name, number)).find(|bad| !rejected.join(bad).exists());
+        let free = (1..).map(|number| set_aside_name(name, number)).find(|bad| !rejected.join(bad).exists());
         let bad = free.expect("invariant: names do not end");
         let path = spool.join(name);
-        let points = whole::points(&path).map_err(on("read", &path))?;
+        let points = atomic_file::points(&path).map_err(on("read", &path))?;
         fs::rename(&path, rejected.join(bad)).map_err(on("move", &path))?;
         sync_folder(&rejected)?;
         sync_folder(&spool)?;
@@ -83,11 +83,11 @@ impl Spool {
     }
 
     /// Writes both parts and then gives them their names, the rest first, so that nothing is lost in between.
-    fn divide(&self, name: &str, first: &What) -> Result<(u64, u64), Error> {
+    fn divide(&self, name: &str, first: &DamageKind) -> Result<(u64, u64), Error> {
         let (spool, rejected) = (self.dir().join(SPOOL), self.dir().join(REJECTED));
         let path = spool.join(name);
-        let mut good = WholeFile::create(&spool, name, format::HEADER)?;
-        let mut bad = WholeFile::create(&rejected, &bad_name(name, 1), SET_ASIDE)?;
+        let mut good = AtomicFile::create(&spool, name, format::HEADER)?;
+        let mut bad = AtomicFile::create(&rejected, &set_aside_name(name, 1), SET_ASIDE)?;
         // The size makes the rest of a later damage differ from this one even if their bytes are equal.
         let size = fs::metadata(&path).map_err(on("read", &path))?.len();
         bad.comment(&format!("# out of spool/{name} of {size} bytes: {first}\n"))?;
@@ -96,9 +96,9 @@ impl Spool {
         if found_bad {
             let trailer = bad.seal()?;
             // An earlier call may have published the same rest and then died.
-            let same = |bad: &Path| whole::trailer(bad).ok().flatten() == Some(trailer);
+            let same = |bad: &Path| atomic_file::trailer(bad).ok().flatten() == Some(trailer);
             let free = |bad: &String| same(&rejected.join(bad)) || !rejected.join(bad).exists();
-            let name = (1..).map(|number| bad_name(name, number)).find(free);
+            let name = (1..).map(|number| set_aside_name(name, number)).find(free);
             bad.publish(&name.expect("invariant: names do not end"))?;
         }
         if kept > 0 {
@@ -114,26 +114,26 @@ impl Spool {
 
 /// Copies each line to its part. Returns whether the bad part may contain a point. An unknown comment may be a changed
 /// point only if a point is missing.
-fn copy(path: &Path, good: &mut WholeFile, bad: &mut WholeFile) -> Result<bool, Error> {
+fn copy(path: &Path, good: &mut AtomicFile, bad: &mut AtomicFile) -> Result<bool, Error> {
     let mut lines = FileLines::open(path.to_owned(), true).map_err(on("open", path))?;
-    let mut source = raw::open(path).map_err(on("open", path))?;
+    let mut source = raw_lines::open(path).map_err(on("open", path))?;
     let (mut bad_points, mut comments) = (false, false);
     loop {
         let found = lines.next_line().map_err(on("read", path))?;
         let ended = found.is_none();
         let (what, is_point) = match found {
-            Some(Found::Point(line)) => {
+            Some(LineKind::Point(line)) => {
                 good.line(&line)?;
                 continue;
             }
-            Some(Found::Known) => continue,
-            Some(Found::Bad(what)) => (what.to_string(), true),
-            Some(Found::Strange) => ("a comment that is none of ours".to_owned(), false),
+            Some(LineKind::Format) => continue,
+            Some(LineKind::Damaged(what)) => (what.to_string(), true),
+            Some(LineKind::UnknownComment) => ("an unknown comment".to_owned(), false),
             None => ("half a line at the end".to_owned(), format::is_point(lines.bytes())),
         };
         if !lines.span().is_empty() {
             bad.comment(&format!("# {what}\n"))?;
-            bad.raw(&mut part(&mut source, lines.span()).map_err(on("read", path))?, is_point)?;
+            bad.raw_line(&mut part(&mut source, lines.span()).map_err(on("read", path))?, is_point)?;
             bad_points |= is_point;
             comments |= !is_point;
         }
@@ -149,4 +149,4 @@ fn part(file: &mut File, span: Range<u64>) -> io::Result<impl Read> {
     Ok(file.take(span.end - span.start))
 }
 
-const SET_ASIDE: &str = "# bandprobe set aside: lines that are not what was written, and were not delivered\n";
+const SET_ASIDE: &str = "# bandprobe set aside: changed lines, which were not delivered\n";

@@ -11,9 +11,9 @@ use std::{
 
 use super::{
     DELIVERED, Error, REJECTED, SPOOL,
-    file::FileLines,
-    format, is_at, list, on, raw, sync_folder,
-    whole::{self, WholeFile},
+    atomic_file::{self, AtomicFile},
+    file_lines::FileLines,
+    format, is_at, list, on, raw_lines, sync_folder,
 };
 
 /// The spool. It is locked for this process until the value is dropped.
@@ -27,7 +27,7 @@ pub struct Spool {
 
 /// A line that the database refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+pub struct RejectedLine {
     /// The line, without its newline.
     pub line: String,
     /// The server's message about it.
@@ -54,7 +54,7 @@ impl Spool {
             return Err(Error::Draining { dir: dir.to_owned(), pid: pid(&lock) });
         }
         for folder in [SPOOL, DELIVERED, REJECTED] {
-            whole::sweep(&dir.join(folder));
+            atomic_file::sweep(&dir.join(folder));
         }
         // The process id only helps the next process to explain itself. The lock works without it, also on a full disk.
         let _ = lock.set_len(0).and_then(|()| writeln!(&lock, "{}", process::id()));
@@ -82,11 +82,11 @@ impl Spool {
         self.next(false, &HashSet::new())
     }
 
-    /// The next file to deliver, oldest or newest first. Skips the files in `passed` and those of a newer version.
+    /// The next file to deliver, oldest or newest first. Skips the files in `skipped` and those of a newer version.
     ///
     /// # Errors
     /// When the spool cannot be listed.
-    pub fn next(&self, recent_first: bool, passed: &HashSet<String>) -> Result<Option<String>, Error> {
+    pub fn next(&self, recent_first: bool, skipped: &HashSet<String>) -> Result<Option<String>, Error> {
         let folder = self.folder();
         let mut names = list(&folder)?;
         if recent_first {
@@ -94,7 +94,7 @@ impl Spool {
         }
         // An unreadable file is returned too: opening it reports why.
         let deliverable =
-            |name: &String| !passed.contains(name) && !matches!(raw::newer(&folder.join(name)), Ok(Some(_)));
+            |name: &String| !skipped.contains(name) && !matches!(raw_lines::newer(&folder.join(name)), Ok(Some(_)));
         Ok(names.into_iter().find(deliverable))
     }
 
@@ -134,9 +134,9 @@ impl Spool {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn quarantine(&self, name: &str, rejected: &[Rejected]) -> Result<(), Error> {
-        let mut file = WholeFile::create(&self.dir.join(REJECTED), name, format::HEADER)?;
-        for Rejected { line, message } in rejected {
+    pub fn quarantine(&self, name: &str, rejected: &[RejectedLine]) -> Result<(), Error> {
+        let mut file = AtomicFile::create(&self.dir.join(REJECTED), name, format::HEADER)?;
+        for RejectedLine { line, message } in rejected {
             let message: String =
                 message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_MESSAGE).collect();
             file.comment(&format!("# {message}\n"))?;

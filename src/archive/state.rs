@@ -32,13 +32,13 @@ pub struct Losses {
 
 /// Identifies a version of a stored value: it changes whenever the value is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct FileVersion {
     inode: u64,
     size: u64,
     modified: (i64, i64),
 }
 
-impl Stamp {
+impl FileVersion {
     /// The size of the file in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {
@@ -49,7 +49,7 @@ impl Stamp {
 /// A lock on a value that several processes change. It is released on drop.
 #[derive(Debug)]
 #[must_use]
-pub struct Held {
+pub struct StateLock {
     _lock: Locked,
 }
 
@@ -86,10 +86,10 @@ fn unusable<T: Default>(problem: String) -> Loaded<T> {
 
 /// The stored version of a value; `None` when none is stored.
 #[must_use]
-pub fn stamp(dir: &Path, name: &'static str) -> Option<Stamp> {
+pub fn version(dir: &Path, name: &'static str) -> Option<FileVersion> {
     let metadata = fs::metadata(path(dir, name)).ok()?;
     let modified = (metadata.mtime(), metadata.mtime_nsec());
-    Some(Stamp { inode: metadata.ino(), size: metadata.len(), modified })
+    Some(FileVersion { inode: metadata.ino(), size: metadata.len(), modified })
 }
 
 /// Stores a value. It survives a power cut.
@@ -133,12 +133,12 @@ pub fn store_often<T: Serialize>(dir: &Path, name: &'static str, value: &T) -> R
 ///
 /// # Errors
 /// When the lock file cannot be opened or locked.
-pub fn hold(dir: &Path, name: &'static str) -> Result<Held, Error> {
+pub fn lock(dir: &Path, name: &'static str) -> Result<StateLock, Error> {
     super::create(dir)?;
     let path = dir.join(STATE).join(format!(".{}.lock", file(name)));
     let lock = super::private().open(&path).map_err(on("open", &path))?;
     lock.lock().map_err(on("lock", &path))?;
-    Ok(Held { _lock: Locked(lock) })
+    Ok(StateLock { _lock: Locked(lock) })
 }
 
 fn path(dir: &Path, name: &str) -> PathBuf {
@@ -171,7 +171,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let add = || {
             for _ in 0..50 {
-                let _held = hold(dir.path(), "sum").unwrap();
+                let _held = lock(dir.path(), "sum").unwrap();
                 store(dir.path(), "sum", &(load::<u64>(dir.path(), "sum").value + 1)).unwrap();
             }
         };

@@ -12,33 +12,33 @@ use serde::Serialize;
 use crate::model::units::Bytes;
 
 use super::{
-    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL,
-    damage::{Damage, What},
-    format, list, on, raw,
+    DELIVERED, Error, Locked, OPEN, REJECTED, SPOOL, atomic_file,
+    damage::{Damage, DamageKind},
+    format, list, on, raw_lines,
     reader::set_aside,
-    spool, whole,
+    spool,
 };
 
 /// Files, points and bytes in each folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Files that processes append to.
-    pub open: Amount,
+    pub open: Totals,
     /// Sealed files that wait for delivery.
-    pub spool: Amount,
+    pub spool: Totals,
     /// When the oldest waiting file, sealed or open, got its first point. `None` when nothing waits.
     pub oldest: Option<Timestamp>,
     /// Delivered files that are still kept.
-    pub archived: Amount,
+    pub archived: Totals,
     /// Files of lines that the database refused.
-    pub rejected: Amount,
+    pub rejected: Totals,
     /// Files of damaged lines that were set aside.
-    pub bad: Amount,
+    pub bad: Totals,
 }
 
 /// Totals over some files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Amount {
+pub struct Totals {
     /// The number of files.
     pub files: u64,
     /// The number of points, as the trailers say; counted where there is no trailer.
@@ -49,7 +49,7 @@ pub struct Amount {
 
 /// A file that waits for delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingFile {
     /// Its name in the spool.
     pub name: String,
     /// When it got its first point, if its name says so.
@@ -87,16 +87,16 @@ pub fn status(dir: &Path) -> Result<Status, Error> {
     let oldest_open = open.first().and_then(|name| format::opened(name));
     let oldest_spooled = spooled.first().and_then(|file| file.opened);
     Ok(Status {
-        open: amount(&dir.join(OPEN), &open),
-        spool: spooled.iter().fold(Amount::default(), |sum, file| Amount {
+        open: totals(&dir.join(OPEN), &open),
+        spool: spooled.iter().fold(Totals::default(), |sum, file| Totals {
             files: sum.files + 1,
             points: sum.points + file.points,
             bytes: sum.bytes + file.bytes,
         }),
         oldest: [oldest_open, oldest_spooled].into_iter().flatten().min(),
-        archived: amount(&dir.join(DELIVERED), &list(&dir.join(DELIVERED))?),
-        rejected: amount(&dir.join(REJECTED), &list(&dir.join(REJECTED))?),
-        bad: amount(&dir.join(REJECTED), &set_aside(dir)?),
+        archived: totals(&dir.join(DELIVERED), &list(&dir.join(DELIVERED))?),
+        rejected: totals(&dir.join(REJECTED), &list(&dir.join(REJECTED))?),
+        bad: totals(&dir.join(REJECTED), &set_aside(dir)?),
     })
 }
 
@@ -104,12 +104,12 @@ pub fn status(dir: &Path) -> Result<Status, Error> {
 ///
 /// # Errors
 /// When the spool cannot be listed.
-pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
+pub fn waiting(dir: &Path) -> Result<Vec<WaitingFile>, Error> {
     let folder = dir.join(SPOOL);
     let found = list(&folder)?.into_iter().filter_map(|name| {
-        let Amount { points, bytes, .. } = look(&folder, &name)?;
-        let newer = raw::newer(&folder.join(&name)).ok().flatten();
-        Some(Waiting { opened: format::opened(&name), name, points, bytes, newer })
+        let Totals { points, bytes, .. } = totals_of(&folder, &name)?;
+        let newer = raw_lines::newer(&folder.join(&name)).ok().flatten();
+        Some(WaitingFile { opened: format::opened(&name), name, points, bytes, newer })
     });
     Ok(found.collect())
 }
@@ -121,7 +121,7 @@ pub fn waiting(dir: &Path) -> Result<Vec<Waiting>, Error> {
 ///
 /// # Errors
 /// When the lock file cannot be opened or locked.
-pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
+pub fn delivering_process(dir: &Path) -> Result<Option<String>, Error> {
     let path = dir.join(SPOOL).join(spool::LOCK);
     let lock = match File::open(&path) {
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -142,8 +142,8 @@ pub fn drainer(dir: &Path) -> Result<Option<String>, Error> {
 ///
 /// # Errors
 /// When a folder cannot be listed.
-pub fn passed_over(dir: &Path) -> Result<Vec<Damage>, Error> {
-    let mut passed = Vec::new();
+pub fn skipped_files(dir: &Path) -> Result<Vec<Damage>, Error> {
+    let mut skipped = Vec::new();
     for folder in [OPEN, SPOOL, DELIVERED].map(|folder| dir.join(folder)) {
         let entries = match fs::read_dir(&folder) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => continue,
@@ -154,19 +154,19 @@ pub fn passed_over(dir: &Path) -> Result<Vec<Damage>, Error> {
                 continue;
             }
             let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-            let newer = || raw::newer(&entry.path()).ok().flatten().map(What::Newer);
-            if let Some(what) = if is_file { newer() } else { Some(What::NoFile) } {
-                passed.push(Damage { file: entry.path(), what });
+            let newer = || raw_lines::newer(&entry.path()).ok().flatten().map(DamageKind::Newer);
+            if let Some(kind) = if is_file { newer() } else { Some(DamageKind::NotAFile) } {
+                skipped.push(Damage { file: entry.path(), kind });
             }
         }
     }
-    passed.sort_unstable_by(|a, b| a.file.cmp(&b.file));
-    Ok(passed)
+    skipped.sort_unstable_by(|a, b| a.file.cmp(&b.file));
+    Ok(skipped)
 }
 
-fn amount(folder: &Path, names: &[String]) -> Amount {
-    let found = names.iter().filter_map(|name| look(folder, name));
-    found.fold(Amount::default(), |sum, file| Amount {
+fn totals(folder: &Path, names: &[String]) -> Totals {
+    let found = names.iter().filter_map(|name| totals_of(folder, name));
+    found.fold(Totals::default(), |sum, file| Totals {
         files: sum.files + 1,
         points: sum.points + file.points,
         bytes: sum.bytes + file.bytes,
@@ -174,10 +174,10 @@ fn amount(folder: &Path, names: &[String]) -> Amount {
 }
 
 /// One file; `None` when it was moved or deleted since it was listed.
-fn look(folder: &Path, name: &str) -> Option<Amount> {
+fn totals_of(folder: &Path, name: &str) -> Option<Totals> {
     let path = folder.join(name);
     let bytes = fs::metadata(&path).ok()?.len();
-    Some(Amount { files: 1, points: whole::points(&path).ok()?, bytes })
+    Some(Totals { files: 1, points: atomic_file::points(&path).ok()?, bytes })
 }
 
 #[cfg(test)]
@@ -187,14 +187,14 @@ mod tests {
     #[test]
     fn asking_who_delivers_takes_no_lock() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(drainer(dir.path()).unwrap(), None);
+        assert_eq!(delivering_process(dir.path()).unwrap(), None);
         let held = spool::Spool::lock(dir.path()).unwrap();
         let us = std::process::id().to_string();
         for _ in 0..3 {
-            assert_eq!(drainer(dir.path()).unwrap(), Some(us.clone()));
+            assert_eq!(delivering_process(dir.path()).unwrap(), Some(us.clone()));
         }
         drop(held);
-        assert_eq!(drainer(dir.path()).unwrap(), None);
+        assert_eq!(delivering_process(dir.path()).unwrap(), None);
         spool::Spool::lock(dir.path()).unwrap();
     }
 }

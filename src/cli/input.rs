@@ -7,7 +7,7 @@ use crate::{
         Config,
         check::{Input, load},
         file::MAX_CONFIG_BYTES,
-        problem::{Place, Problem, Problems},
+        problem::{Problem, Problems, SourceLocation},
     },
     deliver::influx::Influx,
     net::tls::Tls,
@@ -18,7 +18,7 @@ use crate::{
 pub(super) fn config(path: &Path) -> Result<Config, Problems> {
     let (environment, unreadable) = environment();
     let loaded = load(&Input { path, environment: &environment, read: &read });
-    let place = |key: &str| Place { origin: path.display().to_string(), line: None, key: key.to_owned() };
+    let place = |key: &str| SourceLocation { origin: path.display().to_string(), line: None, key: key.to_owned() };
     let problem = |(key, message)| Problem { place: place(key), message, hint: None };
     let (config, mut problems) = match loaded {
         Ok(config) => {
@@ -44,7 +44,7 @@ fn environment() -> (BTreeMap<String, String>, Vec<Problem>) {
             (name, _) if shown.starts_with(PREFIX) => {
                 let what = if name.is_ok() { "its value" } else { "its name" };
                 problems.push(Problem {
-                    place: Place { origin: shown, line: None, key: String::new() },
+                    place: SourceLocation { origin: shown, line: None, key: String::new() },
                     message: format!("{what} is not valid UTF-8"),
                     hint: None,
                 });

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     model::{sample::Sample, target::Node},
-    telemetry::{keep_clear_of, may_colour},
+    telemetry::{may_colour, set_progress_bars},
     term::width::columns,
     worker::OnRecorded,
 };
@@ -79,7 +79,7 @@ impl Progress {
         let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
         let total = lines.add(ProgressBar::new(1).with_style(style(template)));
         total.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
-        keep_clear_of(Some(lines.clone()));
+        set_progress_bars(Some(lines.clone()));
         Self(Some(Arc::new(Bars { lines, total, state: Mutex::new(state) })))
     }
 
@@ -175,7 +175,7 @@ impl Bars {
     }
 
     fn clear(&self) {
-        keep_clear_of(None);
+        set_progress_bars(None);
         self.total.finish_and_clear();
         self.state().nodes.values().filter_map(|(bar, _)| bar.as_ref()).for_each(ProgressBar::finish_and_clear);
         // Lines that were drawn are already removed. If the terminal cannot be written, there is nothing else to do.

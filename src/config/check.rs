@@ -12,7 +12,7 @@ use std::{
 use super::{
     Config,
     file::{self, Document, Environment, Section},
-    problem::{Place, Problem, Problems},
+    problem::{Problem, Problems, SourceLocation},
 };
 use crate::model::probe::Deadlines;
 
@@ -73,7 +73,7 @@ fn inspect(input: &Input<'_>) -> (Result<Config, Problems>, Vec<String>) {
     let bytes = match (input.read)(input.path) {
         Ok(bytes) => bytes,
         Err(error) => {
-            let place = Place { origin: name, line: None, key: String::new() };
+            let place = SourceLocation { origin: name, line: None, key: String::new() };
             let hint = Some("name it with `-c FILE`".to_owned());
             return refuse(vec![Problem { place, message: format!("cannot read it: {error}"), hint }]);
         }

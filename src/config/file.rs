@@ -11,7 +11,7 @@ use toml::{
     de::{DeTable, Error},
 };
 
-use super::problem::{Place, Problem};
+use super::problem::{Problem, SourceLocation};
 
 mod environment;
 mod section;
@@ -51,7 +51,7 @@ pub(super) struct Document<'a> {
 /// When the file is too large or not UTF-8.
 pub(super) fn utf8<'a>(name: &str, bytes: &'a [u8], most: usize, advice: &str) -> Result<&'a str, Problem> {
     let refuse = |line, message: String| Problem {
-        place: Place { origin: name.to_owned(), line, key: String::new() },
+        place: SourceLocation { origin: name.to_owned(), line, key: String::new() },
         message,
         hint: None,
     };
@@ -96,7 +96,7 @@ impl<'a> Document<'a> {
     }
 
     /// Adds a problem.
-    pub(super) fn refuse(&self, place: Place, message: impl Into<String>, hint: Option<String>) {
+    pub(super) fn refuse(&self, place: SourceLocation, message: impl Into<String>, hint: Option<String>) {
         self.problems.borrow_mut().push(Problem { place, message: message.into(), hint });
     }
 
@@ -118,7 +118,7 @@ impl<'a> Document<'a> {
 
     fn refuse_syntax(&self, error: &Error) {
         let line = error.span().map(|span| self.line(span.start));
-        let place = Place { origin: self.name.clone(), line, key: String::new() };
+        let place = SourceLocation { origin: self.name.clone(), line, key: String::new() };
         self.refuse(place, error.message().trim().replace('\n', ", "), None);
     }
 

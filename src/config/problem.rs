@@ -9,7 +9,7 @@ const MAX_SHOWN: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Where it was written.
-    pub place: Place,
+    pub place: SourceLocation,
     /// What is wrong.
     pub message: String,
     /// What to do about it, if the message does not make it clear.
@@ -18,7 +18,7 @@ pub struct Problem {
 
 /// Where a value was written, or should have been written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file as the user named it, or the name of the environment variable.
     pub origin: String,
     /// Line in the file, counted from 1.
@@ -31,7 +31,7 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Problems(pub Vec<Problem>);
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     /// `bandprobe.toml:12: limits.vantages`, a form that editors and terminals can open.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)?;

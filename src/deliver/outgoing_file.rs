@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::event::Event;
 use crate::archive::{
     Error,
-    file::FileLines,
-    spool::{Rejected, Spool},
+    file_lines::FileLines,
+    spool::{RejectedLine, Spool},
 };
 
 /// Series of which the database refused a point. It will probably refuse their next point too, so a refused batch is
@@ -46,7 +46,7 @@ pub(super) struct OutgoingFile {
     pub(super) lines: FileLines,
     /// Batches that were read and are not answered yet. The last one is sent next.
     pub(super) pending: Vec<Batch>,
-    rejected: Vec<Rejected>,
+    rejected: Vec<RejectedLine>,
     /// Number of its points that the database has.
     pub(super) points: u64,
     /// Damage that was found while the file was read, after it was checked as intact.
@@ -119,7 +119,7 @@ impl OutgoingFile {
         let count = batch.lines.len();
         if count == 1 || dropped == Some(count as u64) {
             batch.lines.iter().for_each(|line| suspects.note(line));
-            let rejected = batch.lines.into_iter().map(|line| Rejected { line, message: message.to_owned() });
+            let rejected = batch.lines.into_iter().map(|line| RejectedLine { line, message: message.to_owned() });
             self.rejected.extend(rejected);
             return count as u64;
         }

@@ -12,7 +12,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use self::series::{Key, Values};
+use self::series::{Key, SeriesValues};
 use super::{
     histogram::{Encoder, Metric, nearest_rank},
     point::Point,
@@ -29,7 +29,7 @@ pub struct Windows {
     due: Option<Timestamp>,
     /// When a window last ended.
     flushed: Timestamp,
-    series: BTreeMap<Key, Values>,
+    series: BTreeMap<Key, SeriesValues>,
     /// Memory that the values of all series use, in bytes.
     bytes: usize,
     /// Points that a flush has prepared but that have not been taken yet.
@@ -131,7 +131,7 @@ impl Windows {
         true
     }
 
-    fn point(&mut self, key: &Key, values: &Values, metric: Metric) -> Option<Point> {
+    fn point(&mut self, key: &Key, values: &SeriesValues, metric: Metric) -> Option<Point> {
         let (first, sorted) = values.sorted(metric);
         let count = sorted.iter().map(|(_, count)| count).sum();
         let time = Timestamp::from_nanosecond(i128::from(first)).ok()?;

@@ -6,7 +6,7 @@
 //!
 //! A figure counts only if it rests on enough recent values ([`newest`](super::newest)).
 
-use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, TTFB_TARGET};
+use super::standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, NodeFigures, TTFB_TARGET};
 use crate::{
     model::{health::HealthState, target::Profile},
     record::node::role,
@@ -33,7 +33,7 @@ pub enum Best<'a> {
     /// The selected node.
     Node {
         /// The figures of the node.
-        row: &'a Row,
+        row: &'a NodeFigures,
         /// Whether its figure is within the target.
         met: bool,
     },
@@ -45,16 +45,16 @@ impl Measure {
 
     /// Compares the rows of one vantage.
     #[must_use]
-    pub fn best(self, rows: &[Row]) -> Best<'_> {
-        let is_distributor = |row: &Row| row.role.as_deref() == Some(role(Profile::Argus));
-        let is_storage = |row: &Row| row.role.as_deref() == Some(role(Profile::Colossus));
+    pub fn best(self, rows: &[NodeFigures]) -> Best<'_> {
+        let is_distributor = |row: &NodeFigures| row.role.as_deref() == Some(role(Profile::Argus));
+        let is_storage = |row: &NodeFigures| row.role.as_deref() == Some(role(Profile::Colossus));
         let any_distributor = rows.iter().any(is_distributor);
-        let competes = |row: &&Row| if any_distributor { is_distributor(row) } else { !is_storage(row) };
+        let competes = |row: &&NodeFigures| if any_distributor { is_distributor(row) } else { !is_storage(row) };
         let measured: Vec<_> = rows.iter().filter(competes).filter(|row| self.count(row) > 0).collect();
         if measured.is_empty() {
             return Best::NotMeasured;
         }
-        let is_up = |row: &Row| !matches!(row.state, Some(HealthState::Dead | HealthState::Blocked));
+        let is_up = |row: &NodeFigures| !matches!(row.state, Some(HealthState::Dead | HealthState::Blocked));
         let able = measured.into_iter().filter(|row| self.is_current(row) && is_up(row));
         let best = match self {
             Self::Ttfb => able.min_by_key(|row| row.ttfb.p50),
@@ -68,7 +68,7 @@ impl Measure {
 
     /// Number of values in the row's figure.
     #[must_use]
-    pub const fn count(self, row: &Row) -> u64 {
+    pub const fn count(self, row: &NodeFigures) -> u64 {
         match self {
             Self::Ttfb => row.ttfb.count,
             Self::Goodput => row.goodput.count,
@@ -78,7 +78,7 @@ impl Measure {
 
     /// Is the row's figure within the target? False when it has no values.
     #[must_use]
-    pub fn is_met(self, row: &Row) -> bool {
+    pub fn is_met(self, row: &NodeFigures) -> bool {
         match self {
             Self::Ttfb => row.ttfb.p50.is_some_and(|median| median < TTFB_TARGET),
             Self::Goodput => row.goodput.p50.is_some_and(|median| median > GOODPUT_TARGET),
@@ -86,7 +86,7 @@ impl Measure {
         }
     }
 
-    const fn is_current(self, row: &Row) -> bool {
+    const fn is_current(self, row: &NodeFigures) -> bool {
         match self {
             Self::Ttfb => row.ttfb.is_current,
             Self::Goodput => row.goodput.is_current,

@@ -55,7 +55,7 @@ pub async fn read(
     let mut transfers = 0;
     while let Some(request) = pages.request() {
         let body = match connection.send(&request).await {
-            Err(FetchError::TooLong(_) | FetchError::Slow(_)) if pages.ask_for_less() => continue,
+            Err(FetchError::TooLong(_) | FetchError::Slow(_)) if pages.shorten_span() => continue,
             body => body.map_err(|error| connection.failure(error))?,
         };
         let page = query::parse(&body)?;
@@ -69,8 +69,8 @@ pub async fn read(
     let page = query::parse(&connection.query(&query::slowest::query(since, until)).await?)?;
     page.points.iter().for_each(|point| analysis.slowest.add(point));
     analysis.left_out.merge(&page.reasons);
-    let states = connection.query(&query::availability::query(since, until)).await?;
-    let damaged = query::availability::parse(&states, &mut analysis.availability)?;
+    let states = connection.query(&query::health::query(since, until)).await?;
+    let damaged = query::health::parse(&states, &mut analysis.health)?;
     (0..damaged).for_each(|_| analysis.left_out.count("a row about the state of a node".to_owned()));
     Ok(analysis)
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Analysis,
     best::{Best, Measure},
-    standard::Row,
+    standard::NodeFigures,
 };
 use crate::{config::trace_url::TraceUrl, record::schema::transfer as schema};
 
@@ -22,13 +22,13 @@ pub fn render(analysis: &Analysis, trace_url: Option<&TraceUrl>) -> String {
         "dropped": summary.dropped,
         "left_out": counts(analysis.left_out.iter()),
         "slowest": analysis.slowest.json(trace_url),
-        "states": analysis.availability.json(),
+        "states": analysis.health.json(),
     });
     format!("{object:#}\n")
 }
 
 /// The best nodes from one vantage. A figure without enough recent values is absent.
-fn best(rows: &[Row]) -> Value {
+fn best(rows: &[NodeFigures]) -> Value {
     let mut object = json!({ schema::VANTAGE.0: &*rows[0].vantage });
     for (name, measure) in [("ttfb", Measure::Ttfb), ("goodput", Measure::Goodput), ("lowest_hit_ratio", Measure::Hits)]
     {
@@ -38,7 +38,7 @@ fn best(rows: &[Row]) -> Value {
     object
 }
 
-fn node(row: &Row) -> Value {
+fn node(row: &NodeFigures) -> Value {
     let ttfb = [("p50_us", row.ttfb.p50), ("p90_us", row.ttfb.bad_end)];
     let goodput = [("p50_bps", row.goodput.p50), ("p10_bps", row.goodput.bad_end)];
     let mut object = json!({

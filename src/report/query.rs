@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-pub mod availability;
+pub mod health;
 pub mod slowest;
 
 use crate::{
@@ -109,7 +109,7 @@ impl Pages {
     }
 
     /// Shortens the span after an answer that was too long or too slow. Returns false when it cannot be shortened.
-    pub fn ask_for_less(&mut self) -> bool {
+    pub fn shorten_span(&mut self) -> bool {
         let is_possible = self.span > SHORTEST_SPAN && self.offset == 0;
         if is_possible {
             self.span = (self.span / 4).max(SHORTEST_SPAN);
@@ -239,18 +239,18 @@ struct Series {
 }
 
 impl Series {
-    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
-        self.values.iter().map(|cells| Row { series: self, cells })
+    fn rows(&self) -> impl Iterator<Item = AnswerRow<'_>> {
+        self.values.iter().map(|cells| AnswerRow { series: self, cells })
     }
 }
 
 /// One row, and the tags of its series.
-struct Row<'a> {
+struct AnswerRow<'a> {
     series: &'a Series,
     cells: &'a [Json],
 }
 
-impl<'a> Row<'a> {
+impl<'a> AnswerRow<'a> {
     fn at(&self) -> Option<Timestamp> {
         Timestamp::from_nanosecond(i128::from(self.cell(TIME)?.as_i64()?)).ok()
     }

@@ -27,7 +27,7 @@ use crate::{
 /// Collects points in bounded memory: values are counted in histogram buckets.
 #[derive(Clone, Debug, Default)]
 pub struct Standard {
-    groups: BTreeMap<(Arc<str>, Arc<str>), Group>,
+    groups: BTreeMap<(Arc<str>, Arc<str>), NodeValues>,
     /// The time of the last transfer of each vantage.
     last: BTreeMap<Arc<str>, Timestamp>,
     dropped: u64,
@@ -37,14 +37,14 @@ pub struct Standard {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
     /// Sorted by vantage and node.
-    pub rows: Vec<Row>,
+    pub rows: Vec<NodeFigures>,
     /// Points left out because there were too many nodes.
     pub dropped: u64,
 }
 
 /// The figures of one node from one vantage.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct NodeFigures {
     /// The vantage.
     pub vantage: Arc<str>,
     /// The id of the node.
@@ -128,7 +128,7 @@ impl Standard {
     /// The figures of the transfers so far.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let row = |((vantage, node), group): (&(Arc<str>, Arc<str>), &Group)| {
+        let row = |((vantage, node), group): (&(Arc<str>, Arc<str>), &NodeValues)| {
             group.row(vantage, node, self.last.get(vantage).copied().unwrap_or_default())
         };
         let rows = self.groups.iter().map(row).collect();
@@ -136,7 +136,7 @@ impl Standard {
     }
 }
 
-impl Row {
+impl NodeFigures {
     /// Share of the runs that were good, from 0 to 1. `None` without runs.
     #[must_use]
     pub fn success_share(&self) -> Option<f64> {
@@ -151,7 +151,7 @@ impl Row {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Group {
+struct NodeValues {
     runs: u64,
     runs_ok: u64,
     downloads: u64,
@@ -177,7 +177,7 @@ struct Values {
     newest: Newest,
 }
 
-impl Group {
+impl NodeValues {
     fn add(&mut self, point: &TransferPoint) {
         self.runs += u64::from(point.run_ok.is_some());
         self.runs_ok += u64::from(point.run_ok == Some(true));
@@ -244,8 +244,8 @@ impl Group {
     }
 
     /// The row. `last` is the time of the vantage's last transfer.
-    fn row(&self, vantage: &Arc<str>, node: &Arc<str>, last: Timestamp) -> Row {
-        Row {
+    fn row(&self, vantage: &Arc<str>, node: &Arc<str>, last: Timestamp) -> NodeFigures {
+        NodeFigures {
             vantage: vantage.clone(),
             node: node.clone(),
             role: None,

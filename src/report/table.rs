@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::{
     best::{Best, Measure},
-    standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, Row, Summary, TTFB_TARGET},
+    standard::{GOODPUT_TARGET, HIT_TARGET_PERCENT, NodeFigures, Summary, TTFB_TARGET},
 };
 use crate::{
     model::flag::{Flag, Flags},
@@ -45,14 +45,14 @@ pub fn render(summary: &Summary, look: Look) -> String {
 }
 
 /// A table, or a paragraph for each node when no layout fits.
-fn table(rows: &[Row], layout: Option<Layout>, look: Look) -> String {
+fn table(rows: &[NodeFigures], layout: Option<Layout>, look: Look) -> String {
     match layout {
         Some(layout) => draw(&rows.iter().map(cells).collect::<Vec<_>>(), layout, look),
         None => rows.iter().map(|row| paragraph(row, look)).collect(),
     }
 }
 
-fn cells(row: &Row) -> Vec<Cell> {
+fn cells(row: &NodeFigures) -> Vec<Cell> {
     let plain = |text: String| Cell::new(text, None);
     let count = |count: u64| Cell::new(count, None);
     vec![
@@ -72,7 +72,7 @@ fn cells(row: &Row) -> Vec<Cell> {
 }
 
 /// The figures of a node below each other, for a terminal that is too narrow for columns.
-fn paragraph(row: &Row, look: Look) -> String {
+fn paragraph(row: &NodeFigures, look: Look) -> String {
     let ink = |text: String, ink: Option<Ink>| ink.map_or(text.clone(), |ink| ink.on(&text, look.colour));
     let ok = ink(percent(row.success_share()), success_ink(row));
     let ttfb = ink(figure(row.ttfb.p50), ttfb_ink(row));
@@ -97,24 +97,24 @@ fn indented(pieces: &[String], look: Look) -> String {
     flow(pieces.iter().map(String::as_str), " ", ("  ", "    "), look.width)
 }
 
-fn success_ink(row: &Row) -> Option<Ink> {
+fn success_ink(row: &NodeFigures) -> Option<Ink> {
     let mostly_good = row.runs_ok * 100 >= row.runs * MOSTLY_GOOD_PERCENT;
     (row.runs_ok < row.runs).then_some(if mostly_good { Ink::Doubtful } else { Ink::Bad })
 }
 
-fn ttfb_ink(row: &Row) -> Option<Ink> {
+fn ttfb_ink(row: &NodeFigures) -> Option<Ink> {
     row.ttfb.p50.filter(|median| *median >= TTFB_TARGET).map(|_| Ink::Doubtful)
 }
 
-fn goodput_ink(row: &Row) -> Option<Ink> {
+fn goodput_ink(row: &NodeFigures) -> Option<Ink> {
     row.goodput.p50.filter(|median| *median <= GOODPUT_TARGET).map(|_| Ink::Doubtful)
 }
 
-fn hits_ink(row: &Row) -> Option<Ink> {
+fn hits_ink(row: &NodeFigures) -> Option<Ink> {
     (row.checks > 0 && !Measure::Hits.is_met(row)).then_some(Ink::Doubtful)
 }
 
-fn notes(text: &mut String, row: &Row, look: Look) {
+fn notes(text: &mut String, row: &NodeFigures, look: Look) {
     let mut note = |what: &str, mut counts: Vec<String>| {
         let Some(last) = counts.len().checked_sub(1) else { return };
         counts[..last].iter_mut().for_each(|count| count.push(','));
@@ -139,7 +139,7 @@ fn notes(text: &mut String, row: &Row, look: Look) {
 
 /// Why rates were left out or are lower bounds, and what to do about it. Each flag appears once, however many nodes
 /// have it.
-fn remedies(text: &mut String, rows: &[Row], look: Look) {
+fn remedies(text: &mut String, rows: &[NodeFigures], look: Look) {
     let seen = rows.iter().flat_map(|row| row.invalid_for.iter().chain(&row.lower_bounds)).map(|(flag, _)| *flag);
     for flag in seen.collect::<Flags>().iter() {
         let words = format!("{}: {}\n  → {}", flag.label(), flag.meaning(), flag.remedy());
@@ -147,7 +147,7 @@ fn remedies(text: &mut String, rows: &[Row], look: Look) {
     }
 }
 
-fn verdicts(text: &mut String, rows: &[Row], look: Look) {
+fn verdicts(text: &mut String, rows: &[NodeFigures], look: Look) {
     for measure in Measure::ALL {
         let (what, target) = match measure {
             Measure::Ttfb => ("best median TTFB", format!("< {TTFB_TARGET}")),

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// Text on its way to stderr.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     /// Notified when there is something to write.
     filled: Condvar,
     /// Notified when something has been written.
@@ -26,7 +26,7 @@ pub(super) struct Queue {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<Text>,
     bytes: usize,
     /// The queue was full and is not half empty yet. Lines are therefore dropped in blocks and not one by one.
@@ -62,7 +62,7 @@ impl Queue {
     pub(super) fn put(&self, text: String) {
         let text = Text { lines: text.lines().count() as u64, bytes: text.into_bytes() };
         let mut state = self.lock();
-        let room = if state.is_full { MOST_BYTES / 2 } else { MOST_BYTES };
+        let room = if state.is_full { MAX_BYTES / 2 } else { MAX_BYTES };
         state.is_full = state.bytes + text.bytes.len() > room;
         if state.is_full {
             state.dropped += text.lines;
@@ -75,10 +75,10 @@ impl Queue {
     }
 
     /// Adds a progress display. It is left out when the reader is slow, because the next one is newer.
-    pub(super) fn draw(&self, picture: String) {
+    pub(super) fn draw(&self, frame: String) {
         let mut state = self.lock();
-        if state.bytes + picture.len() <= MOST_PICTURE_BYTES {
-            state.add(Text { lines: 0, bytes: picture.into_bytes() });
+        if state.bytes + frame.len() <= MAX_FRAME_BYTES {
+            state.add(Text { lines: 0, bytes: frame.into_bytes() });
             self.filled.notify_one();
         }
     }
@@ -88,9 +88,9 @@ impl Queue {
         self.lock().dropped
     }
 
-    /// Waits until everything is written, but at most `patience`. Gives up when one write takes longer than `stuck`.
+    /// Waits until everything is written, but at most `timeout`. Gives up when one write takes longer than `write_timeout`.
     /// Returns whether everything was written.
-    pub(super) fn flush(&self, stuck: Duration, patience: Duration) -> bool {
+    pub(super) fn flush(&self, write_timeout: Duration, timeout: Duration) -> bool {
         let began = Instant::now();
         let mut state = self.lock();
         loop {
@@ -98,7 +98,7 @@ impl Queue {
                 return true;
             }
             let waited = state.writing.map_or(Duration::ZERO, |since| since.elapsed());
-            let left = stuck.saturating_sub(waited).min(patience.saturating_sub(began.elapsed()));
+            let left = write_timeout.saturating_sub(waited).min(timeout.saturating_sub(began.elapsed()));
             if left.is_zero() {
                 return false;
             }
@@ -129,7 +129,7 @@ impl Queue {
 
     /// Waits for the next text to write.
     fn next(&self) -> Text {
-        let empty = |state: &mut State| state.waiting.is_empty() && state.unreported == 0;
+        let empty = |state: &mut QueueState| state.waiting.is_empty() && state.unreported == 0;
         let mut state = self.filled.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
         if state.waiting.is_empty() {
             state.report();
@@ -140,12 +140,12 @@ impl Queue {
         text
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl QueueState {
     fn add(&mut self, text: Text) {
         self.bytes += text.bytes.len();
         self.waiting.push_back(text);
@@ -183,9 +183,9 @@ fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 }
 
 /// About 5,000 lines: seconds of a busy debug log, or days of an ordinary one.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 /// A few seconds of progress display on a large terminal.
-const MOST_PICTURE_BYTES: usize = 64 << 10;
+const MAX_FRAME_BYTES: usize = 64 << 10;
 const RETRY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -245,12 +245,12 @@ mod tests {
     fn what_is_missing_is_reported_in_its_place() {
         let (queue, allow, seen) = queue();
         queue.put("a\n".to_owned());
-        queue.put("x\n".repeat(MOST_BYTES));
+        queue.put("x\n".repeat(MAX_BYTES));
         queue.put("b\n".to_owned());
         (0..3).for_each(|_| allow.send(()).unwrap());
         assert!(queue.flush(LONG, LONG));
         let read: String = seen.try_iter().collect();
-        let place = read.find(&format!("WARN {MOST_BYTES} log lines are missing")).unwrap();
+        let place = read.find(&format!("WARN {MAX_BYTES} log lines are missing")).unwrap();
         assert!(read.starts_with("a\n") && read.ends_with("b\n") && place < read.len(), "{read}");
     }
 

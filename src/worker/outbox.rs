@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    archive::{self, room, spool::Spool, status::passed_over},
+    archive::{self, free_space, spool::Spool, status::skipped_files},
     config::{Archive, InfluxDb, problem::Problems},
     deliver::{
         clock::TOLERANCE_MS,
@@ -141,7 +141,7 @@ impl Outbox {
             return;
         }
         self.full_disk.note_room_made();
-        match room::make(&self.dir) {
+        match free_space::make(&self.dir) {
             Ok(Bytes(0)) => {}
             Ok(freed) => tracing::warn!("the disk is full: {freed} of delivered results were deleted to make room"),
             Err(error) => self.log.refused_by_disk(&error),
@@ -299,7 +299,7 @@ impl Outbox {
             housekeeping::keep(spool, delivering, archive, is_steady, tally);
         }
         housekeeping::note_losses(&self.dir, tally);
-        match passed_over(&self.dir) {
+        match skipped_files(&self.dir) {
             Ok(passed) => self.log.passed_over(&passed),
             Err(error) => tracing::error!("{error}"),
         }

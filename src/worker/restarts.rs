@@ -61,7 +61,7 @@ impl Restarts {
     }
 
     fn write(&self, mut starts: NodeStarts) -> Result<(), archive::Error> {
-        let _held = state::hold(&self.dir, STATE)?;
+        let _held = state::lock(&self.dir, STATE)?;
         starts.learn(state::load::<NodeStarts>(&self.dir, STATE).value);
         starts.forget(Timestamp::now());
         state::store_often(&self.dir, STATE, &starts)

@@ -48,7 +48,7 @@ async fn main() {
     let told = |sample: &Sample| println!("told {}", sample.trail.asset_id.as_deref().unwrap());
     let discovery = Discovery::load(&config).unwrap();
     let pipeline =
-        Pipeline::start(&config, discovery, Box::new(move |sample, _| told(sample)), Box::new(|| Ok(None))).unwrap();
+        Pipeline::start(&config, discovery, Box::new(move |sample| told(sample)), Box::new(|| Ok(None))).unwrap();
     let mut sink = pipeline.sink();
     let mut commands = commands();
     let mut patience = 0;

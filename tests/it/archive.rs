@@ -22,15 +22,15 @@ use std::{
 use bandprobe::{
     archive::{
         Error,
-        damage::What,
+        damage::DamageKind,
         format,
         log::{SEAL_AGE, SEAL_BYTES, Writer},
         merge::{Merged, merge},
         reader,
         recover::{Recovered, recover},
         retain,
-        spool::{Rejected, Spool},
-        status::{passed_over, status, waiting},
+        spool::{RejectedLine, Spool},
+        status::{skipped_files, status, waiting},
     },
     model::units::Bytes,
 };
@@ -174,7 +174,7 @@ fn status_counts_files_and_points_of_each_folder() {
     replace(&dir.path().join("spool").join(&names[1]), "a v=1i", "a v=7i");
     assert_eq!(spool.salvage(&names[1]).unwrap().map(|salvaged| (salvaged.kept, salvaged.set_aside)), Some((1, 1)));
     spool.delivered(&names[1]).unwrap();
-    let rejected = [Rejected { line: "c v=1i 1".to_owned(), message: "no\nsuch field".to_owned() }];
+    let rejected = [RejectedLine { line: "c v=1i 1".to_owned(), message: "no\nsuch field".to_owned() }];
     spool.quarantine(&names[2], &rejected).unwrap();
     spool.delivered(&names[2]).unwrap();
     let mut writer = Writer::open(dir.path()).unwrap();

@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
 mod asked;
-mod availability;
 mod best;
 mod database;
+mod health;
 mod query;
 mod scan;
 mod slowest;

@@ -32,7 +32,7 @@ pub(super) struct OpenFile {
 
 /// A failed write, and whether the file was truncated to the last whole batch.
 #[derive(Debug)]
-pub(super) struct Torn {
+pub(super) struct FailedWrite {
     pub(super) source: io::Error,
     pub(super) cut: bool,
 }
@@ -95,7 +95,7 @@ impl OpenFile {
         read.map_err(on("read again", &self.path))?;
         let mut copy = Self::create(dir, self.opened)?;
         copy.points = self.points;
-        copy.write(&content).map_err(|Torn { source, .. }| on("append to", &copy.path)(source))?;
+        copy.write(&content).map_err(|FailedWrite { source, .. }| on("append to", &copy.path)(source))?;
         if !self.is_lost() {
             // If this fails, recovery delivers the old file too. Its points are identical, so the database keeps each
             // once.
@@ -104,7 +104,7 @@ impl OpenFile {
         Ok(copy)
     }
 
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Torn> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), FailedWrite> {
         let good = self.len;
         write_or_cut(&mut self.file, bytes, |file| file.set_len(good))?;
         self.len += bytes.len() as u64;
@@ -121,10 +121,14 @@ impl Drop for OpenFile {
 }
 
 /// Writes everything, or truncates: no batch is ever written after a torn one.
-fn write_or_cut<W: Write>(to: &mut W, bytes: &[u8], cut: impl FnOnce(&mut W) -> io::Result<()>) -> Result<(), Torn> {
+fn write_or_cut<W: Write>(
+    to: &mut W,
+    bytes: &[u8],
+    cut: impl FnOnce(&mut W) -> io::Result<()>,
+) -> Result<(), FailedWrite> {
     // A single write takes the whole batch, unless the disk is full or a signal interrupts it. `write_all` handles
     // both.
-    to.write_all(bytes).map_err(|source| Torn { source, cut: cut(to).is_ok() })
+    to.write_all(bytes).map_err(|source| FailedWrite { source, cut: cut(to).is_ok() })
 }
 
 /// The number of names tried for a new file.

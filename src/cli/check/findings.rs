@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use crate::{
-    archive::trial::try_write,
+    archive::write_test::try_write,
     config::{Config, InfluxDb, TokenSource},
 };
 

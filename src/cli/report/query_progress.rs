@@ -9,7 +9,7 @@ use super::super::{
     progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
     terminal,
 };
-use crate::{model::units::format_age, telemetry::keep_clear_of};
+use crate::{model::units::format_age, telemetry::set_progress_bars};
 
 /// A bar over the time span of the report.
 pub(super) struct QueryProgress {
@@ -25,7 +25,7 @@ impl QueryProgress {
             let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(PARTS).with_style(style(template)));
-            keep_clear_of(Some(lines));
+            set_progress_bars(Some(lines));
             bar.set_prefix(format!("0s of {}", format_age(all)));
             bar.set_message("querying InfluxDB");
             bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
@@ -49,7 +49,7 @@ impl QueryProgress {
 impl Drop for QueryProgress {
     fn drop(&mut self) {
         if let Some(bar) = self.drawn.take() {
-            keep_clear_of(None);
+            set_progress_bars(None);
             bar.finish_and_clear();
         }
     }

@@ -16,7 +16,7 @@ use super::super::{
 };
 use crate::{
     archive::{
-        damage::{Damage, What},
+        damage::{Damage, DamageKind},
         reader,
     },
     model::text::made_printable,
@@ -76,7 +76,9 @@ impl Writer<'_> {
                     ExportFormat::Csv => self.write_row(&line)?,
                 },
                 // The file was set aside earlier, so this export did not fail.
-                Err(Damage { file, what: what @ What::SetAside(_) }) => eprint(&Damage { file, what }.to_string()),
+                Err(Damage { file, kind: kind @ DamageKind::SetAside(_) }) => {
+                    eprint(&Damage { file, kind }.to_string())
+                }
                 Err(damage) => self.note_problem(&damage.to_string()),
             }
         }

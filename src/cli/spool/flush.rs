@@ -13,7 +13,7 @@ use crate::{
         recover::recover_each,
         spool::Spool,
         state,
-        status::{Amount, passed_over, waiting},
+        status::{Totals, skipped_files, waiting},
     },
     config::Config,
     deliver::{
@@ -95,7 +95,7 @@ pub(super) async fn flush(args: &Flush) -> anyhow::Result<Exit> {
     if after.files == 0 {
         return printed.map(|()| Exit::Done);
     }
-    let reason = reason.or_else(|| passed_over(dir).ok()?.first().map(ToString::to_string));
+    let reason = reason.or_else(|| skipped_files(dir).ok()?.first().map(ToString::to_string));
     let reason = reason.as_deref().unwrap_or("they arrived in the meantime");
     eprint(&format!("{} in {} wait: {reason}", amount(after), dir.display()));
     Ok(Exit::Failed)
@@ -144,15 +144,15 @@ fn left_to_another(dir: &Path, draining: &archive::Error) -> anyhow::Result<Exit
 }
 
 /// How much waits for delivery.
-fn left(dir: &Path) -> Result<Amount, archive::Error> {
-    Ok(waiting(dir)?.iter().fold(Amount::default(), |sum, file| Amount {
+fn left(dir: &Path) -> Result<Totals, archive::Error> {
+    Ok(waiting(dir)?.iter().fold(Totals::default(), |sum, file| Totals {
         files: sum.files + 1,
         points: sum.points + file.points,
         bytes: sum.bytes + file.bytes,
     }))
 }
 
-fn amount(amount: Amount) -> String {
+fn amount(amount: Totals) -> String {
     format!("{} in {}", count(amount.points, "point"), count(amount.files, "file"))
 }
 

@@ -10,7 +10,7 @@ use super::super::{
     progress::{REDRAWS, ROOM_FOR_BAR, drawing, show, style},
     terminal,
 };
-use crate::{model::units::format_age, telemetry::keep_clear_of, term::figure::count};
+use crate::{model::units::format_age, telemetry::set_progress_bars, term::figure::count};
 
 /// Shows how many of the waiting points are finished.
 pub(super) struct FlushProgress {
@@ -37,7 +37,7 @@ impl FlushProgress {
             let lines = MultiProgress::with_draw_target(drawing::target());
             let template = if width < ROOM_FOR_BAR { "{prefix}  {wide_msg}" } else { "{prefix}  {bar:24}  {wide_msg}" };
             let bar = lines.add(ProgressBar::new(points).with_style(style(template)));
-            keep_clear_of(Some(lines));
+            set_progress_bars(Some(lines));
             bar.set_prefix(format!("0/{points} points"));
             bar.enable_steady_tick(Duration::from_millis(1_000 / u64::from(REDRAWS)));
             bar
@@ -73,7 +73,7 @@ impl FlushProgress {
     /// Removes the line.
     pub(super) fn end(&mut self) {
         if let Some(bar) = self.drawn.take() {
-            keep_clear_of(None);
+            set_progress_bars(None);
             bar.finish_and_clear();
         }
     }

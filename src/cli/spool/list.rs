@@ -12,7 +12,7 @@ use super::{
 use crate::{
     archive::{
         rejected::{self, Damaged, Refusal, Refusals},
-        status::{self, Waiting},
+        status::{self, WaitingFile},
     },
     model::{text::made_printable, units::Bytes},
     term::{
@@ -25,7 +25,7 @@ use crate::{
 /// What waits, was refused or is damaged.
 #[derive(Default)]
 struct SpoolContents {
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingFile>,
     refusals: Refusals,
     damaged: Vec<Damaged>,
 }
@@ -169,7 +169,7 @@ mod tests {
 
     fn contents() -> SpoolContents {
         let at = |text: &str| Some(text.parse().unwrap());
-        let waiting = Waiting {
+        let waiting = WaitingFile {
             name: "a.lp".to_owned(),
             opened: at("2026-11-22T11:00:00Z"),
             points: 7,

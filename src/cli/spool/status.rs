@@ -14,7 +14,7 @@ use crate::{
         damage::Damage,
         rejected::{self, Refusal},
         state::{self, Losses},
-        status::{self, Amount, Status},
+        status::{self, Status, Totals},
     },
     deliver::event::{self, LastAnswer},
     model::{text::made_printable, units::Bytes},
@@ -37,11 +37,11 @@ struct SpoolReport {
 /// The same as JSON. Missing values are left out.
 #[derive(Serialize)]
 struct StatusJson<'a> {
-    waiting: Amount,
-    open: Amount,
-    archived: Amount,
-    rejected: Amount,
-    damaged: Amount,
+    waiting: Totals,
+    open: Totals,
+    archived: Totals,
+    rejected: Totals,
+    damaged: Totals,
     lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     oldest: Option<Timestamp>,
@@ -66,10 +66,10 @@ pub(super) fn status(dir: &Path, json: bool) -> anyhow::Result<()> {
     let report = SpoolReport {
         status: status::status(dir)?,
         last: LastAnswer { text: made_printable(&last.value.text), ..last.value },
-        drainer: status::drainer(dir)?,
+        drainer: status::delivering_process(dir)?,
         refusal: rejected::newest(dir)?,
         losses: state::load(dir, state::LOSSES).value,
-        passed: status::passed_over(dir)?,
+        passed: status::skipped_files(dir)?,
     };
     if json {
         return print_data(format!("{}\n", serde_json::to_string(&status_json(&report))?).as_bytes());
@@ -95,8 +95,8 @@ fn status_json(report: &SpoolReport) -> StatusJson<'_> {
 }
 
 fn table(status: &Status) -> String {
-    let row = |name: &str, amount: Amount, note: &str| {
-        let Amount { files, points, bytes } = amount;
+    let row = |name: &str, amount: Totals, note: &str| {
+        let Totals { files, points, bytes } = amount;
         format!("{name:<12}{points:>10} points {files:>6} files {:>10}  {note}\n", Bytes(bytes).to_string())
     };
     let mut text = row("waiting", status.spool, "sealed, not delivered yet");
@@ -152,7 +152,7 @@ mod tests {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
         let mut report = SpoolReport {
-            status: Status { spool: Amount { files: 2, points: 7, bytes: 1500 }, ..Status::default() },
+            status: Status { spool: Totals { files: 2, points: 7, bytes: 1500 }, ..Status::default() },
             last: LastAnswer::default(),
             drainer: None,
             refusal: None,

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::{
     super::{
         file::{self, Document, Environment, Section, nearest},
-        problem::{Place, Problem},
+        problem::{Problem, SourceLocation},
     },
     Bounds, Input, deadlines, display_name, resolve, source,
     status::status,
@@ -94,7 +94,7 @@ pub(super) fn default_names() -> impl Iterator<Item = &'static str> {
 pub(super) fn load(
     input: &Input<'_>,
     entry: &str,
-    place: Place,
+    place: SourceLocation,
     inherited: &Inherited,
 ) -> Result<Definition, Vec<Problem>> {
     if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == entry) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         file::{Document, Item, Section},
-        problem::Place,
+        problem::SourceLocation,
     },
     Bounds, EVERY, Input, SPACINGS, fit,
     probe::{self, Definition, Inherited, MAX_PROBES},
@@ -14,15 +14,15 @@ use super::{
 use crate::model::probe::{Deadlines, Probe, Spacing, StatusProbe};
 
 /// One entry of the list: a name or path, optionally with an `every` that replaces the probe's own.
-struct Entry {
+struct ProbeEntry {
     probe: String,
     every: Option<Duration>,
-    place: Place,
+    place: SourceLocation,
 }
 
 /// The probes read so far.
 #[derive(Default)]
-struct Found {
+struct Probes {
     probes: Vec<Probe>,
     status: Option<StatusProbe>,
 }
@@ -44,21 +44,22 @@ pub(super) fn probes(
     let written = entries(&schedule);
     let is_default = written.is_none();
     let place = schedule.place("probes");
-    let shipped = || probe::default_names().map(|name| Entry { probe: name.into(), every: None, place: place.clone() });
+    let shipped =
+        || probe::default_names().map(|name| ProbeEntry { probe: name.into(), every: None, place: place.clone() });
     let entries = written.unwrap_or_else(|| shipped().collect());
     schedule.done();
-    let mut found = Found::default();
+    let mut probes = Probes::default();
     for entry in entries {
         let inherited = Inherited { every, imposed: entry.every, is_memoryless, jitter, deadlines };
         let refuse = |message, hint: String| document.refuse(entry.place.clone(), message, Some(hint));
         match probe::load(input, &entry.probe, entry.place.clone(), &inherited) {
             Err(problems) => document.refuse_all(problems),
-            Ok(definition) => match found.clash(&definition, &entry) {
+            Ok(definition) => match probes.clash(&definition, &entry) {
                 Some((message, hint)) => refuse(message, hint),
                 None => match definition {
-                    Definition::Status(probe) => found.status = Some(probe),
+                    Definition::Status(probe) => probes.status = Some(probe),
                     Definition::Downloads(probe) => match unfit(&probe, nodes) {
-                        None => found.probes.push(probe),
+                        None => probes.probes.push(probe),
                         // A default probe is left out without an error. When a node is missing or was refused, that
                         // problem is reported instead.
                         Some(_) if is_default || nodes.nodes.is_empty() || !nodes.complete => {}
@@ -68,12 +69,12 @@ pub(super) fn probes(
             },
         }
     }
-    (found.probes, found.status)
+    (probes.probes, probes.status)
 }
 
-impl Found {
+impl Probes {
     /// Why a probe conflicts with the previous probes or with its entry, and what to do about it.
-    fn clash(&self, definition: &Definition, entry: &Entry) -> Option<(String, String)> {
+    fn clash(&self, definition: &Definition, entry: &ProbeEntry) -> Option<(String, String)> {
         let (own, jitter) = match definition {
             Definition::Status(probe) => (&probe.name, None),
             Definition::Downloads(Probe { name, spacing: Spacing::Fixed { jitter }, .. }) => (name, Some(*jitter)),
@@ -116,7 +117,7 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
 }
 
 /// The entries of `probes`; `None` when the key is not set.
-fn entries(schedule: &Section<'_>) -> Option<Vec<Entry>> {
+fn entries(schedule: &Section<'_>) -> Option<Vec<ProbeEntry>> {
     let items = schedule.items("probes")?;
     if items.is_empty() && schedule.is_empty_list("probes") {
         schedule.refuse_with("probes", "is empty: there is nothing to do", "remove the key to use the default probes");
@@ -126,16 +127,16 @@ fn entries(schedule: &Section<'_>) -> Option<Vec<Entry>> {
     Some(items.into_iter().take(MAX_PROBES).filter_map(entry).collect())
 }
 
-fn entry(item: Item<'_>) -> Option<Entry> {
+fn entry(item: Item<'_>) -> Option<ProbeEntry> {
     match item {
-        Item::Text(probe, place) => Some(Entry { probe, every: None, place }),
+        Item::Text(probe, place) => Some(ProbeEntry { probe, every: None, place }),
         Item::Table(section) => {
             let named = section.parse("probe", |text| Ok::<_, String>(text.to_owned()));
             let probe = section.required("probe", named, "the name of a shipped probe, or the path of your own");
             let place = section.place("probe");
             let every = section.duration("every", Bounds::EVERY);
             section.done();
-            Some(Entry { probe: probe?, every, place })
+            Some(ProbeEntry { probe: probe?, every, place })
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::{
     Registry,
     file::{MAX_NODES, Section},
-    problem::Place,
+    problem::SourceLocation,
 };
 use crate::model::target::{AssetKind, Node};
 
@@ -28,8 +28,8 @@ pub(super) struct Sources {
 /// A node, and where it and each of its assets were written.
 pub(super) struct Placed {
     pub(super) node: Node,
-    pub(super) place: Place,
-    pub(super) asset_places: Vec<Place>,
+    pub(super) place: SourceLocation,
+    pub(super) asset_places: Vec<SourceLocation>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

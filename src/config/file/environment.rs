@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::super::problem::{Place, Problem};
+use super::super::problem::{Problem, SourceLocation};
 
 /// The prefix of all variables of bandprobe.
 const PREFIX: &str = "BANDPROBE_";
@@ -56,7 +56,7 @@ impl<'a> Environment<'a> {
         for name in names.filter(|name| is_ours(name) && !asked.contains(*name) && !is_of_a_service(name)) {
             let hint = super::section::nearest(name, asked.iter().map(String::as_str));
             problems.borrow_mut().push(Problem {
-                place: Place { origin: name.clone(), line: None, key: String::new() },
+                place: SourceLocation { origin: name.clone(), line: None, key: String::new() },
                 message: "no such environment variable".to_owned(),
                 hint: hint.map(|near| format!("did you mean `{near}`?")),
             });

@@ -7,7 +7,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{super::problem::Place, Document, value::Found};
+use super::{super::problem::SourceLocation, Document, value::RawValue};
 
 /// One table, which may be missing. Keys that are never asked for are unknown keys.
 pub(in super::super) struct Section<'d> {
@@ -89,7 +89,7 @@ impl<'d> Section<'d> {
     }
 
     /// A table at some place below this one.
-    pub(super) fn below(&self, place: Place, table: &'d DeTable<'d>) -> Self {
+    pub(super) fn below(&self, place: SourceLocation, table: &'d DeTable<'d>) -> Self {
         let asked = RefCell::default();
         Self { document: self.document, path: place.key, line: place.line, table: Some(table), asked }
     }
@@ -105,7 +105,7 @@ impl<'d> Section<'d> {
     }
 
     /// Adds a problem at a place, with what to do about it.
-    pub(in super::super) fn refuse_at(&self, place: Place, message: impl Into<String>, hint: &str) {
+    pub(in super::super) fn refuse_at(&self, place: SourceLocation, message: impl Into<String>, hint: &str) {
         self.document.refuse(place, message, Some(hint.to_owned()));
     }
 
@@ -119,13 +119,13 @@ impl<'d> Section<'d> {
     }
 
     /// Where a key was written: the variable or the line in the file. When it was not written, the line of its table.
-    pub(in super::super) fn place(&self, key: &str) -> Place {
+    pub(in super::super) fn place(&self, key: &str) -> SourceLocation {
         let key_path = self.path_of(key);
         if let Some((name, _)) = self.variable(key) {
-            return Place { origin: name, line: None, key: key_path };
+            return SourceLocation { origin: name, line: None, key: key_path };
         }
         let written = self.table.and_then(|table| table.get(key)).map(|item| self.document.line(item.span().start));
-        Place { origin: self.document.name.clone(), line: written.or(self.line), key: key_path }
+        SourceLocation { origin: self.document.name.clone(), line: written.or(self.line), key: key_path }
     }
 
     /// Adds a problem for every key that was never asked for.
@@ -136,7 +136,7 @@ impl<'d> Section<'d> {
                 continue;
             }
             let line = Some(self.document.line(key.span().start));
-            let place = Place { line, ..self.place(key.get_ref()) };
+            let place = SourceLocation { line, ..self.place(key.get_ref()) };
             let hint = match nearest(key.get_ref(), asked.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known keys: {}", asked.join(", ")),
@@ -145,9 +145,9 @@ impl<'d> Section<'d> {
         }
     }
 
-    pub(super) fn find(&self, key: &'static str) -> Option<Found<'d>> {
-        let written = self.find_written(key).map(|item| Found::Written(item.get_ref()));
-        self.variable(key).map(|(_, text)| Found::Variable(text)).or(written)
+    pub(super) fn find(&self, key: &'static str) -> Option<RawValue<'d>> {
+        let written = self.find_written(key).map(|item| RawValue::Written(item.get_ref()));
+        self.variable(key).map(|(_, text)| RawValue::Variable(text)).or(written)
     }
 
     fn find_written(&self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
@@ -170,15 +170,15 @@ impl<'d> Section<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    pub(super) fn item_place(&self, key: &str, index: usize, item: &Spanned<DeValue<'_>>) -> Place {
-        Place {
+    pub(super) fn item_place(&self, key: &str, index: usize, item: &Spanned<DeValue<'_>>) -> SourceLocation {
+        SourceLocation {
             origin: self.document.name.clone(),
             line: Some(self.document.line(item.span().start)),
             key: format!("{}[{index}]", self.path_of(key)),
         }
     }
 
-    pub(super) fn split(&self, key: &'static str, text: &str) -> Vec<(String, Place)> {
+    pub(super) fn split(&self, key: &'static str, text: &str) -> Vec<(String, SourceLocation)> {
         text.split(',').map(|part| (part.trim().to_owned(), self.place(key))).collect()
     }
 

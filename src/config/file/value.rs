@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 use toml::de::DeValue;
 
 use super::{
-    super::problem::Place,
+    super::problem::SourceLocation,
     section::{Section, name_of},
 };
 use crate::model::{
@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 /// A value, from the file or from a variable.
-pub(super) enum Found<'d> {
+pub(super) enum RawValue<'d> {
     Written(&'d DeValue<'d>),
     Variable(&'d str),
 }
@@ -22,7 +22,7 @@ pub(super) enum Found<'d> {
 /// An element of a list of names.
 pub(in super::super) enum Item<'d> {
     /// A name.
-    Text(String, Place),
+    Text(String, SourceLocation),
     /// A table that contains the name.
     Table(Section<'d>),
 }
@@ -30,7 +30,7 @@ pub(in super::super) enum Item<'d> {
 /// A setting that is on or off as a whole, or on for a list of texts only.
 pub(in super::super) enum Switch {
     Whole(bool),
-    Texts(Vec<(String, Place)>),
+    Texts(Vec<(String, SourceLocation)>),
 }
 
 impl<'d> Section<'d> {
@@ -41,9 +41,9 @@ impl<'d> Section<'d> {
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let text = match self.find(key)? {
-            Found::Variable(text) => text,
-            Found::Written(DeValue::String(text)) => text.as_ref(),
-            Found::Written(other) => return self.wrong_type(key, "a string in quotes", other),
+            RawValue::Variable(text) => text,
+            RawValue::Written(DeValue::String(text)) => text.as_ref(),
+            RawValue::Written(other) => return self.wrong_type(key, "a string in quotes", other),
         };
         parse(text).map_err(|error| self.refuse(key, error.to_string())).ok()
     }
@@ -77,20 +77,20 @@ impl<'d> Section<'d> {
             Err(error) => Err(error.to_string()),
         };
         match self.find(key)? {
-            Found::Written(DeValue::Integer(_)) => {
+            RawValue::Written(DeValue::Integer(_)) => {
                 self.whole(key, 1..=i64::MAX.unsigned_abs()).map(|bytes| Bytes(bytes).into())
             }
-            Found::Written(DeValue::String(_)) | Found::Variable(_) => self.parse(key, read),
-            Found::Written(other) => self.wrong_type(key, "a whole number of bytes, or a string in quotes", other),
+            RawValue::Written(DeValue::String(_)) | RawValue::Variable(_) => self.parse(key, read),
+            RawValue::Written(other) => self.wrong_type(key, "a whole number of bytes, or a string in quotes", other),
         }
     }
 
     /// A whole number within `range`.
     pub(in super::super) fn whole(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         let (number, shown) = match self.find(key)? {
-            Found::Variable(text) => (text.parse::<i64>().ok(), text.to_owned()),
-            Found::Written(DeValue::Integer(i)) => (i64::from_str_radix(i.as_str(), i.radix()).ok(), i.to_string()),
-            Found::Written(other) => return self.wrong_type(key, "a whole number", other),
+            RawValue::Variable(text) => (text.parse::<i64>().ok(), text.to_owned()),
+            RawValue::Written(DeValue::Integer(i)) => (i64::from_str_radix(i.as_str(), i.radix()).ok(), i.to_string()),
+            RawValue::Written(other) => return self.wrong_type(key, "a whole number", other),
         };
         let number = number.and_then(|number| u64::try_from(number).ok()).filter(|number| range.contains(number));
         if number.is_none() {
@@ -103,10 +103,10 @@ impl<'d> Section<'d> {
     /// A finite number, with or without a fraction.
     pub(in super::super) fn number(&self, key: &'static str) -> Option<f64> {
         let text = match self.find(key)? {
-            Found::Variable(text) => text,
-            Found::Written(DeValue::Float(float)) => float.as_str(),
-            Found::Written(DeValue::Integer(integer)) => integer.as_str(),
-            Found::Written(other) => return self.wrong_type(key, "a number", other),
+            RawValue::Variable(text) => text,
+            RawValue::Written(DeValue::Float(float)) => float.as_str(),
+            RawValue::Written(DeValue::Integer(integer)) => integer.as_str(),
+            RawValue::Written(other) => return self.wrong_type(key, "a number", other),
         };
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
         if number.is_none() {
@@ -118,26 +118,26 @@ impl<'d> Section<'d> {
     /// A boolean.
     pub(in super::super) fn yes_or_no(&self, key: &'static str) -> Option<bool> {
         match self.find(key)? {
-            Found::Variable("true") | Found::Written(DeValue::Boolean(true)) => Some(true),
-            Found::Variable("false") | Found::Written(DeValue::Boolean(false)) => Some(false),
-            Found::Variable(text) => {
+            RawValue::Variable("true") | RawValue::Written(DeValue::Boolean(true)) => Some(true),
+            RawValue::Variable("false") | RawValue::Written(DeValue::Boolean(false)) => Some(false),
+            RawValue::Variable(text) => {
                 self.refuse(key, format!("`{text}` is neither `true` nor `false`"));
                 None
             }
-            Found::Written(other) => self.wrong_type(key, "`true` or `false`", other),
+            RawValue::Written(other) => self.wrong_type(key, "`true` or `false`", other),
         }
     }
 
     /// A boolean, or a list of texts.
     pub(in super::super) fn switch_or_texts(&self, key: &'static str) -> Option<Switch> {
         match self.find(key)? {
-            Found::Variable("true" | "false") | Found::Written(DeValue::Boolean(_)) => {
+            RawValue::Variable("true" | "false") | RawValue::Written(DeValue::Boolean(_)) => {
                 self.yes_or_no(key).map(Switch::Whole)
             }
-            Found::Variable(_) | Found::Written(DeValue::String(_) | DeValue::Array(_)) => {
+            RawValue::Variable(_) | RawValue::Written(DeValue::String(_) | DeValue::Array(_)) => {
                 self.texts(key).map(Switch::Texts)
             }
-            Found::Written(other) => self.wrong_type(key, "`true`, `false` or a list of strings", other),
+            RawValue::Written(other) => self.wrong_type(key, "`true`, `false` or a list of strings", other),
         }
     }
 
@@ -154,10 +154,10 @@ impl<'d> Section<'d> {
     /// A list of texts and tables. A single text with commas is accepted too.
     pub(in super::super) fn items(&self, key: &'static str) -> Option<Vec<Item<'d>>> {
         let array = match self.find(key)? {
-            Found::Written(DeValue::Array(array)) => array,
-            Found::Written(DeValue::String(text)) => return Some(self.split_items(key, text)),
-            Found::Variable(text) => return Some(self.split_items(key, text)),
-            Found::Written(other) => return self.wrong_type(key, "a list of strings or tables", other),
+            RawValue::Written(DeValue::Array(array)) => array,
+            RawValue::Written(DeValue::String(text)) => return Some(self.split_items(key, text)),
+            RawValue::Variable(text) => return Some(self.split_items(key, text)),
+            RawValue::Written(other) => return self.wrong_type(key, "a list of strings or tables", other),
         };
         let items = array.iter().enumerate().filter_map(|(index, item)| {
             let place = self.item_place(key, index, item);
@@ -179,12 +179,12 @@ impl<'d> Section<'d> {
     }
 
     /// A list of texts, each with its place. A single text with commas is accepted too.
-    pub(in super::super) fn texts(&self, key: &'static str) -> Option<Vec<(String, Place)>> {
+    pub(in super::super) fn texts(&self, key: &'static str) -> Option<Vec<(String, SourceLocation)>> {
         let array = match self.find(key)? {
-            Found::Written(DeValue::Array(array)) => array,
-            Found::Variable(text) => return Some(self.split(key, text)),
-            Found::Written(DeValue::String(text)) => return Some(self.split(key, text)),
-            Found::Written(other) => return self.wrong_type(key, "a list of strings", other),
+            RawValue::Written(DeValue::Array(array)) => array,
+            RawValue::Variable(text) => return Some(self.split(key, text)),
+            RawValue::Written(DeValue::String(text)) => return Some(self.split(key, text)),
+            RawValue::Written(other) => return self.wrong_type(key, "a list of strings", other),
         };
         let texts = array.iter().enumerate().filter_map(|(index, item)| {
             let place = self.item_place(key, index, item);

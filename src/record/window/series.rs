@@ -58,30 +58,30 @@ impl Key {
 }
 
 /// The values of all metrics of one set of labels.
-pub(super) struct Values {
-    rows: Vec<Row>,
+pub(super) struct SeriesValues {
+    rows: Vec<TransferValues>,
     /// Packed middle of the bucket → number of occurrences.
     intervals: BTreeMap<u32, u32>,
     /// Start of the first transfer that had intervals, in nanoseconds since 1970.
     first_interval: i64,
 }
 
-impl Default for Values {
+impl Default for SeriesValues {
     fn default() -> Self {
         Self { rows: Vec::new(), intervals: BTreeMap::new(), first_interval: i64::MAX }
     }
 }
 
-impl Values {
+impl SeriesValues {
     /// Memory that the values use, in bytes, without the spare capacity of the collections.
     pub(super) fn bytes(&self) -> usize {
-        self.rows.len() * size_of::<Row>() + self.intervals.len() * INTERVAL_BYTES
+        self.rows.len() * size_of::<TransferValues>() + self.intervals.len() * INTERVAL_BYTES
     }
 
     /// Adds the values of a transfer that ended ok. Returns how many of them were clamped.
     pub(super) fn record(&mut self, sample: &Sample) -> u64 {
         let mut clamped = 0;
-        let row = Row::of(sample, &mut clamped);
+        let row = TransferValues::of(sample, &mut clamped);
         if sample.is_valid() && !sample.intervals.is_empty() {
             self.first_interval = self.first_interval.min(row.at);
             for rate in &sample.intervals {
@@ -109,13 +109,13 @@ impl Values {
 }
 
 /// The values of one transfer: one column for each metric except the last one, [`Metric::Interval`].
-struct Row {
+struct TransferValues {
     /// Nanoseconds since 1970.
     at: i64,
     packed: [u32; COLUMNS],
 }
 
-impl Row {
+impl TransferValues {
     fn of(sample: &Sample, clamped: &mut u64) -> Self {
         let total = (!sample.flags.contains(Flag::Partial)).then(|| sample.phases.total());
         let rates = if sample.is_valid() { sample.rates } else { Rates::default() };
@@ -174,9 +174,9 @@ mod tests {
     #[test]
     fn ten_thousand_nodes_fit_in_64_mb() {
         let series = [12_usize, 12, 12, 1, 1, 1, 1];
-        let rows: usize = series.iter().map(|rows| rows.next_power_of_two().max(4) * size_of::<Row>()).sum();
+        let rows: usize = series.iter().map(|rows| rows.next_power_of_two().max(4) * size_of::<TransferValues>()).sum();
         // The nodes of a B-tree are at least half full.
-        let keys = series.len() * (size_of::<Key>() + size_of::<Values>()) * 2;
+        let keys = series.len() * (size_of::<Key>() + size_of::<SeriesValues>()) * 2;
         let labels = 200;
         let per_node = rows + keys + labels;
         assert!(per_node * 10_000 <= 64_000_000, "{per_node} bytes a node");

@@ -124,7 +124,7 @@ impl StateFile for BookingQueue {
 /// Handles all requests and stores the result. Returns one booking for each request; that of a `Cancel` has no
 /// meaning.
 fn make(dir: &Path, requests: &[Request]) -> Result<Vec<Booking>, archive::Error> {
-    let _held = state::hold(dir, STATE)?;
+    let _held = state::lock(dir, STATE)?;
     let Loaded { value: mut days, problem } = state::load::<Days<ColdFetches>>(dir, STATE);
     let now = now();
     if let Some(problem) = &problem {

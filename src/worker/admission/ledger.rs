@@ -15,7 +15,7 @@ use super::now;
 use crate::{
     archive::{
         self,
-        state::{self, Stamp},
+        state::{self, FileVersion},
     },
     config::Limits,
     probe::cool_down::{CoolDowns, MAX_COOL_DOWN},
@@ -42,7 +42,7 @@ pub(super) struct InMemory {
 /// The state on disk, as this process last read or wrote it.
 #[derive(Default)]
 struct OnDisk {
-    stamp: Option<Stamp>,
+    version: Option<FileVersion>,
     stored: Stored,
     is_refused: bool,
 }
@@ -157,8 +157,8 @@ impl OnDisk {
     /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
     /// is missing or unreadable while we run, it is written again from memory.
     fn read_if_changed(&mut self, dir: &Path, is_first: bool) -> bool {
-        let stamp = state::stamp(dir, STATE);
-        if stamp.is_none() || stamp == self.stamp {
+        let version = state::version(dir, STATE);
+        if version.is_none() || version == self.version {
             return false;
         }
         let state::Loaded { value, problem } = state::load::<Stored>(dir, STATE);
@@ -173,7 +173,7 @@ impl OnDisk {
             true => self.stored.spent.take_others(),
             false => state::load(dir, DAYS_BEFORE).value,
         };
-        self.stamp = stamp;
+        self.version = version;
         self.stored = value;
         self.stored.spent.set_others(others);
         true
@@ -187,7 +187,7 @@ impl OnDisk {
         spent: &[Day<Spent>],
         cool_downs: &BTreeMap<String, CoolDown>,
     ) -> Result<(), archive::Error> {
-        let _held = state::hold(dir, STATE)?;
+        let _held = state::lock(dir, STATE)?;
         self.read_if_changed(dir, false);
         let mut stored = self.stored.clone();
         let now = now();
@@ -210,7 +210,7 @@ impl OnDisk {
         state::store_often(dir, STATE, &stored)?;
         stored.spent.set_others(others);
         self.stored = stored;
-        self.stamp = state::stamp(dir, STATE);
+        self.version = state::version(dir, STATE);
         Ok(())
     }
 

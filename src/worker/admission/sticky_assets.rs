@@ -143,7 +143,7 @@ impl Changes {
     }
 
     fn write(&self, changed: BTreeMap<(String, String), Option<StoredAsset>>) -> Result<(), archive::Error> {
-        let _held = state::hold(&self.dir, STATE)?;
+        let _held = state::lock(&self.dir, STATE)?;
         let mut stored = state::load::<StoredAssets>(&self.dir, STATE).value;
         for ((node, probe), stored_asset) in changed {
             match stored_asset {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::{
     archive::{
         self,
-        state::{self, Loaded, Stamp},
+        state::{self, FileVersion, Loaded},
     },
     measure::storage_faults::{StorageFaultChange, StorageFaults},
     model::{probe::Probe, sample::Sample},
@@ -39,7 +39,7 @@ struct InMemory {
 /// The state on disk, as this process last read or wrote it.
 #[derive(Default)]
 struct OnDisk {
-    stamp: Option<Stamp>,
+    version: Option<FileVersion>,
     stored: StorageFaults,
     is_refused: bool,
 }
@@ -106,19 +106,19 @@ impl OnDisk {
     /// Reads the file if it has changed since this process last read or wrote it; returns whether it did. If the file
     /// is missing or damaged, the known state stays. If the disk fails, the file is read again the next time.
     fn read_if_changed(&mut self, dir: &Path) -> Result<bool, archive::Error> {
-        let stamp = state::stamp(dir, STATE);
-        if stamp == self.stamp {
+        let version = state::version(dir, STATE);
+        if version == self.version {
             return Ok(false);
         }
-        let Loaded { value, problem } = match stamp.map(|stamp| stamp.size()) {
+        let Loaded { value, problem } = match version.map(|version| version.size()) {
             None => {
-                self.stamp = None;
+                self.version = None;
                 return Ok(false);
             }
             Some(0..=MAX_BYTES) => state::read::<StorageFaults>(dir, STATE)?,
             Some(bytes) => Loaded { value: StorageFaults::default(), problem: Some(format!("{STATE}: {bytes} bytes")) },
         };
-        self.stamp = stamp;
+        self.version = version;
         if let Some(problem) = problem {
             tracing::warn!("cannot read the list of nodes that cannot fetch from storage: {problem}");
             return Ok(false);
@@ -131,14 +131,14 @@ impl OnDisk {
     /// Adds the new findings to the file. The file is locked, so no other process writes in between. Nothing is written
     /// if the disk fails to read the file, because the findings of the others would be lost.
     fn write(&mut self, dir: &Path, new: &BTreeMap<String, StorageFaultChange>) -> Result<(), archive::Error> {
-        let _held = state::hold(dir, STATE)?;
+        let _held = state::lock(dir, STATE)?;
         self.read_if_changed(dir)?;
         let mut faults = self.stored.clone();
         new.iter().for_each(|(node, finding)| faults.note(node, finding));
         faults.tidy(Timestamp::now());
         state::store(dir, STATE, &faults)?;
         self.stored = faults;
-        self.stamp = state::stamp(dir, STATE);
+        self.version = state::version(dir, STATE);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::*;
 struct Outcome {
     /// The letters of the lines that come out, before and after salvage.
     lines: &'static str,
-    told: Vec<What>,
+    told: Vec<DamageKind>,
     /// By salvage: lines in `rejected/`, and points that are nowhere.
     set_aside: u64,
     missing: u64,
@@ -16,67 +16,79 @@ struct Outcome {
     rest: &'static [u8],
 }
 
-fn outcome(lines: &'static str, told: &[What], (set_aside, missing): (u64, u64), rest: &'static [u8]) -> Outcome {
+fn outcome(lines: &'static str, told: &[DamageKind], (set_aside, missing): (u64, u64), rest: &'static [u8]) -> Outcome {
     Outcome { lines, told: told.to_vec(), set_aside, missing, rest }
 }
 
 #[test]
 fn a_flipped_bit_loses_only_its_line() {
     check("nothing", |_| {}, outcome("abc", &[], (0, 0), b""));
-    check("in a line", change("v=2i", "v=3i"), outcome("ac", &[What::Line(4)], (1, 0), b"\nb v=3i 2\n"));
+    check("in a line", change("v=2i", "v=3i"), outcome("ac", &[DamageKind::Line(4)], (1, 0), b"\nb v=3i 2\n"));
     check("in its first letter", change("\nc v", "\n# v"), outcome("ab", &[count(3, 2)], (0, 1), b"\n# v=3i 3\n"));
-    check("in a sum", change("# sums a", "# sums c"), outcome("bc", &[What::Line(3)], (1, 0), b"\na v=1i 1\n"));
-    check("in a sum's digit", change("# sums a", "# sums q"), outcome("bc", &[What::Line(3)], (1, 0), b"\na v=1i 1\n"));
-    check("in the word of sums", change("# sums", "# sumq"), outcome("abc", &[What::Checksum], (0, 0), b""));
-    let word = outcome("abc", &[What::Line(2)], (1, 0), b"\n\" sums ");
+    check("in a sum", change("# sums a", "# sums c"), outcome("bc", &[DamageKind::Line(3)], (1, 0), b"\na v=1i 1\n"));
+    check(
+        "in a sum's digit",
+        change("# sums a", "# sums q"),
+        outcome("bc", &[DamageKind::Line(3)], (1, 0), b"\na v=1i 1\n"),
+    );
+    check("in the word of sums", change("# sums", "# sumq"), outcome("abc", &[DamageKind::Checksum], (0, 0), b""));
+    let word = outcome("abc", &[DamageKind::Line(2)], (1, 0), b"\n\" sums ");
     check("in the sign of sums", change("# sums", "\" sums"), word);
-    check("in the header", change("lines", "mines"), outcome("abc", &[What::Header], (0, 0), b""));
+    check("in the header", change("lines", "mines"), outcome("abc", &[DamageKind::Header], (0, 0), b""));
     check("in the trailer's count", change("points=3", "points=7"), outcome("abc", &[count(7, 3)], (0, 4), b""));
-    check("in the trailer's sum", change("crc32c=", "crc32c=f"), outcome("abc", &[What::Trailer], (0, 0), b""));
-    check("in the trailer's word", change("# end", "# enD"), outcome("abc", &[What::Trailer], (0, 0), b""));
+    check("in the trailer's sum", change("crc32c=", "crc32c=f"), outcome("abc", &[DamageKind::Trailer], (0, 0), b""));
+    check("in the trailer's word", change("# end", "# enD"), outcome("abc", &[DamageKind::Trailer], (0, 0), b""));
 }
 
 #[test]
 fn lost_doubled_joined_and_inserted_lines_are_reported() {
     check("removed", change("b v=2i 2\n", ""), outcome("ac", &[count(3, 2)], (0, 1), b""));
-    let doubled = outcome("abc", &[What::Line(5)], (1, 0), b"\nb v=2i 2\n");
+    let doubled = outcome("abc", &[DamageKind::Line(5)], (1, 0), b"\nb v=2i 2\n");
     check("doubled", change("b v=2i 2\n", "b v=2i 2\nb v=2i 2\n"), doubled);
-    let joined = outcome("c", &[What::Line(3), count(3, 2)], (1, 1), b"\na v=1i 1*b v=2i 2\n");
+    let joined = outcome("c", &[DamageKind::Line(3), count(3, 2)], (1, 1), b"\na v=1i 1*b v=2i 2\n");
     check("joined", change("1\nb", "1*b"), joined);
     check(
         "joined with the sums",
         change("3i 3\n", "3i 3*"),
-        outcome("ab", &[What::Line(6), What::Trailer], (1, 0), b"3*# end"),
+        outcome("ab", &[DamageKind::Line(6), DamageKind::Trailer], (1, 0), b"3*# end"),
     );
-    check("inserted", change("b v", "d v=4i 4\nb v"), outcome("abc", &[What::Line(4)], (1, 0), b"\nd v=4i 4\n"));
+    check("inserted", change("b v", "d v=4i 4\nb v"), outcome("abc", &[DamageKind::Line(4)], (1, 0), b"\nd v=4i 4\n"));
     check(
         "a sums line removed",
         |content| drop(content.drain(27..52)),
-        outcome("c", &[What::Line(2), What::Line(3)], (2, 0), b"b v"),
+        outcome("c", &[DamageKind::Line(2), DamageKind::Line(3)], (2, 0), b"b v"),
     );
-    check("a header removed", |content| drop(content.drain(..27)), outcome("abc", &[What::Header], (0, 0), b""));
-    check("empty lines", change("b v", "\n\nb v"), outcome("abc", &[What::Checksum], (0, 0), b""));
-    let appended = outcome("abc", &[What::Line(8), What::AfterTrailer], (1, 0), b"\nd v=4i 4\n");
+    check("a header removed", |content| drop(content.drain(..27)), outcome("abc", &[DamageKind::Header], (0, 0), b""));
+    check("empty lines", change("b v", "\n\nb v"), outcome("abc", &[DamageKind::Checksum], (0, 0), b""));
+    let appended = outcome("abc", &[DamageKind::Line(8), DamageKind::AfterTrailer], (1, 0), b"\nd v=4i 4\n");
     check("appended", |content| content.extend(b"d v=4i 4\n"), appended);
     check(
         "half appended",
         |content| content.extend(b"half"),
-        outcome("abc", &[What::AfterTrailer], (1, 0), b"\nhalf\n"),
+        outcome("abc", &[DamageKind::AfterTrailer], (1, 0), b"\nhalf\n"),
     );
 }
 
 #[test]
 fn zeros_and_non_text_lose_only_the_lines_they_hit() {
     let zeros = |content: &mut Vec<u8>, from: usize, to: usize| content[from..to].fill(0);
-    let header = outcome("abc", &[What::Header, What::Line(1)], (1, 0), b"\0# sums ");
+    let header = outcome("abc", &[DamageKind::Header, DamageKind::Line(1)], (1, 0), b"\0# sums ");
     check("a header of zeros", |content| zeros(content, 0, 27), header);
-    let middle = outcome("", &[What::Line(3), count(3, 1)], (1, 2), b"a \0\0");
+    let middle = outcome("", &[DamageKind::Line(3), count(3, 1)], (1, 2), b"a \0\0");
     check("zeros in the middle", |content| zeros(content, 54, 88), middle);
-    check("zeros at the end", |content| zeros(content, 86, 126), outcome("ab", &[What::Trailer], (1, 0), b"\n\0\0"));
-    check("invalid UTF-8", change_bytes(b"2i", b"\xff\xfe"), outcome("ac", &[What::Line(4)], (1, 0), b"\xff\xfe"));
-    check("a control character", change("b v", "b\0v"), outcome("ac", &[What::Line(4)], (1, 0), b"b\0v"));
+    check(
+        "zeros at the end",
+        |content| zeros(content, 86, 126),
+        outcome("ab", &[DamageKind::Trailer], (1, 0), b"\n\0\0"),
+    );
+    check(
+        "invalid UTF-8",
+        change_bytes(b"2i", b"\xff\xfe"),
+        outcome("ac", &[DamageKind::Line(4)], (1, 0), b"\xff\xfe"),
+    );
+    check("a control character", change("b v", "b\0v"), outcome("ac", &[DamageKind::Line(4)], (1, 0), b"b\0v"));
     let long = "x".repeat(MAX_LINE * 2) + "\nb v";
-    check("a line without end", change("b v", &long), outcome("abc", &[What::Line(4)], (1, 0), b"\nxxxx"));
+    check("a line without end", change("b v", &long), outcome("abc", &[DamageKind::Line(4)], (1, 0), b"\nxxxx"));
 }
 
 #[test]
@@ -88,7 +100,7 @@ fn a_line_that_is_not_text_is_never_sent() {
         writer.append(time(0), &[b"a v=1i 1\n", bad, b"\n"].concat(), 2).unwrap();
         let name = writer.seal().unwrap().unwrap().name;
         let (lines, told) = read_all(dir.path());
-        assert_eq!((lines, told), (vec!["a v=1i 1".to_owned()], vec![What::NoText(4)]));
+        assert_eq!((lines, told), (vec!["a v=1i 1".to_owned()], vec![DamageKind::NotText(4)]));
         let salvaged = Spool::lock(dir.path()).unwrap().salvage(&name).unwrap().unwrap();
         assert_eq!((salvaged.kept, salvaged.set_aside, salvaged.missing), (1, 1, 0));
     }
@@ -97,11 +109,15 @@ fn a_line_that_is_not_text_is_never_sent() {
 #[test]
 fn foreign_files_are_set_aside_unchanged() {
     for (content, told, points) in [
-        (&b""[..], vec![What::Trailer], 0),
-        (b"hello", vec![What::Trailer], 0),
-        (b"a v=1i 1\nb v=2i 2\n", vec![What::Header, What::Line(1), What::Line(2), What::Trailer], 2),
-        (b"# by hand\n\na v=1i 1", vec![What::Header, What::Trailer], 0),
-        (b"\x7fELF\n\0\0", vec![What::Header, What::Line(1), What::Trailer], 1),
+        (&b""[..], vec![DamageKind::Trailer], 0),
+        (b"hello", vec![DamageKind::Trailer], 0),
+        (
+            b"a v=1i 1\nb v=2i 2\n",
+            vec![DamageKind::Header, DamageKind::Line(1), DamageKind::Line(2), DamageKind::Trailer],
+            2,
+        ),
+        (b"# by hand\n\na v=1i 1", vec![DamageKind::Header, DamageKind::Trailer], 0),
+        (b"\x7fELF\n\0\0", vec![DamageKind::Header, DamageKind::Line(1), DamageKind::Trailer], 1),
     ] {
         let dir = scratch();
         let spool = Spool::lock(dir.path()).unwrap();
@@ -112,7 +128,7 @@ fn foreign_files_are_set_aside_unchanged() {
         assert_eq!(fs::read(dir.path().join("rejected/notes.lp.bad")).unwrap(), content);
         assert_eq!(
             (names(dir.path(), "spool"), read_all(dir.path())),
-            (vec![], (vec![], vec![What::SetAside(points)]))
+            (vec![], (vec![], vec![DamageKind::SetAside(points)]))
         );
     }
 }
@@ -130,7 +146,7 @@ fn any_flipped_bit_loses_at_most_two_lines() {
             let (lines, told) = read_all(dir.path());
             let shown = String::from_utf8_lossy(&content);
             assert!(!told.is_empty(), "{shown}");
-            if let [What::Newer(_)] = told[..] {
+            if let [DamageKind::Newer(_)] = told[..] {
                 assert_eq!((at, lines.len(), spool.next(false, &HashSet::new()).unwrap()), (25, 0, None), "{shown}");
                 continue;
             }
@@ -217,9 +233,9 @@ fn the_bad_lines_of_each_damage_are_kept_once() {
     assert_eq!(
         start.collect::<String>(),
         format!(
-            "# bandprobe set aside: lines that are not what was written, and were not delivered\n\
-             # out of spool/{name} of {} bytes: line 4 is not what was written\n\
-             # line 4 is not what was written\nb v=3i 2\n",
+            "# bandprobe set aside: changed lines, which were not delivered\n\
+             # out of spool/{name} of {} bytes: line 4 was changed\n\
+             # line 4 was changed\nb v=3i 2\n",
             damaged.len()
         )
     );
@@ -230,7 +246,10 @@ fn the_bad_lines_of_each_damage_are_kept_once() {
     assert_eq!((second.kept, second.set_aside), (1, 1));
     assert_eq!(names(dir.path(), "rejected"), [format!("{name}.2.bad"), format!("{name}.bad")]);
     assert_eq!(fs::read_to_string(dir.path().join(format!("rejected/{name}.bad"))).unwrap(), first);
-    assert_eq!(read_all(dir.path()), (vec!["a v=1i 1".to_owned()], vec![What::SetAside(1), What::SetAside(1)]));
+    assert_eq!(
+        read_all(dir.path()),
+        (vec!["a v=1i 1".to_owned()], vec![DamageKind::SetAside(1), DamageKind::SetAside(1)])
+    );
     assert_eq!(status(dir.path()).unwrap().bad.points, 2);
 }
 
@@ -274,7 +293,7 @@ fn check(case: &str, damage: impl FnOnce(&mut Vec<u8>), expected: Outcome) {
         assert!(rest.windows(expected.rest.len()).any(|part| part == expected.rest), "{case}: {shown}");
     }
     let (again, told) = read_all(dir.path());
-    let expected_told = if expected.rest.is_empty() { vec![] } else { vec![What::SetAside(expected.set_aside)] };
+    let expected_told = if expected.rest.is_empty() { vec![] } else { vec![DamageKind::SetAside(expected.set_aside)] };
     assert_eq!((again, told), (lines.clone(), expected_told), "{case}");
     let found = status(dir.path()).unwrap();
     assert_eq!((found.spool.points, found.bad.points), (lines.len() as u64, expected.set_aside), "{case}");
@@ -292,8 +311,8 @@ fn change_bytes(from: &[u8], to: &[u8]) -> impl FnOnce(&mut Vec<u8>) {
     }
 }
 
-fn count(sealed: u64, found: u64) -> What {
-    What::Count { sealed, found }
+fn count(sealed: u64, found: u64) -> DamageKind {
+    DamageKind::Count { sealed, found }
 }
 
 /// The lines of an undamaged file in the spool; none when there is no such file.
@@ -302,7 +321,7 @@ fn waiting_lines(spool: &Spool, name: &str) -> Vec<String> {
 }
 
 /// Everything that a reader is told, lines and damages.
-fn read_all(dir: &Path) -> (Vec<String>, Vec<What>) {
+fn read_all(dir: &Path) -> (Vec<String>, Vec<DamageKind>) {
     let (lines, told): (Vec<_>, Vec<_>) = reader::lines(dir, None).unwrap().partition(Result::is_ok);
-    (lines.into_iter().map(Result::unwrap).collect(), told.into_iter().map(|damage| damage.unwrap_err().what).collect())
+    (lines.into_iter().map(Result::unwrap).collect(), told.into_iter().map(|damage| damage.unwrap_err().kind).collect())
 }

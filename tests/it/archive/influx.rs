@@ -14,7 +14,7 @@ async fn a_file_can_be_sent_as_it_is() {
     let lines: String = (1..=2500).map(|n| format!("m v={n}i {n}\n")).collect();
     writer.append(time(0), lines.as_bytes(), 2500).unwrap();
     let name = writer.seal().unwrap().unwrap().name;
-    let refused = |n| Rejected { line: format!("r v={n}i {n}"), message: "no such field".to_owned() };
+    let refused = |n| RejectedLine { line: format!("r v={n}i {n}"), message: "no such field".to_owned() };
     Spool::lock(dir.path()).unwrap().quarantine(&name, &[refused(1), refused(2)]).unwrap();
     for folder in ["spool", "rejected"] {
         let content = fs::read_to_string(dir.path().join(folder).join(&name)).unwrap();

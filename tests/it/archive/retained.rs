@@ -47,7 +47,7 @@ fn rejected_files_are_deleted_before_waiting_ones() {
     let dir = TempDir::new().unwrap();
     let names = fill(dir.path(), &[0, 60, 120]);
     let spool = Spool::lock(dir.path()).unwrap();
-    let refused = [Rejected { line: "c v=1i 1".to_owned(), message: "no".to_owned() }];
+    let refused = [RejectedLine { line: "c v=1i 1".to_owned(), message: "no".to_owned() }];
     spool.quarantine(&names[1], &refused).unwrap();
     replace(&dir.path().join("spool").join(&names[0]), "a v=1i", "a v=7i");
     spool.salvage(&names[0]).unwrap().unwrap();

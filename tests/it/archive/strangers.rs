@@ -25,9 +25,10 @@ fn an_entry_that_is_not_a_file_is_ignored_and_named() {
         symlink("/nowhere", folder.join("dangling.txt")).unwrap();
         strangers.extend([directory, link, fifo]);
     }
-    let named: Vec<_> = strangers.iter().map(|file| Damage { file: file.clone(), what: What::NoFile }).collect();
-    assert_eq!(passed_over(dir.path()).unwrap(), named);
-    assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: no regular file: left alone"), "{}", named[0]);
+    let named: Vec<_> =
+        strangers.iter().map(|file| Damage { file: file.clone(), kind: DamageKind::NotAFile }).collect();
+    assert_eq!(skipped_files(dir.path()).unwrap(), named);
+    assert!(named[0].to_string().ends_with("archive/2020-01-01.lp: not a regular file: ignored"), "{}", named[0]);
 
     // Even by name, as when one takes a file's place after it was listed, nothing is opened, moved or waited for.
     for path in &strangers[6..] {
@@ -55,8 +56,8 @@ fn a_file_of_a_newer_version_waits_for_an_upgrade() {
     for folder in ["archive", "open", "spool"] {
         fs::write(dir.path().join(folder).join(newer), NEWER).unwrap();
     }
-    let told: Vec<_> = passed_over(dir.path()).unwrap().into_iter().map(|damage| damage.what).collect();
-    assert_eq!(told, [What::Newer(2), What::Newer(2), What::Newer(2)]);
+    let told: Vec<_> = skipped_files(dir.path()).unwrap().into_iter().map(|damage| damage.kind).collect();
+    assert_eq!(told, [DamageKind::Newer(2), DamageKind::Newer(2), DamageKind::Newer(2)]);
     assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
     assert_eq!(spool.oldest().unwrap(), Some(names[0].clone()));
     let waiting: Vec<_> = waiting(dir.path()).unwrap().into_iter().map(|file| (file.newer, file.points)).collect();

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::{
-    availability::{FLEET, point, rounds},
     day,
+    health::{FLEET, point, rounds},
 };
 use crate::{
     influxd::{self, old},

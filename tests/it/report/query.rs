@@ -105,7 +105,7 @@ fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(6));
     let [from, until, ..] = asked(&pages.request().unwrap());
     let mut span = until - from;
-    while pages.ask_for_less() {
+    while pages.shorten_span() {
         let [again, until, ..] = asked(&pages.request().unwrap());
         assert!(again == from && until - from < span);
         span = until - from;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     super::{
-        super::{file::Section, problem::Place},
+        super::{file::Section, problem::SourceLocation},
         word,
     },
     KINDS, Placed,
@@ -56,7 +56,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
 }
 
 /// Reads the assets of a node; `None` when one of them was refused.
-fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<Place>)> {
+fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<SourceLocation>)> {
     let sections = node.sections("assets", MAX_ASSETS_PER_NODE);
     if !node.has("assets") {
         // A node with a status document can be asked for its status even without assets.
@@ -77,7 +77,7 @@ fn assets(node: &Section<'_>, profile: Profile) -> Option<(Vec<Asset>, Vec<Place
     if read.is_empty() { None } else { Some(read.into_iter().unzip()) }
 }
 
-fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, Place)> {
+fn asset(section: Section<'_>, profile: Profile) -> Option<(Asset, SourceLocation)> {
     let kind = section.choice("kind", &KINDS);
     let kind = section.required("kind", kind, "`image` or `video`");
     let (key, other, hint) = match profile {

@@ -3,7 +3,7 @@
 use std::{io::Write, net::TcpListener, sync::mpsc, thread, time::Duration};
 
 use bandprobe::{
-    archive::status::{Amount, status},
+    archive::status::{Totals, status},
     config::{InfluxDb, Secret},
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn scripted(pace: Duration, answers: Vec<&'static str>) -> (InfluxDb,
     (InfluxDb::new(url, "o", "b", Secret::new("t")), requests)
 }
 
-fn waiting(world: &World) -> Amount {
+fn waiting(world: &World) -> Totals {
     status(&world.archive()).unwrap().spool
 }
 
@@ -75,7 +75,7 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
     let place = format!("delivered to {} (bucket {})\n", database.url, database.bucket);
     assert_eq!(ended.stdout, format!("{} points in {} {place}", kept.points + 1, files(kept.files + 1)));
     let stored = server.points(&database.bucket, "bandprobe_transfer").len();
-    assert_eq!((waiting(&world), stored), (Amount::default(), world_transfers(&world)));
+    assert_eq!((waiting(&world), stored), (Totals::default(), world_transfers(&world)));
     assert_eq!(server.count(&database.bucket, "m", "v"), 1);
 
     server.stop();

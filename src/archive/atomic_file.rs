@@ -7,11 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Error, file::FileLines, format, on, raw, sums, sync_folder};
+use super::{Error, checksums, file_lines::FileLines, format, on, raw_lines, sync_folder};
 
 /// A file that has no final name yet.
 #[derive(Debug)]
-pub(super) struct WholeFile {
+pub(super) struct AtomicFile {
     folder: PathBuf,
     temporary: PathBuf,
     out: BufWriter<File>,
@@ -23,15 +23,15 @@ pub(super) struct WholeFile {
     crc: u32,
 }
 
-impl WholeFile {
+impl AtomicFile {
     /// Creates the temporary file for `name` and writes its first line, which includes its newline.
     pub(super) fn create(folder: &Path, name: &str, header: &str) -> Result<Self, Error> {
-        let temporary = folder.join(format!(".{name}{UNNAMED}"));
+        let temporary = folder.join(format!(".{name}{TEMPORARY_SUFFIX}"));
         let file = super::private().truncate(true).open(&temporary).map_err(on("create", &temporary))?;
         let (folder, out) = (folder.to_owned(), BufWriter::new(file));
-        let mut whole = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, bytes: 0, crc: 0 };
-        whole.comment(header)?;
-        Ok(whole)
+        let mut file = Self { folder, temporary, out, group: Vec::new(), group_lines: 0, points: 0, bytes: 0, crc: 0 };
+        file.comment(header)?;
+        Ok(file)
     }
 
     /// Adds a comment, which includes its newline.
@@ -46,11 +46,11 @@ impl WholeFile {
         self.group.push(b'\n');
         self.group_lines += 1;
         self.points += 1;
-        if self.group_lines == sums::GROUP || self.group.len() >= GROUP_BYTES { self.announce() } else { Ok(()) }
+        if self.group_lines == checksums::GROUP || self.group.len() >= GROUP_BYTES { self.announce() } else { Ok(()) }
     }
 
     /// Adds a line of arbitrary bytes without a checksum, with or without a newline at its end.
-    pub(super) fn raw(&mut self, from: &mut impl Read, is_point: bool) -> Result<(), Error> {
+    pub(super) fn raw_line(&mut self, from: &mut impl Read, is_point: bool) -> Result<(), Error> {
         let (mut piece, mut last) = (vec![0; PIECE], b'\n');
         loop {
             let read = from.read(&mut piece).map_err(on("read for", &self.temporary))?;
@@ -91,7 +91,7 @@ impl WholeFile {
 
     fn announce(&mut self) -> Result<(), Error> {
         let mut announced = Vec::with_capacity(self.group.len() + 9 * self.group_lines + 8);
-        sums::write(&self.group, &mut announced);
+        checksums::write(&self.group, &mut announced);
         self.group.clear();
         self.group_lines = 0;
         self.put(&announced)
@@ -104,7 +104,7 @@ impl WholeFile {
     }
 }
 
-impl Drop for WholeFile {
+impl Drop for AtomicFile {
     /// Without its final name the file only takes up room.
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.temporary);
@@ -118,20 +118,20 @@ const PIECE: usize = 64 * 1024;
 /// Deletes the temporary files of writers that died.
 pub(super) fn sweep(folder: &Path) {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let left = |name: &str| name.starts_with('.') && name.ends_with(UNNAMED);
+    let left = |name: &str| name.starts_with('.') && name.ends_with(TEMPORARY_SUFFIX);
     for entry in entries.filter(|entry| entry.file_name().to_str().is_some_and(left)) {
         // A leftover only costs room, and the next call tries again.
         let _ = fs::remove_file(entry.path());
     }
 }
 
-const UNNAMED: &str = ".tmp";
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 /// The trailer at the end of a file; `None` when it has none.
 pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {
-    let mut file = raw::open(path)?;
+    let mut file = raw_lines::open(path)?;
     let len = file.metadata()?.len();
-    io::Seek::seek(&mut file, io::SeekFrom::Start(len.saturating_sub(LONGEST_TRAILER)))?;
+    io::Seek::seek(&mut file, io::SeekFrom::Start(len.saturating_sub(MAX_TRAILER_BYTES)))?;
     let mut end = Vec::new();
     file.read_to_end(&mut end)?;
     let last = end.strip_suffix(b"\n").and_then(|end| end.rsplit(|byte| *byte == b'\n').next());
@@ -141,7 +141,7 @@ pub(super) fn trailer(path: &Path) -> io::Result<Option<format::Trailer>> {
 /// The number of points by the trailer. Without a trailer, or when a newer version wrote the file, the lines are
 /// counted.
 pub(super) fn points(path: &Path) -> io::Result<u64> {
-    if raw::newer(path)?.is_none()
+    if raw_lines::newer(path)?.is_none()
         && let Some(trailer) = trailer(path)?
     {
         return Ok(trailer.points);
@@ -151,4 +151,4 @@ pub(super) fn points(path: &Path) -> io::Result<u64> {
     Ok(lines.points())
 }
 
-const LONGEST_TRAILER: u64 = 80;
+const MAX_TRAILER_BYTES: u64 = 80;

@@ -16,7 +16,7 @@ use bandprobe::{
         scan::{AnyPoint, Line, read},
         schema::node as schema,
     },
-    report::availability::{Availability, MAX_NODES, render},
+    report::health::{HealthHistory, MAX_NODES, render},
     term::Look,
 };
 use jiff::SignedDuration;
@@ -108,36 +108,36 @@ pub(super) fn rounds() -> Vec<Point> {
     [each(0, &|round| round.state), each(5, &second), each(10, &third), each(15, &|round| round.state)].concat()
 }
 
-fn of(points: &[Point]) -> Availability {
-    let mut availability = Availability::default();
-    points.iter().for_each(|point| availability.add(&NodePoint::from_point(point).unwrap()));
-    availability
+fn of(points: &[Point]) -> HealthHistory {
+    let mut health = HealthHistory::default();
+    points.iter().for_each(|point| health.add(&NodePoint::from_point(point).unwrap()));
+    health
 }
 
-fn one_round() -> Availability {
+fn one_round() -> HealthHistory {
     of(&FLEET.iter().map(|round| point(round, 0, round.state)).collect::<Vec<_>>())
 }
 
 #[test]
 fn the_states_of_a_fleet_have_an_exact_table() {
-    for (name, availability, width, expected) in [
+    for (name, health, width, expected) in [
         ("one round", one_round(), None, include_str!("../../data/report/states.txt")),
         ("one round, 80", one_round(), Some(80), include_str!("../../data/report/states-80.txt")),
         ("one round, 40", one_round(), Some(40), include_str!("../../data/report/states-40.txt")),
         ("rounds", of(&rounds()), None, include_str!("../../data/report/states-rounds.txt")),
         ("rounds, 40", of(&rounds()), Some(40), include_str!("../../data/report/states-rounds-40.txt")),
     ] {
-        let text = render(&availability, Look { width, colour: false });
+        let text = render(&health, Look { width, colour: false });
         assert_eq!(text, expected, "{name}:\n{text}");
     }
-    assert_eq!(render(&Availability::default(), Look::default()), "");
+    assert_eq!(render(&HealthHistory::default(), Look::default()), "");
 }
 
 #[test]
 fn however_wide_the_terminal_no_line_is_wider_and_no_reason_is_lost() {
-    for availability in [one_round(), of(&rounds())] {
+    for health in [one_round(), of(&rounds())] {
         for width in 20..200 {
-            let text = render(&availability, Look { width: Some(width), colour: false });
+            let text = render(&health, Look { width: Some(width), colour: false });
             let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
             assert!(widest <= usize::from(width), "{width}: {widest}\n{text}");
             let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -150,19 +150,18 @@ fn however_wide_the_terminal_no_line_is_wider_and_no_reason_is_lost() {
 
 #[test]
 fn rounds_in_which_the_vantage_was_down_are_left_out() {
-    let availability = of(&rounds());
-    let standing =
-        |node: &str| availability.standings().into_iter().find(|one| &*one.last.node == node).unwrap().clone();
-    let fra1 = standing("fra1.example.org");
+    let health = of(&rounds());
+    let node_health = |node: &str| health.nodes().into_iter().find(|one| &*one.last.node == node).unwrap().clone();
+    let fra1 = node_health("fra1.example.org");
     assert_eq!((fra1.rounds.all, fra1.rounds.judged, fra1.rounds.up), (4, 3, 2));
     assert_eq!(
         (fra1.last.state, fra1.worst, fra1.rounds.up_share()),
         (HealthState::Ok, HealthState::Dead, Some(2.0 / 3.0))
     );
-    let gone = standing("gone.example.org");
+    let gone = node_health("gone.example.org");
     assert_eq!((gone.rounds.up_share(), gone.rounds.unknown()), (Some(0.0), 1));
     let backwards: Vec<_> = rounds().into_iter().rev().collect();
-    assert_eq!(of(&backwards).json(), availability.json(), "in whichever order they come");
+    assert_eq!(of(&backwards).json(), health.json(), "in whichever order they come");
 }
 
 #[test]
@@ -181,11 +180,11 @@ fn what_is_shown_first_is_what_counts_as_the_worst() {
         };
         let [second, first] = states;
         for states in [[first, second], [second, first]] {
-            assert_eq!(of_one(states).standings()[0].worst, worst, "{states:?}");
+            assert_eq!(of_one(states).nodes()[0].worst, worst, "{states:?}");
         }
         let both = of(&[point(&FLEET[0], 0, first), point(&FLEET[1], 0, second)]);
         if first != second && !states.contains(&Unknown) {
-            assert_eq!(both.standings()[0].last.state, worst, "{states:?}");
+            assert_eq!(both.nodes()[0].last.state, worst, "{states:?}");
         }
     }
 }
@@ -266,11 +265,11 @@ fn the_point_of_a_round_is_read_whole() {
 
 #[test]
 fn nodes_beyond_the_limit_are_counted() {
-    let mut availability = Availability::default();
+    let mut health = HealthHistory::default();
     let mut point = NodePoint::from_point(&point(&FLEET[0], 0, HealthState::Ok)).unwrap();
     for n in 0..=MAX_NODES {
         point.node = n.to_string().into();
-        availability.add(&point);
+        health.add(&point);
     }
-    assert_eq!((availability.standings().len(), availability.dropped()), (MAX_NODES, 1));
+    assert_eq!((health.nodes().len(), health.dropped()), (MAX_NODES, 1));
 }

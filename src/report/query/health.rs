@@ -10,7 +10,7 @@ use crate::{
         node_point::{FIELDS, NodePoint, TAGS, state_of_code},
         schema::{Field, node as schema},
     },
-    report::availability::{Availability, Rounds},
+    report::health::{HealthHistory, Rounds},
 };
 
 /// The statements. They return for each node the last point, how often it was up, its worst state, and whether it was
@@ -46,23 +46,23 @@ pub fn query(since: Timestamp, until: Timestamp) -> String {
 ///
 /// # Errors
 /// When it is not an answer of `/query`, or contains an error from InfluxDB.
-pub fn parse(body: &[u8], availability: &mut Availability) -> Result<u64, QueryError> {
+pub fn parse(body: &[u8], health: &mut HealthHistory) -> Result<u64, QueryError> {
     let mut damaged = 0;
     for series in series(body)? {
         for row in series.rows() {
             let understood = row.at().and_then(|at| {
                 if let Ok(point) = NodePoint::from_columns(at, |name| row.column(name)) {
-                    availability.add_last(&point);
+                    health.add_last(&point);
                     return Some(());
                 }
                 let columns = Columns(|name| row.column(name));
                 let (vantage, node) = (columns.name(schema::VANTAGE).ok()?, columns.name(schema::NODE).ok()?);
                 if let Some(code) = columns.amount(WORST).ok()? {
-                    return availability.add_worst(&vantage, &node, state_of_code(code)?);
+                    return health.add_worst(&vantage, &node, state_of_code(code)?);
                 }
                 let number = |field| Some(columns.amount(field).ok()?.unwrap_or(0));
                 let rounds = Rounds { all: number(ROUNDS)?, judged: number(JUDGED)?, up: number(schema::UP)? };
-                availability.add_rounds(&vantage, &node, rounds)
+                health.add_rounds(&vantage, &node, rounds)
             });
             damaged += u64::from(understood.is_none());
         }

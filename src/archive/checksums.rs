@@ -17,7 +17,7 @@ pub(super) const GROUP: usize = 1000;
 /// The comment that announces these lines, with its newline. The lines have no newlines, and there are at most
 /// [`GROUP`].
 pub(super) fn announce<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut comment = String::from(WORD);
+    let mut comment = String::from(PREFIX);
     for line in lines {
         comment.push_str(&format!(" {:08x}", crc32c::crc32c(line)));
     }
@@ -38,7 +38,7 @@ pub(super) fn write(lines: &[u8], to: &mut Vec<u8>) {
 /// The checksums that no line has claimed yet.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
-    sums: VecDeque<u32>,
+    checksums: VecDeque<u32>,
     total: u64,
 }
 
@@ -52,44 +52,44 @@ impl Announced {
     /// comment.
     pub(super) fn read(&mut self, line: &[u8]) -> bool {
         let Some(start) = start(line) else { return false };
-        let sums = &line[start..];
-        let before = self.sums.len();
-        self.sums.extend(sums.chunks(PLACE).take(GROUP).filter_map(sum));
-        self.total += (self.sums.len() - before) as u64;
+        let checksums = &line[start..];
+        let before = self.checksums.len();
+        self.checksums.extend(checksums.chunks(CHECKSUM_LEN).take(GROUP).filter_map(sum));
+        self.total += (self.checksums.len() - before) as u64;
         // Keep two groups: a damaged line may look like the next comment while lines of the last group are still to
         // come.
-        let forgotten = self.sums.len().saturating_sub(2 * GROUP);
-        self.sums.drain(..forgotten);
-        line.starts_with(WORD.as_bytes())
-            && (1..=GROUP * PLACE).contains(&sums.len())
-            && sums.chunks(PLACE).all(|place| place[0] == b' ' && sum(place).is_some())
+        let forgotten = self.checksums.len().saturating_sub(2 * GROUP);
+        self.checksums.drain(..forgotten);
+        line.starts_with(PREFIX.as_bytes())
+            && (1..=GROUP * CHECKSUM_LEN).contains(&checksums.len())
+            && checksums.chunks(CHECKSUM_LEN).all(|place| place[0] == b' ' && sum(place).is_some())
     }
 
     /// Whether the line with this checksum is intact. Each checksum is valid for one line.
     pub(super) fn claim(&mut self, sum: u32) -> bool {
         // In an undamaged file this is always the first one.
-        let place = self.sums.iter().position(|announced| *announced == sum);
-        place.is_some_and(|place| self.sums.remove(place).is_some())
+        let place = self.checksums.iter().position(|announced| *announced == sum);
+        place.is_some_and(|place| self.checksums.remove(place).is_some())
     }
 }
 
 /// The position of the first checksum: after the word, wherever it is in a damaged line; or where it should be, if the
 /// word itself is damaged.
 fn start(line: &[u8]) -> Option<usize> {
-    let word = line.windows(WORD.len() + 1).position(|part| part.strip_suffix(b" ") == Some(WORD.as_bytes()));
-    let looks_alike = || line.get(WORD.len()..WORD.len() + PLACE).and_then(sum).map(|_| 0);
-    Some(word.or_else(looks_alike)? + WORD.len())
+    let word = line.windows(PREFIX.len() + 1).position(|part| part.strip_suffix(b" ") == Some(PREFIX.as_bytes()));
+    let looks_alike = || line.get(PREFIX.len()..PREFIX.len() + CHECKSUM_LEN).and_then(sum).map(|_| 0);
+    Some(word.or_else(looks_alike)? + PREFIX.len())
 }
 
 /// Parses a space and eight lower-case hex digits.
 fn sum(place: &[u8]) -> Option<u32> {
-    let digits = str::from_utf8(place.get(1..PLACE)?).ok()?;
+    let digits = str::from_utf8(place.get(1..CHECKSUM_LEN)?).ok()?;
     let ours = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     u32::from_str_radix(digits, 16).ok().filter(|_| ours)
 }
 
-const WORD: &str = "# sums";
-const PLACE: usize = 9;
+const PREFIX: &str = "# sums";
+const CHECKSUM_LEN: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn a_damaged_comment_loses_only_its_unreadable_checksums() {
-        let check = |comment: &str, whole: bool, left: [bool; 2]| {
+        let check = |comment: &str, is_intact: bool, left: [bool; 2]| {
             let mut announced = Announced::default();
-            assert_eq!(announced.read(comment.as_bytes()), whole, "{comment}");
+            assert_eq!(announced.read(comment.as_bytes()), is_intact, "{comment}");
             let claimed = [&b"123456789"[..], b"a"].map(|line| announced.claim(crc32c::crc32c(line)));
             assert_eq!(claimed, left, "{comment}");
         };
@@ -136,7 +136,7 @@ mod tests {
         for _ in 0..10 {
             announced.read(("# sums".to_owned() + &" 00000000".repeat(5 * GROUP)).as_bytes());
         }
-        assert_eq!(announced.sums.len(), 2 * GROUP);
+        assert_eq!(announced.checksums.len(), 2 * GROUP);
         let mut text = Vec::new();
         write(&b"a\n".repeat(2 * GROUP + 1), &mut text);
         let comments = text.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"#"));

@@ -1,7 +1,7 @@
 //! The states of nodes as plain text: for each vantage a table with the worst state first, and the number of nodes in
 //! each state.
 
-use super::{Availability, Standing};
+use super::{HealthHistory, NodeHealth};
 use crate::{
     measure::health::NOTHING_WRONG,
     model::{health::HealthState, units::format_age},
@@ -16,27 +16,27 @@ use crate::{
 
 /// The whole text with a final newline. Empty when no node was asked.
 #[must_use]
-pub fn render(availability: &Availability, look: Look) -> String {
-    let standings = availability.standings();
+pub fn render(health: &HealthHistory, look: Look) -> String {
+    let nodes = health.nodes();
     // A share makes no sense when every node has one round.
-    let many = standings.iter().any(|one| one.rounds.all > 1);
+    let many = nodes.iter().any(|one| one.rounds.all > 1);
     let layouts: &[Layout] = if many { &OF_MANY } else { &OF_ONE };
-    let layout = choose(&standings.iter().map(|one| cells(one)).collect::<Vec<_>>(), layouts, look);
+    let layout = choose(&nodes.iter().map(|one| cells(one)).collect::<Vec<_>>(), layouts, look);
     let mut text = String::new();
-    for group in standings.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
+    for group in nodes.chunk_by(|a, b| a.last.vantage == b.last.vantage) {
         text += &format!("nodes from {}\n", group[0].last.vantage);
         table(&mut text, group, layout, many, look);
         text += &closing(group, look);
         text.push('\n');
     }
-    if availability.dropped() > 0 {
-        text += &format!("{} rounds left out: too many nodes\n", availability.dropped());
+    if health.dropped() > 0 {
+        text += &format!("{} rounds left out: too many nodes\n", health.dropped());
     }
     text
 }
 
 /// A line for each node. A reason without a column is on a line below it, wrapped.
-fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: bool, look: Look) {
+fn table(text: &mut String, group: &[&NodeHealth], layout: Option<Layout>, many: bool, look: Look) {
     let drawn = layout.map(|layout| draw(&group.iter().map(|one| cells(one)).collect::<Vec<_>>(), layout, look));
     let mut lines = drawn.iter().flat_map(|drawn| drawn.lines());
     if let Some(header) = lines.next() {
@@ -53,7 +53,7 @@ fn table(text: &mut String, group: &[&Standing], layout: Option<Layout>, many: b
     }
 }
 
-fn cells(one: &Standing) -> Vec<Cell> {
+fn cells(one: &NodeHealth) -> Vec<Cell> {
     let plain = |text: String| Cell::new(text, None);
     let (last, rounds) = (&one.last, one.rounds);
     let share = rounds.up_share();
@@ -73,7 +73,7 @@ fn cells(one: &Standing) -> Vec<Cell> {
 }
 
 /// A node as text, for a terminal that is too narrow for columns.
-fn paragraph(one: &Standing, many: bool, look: Look) -> String {
+fn paragraph(one: &NodeHealth, many: bool, look: Look) -> String {
     let state = ink(one.last.state)
         .map_or_else(|| one.last.state.label().to_owned(), |ink| ink.on(one.last.state.label(), look.colour));
     let mut pieces = vec![one.last.node.to_string(), state];
@@ -84,7 +84,7 @@ fn paragraph(one: &Standing, many: bool, look: Look) -> String {
 }
 
 /// `11 nodes: 6 ok, 2 degraded`, and how many rounds were left out.
-fn closing(group: &[&Standing], look: Look) -> String {
+fn closing(group: &[&NodeHealth], look: Look) -> String {
     let of = |state: HealthState| group.iter().filter(|one| one.last.state == state).count();
     let mut pieces: Vec<String> = HealthState::ALL
         .into_iter()

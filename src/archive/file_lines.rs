@@ -6,10 +6,10 @@
 use std::{fs::File, io, ops::Range, path::PathBuf, time::SystemTime};
 
 use super::{
-    damage::{Damage, What},
+    checksums::Announced,
+    damage::{Damage, DamageKind},
     format,
-    raw::{self, RawLines},
-    sums::Announced,
+    raw_lines::{self, RawLines},
 };
 
 /// The point lines of one file, without newlines. Iteration continues after damage.
@@ -27,29 +27,29 @@ pub struct FileLines {
     trailer: Option<format::Trailer>,
     after_trailer: bool,
     parts: Vec<String>,
-    starts_as_ours: bool,
+    has_our_header: bool,
     /// The second problem of a line that has two.
-    queued: Option<What>,
-    complained: bool,
+    queued: Option<DamageKind>,
+    has_damage: bool,
     done: bool,
 }
 
 /// The kind of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum LineKind {
     /// An intact point.
     Point(String),
     /// A line in the place of a point that cannot be returned.
-    Bad(What),
+    Damaged(DamageKind),
     /// A comment of the file format, or an empty line.
-    Known,
+    Format,
     /// An unknown comment.
-    Strange,
+    UnknownComment,
 }
 
 impl FileLines {
     pub(super) fn open(path: PathBuf, sealed: bool) -> io::Result<Self> {
-        let file = raw::open(&path)?;
+        let file = raw_lines::open(&path)?;
         Ok(Self::over(path, file, sealed))
     }
 
@@ -65,9 +65,9 @@ impl FileLines {
             trailer: None,
             after_trailer: false,
             parts: Vec::new(),
-            starts_as_ours: false,
+            has_our_header: false,
             queued: None,
-            complained: false,
+            has_damage: false,
             done: false,
         }
     }
@@ -100,8 +100,8 @@ impl FileLines {
     }
 
     /// Whether the first line is the header of this format.
-    pub(super) fn starts_as_ours(&self) -> bool {
-        self.starts_as_ours
+    pub(super) fn has_our_header(&self) -> bool {
+        self.has_our_header
     }
 
     /// The trailer, if the line just read is one.
@@ -127,7 +127,7 @@ impl FileLines {
     }
 
     /// Reads the next whole line. `None` at the end.
-    pub(super) fn next_line(&mut self) -> io::Result<Option<Found>> {
+    pub(super) fn next_line(&mut self) -> io::Result<Option<LineKind>> {
         let more = self.raw.read()?;
         self.after_trailer |= self.trailer.is_some() && !self.raw.span.is_empty();
         if !more {
@@ -139,76 +139,76 @@ impl FileLines {
             let len = usize::try_from(self.raw.span.end - self.raw.span.start - 1).map_err(io::Error::other)?;
             self.crc = crc32c::crc32c_append(crc32c::crc32c_combine(self.crc, self.raw.crc, len), b"\n");
         }
-        Ok(Some(self.judge()))
+        Ok(Some(self.classify()))
     }
 
-    fn judge(&mut self) -> Found {
+    fn classify(&mut self) -> LineKind {
         let line = &self.raw.line;
         if self.raw.number == 1 {
-            self.starts_as_ours = line == format::HEADER.trim_end().as_bytes();
+            self.has_our_header = line == format::HEADER.trim_end().as_bytes();
         }
         if !format::is_point(line) {
             let part = str::from_utf8(line).ok().and_then(format::parse_part);
             self.parts.extend(part.map(str::to_owned));
-            let header = self.raw.number == 1 && self.starts_as_ours;
+            let header = self.raw.number == 1 && self.has_our_header;
             let known = header || line.is_empty() || self.trailer.is_some() || part.is_some();
             // The checksums may be in a damaged comment of any kind.
-            return if self.announced.read(line) || known { Found::Known } else { Found::Strange };
+            return if self.announced.read(line) || known { LineKind::Format } else { LineKind::UnknownComment };
         }
         self.points += 1;
         if !self.announced.claim(self.raw.crc) {
             self.announced.read(line);
-            return Found::Bad(What::Line(self.raw.number));
+            return LineKind::Damaged(DamageKind::Line(self.raw.number));
         }
         self.claimed += 1;
         if self.raw.too_long {
-            return Found::Bad(What::NoText(self.raw.number));
+            return LineKind::Damaged(DamageKind::NotText(self.raw.number));
         }
         let text = String::from_utf8(std::mem::take(&mut self.raw.line)).ok();
         match text.filter(|text| !text.chars().any(char::is_control)) {
-            Some(text) => Found::Point(text),
-            None => Found::Bad(What::NoText(self.raw.number)),
+            Some(text) => LineKind::Point(text),
+            None => LineKind::Damaged(DamageKind::NotText(self.raw.number)),
         }
     }
 
     /// What is wrong with the file as a whole. Call it at the end.
-    fn verdict(&self) -> Option<What> {
-        let (found, whole) = (self.points, !self.complained);
+    fn damage_of_whole_file(&self) -> Option<DamageKind> {
+        let (found, is_intact) = (self.points, !self.has_damage);
         match self.trailer {
-            _ if self.after_trailer => Some(What::AfterTrailer),
-            None => self.sealed.then_some(What::Trailer),
+            _ if self.after_trailer => Some(DamageKind::AfterTrailer),
+            None => self.sealed.then_some(DamageKind::Trailer),
             // A changed line that was already reported may add or remove a line. A lost line shows only in this count.
-            Some(trailer) if trailer.points > found || (trailer.points != found && whole) => {
-                Some(What::Count { sealed: trailer.points, found })
+            Some(trailer) if trailer.points > found || (trailer.points != found && is_intact) => {
+                Some(DamageKind::Count { sealed: trailer.points, found })
             }
-            Some(trailer) => (trailer.crc != self.crc && whole).then_some(What::Checksum),
+            Some(trailer) => (trailer.crc != self.crc && is_intact).then_some(DamageKind::Checksum),
         }
     }
 
-    fn read_on(&mut self) -> Option<Result<String, What>> {
+    fn next_item(&mut self) -> Option<Result<String, DamageKind>> {
         let found = match self.next_line() {
             Ok(Some(found)) => found,
             ended => {
                 self.done = true;
                 return match ended {
-                    Ok(_) => self.verdict().map(Err),
-                    Err(problem) => Some(Err(What::Read(problem.to_string()))),
+                    Ok(_) => self.damage_of_whole_file().map(Err),
+                    Err(problem) => Some(Err(DamageKind::Read(problem.to_string()))),
                 };
             }
         };
-        if self.raw.number == 1 && !self.starts_as_ours {
+        if self.raw.number == 1 && !self.has_our_header {
             if let Some(format) = format::newer(&self.raw.line) {
                 self.done = true;
-                return Some(Err(What::Newer(format)));
+                return Some(Err(DamageKind::Newer(format)));
             }
             // Nothing was announced yet, so this is not an intact point.
-            self.queued = if let Found::Bad(what) = found { Some(what) } else { None };
-            return Some(Err(What::Header));
+            self.queued = if let LineKind::Damaged(what) = found { Some(what) } else { None };
+            return Some(Err(DamageKind::Header));
         }
         match found {
-            Found::Point(line) => Some(Ok(line)),
-            Found::Bad(what) => Some(Err(what)),
-            Found::Known | Found::Strange => None,
+            LineKind::Point(line) => Some(Ok(line)),
+            LineKind::Damaged(what) => Some(Err(what)),
+            LineKind::Format | LineKind::UnknownComment => None,
         }
     }
 }
@@ -221,11 +221,11 @@ impl Iterator for FileLines {
             let found = match self.queued.take() {
                 Some(what) => Some(Err(what)),
                 None if self.done => return None,
-                None => self.read_on(),
+                None => self.next_item(),
             };
             if let Some(found) = found {
-                self.complained |= found.is_err();
-                return Some(found.map_err(|what| Damage { file: self.path.clone(), what }));
+                self.has_damage |= found.is_err();
+                return Some(found.map_err(|kind| Damage { file: self.path.clone(), kind }));
             }
         }
     }

@@ -17,14 +17,14 @@ pub use self::table::render;
 
 /// Collects rounds. Memory is bounded by [`MAX_NODES`].
 #[derive(Clone, Debug, Default)]
-pub struct Availability {
-    nodes: BTreeMap<(Arc<str>, Arc<str>), Standing>,
+pub struct HealthHistory {
+    nodes: BTreeMap<(Arc<str>, Arc<str>), NodeHealth>,
     dropped: u64,
 }
 
 /// The state of a node, seen from one vantage.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Standing {
+pub struct NodeHealth {
     /// Its last round.
     pub last: NodePoint,
     /// The worst state of all rounds.
@@ -47,29 +47,29 @@ pub struct Rounds {
 /// The most pairs of vantage and node. Rounds of further pairs are dropped and counted.
 pub const MAX_NODES: usize = 100_000;
 
-impl Availability {
+impl HealthHistory {
     /// Adds one round of one node.
     pub fn add(&mut self, point: &NodePoint) {
-        let Some(standing) = self.add_last(point) else { return };
-        standing.worst = worse(standing.worst, point.state);
-        standing.rounds.all += 1;
-        standing.rounds.judged += u64::from(point.up.is_some());
-        standing.rounds.up += u64::from(point.up == Some(true));
+        let Some(node_health) = self.add_last(point) else { return };
+        node_health.worst = worse(node_health.worst, point.state);
+        node_health.rounds.all += 1;
+        node_health.rounds.judged += u64::from(point.up.is_some());
+        node_health.rounds.up += u64::from(point.up == Some(true));
     }
 
     /// Sets the last round of a node without counting it. `None` when there are too many nodes.
-    pub fn add_last(&mut self, point: &NodePoint) -> Option<&mut Standing> {
+    pub fn add_last(&mut self, point: &NodePoint) -> Option<&mut NodeHealth> {
         let key = (point.vantage.clone(), point.node.clone());
         if self.nodes.len() >= MAX_NODES && !self.nodes.contains_key(&key) {
             self.dropped += 1;
             return None;
         }
-        let fresh = || Standing { last: point.clone(), worst: point.state, rounds: Rounds::default() };
-        let standing = self.nodes.entry(key).or_insert_with(fresh);
-        if standing.last.at <= point.at {
-            standing.last = point.clone();
+        let fresh = || NodeHealth { last: point.clone(), worst: point.state, rounds: Rounds::default() };
+        let node_health = self.nodes.entry(key).or_insert_with(fresh);
+        if node_health.last.at <= point.at {
+            node_health.last = point.clone();
         }
-        Some(standing)
+        Some(node_health)
     }
 
     /// Adds numbers of rounds that were counted elsewhere. `None` when the node has no last round here.
@@ -81,20 +81,20 @@ impl Availability {
 
     /// Adds a state that a node had at some time. `None` when the node has no last round here.
     pub fn add_worst(&mut self, vantage: &Arc<str>, node: &Arc<str>, state: HealthState) -> Option<()> {
-        let standing = self.nodes.get_mut(&(vantage.clone(), node.clone()))?;
-        standing.worst = worse(standing.worst, state);
+        let node_health = self.nodes.get_mut(&(vantage.clone(), node.clone()))?;
+        node_health.worst = worse(node_health.worst, state);
         Some(())
     }
 
     /// The last round of a node. `None` when there is none.
     #[must_use]
     pub fn last(&self, vantage: &Arc<str>, node: &Arc<str>) -> Option<&NodePoint> {
-        self.nodes.get(&(vantage.clone(), node.clone())).map(|standing| &standing.last)
+        self.nodes.get(&(vantage.clone(), node.clone())).map(|node_health| &node_health.last)
     }
 
     /// All nodes, sorted by vantage, then by state with the worst first, then by name.
     #[must_use]
-    pub fn standings(&self) -> Vec<&Standing> {
+    pub fn nodes(&self) -> Vec<&NodeHealth> {
         let mut all: Vec<_> = self.nodes.values().collect();
         all.sort_by_key(|one| (&*one.last.vantage, std::cmp::Reverse(severity(one.last.state)), &*one.last.node));
         all
@@ -109,7 +109,7 @@ impl Availability {
     /// The same as JSON objects, in the units of the schema. Values that were not measured are absent.
     #[must_use]
     pub fn json(&self) -> Vec<Value> {
-        self.standings().into_iter().map(Standing::json).collect()
+        self.nodes().into_iter().map(NodeHealth::json).collect()
     }
 }
 
@@ -127,7 +127,7 @@ impl Rounds {
     }
 }
 
-impl Standing {
+impl NodeHealth {
     fn json(&self) -> Value {
         let NodePoint { at, vantage, node, role, state, reason, up, latency, blocks_behind, uptime, version } =
             &self.last;

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::{damage::What, format};
+use super::{damage::DamageKind, format};
 use crate::record::line::MAX_LINE;
 
 /// A reader for the lines of one file. It holds the line that was read last.
@@ -63,15 +63,15 @@ impl RawLines {
 /// Opens a regular file. Never blocks, even if the name now refers to something else.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(What::NoFile.to_string())) }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other(DamageKind::NotAFile.to_string())) }
 }
 
 /// The format number in the first line of a file, if a newer version wrote it.
 pub(super) fn newer(path: &Path) -> io::Result<Option<u64>> {
     let mut start = Vec::new();
-    open(path)?.take(LONGEST_HEADER).read_to_end(&mut start)?;
+    open(path)?.take(MAX_HEADER_BYTES).read_to_end(&mut start)?;
     Ok(start.split(|byte| *byte == b'\n').next().and_then(format::newer))
 }
 
 /// The number of bytes that are read to find the format number.
-const LONGEST_HEADER: u64 = 64;
+const MAX_HEADER_BYTES: u64 = 64;
