@@ -51,7 +51,7 @@ impl TransferRequest<'_> {
     /// Runs the transfer, on `kept` when it is given and still usable. The wait for the permit is lateness and not
     /// latency.
     pub async fn run(&self, prober: &Prober, kept: Option<KeptConnection>) -> FinishedTransfer {
-        let (connection, slot) = apart(kept);
+        let (connection, slot) = into_parts(kept);
         let permit = prober.gate.acquire_with_slot(self.weight, &self.node.id, slot).await;
         self.run_with(permit, prober, connection).await
     }
@@ -63,7 +63,7 @@ impl TransferRequest<'_> {
         prober: &Prober,
         kept: Option<KeptConnection>,
     ) -> Option<FinishedTransfer> {
-        let (connection, slot) = apart(kept);
+        let (connection, slot) = into_parts(kept);
         let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, slot).await?;
         Some(self.run_with(permit, prober, connection).await)
     }
@@ -115,7 +115,7 @@ impl TransferRequest<'_> {
             }
             let slot = permit.take_slot();
             drop(permit);
-            facts.note_away(clock);
+            facts.note_freezes(clock);
             let ended = ended.map(|connection| connection.map(|connection| KeptConnection { connection, slot }));
             return conclude(self, prober, facts, ended, cool_down);
         }
@@ -141,7 +141,7 @@ impl From<Connection> for KeptConnection {
     }
 }
 
-fn apart(kept: Option<KeptConnection>) -> (Option<Connection>, Option<ConnectionSlot>) {
+fn into_parts(kept: Option<KeptConnection>) -> (Option<Connection>, Option<ConnectionSlot>) {
     kept.map_or((None, None), |KeptConnection { connection, slot }| (Some(connection), slot))
 }
 
