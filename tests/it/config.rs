@@ -1,4 +1,4 @@
-//! The configuration: what is refused and with which words, and what the defaults are.
+//! The configuration: the message for each fault, and the defaults.
 
 use std::{
     collections::BTreeMap,
@@ -42,7 +42,7 @@ fn read(file: &str, files: &[(&str, &[u8])], environment: &[(&str, &str)]) -> Re
     load(&Input { path: Path::new(file), environment: &environment, read: &read })
 }
 
-/// Each file of `tests/data/config` breaks one rule. Comment lines in it say what it is read with, and what is said of it:
+/// Each file of `tests/data/config` breaks one rule. Its comment lines set the environment and state the messages:
 /// `#env NAME=TEXT`, `#file PATH=TEXT` (with `\n`), `#> MESSAGE`.
 #[test]
 fn each_rule_has_its_message() {
@@ -283,7 +283,7 @@ fn counts_and_sizes_are_limited() {
     assert_eq!(missing, "b.toml: cannot read it: no such file (name it with `-c FILE`)");
 }
 
-/// A config as people write it, with two assets a node.
+/// A config as people write it, with two assets per node.
 fn ordinary_nodes(count: usize) -> String {
     let mut text = "[vantage]\nid = \"here\"\n\n[[source]]\nkind = \"static\"\n".to_owned();
     for n in 0..count {
@@ -297,7 +297,7 @@ fn ordinary_nodes(count: usize) -> String {
 }
 
 proptest! {
-    /// Whatever the text, there is an answer; and what is refused has a reason.
+    /// Any text gets a result, and a refused one has a reason.
     #[test]
     fn no_config_text_causes_a_panic(cut in 0..9_000_usize, gone in 0..40_usize, new in "[\\PC\n]{0,12}") {
         let sample = include_str!("../../deploy/bandprobe.toml");

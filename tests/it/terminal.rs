@@ -19,12 +19,12 @@ use pty::{Seen, Terminal};
 
 const UTF_8: (&str, &str) = ("LANG", "C.UTF-8");
 
-/// A node whose link makes a video take its time.
+/// A node whose link makes a video slow enough to draw.
 fn limited() -> NodePlan {
     NodePlan { link: Some(BitRate(20_000_000)), ..sound("limited") }
 }
 
-/// A node that answers late, so that a round takes longer than a drawing.
+/// A node that answers late, so that a round takes longer than one redraw.
 fn slow(id: &'static str) -> NodePlan {
     NodePlan { behaviour: Behaviour::SlowBackEnd(Duration::from_millis(300)), ..sound(id) }
 }
@@ -82,7 +82,7 @@ fn colour_is_for_terminals_that_want_it() {
         let seen = probe(&world, VIDEO_ID, terminal);
         assert_eq!(seen.bytes.contains(&0x1b), coloured, "{}", seen.screen());
         let text = String::from_utf8(seen.bytes).unwrap();
-        // The node waits, the body comes.
+        // The node waits, then the body arrives.
         assert_eq!(text.contains("\u{1b}[35m█") && text.contains("\u{1b}[32m█"), coloured, "{text}");
     }
 }
@@ -151,7 +151,7 @@ fn logs_stay_whole_next_to_progress() {
     let world = World::new(vec![slow("near")]);
     let database = InfluxDb::new("http://127.0.0.1:1/".parse().unwrap(), "o", "b", Secret::new("t"));
     let config = world.config("here.toml", Some(&database), "");
-    // Old enough to be tried beside a heavy transfer.
+    // Old enough to be delivered during a heavy transfer.
     let mut writer = Writer::open(&world.archive()).unwrap();
     writer.append("2026-11-21T10:00:00Z".parse().unwrap(), b"m v=1i 1\n", 1).unwrap();
     writer.seal().unwrap();

@@ -1,4 +1,4 @@
-//! Windows and their blobs: hdrhistogram's own reader finds the values that went in, and blobs merge exactly.
+//! Windows and their blobs: hdrhistogram reads the recorded values back, and blobs merge exactly.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Exact lines and objects, and the property that no content breaks out of its place.
+//! Exact lines and objects, and the property that no content escapes its field.
 
 use bandprobe::{
     model::{
@@ -134,7 +134,7 @@ fn the_worker_has_a_point_too() {
     );
 }
 
-/// Text in which the traps are frequent.
+/// Text with many special characters.
 pub(super) fn text() -> impl Strategy<Value = String> {
     let trap = prop::sample::select(vec![
         "\\", "\"", ",", "=", " ", "\n", "\r", "\0", "\t", "#", "\u{2028}", "\u{85}", "ok=0i", "é", "🦀", "\u{202e}",
@@ -189,7 +189,7 @@ proptest! {
         }
         prop_assert_eq!(&lines[0].fields, &expected);
         prop_assert_eq!(lines[0].time, 1_795_341_600_123_456_789);
-        // The object is made of the same point and is one line as well.
+        // The object of the same point is one line, too.
         prop_assert_eq!(&object(&point)["node"], &tags[1].1);
     }
 }

@@ -1,4 +1,4 @@
-//! The schema as a text, held against a file: a change of a type costs every user a broken trend.
+//! The schema as text, compared with a file: a changed type breaks the trends of every user.
 
 use std::fmt::Write;
 

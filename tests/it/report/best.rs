@@ -1,4 +1,4 @@
-//! Who is the best node: distributors alone, with enough recent values, and not dead.
+//! The best node is a distributor that is not dead and has enough recent values.
 
 use bandprobe::{
     model::{flag::Flag, health::HealthState},
@@ -43,7 +43,7 @@ fn analysis(samples: &[Sample], states: &[String]) -> Analysis {
     analysis
 }
 
-/// The node with the best TTFB, `None` where there is not enough data.
+/// The node with the best TTFB; `None` without enough data.
 fn best(samples: &[Sample], states: &[String]) -> Option<String> {
     let summary = analysis(samples, states).summary();
     match Measure::Ttfb.best(&summary.rows) {

@@ -23,19 +23,19 @@ use jiff::SignedDuration;
 
 use crate::record::samples::at;
 
-/// What a round says of a node.
+/// The result of a round for a node.
 pub(super) struct Round {
     pub(super) node: &'static str,
     pub(super) role: &'static str,
     pub(super) state: HealthState,
     pub(super) reason: &'static str,
-    /// Blocks behind and version, of those that answer.
+    /// Blocks behind and version, for nodes that answer.
     pub(super) says: Option<(i64, &'static str)>,
 }
 
 const OK: &str = "nothing wrong";
 
-/// A fleet with one of each.
+/// A fleet with one node in each state.
 pub(super) const FLEET: [Round; 6] = [
     Round {
         node: "fra1.example.org",
@@ -75,7 +75,7 @@ pub(super) const FLEET: [Round; 6] = [
     Round { node: "nyc1.example.org", role: "storage", state: HealthState::Ok, reason: OK, says: Some((2, "4.5.0")) },
 ];
 
-/// The point of a round, so many minutes after the first; in a minute that is `lost` the vantage is down.
+/// The point of the round this many minutes after the first one. In a minute that is `lost`, the vantage is down.
 pub(super) fn point(round: &Round, minute: i64, state: HealthState) -> Point {
     let mut point = Point::new(&schema::MEASUREMENT, at(0) + SignedDuration::from_mins(minute));
     for (tag, value) in
@@ -220,7 +220,7 @@ fn a_line_reads_back_as_its_point_or_is_damaged() {
     }
 }
 
-/// What the status probe writes is what is read here.
+/// Reads back what the status probe writes.
 #[test]
 fn every_field_of_a_node_point_reads_back() {
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };

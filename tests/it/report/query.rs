@@ -1,4 +1,4 @@
-//! InfluxQL and its answers. `tests/data/report/answer.json` is what InfluxDB 2.9.1 said to [`QUERY`] after the lines of
+//! InfluxQL and its answers. `tests/data/report/answer.json` is the answer of InfluxDB 2.9.1 to [`QUERY`], after the lines of
 //! [`day`] had been written to it.
 
 use bandprobe::{
@@ -28,7 +28,7 @@ fn the_query_matches_the_recorded_one() {
 fn a_recorded_answer_reads_back_as_the_points() {
     let page = parse(include_bytes!("../../data/report/answer.json")).unwrap();
     let mut written = points(&day());
-    // A page does without what tells single transfers.
+    // A page leaves out the ids of transfers.
     for point in &mut written {
         (point.probe, point.trace_id, point.request_id) = (None, None, None);
     }
@@ -52,12 +52,12 @@ fn asked(target: &str) -> [i64; 4] {
     numbers.try_into().unwrap()
 }
 
-/// Asks for everything in a database with this many rows a day. Returns the number of requests, and the most rows of one.
+/// Queries everything in a database with this many rows a day. Returns the number of requests, and the most rows of one.
 fn fetch(days: i64, rows_a_day: impl Fn(i64) -> i64) -> (usize, i64) {
     let day = 86_400_000_000_000;
     let start = i64::try_from(ten().as_nanosecond()).unwrap();
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(24 * days));
-    // The first row of each hour's share stands at the hour's start, the others follow at once.
+    // All rows of an hour are at its start.
     let between = |from: i64, until: i64| {
         let hours = (from - start) / (day / 24)..(until - start).div_euclid(day / 24);
         hours.map(|hour| rows_a_day(hour / 24) / 24).sum::<i64>()
@@ -95,7 +95,7 @@ fn ninety_days_take_tens_of_requests() {
         let (requests, most) = fetch(90, |_| rows_a_day);
         assert!(requests <= most_requests && most <= page, "{name}: {requests} requests, {most} rows");
     }
-    // Much after little: answers stay within the limit, and the rest of the time is asked for in fewer rows.
+    // Many rows after few: answers stay within the limit, and later spans are shorter.
     let (requests, most) = fetch(90, |day| if day < 60 { 0 } else { 240_000 });
     assert!(requests <= 150 && most <= page, "{requests} requests");
 }

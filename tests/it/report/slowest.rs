@@ -1,4 +1,4 @@
-//! Which transfers are looked at one by one, and where each leads.
+//! Which transfers are listed one by one, with their ids and links.
 
 use bandprobe::{
     config::trace_url::TraceUrl,
@@ -118,7 +118,7 @@ fn the_worst_transfers_are_kept_among_many_nodes() {
             assert_eq!(rows[bad_rows], format!("n{slow_nodes} image/full {}000", slow_nodes));
         }
     }
-    // One that fell out comes back with a worse time.
+    // A node that dropped out returns with a worse time.
     let again = [many(&slow, 40), vec![image("n1", 99, 900_000)]].concat();
     assert_eq!(rows(&again)[..2], ["n1 image/full 900000", "n40 image/full 40000"]);
 }
@@ -135,7 +135,7 @@ fn each_listed_transfer_has_its_ids_or_link() {
         let text = text(&samples, width, link);
         assert_eq!(text, expected, "{name}:\n{text}");
     }
-    // An id that is none of ours leads nowhere.
+    // An id that bandprobe did not make has no link.
     let mut foreign = image("fra1", 0, 1);
     foreign.trail.trace_id = Some("r-1".into());
     assert_eq!(text(&[foreign], None, Some(&link())).lines().count(), 3, "no line below it");

@@ -1,4 +1,4 @@
-//! Exact texts of the hand-made day.
+//! Exact texts for the day of fixtures.
 
 use bandprobe::{
     model::{

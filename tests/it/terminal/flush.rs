@@ -16,7 +16,7 @@ fn a_flush_shows_its_progress_and_leaves_only_its_summary() {
         for second in 0..3 {
             seal(&world.archive(), &format!("2026-11-22T10:00:0{second}Z"), "m v=1i 1\nm v=2i 2\n");
         }
-        // Longer than two drawings are apart.
+        // Longer than the time between two redraws.
         let (database, _requests) = scripted(Duration::from_millis(300), vec![STORED; 3]);
         let config = world.config("here.toml", Some(&database), "");
         let seen = Terminal::new(columns, 20).with(locale).run(&["spool", "flush", "-c", config.to_str().unwrap()]);

@@ -1,4 +1,4 @@
-//! How `report -c` asks a database: over one connection, in few requests.
+//! `report -c` queries a database over one connection, in few requests.
 
 use std::{
     io::{Read, Write},
@@ -16,7 +16,7 @@ use crate::process::{World, bandprobe, sound};
 
 const NOTHING: &str = r#"{"results":[{"statement_id":0}]}"#;
 
-/// A database without points, and how many connections and requests it saw. It closes each connection after this many answers.
+/// A database without points that counts connections and requests. It closes each connection after this many answers.
 struct Database {
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
