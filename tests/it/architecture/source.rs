@@ -26,7 +26,7 @@ impl Source {
     /// Numbered lines of code: without comments, and without the test module that ends the file or is one of its own.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let ends = ["#[cfg(test)]\nmod ", "#[cfg(all(test", "\nmod tests {"].map(|mark| self.text.find(mark));
-        let is_test = self.module().ends_with("/tests");
+        let is_test = self.module().ends_with("/tests") || self.module().contains("/tests/");
         let end = if is_test { 0 } else { ends.into_iter().flatten().min().unwrap_or(self.text.len()) };
         let numbered = self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
         numbered.map(|(number, line)| (number, without_comment(line))).filter(|(_, line)| !line.trim().is_empty())
