@@ -40,7 +40,7 @@ enum End {
     Held,
 }
 
-/// How long a client waits for more, which tells a connection that is held from one that ends.
+/// How long a client waits for more, to distinguish a held connection from a closed one.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Everything that a plain behaviour sends to a plain client, which reads until nothing comes for [`PATIENCE`].

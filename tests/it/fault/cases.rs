@@ -68,7 +68,7 @@ pub(crate) const CASES: &[Case] = &[
         if nth == 0 { [sound(), vec![Request, Reset]].concat() } else { sound() }
     }, Outcome::Ok).flagged(&[Flag::Reconnected]),
     row("connection_close", Ask::Twice, PLAIN, |_| and(partial(&[RIGHT_RANGE, LENGTH, "connection: close"], &part()), Close), Outcome::Ok).flagged(&[Flag::Reconnected]),
-    // What nobody asked for is no answer to what is asked next.
+    // An unrequested response does not answer the next request.
     row("answer_to_the_second_beforehand", Ask::Twice, PLAIN, |nth| {
         if nth == 0 { vec![Request, Send([right(), part(), head("404 Not Found", &["content-length: 0"])].concat()), Hold] } else { sound() }
     }, Outcome::Ok).flagged(&[Flag::Reconnected]),
@@ -133,7 +133,7 @@ pub(crate) const CASES: &[Case] = &[
     row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::WrongSize),
-    // A whole asset that is longer than its known size is another one, told by its length or by itself.
+    // A whole asset that is longer than its known size is a different one; its announced length or its body shows it.
     row("longer_than_known", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&[asset(), part()].concat()), LAST_CHUNK.to_vec()].concat()), Outcome::WrongSize),
     row("longer_than_known_to_the_close", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &[asset(), part()].concat()), Close), Outcome::WrongSize),
     row("longer_than_known_in_a_later_chunk", Ask::Full, PLAIN, |_| vec![
