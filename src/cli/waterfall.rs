@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_stand_in_columns() {
+    fn phases_are_drawn_in_columns() {
         let sample = fixture::sample();
         for (width, expected) in [
             (Some(40), include_str!("../../tests/data/plot/phases-40.txt")),

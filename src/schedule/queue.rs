@@ -79,19 +79,19 @@ impl<K: Copy + Ord> Queue<K> {
     /// The entries whose runs are now due and were not returned before, in the order of their slots. The caller must
     /// start each one with [`Self::start`] once it may run, and end it with [`Self::finish`] in any case.
     pub fn pop(&mut self, now: Micros, rng: &mut impl Rng) -> Vec<K> {
-        let mut told = Vec::new();
+        let mut due = Vec::new();
         while let Some(mut top) = self.due.peek_mut()
             && top.0.0 <= now
         {
             let key = top.0.1;
             let entry = self.entries.get_mut(&key).expect("invariant: the heap holds keys of entries only");
             if entry.take_slot(now, &mut self.missed, rng) {
-                told.push(key);
+                due.push(key);
             }
             // The heap moves the element to its new position when `top` is dropped.
             top.0.0 = entry.next.due;
         }
-        told
+        due
     }
 
     /// Starts the run of a waiting entry. Returns its intended time; the difference from `now` is the lateness. `None`

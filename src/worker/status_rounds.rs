@@ -246,7 +246,7 @@ async fn at_slots(
 
 /// The answer for a node whose check panicked. The node is not blamed for it.
 fn failed_check(at: Timestamp) -> StatusAnswer {
-    let error = "the check ended in a bug of ours".to_owned();
+    let error = "the check failed because of a bug in bandprobe".to_owned();
     let content = AnswerContent::Nothing { outcome: Outcome::LocalFailed, error };
     StatusAnswer { at, latency: None, status: None, content, head_refusal: None }
 }

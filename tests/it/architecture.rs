@@ -8,6 +8,7 @@ use std::fs;
 
 use source::{Source, files, has_word, imported, root, sources};
 
+mod cycles;
 mod source;
 
 /// The rooms by layer, lowest first. A room imports only from layers below its own.

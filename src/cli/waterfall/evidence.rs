@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_stands_beside_its_limit() {
+    fn each_value_is_shown_with_its_limit() {
         let mut sample = fixture::sample();
         let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
         sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_receive_phase_may_wait_as_long_as_bytes_may_lie() {
+    fn a_short_receive_phase_has_an_absolute_delay_limit() {
         let mut sample = fixture::sample();
         sample.phases = fixture::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
         (sample.reader.run_delay, sample.reader.span) = (Some(Micros(4_900)), Some(Micros(40_000)));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_says_why() {
+    fn unmeasured_values_say_why() {
         let mut sample = fixture::sample();
         (sample.path, sample.reader) = (NetworkPath::default(), ReaderStats::default());
         (sample.tls, sample.trail, sample.status) = (TlsInfo::default(), TraceInfo::default(), None);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_its_limit_is_coloured() {
+    fn values_beyond_their_limit_are_coloured() {
         let (yellow, plain) = ("\u{1b}[33m", Canvas { width: None, colour: true });
         let doubted = |change: fn(&mut Sample)| -> Vec<String> {
             let mut sample = fixture::sample();

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_are_named_inside_or_beside() {
+    fn marks_are_labelled_inside_or_next_to_them() {
         let canvas = Canvas { width: Some(40), colour: false };
         let ramp = |until| Mark { from: 0, until, word: "ramp", ink: Ink::Doubtful };
         let stall = |from, until| Mark { from, until, word: "stall", ink: Ink::Bad };

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_lie_where_the_phase_was() {
+    fn bars_start_and_end_with_their_phase() {
         let place = |begun, took| place(Micros(begun), Micros(took), Micros(100), 10);
         assert_eq!(place(0, 50), (0, 5));
         assert_eq!(place(50, 50), (5, 10));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_whole_percents_and_nothing_vanishes() {
+    fn shares_are_whole_percents_but_never_hide_a_phase() {
         for (took, expected) in [(0, "0 %"), (9, "< 1 %"), (10, "1 %"), (256, "26 %"), (1_000, "100 %")] {
             assert_eq!(share(Micros(took), Micros(1_000)), expected);
         }

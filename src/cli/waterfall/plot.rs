@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_says_by_what() {
+    fn a_cut_off_body_names_the_cause() {
         let curve = curve(&[30, 40, 38, 41, 39, 40, 41, 40]);
         for (cut, expected) in [("deadline", " deadline ╵"), ("truncated", " truncated ╵")] {
             let drawn = plot(&Body { cut: Some(cut), ..body(&curve) }, SIXTY);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stall_by_the_figures_is_none_in_the_picture() {
+    fn the_plot_shows_exactly_the_stalls_that_are_counted() {
         let paused = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
         assert!(plot(&body(&paused), SIXTY).contains("stall"));
         // A TLS record that arrived slowly: no body byte for a long time, and yet the socket was not silent.
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_before_the_first_byte_is_the_stall_and_a_shorter_one_later_is_none() {
+    fn only_pauses_over_the_threshold_are_stalls() {
         let mut timeline = Timeline::new(Micros(40_000));
         let ends = (0..30).map(|n| 540_000 + n * 10_000).chain((0..50).map(|n| 995_000 + n * 10_000));
         ends.zip(1..).for_each(|(at, n)| timeline.record(Micros(at), n * 20_000));
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_says_what_is_what() {
+    fn each_part_of_the_plot_has_its_colour() {
         let curve = curve(&[5, 9, 9, 0, 0, 0, 9, 9]);
         let body = Body { ramp: Some(Micros(100_000)), ..body(&curve) };
         let drawn = plot(&body, Canvas { width: Some(60), colour: true });

@@ -35,7 +35,7 @@ fn table_holds(nodes: &[&str], ended: &Ended) {
 }
 
 #[test]
-fn two_demos_beside_each_other_show_every_node_and_leave_their_points() {
+fn two_demos_at_once_each_show_every_node_and_keep_points() {
     let root = TempDir::new().unwrap();
     let demos = [demo(&root, "6s"), demo(&root, "6s")];
     let ended = demos.map(|demo| thread::spawn(|| demo.end())).map(|demo| demo.join().unwrap());
@@ -102,7 +102,7 @@ fn figures_are_those_of_the_nodes(dir: &Path) {
 }
 
 #[test]
-fn an_interrupt_ends_it_early_with_its_table() {
+fn an_interrupt_ends_the_demo_early_with_its_table() {
     let root = TempDir::new().unwrap();
     let child = demo(&root, "10m");
     super::until("every node was probed, and the videos of those whose figures are known", || {
@@ -120,7 +120,7 @@ fn an_interrupt_ends_it_early_with_its_table() {
 
 /// A file that may not grow stands for a disk that is full: the write fails, and nothing else is known of the reason.
 #[test]
-fn a_full_disk_is_told_at_once_and_counted_at_the_end() {
+fn a_full_disk_is_reported_at_once_and_counted_at_the_end() {
     let root = TempDir::new().unwrap();
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" demo --duration 6s";
     let mut limited = Command::new("sh");

@@ -55,7 +55,7 @@ fn warm_transfers_use_the_connection_of_the_cold_one() {
 }
 
 #[test]
-fn a_range_is_what_was_asked_and_beyond_the_asset_it_fails() {
+fn a_range_is_requested_exactly_and_fails_beyond_the_end() {
     let world = World::new(vec![sound("a")]);
     let (image, video) = (url(&world, 0, IMAGE_ID), url(&world, 0, VIDEO_ID));
     for (args, code, outcome, part, bytes) in [
@@ -79,7 +79,7 @@ fn a_range_is_what_was_asked_and_beyond_the_asset_it_fails() {
 }
 
 #[test]
-fn what_the_server_breaks_is_named_and_is_3() {
+fn a_broken_answer_is_named_and_exits_with_3() {
     let certificate = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(certificate.path(), certificate::ca_pem()).unwrap();
     let ca = certificate.path().to_str().unwrap();
@@ -110,7 +110,7 @@ fn what_the_server_breaks_is_named_and_is_3() {
 }
 
 #[test]
-fn html_is_no_image() {
+fn html_is_not_an_image() {
     let case = cases().find(|case| case.name.contains("html")).unwrap();
     let server = FaultServer::start(case.behaviour);
     let ended = bandprobe(&["probe", &server.url(), "--expect", "image", "--range", "1000-2023"]);
@@ -145,7 +145,7 @@ fn a_node_that_cannot_be_found_is_a_result() {
 
 /// A node's words are shown, and obeyed by no terminal.
 #[test]
-fn a_hostile_message_is_only_text() {
+fn a_hostile_message_cannot_control_the_terminal() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     let body = "{\"message\":\"\\u001b]0;owned\\u0007\\u009b31m \\u202egone\"}";
@@ -163,7 +163,7 @@ fn a_hostile_message_is_only_text() {
 }
 
 #[test]
-fn the_evidence_is_shown_when_asked_for() {
+fn verbose_shows_the_evidence() {
     let world = World::new(vec![NodePlan { tls: true, ..sound("a") }]);
     let (url, ca) = (url(&world, 0, VIDEO_ID), world.path("ca.pem"));
     let args = ["probe", &url, "--range", "0-1048575", "--ca-file", ca.to_str().unwrap()];

@@ -96,7 +96,7 @@ fn an_interrupt_loses_nothing_that_had_finished() {
 }
 
 #[test]
-fn nobody_who_reads_holds_transfers_up_and_loses_none() {
+fn a_slow_reader_delays_no_transfer_and_loses_none() {
     let server = Counting::start();
     let process = server.unread();
     server.until_silent();

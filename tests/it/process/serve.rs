@@ -30,7 +30,7 @@ fn run_in(dir: &Path, args: &[&str]) -> super::Ended {
 }
 
 #[test]
-fn its_hints_work_by_copy_and_paste() {
+fn the_hints_of_serve_work_when_pasted() {
     let root = TempDir::new().unwrap();
     let (served, said) = serve(&root, &[]);
     let commands = commands(&said);
@@ -59,7 +59,7 @@ fn its_hints_work_by_copy_and_paste() {
 }
 
 #[test]
-fn its_miss_becomes_a_hit_when_somebody_asks() {
+fn the_simulated_miss_becomes_a_hit_after_a_viewer() {
     let root = TempDir::new().unwrap();
     let (_served, said) = serve(&root, &[]);
     let checks = || {
@@ -98,7 +98,7 @@ fn without_a_file_stdout_is_a_whole_config() {
 }
 
 #[test]
-fn it_writes_over_its_own_configs_alone() {
+fn serve_overwrites_only_its_own_configs() {
     let root = TempDir::new().unwrap();
     let serve = ["demo", "--serve", "--duration", "1ms", "-o", "x.toml"];
     for _ in 0..2 {
@@ -112,7 +112,7 @@ fn it_writes_over_its_own_configs_alone() {
 }
 
 #[test]
-fn what_is_taken_or_makes_no_sense_is_named() {
+fn taken_ports_and_senseless_options_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (args, code, words) in [
@@ -129,7 +129,7 @@ fn what_is_taken_or_makes_no_sense_is_named() {
 }
 
 #[test]
-fn an_end_at_any_moment_is_an_orderly_one() {
+fn serve_ends_cleanly_at_any_moment() {
     let root = TempDir::new().unwrap();
     for (index, args) in [&["demo"][..], &["demo", "--serve"], &["demo", "--serve", "-o", "x.toml"]].iter().enumerate()
     {

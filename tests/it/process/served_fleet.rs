@@ -45,7 +45,7 @@ fn run_in(dir: &Path, args: &[&str]) -> super::Ended {
 }
 
 #[test]
-fn its_config_is_sound_and_its_nodes_answer_in_each_dialect() {
+fn the_served_fleet_works_in_each_dialect() {
     for dialect in Dialect::ALL {
         let root = TempDir::new().unwrap();
         let (served, said) = serve(&root, &["--dialect", dialect.label()]);

@@ -47,7 +47,7 @@ fn waiting(world: &World) -> Totals {
 }
 
 #[test]
-fn what_was_kept_while_the_database_was_down_is_delivered() {
+fn results_of_an_outage_are_delivered_by_flush() {
     let Some(server) = influxd::own() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();
@@ -90,7 +90,7 @@ fn world_transfers(world: &World) -> usize {
 }
 
 #[test]
-fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
+fn flush_fails_at_once_if_a_person_must_act_and_keeps_all() {
     let Some(server) = influxd::shared() else { return };
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     for (database, advice) in
@@ -109,7 +109,7 @@ fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
 }
 
 #[test]
-fn beside_a_worker_it_says_who_delivers() {
+fn next_to_a_worker_flush_names_who_delivers() {
     let world = World::new(vec![sound("a")]);
     let (database, _requests) = scripted(AT_ONCE, vec![]);
     let config = world.config("here.toml", Some(&database), "");
@@ -130,7 +130,7 @@ fn beside_a_worker_it_says_who_delivers() {
 }
 
 #[test]
-fn a_signal_ends_it_at_once_and_the_rest_waits() {
+fn a_signal_ends_a_flush_at_once_and_the_rest_waits() {
     for signal in ["INT", "TERM"] {
         let world = empty();
         for second in 0..3 {
@@ -155,7 +155,7 @@ fn a_signal_ends_it_at_once_and_the_rest_waits() {
 }
 
 #[test]
-fn patience_is_how_long_a_busy_database_is_asked_again() {
+fn patience_limits_how_long_a_busy_database_is_retried() {
     for (patience, code) in [(&[][..], 1), (&["--patience", "10m"], 0)] {
         let world = empty();
         seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
@@ -178,7 +178,7 @@ fn patience_is_how_long_a_busy_database_is_asked_again() {
 }
 
 #[test]
-fn a_config_that_cannot_serve_is_refused() {
+fn a_config_without_a_usable_database_is_refused() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");

@@ -46,7 +46,7 @@ fn with_input(command: &mut Command, input: &[u8]) -> (Option<i32>, String, Stri
 }
 
 #[test]
-fn what_was_exported_comes_back_whole() {
+fn an_export_imports_back_whole() {
     let (world, export) = exported();
     let original = lines(&world.archive());
     let file = world.write("export.lp", &export);
@@ -81,7 +81,7 @@ fn what_was_exported_comes_back_whole() {
 }
 
 #[test]
-fn what_was_imported_is_delivered_once_however_often() {
+fn repeated_imports_are_delivered_once() {
     let Some(server) = influxd::own() else { return };
     let (world, export) = exported();
     let database = server.bucket();
@@ -115,7 +115,7 @@ fn what_was_imported_is_delivered_once_however_often() {
 }
 
 #[test]
-fn a_report_of_plain_files_says_what_the_archive_says() {
+fn a_report_of_plain_files_matches_the_archive() {
     let (world, export) = exported();
     let report = |path: &Path| -> Value {
         let ended = bandprobe(&["report", "--archive", path.to_str().unwrap(), "--format", "json"]);
@@ -145,7 +145,7 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
 }
 
 #[test]
-fn a_broken_file_costs_no_other_one() {
+fn a_broken_file_does_not_affect_the_others() {
     let (world, export) = exported();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(export.as_bytes()).unwrap();
@@ -222,7 +222,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
 }
 
 #[test]
-fn what_does_not_fit_is_not_imported() {
+fn points_beyond_max_size_are_not_imported() {
     let (world, export) = exported();
     let config = world.config("small.toml", None, "");
     let text = fs::read_to_string(&config).unwrap();
@@ -241,7 +241,7 @@ fn what_does_not_fit_is_not_imported() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let (world, _) = exported();
     let ended = bandprobe(&["spool", "import", "--archive", world.archive().to_str().unwrap(), "no-such-file.lp"]);
     assert_eq!(ended.code, Some(1));
