@@ -22,7 +22,7 @@ pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
     }
     if let Some(until) = Expiry::of(sample).filter(|until| until.is_soon()) {
         text += &remark("certificate", Ink::Doubtful, &format!("it {until}"), canvas);
-        text += &remedy(Some("the operator has to renew it in time"), canvas);
+        text += &remedy(Some("the operator must renew it before then"), canvas);
     }
     if !sample.outcome.is_ok() {
         let outcome = sample.outcome;
