@@ -28,9 +28,9 @@ use super::{
     request::{TransferFailure, TransferRequest},
 };
 
-/// A finished transfer.
+/// A finished transfer, and what the next one of the run can use.
 pub struct FinishedTransfer {
-    /// Its result.
+    /// What the transfer measured, or how it failed.
     pub sample: Sample,
     /// The asset's size, as far as it is known now.
     pub size: Option<Size>,
@@ -174,5 +174,5 @@ fn conclude(
     FinishedTransfer { sample, size, connection, cool_down }
 }
 
-/// The shortest cool-down.
+/// The shortest cool-down, when the node names none or less.
 const MIN_COOL_DOWN: Duration = Duration::from_secs(600);

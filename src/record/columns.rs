@@ -25,7 +25,7 @@ pub enum SchemaError {
     #[error("`{0}` is missing")]
     Missing(&'static str),
     /// A value has a type or range that the schema does not allow, or an unknown word.
-    #[error("`{0}` has a value that we do not understand")]
+    #[error("`{0}` has a value that is not understood")]
     Unknown(&'static str),
 }
 

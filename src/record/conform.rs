@@ -46,7 +46,7 @@ fn fields(measurement: &Measurement, point: &ParsedLine<'_>) -> Option<String> {
             ColumnValue::Text(_) => Kind::Text,
         };
         if kind != field.kind {
-            return Some(format!("with a `{}` that is no {}", field.name, field.kind.label()));
+            return Some(format!("where `{}` is not of type {}", field.name, field.kind.label()));
         }
     }
     None
@@ -62,10 +62,10 @@ mod tests {
         for (line, expected) in [
             (format!("{worker} nodes=3i 1"), None),
             (format!("{worker} nodes=3i,version=\"1\" 1"), None),
-            (format!("{worker} nodes=3 1"), Some("with a `nodes` that is no integer")),
-            (format!("{worker} version=3i 1"), Some("with a `version` that is no string")),
+            (format!("{worker} nodes=3 1"), Some("where `nodes` is not of type integer")),
+            (format!("{worker} version=3i 1"), Some("where `version` is not of type string")),
             (format!("{worker} nodes=3i,nodes=4i 1"), Some("with two values of `nodes`")),
-            (format!("{worker} splendour=3i 1"), Some("with a field that is not in the schema of this version")),
+            (format!("{worker} unknown=3i 1"), Some("with a field that is not in the schema of this version")),
             (format!("{worker},colour=red nodes=3i 1"), Some("with a tag that is not in the schema of this version")),
             ("bandprobe_worker,vantage=v nodes=3i 1".to_owned(), Some("without the tag `worker`")),
             ("cpu,host=a usage=3 1".to_owned(), Some("of a measurement that is not bandprobe's")),

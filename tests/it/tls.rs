@@ -297,7 +297,7 @@ async fn nginx_fails_in_the_same_words() {
     }
     let plain = Nginx::start_plain();
     let sample = probe(plain.port(), Some(root.pem())).await;
-    check("plain HTTP", &sample, Outcome::TlsFailed, &["not TLS", "plain HTTP"]);
+    check("plain HTTP", &sample, Outcome::TlsFailed, &["does not speak TLS", "plain HTTP"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

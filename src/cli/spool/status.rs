@@ -30,7 +30,7 @@ struct SpoolReport {
     /// The latest rejection.
     refusal: Option<Refusal>,
     losses: Losses,
-    /// Files in the spool that delivery leaves alone.
+    /// Files in the spool that delivery skips.
     passed: Vec<Damage>,
 }
 

@@ -69,7 +69,7 @@ fn tls_trips(sample: &Sample) -> u64 {
 }
 
 fn name(sample: &Sample, stages: &Stages) -> String {
-    format!("the name: the resolver took {} of {}", stages.name, sample.phases.total())
+    format!("the name lookup: the resolver took {} of {}", stages.name, sample.phases.total())
 }
 
 fn request(_: &Sample, stages: &Stages) -> String {
@@ -222,7 +222,7 @@ mod tests {
         );
         check(
             |s| small(s, [Some(300), Some(80), None, Some(0), Some(85), Some(1)], 80, 9_000),
-            "most of it is the name: the resolver took 300 ms of 466 ms",
+            "most of it is the name lookup: the resolver took 300 ms of 466 ms",
         );
         check(
             |s| small(s, [None, None, None, Some(0), Some(85), Some(1)], 80, 9_000),

@@ -89,7 +89,7 @@ impl Probes {
         if matches!(definition, Definition::Status(_))
             && let Some(first) = &self.status
         {
-            let message = format!("`{name}` is the second probe of kind `status`, beside `{}`", first.name);
+            let message = format!("`{name}` is the second probe of kind `status`, after `{}`", first.name);
             return Some((message, "one covers all nodes: remove the other".to_owned()));
         }
         entry

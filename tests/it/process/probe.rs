@@ -13,7 +13,7 @@ use bandprobe::{
 use serde_json::Value;
 
 use super::{Ended, World, bandprobe, command, objects, sound};
-use crate::fault::{CASES, FaultServer, certificate};
+use crate::fault::{FaultServer, cases, certificate};
 
 fn url(world: &World, node: usize, asset: &str) -> String {
     format!("{}api/v1/assets/{asset}", world.demo.nodes()[node].endpoint)
@@ -96,7 +96,7 @@ fn a_broken_answer_is_named_and_exits_with_3() {
         "http2_goaway",
         "garbage",
     ] {
-        let case = CASES.iter().find(|case| case.name == name).unwrap();
+        let case = cases().find(|case| case.name == name).unwrap();
         let server = FaultServer::start(case.behaviour);
         let ended = bandprobe(&["probe", &server.url(), "--range", "1000-2023", "--json", "--ca-file", ca]);
         let samples = objects(&ended.stdout);
@@ -111,7 +111,7 @@ fn a_broken_answer_is_named_and_exits_with_3() {
 
 #[test]
 fn html_is_not_an_image() {
-    let case = CASES.iter().find(|case| case.name.contains("html")).unwrap();
+    let case = cases().find(|case| case.name.contains("html")).unwrap();
     let server = FaultServer::start(case.behaviour);
     let ended = bandprobe(&["probe", &server.url(), "--expect", "image", "--range", "1000-2023"]);
     assert_eq!(ended.code, Some(3));

@@ -36,8 +36,8 @@ const ANSWERS: [(u16, OtherContent, HealthState, &str); 15] = [
         "answers 200 with an empty body: the path of its endpoint is probably wrong",
     ),
     (404, OtherContent::Empty, HealthState::Misconfigured, "answers 404: the requested object is not there"),
-    (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, the node behind it does not"),
-    (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, the node behind it does not"),
+    (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, but the node behind it does not answer"),
+    (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, but the node behind it does not answer"),
     (500, ERROR, HealthState::Dead, "answers 500: it fails"),
     (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which does not answer this request"),
 ];

@@ -86,15 +86,15 @@ fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn downloads_stop_at_the_reserved_budget() {
-    let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
+    let sized = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
     for (profile, asset, asked, part, bytes) in [
-        // The check tells, so there is no download.
+        // The check shows it, so there is no download.
         (Profile::Argus, asset("u"), "HEAD u", CHECK, None),
-        (Profile::Argus, told("t"), "HEAD t", CHECK, None),
+        (Profile::Argus, sized("t"), "HEAD t", CHECK, None),
         (Profile::Http, asset("u"), "GET u", FULL, None),
-        (Profile::Http, told("t"), "GET t", FULL, None),
-        (Profile::Http, told("tchunked"), "GET tchunked", FULL, None),
-        // The body alone tells.
+        (Profile::Http, sized("t"), "GET t", FULL, None),
+        (Profile::Http, sized("tchunked"), "GET tchunked", FULL, None),
+        // Only the body shows it.
         (Profile::Http, asset("uchunked"), "GET uchunked", FULL, Some((1 << 20) + 1)),
     ] {
         let mut world = World::start(profile, &[], large).await;

@@ -200,7 +200,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
         "9 lines refused",
         "2 not line protocol",
         "1 no time at its end",
-        "1 with a `ok` that is no integer",
+        "1 where `ok` is not of type integer",
         "1 with a field that is not in the schema",
         "1 without the tag `node`",
         "1 of a measurement that is not bandprobe's",
