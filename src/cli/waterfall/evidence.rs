@@ -18,28 +18,29 @@ use crate::{
         units::{Bytes, Micros},
     },
     term::{
+        Look,
         figure::small_percent,
         ink::Ink,
         wrap::{flow, wrap},
     },
 };
 
-use super::{Canvas, remarks::Expiry};
+use super::{has_room, remarks::Expiry};
 
 /// The whole list, with its heading.
-pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
-    let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", canvas.colour)), canvas.width);
+pub(super) fn evidence(sample: &Sample, look: Look) -> String {
+    let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", look.colour)), look.width);
     let rows = [path(sample), reader(sample), body(sample), origin(sample)].concat();
     for EvidenceRow { name, value, doubtful } in rows {
-        let value = if doubtful { Ink::Doubtful.on(&value, canvas.colour) } else { value };
+        let value = if doubtful { Ink::Doubtful.on(&value, look.colour) } else { value };
         let hanging = " ".repeat(INDENT + NAME + 2);
         let name = format!("{}{name:<NAME$}  ", " ".repeat(INDENT));
         // If the names would take half of the terminal, values are on lines of their own.
-        let (first, hanging) = if canvas.has_room() { (&*name, &*hanging) } else { ("", "  ") };
+        let (first, hanging) = if has_room(look) { (&*name, &*hanging) } else { ("", "  ") };
         if first.is_empty() {
-            text += &wrap(&format!("{}\n", name.trim_end()), canvas.width);
+            text += &wrap(&format!("{}\n", name.trim_end()), look.width);
         }
-        text += &flow(value.split(' '), " ", (first, hanging), canvas.width);
+        text += &flow(value.split(' '), " ", (first, hanging), look.width);
         text.push('\n');
     }
     text
@@ -193,7 +194,7 @@ mod tests {
     };
 
     fn told(sample: &Sample) -> String {
-        evidence(sample, Canvas { width: Some(100), colour: false })
+        evidence(sample, Look { width: Some(100), colour: false })
     }
 
     #[test]
@@ -230,7 +231,7 @@ mod tests {
 
     #[test]
     fn values_beyond_their_limit_are_coloured() {
-        let (yellow, plain) = ("\u{1b}[33m", Canvas { width: None, colour: true });
+        let (yellow, plain) = ("\u{1b}[33m", Look { width: None, colour: true });
         let doubted = |change: fn(&mut Sample)| -> Vec<String> {
             let mut sample = fixture::sample();
             change(&mut sample);
