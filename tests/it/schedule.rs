@@ -10,7 +10,7 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     schedule::{
-        budget::{Admission, Budget, Counts as _, Days, Spent, most_bytes, planned_bytes},
+        budget::{Admission, Budget, Counts as _, Days, Spent, max_bytes, planned_bytes},
         queue::Queue,
     },
 };
@@ -240,7 +240,7 @@ fn the_maximum_of_a_run_is_known_in_advance() {
             fixed: false,
         };
         assert_eq!(
-            (planned_bytes(&probe, &asset), most_bytes(&probe, &asset)),
+            (planned_bytes(&probe, &asset), max_bytes(&probe, &asset)),
             (Bytes(planned), Bytes(most)),
             "{size:?}"
         );

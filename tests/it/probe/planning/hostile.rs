@@ -2,7 +2,7 @@
 
 use bandprobe::{
     model::probe::{Extent, Part},
-    schedule::budget::most_bytes,
+    schedule::budget::max_bytes,
 };
 
 use super::*;
@@ -104,7 +104,7 @@ async fn downloads_stop_at_the_reserved_budget() {
         assert_eq!(ended, [(part, Outcome::WrongSize, bytes)], "{profile:?} {asset:?}");
         assert!(samples[0].error.as_ref().unwrap().contains("beyond") || bytes.is_none());
         assert_eq!(world.take_asked(), [asked]);
-        assert!(bytes.unwrap_or_default() * 2 <= most_bytes(&image(), &asset).0, "{asset:?}");
+        assert!(bytes.unwrap_or_default() * 2 <= max_bytes(&image(), &asset).0, "{asset:?}");
     }
 }
 
