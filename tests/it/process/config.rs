@@ -151,7 +151,7 @@ fn checking_a_good_config_leaves_no_files() {
     assert!(!world.archive().exists());
 }
 
-/// What `check` finds about a config without problems, and its exit codes without and with --strict.
+/// The findings of `check` on a valid config, and its exit codes without and with --strict.
 #[test]
 fn check_names_what_to_fix() {
     let world = World::new(vec![sound("a")]);
@@ -211,20 +211,20 @@ fn a_variable_that_is_not_utf_8_is_named_without_its_value() {
     assert_eq!(foreign.code, Some(0), "{}", foreign.stderr);
 }
 
-/// Not what SIGHUP does to a worker that was not started to ignore it: that may change.
+/// Does not test SIGHUP on a worker that does not ignore it, because that may change.
 #[test]
 fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("config.toml", None, "");
     let binary = command(&[]).get_program().to_owned();
     for args in [&["run", "-c", config.to_str().unwrap()][..], &["demo", "--serve"]] {
-        // What nohup does, without its redirections.
+        // As nohup does, but without its redirections.
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(&binary).args(args);
         let worker = Child::spawn(shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
         until("it listens for signals", || worker.catches_signals());
         worker.signal("HUP");
-        // A signal that were taken would have been taken before the one that follows it.
+        // If the first signal had an effect, it would show before the effect of the second one.
         worker.signal("HUP");
         let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
         let mask = |name: &str| {

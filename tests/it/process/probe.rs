@@ -143,7 +143,7 @@ fn a_node_that_cannot_be_found_is_a_result() {
     assert_eq!((sample["failed_phase"].as_str(), sample["conn"].as_str()), (Some("dns"), Some("cold")));
 }
 
-/// A node's words are shown, and obeyed by no terminal.
+/// The message of a node is shown, but no terminal obeys its control characters.
 #[test]
 fn a_hostile_message_cannot_control_the_terminal() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! `bandprobe demo --fleet --serve`: a fleet to be found through its registry, by hand.
+//! `bandprobe demo --fleet --serve`: a fleet that is found through its registry.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ const NAMES: [&str; 19] = [
     "mumbai",
 ];
 
-/// Starts it in a directory, with its config in a file, and reads what it says up to the last of its hints.
+/// Starts it in a directory, with its config in a file, and reads its output up to the last hint.
 fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
     let mut command = command(&["demo", "--fleet", "--serve", "-o", "fleet.toml"]);
     let mut child = Child::spawn(command.args(args).current_dir(root.path()));

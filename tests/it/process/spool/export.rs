@@ -41,7 +41,7 @@ fn an_export_has_every_line_and_reports_damage() {
     assert!(kept.lines().all(|line| ended.stdout.contains(line)), "the rest is printed");
 }
 
-/// A cell says what NDJSON says of the same point: nothing, the same text, or the same number.
+/// A cell matches the NDJSON of the same point: nothing, the same text, or the same number.
 fn is_same(cell: &str, value: Option<&Value>) -> bool {
     match value {
         None => cell.is_empty(),
@@ -90,7 +90,7 @@ fn a_measurement_has_a_full_and_a_short_name() {
     };
     for measurement in schema::ALL {
         let lines = of(measurement);
-        // A round of the status probe is no part of this `once`.
+        // This `once` runs no status probe.
         assert!(!lines.is_empty() || **measurement == schema::node::MEASUREMENT, "{}", measurement.name);
         for name in [measurement.name, measurement.name.strip_prefix("bandprobe_").unwrap()] {
             let ended = spool("export", &config, &["--measurement", name]);

@@ -38,7 +38,7 @@ fn exported() -> (World, String) {
 
 fn with_input(command: &mut Command, input: &[u8]) -> (Option<i32>, String, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that has seen enough reads no further.
+    // A reader that has enough stops reading.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -72,7 +72,7 @@ fn an_export_imports_back_whole() {
             "{name}: sealed, to be delivered"
         );
     }
-    // Twice is the same points again, which the database takes for one.
+    // The second import has the same points, and the database keeps each once.
     assert_eq!(bandprobe(&["spool", "import", "--archive", &into("1"), file.to_str().unwrap()]).code, Some(0));
     let mut twice = lines(&world.path("1"));
     assert_eq!(twice.len(), 2 * original.len());
@@ -86,7 +86,7 @@ fn repeated_imports_are_delivered_once() {
     let (world, export) = exported();
     let database = server.bucket();
     let config = world.config("there.toml", Some(&database), "");
-    // Another machine's data directory: nothing waits there but what is imported.
+    // The data directory of another machine: only imported points wait there.
     fs::remove_dir_all(world.archive()).unwrap();
     let file = world.write("export.lp", &export);
     let original = export.lines().filter(|line| !line.starts_with('#')).count();
@@ -126,7 +126,7 @@ fn a_report_of_plain_files_matches_the_archive() {
     assert_eq!(expected["left_out"], serde_json::json!({}));
     let file = world.write("all.lp", &export);
     assert_eq!(report(&file), expected);
-    // As editors and Windows write it, and from a pipe.
+    // Written as editors and Windows do, and read from a pipe.
     let spaced: String = export.lines().map(|line| format!(" {line} \t\r\n")).collect();
     assert_eq!(report(&world.write("spaced.lp", &format!("\u{feff}{spaced}"))), expected);
     let piped = ["report", "--archive", "/dev/stdin", "--format", "json"];
@@ -158,7 +158,7 @@ fn a_broken_file_does_not_affect_the_others() {
     assert_eq!((all.code, all.stdout), (Some(0), report(&file).stdout));
     assert!(all.stderr.contains("cannot read the rest of "), "{}", all.stderr);
     assert_eq!((alone.code, alone.stdout.as_str()), (Some(1), ""), "nothing is left to report on");
-    // What comes before the break is imported.
+    // Everything before the damage is imported.
     fs::write(world.path("half.gz"), &whole[..whole.len() * 2 / 3]).unwrap();
     let into = world.path("half");
     let half = world.path("half.gz");
