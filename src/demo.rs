@@ -19,33 +19,33 @@ use crate::model::target::{Asset, AssetKind, Coordinates, Listing, Node, Origin,
 mod answer;
 mod argus;
 mod authority;
-mod content;
 mod delay;
 #[cfg(feature = "fleet")]
 pub mod fleet;
-mod flow;
 pub mod link;
-mod log;
+mod memory_body;
 mod node;
 mod plan;
 mod range;
+mod request_log;
+mod response_body;
 pub mod samples;
 mod static_store;
 mod status;
 mod store;
 
-pub use log::Seen;
 pub use plan::{
     Behaviour, ELSEWHERE_ID, Fault, Fetch, Holds, IMAGE_ID, NodePlan, PREFIX, UNCACHED_IMAGE_ID, UNCACHED_VIDEO_ID,
     VIDEO_ID,
 };
+pub use request_log::LoggedRequest;
 
 use argus::Argus;
 use authority::Authority;
 use link::Link;
 use node::{DemoNode, Role};
 use static_store::{Object, StaticStore};
-use status::Reports;
+use status::NodeReport;
 use store::Store;
 
 /// The seed for all generated samples.
@@ -128,7 +128,7 @@ impl DemoNodes {
             let link = plan.link.map(|rate| Arc::new(Link::new(rate)));
             demo.nodes.push(named(&plan, port)?);
             demo.descriptions.push(plan.description);
-            let reports = Reports::sound(plan.id, 12, vec!["1:0"]);
+            let reports = NodeReport::sound(plan.id, 12, vec!["1:0"]);
             let argus = Argus::new(plan.tls, plan.behaviour, reports, Store::Samples(store), SEED + index as u64);
             let node = DemoNode { role: Role::Distributor(argus), tls, link, log: Arc::default() };
             demo.tasks.spawn(Arc::new(node).serve(listener));

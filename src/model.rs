@@ -8,7 +8,7 @@
 //! | outcome | [`outcome`] |
 //! | flag | [`flag`] |
 //! | sample (the result of one transfer) | [`sample`] |
-//! | state of a node, verdict of a status round | [`availability`] |
+//! | status answer, health of a node | [`health`] |
 //! | stated size of an asset, with its precision | [`size`] |
 //! | media type | [`media_type`] |
 //! | bytes, bit/s, µs | [`units`] |

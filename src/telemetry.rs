@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bad_filter_is_told_with_its_reason() {
+    fn a_bad_filter_is_reported_with_its_reason() {
         for (text, expected) in [
             (&b"bandprobe=debug"[..], Ok("bandprobe=debug")),
             (b"info", Ok("info")),

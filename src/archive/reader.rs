@@ -47,7 +47,7 @@ pub fn lines(dir: &Path, since: Option<Timestamp>) -> Result<Lines, Error> {
     fs::read_dir(dir).map_err(on("list", dir))?;
     let unmerged = File::open(dir.join(DELIVERED).join(MERGE_LOCK)).ok();
     if let Some(lock) = &unmerged {
-        // The wait is bounded, because a merge is (`merge::MOST`). Where locks do not work, nothing is merged.
+        // The wait is bounded, because a merge is (`merge::MAX_BYTES`). Where locks do not work, nothing is merged.
         let _ = lock.lock_shared();
     }
     let mut files = BTreeMap::new();

@@ -250,13 +250,13 @@ mod tests {
                 .set_modified(time)
                 .unwrap();
         }
-        let told: Vec<_> = refusals(dir.path()).unwrap().by_message;
-        let told: Vec<_> = told
+        let groups_found: Vec<_> = refusals(dir.path()).unwrap().by_message;
+        let groups_found: Vec<_> = groups_found
             .iter()
             .map(|r| (&*r.message, r.points, r.files, &*r.file, r.at.unwrap().as_second(), r.lines.join("; ")))
             .collect();
         assert_eq!(
-            told,
+            groups_found,
             [
                 ("wrong type", 4, 3, "b.lp", 3, "m v=3 3; m v=5 5; m v=6 6".to_owned()),
                 ("sums up to nothing", 1, 1, "b.lp", 3, "m v=4 4".to_owned()),

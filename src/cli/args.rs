@@ -327,7 +327,7 @@ fn parse_range(text: &str) -> Result<Extent, String> {
 fn dialects() -> impl TypedValueParser<Value = Dialect> {
     PossibleValuesParser::new(Dialect::ALL.map(Dialect::label)).map(|label| {
         let named = Dialect::ALL.into_iter().find(|dialect| dialect.label() == label);
-        named.expect("invariant: the parser takes their labels alone")
+        named.expect("invariant: the parser accepts only their labels")
     })
 }
 

@@ -171,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_to_be_copied_survives_a_shell() {
+    fn commands_to_copy_are_quoted_for_a_shell() {
         for (word, expected) in
             [("data/x-1.toml", "data/x-1.toml"), ("with space", "'with space'"), ("it's", r"'it'\''s'"), ("", "''")]
         {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_to_be_looked_at_where_nothing_is() {
+    fn next_steps_need_results() {
         assert!(next_steps(Path::new("a b"), 2, false).starts_with("2 points are in a b; to see them again, run\n  "));
         assert!(next_steps(Path::new("a b"), 1, false).contains("report --archive 'a b'\n"));
         assert!(next_steps(Path::new("x"), 0, false).starts_with("0 points are in x\nto try"));

@@ -158,12 +158,11 @@ impl<'a> Output<'a> {
             return print_data(text.as_bytes());
         }
         let look = terminal::look();
-        let canvas = waterfall::Canvas { width: look.width, colour: look.colour };
         for sample in samples {
             let line = self.many.as_mut().map(|many| many.add(sample, look));
             text += &line
                 .filter(|_| !self.args.verbose)
-                .unwrap_or_else(|| waterfall::draw(&self.args.url, sample, canvas, self.args.verbose));
+                .unwrap_or_else(|| waterfall::draw(&self.args.url, sample, look, self.args.verbose));
         }
         print(&text)
     }

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told_apart_and_what_is_doubtful_left_out() {
+    fn the_summary_separates_groups_and_omits_invalid_rates() {
         let summary = seen().summary(Look::default());
         assert_eq!(summary, include_str!("../../tests/data/plot/repeated.txt"), "\n{summary}");
     }
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_a_line() {
+    fn each_transfer_is_one_line() {
         let (mut repeated, mut sample) = (Repeated::default(), sample());
         assert_eq!(
             repeated.add(&sample, Look::default()),

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_problems_of_an_archive_are_told_and_the_others_counted() {
+    fn the_first_problems_are_logged_and_the_rest_counted() {
         // Each bad line is a problem. The missing header and the missing end are two more.
         for (bad, lines, further) in
             [(1, 3, None), (3, 5, None), (4, 6, Some("further=1")), (100, 6, Some("further=97"))]

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_ago_has_two_units() {
+    fn ages_have_at_most_two_units() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         for (time, expected) in [
             ("2026-11-22T12:00:00Z", "just now"),

@@ -44,7 +44,7 @@ fn wait_for_room(stdout: &io::StdoutLock<'_>) -> io::Result<()> {
             Ok(_) | Err(_) => return Ok(()),
         }
         if SIGNALLED.get().is_some_and(|signalled| began.max(*signalled).elapsed() >= READER_TIMEOUT) {
-            return Err(io::Error::new(ErrorKind::TimedOut, "nobody reads stdout, and a signal asked to end"));
+            return Err(io::Error::new(ErrorKind::TimedOut, "stdout is not being read, and a signal asked to stop"));
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         units::{BitRate, Bytes, Micros},
     },
     term::{
+        Look,
         ink::Ink,
         wrap::{flow, wrap},
     },
@@ -21,74 +22,63 @@ mod phases;
 mod plot;
 mod remarks;
 
-/// What the picture is drawn on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Canvas {
-    /// Columns of the terminal. `None` without a terminal: text is not wrapped.
-    pub(super) width: Option<u16>,
-    /// Whether colours may be used.
-    pub(super) colour: bool,
+/// Columns for pictures.
+fn picture_width(look: Look) -> usize {
+    usize::from(look.width.unwrap_or(UNKNOWN).clamp(MIN_WIDTH, MAX_WIDTH))
 }
 
-impl Canvas {
-    /// Columns for pictures.
-    fn columns(self) -> usize {
-        usize::from(self.width.unwrap_or(UNKNOWN).clamp(NARROWEST, WIDEST))
-    }
+/// Whether pictures fit without wrapping.
+fn has_room(look: Look) -> bool {
+    look.width.is_none_or(|width| width >= MIN_WIDTH)
+}
 
-    /// Whether pictures fit without wrapping.
-    fn has_room(self) -> bool {
-        self.width.is_none_or(|width| width >= NARROWEST)
-    }
-
-    /// Lines for the bars of a plot; an even number.
-    fn height(self) -> usize {
-        match self.columns() {
-            ..60 => 4,
-            60..110 => 6,
-            _ => 8,
-        }
+/// Lines for the bars of a plot; an even number.
+fn plot_height(look: Look) -> usize {
+    match picture_width(look) {
+        ..60 => 4,
+        60..110 => 6,
+        _ => 8,
     }
 }
 
 /// Draws a sample, good or failed. With `verbose`, the evidence for its figures and flags follows.
-pub(super) fn draw(url: &Url, sample: &Sample, canvas: Canvas, verbose: bool) -> String {
-    let mut text = title(url, canvas);
-    let mut words = headline(sample, canvas);
+pub(super) fn draw(url: &Url, sample: &Sample, look: Look, verbose: bool) -> String {
+    let mut text = title(url, look);
+    let mut words = headline(sample, look);
     let last = words.len() - 1;
     words[..last].iter_mut().for_each(|word| word.push(','));
-    text += &flow(words.iter().map(String::as_str), " ", ("", "  "), canvas.width);
+    text += &flow(words.iter().map(String::as_str), " ", ("", "  "), look.width);
     text += "\n\n";
-    text += &phases::phases(sample, canvas);
+    text += &phases::phases(sample, look);
     if let Some(diagnosis) = diagnosis::diagnosis(sample) {
-        text += &wrap(&format!("  {diagnosis}\n"), canvas.width);
+        text += &wrap(&format!("  {diagnosis}\n"), look.width);
     }
     text.push('\n');
-    if let Some(body) = plot::Body::of(sample).filter(|_| canvas.has_room()) {
-        let plot = plot::plot(&body, canvas);
+    if let Some(body) = plot::Body::of(sample).filter(|_| has_room(look)) {
+        let plot = plot::plot(&body, look);
         if !plot.is_empty() {
             text += &plot;
             text.push('\n');
         }
     }
-    figures(&mut text, sample, canvas);
-    text += &remarks::remarks(sample, canvas);
+    figures(&mut text, sample, look);
+    text += &remarks::remarks(sample, look);
     if verbose {
         text.push('\n');
-        text += &evidence::evidence(sample, canvas);
+        text += &evidence::evidence(sample, look);
     }
     text.push('\n');
     text
 }
 
 /// The URL, as the line above a picture.
-fn title(url: &Url, canvas: Canvas) -> String {
-    Ink::Strong.on(&wrap(url.as_str(), canvas.width), canvas.colour) + "\n"
+fn title(url: &Url, look: Look) -> String {
+    Ink::Strong.on(&wrap(url.as_str(), look.width), look.colour) + "\n"
 }
 
-fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
+fn headline(sample: &Sample, look: Look) -> Vec<String> {
     let outcome = if sample.outcome.is_ok() { Ink::Good } else { Ink::Bad };
-    let mut words = vec![outcome.on(sample.outcome.label(), canvas.colour)];
+    let mut words = vec![outcome.on(sample.outcome.label(), look.colour)];
     words.extend(sample.status.map(|status| format!("status {status}")));
     words.extend(sample.labels.http.map(|http| match http {
         HttpVersion::Http1 => "HTTP/1.1".to_owned(),
@@ -104,7 +94,7 @@ fn headline(sample: &Sample, canvas: Canvas) -> Vec<String> {
     words
 }
 
-fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
+fn figures(text: &mut String, sample: &Sample, look: Look) {
     let time = |name: &str, time: Option<Micros>| time.map(|time| format!("{name} {time}"));
     let rate = |name: &str, rate: Option<BitRate>| rate.map(|rate| format!("{name} {rate}"));
     let rates = &sample.rates;
@@ -125,21 +115,21 @@ fn figures(text: &mut String, sample: &Sample, canvas: Canvas) {
         vec![
             time("ramp", rates.ramp.filter(|ramp| ramp.0 > 0)),
             time("longest gap", rates.longest_gap),
-            rates.stalls.filter(|&count| count > 0).map(|count| Ink::Bad.on(&stalls(count), canvas.colour)),
+            rates.stalls.filter(|&count| count > 0).map(|count| Ink::Bad.on(&stalls(count), look.colour)),
             time("stalled", rates.stalled.filter(|stalled| stalled.0 > 0)),
         ],
     ] {
         let row: Vec<String> = row.into_iter().flatten().collect();
         if !row.is_empty() {
-            *text += &flow(row.iter().map(String::as_str), "   ", ("  ", "    "), canvas.width);
+            *text += &flow(row.iter().map(String::as_str), "   ", ("  ", "    "), look.width);
             text.push('\n');
         }
     }
 }
 
 /// A narrower picture would show too little, and a wider one would show nothing more.
-const NARROWEST: u16 = 40;
-const WIDEST: u16 = 160;
+const MIN_WIDTH: u16 = 40;
+const MAX_WIDTH: u16 = 160;
 
 /// The width that is assumed without a terminal.
 const UNKNOWN: u16 = 80;
@@ -169,11 +159,11 @@ mod tests {
 
     fn drawn(sample: &Sample, width: Option<u16>) -> String {
         let url = "https://node.example.net/552149.mp4".parse().expect("a URL");
-        draw(&url, sample, Canvas { width, colour: false }, false)
+        draw(&url, sample, Look { width, colour: false }, false)
     }
 
     #[test]
-    fn phases_stand_in_columns() {
+    fn phases_are_drawn_in_columns() {
         let sample = fixture::sample();
         for (width, expected) in [
             (Some(40), include_str!("../../tests/data/plot/phases-40.txt")),
@@ -215,8 +205,8 @@ mod tests {
         for outcome in [Outcome::Ok, Outcome::Truncated] {
             (sample.outcome, sample.failed_phase) = (outcome, (!outcome.is_ok()).then_some(Phase::Receive));
             for width in 1..=200 {
-                let canvas = Canvas { width: Some(width), colour: false };
-                let drawn = draw(&"https://node.example.net/".parse().expect("a URL"), &sample, canvas, true);
+                let look = Look { width: Some(width), colour: false };
+                let drawn = draw(&"https://node.example.net/".parse().expect("a URL"), &sample, look, true);
                 let widest = drawn.lines().map(columns).max().unwrap_or(0);
                 assert!(widest <= usize::from(width), "{width}: {widest}\n{drawn}");
             }

@@ -18,8 +18,8 @@ use crate::model::probe::Deadlines;
 
 pub use self::probe::{shipped, shipped_status};
 
+mod compatibility;
 mod database;
-mod fit;
 mod probe;
 mod schedule;
 mod settings;
@@ -109,11 +109,11 @@ fn config(document: &Document<'_>, input: &Input<'_>) -> Option<Config> {
     let window = settings::window(root.section("record"));
     let archive = settings::archive(root.section("archive"), input);
     let trace_url = settings::report(root.section("report"));
-    fit::check(document, &probes, &sources, network.http);
-    fit::check_status(document, status.as_ref(), &sources);
+    compatibility::check(document, &probes, &sources, network.http);
+    compatibility::check_status(document, status.as_ref(), &sources);
     root.done();
     let registries = sources.registries;
-    let nodes = sources.nodes.into_iter().map(|placed| placed.node).collect();
+    let nodes = sources.nodes.into_iter().map(|located| located.node).collect();
     Some(Config {
         vantage: vantage?,
         probes,

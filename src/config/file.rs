@@ -20,7 +20,7 @@ mod value;
 pub(super) use self::{
     environment::Environment,
     section::{Section, nearest},
-    value::{Item, Switch},
+    value::{ListItem, Switch},
 };
 
 /// The most nodes that one configuration may list.

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_goes_to_its_place() {
+    fn the_id_replaces_its_placeholder() {
         for (template, expected) in [
             ("https://apm.example/app/apm/link-to/trace/{trace_id}", "https://apm.example/app/apm/link-to/trace/00ab"),
             ("http://t.example:16686/trace/{trace_id}?uiFind=x", "http://t.example:16686/trace/00ab?uiFind=x"),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_no_link_is_refused() {
+    fn invalid_links_are_refused() {
         use TraceUrlError::{Host, NotUrl, Places, Scheme, Secret};
         for (text, expected) in [
             ("https://t.example/", Places(0)),

@@ -55,7 +55,7 @@ pub struct Drain {
 /// What came of the next file.
 enum Begun {
     /// It is open, and its batches can be sent.
-    Sending(OutgoingFile),
+    Sending(Box<OutgoingFile>),
     /// There is nothing of it to send in this step.
     Done(Event),
 }
@@ -202,7 +202,7 @@ impl Drain {
                     return Ok(Some(Event::Idle));
                 };
                 match self.begin(name.clone()) {
-                    Ok(Begun::Sending(outgoing)) => outgoing,
+                    Ok(Begun::Sending(outgoing)) => *outgoing,
                     Ok(Begun::Done(event)) => return Ok(Some(event)),
                     // A file that cannot be read does not delay the others.
                     Err(problem) => {
@@ -239,7 +239,7 @@ impl Drain {
             return Ok(Begun::Done(Event::SetAside { name, damage, kept, points }));
         }
         let Some(lines) = self.spool.open(&name)? else { return Ok(Begun::Done(gone(name))) };
-        Ok(Begun::Sending(OutgoingFile::new(name, lines)))
+        Ok(Begun::Sending(Box::new(OutgoingFile::new(name, lines))))
     }
 
     /// Acts on the answer to the last batch of the pending list.

@@ -14,14 +14,14 @@ use tokio::time::Instant;
 use crate::model::sample::CacheState;
 
 use super::{
-    answer::{Answer, JSON, empty, head_response, json, refusal, text},
-    content::{Content, Turn},
+    answer::{Answer, JSON, empty, head_response, json, text, validation_error},
     delay,
-    flow::Flow,
+    memory_body::{BodyFault, MemoryBody},
     plan::{Behaviour, Fault, PREFIX},
     range::Span,
-    status::{self, Reports},
-    store::{About, Known, Store, Wanted},
+    response_body::ResponseBody,
+    status::{self, NodeReport},
+    store::{ObjectInfo, ObjectRequest, ObjectStatus, Store},
 };
 
 /// The `Cache-Control` of an object that is not completely cached yet. The age is short, because the object could still
@@ -37,7 +37,7 @@ pub(super) struct Argus {
     tls: bool,
     behaviour: Behaviour,
     /// What the node reports about itself.
-    pub(super) reports: Reports,
+    pub(super) reports: NodeReport,
     pub(super) store: Store,
     pub(super) started: Instant,
     /// Makes the entity tags of nodes differ from each other.
@@ -46,7 +46,7 @@ pub(super) struct Argus {
 }
 
 impl Argus {
-    pub(super) fn new(tls: bool, behaviour: Behaviour, reports: Reports, store: Store, etag_seed: u64) -> Self {
+    pub(super) fn new(tls: bool, behaviour: Behaviour, reports: NodeReport, store: Store, etag_seed: u64) -> Self {
         Self { tls, behaviour, reports, store, started: Instant::now(), etag_seed, downloads: AtomicUsize::new(0) }
     }
 
@@ -76,10 +76,10 @@ impl Argus {
         Answer { response, reset }
     }
 
-    async fn route<B>(&self, request: &Request<B>) -> (Response<Flow>, bool) {
+    async fn route<B>(&self, request: &Request<B>) -> (Response<ResponseBody>, bool) {
         let path = request.uri().path();
         let method = request.method();
-        let not_found = || (refusal(StatusCode::NOT_FOUND, path, "not found"), false);
+        let not_found = || (validation_error(StatusCode::NOT_FOUND, path, "not found"), false);
         let Some(route) = path.strip_prefix(PREFIX).and_then(|path| path.strip_prefix("/api/v1/")) else {
             return not_found();
         };
@@ -89,7 +89,7 @@ impl Argus {
         }
         if !matches!(*method, Method::GET | Method::HEAD) || (id.is_none() && *method == Method::HEAD) {
             let message = format!("{method} method not allowed");
-            return (refusal(StatusCode::METHOD_NOT_ALLOWED, path, &message), false);
+            return (validation_error(StatusCode::METHOD_NOT_ALLOWED, path, &message), false);
         }
         match (id, route) {
             (Some(id), _) => self.asset(id, request).await,
@@ -99,31 +99,34 @@ impl Argus {
         }
     }
 
-    async fn asset<B>(&self, id: &str, request: &Request<B>) -> (Response<Flow>, bool) {
+    async fn asset<B>(&self, id: &str, request: &Request<B>) -> (Response<ResponseBody>, bool) {
         if self.behaviour == Behaviour::MuteOnAssets {
             pending::<()>().await;
         }
         if id.is_empty() || !id.bytes().all(|digit| digit.is_ascii_digit()) {
-            return (refusal(StatusCode::BAD_REQUEST, "/params/objectId", r#"must match pattern \"^\\d+$\""#), false);
+            return (
+                validation_error(StatusCode::BAD_REQUEST, "/params/objectId", r#"must match pattern \"^\\d+$\""#),
+                false,
+            );
         }
         let about = match self.store.known(id) {
-            Known::Served(about) => about,
-            Known::Elsewhere => return (not_served(), false),
-            Known::Unknown => return (unknown_object("Data object does not exist"), false),
-            Known::NotUploaded => return (unknown_object("Data object has not been uploaded yet"), false),
+            ObjectStatus::Served(about) => about,
+            ObjectStatus::Elsewhere => return (not_served(), false),
+            ObjectStatus::Unknown => return (unknown_object("Data object does not exist"), false),
+            ObjectStatus::NotUploaded => return (unknown_object("Data object has not been uploaded yet"), false),
         };
         if request.method() == Method::HEAD {
             return (Self::head(about, self.store.state(id, Instant::now())), false);
         }
-        let (turn, reset) = match self.next_fault() {
+        let (fault, reset) = match self.next_fault() {
             Fault::ServerError => return (failed_download(id), false),
             Fault::ObjectNotFound => return (unknown_object("Data object does not exist"), false),
-            Fault::ResetMidBody => (Some(Turn::Break), true),
-            Fault::TruncatedBody => (Some(Turn::Break), false),
-            Fault::StallMidBody(pause) => (Some(Turn::Pause(pause)), false),
+            Fault::ResetMidBody => (Some(BodyFault::Break), true),
+            Fault::TruncatedBody => (Some(BodyFault::Break), false),
+            Fault::StallMidBody(pause) => (Some(BodyFault::Pause(pause)), false),
             Fault::None => (self.pauses(), false),
         };
-        (self.download(id, about, request).await.map(|body| body.with(turn)), reset)
+        (self.download(id, about, request).await.map(|body| body.with(fault)), reset)
     }
 
     /// The fault of this download: each download gets the next fault of the cycle.
@@ -134,13 +137,13 @@ impl Argus {
     }
 
     /// The pauses in every body, if the node is one that stalls.
-    fn pauses(&self) -> Option<Turn> {
+    fn pauses(&self) -> Option<BodyFault> {
         let Behaviour::Stalling { every, pause } = self.behaviour else { return None };
-        Some(Turn::Pauses(usize::try_from(every.0).unwrap_or(usize::MAX), pause))
+        Some(BodyFault::Pauses(usize::try_from(every.0).unwrap_or(usize::MAX), pause))
     }
 
     /// The response to HEAD: cache state and size, without side effects. Only a hit has a content type.
-    fn head(about: About, state: CacheState) -> Response<Flow> {
+    fn head(about: ObjectInfo, state: CacheState) -> Response<ResponseBody> {
         let mut response = empty(StatusCode::OK);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(about.size));
@@ -155,8 +158,8 @@ impl Argus {
         response
     }
 
-    async fn download<B>(&self, id: &str, about: About, request: &Request<B>) -> Response<Flow> {
-        let About { size, content_type } = about;
+    async fn download<B>(&self, id: &str, about: ObjectInfo, request: &Request<B>) -> Response<ResponseBody> {
+        let ObjectInfo { size, content_type } = about;
         let now = Instant::now();
         let asked = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
         let span = Span::asked(asked, size);
@@ -167,7 +170,7 @@ impl Argus {
             Span::Full | Span::Unsatisfiable => (0, size.saturating_sub(1)),
         };
         let is_part = matches!(span, Span::Part { .. });
-        let wanted = Wanted { id, first, last, is_part, trace: request.headers().get("traceparent") };
+        let wanted = ObjectRequest { id, first, last, is_part, trace: request.headers().get("traceparent") };
         let Ok(supply) = self.store.supply(&wanted, now).await else { return failed_download(id) };
         let status = if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
         let mut response = self.bare(status, size, supply.state, supply.local);
@@ -180,18 +183,18 @@ impl Argus {
         response
     }
 
-    fn unsatisfiable(&self, size: u64) -> Response<Flow> {
+    fn unsatisfiable(&self, size: u64) -> Response<ResponseBody> {
         let mut response = self.bare(StatusCode::RANGE_NOT_SATISFIABLE, size, CacheState::Hit, true);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_RANGE, text(format!("bytes */{size}")));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
         let body = r#"{"type":"sendstream_error","message":"RangeNotSatisfiableError: Range Not Satisfiable"}"#;
-        *response.body_mut() = Content::of(body.into()).into();
+        *response.body_mut() = MemoryBody::of(body.into()).into();
         response
     }
 
     /// A response with the headers of every download.
-    fn bare(&self, status: StatusCode, size: u64, state: CacheState, local: bool) -> Response<Flow> {
+    fn bare(&self, status: StatusCode, size: u64, state: CacheState, local: bool) -> Response<ResponseBody> {
         let is_hit = state == CacheState::Hit;
         let mut response = empty(status);
         let headers = response.headers_mut();
@@ -208,21 +211,21 @@ impl Argus {
     }
 }
 
-fn unknown_object(message: &str) -> Response<Flow> {
+fn unknown_object(message: &str) -> Response<ResponseBody> {
     json(StatusCode::NOT_FOUND, format!(r#"{{"message":"{message}"}}"#))
 }
 
-fn not_served() -> Response<Flow> {
+fn not_served() -> Response<ResponseBody> {
     let body = r#"{"message":"Data object not served by this node"}"#;
     json(StatusCode::MISDIRECTED_REQUEST, body.into())
 }
 
-fn failed_status() -> Response<Flow> {
+fn failed_status() -> Response<ResponseBody> {
     let body = r#"{"type":"exception","message":"Response not successful: Received status code 502"}"#;
     json(StatusCode::INTERNAL_SERVER_ERROR, body.into())
 }
 
-fn failed_download(id: &str) -> Response<Flow> {
+fn failed_download(id: &str) -> Response<ResponseBody> {
     let message = format!("Failed to download object {id} from any available storage provider");
     json(StatusCode::INTERNAL_SERVER_ERROR, format!(r#"{{"type":"exception","message":"{message}"}}"#))
 }

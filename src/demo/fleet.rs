@@ -23,10 +23,10 @@ use crate::{
 };
 
 use super::{
-    DemoError, SEED, Seen,
-    log::Log,
+    DemoError, LoggedRequest, SEED,
     node::{DemoNode, Role},
     plan::PREFIX,
+    request_log::RequestLog,
 };
 
 pub(super) mod arriving;
@@ -48,7 +48,7 @@ use distributor::distributor;
 use fetch::{FETCH_USER_AGENT, STORAGE_PREFIX};
 use library::Library;
 use ports::Ports;
-use registry::{Registry, Roster};
+use registry::{Registry, RegistryContent};
 use scenario::{DISTRIBUTORS, STORAGE};
 use trap::Trap;
 
@@ -73,7 +73,7 @@ pub struct DemoFleet {
     members: Vec<Member>,
     registry: Url,
     lists: Arc<Registry>,
-    asked: Arc<Log>,
+    asked: Arc<RequestLog>,
     inside: Trap,
     uninvited: Trap,
     /// Keeps the port of the dead node reserved.
@@ -96,7 +96,7 @@ pub struct Member {
     pub condition: NodeCondition,
     /// The same, in one clause for people.
     pub description: &'static str,
-    log: Arc<Log>,
+    log: Arc<RequestLog>,
 }
 
 impl FleetPlan {
@@ -124,7 +124,7 @@ impl DemoFleet {
         let inside = trap(&mut ports, &mut tasks).await?;
         let uninvited = ports.trap("invited", Ipv4Addr::LOCALHOST, &mut tasks).await?;
         for (index, spec) in DISTRIBUTORS.iter().enumerate() {
-            let log = Arc::<Log>::default();
+            let log = Arc::<RequestLog>::default();
             let endpoint = match spec.condition {
                 NodeCondition::NoMetadata => None,
                 NodeCondition::Dead => Some(dead.1),
@@ -151,7 +151,7 @@ impl DemoFleet {
                 log,
             });
         }
-        let lists = Arc::new(Registry::new(plan.dialect, &roster(&members, |_| true))?);
+        let lists = Arc::new(Registry::new(plan.dialect, &content(&members, |_| true))?);
         let node = DemoNode::plain(Role::Registry(Arc::clone(&lists)));
         let asked = Arc::clone(&node.log);
         tasks.spawn(Arc::new(node).serve(listener));
@@ -166,14 +166,14 @@ impl DemoFleet {
 
     /// The latest requests to the registry, oldest first.
     #[must_use]
-    pub fn registry_seen(&self) -> Vec<Seen> {
+    pub fn registry_seen(&self) -> Vec<LoggedRequest> {
         self.asked.seen()
     }
 
     /// From now on, the registry lists only members for which `is_listed` is true: operators leave and return, and
     /// after a resync the list may be empty. The nodes themselves keep running.
     pub fn relist(&self, is_listed: impl Fn(&Member) -> bool) {
-        self.lists.relist(&roster(&self.members, is_listed));
+        self.lists.relist(&content(&self.members, is_listed));
     }
 
     /// From now on, a proxy answers instead of the registry, with this status and an HTML page; `None` ends that.
@@ -198,7 +198,8 @@ impl DemoFleet {
     pub fn fetches(&self) -> HashMap<String, usize> {
         let mut fetches = HashMap::new();
         let downloads = self.members.iter().filter(|member| member.is_storage).flat_map(Member::seen);
-        let is_fetch = |seen: &Seen| seen.method == "GET" && seen.user_agent.as_deref() == Some(FETCH_USER_AGENT);
+        let is_fetch =
+            |seen: &LoggedRequest| seen.method == "GET" && seen.user_agent.as_deref() == Some(FETCH_USER_AGENT);
         for seen in downloads.filter(is_fetch) {
             if let Some((_, id)) = seen.path.split_once("/files/") {
                 *fetches.entry(id.to_owned()).or_default() += 1;
@@ -211,13 +212,13 @@ impl DemoFleet {
     /// outside Linux.
     #[must_use]
     pub fn trapped(&self) -> usize {
-        self.inside.sprung()
+        self.inside.connections()
     }
 
     /// Number of connections to the node whose operator is only invited.
     #[must_use]
     pub fn uninvited(&self) -> usize {
-        self.uninvited.sprung()
+        self.uninvited.connections()
     }
 
     /// Stops all servers and waits until their ports are closed. Their connections are aborted.
@@ -229,14 +230,14 @@ impl DemoFleet {
 impl Member {
     /// The latest requests to this member, oldest first.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<LoggedRequest> {
         self.log.seen()
     }
 }
 
-fn roster(members: &[Member], is_listed: impl Fn(&Member) -> bool) -> Roster<'static> {
+fn content(members: &[Member], is_listed: impl Fn(&Member) -> bool) -> RegistryContent<'static> {
     let listed = members.iter().filter(|member| is_listed(member));
-    Roster {
+    RegistryContent {
         library: Library::shared(),
         endpoints: listed.map(|member| (member.name, member.endpoint.clone())).collect(),
     }

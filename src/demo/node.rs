@@ -24,9 +24,9 @@ use super::fleet::{colossus::Colossus, registry::Registry};
 use super::{
     answer::Answer,
     argus::{Argus, KEEP_ALIVE_SECS},
-    flow::Flow,
     link::{Link, Shaped},
-    log::Log,
+    request_log::RequestLog,
+    response_body::ResponseBody,
 };
 
 /// The most connections served at once. Further ones wait in the listen queue.
@@ -59,7 +59,7 @@ pub(super) struct DemoNode {
     pub(super) role: Role,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) link: Option<Arc<Link>>,
-    pub(super) log: Arc<Log>,
+    pub(super) log: Arc<RequestLog>,
 }
 
 /// What a server is.
@@ -161,7 +161,7 @@ impl Session {
             .ok()
     }
 
-    async fn answer(self, request: Request<Incoming>) -> Response<Flow> {
+    async fn answer(self, request: Request<Incoming>) -> Response<ResponseBody> {
         let version = request.version();
         self.node.log.note(&request);
         let answer = self.node.role.answer(request).await;
@@ -174,7 +174,7 @@ impl Session {
 }
 
 impl Service<Request<Incoming>> for Session {
-    type Response = Response<Flow>;
+    type Response = Response<ResponseBody>;
     type Error = Infallible;
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 

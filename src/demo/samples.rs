@@ -19,7 +19,7 @@ mod image;
 mod mp4;
 mod noise;
 
-use card::Card;
+use card::TestCard;
 use noise::Noise;
 
 /// Size of the video sample in bytes.
@@ -73,7 +73,7 @@ fn make_video(seed: u64) -> Bytes {
 
 fn film(seed: u64, frames: u32, bytes: usize) -> Bytes {
     let mut noise = Noise::new(seed);
-    let mut encoder = h264::Encoder::new(Card::new(VIDEO_PIXELS), bytes);
+    let mut encoder = h264::Encoder::new(TestCard::new(VIDEO_PIXELS), bytes);
     for frame in 0..frames {
         encoder.push(frame, frame % GROUP, &mut noise);
     }

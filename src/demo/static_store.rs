@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use crate::model::sample::CacheState;
 
 use super::{
-    content::{Content, Pace},
+    memory_body::{MemoryBody, Pace},
     plan::{ELSEWHERE_ID, Fetch},
-    store::{About, Census, Known, Supply, Wanted, slice},
+    store::{CacheTotals, ObjectInfo, ObjectReply, ObjectRequest, ObjectStatus, slice},
 };
 
 /// An object that the node serves.
@@ -33,7 +33,7 @@ pub(super) struct StaticStore {
 
 /// The cache state of an object at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum ObjectState {
     /// Completely cached.
     Cached,
     /// Not cached, and not being fetched.
@@ -42,7 +42,7 @@ pub(super) enum Standing {
     Fetching(Instant),
 }
 
-impl Standing {
+impl ObjectState {
     /// The value of `x-cache`.
     pub(super) const fn state(self) -> CacheState {
         match self {
@@ -70,16 +70,18 @@ impl StaticStore {
     }
 
     /// What the node knows about an object.
-    pub(super) fn known(&self, id: &str) -> Known {
+    pub(super) fn known(&self, id: &str) -> ObjectStatus {
         match self.objects.get(id) {
-            Some(Object { bytes, content_type }) => Known::Served(About { size: bytes.len() as u64, content_type }),
-            None if id == ELSEWHERE_ID => Known::Elsewhere,
-            None => Known::Unknown,
+            Some(Object { bytes, content_type }) => {
+                ObjectStatus::Served(ObjectInfo { size: bytes.len() as u64, content_type })
+            }
+            None if id == ELSEWHERE_ID => ObjectStatus::Elsewhere,
+            None => ObjectStatus::Unknown,
         }
     }
 
     /// The requested bytes; `None` when the node does not serve the object.
-    pub(super) fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Option<Supply> {
+    pub(super) fn supply(&self, wanted: &ObjectRequest<'_>, now: Instant) -> Option<ObjectReply> {
         let object = self.objects.get(wanted.id)?;
         let (first, last, size) = (wanted.first, wanted.last, object.bytes.len() as u64);
         let per_byte = self.nanos_per_byte(size);
@@ -87,41 +89,42 @@ impl StaticStore {
         // passed through from a storage node.
         let on_disk =
             |since: Instant| u64::try_from((now - since).as_nanos() / u128::from(per_byte.max(1))).unwrap_or(u64::MAX);
-        let state = self.standing(wanted.id, now).state();
-        let all = |local| Supply { state, local, body: Content::of(slice(&object.bytes, first, last + 1)).into() };
+        let state = self.object_state(wanted.id, now).state();
+        let all =
+            |local| ObjectReply { state, local, body: MemoryBody::of(slice(&object.bytes, first, last + 1)).into() };
         Some(match self.fetch(wanted.id, now) {
-            Standing::Cached => all(true),
-            Standing::Fetching(since) if first <= on_disk(since) => {
+            ObjectState::Cached => all(true),
+            ObjectState::Fetching(since) if first <= on_disk(since) => {
                 let bytes = slice(&object.bytes, first, wanted.end_of_pending(size));
                 let from = since + Duration::from_nanos(per_byte.saturating_mul(first));
-                let body = Content::fetched(bytes, Pace { from, nanos_per_byte: per_byte }).into();
-                Supply { state, local: true, body }
+                let body = MemoryBody::fetched(bytes, Pace { from, nanos_per_byte: per_byte }).into();
+                ObjectReply { state, local: true, body }
             }
-            Standing::Fetching(_) | Standing::Absent => all(false),
+            ObjectState::Fetching(_) | ObjectState::Absent => all(false),
         })
     }
 
     /// The cache state of an object. Asking changes nothing.
-    pub(super) fn standing(&self, id: &str, now: Instant) -> Standing {
+    pub(super) fn object_state(&self, id: &str, now: Instant) -> ObjectState {
         let uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
-        let Some(asked) = uncached.get(id) else { return Standing::Cached };
+        let Some(asked) = uncached.get(id) else { return ObjectState::Cached };
         let since = asked.or_else(|| self.viewer.filter(|viewer| *viewer <= now));
         match (since, self.fetch) {
-            (Some(since), Fetch::Takes(time)) if now >= since + time => Standing::Cached,
-            (Some(since), Fetch::Takes(_)) => Standing::Fetching(since),
-            (None, _) | (_, Fetch::Never) => Standing::Absent,
+            (Some(since), Fetch::Takes(time)) if now >= since + time => ObjectState::Cached,
+            (Some(since), Fetch::Takes(_)) => ObjectState::Fetching(since),
+            (None, _) | (_, Fetch::Never) => ObjectState::Absent,
         }
     }
 
     /// Handles a request for an object: if the object is absent and the node keeps objects, its fetch begins now.
-    pub(super) fn fetch(&self, id: &str, now: Instant) -> Standing {
-        if self.fetch != Fetch::Never && self.standing(id, now) == Standing::Absent {
+    pub(super) fn fetch(&self, id: &str, now: Instant) -> ObjectState {
+        if self.fetch != Fetch::Never && self.object_state(id, now) == ObjectState::Absent {
             let mut uncached = self.uncached.lock().expect("invariant: nothing panics under this lock");
             if let Some(since) = uncached.get_mut(id) {
                 since.get_or_insert(now);
             }
         }
-        self.standing(id, now)
+        self.object_state(id, now)
     }
 
     /// The time to fetch one byte of an object of `size` bytes, in nanoseconds.
@@ -131,19 +134,19 @@ impl StaticStore {
     }
 
     /// How much is cached, and how many objects are being fetched.
-    pub(super) fn census(&self, now: Instant) -> Census {
-        let mut census = Census::default();
+    pub(super) fn totals(&self, now: Instant) -> CacheTotals {
+        let mut totals = CacheTotals::default();
         for (id, object) in &self.objects {
-            match self.standing(id, now) {
-                Standing::Cached => {
-                    census.cached += 1;
-                    census.bytes += object.bytes.len() as u64;
+            match self.object_state(id, now) {
+                ObjectState::Cached => {
+                    totals.cached += 1;
+                    totals.bytes += object.bytes.len() as u64;
                 }
-                Standing::Fetching(_) => census.arriving += 1,
-                Standing::Absent => {}
+                ObjectState::Fetching(_) => totals.arriving += 1,
+                ObjectState::Absent => {}
             }
         }
-        census
+        totals
     }
 }
 
@@ -160,16 +163,16 @@ mod tests {
     fn a_download_turns_a_miss_into_pending_and_then_into_a_hit() {
         let store = store(Fetch::Takes(Duration::from_secs(10)), None);
         let start = Instant::now();
-        assert_eq!(store.standing("1", start), Standing::Cached);
-        assert_eq!(store.standing("2", start), Standing::Absent);
-        assert_eq!(store.fetch("1", start), Standing::Cached);
-        assert_eq!(store.fetch("2", start), Standing::Fetching(start));
+        assert_eq!(store.object_state("1", start), ObjectState::Cached);
+        assert_eq!(store.object_state("2", start), ObjectState::Absent);
+        assert_eq!(store.fetch("1", start), ObjectState::Cached);
+        assert_eq!(store.fetch("2", start), ObjectState::Fetching(start));
         store.fetch("2", start + Duration::from_secs(5));
-        assert_eq!(store.standing("2", start + Duration::from_secs(9)), Standing::Fetching(start));
-        assert_eq!(store.census(start), Census { cached: 1, arriving: 1, bytes: 10 });
+        assert_eq!(store.object_state("2", start + Duration::from_secs(9)), ObjectState::Fetching(start));
+        assert_eq!(store.totals(start), CacheTotals { cached: 1, arriving: 1, bytes: 10 });
         let fetched = start + Duration::from_secs(10);
-        assert_eq!(store.standing("2", fetched), Standing::Cached);
-        assert_eq!(store.census(fetched), Census { cached: 2, arriving: 0, bytes: 20 });
+        assert_eq!(store.object_state("2", fetched), ObjectState::Cached);
+        assert_eq!(store.totals(fetched), CacheTotals { cached: 2, arriving: 0, bytes: 20 });
         assert_eq!(store.nanos_per_byte(10), 1_000_000_000);
     }
 
@@ -178,18 +181,18 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let store = store(Fetch::Takes(Duration::from_secs(2)), Some(at(5)));
-        assert_eq!(store.standing("2", at(4)), Standing::Absent);
-        assert_eq!(store.standing("2", at(6)), Standing::Fetching(at(5)));
-        assert_eq!(store.fetch("2", at(6)), Standing::Fetching(at(5)), "it is on its way already");
-        assert_eq!(store.standing("2", at(7)), Standing::Cached);
+        assert_eq!(store.object_state("2", at(4)), ObjectState::Absent);
+        assert_eq!(store.object_state("2", at(6)), ObjectState::Fetching(at(5)));
+        assert_eq!(store.fetch("2", at(6)), ObjectState::Fetching(at(5)), "it is on its way already");
+        assert_eq!(store.object_state("2", at(7)), ObjectState::Cached);
     }
 
     #[test]
     fn what_is_never_kept_stays_a_miss() {
         let start = Instant::now();
         let store = store(Fetch::Never, Some(start));
-        assert_eq!(store.fetch("2", start), Standing::Absent);
-        assert_eq!(store.standing("2", start + Duration::from_secs(99)), Standing::Absent);
-        assert_eq!(store.census(start), Census { cached: 1, arriving: 0, bytes: 10 });
+        assert_eq!(store.fetch("2", start), ObjectState::Absent);
+        assert_eq!(store.object_state("2", start + Duration::from_secs(99)), ObjectState::Absent);
+        assert_eq!(store.totals(start), CacheTotals { cached: 1, arriving: 0, bytes: 10 });
     }
 }

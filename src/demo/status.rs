@@ -13,7 +13,7 @@ const BLOCK_SECS: u64 = 6;
 
 /// What a node reports about itself.
 #[derive(Clone, Debug)]
-pub(super) struct Reports {
+pub(super) struct NodeReport {
     pub(super) id: &'static str,
     pub(super) worker: u32,
     /// Ids of the buckets that the node serves.
@@ -31,7 +31,7 @@ pub(super) struct Chain {
     pub(super) behind: u64,
 }
 
-impl Reports {
+impl NodeReport {
     /// The reports of a healthy node.
     pub(super) fn sound(id: &'static str, worker: u32, buckets: Vec<&'static str>) -> Self {
         Self { id, worker, buckets, node_env: "production", chain: Chain::default() }
@@ -92,17 +92,17 @@ pub(super) struct QueryNode {
 
 /// The status document as JSON.
 pub(super) fn document(argus: &Argus, now: Instant) -> String {
-    let census = argus.store.census(now);
+    let totals = argus.store.totals(now);
     let uptime = now - argus.started;
     let status = Status {
         id: argus.reports.id,
         version: "2.1.2",
         worker_id: argus.reports.worker,
-        objects_in_cache: census.cached,
+        objects_in_cache: totals.cached,
         storage_limit: 536_870_912_000,
-        storage_used: census.bytes,
+        storage_used: totals.bytes,
         uptime: uptime.as_secs(),
-        downloads_in_progress: census.arriving,
+        downloads_in_progress: totals.arriving,
         query_node_status: argus.reports.chain.after(uptime),
         node_env: argus.reports.node_env,
     };

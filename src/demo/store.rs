@@ -9,7 +9,7 @@ use crate::model::sample::CacheState;
 
 #[cfg(feature = "fleet")]
 use super::fleet::cache::Cache;
-use super::{flow::Flow, static_store::StaticStore};
+use super::{response_body::ResponseBody, static_store::StaticStore};
 
 /// The objects of a node.
 pub(super) enum Store {
@@ -22,9 +22,9 @@ pub(super) enum Store {
 
 /// What a node knows about an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
+pub(super) enum ObjectStatus {
     /// The node must serve the object.
-    Served(About),
+    Served(ObjectInfo),
     /// The object exists, but only other nodes serve it.
     Elsewhere,
     /// The object does not exist.
@@ -36,7 +36,7 @@ pub(super) enum Known {
 
 /// What is known about an object without its content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct About {
+pub(super) struct ObjectInfo {
     /// Size in bytes.
     pub(super) size: u64,
     pub(super) content_type: &'static str,
@@ -44,7 +44,7 @@ pub(super) struct About {
 
 /// The requested bytes of an object, and the trace of the request.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct ObjectRequest<'a> {
     pub(super) id: &'a str,
     /// Offset of the first byte.
     pub(super) first: u64,
@@ -57,18 +57,18 @@ pub(super) struct Wanted<'a> {
     pub(super) trace: Option<&'a HeaderValue>,
 }
 
-/// The answer to [`Wanted`].
-pub(super) struct Supply {
+/// The answer to [`ObjectRequest`].
+pub(super) struct ObjectReply {
     /// The cache state when the request arrived.
     pub(super) state: CacheState,
     /// Whether the bytes are from the node's own disk. Otherwise they are from a storage node.
     pub(super) local: bool,
-    pub(super) body: Flow,
+    pub(super) body: ResponseBody,
 }
 
 /// How much a node has cached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Census {
+pub(super) struct CacheTotals {
     /// Number of whole objects.
     pub(super) cached: usize,
     /// Number of objects that are being fetched.
@@ -80,10 +80,10 @@ pub(super) struct Census {
 /// No storage node can supply the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("no storage node supplies the object")]
-pub(super) struct NoSupply;
+pub(super) struct NotAvailable;
 
 impl Store {
-    pub(super) fn known(&self, id: &str) -> Known {
+    pub(super) fn known(&self, id: &str) -> ObjectStatus {
         match self {
             Self::Samples(store) => store.known(id),
             #[cfg(feature = "fleet")]
@@ -94,31 +94,31 @@ impl Store {
     /// The cache state of an object. Asking changes nothing.
     pub(super) fn state(&self, id: &str, now: Instant) -> CacheState {
         match self {
-            Self::Samples(store) => store.standing(id, now).state(),
+            Self::Samples(store) => store.object_state(id, now).state(),
             #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.state(id),
         }
     }
 
     /// The requested bytes, or the larger number that Argus sends. An absent object is fetched.
-    pub(super) async fn supply(&self, wanted: &Wanted<'_>, now: Instant) -> Result<Supply, NoSupply> {
+    pub(super) async fn supply(&self, wanted: &ObjectRequest<'_>, now: Instant) -> Result<ObjectReply, NotAvailable> {
         match self {
-            Self::Samples(store) => store.supply(wanted, now).ok_or(NoSupply),
+            Self::Samples(store) => store.supply(wanted, now).ok_or(NotAvailable),
             #[cfg(feature = "fleet")]
             Self::Cache(cache) => cache.supply(wanted).await,
         }
     }
 
-    pub(super) fn census(&self, now: Instant) -> Census {
+    pub(super) fn totals(&self, now: Instant) -> CacheTotals {
         match self {
-            Self::Samples(store) => store.census(now),
+            Self::Samples(store) => store.totals(now),
             #[cfg(feature = "fleet")]
-            Self::Cache(cache) => cache.census(),
+            Self::Cache(cache) => cache.totals(),
         }
     }
 }
 
-impl Wanted<'_> {
+impl ObjectRequest<'_> {
     /// Where the body of an object that is still arriving ends. This copies a known defect of Argus: it sends whole
     /// steps from the start of the range, wherever the range ends.
     pub(super) fn end_of_pending(&self, size: u64) -> u64 {

@@ -109,8 +109,8 @@ mod tests {
             ("[1, 2]", "neither `data` nor `errors`"),
             (r#"{"data":null}"#, "neither `data` nor `errors`"),
             (r#"{"data":[]}"#, "neither `data` nor `errors`"),
-            (r#"{"data":null,"errors":[{"message":"timeout"}]}"#, "errors only: timeout"),
-            (r#"{"errors":[{"message":"Cannot query field \"x\""}]}"#, "errors only: Cannot query field"),
+            (r#"{"data":null,"errors":[{"message":"timeout"}]}"#, "only errors: timeout"),
+            (r#"{"errors":[{"message":"Cannot query field \"x\""}]}"#, "only errors: Cannot query field"),
             (&"[".repeat(100_000), "not JSON"),
         ] {
             let error = read(StatusCode::OK, answer.as_bytes()).unwrap_err().to_string();

@@ -53,7 +53,7 @@ pub struct MissingParts {
 /// Samples are the most expensive part for the registry. When `sampled` covers all nodes, they are not requested, and
 /// every node that serves a bucket is a gap.
 ///
-/// It takes at most [`DEADLINE`](super::api::DEADLINE). Parts without an answer by then are gaps.
+/// It takes at most two minutes. Parts without an answer by then are gaps.
 ///
 /// # Errors
 /// When there is no list of distributors, or an empty one.

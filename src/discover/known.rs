@@ -72,7 +72,7 @@ pub struct ListChange {
 /// Whether a refresh replaced the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshResult {
-    /// It did.
+    /// The refresh replaced the list.
     Accepted,
     /// The earlier list stays, because the refresh lost too much.
     HeldBack {

@@ -26,7 +26,7 @@ struct Freeze {
 }
 
 impl Freezes {
-    /// Starts regular looks.
+    /// Starts to look regularly. `now` and `slept` are as in [`look`](Self::look).
     pub fn start(&mut self, now: Duration, slept: Duration) {
         self.seen = Some(now);
         self.slept = self.slept.max(slept);

@@ -115,10 +115,10 @@ fn judge_rate(timeline: &Timeline, judgement: &mut BodyJudgement) {
     if timeline.span() < COARSE_SPAN || timeline.points() < COARSE_POINTS {
         judgement.flags.raise(Flag::Coarse);
     }
-    let mut settled = Micros::ZERO;
+    let mut ramp_end = Micros::ZERO;
     match ramp::ramp(timeline) {
         Ramp::Ended(end) => {
-            settled = end;
+            ramp_end = end;
             judgement.rates.ramp = Some(end);
             if timeline.span().saturating_sub(end) >= ramp::LONG {
                 judgement.rates.steady = goodput_after(timeline, end);
@@ -127,8 +127,8 @@ fn judge_rate(timeline: &Timeline, judgement: &mut BodyJudgement) {
         Ramp::Unsteady => judgement.flags.raise(Flag::Unsteady),
         Ramp::TooShort => {}
     }
-    judgement.intervals = ramp::intervals(timeline, settled);
-    judgement.rates.min_interval = ramp::smallest(timeline, settled);
+    judgement.intervals = ramp::intervals(timeline, ramp_end);
+    judgement.rates.min_interval = ramp::smallest(timeline, ramp_end);
 }
 
 /// The mean rate from `offset` after the first point to the last one; `None` when no time passed.

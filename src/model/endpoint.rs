@@ -23,7 +23,7 @@ pub enum EndpointError {
     NoHost(String),
     /// It has a part that an endpoint cannot have: a user, a query or a fragment. Holds the text, without password, and
     /// the name of the part.
-    #[error("`{0}` has a {1}: an endpoint is scheme, host, port and path prefix alone")]
+    #[error("`{0}` has a {1}: an endpoint consists of scheme, host, port and path prefix only")]
     Surplus(String, &'static str),
 }
 

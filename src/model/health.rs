@@ -98,7 +98,7 @@ pub enum Motion {
     /// Too few rounds have reported the number.
     #[default]
     Unknown,
-    /// It changes.
+    /// It changed since an earlier round.
     Moves,
     /// It has not changed for this long, and was never seen to change.
     StandsStill(Duration),
@@ -130,7 +130,7 @@ pub struct EndedRun {
 /// Why a run was not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunFault {
-    /// A transfer failed.
+    /// A transfer of the run failed with this outcome.
     Failed(Outcome),
     /// A transfer ended well, but below this rate, the minimum of its probe.
     TooSlow(BitRate),
@@ -143,7 +143,7 @@ pub enum AnswerContent {
     Document(Box<StatusDocument>),
     /// The requested object is there. Only for servers that have no status document.
     Present,
-    /// Another complete answer.
+    /// A complete answer without a status document.
     Other(OtherContent),
     /// There was no answer, and this process did not run for this part of the time. Nothing can be concluded about the
     /// node.

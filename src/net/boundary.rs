@@ -2,7 +2,7 @@
 //! response.
 //!
 //! [`BoundaryStream`] sits between HTTP and the stream below it (TLS or the socket) and sees plain HTTP bytes. It
-//! changes none, except for repeated lengths in HTTP/2 ([`LengthLists`]). In HTTP/2 it also reports to the meter how
+//! changes none, except for repeated lengths in HTTP/2 (`length_list`). In HTTP/2 it also reports to the meter how
 //! much of an incomplete DATA frame has arrived, and counts the payload of DATA frames.
 //!
 //! - `sent`: the timestamp of the last socket write when the layer below has flushed the bytes that end the request. In
@@ -38,7 +38,7 @@ pub struct Boundaries {
 #[derive(Debug, Default)]
 struct BoundaryState {
     sent: Option<Instant>,
-    heard: bool,
+    has_response_bytes: bool,
     first_byte: Option<Instant>,
     request: RequestWalk,
     response: ResponseWalk,
@@ -53,7 +53,7 @@ impl Boundaries {
     pub fn arm(&self) {
         let mut state = self.lock();
         state.sent = None;
-        state.heard = false;
+        state.has_response_bytes = false;
         state.first_byte = None;
         state.data = 0;
         state.request.arm();
@@ -74,8 +74,8 @@ impl Boundaries {
 
     /// Whether any byte of a response has arrived, interim responses included. In HTTP/2, whether HEADERS or DATA have.
     #[must_use]
-    pub fn has_heard(&self) -> bool {
-        self.lock().heard
+    pub fn has_response_bytes(&self) -> bool {
+        self.lock().has_response_bytes
     }
 
     /// Payload bytes of DATA frames, handed over or not. Zero in HTTP/1.1.
@@ -92,28 +92,28 @@ impl Boundaries {
 
 impl BoundaryState {
     /// Takes received bytes.
-    fn hear(&mut self, came: &[u8], meter: &Meter) {
+    fn hear(&mut self, received: &[u8], meter: &Meter) {
         if self.incoming.is_some() {
-            self.hear_frames(came);
+            self.walk_response_frames(received);
             meter.set_unfinished_frame(self.unfinished_data());
             return;
         }
-        self.heard |= !came.is_empty();
+        self.has_response_bytes |= !received.is_empty();
         if self.first_byte.is_none() {
-            self.first_byte = self.response.walk(came, meter.last_read());
+            self.first_byte = self.response.walk(received, meter.last_read());
         }
     }
 
     /// Walks received HTTP/2 bytes. There is only one request at a time, so all HEADERS and DATA belong to it.
-    fn hear_frames(&mut self, came: &[u8]) {
+    fn walk_response_frames(&mut self, received: &[u8]) {
         let Some(incoming) = &mut self.incoming else { return };
-        incoming.walk(came, |frame| {
-            self.heard |= matches!(frame.kind, DATA | HEADERS);
+        incoming.walk(received, |frame| {
+            self.has_response_bytes |= matches!(frame.kind, DATA | HEADERS);
             if frame.kind == DATA {
                 self.data += frame.length as u64;
             }
         });
-        self.heard |= incoming.under_way().is_some_and(|(frame, _)| matches!(frame.kind, DATA | HEADERS));
+        self.has_response_bytes |= incoming.under_way().is_some_and(|(frame, _)| matches!(frame.kind, DATA | HEADERS));
     }
 
     fn unfinished_data(&self) -> usize {
@@ -158,11 +158,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundaryStream<S> {
             }
             let before = buf.filled().len();
             ready!(Pin::new(&mut *stream).poll_read(cx, buf))?;
-            let came = &buf.filled()[before..];
-            boundaries.lock().hear(came, meter);
+            let received = &buf.filled()[before..];
+            boundaries.lock().hear(received, meter);
             let Some(lists) = lists else { return Poll::Ready(Ok(())) };
-            let is_end = came.is_empty();
-            let passed = lists.take(came);
+            let is_end = received.is_empty();
+            let passed = lists.take(received);
             buf.set_filled(before + passed);
             if is_end {
                 lists.end();

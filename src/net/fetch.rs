@@ -61,7 +61,7 @@ pub enum FetchError {
     /// The status is not 200.
     #[error("status {status}: {excerpt}")]
     Status {
-        /// The status.
+        /// The HTTP status.
         status: StatusCode,
         /// The beginning of the body, or the address of a redirect.
         excerpt: String,
@@ -74,9 +74,9 @@ pub enum FetchError {
 /// The response to a POST, with any status.
 #[derive(Debug)]
 pub struct PostResponse {
-    /// The status.
+    /// The HTTP status, whatever it is.
     pub status: StatusCode,
-    /// The whole body.
+    /// The body, complete.
     pub body: Vec<u8>,
     excerpt: String,
 }

@@ -122,8 +122,8 @@ impl Connection {
 
     /// Whether any byte of a response to the current request has arrived, interim responses included.
     #[must_use]
-    pub fn has_heard(&self) -> bool {
-        self.boundaries.has_heard()
+    pub fn has_response_bytes(&self) -> bool {
+        self.boundaries.has_response_bytes()
     }
 
     /// Bytes of the current body that have arrived in HTTP/2 DATA frames. Includes those that HTTP/2 withholds because
@@ -181,7 +181,7 @@ impl Connection {
     /// Why there is no response. A node that asked for a client certificate and closes the connection without a
     /// response does so because it got none. Whether its alert arrives before the reset is a matter of chance.
     fn given_up(&self, error: hyper::Error) -> Cause {
-        let is_refusal = self.info.wants_client_certificate && !self.has_heard();
+        let is_refusal = self.info.wants_client_certificate && !self.has_response_bytes();
         if is_refusal || failure::wants_client_certificate(&error) {
             Cause::CertificateWanted
         } else {

@@ -11,7 +11,7 @@ use crate::model::units::{Bytes, Micros};
 /// A reading of the kernel's counters. A field is `None` where the kernel does not provide it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpInfo {
-    /// Smoothed round-trip time.
+    /// Smoothed round-trip time of the connection (RFC 6298).
     pub rtt: Option<Micros>,
     /// The smallest round-trip time of the last minutes.
     pub min_rtt: Option<Micros>,

@@ -6,7 +6,7 @@ use super::Plan;
 use crate::{
     config::Config,
     model::{probe::Probe, units::Bytes},
-    schedule::budget::most_bytes,
+    schedule::budget::max_bytes,
 };
 
 /// The minutes of an hour in which heavy transfers can use one permit.
@@ -70,7 +70,7 @@ fn run(probe: &Probe, config: &Config) -> Option<ExceededLimit> {
     let (limit, key) =
         (limits.bytes_per_day, "bytes-per-day").min((limits.bytes_per_node_per_day, "bytes-per-node-per-day"));
     let assets = config.nodes.iter().flat_map(|node| probe.candidates(node));
-    let most = assets.map(|asset| most_bytes(probe, asset)).max()?;
+    let most = assets.map(|asset| max_bytes(probe, asset)).max()?;
     (most > limit).then(|| ExceededLimit {
         what: format!("one run of probe `{}` may take {most}, more than `limits.{key}`, {limit}", probe.name),
         change: "it will never run; raise the limit, give the `size` of images, or use a probe of your own with fewer \

@@ -58,8 +58,8 @@ fn a_window_without_a_run_writes_no_point() {
 #[test]
 fn each_exceeded_limit_says_what_to_change() {
     let check = |more: &str, expected: &[&str]| {
-        let said: Vec<_> = Plan::of(&config(more)).exceeded_limits.iter().map(ToString::to_string).collect();
-        assert_eq!(said, expected, "{more}");
+        let messages: Vec<_> = Plan::of(&config(more)).exceeded_limits.iter().map(ToString::to_string).collect();
+        assert_eq!(messages, expected, "{more}");
     };
     check("limits.bytes-per-day = \"213 MB\"", &[]);
     // Videos take 182.452 of 212.404 MB, so 60.048 MB are left for them.
@@ -169,9 +169,9 @@ fn cold_fetches_have_their_own_limit() {
     assert_eq!((plan.probes[1].runs, plan.probes[1].bytes), (3.0, Bytes(3 * 20_000)), "as many as the limit allows");
     let text = check_text(Path::new("b.toml"), &often);
     assert!(text.contains("\ncold fetches: up to 3 of 3 a day from one node; 3 from this one vantage\n"), "{text}");
-    let said: Vec<_> = plan.exceeded_limits.iter().map(ToString::to_string).collect();
+    let messages: Vec<_> = plan.exceeded_limits.iter().map(ToString::to_string).collect();
     assert_eq!(
-        said,
+        messages,
         [
             "4 cold fetches a day from one node exceed `limits.cold-fetches-per-node-per-day`, 3: later runs of each day will be \
           skipped; give probes with `cache = \"miss\"` an `every` at least 1.4 times as long, or raise the limit"

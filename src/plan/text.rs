@@ -34,19 +34,19 @@ pub fn check_text(path: &Path, config: &Config) -> String {
 impl Plan {
     /// The plan as lines of text, next to the limits that apply to it.
     #[must_use]
-    pub const fn text<'a>(&'a self, config: &'a Config) -> Text<'a> {
-        Text { plan: self, config }
+    pub const fn text<'a>(&'a self, config: &'a Config) -> PlanText<'a> {
+        PlanText { plan: self, config }
     }
 }
 
 /// Displays a plan; made by [`Plan::text`].
 #[derive(Clone, Copy, Debug)]
-pub struct Text<'a> {
+pub struct PlanText<'a> {
     plan: &'a Plan,
     config: &'a Config,
 }
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for PlanText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.probes(f)?;
         self.nodes(f)?;
@@ -61,7 +61,7 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-impl Text<'_> {
+impl PlanText<'_> {
     fn probes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for probe in &self.plan.probes {
             let (transfers, nodes) =

@@ -53,22 +53,22 @@ pub(super) async fn exchange(
             request.opening(prober).open(reserved, meter, timing, |address| *remote = Some(address)).await?
         }
     };
-    facts.connected(connection.info());
-    let ended = converse(request, prober, &mut connection, facts).await;
+    facts.record_connection(connection.info());
+    let ended = transact(request, prober, &mut connection, facts).await;
     let ended = ended.map_err(|failed| match failed.detail == verify::EMPTY {
         true => verify::empty(request.node.listing.profile, facts.cache()).into(),
         false => failed,
     });
-    facts.ask_kernel(connection.info(), connection.meter());
-    facts.whole_is_over(request.wanted).and(ended)?;
-    if left_open(facts) {
+    facts.read_kernel_counters(connection.info(), connection.meter());
+    facts.check_overshoot(request.wanted).and(ended)?;
+    if stopped_early(facts) {
         connection.close();
     }
     Ok((request.part != PartName::Check).then_some(connection))
 }
 
 /// Sends the request, checks the response head, reads the body.
-async fn converse(
+async fn transact(
     request: &TransferRequest<'_>,
     prober: &Prober,
     connection: &mut Connection,
@@ -83,9 +83,9 @@ async fn converse(
         http_request.headers_mut().insert(RANGE, range);
     }
     let answered = connection.send(http_request, request.deadlines, &mut facts.timing).await;
-    facts.heard = connection.has_heard();
+    facts.has_response_bytes = connection.has_response_bytes();
     let mut answer = answered?;
-    facts.answered(&answer.head, request.checked);
+    facts.record_head(&answer.head, request.checked);
 
     let promise = match accept(request, &answer) {
         Ok(promise) => promise,
@@ -93,7 +93,7 @@ async fn converse(
     };
     facts.size = promise.size.map(Size::from).or(facts.size);
     if is_check {
-        facts.received(None);
+        facts.end_receive(None);
         return Ok(());
     }
     let body = download(request, connection, &mut answer, promise, facts).await;
@@ -104,15 +104,15 @@ async fn converse(
         verify_hash(request, &content)?;
     }
     // Nothing is measured from here on.
-    if !left_open(facts) {
+    if !stopped_early(facts) {
         let surplus = connection.drain(answer).await;
-        too_much(surplus, request, facts);
+        note_surplus(surplus, request, facts);
     }
     Ok(())
 }
 
 /// Counts bytes that were not asked for. They cost the node as much as the others.
-fn too_much(surplus: u64, request: &TransferRequest<'_>, facts: &mut Facts) {
+fn note_surplus(surplus: u64, request: &TransferRequest<'_>, facts: &mut Facts) {
     request.received.fetch_add(surplus, Relaxed);
     if surplus > 0 {
         facts.flags.raise(Flag::Overshoot);
@@ -120,7 +120,7 @@ fn too_much(surplus: u64, request: &TransferRequest<'_>, facts: &mut Facts) {
 }
 
 /// Did reading stop before the end of the body?
-fn left_open(facts: &Facts) -> bool {
+fn stopped_early(facts: &Facts) -> bool {
     facts.flags.contains(Flag::Partial) || facts.flags.contains(Flag::Overshoot)
 }
 
@@ -227,17 +227,17 @@ async fn download(
             }
         })
         .await;
-    facts.kept_up(clock.since());
+    facts.set_reader_stats(clock.since());
     match received.end {
         BodyEnd::Failed(_) => {}
         // The deadline cut the body off. The silence after the last byte is part of the transfer.
-        BodyEnd::Partial => facts.received(Some(timing.offset(Instant::now()))),
-        BodyEnd::Enough | BodyEnd::Finished => facts.received(timeline.last().map(|point| point.at)),
+        BodyEnd::Partial => facts.end_receive(Some(timing.offset(Instant::now()))),
+        BodyEnd::Enough | BodyEnd::Finished => facts.end_receive(timeline.last().map(|point| point.at)),
     }
     facts.timeline = Some(timeline);
     facts.bytes = Some(received.bytes);
     facts.expected = known;
-    too_much(received.surplus, request, facts);
+    note_surplus(received.surplus, request, facts);
     DownloadedBody { received, content, signed }
 }
 

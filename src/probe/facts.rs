@@ -57,7 +57,7 @@ pub(super) struct Facts {
     /// The address that is dialled.
     pub(super) remote: Option<IpAddr>,
     /// At least one byte of the answer arrived, even if its head is incomplete.
-    pub(super) heard: bool,
+    pub(super) has_response_bytes: bool,
     /// A rate below this raises [`Flag::TooSlow`].
     min_rate: BitRate,
     at: Timestamp,
@@ -91,7 +91,7 @@ impl Facts {
             bytes: None,
             retry_after: None,
             remote: None,
-            heard: false,
+            has_response_bytes: false,
             min_rate: request.min_rate,
             conn,
             lateness,
@@ -112,7 +112,7 @@ impl Facts {
     }
 
     /// Records the connection that is used.
-    pub(super) fn connected(&mut self, connection: &ConnectionInfo) {
+    pub(super) fn record_connection(&mut self, connection: &ConnectionInfo) {
         self.http = Some(connection.http);
         self.remote = Some(connection.remote);
         let at = self.at.as_second();
@@ -124,12 +124,12 @@ impl Facts {
     }
 
     /// Records how fast this process read the body.
-    pub(super) fn kept_up(&mut self, reader: ReaderStats) {
+    pub(super) fn set_reader_stats(&mut self, reader: ReaderStats) {
         self.reader = reader;
     }
 
     /// Records how long this process did not run during the transfer. Call it at the end.
-    pub(super) fn note_away(&mut self, clock: &RunClock) {
+    pub(super) fn note_freezes(&mut self, clock: &RunClock) {
         let t0 = self.timing.t0();
         let away = clock.away_since(t0);
         if away.is_zero() {
@@ -162,7 +162,7 @@ impl Facts {
     }
 
     /// Records what the kernel knows about the path, and how late we read. Call it when the transfer is over.
-    pub(super) fn ask_kernel(&mut self, connection: &ConnectionInfo, meter: &Meter) {
+    pub(super) fn read_kernel_counters(&mut self, connection: &ConnectionInfo, meter: &Meter) {
         self.reader.lag_p90 = meter.lag_p90();
         let info = connection.kernel.tcp_info();
         let rtt = info.min_rtt.map_or(connection.handshake, |min_rtt| min_rtt.min(connection.handshake));
@@ -171,7 +171,7 @@ impl Facts {
     }
 
     /// Records the response head.
-    pub(super) fn answered(&mut self, head: &Parts, checked: CacheState) {
+    pub(super) fn record_head(&mut self, head: &Parts, checked: CacheState) {
         const X_DATA_SOURCE: HeaderName = HeaderName::from_static("x-data-source");
         let text = |name| verify::text(&head.headers, name).map(str::to_owned);
         self.status = Some(head.status.as_u16());
@@ -190,12 +190,12 @@ impl Facts {
     }
 
     pub(super) const fn was_unanswered(&self) -> bool {
-        self.status.is_none() && !self.heard
+        self.status.is_none() && !self.has_response_bytes
     }
 
     /// Turns [`Flag::Overshoot`] of a whole asset into a failure: an asset that is longer than its size is a different
     /// asset. For a range the flag is enough: the node ignored the end of the range, but the requested bytes arrived.
-    pub(super) fn whole_is_over(&mut self, wanted: RequestedBytes) -> Result<(), TransferFailure> {
+    pub(super) fn check_overshoot(&mut self, wanted: RequestedBytes) -> Result<(), TransferFailure> {
         if wanted != RequestedBytes::Whole || !self.flags.contains(Flag::Overshoot) {
             return Ok(());
         }
@@ -295,7 +295,7 @@ impl Facts {
     }
 
     /// Ends the last phase at the time when the last wanted byte was read.
-    pub(super) fn received(&mut self, last: Option<Micros>) {
+    pub(super) fn end_receive(&mut self, last: Option<Micros>) {
         let at = last.map_or_else(|| self.timing.last(), |last| self.timing.t0() + last.as_duration());
         self.timing.end(Phase::Receive, at);
     }

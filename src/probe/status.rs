@@ -1,6 +1,7 @@
-//! One node in a status round: its status document, or, where it has none, the head of its first asset ([`plain`]).
+//! The status check of one node: a request for its status document or, where it has none, for the head of its first
+//! asset ([`web_server`]).
 //!
-//! A status question makes no sample. Its latency measures the back end of the node and goes into no histogram.
+//! A status check makes no sample. Its latency measures the back end of the node and goes into no histogram.
 
 use std::time::Duration;
 

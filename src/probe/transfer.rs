@@ -28,9 +28,9 @@ use super::{
     request::{TransferFailure, TransferRequest},
 };
 
-/// A finished transfer.
+/// A finished transfer, and what the next one of the run can use.
 pub struct FinishedTransfer {
-    /// Its result.
+    /// What the transfer measured, or how it failed.
     pub sample: Sample,
     /// The asset's size, as far as it is known now.
     pub size: Option<Size>,
@@ -51,7 +51,7 @@ impl TransferRequest<'_> {
     /// Runs the transfer, on `kept` when it is given and still usable. The wait for the permit is lateness and not
     /// latency.
     pub async fn run(&self, prober: &Prober, kept: Option<KeptConnection>) -> FinishedTransfer {
-        let (connection, slot) = apart(kept);
+        let (connection, slot) = into_parts(kept);
         let permit = prober.gate.acquire_with_slot(self.weight, &self.node.id, slot).await;
         self.run_with(permit, prober, connection).await
     }
@@ -63,7 +63,7 @@ impl TransferRequest<'_> {
         prober: &Prober,
         kept: Option<KeptConnection>,
     ) -> Option<FinishedTransfer> {
-        let (connection, slot) = apart(kept);
+        let (connection, slot) = into_parts(kept);
         let permit = prober.gate.acquire_unless_cooling_down(self.weight, &self.node.id, slot).await?;
         Some(self.run_with(permit, prober, connection).await)
     }
@@ -115,7 +115,7 @@ impl TransferRequest<'_> {
             }
             let slot = permit.take_slot();
             drop(permit);
-            facts.note_away(clock);
+            facts.note_freezes(clock);
             let ended = ended.map(|connection| connection.map(|connection| KeptConnection { connection, slot }));
             return conclude(self, prober, facts, ended, cool_down);
         }
@@ -141,7 +141,7 @@ impl From<Connection> for KeptConnection {
     }
 }
 
-fn apart(kept: Option<KeptConnection>) -> (Option<Connection>, Option<ConnectionSlot>) {
+fn into_parts(kept: Option<KeptConnection>) -> (Option<Connection>, Option<ConnectionSlot>) {
     kept.map_or((None, None), |KeptConnection { connection, slot }| (Some(connection), slot))
 }
 
@@ -174,5 +174,5 @@ fn conclude(
     FinishedTransfer { sample, size, connection, cool_down }
 }
 
-/// The shortest cool-down.
+/// The shortest cool-down, when the node names none or less.
 const MIN_COOL_DOWN: Duration = Duration::from_secs(600);

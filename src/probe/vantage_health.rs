@@ -39,16 +39,16 @@ impl VantageHealth {
     }
 
     /// Records whether a transfer got any answer from its node.
-    pub fn note_transfer(&self, node: &Arc<str>, was_heard: bool) {
+    pub fn note_transfer(&self, node: &Arc<str>, was_answered: bool) {
         let mut silent = self.0.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        if was_heard {
+        if was_answered {
             silent.clear();
         } else if silent.len() < SILENT_NODES {
             silent.insert(node.clone());
         } else {
             return; // already notified
         }
-        if was_heard == self.is_suspect() && (was_heard || silent.len() == SILENT_NODES) {
+        if was_answered == self.is_suspect() && (was_answered || silent.len() == SILENT_NODES) {
             self.0.doubt.notify_one();
         }
     }
@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test]
     async fn contradicting_transfers_request_a_round() {
         let vantage_health = VantageHealth::default();
-        for (node, was_heard, is_asked) in [
+        for (node, was_answered, is_asked) in [
             ("a", false, false),
             ("a", false, false),
             ("b", false, false),
@@ -88,13 +88,13 @@ mod tests {
             ("d", false, false),
             ("a", true, false),
         ] {
-            vantage_health.note_transfer(&node.into(), was_heard);
-            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{node} {was_heard}");
+            vantage_health.note_transfer(&node.into(), was_answered);
+            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{node} {was_answered}");
         }
         vantage_health.set_suspect(true);
-        for (was_heard, is_asked) in [(false, false), (true, true), (false, false)] {
-            vantage_health.note_transfer(&"a".into(), was_heard);
-            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{was_heard}");
+        for (was_answered, is_asked) in [(false, false), (true, true), (false, false)] {
+            vantage_health.note_transfer(&"a".into(), was_answered);
+            assert_eq!(is_doubted(&vantage_health).await, is_asked, "{was_answered}");
         }
     }
 }

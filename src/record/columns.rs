@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 use super::{
-    parse::{Parsed, Raw},
+    parse::{ColumnValue, ParsedLine},
     point::{Point, TAG_CHARS, Value},
     schema::{Field, NONE, Tag},
 };
@@ -25,7 +25,7 @@ pub enum SchemaError {
     #[error("`{0}` is missing")]
     Missing(&'static str),
     /// A value has a type or range that the schema does not allow, or an unknown word.
-    #[error("`{0}` has a value that bandprobe does not understand")]
+    #[error("`{0}` has a value that is not understood")]
     Unknown(&'static str),
 }
 
@@ -37,20 +37,20 @@ pub struct HexId(u128);
 pub(crate) struct Columns<F>(pub(crate) F);
 
 /// A column of a line.
-pub(crate) fn column_of_line<'a>(line: &Parsed<'a>, name: &str) -> Option<Raw<'a>> {
-    let tag = line.tags.iter().find(|(key, _)| key == name).map(|(_, value)| Raw::Text(value.clone()));
+pub(crate) fn column_of_line<'a>(line: &ParsedLine<'a>, name: &str) -> Option<ColumnValue<'a>> {
+    let tag = line.tags.iter().find(|(key, _)| key == name).map(|(_, value)| ColumnValue::Text(value.clone()));
     tag.or_else(|| Some(line.fields.iter().find(|(key, _)| key == name)?.1.clone()))
 }
 
 /// A column of a point of this process.
-pub(crate) fn column_of_point<'a>(point: &'a Point, name: &str) -> Option<Raw<'a>> {
-    let tag = point.tags().find(|(tag, _)| tag.0 == name).map(|(_, value)| Raw::Text(value.into()));
+pub(crate) fn column_of_point<'a>(point: &'a Point, name: &str) -> Option<ColumnValue<'a>> {
+    let tag = point.tags().find(|(tag, _)| tag.0 == name).map(|(_, value)| ColumnValue::Text(value.into()));
     tag.or_else(|| {
         let (_, value) = point.fields().iter().find(|(field, _)| field.name == name)?;
         Some(match value {
-            Value::Integer(integer) => Raw::Integer(*integer),
-            Value::Float(float) => Raw::Float(*float),
-            Value::Text(text) => Raw::Text(text.into()),
+            Value::Integer(integer) => ColumnValue::Integer(*integer),
+            Value::Float(float) => ColumnValue::Float(*float),
+            Value::Text(text) => ColumnValue::Text(text.into()),
         })
     })
 }
@@ -70,10 +70,10 @@ impl fmt::Display for HexId {
     }
 }
 
-impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
+impl<'a, F: Fn(&'static str) -> Option<ColumnValue<'a>>> Columns<F> {
     pub(crate) fn tag(&self, tag: Tag) -> Result<Cow<'a, str>, SchemaError> {
         match (self.0)(tag.0) {
-            Some(Raw::Text(text)) => Ok(text),
+            Some(ColumnValue::Text(text)) => Ok(text),
             Some(_) => Err(SchemaError::Unknown(tag.0)),
             None => Err(SchemaError::Missing(tag.0)),
         }
@@ -103,7 +103,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
     pub(crate) fn text(&self, field: Field) -> Result<Option<Arc<str>>, SchemaError> {
         match (self.0)(field.name) {
             None => Ok(None),
-            Some(Raw::Text(text)) => Ok(Some(clean(&text))),
+            Some(ColumnValue::Text(text)) => Ok(Some(clean(&text))),
             Some(_) => Err(SchemaError::Unknown(field.name)),
         }
     }
@@ -111,7 +111,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
     pub(crate) fn whole(&self, field: Field) -> Result<Option<i64>, SchemaError> {
         match (self.0)(field.name) {
             None => Ok(None),
-            Some(Raw::Integer(integer)) => Ok(Some(integer)),
+            Some(ColumnValue::Integer(integer)) => Ok(Some(integer)),
             Some(_) => Err(SchemaError::Unknown(field.name)),
         }
     }
@@ -133,7 +133,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
 
     pub(crate) fn id(&self, field: Field) -> Option<HexId> {
         match (self.0)(field.name)? {
-            Raw::Text(text) => HexId::read(&text),
+            ColumnValue::Text(text) => HexId::read(&text),
             _ => None,
         }
     }
@@ -142,7 +142,7 @@ impl<'a, F: Fn(&'static str) -> Option<Raw<'a>>> Columns<F> {
     pub(crate) fn flags(&self, field: Field) -> Result<Flags, SchemaError> {
         match (self.0)(field.name) {
             None => Ok(Flags::NONE),
-            Some(Raw::Text(text)) => {
+            Some(ColumnValue::Text(text)) => {
                 let known = |label| Flag::ALL.iter().copied().find(|flag| flag.label() == label);
                 Ok(text.split(',').filter_map(known).collect())
             }

@@ -10,7 +10,7 @@
 use std::fmt::Write;
 
 use super::{
-    parse::{Parsed, Raw},
+    parse::{ColumnValue, ParsedLine},
     schema::Measurement,
 };
 
@@ -27,7 +27,7 @@ pub fn header(measurement: &Measurement, out: &mut String) {
 
 /// Appends the row of a point of this measurement, including its line feed. Returns how many of its tags and fields
 /// have no column and are therefore left out.
-pub fn row(measurement: &Measurement, point: &Parsed<'_>, out: &mut String) -> usize {
+pub fn row(measurement: &Measurement, point: &ParsedLine<'_>, out: &mut String) -> usize {
     write(out, format_args!("{:.9}", point.time));
     let mut known = 0;
     for tag in measurement.tags {
@@ -42,9 +42,9 @@ pub fn row(measurement: &Measurement, point: &Parsed<'_>, out: &mut String) -> u
         if let Some((_, value)) = point.fields.iter().find(|(key, _)| key == field.name) {
             known += 1;
             match value {
-                Raw::Text(text) => cell(text, out),
-                Raw::Integer(integer) => write(out, format_args!("{integer}")),
-                Raw::Float(float) => write(out, format_args!("{float}")),
+                ColumnValue::Text(text) => cell(text, out),
+                ColumnValue::Integer(integer) => write(out, format_args!("{integer}")),
+                ColumnValue::Float(float) => write(out, format_args!("{float}")),
             }
         }
     }

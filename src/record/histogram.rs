@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_middle_is_that_of_hdrhistogram(bits in 0_u32..37, low in any::<u64>()) {
+        fn bucket_midpoints_match_hdrhistogram(bits in 0_u32..37, low in any::<u64>()) {
             for scale in [Scale::Time, Scale::Rate] {
                 let value = ((1 << bits) | (low & ((1 << bits) - 1))).min(scale.highest());
                 prop_assert_eq!(scale.middle(value), scale.histogram().median_equivalent(value));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_are_the_nearest() {
+    fn percentiles_use_the_nearest_rank() {
         let check = |percent, expected| {
             let sorted = [(10, 1), (20, 2), (30, 1)];
             assert_eq!(nearest_rank(sorted, 4, percent), expected, "p{percent}");

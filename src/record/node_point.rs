@@ -8,7 +8,7 @@ use crate::model::{health::HealthState, units::Micros};
 
 use super::{
     columns::{Columns, SchemaError, column_of_point},
-    parse::Raw,
+    parse::ColumnValue,
     point::Point,
     schema::{Field, Tag, node as schema},
 };
@@ -61,7 +61,7 @@ impl NodePoint {
     /// When a column that every point has is missing, or when a value is not allowed by the schema.
     pub fn from_columns<'a>(
         at: Timestamp,
-        column: impl Fn(&'static str) -> Option<Raw<'a>>,
+        column: impl Fn(&'static str) -> Option<ColumnValue<'a>>,
     ) -> Result<Self, SchemaError> {
         let columns = Columns(column);
         let code = columns.amount(schema::STATE_CODE)?.ok_or(SchemaError::Missing(schema::STATE_CODE.name))?;

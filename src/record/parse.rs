@@ -11,20 +11,20 @@ use super::line::MAX_LINE;
 
 /// A parsed line, without escapes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Parsed<'a> {
+pub struct ParsedLine<'a> {
     /// The name of the measurement.
     pub measurement: Cow<'a, str>,
     /// Tags as (key, value), in the order of the line.
     pub tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// Fields as (key, value), in the order of the line.
-    pub fields: Vec<(Cow<'a, str>, Raw<'a>)>,
+    pub fields: Vec<(Cow<'a, str>, ColumnValue<'a>)>,
     /// The time at the end of the line.
     pub time: Timestamp,
 }
 
 /// A value of a parsed line.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Raw<'a> {
+pub enum ColumnValue<'a> {
     /// A tag or a string field.
     Text(Cow<'a, str>),
     /// A field with the suffix `i`.
@@ -42,7 +42,7 @@ pub const MAX_COLUMNS: usize = 256;
 /// Parses `measurement,tag=value,… field=value,… nanoseconds`, without its newline; `None` for a line that breaks the
 /// syntax or the limits.
 #[must_use]
-pub fn parse(line: &str) -> Option<Parsed<'_>> {
+pub fn parse(line: &str) -> Option<ParsedLine<'_>> {
     (line.len() <= MAX_LINE).then_some(())?;
     let (measurement, mut rest) = until(line, &[',', ' '])?;
     let (mut tags, mut fields) = (Vec::new(), Vec::new());
@@ -64,7 +64,7 @@ pub fn parse(line: &str) -> Option<Parsed<'_>> {
             None => {
                 let nanoseconds: i64 = next.strip_prefix(' ')?.parse().ok()?;
                 let time = Timestamp::from_nanosecond(i128::from(nanoseconds)).ok()?;
-                return Some(Parsed { measurement, tags, fields, time });
+                return Some(ParsedLine { measurement, tags, fields, time });
             }
         }
     }
@@ -103,28 +103,28 @@ fn until<'a>(text: &'a str, ends: &[char]) -> Option<(Cow<'a, str>, &'a str)> {
 }
 
 /// Splits off the value of a field. The comma or space after it stays in the rest.
-fn field(text: &str) -> Option<(Raw<'_>, &str)> {
+fn field(text: &str) -> Option<(ColumnValue<'_>, &str)> {
     if let Some(quoted) = text.strip_prefix('"') {
         return string(quoted);
     }
     let end = text.find([',', ' '])?;
     let (number, rest) = text.split_at(end);
     let value = match number.strip_suffix('i') {
-        Some(integer) => Raw::Integer(integer.parse().ok()?),
-        None => Raw::Float(number.parse().ok().filter(|number: &f64| number.is_finite())?),
+        Some(integer) => ColumnValue::Integer(integer.parse().ok()?),
+        None => ColumnValue::Float(number.parse().ok().filter(|number: &f64| number.is_finite())?),
     };
     Some((value, rest))
 }
 
 /// Splits off a string, after its opening quote.
-fn string(text: &str) -> Option<(Raw<'_>, &str)> {
+fn string(text: &str) -> Option<(ColumnValue<'_>, &str)> {
     let mut unescaped = None;
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => {
                 let value = unescaped.map_or(Cow::Borrowed(&text[..at]), Cow::Owned);
-                return Some((Raw::Text(value), &text[at + 1..]));
+                return Some((ColumnValue::Text(value), &text[at + 1..]));
             }
             '\\' => {
                 let (_, next) = chars.next()?;

@@ -15,7 +15,7 @@ use crate::model::{
 
 use super::{
     columns::{Columns, HexId, SchemaError, column_of_point},
-    parse::Raw,
+    parse::ColumnValue,
     point::Point,
     schema::{Field, Tag, transfer as schema},
     transfer::outcome,
@@ -78,7 +78,7 @@ impl TransferPoint {
     /// When a column that every point has is missing, or when a value is not allowed by the schema.
     pub fn from_columns<'a>(
         at: Timestamp,
-        column: impl Fn(&'static str) -> Option<Raw<'a>>,
+        column: impl Fn(&'static str) -> Option<ColumnValue<'a>>,
     ) -> Result<Self, SchemaError> {
         let columns = Columns(column);
         Ok(Self {

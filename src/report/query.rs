@@ -25,7 +25,7 @@ use crate::{
     record::{
         columns::SchemaError,
         line::nanoseconds,
-        parse::Raw,
+        parse::ColumnValue,
         reasons::Reasons,
         schema::{Field, Tag, transfer as schema},
         transfer_point::{FIELDS, TAGS, TransferPoint},
@@ -256,10 +256,12 @@ impl<'a> AnswerRow<'a> {
     }
 
     /// The value of a column: a field, or a tag of the row or of its series.
-    fn column(&self, name: &str) -> Option<Raw<'a>> {
+    fn column(&self, name: &str) -> Option<ColumnValue<'a>> {
         match self.cell(name).or_else(|| self.series.tags.get(name))? {
-            Json::String(text) => Some(Raw::Text(Cow::Borrowed(text.as_str()))),
-            Json::Number(number) => number.as_i64().map(Raw::Integer).or_else(|| number.as_f64().map(Raw::Float)),
+            Json::String(text) => Some(ColumnValue::Text(Cow::Borrowed(text.as_str()))),
+            Json::Number(number) => {
+                number.as_i64().map(ColumnValue::Integer).or_else(|| number.as_f64().map(ColumnValue::Float))
+            }
             _ => None,
         }
     }

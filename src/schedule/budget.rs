@@ -83,7 +83,7 @@ pub fn planned_bytes(probe: &Probe, asset: &Asset) -> Bytes {
 
 /// The most that a run of this probe on this asset may download.
 #[must_use]
-pub fn most_bytes(probe: &Probe, asset: &Asset) -> Bytes {
+pub fn max_bytes(probe: &Probe, asset: &Asset) -> Bytes {
     let whole = match asset.size {
         Some(size) if size.least() > MAX_WHOLE => 0,
         Some(size) => size.most().0,
@@ -102,8 +102,8 @@ pub const fn whole_limit(asset: &Asset) -> Bytes {
 /// The most that a run of this probe against this node may download, whichever asset it takes; `None` when the node has
 /// no asset for it.
 #[must_use]
-pub fn most_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
-    probe.candidates(node).map(|asset| most_bytes(probe, asset)).max()
+pub fn max_bytes_of_any(probe: &Probe, node: &Node) -> Option<Bytes> {
+    probe.candidates(node).map(|asset| max_bytes(probe, asset)).max()
 }
 
 fn sum(probe: &Probe, asset: &Asset, whole: u64) -> Bytes {

@@ -22,23 +22,23 @@ const CLOSEST: u64 = 20;
 /// The slots of all entries. A key is one probe against one node.
 #[derive(Debug)]
 pub struct Queue<K> {
-    entries: BTreeMap<K, Entry>,
+    entries: BTreeMap<K, QueueEntry>,
     /// One element per entry: its next slot.
     due: BinaryHeap<Reverse<(Micros, K)>>,
     missed: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct QueueEntry {
     spacing: Spacing,
     every: Duration,
     next: Slot,
-    state: State,
+    state: RunState,
     last_start: Option<Micros>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum RunState {
     Idle,
     Waiting { intended: Micros },
     Running,
@@ -60,7 +60,7 @@ impl<K: Copy + Ord> Queue<K> {
         self.remove(key);
         let next = spacing::first(spacing, every, now, rng);
         self.due.push(Reverse((next.due, key)));
-        self.entries.insert(key, Entry { spacing, every, next, state: State::Idle, last_start: None });
+        self.entries.insert(key, QueueEntry { spacing, every, next, state: RunState::Idle, last_start: None });
     }
 
     /// Removes an entry. A run of it that is in progress may still be passed to [`Self::finish`].
@@ -79,27 +79,27 @@ impl<K: Copy + Ord> Queue<K> {
     /// The entries whose runs are now due and were not returned before, in the order of their slots. The caller must
     /// start each one with [`Self::start`] once it may run, and end it with [`Self::finish`] in any case.
     pub fn pop(&mut self, now: Micros, rng: &mut impl Rng) -> Vec<K> {
-        let mut told = Vec::new();
+        let mut due = Vec::new();
         while let Some(mut top) = self.due.peek_mut()
             && top.0.0 <= now
         {
             let key = top.0.1;
             let entry = self.entries.get_mut(&key).expect("invariant: the heap holds keys of entries only");
             if entry.take_slot(now, &mut self.missed, rng) {
-                told.push(key);
+                due.push(key);
             }
             // The heap moves the element to its new position when `top` is dropped.
             top.0.0 = entry.next.due;
         }
-        told
+        due
     }
 
     /// Starts the run of a waiting entry. Returns its intended time; the difference from `now` is the lateness. `None`
     /// when the entry is not waiting.
     pub fn start(&mut self, key: K, now: Micros) -> Option<Micros> {
         let entry = self.entries.get_mut(&key)?;
-        let State::Waiting { intended } = entry.state else { return None };
-        entry.state = State::Running;
+        let RunState::Waiting { intended } = entry.state else { return None };
+        entry.state = RunState::Running;
         entry.last_start = Some(now);
         Some(intended)
     }
@@ -107,7 +107,7 @@ impl<K: Copy + Ord> Queue<K> {
     /// Ends a run, whether or not it was started.
     pub fn finish(&mut self, key: K) {
         if let Some(entry) = self.entries.get_mut(&key) {
-            entry.state = State::Idle;
+            entry.state = RunState::Idle;
         }
     }
 
@@ -117,7 +117,7 @@ impl<K: Copy + Ord> Queue<K> {
     }
 }
 
-impl Entry {
+impl QueueEntry {
     /// Uses up the slot that is due. Returns whether a run of this entry becomes due.
     fn take_slot(&mut self, now: Micros, missed: &mut u64, rng: &mut impl Rng) -> bool {
         let slot = self.next;
@@ -128,23 +128,23 @@ impl Entry {
             let slots = behind / every + 1;
             *missed = missed.saturating_add(slots);
             self.next = self.after(now, rng);
-            if let State::Waiting { intended } = &mut self.state {
+            if let RunState::Waiting { intended } = &mut self.state {
                 *intended = now;
             }
             return false;
         }
         self.next = spacing::next(self.spacing, self.every, slot.base, rng);
         match self.state {
-            State::Idle if !self.is_burst(slot, every) => {
-                self.state = State::Waiting { intended: slot.due };
+            RunState::Idle if !self.is_burst(slot, every) => {
+                self.state = RunState::Waiting { intended: slot.due };
                 true
             }
-            State::Waiting { .. } => {
+            RunState::Waiting { .. } => {
                 *missed = missed.saturating_add(1);
-                self.state = State::Waiting { intended: slot.due };
+                self.state = RunState::Waiting { intended: slot.due };
                 false
             }
-            State::Idle | State::Running => {
+            RunState::Idle | RunState::Running => {
                 *missed = missed.saturating_add(1);
                 false
             }

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_reported_in_its_place() {
+    fn missing_lines_are_reported_where_they_were() {
         let (queue, allow, seen) = queue();
         queue.put("a\n".to_owned());
         queue.put("x\n".repeat(MAX_BYTES));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_dropped_and_counted() {
+    fn lines_without_a_reader_are_dropped_and_counted() {
         let (queue, allow, _seen) = queue();
         drop(allow);
         queue.put("a\nb\n".to_owned());

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_has_a_likeness() {
+    fn every_character_has_an_ascii_substitute() {
         for (text, expected) in [
             ("850 µs · < 5 –", "850 us | < 5 -"),
             ("█▇▆▅▄▃▂▁ ┄┄ ✗", "###::... -- x"),

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn however_narrow_it_ends_and_nothing_is_lost() {
+    fn wrapping_loses_no_text_at_any_width() {
         let bare = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
         for width in 0..=60 {
             for indent in 0..=60 {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_stay_whole_while_they_can() {
+    fn pieces_are_broken_only_when_they_must_be() {
         let pieces = ["ttfb 1.2 ms", "server 80 ms", "path"];
         for (width, expected) in [
             (None, "  ttfb 1.2 ms   server 80 ms   path"),

@@ -30,7 +30,7 @@ use crate::{
         cool_down::CoolDowns,
         run::{Run, RunResult},
     },
-    schedule::budget::{Admission, Reservation, most_bytes, most_of_any},
+    schedule::budget::{Admission, Reservation, max_bytes, max_bytes_of_any},
 };
 
 use self::{
@@ -98,8 +98,8 @@ impl AdmissionControl {
         if ledger.is_cooling_down(&node.id) {
             return None;
         }
-        let listed = most_of_any(&run.probe, node)?;
-        let remembered = run.remembered.as_ref().map(|asset| most_bytes(&run.probe, asset)).unwrap_or_default();
+        let listed = max_bytes_of_any(&run.probe, node)?;
+        let remembered = run.remembered.as_ref().map(|asset| max_bytes(&run.probe, asset)).unwrap_or_default();
         let now = now();
         let reservation = match ledger.budget.admit(now, &node.id, listed.max(remembered)) {
             Admission::Go(reservation) => reservation,

@@ -31,12 +31,12 @@ pub(super) fn checks_at_once(connections: usize) -> usize {
 /// A quarter of the free descriptors, or more if the transfers need it, but at most half.
 fn fitting_connections(free: usize, transfers: usize) -> usize {
     let room = (free / 4).max(transfers.saturating_mul(PER_CONNECTION)).min(free / 2);
-    (room / PER_CONNECTION).clamp(LEAST, MOST)
+    (room / PER_CONNECTION).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 fn fitting_checks(free: usize, connections: usize) -> usize {
     let room = free.saturating_sub(connections.saturating_mul(PER_CONNECTION));
-    (room / PER_CONNECTION).clamp(LEAST, MOST)
+    (room / PER_CONNECTION).clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
 }
 
 /// Descriptors that are free for connections now.
@@ -53,9 +53,9 @@ fn open() -> Option<usize> {
 
 /// The most connections of each kind, whatever the limit is. A hostile list of thousands of nodes must not use up the
 /// memory.
-const MOST: usize = 1_024;
+const MAX_CONNECTIONS: usize = 1_024;
 /// The fewest connections of each kind, so that probing continues even with a very low limit.
-const LEAST: usize = 4;
+const MIN_CONNECTIONS: usize = 4;
 /// One for the connection, and one for the socket of its lookup.
 const PER_CONNECTION: usize = 2;
 /// For files of the archive, delivery, the registry, and lookups under way.

@@ -26,36 +26,36 @@ pub(super) async fn watch(tally: &Tally) {
 /// The text of a log line: what is too much, and what to do about it. `None` if there is nothing to report.
 fn message(overload: &Overload, over: Duration) -> Option<String> {
     let Overload { started, missed, late, rounds_missed, round, schedule_delay } = *overload;
-    let mut said = Vec::new();
+    let mut parts = Vec::new();
     if missed > 0 {
         let all = started.saturating_add(missed);
-        said.push(format!(
+        parts.push(format!(
             "{missed} of {all} runs were skipped, because the previous run was still running or waiting"
         ));
     }
     if late > 0 {
-        said.push(format!("{late} runs started late by more than a tenth of their `every`"));
+        parts.push(format!("{late} runs started late by more than a tenth of their `every`"));
     }
-    if !said.is_empty() {
-        said.push(
+    if !parts.is_empty() {
+        parts.push(
             "run the probes less often (`every`), or on fewer nodes, or allow more transfers at once (`limits`)"
                 .to_owned(),
         );
     }
     if rounds_missed > 0 {
-        said.push(format!(
+        parts.push(format!(
             "{rounds_missed} status rounds were skipped, because the previous one took {round}: run the status probe less often \
              (`every`), shorten its `deadline`, or raise the limit of open files (`ulimit -n`)"
         ));
     }
     if schedule_delay >= LATE {
-        said.push(format!(
+        parts.push(format!(
             "the schedule itself was late by up to {schedule_delay}: this machine is too busy, or it was suspended"
         ));
     }
     let minutes = over.as_secs().div_ceil(60).max(1);
     let time = if minutes == 1 { "minute".to_owned() } else { format!("{minutes} minutes") };
-    (!said.is_empty()).then(|| format!("this worker cannot keep up; in the last {time}: {}", said.join("; ")))
+    (!parts.is_empty()).then(|| format!("this worker cannot keep up; in the last {time}: {}", parts.join("; ")))
 }
 
 const LOOK: Duration = Duration::from_secs(60);
@@ -76,7 +76,7 @@ mod tests {
             was still running or waiting; run the probes less often (`every`), or on fewer nodes, or allow more transfers at once \
             (`limits`)";
         assert_eq!(message(&missed, minute).as_deref(), Some(expected));
-        for (overload, said) in [
+        for (overload, parts) in [
             (Overload { late: 3, ..none }, "3 runs started late by more than a tenth"),
             (
                 Overload { rounds_missed: 2, round: Micros(95_000_000), ..none },
@@ -85,7 +85,7 @@ mod tests {
             (Overload { schedule_delay: Micros(3_200_000), ..none }, "late by up to 3.20 s"),
         ] {
             let message = message(&overload, 10 * minute).unwrap();
-            assert!(message.contains("in the last 10 minutes: ") && message.contains(said), "{message}");
+            assert!(message.contains("in the last 10 minutes: ") && message.contains(parts), "{message}");
         }
     }
 

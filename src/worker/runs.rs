@@ -1,4 +1,4 @@
-//! Makes runs: on the schedule until stopped, or one full round now ([`once`]).
+//! Makes runs: on the schedule until stopped, or one full round now ([`once()`]).
 //!
 //! Nodes may appear and disappear while the schedule runs. The entries of a node are added when it appears and removed
 //! when it disappears. A run that is under way when its entry is removed is still finished.

@@ -1,4 +1,4 @@
-//! The configuration: what is refused and with which words, and what the defaults are.
+//! The configuration: the message for each fault, and the defaults.
 
 use std::{
     collections::BTreeMap,
@@ -42,10 +42,10 @@ fn read(file: &str, files: &[(&str, &[u8])], environment: &[(&str, &str)]) -> Re
     load(&Input { path: Path::new(file), environment: &environment, read: &read })
 }
 
-/// Each file of `tests/data/config` breaks one rule. Comment lines in it say what it is read with, and what is said of it:
+/// Each file of `tests/data/config` breaks one rule. Its comment lines set the environment and state the messages:
 /// `#env NAME=TEXT`, `#file PATH=TEXT` (with `\n`), `#> MESSAGE`.
 #[test]
-fn each_rule_has_its_words() {
+fn each_rule_has_its_message() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/config");
     let mut wrong = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -129,7 +129,7 @@ fn the_shipped_sample_is_a_configuration() {
 }
 
 #[test]
-fn the_environment_goes_before_the_file() {
+fn the_environment_overrides_the_file() {
     let text = format!(
         "{SMALLEST}\n[influxdb]\nurl = \"http://a.example:1/\"\norg = \"o\"\nbucket = \"b\"\ntoken-file = \"gone\"\n"
     );
@@ -182,7 +182,7 @@ fn the_guard_is_lifted_everywhere_nowhere_or_from_networks() {
 }
 
 #[test]
-fn an_own_probe_inherits_and_overrides() {
+fn a_custom_probe_inherits_and_overrides() {
     let text = format!(
         "{SMALLEST}\nschedule = {{ every = \"10m\", spacing = \"fixed\", probes = [\"./p/mine.toml\", \"image\"] }}\n\
          deadline = {{ dns = \"1s\", body = \"9s\" }}\n"
@@ -197,7 +197,7 @@ fn an_own_probe_inherits_and_overrides() {
 }
 
 #[test]
-fn nodes_may_be_asked_for_their_status_alone() {
+fn nodes_can_have_status_checks_only() {
     let nodes = "vantage.id = \"here\"\nsource = [{ kind = \"static\", nodes = [\
         { id = \"d\", endpoint = \"http://d.example/x\", profile = \"argus\" },\
         { id = \"s\", endpoint = \"http://s.example/\", profile = \"colossus\" } ] }]\n";
@@ -227,7 +227,7 @@ fn nodes_may_be_asked_for_their_status_alone() {
 }
 
 #[test]
-fn an_entry_goes_before_the_probe_and_certificates_may_stand_in_the_file() {
+fn a_schedule_entry_overrides_its_probe_and_ca_can_be_inline() {
     let pem = |name: &str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");
     let text = format!(
         "{SMALLEST}\nschedule.probes = [{{ probe = \"image\", every = \"7s\" }}]\n\
@@ -283,7 +283,7 @@ fn counts_and_sizes_are_limited() {
     assert_eq!(missing, "b.toml: cannot read it: no such file (check the path given with `-c`)");
 }
 
-/// A config as people write it, with two assets a node.
+/// A config as people write it, with two assets per node.
 fn ordinary_nodes(count: usize) -> String {
     let mut text = "[vantage]\nid = \"here\"\n\n[[source]]\nkind = \"static\"\n".to_owned();
     for n in 0..count {
@@ -297,9 +297,9 @@ fn ordinary_nodes(count: usize) -> String {
 }
 
 proptest! {
-    /// Whatever the text, there is an answer; and what is refused has a reason.
+    /// Any text gets a result, and a refused one has a reason.
     #[test]
-    fn no_text_makes_it_panic(cut in 0..9_000_usize, gone in 0..40_usize, new in "[\\PC\n]{0,12}") {
+    fn no_config_text_causes_a_panic(cut in 0..9_000_usize, gone in 0..40_usize, new in "[\\PC\n]{0,12}") {
         let sample = include_str!("../../deploy/bandprobe.toml");
         let mut text: Vec<char> = sample.chars().collect();
         let cut = cut % text.len();

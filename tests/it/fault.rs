@@ -1,7 +1,7 @@
 //! A scripted server on loopback that breaks HTTP in one way at a time, with raw bytes on blocking sockets, so that
 //! nothing between the script and the wire repairs anything.
 //!
-//! [`CASES`] is the table: what to ask, what the server then does, and which outcome and flags the sample must have. A
+//! [`cases`] is the table: what to ask, what the server then does, and which outcome and flags the sample must have. A
 //! test starts `FaultServer::start(case.behaviour)`, asks `server.url()` for `case.ask` with [`DEADLINES`], size
 //! [`SIZE`] known and an image expected, trusting [`certificate::ca_pem`], and compares. Every thread of a server ends
 //! when the client is gone, after [`server::HOLD`] at the latest.
@@ -27,7 +27,7 @@ pub(crate) mod server;
 pub(crate) use self::{
     bytes::{asset, bytes},
     case::{Ask, Case},
-    cases::{CASES, DEADLINES, FIRST, LAST, SIZE},
+    cases::{DEADLINES, FIRST, LAST, SIZE, cases},
     server::FaultServer,
 };
 
@@ -40,7 +40,7 @@ enum End {
     Held,
 }
 
-/// How long a client waits for more, which tells a connection that is held from one that ends.
+/// How long a client waits for more, to distinguish a held connection from a closed one.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// Everything that a plain behaviour sends to a plain client, which reads until nothing comes for [`PATIENCE`].
@@ -81,7 +81,7 @@ fn request(ask: Ask) -> String {
 }
 
 fn case(name: &str) -> &'static Case {
-    CASES.iter().find(|case| case.name == name).unwrap_or_else(|| panic!("no case `{name}`"))
+    cases().find(|case| case.name == name).unwrap_or_else(|| panic!("no case `{name}`"))
 }
 
 #[test]
@@ -191,10 +191,10 @@ fn certificates_fail_for_the_reason_in_their_name() {
 
 #[test]
 fn every_outcome_of_a_transfer_has_a_case() {
-    let mut names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+    let mut names: Vec<_> = cases().map(|case| case.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), CASES.len(), "names are unique");
+    assert_eq!(names.len(), cases().count(), "names are unique");
     let longest = [DEADLINES.tls, DEADLINES.headers, DEADLINES.body, DEADLINES.stall].into_iter().max().unwrap();
     assert!(longest < server::HOLD, "a server outlasts every deadline");
     // Not of one exchange with a scripted server: policy, schedule, DNS, routes, content hashes and our own faults.
@@ -212,11 +212,11 @@ fn every_outcome_of_a_transfer_has_a_case() {
         Outcome::WrongHash,
     ];
     for outcome in Outcome::ALL {
-        let met = CASES.iter().any(|case| case.outcome == *outcome);
+        let met = cases().any(|case| case.outcome == *outcome);
         assert_eq!(met, !elsewhere.contains(outcome), "{outcome}");
     }
     for flag in [Flag::Overshoot, Flag::Partial, Flag::Reconnected, Flag::StalledSome] {
-        assert!(CASES.iter().any(|case| case.flags.contains(&flag)), "{}", flag.label());
+        assert!(cases().any(|case| case.flags.contains(&flag)), "{}", flag.label());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Goodput on hand-made timelines: files with their expectation beside, and properties that hold for every body.
+//! Goodput of written timelines: files with their expected values, and properties that hold for every body.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 
@@ -27,7 +27,7 @@ mod small_fleets;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
-    /// What the request and the response promised; absent: no length was told.
+    /// What the request and the response promised; absent: no length was announced.
     planned: Option<String>,
     /// t0 → response head, absent: 0.
     head: Option<String>,
@@ -297,7 +297,7 @@ proptest! {
     }
 }
 
-/// A rate that is noise of ±40 %, drawn anew every 100 ms, has no ramp. One is seen by chance now and then; it must
+/// A rate that varies randomly by ±40 % every 100 ms has no ramp. One is found by chance now and then; it must
 /// stay small on average (about 0.06 s of 2 s), and so must what it adds to the steady rate (about 1 %).
 #[test]
 fn noise_makes_hardly_a_ramp() {
@@ -315,7 +315,7 @@ fn noise_makes_hardly_a_ramp() {
     assert!((0.0..0.025).contains(&excess), "steady is {excess} above goodput");
 }
 
-/// Two seconds whose rate is drawn anew, ±40 %, every `hold` µs.
+/// Two seconds whose rate varies by ±40 % every `hold` µs.
 fn noisy(dice: &mut impl Rng, hold: u64) -> Rates {
     let mut timeline = Timeline::new(Micros::ZERO);
     timeline.record(Micros::ZERO, 1);

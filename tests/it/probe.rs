@@ -46,7 +46,7 @@ mod runs;
 mod slow;
 mod turns;
 
-/// The network section of a configuration that trusts one authority beside the system's.
+/// The network section of a configuration that trusts one authority besides the system's.
 pub(crate) fn network(ca: Option<&str>) -> Network {
     Network {
         allow_private: AllowPrivate::Nowhere,

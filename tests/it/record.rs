@@ -1,4 +1,4 @@
-//! What is written down: exact lines and objects, the schema, the encoder against a parser of its own, histograms.
+//! What is recorded: exact lines and objects, the schema, the encoder against an independent parser, histograms.
 //!
 //! The blobs of `histogram.rs` were also read by the Python and JavaScript readers of HdrHistogram, by hand.
 

@@ -1,9 +1,9 @@
-//! The analysis: samples made by hand give an exact table, whichever way their points came; hostile input is counted.
+//! The analysis: fixtures give an exact table, from the archive and from the database; hostile input is counted.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 
-mod asked;
 mod best;
+mod connections;
 mod database;
 mod health;
 mod query;
@@ -26,7 +26,7 @@ use bandprobe::{
 
 use crate::record::samples::{at, failed, image, video};
 
-/// A day of three nodes from two vantages, with everything that a report has to keep apart.
+/// A day of three nodes from two vantages, with everything that a report has to separate.
 fn day() -> Vec<Sample> {
     let mut samples = vec![];
     for n in 0..10_u64 {
@@ -37,29 +37,29 @@ fn day() -> Vec<Sample> {
         samples.push(image("syd1", nanoseconds, 400_000 + 10_000 * n));
         samples.push(check("syd1", nanoseconds, if n < 2 { CacheState::Hit } else { CacheState::Miss }));
     }
-    // Neither a warm image nor a missed one belongs to the medians.
+    // Medians include neither warm images nor cache misses.
     let warm = image("fra1", 100, 9);
     samples
         .push(Sample { labels: warm.labels.clone().with(|labels| labels.conn = Some(ConnectionKind::Warm)), ..warm });
     let missed = image("fra1", 101, 3_000_000);
     samples.push(Sample { labels: missed.labels.clone().with(|labels| labels.cache = CacheState::Miss), ..missed });
-    // Invalid rates stay out, and are counted.
+    // Invalid rates are left out and counted.
     let mut starved = start("fra1", 102, 1_000);
     starved.flags.raise(Flag::CpuBound);
     starved.flags.raise(Flag::Concurrent);
     samples.push(starved);
-    // A check that failed ended its run, as a failed download does.
+    // A failed check ends its run, as a failed download does.
     samples.push(failed(check("syd1", 103, CacheState::Unknown), Outcome::ConnectRefused));
     samples.push(failed(image("syd1", 104, 1), Outcome::HeadersTimeout));
     samples.push(failed(image("syd1", 105, 1), Outcome::HeadersTimeout));
-    // What is our own fault, or nobody's, is not charged.
+    // Failures of ours, or of nobody, are not charged.
     samples.push(failed(image("syd1", 106, 1), Outcome::LocalFailed));
     samples.push(failed(start("syd1", 107, 1), Outcome::NotCached));
     let mut suspect = failed(image("syd1", 108, 1), Outcome::DnsTimeout);
     suspect.run_ok = None;
     suspect.flags.raise(Flag::VantageSuspect);
     samples.push(suspect);
-    // From elsewhere the same node has but one image.
+    // From the other vantage, the same node has only one image.
     let far = image("fra1", 109, 420_000);
     samples.push(Sample { labels: far.labels.clone().with(|labels| labels.vantage = "ap-south".into()), ..far });
     samples
@@ -104,7 +104,7 @@ trait With: Sized {
 impl With for bandprobe::model::sample::Labels {}
 
 #[test]
-fn no_phases_no_figures() {
+fn without_phases_there_are_no_figures() {
     let mut sample = failed(image("n", 0, 1), Outcome::NotCached);
     sample.phases = Phases::default();
     let point = &points(&[sample])[0];

@@ -10,7 +10,7 @@ use bandprobe::{
         units::{Bytes, Micros},
     },
     schedule::{
-        budget::{Admission, Budget, Counts as _, Days, Spent, most_bytes, planned_bytes},
+        budget::{Admission, Budget, Counts as _, Days, Spent, max_bytes, planned_bytes},
         queue::Queue,
     },
 };
@@ -34,7 +34,7 @@ struct Seen {
     starts: u64,
 }
 
-/// One step of a worker: time passes, due runs are told; then some waiting runs start and some running ones finish.
+/// One step of a worker: time passes and runs become due; then some waiting runs start and some running ones finish.
 type Step = (u64, u8, u8);
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -52,17 +52,17 @@ fn play(spacing: Spacing, seed: u64, steps: &[Step]) -> (u64, u64, u64, Micros) 
     for (passes, starting, finishing) in steps {
         now = Micros(now.0 + passes);
         let is_due = queue.next_due().expect("there are entries") <= now;
-        let told = queue.pop(now, &mut rng);
-        assert!(is_due || told.is_empty(), "told early at {now}");
-        assert!(queue.next_due().expect("there are entries") > now, "what is due is told or missed");
-        for key in told {
-            let entry = seen.get_mut(&key).expect("a key of ours");
+        let due = queue.pop(now, &mut rng);
+        assert!(is_due || due.is_empty(), "due early at {now}");
+        assert!(queue.next_due().expect("there are entries") > now, "a slot is due or missed");
+        for key in due {
+            let entry = seen.get_mut(&key).expect("a known key");
             assert!(!entry.is_told && !entry.is_running, "{key} overlaps at {now}");
             entry.is_told = true;
         }
         for (key, entry) in &mut seen {
             if entry.is_told && starting & (1 << key) != 0 {
-                let intended = queue.start(*key, now).expect("told, so it waits");
+                let intended = queue.start(*key, now).expect("due, so it waits");
                 assert!(intended <= now, "{key} starts before {intended}");
                 let gap = entry.last_start.map(|start| now.saturating_sub(start));
                 assert!(gap.is_none_or(|gap| gap.as_duration() >= EVERY / 20), "{key} in a burst: {gap:?}");
@@ -140,7 +140,7 @@ fn a_waiting_run_takes_the_newer_slot() {
     let first = queue.next_due().unwrap();
     let second = Micros(first.0 + 60_000_000);
     assert_eq!(queue.pop(first, &mut rng), ['a']);
-    assert!(queue.pop(second, &mut rng).is_empty(), "told once");
+    assert!(queue.pop(second, &mut rng).is_empty(), "due only once");
     assert_eq!((queue.take_missed(), queue.take_missed()), (1, 0));
     assert_eq!(queue.start('a', Micros(second.0 + 7)), Some(second));
     queue.finish('a');
@@ -240,7 +240,7 @@ fn the_maximum_of_a_run_is_known_in_advance() {
             fixed: false,
         };
         assert_eq!(
-            (planned_bytes(&probe, &asset), most_bytes(&probe, &asset)),
+            (planned_bytes(&probe, &asset), max_bytes(&probe, &asset)),
             (Bytes(planned), Bytes(most)),
             "{size:?}"
         );

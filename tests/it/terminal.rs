@@ -19,12 +19,12 @@ use pty::{Seen, Terminal};
 
 const UTF_8: (&str, &str) = ("LANG", "C.UTF-8");
 
-/// A node whose link makes a video take its time.
+/// A node whose link makes a video slow enough to draw.
 fn limited() -> NodePlan {
     NodePlan { link: Some(BitRate(20_000_000)), ..sound("limited") }
 }
 
-/// A node that answers late, so that a round takes longer than a drawing.
+/// A node that answers late, so that a round takes longer than one redraw.
 fn slow(id: &'static str) -> NodePlan {
     NodePlan { behaviour: Behaviour::SlowBackEnd(Duration::from_millis(300)), ..sound(id) }
 }
@@ -82,7 +82,7 @@ fn colour_is_for_terminals_that_want_it() {
         let seen = probe(&world, VIDEO_ID, terminal);
         assert_eq!(seen.bytes.contains(&0x1b), coloured, "{}", seen.screen());
         let text = String::from_utf8(seen.bytes).unwrap();
-        // The node waits, the body comes.
+        // The node waits, then the body arrives.
         assert_eq!(text.contains("\u{1b}[35m█") && text.contains("\u{1b}[32m█"), coloured, "{text}");
     }
 }
@@ -114,7 +114,7 @@ fn a_locale_without_utf_8_gets_ascii() {
 }
 
 #[test]
-fn a_round_shows_every_node_and_leaves_the_table_alone() {
+fn a_round_shows_every_node_and_leaves_only_the_table() {
     let world = World::new(vec![slow("near"), slow("far-away")]);
     let config = world.config("here.toml", None, "");
     for columns in [40, 80] {
@@ -147,11 +147,11 @@ fn nodes_that_do_not_fit_share_one_line() {
 }
 
 #[test]
-fn logs_stay_whole_beside_progress() {
+fn logs_stay_whole_next_to_progress() {
     let world = World::new(vec![slow("near")]);
     let database = InfluxDb::new("http://127.0.0.1:1/".parse().unwrap(), "o", "b", Secret::new("t"));
     let config = world.config("here.toml", Some(&database), "");
-    // Old enough to be tried beside a heavy transfer.
+    // Old enough to be delivered during a heavy transfer.
     let mut writer = Writer::open(&world.archive()).unwrap();
     writer.append("2026-11-21T10:00:00Z".parse().unwrap(), b"m v=1i 1\n", 1).unwrap();
     writer.seal().unwrap();
@@ -167,7 +167,7 @@ fn logs_stay_whole_beside_progress() {
 }
 
 #[test]
-fn json_stays_whole_beside_progress() {
+fn json_stays_whole_next_to_progress() {
     let world = World::new(vec![slow("near")]);
     let config = world.config("here.toml", None, "");
     let seen = Terminal::new(4_000, 50).with(("LC_ALL", "C")).run(&["once", "-c", config.to_str().unwrap(), "--json"]);
@@ -190,7 +190,7 @@ fn without_a_terminal_there_is_no_progress() {
 }
 
 #[test]
-fn even_the_narrowest_terminal_gets_every_figure() {
+fn the_narrowest_terminal_still_gets_every_figure() {
     let world = World::new(vec![limited()]);
     for columns in [1, 3, 15, 24, 39] {
         let seen = probe(&world, VIDEO_ID, Terminal::new(columns, 60).with(UTF_8));
@@ -202,7 +202,7 @@ fn even_the_narrowest_terminal_gets_every_figure() {
 }
 
 #[test]
-fn the_demo_fits_a_narrow_terminal_that_knows_no_utf_8() {
+fn the_demo_fits_a_narrow_terminal_without_utf_8() {
     let dir = tempfile::TempDir::new().unwrap();
     let archive = dir.path().join("kept");
     let args = ["demo", "--duration", "2s", "--archive", archive.to_str().unwrap()];

@@ -85,7 +85,7 @@ async fn each_kind_of_certificate_is_explained() {
             quiet.sign(Leaf::default(), &[]),
             trusted,
             Outcome::TlsUntrusted,
-            &[missing, "unknown authority", "`quiet`"],
+            &[missing, "its authority is unknown", "`quiet`"],
         ),
         (
             "unknown root that is sent along",
@@ -297,7 +297,7 @@ async fn nginx_fails_in_the_same_words() {
     }
     let plain = Nginx::start_plain();
     let sample = probe(plain.port(), Some(root.pem())).await;
-    check("plain HTTP", &sample, Outcome::TlsFailed, &["not TLS", "plain HTTP"]);
+    check("plain HTTP", &sample, Outcome::TlsFailed, &["does not speak TLS", "plain HTTP"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

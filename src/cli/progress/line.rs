@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stand_below_each_other() {
+    fn progress_lines_align() {
         let ok = sample(AssetKind::Image, PartName::Full, ConnectionKind::Cold, Outcome::Ok, None);
         let check = sample(AssetKind::Image, PartName::Check, ConnectionKind::Cold, Outcome::Ok, None);
         let bad = sample(AssetKind::Video, PartName::Seek, ConnectionKind::Warm, Outcome::Reset, None);

@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_is_summed_by_files_that_are_done_with() {
+    fn the_summary_counts_finished_files_only() {
         let sent = Counters { points_written: 5, ..Counters::default() };
         let refused = Counters { points_rejected: 1, ..Counters::default() };
         let message = Some("type conflict".to_owned());

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_say_what_is_known() {
+    fn progress_names_rejected_points_and_time_left() {
         let counts = |rejected, files| FlushCounts { points: 50, rejected, files };
         for (counts, left, trouble, expected) in [
             (counts(0, 0), None, None, "0 files"),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_terminal_it_is_told_now_and_then() {
+    async fn without_a_terminal_progress_is_printed_every_10_s() {
         let mut progress = FlushProgress { all: 1, drawn: None, printed: Instant::now() };
         for (pause, expected) in [(0, false), (9_999, false), (1, true), (1, false), (10_000, true)] {
             tokio::time::advance(Duration::from_millis(pause)).await;

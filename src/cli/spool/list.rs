@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_listed_within_the_width() {
+    fn the_spool_is_listed_within_the_width() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         assert_eq!(text(&SpoolContents::default(), now, None), "nothing to deliver\n");
         let whole = text(&contents(), now, None);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn scripts_get_an_object_a_line() {
+    fn json_has_one_object_per_line() {
         let contents = contents();
         let rows: Vec<_> = rows(&contents).iter().map(|row| serde_json::to_string(row).unwrap()).collect();
         let expected = [

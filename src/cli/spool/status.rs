@@ -30,7 +30,7 @@ struct SpoolReport {
     /// The latest rejection.
     refusal: Option<Refusal>,
     losses: Losses,
-    /// Files in the spool that delivery leaves alone.
+    /// Files in the spool that delivery skips.
     passed: Vec<Damage>,
 }
 
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_is_told_and_nothing_else() {
+    fn the_status_leaves_out_what_is_unknown() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let earlier: Timestamp = "2026-11-22T11:00:00Z".parse().unwrap();
         let mut report = SpoolReport {

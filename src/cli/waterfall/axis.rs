@@ -1,9 +1,9 @@
 //! The axes of the plot: rates upwards, time to the right.
 
-use super::Canvas;
+use super::picture_width;
 use crate::{
     model::units::{BitRate, Micros},
-    term::{figure::trimmed, ink::Ink, width},
+    term::{Look, figure::trimmed, ink::Ink, width},
 };
 
 /// Columns left of the bars: indentation, the label of a rate, the axis.
@@ -24,7 +24,7 @@ pub(super) fn rate(rate: BitRate) -> String {
 }
 
 /// The time axis with its labels, in two lines. `stalled` says for each column whether it is part of a stall.
-pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
+pub(super) fn under(end: Micros, stalled: &[bool], look: Look) -> String {
     let columns = stalled.len();
     let step = step(end, columns);
     let mut line: Vec<char> = stalled.iter().map(|stalled| if *stalled { '━' } else { '─' }).collect();
@@ -33,7 +33,7 @@ pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
     while time < end.0 {
         let column = usize::try_from(u128::from(time) * columns as u128 / u128::from(end.0)).unwrap_or(columns);
         let label = label(Micros(time), end);
-        if column >= columns || LABELS + column + width::columns(&label) > canvas.columns() {
+        if column >= columns || LABELS + column + width::columns(&label) > picture_width(look) {
             break;
         }
         if !stalled[column] {
@@ -46,7 +46,7 @@ pub(super) fn under(end: Micros, stalled: &[bool], canvas: Canvas) -> String {
     let mut painted = String::new();
     for run in line.chunk_by(|a, b| (*a == '━') == (*b == '━')) {
         let text: String = run.iter().collect();
-        painted += &if run[0] == '━' { Ink::Bad.on(&text, canvas.colour) } else { text };
+        painted += &if run[0] == '━' { Ink::Bad.on(&text, look.colour) } else { text };
     }
     format!("{:>12} └{painted}\n{labels}\n", "0")
 }
@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn times_are_labelled_at_round_steps() {
-        let canvas = Canvas { width: Some(40), colour: false };
+        let look = Look { width: Some(40), colour: false };
         for (end, stalled, expected) in [
             (300_000, 0..0, "           0 └┬───────┬────────┬────────\n              0       100 ms   200 ms\n"),
             (4_000_000, 8..12, "           0 └┬───────━━━━─┬────────────\n              0            2 s\n"),
         ] {
             let mut columns = vec![false; 26];
             columns[stalled].fill(true);
-            assert_eq!(under(Micros(end), &columns, canvas), expected, "{}", under(Micros(end), &columns, canvas));
+            assert_eq!(under(Micros(end), &columns, look), expected, "{}", under(Micros(end), &columns, look));
         }
     }
 }

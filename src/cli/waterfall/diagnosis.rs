@@ -69,7 +69,7 @@ fn tls_trips(sample: &Sample) -> u64 {
 }
 
 fn name(sample: &Sample, stages: &Stages) -> String {
-    format!("the name: the resolver took {} of {}", stages.name, sample.phases.total())
+    format!("the name lookup: the resolver took {} of {}", stages.name, sample.phases.total())
 }
 
 fn request(_: &Sample, stages: &Stages) -> String {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_part_says_why() {
+    fn the_diagnosis_explains_the_longest_part() {
         let way = [Some(2), Some(80), Some(82), Some(0), Some(85), Some(1)];
         check(
             |s| small(s, way, 80, 9_000),
@@ -222,7 +222,7 @@ mod tests {
         );
         check(
             |s| small(s, [Some(300), Some(80), None, Some(0), Some(85), Some(1)], 80, 9_000),
-            "most of it is the name: the resolver took 300 ms of 466 ms",
+            "most of it is the name lookup: the resolver took 300 ms of 466 ms",
         );
         check(
             |s| small(s, [None, None, None, Some(0), Some(85), Some(1)], 80, 9_000),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_took_long_says_what_held_it() {
+    fn a_slow_body_names_its_cause() {
         check(|_| (), "most of it is the body: 6.29 MB at 27.5 Mbit/s");
         check(
             |s| {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_speaks_for_itself() {
+    fn a_failed_transfer_has_no_diagnosis() {
         let mut sample = sample();
         sample.outcome = Outcome::Reset;
         assert_eq!(diagnosis(&sample), None);

@@ -18,28 +18,29 @@ use crate::{
         units::{Bytes, Micros},
     },
     term::{
+        Look,
         figure::small_percent,
         ink::Ink,
         wrap::{flow, wrap},
     },
 };
 
-use super::{Canvas, remarks::Expiry};
+use super::{has_room, remarks::Expiry};
 
 /// The whole list, with its heading.
-pub(super) fn evidence(sample: &Sample, canvas: Canvas) -> String {
-    let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", canvas.colour)), canvas.width);
+pub(super) fn evidence(sample: &Sample, look: Look) -> String {
+    let mut text = wrap(&format!("  {}\n", Ink::Faint.on("evidence", look.colour)), look.width);
     let rows = [path(sample), reader(sample), body(sample), origin(sample)].concat();
     for EvidenceRow { name, value, doubtful } in rows {
-        let value = if doubtful { Ink::Doubtful.on(&value, canvas.colour) } else { value };
+        let value = if doubtful { Ink::Doubtful.on(&value, look.colour) } else { value };
         let hanging = " ".repeat(INDENT + NAME + 2);
         let name = format!("{}{name:<NAME$}  ", " ".repeat(INDENT));
         // If the names would take half of the terminal, values are on lines of their own.
-        let (first, hanging) = if canvas.has_room() { (&*name, &*hanging) } else { ("", "  ") };
+        let (first, hanging) = if has_room(look) { (&*name, &*hanging) } else { ("", "  ") };
         if first.is_empty() {
-            text += &wrap(&format!("{}\n", name.trim_end()), canvas.width);
+            text += &wrap(&format!("{}\n", name.trim_end()), look.width);
         }
-        text += &flow(value.split(' '), " ", (first, hanging), canvas.width);
+        text += &flow(value.split(' '), " ", (first, hanging), look.width);
         text.push('\n');
     }
     text
@@ -193,11 +194,11 @@ mod tests {
     };
 
     fn told(sample: &Sample) -> String {
-        evidence(sample, Canvas { width: Some(100), colour: false })
+        evidence(sample, Look { width: Some(100), colour: false })
     }
 
     #[test]
-    fn each_value_stands_beside_its_limit() {
+    fn each_value_is_shown_with_its_limit() {
         let mut sample = fixture::sample();
         let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
         sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_receive_phase_may_wait_as_long_as_bytes_may_lie() {
+    fn a_short_receive_phase_has_an_absolute_delay_limit() {
         let mut sample = fixture::sample();
         sample.phases = fixture::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
         (sample.reader.run_delay, sample.reader.span) = (Some(Micros(4_900)), Some(Micros(40_000)));
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_measured_says_why() {
+    fn unmeasured_values_say_why() {
         let mut sample = fixture::sample();
         (sample.path, sample.reader) = (NetworkPath::default(), ReaderStats::default());
         (sample.tls, sample.trail, sample.status) = (TlsInfo::default(), TraceInfo::default(), None);
@@ -229,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_its_limit_is_coloured() {
-        let (yellow, plain) = ("\u{1b}[33m", Canvas { width: None, colour: true });
+    fn values_beyond_their_limit_are_coloured() {
+        let (yellow, plain) = ("\u{1b}[33m", Look { width: None, colour: true });
         let doubted = |change: fn(&mut Sample)| -> Vec<String> {
             let mut sample = fixture::sample();
             change(&mut sample);

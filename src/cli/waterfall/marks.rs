@@ -1,7 +1,7 @@
 //! The line below a plot that names parts of it.
 
-use super::{Canvas, axis::LABELS};
-use crate::term::ink::Ink;
+use super::axis::LABELS;
+use crate::term::{Look, ink::Ink};
 
 /// A range of columns with a name.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Mark {
 
 /// Draws marks in their order; empty when there are none. If a range is too short for its word, the word is next to it,
 /// where there is room. Words for which there is no room are listed below.
-pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
+pub(super) fn line(marks: &[Mark], columns: usize, look: Look) -> String {
     let Some(last) = marks.last() else { return String::new() };
     let mut text = " ".repeat(LABELS);
     let mut used = 0;
@@ -42,12 +42,12 @@ pub(super) fn line(marks: &[Mark], columns: usize, canvas: Canvas) -> String {
             (before, stretch)
         };
         (if drawn.contains(mark.word) { &mut named } else { &mut unnamed }).push(*mark);
-        text += &format!("{}{}", " ".repeat(skipped), mark.ink.on(&drawn, canvas.colour));
+        text += &format!("{}{}", " ".repeat(skipped), mark.ink.on(&drawn, look.colour));
     }
     text.push('\n');
     unnamed.dedup_by_key(|mark| mark.word);
     for mark in unnamed.iter().filter(|mark| named.iter().all(|named| named.word != mark.word)) {
-        text += &format!("{}{}\n", " ".repeat(LABELS), mark.ink.on(&format!("└┘ {}", mark.word), canvas.colour));
+        text += &format!("{}{}\n", " ".repeat(LABELS), mark.ink.on(&format!("└┘ {}", mark.word), look.colour));
     }
     text
 }
@@ -69,8 +69,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_are_named_inside_or_beside() {
-        let canvas = Canvas { width: Some(40), colour: false };
+    fn marks_are_labelled_inside_or_next_to_them() {
+        let look = Look { width: Some(40), colour: false };
         let ramp = |until| Mark { from: 0, until, word: "ramp", ink: Ink::Doubtful };
         let stall = |from, until| Mark { from, until, word: "stall", ink: Ink::Bad };
         for (marks, expected) in [
@@ -91,7 +91,7 @@ mod tests {
             (&[stall(5, 19), stall(25, 26)], "     └── stall ───┘      ╵\n"),
         ] {
             let expected = if marks.is_empty() { String::new() } else { " ".repeat(LABELS) + expected };
-            assert_eq!(line(marks, 26, canvas), expected);
+            assert_eq!(line(marks, 26, look), expected);
         }
     }
 }

@@ -2,19 +2,19 @@
 
 use crate::{
     model::{phase::Phase, sample::Sample, units::Micros},
-    term::{ink::Ink, wrap::wrap},
+    term::{Look, ink::Ink, wrap::wrap},
 };
 
-use super::Canvas;
+use super::{has_room, picture_width};
 
 /// Draws the phases and their sum. The path to the node, the node itself, and the body have different colours.
-pub(super) fn phases(sample: &Sample, canvas: Canvas) -> String {
-    let layout = PhaseColumns::on(canvas);
+pub(super) fn phases(sample: &Sample, look: Look) -> String {
+    let layout = PhaseColumns::on(look);
     let total = sample.phases.total();
     let mut text = String::new();
     if layout.until {
         let heading = layout.row(["phase", "took", "until", "share"]);
-        text += &format!("{}\n", Ink::Faint.on(heading.trim_end(), canvas.colour));
+        text += &format!("{}\n", Ink::Faint.on(heading.trim_end(), look.colour));
     }
     let mut begun = Micros::ZERO;
     for phase in Phase::ALL {
@@ -22,16 +22,16 @@ pub(super) fn phases(sample: &Sample, canvas: Canvas) -> String {
         let until = Micros(begun.0 + took.0);
         let failed = sample.failed_phase == Some(phase);
         let (from, end) = place(begun, took, total, layout.bars);
-        let (room, blocks) = if canvas.has_room() { (from, end - from) } else { (0, 0) };
+        let (room, blocks) = if has_room(look) { (from, end - from) } else { (0, 0) };
         let bar = format!("{}{}", "█".repeat(blocks), if failed { " ✗" } else { "" });
         let figures = layout.row([phase.label(), &took.to_string(), &until.to_string(), &share(took, total)]);
-        let line = format!("{figures}{}{}", " ".repeat(room), ink(phase, failed).on(&bar, canvas.colour));
+        let line = format!("{figures}{}{}", " ".repeat(room), ink(phase, failed).on(&bar, look.colour));
         text += &format!("{}\n", line.trim_end());
         begun = until;
     }
     text += layout.row(["total", &total.to_string(), "", ""]).trim_end();
     text.push('\n');
-    if canvas.has_room() { text } else { wrap(&text, canvas.width) }
+    if has_room(look) { text } else { wrap(&text, look.width) }
 }
 
 const fn ink(phase: Phase, failed: bool) -> Ink {
@@ -53,8 +53,8 @@ struct PhaseColumns {
 }
 
 impl PhaseColumns {
-    fn on(canvas: Canvas) -> Self {
-        let columns = canvas.columns();
+    fn on(look: Look) -> Self {
+        let columns = picture_width(look);
         let (until, share) = (columns >= WITH_UNTIL, columns >= WITH_SHARE);
         let mut layout = Self { until, share, bars: 0 };
         layout.bars = columns - layout.row([""; 4]).len() - MARK;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_lie_where_the_phase_was() {
+    fn bars_start_and_end_with_their_phase() {
         let place = |begun, took| place(Micros(begun), Micros(took), Micros(100), 10);
         assert_eq!(place(0, 50), (0, 5));
         assert_eq!(place(50, 50), (5, 10));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_whole_percents_and_nothing_vanishes() {
+    fn shares_are_whole_percents_but_never_hide_a_phase() {
         for (took, expected) in [(0, "0 %"), (9, "< 1 %"), (10, "1 %"), (256, "26 %"), (1_000, "100 %")] {
             assert_eq!(share(Micros(took), Micros(1_000)), expected);
         }

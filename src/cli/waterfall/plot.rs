@@ -11,12 +11,13 @@ use crate::{
         sample::Sample,
         units::{BitRate, Micros},
     },
-    term::{ink::Ink, wrap::flow},
+    term::{Look, ink::Ink, wrap::flow},
 };
 
 use super::{
-    Canvas, axis,
+    axis,
     marks::{self, Mark},
+    picture_width, plot_height,
 };
 
 /// A body, and what the analysis found out about it.
@@ -93,8 +94,8 @@ impl<'a> Body<'a> {
 }
 
 /// Draws a body. Empty if it arrived too fast for a picture.
-pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
-    let room = canvas.columns().saturating_sub(axis::LABELS);
+pub(super) fn plot(body: &Body<'_>, look: Look) -> String {
+    let room = picture_width(look).saturating_sub(axis::LABELS);
     let bins = usize::try_from(body.length().0 / body.curve.width.0.max(1)).unwrap_or(usize::MAX);
     let filled = body.curve.bytes.iter().filter(|bytes| **bytes > 0).count();
     if bins.min(filled) < FEWEST {
@@ -106,22 +107,22 @@ pub(super) fn plot(body: &Body<'_>, canvas: Canvas) -> String {
     let bars: Vec<Bar> = body.bars(different).into_iter().flat_map(|bar| std::iter::repeat_n(bar, wide)).collect();
     let peak = bars.iter().map(|bar| bar.rate).max().unwrap_or_default();
     let top = axis::round_up(peak.max(body.steady.unwrap_or_default()));
-    let mut text = heading(body, peak, canvas);
-    rows(&mut text, &bars, body.steady, top, canvas);
-    text += &axis::under(body.length(), &bars.iter().map(|bar| bar.stalled).collect::<Vec<_>>(), canvas);
-    text += &marks::line(&found(body, bars.len()), bars.len(), canvas);
+    let mut text = heading(body, peak, look);
+    rows(&mut text, &bars, body.steady, top, look);
+    text += &axis::under(body.length(), &bars.iter().map(|bar| bar.stalled).collect::<Vec<_>>(), look);
+    text += &marks::line(&found(body, bars.len()), bars.len(), look);
     text
 }
 
-fn heading(body: &Body<'_>, peak: BitRate, canvas: Canvas) -> String {
+fn heading(body: &Body<'_>, peak: BitRate, look: Look) -> String {
     let words = [Some("goodput over time".to_owned()), Some(format!("peak {peak}"))];
     let words = words.into_iter().chain([body.steady.map(|steady| format!("steady {steady} ┄┄"))]).flatten();
     let words: Vec<_> = words.collect();
-    flow(words.iter().map(String::as_str), "   ", ("  ", "    "), canvas.width) + "\n"
+    flow(words.iter().map(String::as_str), "   ", ("  ", "    "), look.width) + "\n"
 }
 
-fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, canvas: Canvas) {
-    let height = canvas.height();
+fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, look: Look) {
+    let height = plot_height(look);
     let level = |rate: BitRate| -> u64 {
         let scaled = u128::from(rate.0) * height as u128 * EIGHTHS as u128 / u128::from(top.0.max(1));
         u64::try_from(scaled).unwrap_or(u64::MAX).max(u64::from(rate.0 > 0))
@@ -138,12 +139,12 @@ fn rows(text: &mut String, bars: &[Bar], steady: Option<BitRate>, top: BitRate, 
         for bar in bars {
             let filled = level(bar.rate).saturating_sub(row * EIGHTHS).min(EIGHTHS);
             match usize::try_from(filled).unwrap_or(0) {
-                0 if steady == Some(row) => cells.push('┄', Some(Ink::Faint), canvas.colour),
-                0 => cells.push(' ', None, canvas.colour),
-                eighths => cells.push(BLOCKS[eighths - 1], Some(bar.ink), canvas.colour),
+                0 if steady == Some(row) => cells.push('┄', Some(Ink::Faint), look.colour),
+                0 => cells.push(' ', None, look.colour),
+                eighths => cells.push(BLOCKS[eighths - 1], Some(bar.ink), look.colour),
             }
         }
-        let _ = writeln!(text, "{}", cells.end(canvas.colour).trim_end());
+        let _ = writeln!(text, "{}", cells.end(look.colour).trim_end());
     }
 }
 
@@ -238,7 +239,7 @@ mod tests {
         Body { curve, end: curve.last(), ramp: None, steady: None, threshold: Micros(200_000), cut: None }
     }
 
-    const SIXTY: Canvas = Canvas { width: Some(60), colour: false };
+    const SIXTY: Look = Look { width: Some(60), colour: false };
 
     #[test]
     fn ramp_and_stalls_are_drawn_and_marked() {
@@ -251,7 +252,7 @@ mod tests {
         let drawn = plot(&body, SIXTY);
         assert_eq!(drawn, include_str!("../../../tests/data/plot/stalled.txt"), "\n{drawn}");
         assert_eq!(ascii(&drawn), include_str!("../../../tests/data/plot/stalled.ascii.txt"), "\n{}", ascii(&drawn));
-        let narrow = plot(&body, Canvas { width: Some(40), colour: false });
+        let narrow = plot(&body, Look { width: Some(40), colour: false });
         assert_eq!(narrow, include_str!("../../../tests/data/plot/narrow.txt"), "\n{narrow}");
     }
 
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_says_by_what() {
+    fn a_cut_off_body_names_the_cause() {
         let curve = curve(&[30, 40, 38, 41, 39, 40, 41, 40]);
         for (cut, expected) in [("deadline", " deadline ╵"), ("truncated", " truncated ╵")] {
             let drawn = plot(&Body { cut: Some(cut), ..body(&curve) }, SIXTY);
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stall_by_the_figures_is_none_in_the_picture() {
+    fn the_plot_shows_exactly_the_stalls_that_are_counted() {
         let paused = curve(&[30, 0, 0, 0, 0, 30, 30, 30]);
         assert!(plot(&body(&paused), SIXTY).contains("stall"));
         // A TLS record that arrived slowly: no body byte for a long time, and yet the socket was not silent.
@@ -282,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_before_the_first_byte_is_the_stall_and_a_shorter_one_later_is_none() {
+    fn only_pauses_over_the_threshold_are_stalls() {
         let mut timeline = Timeline::new(Micros(40_000));
         let ends = (0..30).map(|n| 540_000 + n * 10_000).chain((0..50).map(|n| 995_000 + n * 10_000));
         ends.zip(1..).for_each(|(at, n)| timeline.record(Micros(at), n * 20_000));
@@ -302,21 +303,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_wider_than_the_canvas() {
+    fn no_plot_is_wider_than_the_terminal() {
         let curve = curve(&(0..230).map(|n| n % 50).collect::<Vec<_>>());
         for width in 40..=200 {
             let drawn =
-                plot(&Body { ramp: Some(Micros(1)), ..body(&curve) }, Canvas { width: Some(width), colour: false });
+                plot(&Body { ramp: Some(Micros(1)), ..body(&curve) }, Look { width: Some(width), colour: false });
             let widest = drawn.lines().map(columns).max();
             assert!(widest <= Some(usize::from(width)), "{width}: {widest:?}\n{drawn}");
         }
     }
 
     #[test]
-    fn colour_says_what_is_what() {
+    fn each_part_of_the_plot_has_its_colour() {
         let curve = curve(&[5, 9, 9, 0, 0, 0, 9, 9]);
         let body = Body { ramp: Some(Micros(100_000)), ..body(&curve) };
-        let drawn = plot(&body, Canvas { width: Some(60), colour: true });
+        let drawn = plot(&body, Look { width: Some(60), colour: true });
         for painted in ["\u{1b}[33m█████", "\u{1b}[32m█████", "\u{1b}[31m━━━━━", "\u{1b}[31m└", "\u{1b}[33m└"]
         {
             assert!(drawn.contains(painted), "{painted:?}\n{drawn}");

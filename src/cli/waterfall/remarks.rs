@@ -4,43 +4,41 @@ use jiff::Timestamp;
 
 use crate::{
     model::{flag::Flag, sample::Sample},
-    term::{ink::Ink, wrap::wrap},
+    term::{Look, ink::Ink, wrap::wrap},
 };
 
-use super::Canvas;
-
 /// Flags, outcome, and a certificate that expires soon, each with its remedy. Empty when there is nothing to say.
-pub(super) fn remarks(sample: &Sample, canvas: Canvas) -> String {
+pub(super) fn remarks(sample: &Sample, look: Look) -> String {
     let mut text = String::new();
     for flag in sample.flags.iter() {
         let ink = if flag.invalidates() { Ink::Bad } else { Ink::Doubtful };
-        text += &remark(flag.label(), ink, flag.meaning(), canvas);
+        text += &remark(flag.label(), ink, flag.meaning(), look);
         if let Some(frozen) = sample.reader.frozen.filter(|_| flag == Flag::Frozen) {
-            text += &wrap(&format!("    bandprobe did not run for {frozen}\n"), canvas.width);
+            text += &wrap(&format!("    bandprobe did not run for {frozen}\n"), look.width);
         }
-        text += &remedy(Some(flag.remedy()), canvas);
+        text += &remedy(Some(flag.remedy()), look);
     }
     if let Some(until) = Expiry::of(sample).filter(|until| until.is_soon()) {
-        text += &remark("certificate", Ink::Doubtful, &format!("it {until}"), canvas);
-        text += &remedy(Some("the operator has to renew it in time"), canvas);
+        text += &remark("certificate", Ink::Doubtful, &format!("it {until}"), look);
+        text += &remedy(Some("the operator must renew it before then"), look);
     }
     if !sample.outcome.is_ok() {
         let outcome = sample.outcome;
-        text += &remark(outcome.label(), Ink::Bad, outcome.meaning(), canvas);
+        text += &remark(outcome.label(), Ink::Bad, outcome.meaning(), look);
         if let Some(error) = &sample.error {
-            text += &wrap(&format!("    {error}\n"), canvas.width);
+            text += &wrap(&format!("    {error}\n"), look.width);
         }
-        text += &remedy(outcome.remedy(), canvas);
+        text += &remedy(outcome.remedy(), look);
     }
     text
 }
 
-fn remark(label: &str, ink: Ink, meaning: &str, canvas: Canvas) -> String {
-    wrap(&format!("  {}: {meaning}\n", ink.on(label, canvas.colour)), canvas.width)
+fn remark(label: &str, ink: Ink, meaning: &str, look: Look) -> String {
+    wrap(&format!("  {}: {meaning}\n", ink.on(label, look.colour)), look.width)
 }
 
-fn remedy(words: Option<&str>, canvas: Canvas) -> String {
-    words.map_or_else(String::new, |words| wrap(&format!("    → {words}\n"), canvas.width))
+fn remedy(words: Option<&str>, look: Look) -> String {
+    words.map_or_else(String::new, |words| wrap(&format!("    → {words}\n"), look.width))
 }
 
 /// When a certificate expires.
@@ -91,17 +89,17 @@ mod tests {
         model::{outcome::Outcome, units::Micros},
     };
 
-    fn canvas(width: u16) -> Canvas {
-        Canvas { width: Some(width), colour: false }
+    fn look(width: u16) -> Look {
+        Look { width: Some(width), colour: false }
     }
 
     #[test]
     fn a_flag_comes_with_its_remedy() {
         let mut sample = sample();
-        assert_eq!(remarks(&sample, canvas(80)), "");
+        assert_eq!(remarks(&sample, look(80)), "");
         sample.flags.raise(Flag::TooSmall);
         assert_eq!(
-            remarks(&sample, canvas(80)),
+            remarks(&sample, look(80)),
             "  too_small: less than 1 MiB was planned, so there is no rate\n    \
              → ask for at least 1 MiB (--range 0-1048575); for smaller objects, use the\n      ttfb and the effective rate\n"
         );
@@ -112,7 +110,7 @@ mod tests {
         let mut sample = sample();
         sample.flags.raise(Flag::Frozen);
         sample.reader.frozen = Some(Micros(8_031_000));
-        let text = remarks(&sample, canvas(200));
+        let text = remarks(&sample, look(200));
         assert!(
             text.contains("frozen: bandprobe itself was stopped")
                 && text.contains("\n    bandprobe did not run for 8.03 s\n"),
@@ -125,7 +123,7 @@ mod tests {
         let mut sample = sample();
         (sample.outcome, sample.error) = (Outcome::Redirected, Some("status 302: to https://b/".to_owned()));
         assert_eq!(
-            remarks(&sample, canvas(100)),
+            remarks(&sample, look(100)),
             "  redirected: a redirect, which bandprobe does not follow\n    \
              status 302: to https://b/\n    → use the URL that it redirects to\n"
         );
@@ -142,12 +140,12 @@ mod tests {
         ] {
             let mut sample = sample();
             sample.tls.cert_expires = Some(days * DAY + 60);
-            let text = remarks(&sample, canvas(80));
+            let text = remarks(&sample, look(80));
             assert_eq!(text.lines().next().and_then(|line| line.strip_prefix("  certificate: ")), expected, "{text}");
         }
         let mut sample = sample();
         sample.tls.cert_expires = Some(i64::MAX);
-        assert_eq!(remarks(&sample, canvas(80)), "");
+        assert_eq!(remarks(&sample, look(80)), "");
         assert!(Expiry::of(&sample).unwrap().to_string().starts_with("expires, in "), "no date is so late");
     }
 }

@@ -48,7 +48,7 @@ pub(super) enum Definition {
 }
 
 /// Values that a probe uses when it does not set its own.
-pub(super) struct Inherited {
+pub(super) struct ProbeDefaults {
     pub(super) every: Duration,
     /// The `every` of the entry that names this probe. It takes precedence over the probe's own.
     pub(super) imposed: Option<Duration>,
@@ -77,7 +77,7 @@ pub fn shipped_status() -> Option<StatusProbe> {
 
 fn shipped_definition(name: &str) -> Option<Definition> {
     let (name, text) = SHIPPED.iter().find(|(other, _)| *other == name)?;
-    read(name, name, text, &Inherited::default()).ok()
+    read(name, name, text, &ProbeDefaults::default()).ok()
 }
 
 /// The names of the shipped probes.
@@ -95,7 +95,7 @@ pub(super) fn load(
     input: &Input<'_>,
     entry: &str,
     place: SourceLocation,
-    inherited: &Inherited,
+    inherited: &ProbeDefaults,
 ) -> Result<Definition, Vec<Problem>> {
     if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == entry) {
         return read(&format!("probes/{name}.toml"), name, text, inherited);
@@ -122,13 +122,13 @@ pub(super) fn load(
     read(&shown, &name, text, inherited)
 }
 
-impl Default for Inherited {
+impl Default for ProbeDefaults {
     fn default() -> Self {
         Self { every: super::EVERY, imposed: None, is_memoryless: true, jitter: None, deadlines: Deadlines::default() }
     }
 }
 
-fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<Definition, Vec<Problem>> {
+fn read(shown: &str, name: &str, text: &str, inherited: &ProbeDefaults) -> Result<Definition, Vec<Problem>> {
     let document = Document::parse(shown, text, Environment::none())?;
     let definition = definition(document.root(), name, inherited);
     let (problems, _) = document.finish();
@@ -138,7 +138,7 @@ fn read(shown: &str, name: &str, text: &str, inherited: &Inherited) -> Result<De
     }
 }
 
-fn definition(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<Definition> {
+fn definition(root: Section<'_>, name: &str, inherited: &ProbeDefaults) -> Option<Definition> {
     let kind = root.required("kind", root.choice("kind", &KINDS), "`image`, `video` or `status`");
     match kind {
         Some(None) => Some(Definition::Status(status(root, name, inherited))),
@@ -146,7 +146,7 @@ fn definition(root: Section<'_>, name: &str, inherited: &Inherited) -> Option<De
     }
 }
 
-fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inherited) -> Option<Probe> {
+fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &ProbeDefaults) -> Option<Probe> {
     let own = root.duration("every", Bounds::EVERY);
     let every = inherited.imposed.or(own).unwrap_or(inherited.every);
     let spacing = spacing(&root, every, inherited);
@@ -182,7 +182,7 @@ fn probe(root: Section<'_>, kind: Option<AssetKind>, name: &str, inherited: &Inh
     })
 }
 
-fn spacing(root: &Section<'_>, every: Duration, inherited: &Inherited) -> Spacing {
+fn spacing(root: &Section<'_>, every: Duration, inherited: &ProbeDefaults) -> Spacing {
     let is_memoryless = root.choice("spacing", &super::SPACINGS).unwrap_or(inherited.is_memoryless);
     let own = root.duration("jitter", Bounds::JITTER);
     if is_memoryless {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{
     super::{
-        file::{Document, Item, Section},
+        file::{Document, ListItem, Section},
         problem::SourceLocation,
     },
-    Bounds, EVERY, Input, SPACINGS, fit,
-    probe::{self, Definition, Inherited, MAX_PROBES},
+    Bounds, EVERY, Input, SPACINGS, compatibility,
+    probe::{self, Definition, MAX_PROBES, ProbeDefaults},
     source::Sources,
 };
 use crate::model::probe::{Deadlines, Probe, Spacing, StatusProbe};
@@ -50,7 +50,7 @@ pub(super) fn probes(
     schedule.done();
     let mut probes = Probes::default();
     for entry in entries {
-        let inherited = Inherited { every, imposed: entry.every, is_memoryless, jitter, deadlines };
+        let inherited = ProbeDefaults { every, imposed: entry.every, is_memoryless, jitter, deadlines };
         let refuse = |message, hint: String| document.refuse(entry.place.clone(), message, Some(hint));
         match probe::load(input, &entry.probe, entry.place.clone(), &inherited) {
             Err(problems) => document.refuse_all(problems),
@@ -89,7 +89,7 @@ impl Probes {
         if matches!(definition, Definition::Status(_))
             && let Some(first) = &self.status
         {
-            let message = format!("`{name}` is the second probe of kind `status`, beside `{}`", first.name);
+            let message = format!("`{name}` is the second probe of kind `status`, after `{}`", first.name);
             return Some((message, "one covers all nodes: remove the other".to_owned()));
         }
         entry
@@ -105,11 +105,11 @@ fn unfit(probe: &Probe, nodes: &Sources) -> Option<(String, String)> {
     if !nodes.registries.is_empty() {
         return None; // their nodes are not known yet
     }
-    if !fit::can_miss(probe, nodes) {
+    if !compatibility::can_miss(probe, nodes) {
         let message = format!("probe `{name}` measures misses, and no node of profile `argus` has an asset for it");
         return Some((message, "other nodes do not report what they have cached: remove it".to_owned()));
     }
-    if !fit::is_asked_for(probe, nodes) {
+    if !compatibility::is_asked_for(probe, nodes) {
         let message = format!("no node has an asset of kind `{}` for probe `{name}`", probe.kind.label());
         return Some((message, format!("add one to a node, or remove `{name}`")));
     }
@@ -127,10 +127,10 @@ fn entries(schedule: &Section<'_>) -> Option<Vec<ProbeEntry>> {
     Some(items.into_iter().take(MAX_PROBES).filter_map(entry).collect())
 }
 
-fn entry(item: Item<'_>) -> Option<ProbeEntry> {
+fn entry(item: ListItem<'_>) -> Option<ProbeEntry> {
     match item {
-        Item::Text(probe, place) => Some(ProbeEntry { probe, every: None, place }),
-        Item::Table(section) => {
+        ListItem::Text(probe, place) => Some(ProbeEntry { probe, every: None, place }),
+        ListItem::Table(section) => {
             let named = section.parse("probe", |text| Ok::<_, String>(text.to_owned()));
             let probe = section.required("probe", named, "the name of a shipped probe, or the path of your own");
             let place = section.place("probe");

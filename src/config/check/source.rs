@@ -8,7 +8,7 @@ use super::super::{
 use crate::model::target::{AssetKind, Node};
 
 use self::{
-    node::{Taken, node},
+    node::{UniqueValues, node},
     registry::registry,
 };
 
@@ -19,14 +19,14 @@ const MAX_SOURCES: usize = 100;
 
 /// The content of all sources, and whether it is complete.
 pub(super) struct Sources {
-    pub(super) nodes: Vec<Placed>,
+    pub(super) nodes: Vec<LocatedNode>,
     pub(super) registries: Vec<Registry>,
     /// Whether no node, asset or source was refused, so that nothing is missing from what the user wrote.
     pub(super) complete: bool,
 }
 
 /// A node, and where it and each of its assets were written.
-pub(super) struct Placed {
+pub(super) struct LocatedNode {
     pub(super) node: Node,
     pub(super) place: SourceLocation,
     pub(super) asset_places: Vec<SourceLocation>,
@@ -44,7 +44,7 @@ pub(super) fn sources(root: &Section<'_>) -> Sources {
     // A list that could not be read is not an empty one.
     let complete = !sections.is_empty() || !root.has("source") || root.is_empty_list("source");
     let mut found = Sources { nodes: Vec::new(), registries: Vec::new(), complete };
-    let mut taken = Taken::default();
+    let mut unique = UniqueValues::default();
     let mut excluded = 0;
     for source in sections {
         let Some(kind) = kind(&source) else {
@@ -54,7 +54,7 @@ pub(super) fn sources(root: &Section<'_>) -> Sources {
         };
         let exclude: Vec<_> = source.texts("exclude").unwrap_or_default().into_iter().map(|(text, _)| text).collect();
         match kind {
-            Kind::Static => excluded += listed(source, &exclude, &mut taken, &mut found),
+            Kind::Static => excluded += listed(source, &exclude, &mut unique, &mut found),
             Kind::Joystream => {
                 let place = source.place("url");
                 match registry(source, exclude) {
@@ -90,15 +90,15 @@ fn kind(source: &Section<'_>) -> Option<Kind> {
 }
 
 /// Reads the nodes of a static source. Returns how many of them are excluded.
-fn listed(source: Section<'_>, exclude: &[String], taken: &mut Taken, found: &mut Sources) -> usize {
+fn listed(source: Section<'_>, exclude: &[String], unique: &mut UniqueValues, found: &mut Sources) -> usize {
     let mut excluded = 0;
     let sections = source.sections("nodes", MAX_NODES);
     // When no section could be read, something is missing, unless the user wrote an empty list.
     found.complete &= !sections.is_empty() || source.is_empty_list("nodes");
     for section in sections {
-        match node(section, taken) {
-            Some(placed) if placed.node.is_among(exclude) => excluded += 1,
-            Some(placed) => found.nodes.push(placed),
+        match node(section, unique) {
+            Some(located) if located.node.is_among(exclude) => excluded += 1,
+            Some(located) => found.nodes.push(located),
             None => found.complete = false,
         }
     }

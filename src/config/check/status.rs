@@ -1,10 +1,10 @@
 //! The status probe, which asks nodes for their status in rounds.
 
-use super::{super::file::Section, Bounds, deadlines, probe::Inherited};
+use super::{super::file::Section, Bounds, deadlines, probe::ProbeDefaults};
 use crate::model::probe::{StatusProbe, Tolerance};
 
 /// Reads a status probe. The caller has already read its kind.
-pub(super) fn status(root: Section<'_>, name: &str, inherited: &Inherited) -> StatusProbe {
+pub(super) fn status(root: Section<'_>, name: &str, inherited: &ProbeDefaults) -> StatusProbe {
     let own = root.duration("every", Bounds::EVERY);
     let every = inherited.imposed.or(own).unwrap_or(inherited.every);
     let tolerance = tolerance(&root);

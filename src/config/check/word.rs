@@ -36,8 +36,8 @@ pub(super) fn country(text: &str) -> Result<String, String> {
 pub(super) fn coordinates(section: &Section<'_>) -> Option<Coordinates> {
     let (latitude, longitude) = (section.number("latitude"), section.number("longitude"));
     match (section.has("latitude"), section.has("longitude")) {
-        (true, false) => section.refuse_with("latitude", "is set alone", "set `longitude` too, or neither"),
-        (false, true) => section.refuse_with("longitude", "is set alone", "set `latitude` too, or neither"),
+        (true, false) => section.refuse_with("latitude", "is set without `longitude`", "set both, or neither"),
+        (false, true) => section.refuse_with("longitude", "is set without `latitude`", "set both, or neither"),
         _ => {}
     }
     Coordinates::new(latitude?, longitude?).map_err(|error| section.refuse("latitude", error.to_string())).ok()

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_of_services_are_known_by_their_ends() {
+    fn variables_of_services_are_recognized_by_suffix() {
         for (name, expected) in [
             ("BANDPROBE_INFLUXDB_SERVICE_HOST", true),
             ("BANDPROBE_INFLUXDB_SERVICE_PORT", true),

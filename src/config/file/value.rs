@@ -20,7 +20,7 @@ pub(super) enum RawValue<'d> {
 }
 
 /// An element of a list of names.
-pub(in super::super) enum Item<'d> {
+pub(in super::super) enum ListItem<'d> {
     /// A name.
     Text(String, SourceLocation),
     /// A table that contains the name.
@@ -152,7 +152,7 @@ impl<'d> Section<'d> {
     }
 
     /// A list of texts and tables. A single text with commas is accepted too.
-    pub(in super::super) fn items(&self, key: &'static str) -> Option<Vec<Item<'d>>> {
+    pub(in super::super) fn items(&self, key: &'static str) -> Option<Vec<ListItem<'d>>> {
         let array = match self.find(key)? {
             RawValue::Written(DeValue::Array(array)) => array,
             RawValue::Written(DeValue::String(text)) => return Some(self.split_items(key, text)),
@@ -162,8 +162,8 @@ impl<'d> Section<'d> {
         let items = array.iter().enumerate().filter_map(|(index, item)| {
             let place = self.item_place(key, index, item);
             match item.get_ref() {
-                DeValue::String(text) => Some(Item::Text(text.to_string(), place)),
-                DeValue::Table(table) => Some(Item::Table(self.below(place, table))),
+                DeValue::String(text) => Some(ListItem::Text(text.to_string(), place)),
+                DeValue::Table(table) => Some(ListItem::Table(self.below(place, table))),
                 other => {
                     let message = format!("expected a string in quotes or a table, found {}", name_of(other));
                     self.document.refuse(place, message, None);
@@ -174,8 +174,8 @@ impl<'d> Section<'d> {
         Some(items.collect())
     }
 
-    fn split_items(&self, key: &'static str, text: &str) -> Vec<Item<'d>> {
-        self.split(key, text).into_iter().map(|(text, place)| Item::Text(text, place)).collect()
+    fn split_items(&self, key: &'static str, text: &str) -> Vec<ListItem<'d>> {
+        self.split(key, text).into_iter().map(|(text, place)| ListItem::Text(text, place)).collect()
     }
 
     /// A list of texts, each with its place. A single text with commas is accepted too.

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::super::content::BrokenOff;
+use super::super::memory_body::BrokenOff;
 
 /// An object: the bytes that have arrived, and the readers that wait for more.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ use crate::model::{sample::CacheState, units::BitRate};
 
 use super::{
     super::{
-        content::Content,
-        store::{About, Census, Known, NoSupply, Supply, Wanted, slice},
+        memory_body::MemoryBody,
+        store::{CacheTotals, NotAvailable, ObjectInfo, ObjectReply, ObjectRequest, ObjectStatus, slice},
     },
     arriving::ArrivingObject,
     fetch::{self, FetchRequest},
@@ -32,7 +32,7 @@ use super::{
 /// The cache of one distributor.
 pub(in crate::demo) struct Cache {
     /// All objects that the node knows, cached or not.
-    known: HashMap<Arc<str>, Known>,
+    known: HashMap<Arc<str>, ObjectStatus>,
     kept: Mutex<Kept>,
     room: Room,
     storage: Vec<SocketAddr>,
@@ -79,7 +79,7 @@ impl Cache {
     /// A cache that knows the objects in `known` and holds those in `held`. `storage` must not be empty. The receiver
     /// is for [`Cache::fetch_all`].
     pub(in crate::demo) fn new(
-        known: HashMap<Arc<str>, Known>,
+        known: HashMap<Arc<str>, ObjectStatus>,
         held: impl IntoIterator<Item = (Arc<str>, Bytes)>,
         room: Room,
         storage: Vec<SocketAddr>,
@@ -92,8 +92,8 @@ impl Cache {
         (Arc::new(Self { known, kept: Mutex::new(kept), room, storage, jobs }), receiver)
     }
 
-    pub(in crate::demo) fn known(&self, id: &str) -> Known {
-        self.known.get(id).copied().unwrap_or(Known::Unknown)
+    pub(in crate::demo) fn known(&self, id: &str) -> ObjectStatus {
+        self.known.get(id).copied().unwrap_or(ObjectStatus::Unknown)
     }
 
     /// The cache state of an object. Asking changes nothing, not even which object is evicted next.
@@ -105,44 +105,44 @@ impl Cache {
         }
     }
 
-    pub(in crate::demo) fn census(&self) -> Census {
-        let mut census = Census::default();
+    pub(in crate::demo) fn totals(&self) -> CacheTotals {
+        let mut totals = CacheTotals::default();
         for entry in self.lock().objects.values() {
             match entry {
                 Entry::Whole { bytes, .. } => {
-                    census.cached += 1;
-                    census.bytes += bytes.len() as u64;
+                    totals.cached += 1;
+                    totals.bytes += bytes.len() as u64;
                 }
-                Entry::Arriving(_) => census.arriving += 1,
+                Entry::Arriving(_) => totals.arriving += 1,
             }
         }
-        census
+        totals
     }
 
     /// The requested bytes: from the cache, from an object that is still arriving, or passed through from a storage
     /// node.
-    pub(in crate::demo) async fn supply(&self, wanted: &Wanted<'_>) -> Result<Supply, NoSupply> {
-        let Known::Served(About { size, .. }) = self.known(wanted.id) else { return Err(NoSupply) };
+    pub(in crate::demo) async fn supply(&self, wanted: &ObjectRequest<'_>) -> Result<ObjectReply, NotAvailable> {
+        let ObjectStatus::Served(ObjectInfo { size, .. }) = self.known(wanted.id) else { return Err(NotAvailable) };
         let (object, state) = match self.find(wanted, size) {
             Found::Whole(bytes) => {
-                let body = Content::of(slice(&bytes, wanted.first, wanted.last + 1)).into();
-                return Ok(Supply { state: CacheState::Hit, local: true, body });
+                let body = MemoryBody::of(slice(&bytes, wanted.first, wanted.last + 1)).into();
+                return Ok(ObjectReply { state: CacheState::Hit, local: true, body });
             }
             Found::TooLarge => return self.pass(wanted, CacheState::Miss).await,
             Found::Arriving(object, state) => (object, state),
         };
         if !object.begun().await {
-            return Err(NoSupply);
+            return Err(NotAvailable);
         }
         // The first byte of the range may be the next one to arrive.
         if wanted.first > object.length() {
             return self.pass(wanted, state).await;
         }
         let (next, end) = (wanted.first, wanted.end_of_pending(size));
-        Ok(Supply { state, local: true, body: FetchedBody::Arriving(ArrivingRange { object, next, end }).into() })
+        Ok(ObjectReply { state, local: true, body: FetchedBody::Arriving(ArrivingRange { object, next, end }).into() })
     }
 
-    fn find(&self, wanted: &Wanted<'_>, size: u64) -> Found {
+    fn find(&self, wanted: &ObjectRequest<'_>, size: u64) -> Found {
         let mut kept = self.lock();
         kept.uses += 1;
         let now = kept.uses;
@@ -167,11 +167,11 @@ impl Cache {
     }
 
     /// Passes on the response of a storage node.
-    async fn pass(&self, wanted: &Wanted<'_>, state: CacheState) -> Result<Supply, NoSupply> {
+    async fn pass(&self, wanted: &ObjectRequest<'_>, state: CacheState) -> Result<ObjectReply, NotAvailable> {
         let range = wanted.is_part.then_some((wanted.first, wanted.last));
         let order = FetchRequest { id: wanted.id.into(), range, trace: wanted.trace.cloned() };
-        let passed = fetch::from_any(&self.storage, &order).await.map_err(|_| NoSupply)?;
-        Ok(Supply { state, local: false, body: FetchedBody::Proxied(passed).into() })
+        let passed = fetch::from_any(&self.storage, &order).await.map_err(|_| NotAvailable)?;
+        Ok(ObjectReply { state, local: false, body: FetchedBody::Proxied(passed).into() })
     }
 
     /// Runs all fetch jobs. Dropping the future stops them.

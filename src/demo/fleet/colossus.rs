@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::{
     super::{
-        answer::{Answer, empty, head_response, json, refusal, text},
-        content::Content,
-        flow::Flow,
+        answer::{Answer, empty, head_response, json, text, validation_error},
+        memory_body::MemoryBody,
         range::Span,
+        response_body::ResponseBody,
         status::{Chain, QueryNode},
         store::slice,
     },
@@ -64,20 +64,22 @@ impl Colossus {
         response.into()
     }
 
-    fn route<B>(&self, request: &Request<B>) -> Response<Flow> {
+    fn route<B>(&self, request: &Request<B>) -> Response<ResponseBody> {
         let path = request.uri().path();
         let Some(route) = path.strip_prefix(STORAGE_PREFIX).and_then(|path| path.strip_prefix("/api/v1/")) else {
-            return refusal(StatusCode::NOT_FOUND, path, "not found");
+            return validation_error(StatusCode::NOT_FOUND, path, "not found");
         };
         match (route.strip_prefix("files/"), request.method()) {
             (Some(id), &Method::GET | &Method::HEAD) => self.file(id, request),
             (None, &Method::GET) if route == "status" => json(StatusCode::OK, self.status()),
-            (None, _) if route != "status" => refusal(StatusCode::NOT_FOUND, path, "not found"),
-            (_, method) => refusal(StatusCode::METHOD_NOT_ALLOWED, path, &format!("{method} method not allowed")),
+            (None, _) if route != "status" => validation_error(StatusCode::NOT_FOUND, path, "not found"),
+            (_, method) => {
+                validation_error(StatusCode::METHOD_NOT_ALLOWED, path, &format!("{method} method not allowed"))
+            }
         }
     }
 
-    fn file<B>(&self, id: &str, request: &Request<B>) -> Response<Flow> {
+    fn file<B>(&self, id: &str, request: &Request<B>) -> Response<ResponseBody> {
         let Some((bytes, content_type)) = self.objects.get(id) else { return empty(StatusCode::NOT_FOUND) };
         let size = bytes.len() as u64;
         let asked = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
@@ -99,7 +101,7 @@ impl Colossus {
         if let Some(told) = told {
             headers.insert(header::CONTENT_RANGE, text(told));
         }
-        *response.body_mut() = Content::of(part).into();
+        *response.body_mut() = MemoryBody::of(part).into();
         response
     }
 

@@ -10,8 +10,8 @@ use super::{
         argus::Argus,
         node::Role,
         plan::Behaviour,
-        status::{Chain, Reports},
-        store::{About, Known, Store},
+        status::{Chain, NodeReport},
+        store::{ObjectInfo, ObjectStatus, Store},
     },
     FleetPlan, NodeCondition,
     cache::{Cache, Room},
@@ -49,13 +49,14 @@ pub(super) fn distributor(
     Role::Distributor(Argus::new(false, behaviour, reports(spec), Store::Cache(cache), seed))
 }
 
-fn known(object: &Object, is_served: bool) -> Known {
+fn known(object: &Object, is_served: bool) -> ObjectStatus {
     match (is_served, object.is_accepted) {
-        (false, _) => Known::Elsewhere,
-        (true, false) => Known::NotUploaded,
-        (true, true) => {
-            Known::Served(About { size: object.bytes.len() as u64, content_type: object.kind.content_type() })
-        }
+        (false, _) => ObjectStatus::Elsewhere,
+        (true, false) => ObjectStatus::NotUploaded,
+        (true, true) => ObjectStatus::Served(ObjectInfo {
+            size: object.bytes.len() as u64,
+            content_type: object.kind.content_type(),
+        }),
     }
 }
 
@@ -77,13 +78,13 @@ fn content(spec: &NodeSpec, object: &Object) -> Bytes {
     bytes.into()
 }
 
-fn reports(spec: &NodeSpec) -> Reports {
-    let sound = Reports::sound(spec.name, spec.worker, spec.buckets.to_vec());
+fn reports(spec: &NodeSpec) -> NodeReport {
+    let sound = NodeReport::sound(spec.name, spec.worker, spec.buckets.to_vec());
     match spec.condition {
-        NodeCondition::Behind => Reports { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
-        NodeCondition::LeftBehind => Reports { chain: Chain { behind: LEFT_BEHIND, ..Chain::default() }, ..sound },
-        NodeCondition::OtherChain => Reports { chain: OTHER_CHAIN, ..sound },
-        NodeCondition::Development => Reports { node_env: "development", ..sound },
+        NodeCondition::Behind => NodeReport { chain: Chain { behind: BEHIND, ..Chain::default() }, ..sound },
+        NodeCondition::LeftBehind => NodeReport { chain: Chain { behind: LEFT_BEHIND, ..Chain::default() }, ..sound },
+        NodeCondition::OtherChain => NodeReport { chain: OTHER_CHAIN, ..sound },
+        NodeCondition::Development => NodeReport { node_env: "development", ..sound },
         _ => sound,
     }
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::net::connect::connect;
 
-use super::super::{answer::text, content::BrokenOff};
+use super::super::{answer::text, memory_body::BrokenOff};
 
 /// The path prefix of every storage node.
 pub(in crate::demo) const STORAGE_PREFIX: &str = "/storage";
@@ -53,14 +53,14 @@ pub(in crate::demo) enum FetchError {
     #[error("the exchange with the storage node broke")]
     Http(#[from] hyper::Error),
     #[error("the storage node answers {0}")]
-    Refused(StatusCode),
+    GraphQlErrors(StatusCode),
 }
 
 /// Fetches from the first of these storage nodes that has the object. The object's id decides which node is asked
 /// first.
 pub(in crate::demo) async fn from_any(storage: &[SocketAddr], order: &FetchRequest) -> Result<ProxiedBody, FetchError> {
     let first = order.id.bytes().map(usize::from).sum::<usize>() % storage.len().max(1);
-    let mut last = FetchError::Refused(StatusCode::NOT_FOUND);
+    let mut last = FetchError::GraphQlErrors(StatusCode::NOT_FOUND);
     for address in storage[first..].iter().chain(&storage[..first]) {
         match from(*address, order).await {
             Ok(passed) => return Ok(passed),
@@ -79,7 +79,7 @@ async fn from(address: SocketAddr, order: &FetchRequest) -> Result<ProxiedBody, 
     });
     let response = sender.send_request(request(address, order)).await?;
     if !response.status().is_success() {
-        return Err(FetchError::Refused(response.status()));
+        return Err(FetchError::GraphQlErrors(response.status()));
     }
     Ok(ProxiedBody::new(response, driver))
 }

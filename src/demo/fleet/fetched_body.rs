@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::{super::content::BrokenOff, arriving::ArrivingObject, fetch::ProxiedBody};
+use super::{super::memory_body::BrokenOff, arriving::ArrivingObject, fetch::ProxiedBody};
 
 /// A body that a storage node supplies.
 pub(in crate::demo) enum FetchedBody {

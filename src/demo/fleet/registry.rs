@@ -22,8 +22,8 @@ use crate::config::Dialect;
 use super::{
     super::{
         DemoError,
-        answer::{json, refusal},
-        flow::Flow,
+        answer::{json, validation_error},
+        response_body::ResponseBody,
     },
     library::Library,
 };
@@ -37,7 +37,7 @@ use graph::Graph;
 use rows::Root;
 
 /// The data that the registry lists.
-pub(in crate::demo) struct Roster<'a> {
+pub(in crate::demo) struct RegistryContent<'a> {
     pub(in crate::demo) library: &'a Library,
     /// Endpoints by node name. A node that is not in the map is not listed.
     pub(in crate::demo) endpoints: HashMap<&'static str, Option<String>>,
@@ -48,11 +48,11 @@ pub(in crate::demo) struct Roster<'a> {
 pub(in crate::demo) struct Registry {
     schema: Valid<Schema>,
     dialect: Dialect,
-    listed: Mutex<Listed>,
+    listed: Mutex<RegistryState>,
 }
 
 #[derive(Debug)]
-struct Listed {
+struct RegistryState {
     graph: Arc<Graph>,
     /// The status that a proxy in front of the registry returns instead of the registry's answer.
     outage: Option<StatusCode>,
@@ -61,7 +61,7 @@ struct Listed {
 /// The body of a request (GraphQL over HTTP, §5.1).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asked {
+struct GraphQlRequest {
     query: String,
     #[serde(default)]
     variables: Option<JsonMap>,
@@ -71,12 +71,12 @@ struct Asked {
 
 /// The body of a response to a request that was not executed.
 #[derive(Serialize)]
-struct Refused {
+struct GraphQlErrors {
     errors: Vec<GraphQLError>,
 }
 
 impl Registry {
-    pub(in crate::demo) fn new(dialect: Dialect, roster: &Roster<'_>) -> Result<Self, DemoError> {
+    pub(in crate::demo) fn new(dialect: Dialect, content: &RegistryContent<'_>) -> Result<Self, DemoError> {
         let text = match dialect {
             Dialect::Hydra => HYDRA,
             Dialect::Orion => ORION,
@@ -84,13 +84,13 @@ impl Registry {
         };
         let schema = Schema::parse_and_validate(text, dialect.label());
         let schema = schema.map_err(|invalid| DemoError::Schema(invalid.errors.to_string()))?;
-        let graph = Arc::new(listing::graph(dialect, roster));
-        Ok(Self { schema, dialect, listed: Mutex::new(Listed { graph, outage: None }) })
+        let graph = Arc::new(listing::graph(dialect, content));
+        Ok(Self { schema, dialect, listed: Mutex::new(RegistryState { graph, outage: None }) })
     }
 
     /// Replaces the listed data.
-    pub(in crate::demo) fn relist(&self, roster: &Roster<'_>) {
-        let graph = Arc::new(listing::graph(self.dialect, roster));
+    pub(in crate::demo) fn relist(&self, content: &RegistryContent<'_>) {
+        let graph = Arc::new(listing::graph(self.dialect, content));
         self.listed.lock().unwrap_or_else(PoisonError::into_inner).graph = graph;
     }
 
@@ -100,10 +100,10 @@ impl Registry {
     }
 
     /// Answers one request.
-    pub(in crate::demo) async fn answer(&self, request: Request<Incoming>) -> Response<Flow> {
+    pub(in crate::demo) async fn answer(&self, request: Request<Incoming>) -> Response<ResponseBody> {
         let path = request.uri().path().to_owned();
         if path != "/graphql" {
-            return refusal(StatusCode::NOT_FOUND, &path, "not found");
+            return validation_error(StatusCode::NOT_FOUND, &path, "not found");
         }
         let (graph, outage) = {
             let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -113,7 +113,7 @@ impl Registry {
             return page(status);
         }
         if request.method() != Method::POST {
-            return refusal(StatusCode::METHOD_NOT_ALLOWED, &path, "POST it");
+            return validation_error(StatusCode::METHOD_NOT_ALLOWED, &path, "POST it");
         }
         let Ok(body) = Limited::new(request.into_body(), MAX_REQUEST).collect().await else {
             return refused(StatusCode::PAYLOAD_TOO_LARGE, vec![plain("request entity too large")]);
@@ -126,7 +126,7 @@ impl Registry {
 
     /// Returns 400 for what cannot be executed, and 200 with `errors` for what fails during execution, as Apollo Server
     /// does.
-    fn execute(&self, asked: &Asked, graph: &Graph) -> Response<Flow> {
+    fn execute(&self, asked: &GraphQlRequest, graph: &Graph) -> Response<ResponseBody> {
         let bad = |errors| refused(StatusCode::BAD_REQUEST, errors);
         let document = match ExecutableDocument::parse_and_validate(&self.schema, &asked.query, "query") {
             Ok(document) => document,
@@ -148,12 +148,12 @@ impl Registry {
     }
 }
 
-fn refused(status: StatusCode, errors: Vec<GraphQLError>) -> Response<Flow> {
-    json(status, written(&Refused { errors }))
+fn refused(status: StatusCode, errors: Vec<GraphQLError>) -> Response<ResponseBody> {
+    json(status, written(&GraphQlErrors { errors }))
 }
 
 /// The HTML error page of a proxy.
-fn page(status: StatusCode) -> Response<Flow> {
+fn page(status: StatusCode) -> Response<ResponseBody> {
     let text = format!("<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n");
     let mut response = json(status, text);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));

@@ -15,18 +15,18 @@ use tokio::{net::TcpListener, task::JoinSet};
 #[derive(Debug)]
 pub(super) struct Trap {
     pub(super) address: SocketAddr,
-    sprung: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Trap {
     /// Starts a trap.
     pub(super) async fn set(at: SocketAddr, tasks: &mut JoinSet<()>) -> io::Result<Self> {
         let listener = TcpListener::bind(at).await?;
-        let trap = Self { address: listener.local_addr()?, sprung: Arc::default() };
-        let sprung = Arc::clone(&trap.sprung);
+        let trap = Self { address: listener.local_addr()?, connections: Arc::default() };
+        let connections = Arc::clone(&trap.connections);
         tasks.spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                sprung.fetch_add(1, Ordering::Relaxed);
+                connections.fetch_add(1, Ordering::Relaxed);
                 drop(connection);
             }
         });
@@ -35,11 +35,11 @@ impl Trap {
 
     /// A trap without a listener, for systems that cannot listen on its address.
     pub(super) fn painted(address: IpAddr, port: u16) -> Self {
-        Self { address: SocketAddr::new(address, port), sprung: Arc::default() }
+        Self { address: SocketAddr::new(address, port), connections: Arc::default() }
     }
 
     /// Connections accepted so far.
-    pub(super) fn sprung(&self) -> usize {
-        self.sprung.load(Ordering::Relaxed)
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 }

@@ -1,13 +1,13 @@
 //! The bit strings of H.264 (ITU-T H.264, §7.2 and §9.1): most significant bit first.
 
 /// A writer of bits. Its methods have the names of the descriptors in the standard's syntax tables.
-pub(super) struct Bits {
+pub(super) struct BitWriter {
     bytes: Vec<u8>,
     /// Free bits in the last byte, 0..=7.
     free: u32,
 }
 
-impl Bits {
+impl BitWriter {
     /// A writer that continues after whole bytes.
     pub(super) const fn after(bytes: Vec<u8>) -> Self {
         Self { bytes, free: 0 }
@@ -74,7 +74,7 @@ mod tests {
             (25, "000011010"),
             (30, "000011111"),
         ] {
-            let mut bits = Bits::after(vec![]);
+            let mut bits = BitWriter::after(vec![]);
             bits.ue(value);
             bits.align();
             let written: String = bits.bytes().iter().map(|byte| format!("{byte:08b}")).collect();
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_string_ends_with_a_one_and_zeros() {
         for (count, value, bytes) in [(3, 0b101, &[0b1011_0000][..]), (8, 0xab, &[0xab, 0x80]), (0, 0, &[0x80])] {
-            let mut bits = Bits::after(vec![]);
+            let mut bits = BitWriter::after(vec![]);
             bits.u(count, value);
             bits.stop();
             assert_eq!(bits.bytes(), bytes);

@@ -39,7 +39,7 @@ const BAND: u16 = 6;
 const TOUCHED: u16 = 4;
 
 /// The test card, as a grid of macroblocks.
-pub(super) struct Card {
+pub(super) struct TestCard {
     /// Macroblocks in a row.
     pub(super) columns: u16,
     /// Rows of macroblocks.
@@ -48,7 +48,7 @@ pub(super) struct Card {
     pub(super) hidden: u16,
 }
 
-impl Card {
+impl TestCard {
     /// A card of this width and height in pixels.
     pub(super) const fn new((width, height): (u16, u16)) -> Self {
         let (columns, rows) = (width.div_ceil(MACROBLOCK), height.div_ceil(MACROBLOCK));
@@ -111,7 +111,7 @@ const fn splat(sample: u8) -> u64 {
 mod tests {
     use super::*;
 
-    const CARD: Card = Card::new((384, 216));
+    const CARD: TestCard = TestCard::new((384, 216));
 
     #[test]
     fn every_sample_is_in_the_range_of_bt_601() {

@@ -5,7 +5,7 @@
 //! short, so no three bytes look like a start code, and emulation prevention (§7.4.1) is not needed. A test checks
 //! this.
 
-use super::{bits::Bits, card::Card, noise::Noise};
+use super::{bits::BitWriter, card::TestCard, noise::Noise};
 
 /// `nal_unit_type` with `nal_ref_idc` 3: every frame is a reference for others (§7.3.1).
 const SEQUENCE_PARAMETERS: u8 = 0x67;
@@ -29,14 +29,14 @@ pub(super) struct Parameters {
 
 /// Encodes the samples of a track. Each sample is a length of 4 bytes and one slice (ISO 14496-15, §5.3).
 pub(super) struct Encoder {
-    card: Card,
+    card: TestCard,
     content: Vec<u8>,
     sizes: Vec<u32>,
 }
 
 impl Encoder {
     /// An encoder with room for `capacity` bytes.
-    pub(super) fn new(card: Card, capacity: usize) -> Self {
+    pub(super) fn new(card: TestCard, capacity: usize) -> Self {
         Self { card, content: Vec::with_capacity(capacity), sizes: vec![] }
     }
 
@@ -46,7 +46,7 @@ impl Encoder {
         let sync = index == 0;
         self.content.extend([0; 4]);
         self.content.push(if sync { SYNC_SLICE } else { SLICE });
-        let mut bits = Bits::after(std::mem::take(&mut self.content));
+        let mut bits = BitWriter::after(std::mem::take(&mut self.content));
         slice_header(&mut bits, frame, index);
         let mut skipped = 0;
         for row in 0..self.card.rows {
@@ -91,9 +91,9 @@ impl Encoder {
 }
 
 /// `seq_parameter_set_rbsp()` (§7.3.2.1.1).
-fn sequence(card: &Card) -> Vec<u8> {
+fn sequence(card: &TestCard) -> Vec<u8> {
     // Profile 66 with constraints 0 and 1: Constrained Baseline; level 3.0: up to 10 Mbit/s (table A-1).
-    let mut bits = Bits::after(vec![SEQUENCE_PARAMETERS, 66, 0b1100_0000, 30]);
+    let mut bits = BitWriter::after(vec![SEQUENCE_PARAMETERS, 66, 0b1100_0000, 30]);
     bits.ue(0); // seq_parameter_set_id
     bits.ue(0); // log2_max_frame_num_minus4: frames are counted modulo 16
     bits.ue(2); // pic_order_cnt_type: frames are shown in the order of decoding
@@ -114,7 +114,7 @@ fn sequence(card: &Card) -> Vec<u8> {
 
 /// `pic_parameter_set_rbsp()` (§7.3.2.2).
 fn picture() -> Vec<u8> {
-    let mut bits = Bits::after(vec![PICTURE_PARAMETERS]);
+    let mut bits = BitWriter::after(vec![PICTURE_PARAMETERS]);
     bits.ue(0); // pic_parameter_set_id
     bits.ue(0); // seq_parameter_set_id
     bits.u(1, 0); // entropy_coding_mode_flag: CAVLC
@@ -133,7 +133,7 @@ fn picture() -> Vec<u8> {
 }
 
 /// `slice_header()` (§7.3.3) of frame number `index` of a group.
-fn slice_header(bits: &mut Bits, frame: u32, index: u32) {
+fn slice_header(bits: &mut BitWriter, frame: u32, index: u32) {
     let sync = index == 0;
     bits.ue(0); // first_mb_in_slice
     bits.ue(if sync { ALL_I } else { ALL_P });
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn no_nal_unit_needs_emulation_prevention() {
-        let mut encoder = Encoder::new(Card::new((384, 216)), 0);
+        let mut encoder = Encoder::new(TestCard::new((384, 216)), 0);
         let mut noise = Noise::new(1);
         for frame in 0..60 {
             encoder.push(frame, frame % 50, &mut noise);

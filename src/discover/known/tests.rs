@@ -52,7 +52,7 @@ fn known(nodes: Vec<Node>) -> KnownList {
 }
 
 #[test]
-fn what_came_and_went_is_told() {
+fn added_and_removed_nodes_are_reported() {
     let (known, change) = refresh_of(known(argus(0..3)), found(argus(1..4)), 5);
     assert_eq!(
         (change.result, &*change.added, &*change.removed),

@@ -42,7 +42,7 @@ fn facts() -> Facts {
     for (phase, millis) in [(Phase::Send, 1), (Phase::Wait, 1_000), (Phase::Receive, 1_200)] {
         facts.timing.end(phase, t0 + Duration::from_millis(millis));
     }
-    facts.kept_up(ReaderStats {
+    facts.set_reader_stats(ReaderStats {
         lag_p90: Some(Micros(20)),
         cpu_share: Some(0.2),
         run_delay: Some(Micros(100)),
@@ -146,7 +146,7 @@ async fn excused(failed: TransferFailure, status: Option<u16>, freeze: Duration,
         if !before {
             advance(freeze).await;
         }
-        facts.note_away(&clock);
+        facts.note_freezes(&clock);
         assert_eq!(facts.flags.contains(Flag::Frozen), !before && freeze > crate::measure::freezes::MARGIN * 2);
         let excused = facts.excuse(failed);
         (excused.outcome, excused.detail)

@@ -104,8 +104,8 @@ mod tests {
         assert!(listings.iter().enumerate().all(|(number, l)| l.region.as_deref() == Some(&format!("r{number}"))));
 
         let mut others: Vec<_> = (50..70).map(|number| listing(&format!("r{number}"))).chain([listing("")]).collect();
-        let said = regions.bound(others.iter_mut()).unwrap();
-        assert_eq!(said, "more than 64 regions were named: nodes in further ones get the region `other`");
+        let messages_found = regions.bound(others.iter_mut()).unwrap();
+        assert_eq!(messages_found, "more than 64 regions were named: nodes in further ones get the region `other`");
         let kept = others.iter().filter(|l| l.region.as_deref().is_some_and(|region| region.starts_with('r'))).count();
         assert_eq!((kept, others[14].region.as_deref(), others[20].region.as_deref()), (14, Some("other"), None));
 
@@ -138,14 +138,22 @@ mod tests {
         let mut seen = SeenLabels::default();
         let steady = known((0..20).map(|number| format!("n{number}")));
         assert!((0..1_000).all(|_| seen.note(&steady).is_none()), "the same list again and again");
-        let mut said = Vec::new();
+        let mut messages_found = Vec::new();
         for round in 0..100 {
-            said.extend(seen.note(&known((0..20).map(|number| format!("n{round}-{number}")))));
+            messages_found.extend(seen.note(&known((0..20).map(|number| format!("n{round}-{number}")))));
         }
-        let sentences = said.len();
-        said.dedup();
-        assert_eq!((sentences, said.len()), (93, 4), "{said:#?}");
-        assert!(said[0].starts_with("more than 160 different pairs of node and region were named"), "{}", said[0]);
-        assert!(said[3].starts_with("more than 1280 ") && said[3].contains("but at most 20 at once"), "{}", said[3]);
+        let sentences = messages_found.len();
+        messages_found.dedup();
+        assert_eq!((sentences, messages_found.len()), (93, 4), "{messages_found:#?}");
+        assert!(
+            messages_found[0].starts_with("more than 160 different pairs of node and region were named"),
+            "{}",
+            messages_found[0]
+        );
+        assert!(
+            messages_found[3].starts_with("more than 1280 ") && messages_found[3].contains("but at most 20 at once"),
+            "{}",
+            messages_found[3]
+        );
     }
 }

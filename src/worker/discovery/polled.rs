@@ -202,7 +202,7 @@ mod tests {
         let (mut polled, mut now) = (registry(), Timestamp::UNIX_EPOCH);
         let down = || Err(DiscoverError::Empty);
         let seconds = Duration::from_secs;
-        for (answer, wait, said) in [
+        for (answer, wait, messages_found) in [
             (down(), seconds(15), &["there is no list of nodes yet: the registry lists no active"][..]),
             (down(), seconds(30), &["there is no list of nodes yet: "]),
             (found(0..4), HOUR, &["something is odd"]),
@@ -220,10 +220,10 @@ mod tests {
             now += HOUR;
             assert_eq!(polled.due - Instant::now(), wait, "{asked:?}");
             let messages: Vec<_> = asked.messages().collect();
-            assert_eq!(messages.len(), said.len(), "{messages:?}");
-            for (message, said) in messages.iter().zip(said) {
+            assert_eq!(messages.len(), messages_found.len(), "{messages:?}");
+            for (message, messages_found) in messages.iter().zip(messages_found) {
                 let is_named = message.starts_with("https://query.example/graphql: ");
-                assert!(is_named && message.contains(said), "{said}: {message}");
+                assert!(is_named && message.contains(messages_found), "{messages_found}: {message}");
             }
         }
         assert_eq!(polled.known.nodes().len(), 1);

@@ -52,7 +52,7 @@ pub(super) struct Losses {
 struct Refusal {
     since: Instant,
     /// Was it logged?
-    told: bool,
+    was_logged: bool,
     /// Points that waited in memory and are in the archive now.
     saved: u64,
     /// Points lost before the period began.
@@ -241,11 +241,11 @@ impl ArchiveSink {
     }
 
     fn refused(&mut self, error: &archive::Error) {
-        let begun = || Refusal { since: Instant::now(), told: false, saved: 0, lost_before: self.losses.ever() };
+        let begun = || Refusal { since: Instant::now(), was_logged: false, saved: 0, lost_before: self.losses.ever() };
         let refusal = self.refusal.get_or_insert_with(begun);
         self.losses.tally.note_full(error.is_full());
         if self.refusals.allows() {
-            refusal.told = true;
+            refusal.was_logged = true;
             let (waiting, lost) = (self.backlog.len(), self.losses.ever() - refusal.lost_before);
             let advice = if error.is_full() {
                 "; free some space there, and set archive.max-size to less than the disk has"
@@ -261,7 +261,7 @@ impl ArchiveSink {
 
     fn recovered(&mut self) {
         self.losses.tally.note_full(false);
-        let Some(Refusal { since, told: true, saved, lost_before }) = self.refusal.take() else { return };
+        let Some(Refusal { since, was_logged: true, saved, lost_before }) = self.refusal.take() else { return };
         let (seconds, lost) = (since.elapsed().as_secs(), self.losses.ever() - lost_before);
         tracing::info!(
             "the archive is written again, after {seconds} s (points saved from memory: {saved}, lost: {lost})"

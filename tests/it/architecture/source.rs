@@ -26,7 +26,7 @@ impl Source {
     /// Numbered lines of code: without comments, and without the test module that ends the file or is one of its own.
     pub(super) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let ends = ["#[cfg(test)]\nmod ", "#[cfg(all(test", "\nmod tests {"].map(|mark| self.text.find(mark));
-        let is_test = self.module().ends_with("/tests");
+        let is_test = self.module().ends_with("/tests") || self.module().contains("/tests/");
         let end = if is_test { 0 } else { ends.into_iter().flatten().min().unwrap_or(self.text.len()) };
         let numbered = self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, line));
         numbered.map(|(number, line)| (number, without_comment(line))).filter(|(_, line)| !line.trim().is_empty())
@@ -44,6 +44,14 @@ fn is_in_url(line: &str, at: usize) -> bool {
 
 /// The rooms that a file names by path, with the line of each.
 pub(super) fn imported(source: &Source) -> Vec<(usize, String)> {
+    let named = named_paths(source).into_iter();
+    let mut rooms: Vec<_> = named.filter_map(|(line, path)| Some((line, path.into_iter().next()?))).collect();
+    rooms.dedup();
+    rooms
+}
+
+/// The paths below the crate that a file names, from the crate's root, with the line of each.
+pub(super) fn named_paths(source: &Source) -> Vec<(usize, Vec<String>)> {
     let mut text = String::new();
     let mut numbers = Vec::new();
     for (number, line) in source.code() {
@@ -51,43 +59,63 @@ pub(super) fn imported(source: &Source) -> Vec<(usize, String)> {
         text.push_str(line);
         text.push('\n');
     }
-    let up = "super::".repeat(source.module().split('/').count());
+    let module: Vec<&str> = source.module().split('/').filter(|name| *name != "main" && *name != "lib").collect();
     let mut found = Vec::new();
-    for prefix in ["crate::", "bandprobe::", &up] {
-        for (at, _) in text.match_indices(prefix) {
-            let whole = text[..at].chars().next_back().is_none_or(|c| !is_name(c) && c != ':');
-            if whole {
-                heads(&text, at + prefix.len(), &mut |at, room| found.push((numbers[at], room.to_owned())));
+    for start in ["crate::", "bandprobe::", "self::", "super::"] {
+        for (at, _) in text.match_indices(start) {
+            if text[..at].chars().next_back().is_none_or(|c| !is_name(c) && c != ':') {
+                tree(&text, at, &mut Vec::new(), &mut |at, path| {
+                    found.extend(from_root(&module, path).map(|path| (numbers[at], path)));
+                });
             }
         }
     }
     found
 }
 
-/// Calls `found` with the first name of a path, or of each path of a group.
-fn heads(text: &str, at: usize, found: &mut impl FnMut(usize, &str)) {
-    let bytes = text.as_bytes();
-    if bytes.get(at) != Some(&b'{') {
-        let name: &str = text[at..].split(|c| !is_name(c)).next().unwrap();
-        found(at, name);
-        return;
-    }
-    let (mut depth, mut start) = (0, true);
-    for (offset, c) in text[at..].char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' if depth == 1 => start = true,
-            _ if start && depth == 1 && is_name(c) => {
-                start = false;
-                heads(text, at + offset, found);
+/// Calls `found` with each path of a tree like that of `use`, and returns where the tree ends.
+fn tree<'t>(text: &'t str, at: usize, path: &mut Vec<&'t str>, found: &mut impl FnMut(usize, &[&str])) -> usize {
+    let skip = |at: usize, c: char| at + text[at..].len() - text[at..].trim_start_matches([c, ' ', '\n']).len();
+    let start = skip(at, ' ');
+    if text[start..].starts_with('{') {
+        let mut at = skip(start + 1, ' ');
+        while !text[at..].is_empty() && !text[at..].starts_with('}') {
+            let end = skip(tree(text, at, path, found), ',');
+            if end == at {
+                break; // a block, and no group of paths
             }
-            _ => {}
+            at = end;
         }
-        if depth == 0 {
-            return;
-        }
+        return at + 1;
     }
+    let name: &str = text[start..].split(|c| !is_name(c)).next().unwrap();
+    path.push(name);
+    let mut end = start + name.len();
+    if text[end..].starts_with("::") {
+        end = tree(text, end + 2, path, found);
+    } else {
+        found(start, path);
+    }
+    path.pop();
+    end
+}
+
+/// Resolves `crate`, `self` and `super` in a path that a module names. `None` for a path that leads above the crate.
+fn from_root(module: &[&str], path: &[&str]) -> Option<Vec<String>> {
+    let mut base = match path.first()? {
+        &"self" | &"super" => module.to_vec(),
+        _ => Vec::new(),
+    };
+    let mut rest = path;
+    while let Some((first, after)) = rest.split_first() {
+        match *first {
+            "super" => drop(base.pop()?),
+            "crate" | "bandprobe" | "self" => {}
+            _ => break,
+        }
+        rest = after;
+    }
+    Some(base.iter().chain(rest).filter(|name| !name.is_empty()).map(|name| (*name).to_owned()).collect())
 }
 
 /// Does the line hold the word, not as a piece of a longer name?

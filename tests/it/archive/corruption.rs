@@ -1,4 +1,6 @@
-//! Every way in which a file can be damaged: which lines come out, what is told, and what salvage leaves where.
+//! Every way in which a file can be damaged: which lines are read, what is reported, and what salvage leaves where.
+
+mod incomplete;
 
 use bandprobe::{archive::salvage::Salvaged, record::line::MAX_LINE};
 
@@ -8,7 +10,7 @@ use super::*;
 struct Outcome {
     /// The letters of the lines that come out, before and after salvage.
     lines: &'static str,
-    told: Vec<DamageKind>,
+    reported: Vec<DamageKind>,
     /// By salvage: lines in `rejected/`, and points that are nowhere.
     set_aside: u64,
     missing: u64,
@@ -16,8 +18,13 @@ struct Outcome {
     rest: &'static [u8],
 }
 
-fn outcome(lines: &'static str, told: &[DamageKind], (set_aside, missing): (u64, u64), rest: &'static [u8]) -> Outcome {
-    Outcome { lines, told: told.to_vec(), set_aside, missing, rest }
+fn outcome(
+    lines: &'static str,
+    reported: &[DamageKind],
+    (set_aside, missing): (u64, u64),
+    rest: &'static [u8],
+) -> Outcome {
+    Outcome { lines, reported: reported.to_vec(), set_aside, missing, rest }
 }
 
 #[test]
@@ -99,8 +106,8 @@ fn a_line_that_is_not_text_is_never_sent() {
         let mut writer = Writer::open(dir.path()).unwrap();
         writer.append(time(0), &[b"a v=1i 1\n", bad, b"\n"].concat(), 2).unwrap();
         let name = writer.seal().unwrap().unwrap().name;
-        let (lines, told) = read_all(dir.path());
-        assert_eq!((lines, told), (vec!["a v=1i 1".to_owned()], vec![DamageKind::NotText(4)]));
+        let (lines, reported) = read_all(dir.path());
+        assert_eq!((lines, reported), (vec!["a v=1i 1".to_owned()], vec![DamageKind::NotText(4)]));
         let salvaged = Spool::lock(dir.path()).unwrap().salvage(&name).unwrap().unwrap();
         assert_eq!((salvaged.kept, salvaged.set_aside, salvaged.missing), (1, 1, 0));
     }
@@ -108,7 +115,7 @@ fn a_line_that_is_not_text_is_never_sent() {
 
 #[test]
 fn foreign_files_are_set_aside_unchanged() {
-    for (content, told, points) in [
+    for (content, reported, points) in [
         (&b""[..], vec![DamageKind::Trailer], 0),
         (b"hello", vec![DamageKind::Trailer], 0),
         (
@@ -122,7 +129,7 @@ fn foreign_files_are_set_aside_unchanged() {
         let dir = scratch();
         let spool = Spool::lock(dir.path()).unwrap();
         fs::write(dir.path().join("spool/notes.lp"), content).unwrap();
-        assert_eq!(read_all(dir.path()), (vec![], told));
+        assert_eq!(read_all(dir.path()), (vec![], reported));
         let salvaged = spool.salvage("notes.lp").unwrap().unwrap();
         assert_eq!((salvaged.kept, salvaged.set_aside), (0, points));
         assert_eq!(fs::read(dir.path().join("rejected/notes.lp.bad")).unwrap(), content);
@@ -143,10 +150,10 @@ fn any_flipped_bit_loses_at_most_two_lines() {
             let mut content = whole.clone();
             content[at] ^= 1 << bit;
             fs::write(&path, &content).unwrap();
-            let (lines, told) = read_all(dir.path());
+            let (lines, reported) = read_all(dir.path());
             let shown = String::from_utf8_lossy(&content);
-            assert!(!told.is_empty(), "{shown}");
-            if let [DamageKind::Newer(_)] = told[..] {
+            assert!(!reported.is_empty(), "{shown}");
+            if let [DamageKind::Newer(_)] = reported[..] {
                 assert_eq!((at, lines.len(), spool.next(false, &HashSet::new()).unwrap()), (25, 0, None), "{shown}");
                 continue;
             }
@@ -156,58 +163,6 @@ fn any_flipped_bit_loses_at_most_two_lines() {
             assert_eq!(waiting_lines(&spool, name), lines, "{shown}");
             clear(&dir.path().join("rejected"));
         }
-    }
-}
-
-#[test]
-fn a_truncated_file_keeps_its_whole_lines() {
-    let (dir, path, whole) = sealed();
-    let spool = Spool::lock(dir.path()).unwrap();
-    let name = path.file_name().unwrap().to_str().unwrap();
-    for len in 0..whole.len() {
-        let text = str::from_utf8(&whole[..len]).unwrap();
-        let kept = text.rfind('\n').map_or("", |end| &text[..end]);
-        let expected: Vec<_> = kept.lines().filter(|line| !line.starts_with('#')).collect();
-
-        fs::write(&path, text).unwrap();
-        let (lines, told) = read_all(dir.path());
-        assert_eq!(
-            (lines, told.is_empty()),
-            (expected.iter().map(|line| (*line).to_owned()).collect(), false),
-            "{text}"
-        );
-        let salvaged = spool.salvage(name).unwrap().unwrap();
-        assert_eq!(salvaged.kept, expected.len() as u64, "{text}");
-        assert_eq!(waiting_lines(&spool, name), expected, "{text}");
-        clear(&dir.path().join("rejected"));
-        clear(&dir.path().join("spool"));
-
-        fs::write(dir.path().join("open").join(name), text).unwrap();
-        let recovered = recover(dir.path()).unwrap();
-        let torn = (text.len() - kept.len()).saturating_sub(usize::from(!kept.is_empty()));
-        assert_eq!((recovered.points, recovered.cut_bytes), (expected.len() as u64, torn as u64), "{text}");
-        assert_eq!(spool.salvage(name).unwrap(), None, "{text}");
-        assert_eq!(waiting_lines(&spool, name), expected, "{text}");
-        clear(&dir.path().join("spool"));
-    }
-}
-
-#[test]
-fn a_power_cut_keeps_the_lines_between_the_zeros() {
-    let (dir, path, whole) = sealed();
-    let name = path.file_name().unwrap().to_str().unwrap();
-    let open = dir.path().join("open").join(name);
-    let trailer = whole.len() - 31;
-    for (zeros, lines, points, missing) in
-        [(0..27, 3, 4, 0), (54..58, 2, 3, 0), (54..88, 0, 1, 1), (86..trailer, 2, 2, 1), (0..trailer, 0, 0, 0)]
-    {
-        let mut content = whole[..trailer].to_vec();
-        content[zeros.clone()].fill(0);
-        clear(&dir.path().join("spool"));
-        fs::write(&open, &content).unwrap();
-        let recovered = recover(dir.path()).unwrap();
-        assert_eq!((recovered.points, recovered.missing), (points, missing), "{zeros:?}");
-        assert_eq!(read_all(dir.path()).0.len(), lines, "{zeros:?}");
     }
 }
 
@@ -272,17 +227,17 @@ fn check(case: &str, damage: impl FnOnce(&mut Vec<u8>), expected: Outcome) {
     damage(&mut content);
     fs::write(&path, &content).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-    let (lines, told) = read_all(dir.path());
+    let (lines, reported) = read_all(dir.path());
     let letters: String = lines.iter().map(|line| &line[..1]).collect();
-    assert_eq!((letters.as_str(), told), (expected.lines, expected.told.clone()), "{case}");
+    assert_eq!((letters.as_str(), reported), (expected.lines, expected.reported.clone()), "{case}");
     assert!(lines.iter().all(|line| LINES.contains(&line.as_str())), "{case}: {lines:?}");
 
     let spool = Spool::lock(dir.path()).unwrap();
     let salvaged = spool.salvage(&name).unwrap();
-    assert_eq!(salvaged.is_none(), expected.told.is_empty(), "{case}");
+    assert_eq!(salvaged.is_none(), expected.reported.is_empty(), "{case}");
     if let Some(Salvaged { kept, set_aside, missing, damage }) = salvaged {
         assert_eq!((kept, set_aside, missing), (lines.len() as u64, expected.set_aside, expected.missing), "{case}");
-        assert!(damage.starts_with(&expected.told[0].to_string()), "{case}: {damage}");
+        assert!(damage.starts_with(&expected.reported[0].to_string()), "{case}: {damage}");
     }
     let bad = format!("{name}.bad");
     let rest = if expected.rest.is_empty() { vec![] } else { vec![bad.clone()] };
@@ -292,9 +247,10 @@ fn check(case: &str, damage: impl FnOnce(&mut Vec<u8>), expected: Outcome) {
         let shown = String::from_utf8_lossy(&rest[..rest.len().min(500)]);
         assert!(rest.windows(expected.rest.len()).any(|part| part == expected.rest), "{case}: {shown}");
     }
-    let (again, told) = read_all(dir.path());
-    let expected_told = if expected.rest.is_empty() { vec![] } else { vec![DamageKind::SetAside(expected.set_aside)] };
-    assert_eq!((again, told), (lines.clone(), expected_told), "{case}");
+    let (again, reported) = read_all(dir.path());
+    let expected_reports =
+        if expected.rest.is_empty() { vec![] } else { vec![DamageKind::SetAside(expected.set_aside)] };
+    assert_eq!((again, reported), (lines.clone(), expected_reports), "{case}");
     let found = status(dir.path()).unwrap();
     assert_eq!((found.spool.points, found.bad.points), (lines.len() as u64, expected.set_aside), "{case}");
     assert_eq!(spool.salvage(&name).unwrap(), None, "{case}");
@@ -320,8 +276,11 @@ fn waiting_lines(spool: &Spool, name: &str) -> Vec<String> {
     spool.open(name).unwrap().map_or_else(Vec::new, |lines| lines.collect::<Result<_, _>>().unwrap())
 }
 
-/// Everything that a reader is told, lines and damages.
+/// Everything that a reader gets: lines and damage.
 fn read_all(dir: &Path) -> (Vec<String>, Vec<DamageKind>) {
-    let (lines, told): (Vec<_>, Vec<_>) = reader::lines(dir, None).unwrap().partition(Result::is_ok);
-    (lines.into_iter().map(Result::unwrap).collect(), told.into_iter().map(|damage| damage.unwrap_err().kind).collect())
+    let (lines, reported): (Vec<_>, Vec<_>) = reader::lines(dir, None).unwrap().partition(Result::is_ok);
+    (
+        lines.into_iter().map(Result::unwrap).collect(),
+        reported.into_iter().map(|damage| damage.unwrap_err().kind).collect(),
+    )
 }

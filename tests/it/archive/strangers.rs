@@ -1,4 +1,4 @@
-//! What lies in the directory and is none of ours, or a newer version's.
+//! Entries of the directory that are not bandprobe's, or a newer version's.
 
 use std::{os::unix::fs::symlink, process::Command};
 
@@ -56,17 +56,20 @@ fn a_file_of_a_newer_version_waits_for_an_upgrade() {
     for folder in ["archive", "open", "spool"] {
         fs::write(dir.path().join(folder).join(newer), NEWER).unwrap();
     }
-    let told: Vec<_> = skipped_files(dir.path()).unwrap().into_iter().map(|damage| damage.kind).collect();
-    assert_eq!(told, [DamageKind::Newer(2), DamageKind::Newer(2), DamageKind::Newer(2)]);
+    let reported: Vec<_> = skipped_files(dir.path()).unwrap().into_iter().map(|damage| damage.kind).collect();
+    assert_eq!(reported, [DamageKind::Newer(2), DamageKind::Newer(2), DamageKind::Newer(2)]);
     assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
     assert_eq!(spool.oldest().unwrap(), Some(names[0].clone()));
     let waiting: Vec<_> = waiting(dir.path()).unwrap().into_iter().map(|file| (file.newer, file.points)).collect();
     assert_eq!(waiting, [(Some(2), 2), (None, 2), (None, 2)], "counted by its lines: nobody knows its trailer");
 
-    let (lines, told): (Vec<_>, Vec<_>) = reader::lines(dir.path(), None).unwrap().partition(Result::is_ok);
-    assert_eq!((lines.len(), told.len()), (4, 1));
-    let told = told[0].as_ref().unwrap_err().to_string();
-    assert!(told.ends_with("written by a newer version (format 2): upgrade to read and to deliver it"), "{told}");
+    let (lines, reported): (Vec<_>, Vec<_>) = reader::lines(dir.path(), None).unwrap().partition(Result::is_ok);
+    assert_eq!((lines.len(), reported.len()), (4, 1));
+    let reported = reported[0].as_ref().unwrap_err().to_string();
+    assert!(
+        reported.ends_with("written by a newer version (format 2): upgrade to read and to deliver it"),
+        "{reported}"
+    );
     let refused = spool.salvage(newer).unwrap_err().to_string();
     assert!(refused.contains(newer) && refused.contains("newer version (format 2)"), "{refused}");
     for name in &names {

@@ -1,10 +1,10 @@
-//! What comes from outside the file: tokens, and the environment with what others put into it.
+//! Settings from outside the file: tokens, and the environment with variables of other programs.
 
 use bandprobe::config::TokenSource;
 
 use super::*;
 
-/// A token file as editors and operators leave it, and the token or what is said.
+/// A token file as editors and operators leave it, and the token or the message.
 #[test]
 fn token_files_are_read_as_editors_leave_them() {
     let utf16: Vec<u8> = "\u{feff}t0ken\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();

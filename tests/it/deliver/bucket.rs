@@ -19,7 +19,7 @@ async fn a_missing_bucket_is_created_if_the_config_allows_it() {
     assert_eq!(drain.step().await.unwrap(), Event::BucketCreated);
     assert_eq!(drain.drain_until(soon()).await.unwrap().delivered, 10);
     assert_eq!(server.count(&config.bucket, "m", "v"), 10);
-    // Two workers may find it missing at once: the second is told that it is there.
+    // Two workers may find it missing at once: the second learns that it exists.
     assert_eq!(influx(&create).create_bucket().await, Ok(()));
 }
 

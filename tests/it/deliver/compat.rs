@@ -98,15 +98,15 @@ fn a_report_from_version_1_equals_one_from_the_archive() {
         let mut database = server.database();
         database.bucket += policy;
         let config = world.config("config.toml", Some(&database), "");
-        let said = |args: &[&str]| {
+        let stdout_of = |args: &[&str]| {
             let ended = bandprobe(args);
             assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
             ended.stdout
         };
-        said(&["once", "-c", config.to_str().unwrap()]);
-        let json = said(&["report", "-c", config.to_str().unwrap(), "--format", "json"]);
+        stdout_of(&["once", "-c", config.to_str().unwrap()]);
+        let json = stdout_of(&["report", "-c", config.to_str().unwrap(), "--format", "json"]);
         assert!(json.contains("\"node\""), "{json}");
-        assert_eq!(json, said(&["report", "--archive", world.archive().to_str().unwrap(), "--format", "json"]));
+        assert_eq!(json, stdout_of(&["report", "--archive", world.archive().to_str().unwrap(), "--format", "json"]));
     }
 }
 

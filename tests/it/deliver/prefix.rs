@@ -88,15 +88,15 @@ fn results_are_reported_through_a_real_proxy() {
     let Some((_nginx, url)) = proxied(server) else { return };
     let world = World::new(vec![sound("a")]);
     let file = world.config("config.toml", Some(&below(&server.bucket(), &url)), "");
-    let said = |args: &[&str]| {
+    let stdout_of = |args: &[&str]| {
         let ended = bandprobe(args);
         assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
         ended
     };
-    let once = said(&["once", "-c", file.to_str().unwrap()]);
+    let once = stdout_of(&["once", "-c", file.to_str().unwrap()]);
     assert!(once.stderr.contains(&format!("delivered to {url}")), "{}", once.stderr);
-    let report = said(&["report", "-c", file.to_str().unwrap(), "--format", "json"]);
-    let archived = said(&["report", "--archive", world.archive().to_str().unwrap(), "--format", "json"]);
+    let report = stdout_of(&["report", "-c", file.to_str().unwrap(), "--format", "json"]);
+    let archived = stdout_of(&["report", "--archive", world.archive().to_str().unwrap(), "--format", "json"]);
     assert_eq!(report.stdout, archived.stdout);
 }
 

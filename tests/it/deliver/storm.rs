@@ -45,7 +45,7 @@ fn stormy(stored: Stored) -> Server {
             assert_eq!((line.fields.len(), line.time), (1, 1_763_719_200_000_000_000 + number));
             *stored.entry(*number).or_default() += 1;
         }
-        // Stored, and nobody is told.
+        // Stored, but without an answer.
         Some(if requests % 13 == 0 { "HTTP/1.1 20".to_owned() } else { NO_CONTENT.to_owned() })
     })
 }

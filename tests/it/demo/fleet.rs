@@ -3,7 +3,7 @@
 use bandprobe::{
     config::Dialect,
     demo::{
-        Seen,
+        LoggedRequest,
         fleet::{DemoFleet, FleetPlan, Member, NodeCondition},
     },
     model::units,
@@ -50,7 +50,7 @@ async fn stored(fleet: &DemoFleet, id: &str) -> Vec<u8> {
     reply.body
 }
 
-fn from_storage(fleet: &DemoFleet, id: &str) -> Vec<Seen> {
+fn from_storage(fleet: &DemoFleet, id: &str) -> Vec<LoggedRequest> {
     let storage = fleet.members().iter().filter(|member| member.is_storage);
     let seen = storage.flat_map(Member::seen).filter(|seen| seen.path.ends_with(&format!("/files/{id}")));
     seen.filter(|seen| seen.user_agent.as_deref() == Some("distributor-node")).collect()

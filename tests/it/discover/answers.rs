@@ -34,7 +34,7 @@ async fn a_non_graphql_answer_is_reported_with_its_beginning() {
         (ok(html), "not JSON but begins with `<html>"),
         (answer("502 Bad Gateway", "", html), "status 502 Bad Gateway: <html>"),
         (answer("404 Not Found", "", "\u{1b}[2Jno"), "status 404 Not Found: \u{fffd}[2Jno"),
-        (moved, "it redirects to `https://b.example/graphql`"),
+        (moved, "redirects to `https://b.example/graphql`"),
         (answer("204 No Content", "", ""), "status 204"),
         (String::new(), "cannot query the registry: wait: "),
         ("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_owned(), "cannot query the registry: receive: "),
@@ -70,14 +70,14 @@ async fn an_unrecognised_registry_is_refused() {
     check("Detect", &gateway, "Introspection is disabled\"}): set `dialect`").await;
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let busy = answer(status, "", r#"{"errors":[{"message":"come back later"}]}"#);
-        check("Detect", &busy, &format!("with errors only: come back later (status {status})")).await;
+        check("Detect", &busy, &format!("returned only errors: come back later (status {status})")).await;
     }
 }
 
 #[tokio::test]
 async fn a_registry_without_a_list_is_explained() {
     for (answer, said) in [
-        (r#"{"errors":[{"message":"timeout"}],"data":null}"#, "with errors only: timeout"),
+        (r#"{"errors":[{"message":"timeout"}],"data":null}"#, "returned only errors: timeout"),
         (
             r#"{"errors":[{"message":"half"}],"data":{"distributionBucketOperators":null}}"#,
             "no `distributionBucketOperators` (half)",
@@ -91,7 +91,7 @@ async fn a_registry_without_a_list_is_explained() {
         check("Operators", &ok(answer), said).await;
     }
     let refused = answer("400 Bad Request", "", r#"{"errors":[{"message":"Cannot query"}]}"#);
-    check("Operators", &refused, "with errors only: Cannot query (status 400 Bad Request)").await;
+    check("Operators", &refused, "returned only errors: Cannot query (status 400 Bad Request)").await;
     let with_data = answer(
         "500 Internal Server Error",
         "",

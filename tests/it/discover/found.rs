@@ -115,7 +115,7 @@ async fn excluded_nodes_are_not_requested() {
     assert_eq!((ids, found.blocked.len(), found.excluded), (vec!["off.example"], 0, 3));
     assert!(
         registry.asked().iter().all(|question| !["Newest", "Samples"].contains(&question.name())),
-        "nobody is left who serves a bucket"
+        "no node that serves a bucket is left"
     );
 }
 

@@ -44,7 +44,7 @@ fn no_query_file_is_forgotten() {
     assert_eq!(files, SENT.iter().map(|(name, _)| (*name).to_owned()).collect());
 }
 
-/// What tells the dialects apart must be in the schemas, or the test above would hold of anything.
+/// The schemas must contain what distinguishes the dialects, or the test above would pass for any query.
 #[test]
 fn the_test_schemas_differ_like_the_real_ones() {
     for (text, valid_in) in [

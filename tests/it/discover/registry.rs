@@ -1,4 +1,4 @@
-//! A registry on loopback that answers as it is told, and a small fleet in the words of each dialect.
+//! A scripted registry on loopback, and a small fleet in the schema of each dialect.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -123,7 +123,7 @@ pub(super) fn answer(status: &str, header: &str, body: &str) -> String {
 }
 
 /// What a registry in order says: two distributors, one of them with two buckets, one switched off, one at a private
-/// address; a storage node, and a bucket that nobody runs.
+/// address; a storage node, and a bucket without an operator.
 pub(super) fn good(dialect: Dialect, asked: &Asked) -> Value {
     let is_first = asked.variables["offset"] == json!(0);
     match asked.name() {
@@ -140,7 +140,7 @@ pub(super) fn good(dialect: Dialect, asked: &Asked) -> Value {
             let bag = bag(dialect, &["1:0", "7:7"]);
             json!({"data": {"storageDataObjects": [{"id": "1343", "size": "21136", "ipfsHash": hash(), "storageBag": bag}]}})
         }
-        other => panic!("nobody asks for {other}"),
+        other => panic!("no query asks for {other}"),
     }
 }
 

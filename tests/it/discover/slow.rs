@@ -22,7 +22,7 @@ async fn dragged(
         let _ = may_go.recv();
         ok(&answer(asked).to_string())
     });
-    // While such a task runs, time passes only when it is told to.
+    // While such a task runs, time passes only when the test advances it.
     let (over, until_over) = std::sync::mpsc::channel::<()>();
     let stopped_clock = spawn_blocking(move || until_over.recv());
     let clock = async {

@@ -61,7 +61,7 @@ pub(super) fn answer(status: &str, lines: &[&str], body: &[u8]) -> Vec<Step> {
     vec![Request, Send([&head(status, lines), body].concat())]
 }
 
-/// A 206 with these lines beside the type.
+/// A 206 with these lines next to the type.
 pub(super) fn partial(lines: &[&str], body: &[u8]) -> Vec<Step> {
     answer("206 Partial Content", &[&[IMAGE], lines].concat(), body)
 }

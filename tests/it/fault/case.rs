@@ -17,7 +17,7 @@ pub(crate) enum Ask {
     Twice,
     /// GET without a range.
     Full,
-    /// The same of an asset whose size nobody told.
+    /// The same for an asset of unknown size.
     Unsized,
     /// HEAD.
     Head,

@@ -18,6 +18,9 @@ use super::{
     },
 };
 
+mod http2;
+mod tls;
+
 /// Size of the asset in bytes, known to the client beforehand.
 pub(crate) const SIZE: u64 = 64 << 10;
 
@@ -38,8 +41,13 @@ pub(crate) const DEADLINES: Deadlines = Deadlines {
 const PLAIN: Port = Http;
 
 /// All rows.
+pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
+    HTTP1.iter().chain(tls::CASES).chain(http2::CASES)
+}
+
+/// The rows over plain HTTP/1.1.
 #[rustfmt::skip]
-pub(crate) const CASES: &[Case] = &[
+const HTTP1: &[Case] = &[
     // Controls: what a sound server does, in several spellings.
     row("sound", Ask::Range, PLAIN, |_| sound_twice(), Outcome::Ok),
     row("sound_twice", Ask::Twice, PLAIN, |_| sound_twice(), Outcome::Ok),
@@ -68,7 +76,7 @@ pub(crate) const CASES: &[Case] = &[
         if nth == 0 { [sound(), vec![Request, Reset]].concat() } else { sound() }
     }, Outcome::Ok).flagged(&[Flag::Reconnected]),
     row("connection_close", Ask::Twice, PLAIN, |_| and(partial(&[RIGHT_RANGE, LENGTH, "connection: close"], &part()), Close), Outcome::Ok).flagged(&[Flag::Reconnected]),
-    // What nobody asked for is no answer to what is asked next.
+    // An unrequested response does not answer the next request.
     row("answer_to_the_second_beforehand", Ask::Twice, PLAIN, |nth| {
         if nth == 0 { vec![Request, Send([right(), part(), head("404 Not Found", &["content-length: 0"])].concat()), Hold] } else { sound() }
     }, Outcome::Ok).flagged(&[Flag::Reconnected]),
@@ -133,7 +141,7 @@ pub(crate) const CASES: &[Case] = &[
     row("more_than_asked_chunked", Ask::Range, PLAIN, |_| chunked(&[chunks(&bytes(FIRST, SIZE - 1)), LAST_CHUNK.to_vec()].concat()), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("more_than_asked_by_length", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "content-length: 64536"], &bytes(FIRST, SIZE - 1)), Outcome::Ok).flagged(&[Flag::Overshoot]),
     row("chunks_without_end", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], b""), Endless(chunks(&asset()))), Outcome::WrongSize),
-    // A whole asset that is longer than its known size is another one, told by its length or by itself.
+    // A whole asset that is longer than its known size is a different one; its announced length or its body shows it.
     row("longer_than_known", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&[asset(), part()].concat()), LAST_CHUNK.to_vec()].concat()), Outcome::WrongSize),
     row("longer_than_known_to_the_close", Ask::Full, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &[asset(), part()].concat()), Close), Outcome::WrongSize),
     row("longer_than_known_in_a_later_chunk", Ask::Full, PLAIN, |_| vec![
@@ -240,109 +248,4 @@ pub(crate) const CASES: &[Case] = &[
     row("body_after_no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[LENGTH], &part()), Outcome::WrongStatus),
     row("body_after_not_modified", Ask::Range, PLAIN, |_| answer("304 Not Modified", &[LENGTH], &part()), Outcome::WrongStatus),
     row("status_600", Ask::Range, PLAIN, |_| answer("600 Odd", &[LENGTH], &part()), Outcome::WrongStatus),
-
-    // TLS.
-    row("tls_expired", Ask::Range, Https(Flaw::Expired), |_| sound(), Outcome::TlsExpired),
-    row("tls_not_yet_valid", Ask::Range, Https(Flaw::NotYetValid), |_| sound(), Outcome::TlsExpired),
-    row("tls_wrong_name", Ask::Range, Https(Flaw::WrongName), |_| sound(), Outcome::TlsWrongName),
-    row("tls_untrusted", Ask::Range, Https(Flaw::OtherAuthority), |_| sound(), Outcome::TlsUntrusted),
-    row("tls_self_signed", Ask::Range, Https(Flaw::SelfSigned), |_| sound(), Outcome::TlsUntrusted),
-    row("tls_stall", Ask::Range, PlainBehindHttps, |_| vec![Hold], Outcome::TlsTimeout),
-    row("tls_closed", Ask::Range, PlainBehindHttps, |_| vec![Anything, Close], Outcome::TlsFailed),
-    row("tls_reset", Ask::Range, PlainBehindHttps, |_| vec![Anything, Reset], Outcome::TlsFailed),
-    row("http_behind_https", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(head("400 Bad Request", &["content-length: 0"])), Close], Outcome::TlsFailed),
-    row("tls_alert", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(vec![21, 3, 3, 0, 2, 2, 40]), Hold], Outcome::TlsUnsupported),
-    row("tls_other_alert", Ask::Range, PlainBehindHttps, |_| vec![Anything, Send(vec![21, 3, 3, 0, 2, 2, 80]), Hold], Outcome::TlsFailed),
-    row("tls_noise", Ask::Range, PlainBehindHttps, |_| vec![Anything, Endless(vec![0xa5; 4 << 10])], Outcome::TlsFailed),
-    row("tls_hundred_certificates", Ask::Range, Https(Flaw::Beside(99)), |_| sound(), Outcome::Ok),
-    row("tls_chain_of_100", Ask::Range, Https(Flaw::Chain(100)), |_| sound(), Outcome::TlsUntrusted),
-    row("tls_certificates_over_64_kib", Ask::Range, Https(Flaw::Beside(400)), |_| sound(), Outcome::TlsFailed),
-    row("alpn_of_http2_alone", Ask::Range, Http2, |_| vec![], Outcome::TlsFailed).over(HttpChoice::Http1),
-    row("alpn_of_http1_alone", Ask::Range, Https(Flaw::None), |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
-    row("alpn_of_nobody_for_http2", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::TlsFailed).over(HttpChoice::Http2),
-    row("alpn_of_nobody", Ask::Range, HttpsWithoutAlpn, |_| sound(), Outcome::Ok),
-    row("http2_behind_alpn_of_http1", Ask::Range, Https(Flaw::None), |_| vec![Request, Send(SETTINGS.to_vec()), Hold], Outcome::HeadersInvalid),
-    row("http1_behind_alpn_of_http2", Ask::Range, Http2, |_| vec![Http2Request, Send([right(), part()].concat()), Hold], Outcome::HeadersInvalid),
-    row("tls_cut_at_the_close", Ask::Full, Https(Flaw::None), |_| and(answer("200 OK", &[IMAGE, "connection: close"], &bytes(0, SIZE / 2 - 1)), Close), Outcome::Truncated),
-    row("tls_reset_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Reset], Outcome::Reset).failing(Phase::Receive),
-    row("tls_cut_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Close], Outcome::Truncated),
-
-    row("tls_corrupt_record_mid_body", Ask::Range, Https(Flaw::None), |_| vec![Request, Send([right(), half()].concat()), Pause(Duration::from_millis(30)), Raw(corrupt_record())], Outcome::Reset).failing(Phase::Receive),
-
-    // HTTP/2.
-    row("http2_goaway", Ask::Range, Http2, |_| http2(&[http2_goaway(0, NO_ERROR)]), Outcome::Reset),
-    row("http2_rst_stream", Ask::Range, Http2, |_| http2(&[http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset),
-    row("http2_pings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(PING.repeat(100))], Outcome::HeadersTimeout),
-    row("http2_sound", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_length_twice", Ask::Range, Http2, |_| http2(&[http2_head_with(1, LENGTH_TWICE), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_length_twice_in_huffman_code", Ask::Range, Http2, |_| http2(&[http2_head_with(1, b"\x5c\x87\x08\x04\xd7\xd2\x81\x00\x9a"), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_length_twice_in_two_fields", Ask::Range, Http2, |_| http2(&[http2_head_with(1, &literal(CONTENT_LENGTH, "1024").repeat(2)), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_length_twice_in_two_frames", Ask::Range, Http2, |_| {
-        let (first, rest) = LENGTH_TWICE.split_at(6);
-        http2(&[http2_frame(HEADERS, 0, 1, &[&right_without_length(), first].concat()), http2_frame(CONTINUATION, END_HEADERS, 1, rest), http2_data(1, &part(), true)])
-    }, Outcome::Ok),
-    row("http2_length_twice_and_again_from_the_table", Ask::Twice, Http2, |_| vec![
-        Send(SETTINGS.to_vec()), Http2Request, Send([http2_head_with(1, LENGTH_TWICE), http2_data(1, &part(), true)].concat()),
-        Http2Head, Send([http2_head_with(3, &[NEWEST_ENTRY]), http2_data(3, &part(), true)].concat()), Hold,
-    ], Outcome::Ok),
-    row("http2_length_twice_of_a_short_body", Ask::Range, Http2, |_| http2(&[http2_head_with(1, LENGTH_TWICE), http2_data(1, &half(), true)]), Outcome::Truncated),
-    row("http2_two_lengths", Ask::Range, Http2, |_| http2(&[http2_head_with(1, b"\x5c\x0a1024, 1025"), http2_data(1, &part(), true)]), Outcome::HeadersInvalid),
-    row("http2_short_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), true)]), Outcome::Truncated),
-    row("http2_closed_mid_body", Ask::Range, Http2, |_| {
-        vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &half(), false)].concat()), Close]
-    }, Outcome::Truncated),
-    row("http2_short_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part()[..1_023], true)]), Outcome::Truncated),
-    row("http2_closed_one_byte_early", Ask::Range, Http2, |_| {
-        vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part()[..1_023], false)].concat()), Close]
-    }, Outcome::Truncated),
-    row("http2_longer_by_one_byte", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), vec![b'x']].concat(), true)]), Outcome::BodyInvalid),
-    row("http2_interim_then_closed_when_used_again", Ask::Twice, Http2, |nth| {
-        let first = vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part(), true)].concat())];
-        let second = vec![Http2Head, Send(http2_block(3, &status_103())), Close];
-        if nth == 0 { [first, second].concat() } else { http2(&[http2_head(1), http2_data(1, &part(), true)]) }
-    }, Outcome::Reset).failing(Phase::Wait),
-    row("http2_rst_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_rst(1, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_more_than_asked", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[part(), part()].concat(), true)]), Outcome::BodyInvalid),
-    row("http2_rst_of_the_second", Ask::Twice, Http2, |_| {
-        let answer = [http2_head(1), http2_data(1, &part(), true)].concat();
-        vec![Send(SETTINGS.to_vec()), Http2Request, Send(answer), Pause(Duration::from_millis(300)), Send(http2_rst(3, INTERNAL_ERROR)), Hold]
-    }, Outcome::Reset),
-    row("http2_ended_by_rst", Ask::Range, Http2, |_| http2(&[http2_head_without_length(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_whole_ended_by_rst", Ask::Full, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_rst_after_the_end", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), true), http2_rst(1, NO_ERROR)]), Outcome::Ok),
-    row("http2_broken_protocol", Ask::Range, Http2, |_| http2(&[http2_data(1, &part(), false)]), Outcome::HeadersInvalid),
-    row("http2_broken_protocol_of_the_second", Ask::Twice, Http2, |_| vec![
-        Send(SETTINGS.to_vec()), Http2Request, Send([http2_head(1), http2_data(1, &part(), true)].concat()),
-        Http2Head, Send(http2_data(3, &part(), false)),
-    ], Outcome::HeadersInvalid),
-    row("http2_broken_protocol_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_data(0, &half(), false)]), Outcome::BodyInvalid),
-    // Our library calls a head over the limit what it calls a malformed one, unless its frames do not end.
-    row("http2_head_over_64_kib", Ask::Range, Http2, |_| http2(&http2_large_head(1, 5)), Outcome::HeadersInvalid),
-    row("http2_endless_head", Ask::Range, Http2, |_| vec![
-        Send(SETTINGS.to_vec()), Http2Request, Send(http2_frame(HEADERS, 0, 1, &STATUS_206)), Endless(http2_frame(CONTINUATION, 0, 1, &literal(CONTENT_TYPE, &"y".repeat(120)))),
-    ], Outcome::HeadersTooLarge),
-    row("http2_trailers", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &part(), false), http2_frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(CONTENT_TYPE, "x"))]), Outcome::Ok),
-    row("http2_goaway_before_the_rest", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(1, NO_ERROR), http2_data(1, &part()[512..], true)]), Outcome::Ok),
-    row("http2_goaway_mid_body", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &half(), false), http2_goaway(0, INTERNAL_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_refused", Ask::Range, Http2, |_| http2(&[http2_rst(1, REFUSED_STREAM)]), Outcome::Reset),
-    row("http2_told_to_calm_down", Ask::Range, Http2, |_| http2(&[http2_goaway(0, ENHANCE_YOUR_CALM)]), Outcome::Reset),
-    row("http2_many_settings", Ask::Range, Http2, |_| http2(&[http2_settings(&[(0xff, 1); 2_700]), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_large_settings", Ask::Range, Http2, |_| http2(&[
-        http2_settings(&[(1, u32::MAX), (3, u32::MAX), (4, i32::MAX.unsigned_abs()), (5, (1 << 24) - 1), (6, u32::MAX)]), http2_head(1), http2_data(1, &part(), true),
-    ]), Outcome::Ok),
-    row("http2_settings_over_the_window", Ask::Range, Http2, |_| http2(&[http2_settings(&[(4, u32::MAX)]), http2_head(1)]), Outcome::HeadersInvalid),
-    row("http2_settings_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(SETTINGS.repeat(100))], Outcome::HeadersTimeout),
-    row("http2_frame_over_16_kib", Ask::Range, Http2, |_| http2(&[http2_head(1), http2_data(1, &[0; 17 << 10], true)]), Outcome::BodyInvalid),
-    row("http2_interim_responses_first", Ask::Range, Http2, |_| http2(&[http2_block(1, &status_103()), http2_head(1), http2_data(1, &part(), true)]), Outcome::Ok),
-    row("http2_interim_responses_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Endless(http2_block(1, &status_103()).repeat(100))], Outcome::HeadersTimeout),
-    row("http2_empty_frames_without_end", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send(http2_head(1)), Endless(http2_data(1, b"", false).repeat(100))], Outcome::BodyInvalid),
-    row("http2_pushed", Ask::Range, Http2, |_| http2(&[http2_frame(5, END_HEADERS, 1, &[0, 0, 0, 2, 0x82]), http2_head(1)]), Outcome::HeadersInvalid),
-    row("http2_without_status", Ask::Range, Http2, |_| http2(&[http2_block(1, &literal(CONTENT_LENGTH, "1024"))]), Outcome::HeadersInvalid),
-    row("http2_negative_content_length", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(CONTENT_LENGTH, "-1")].concat())]), Outcome::HeadersInvalid),
-    row("http2_with_chunks", Ask::Range, Http2, |_| http2(&[http2_block(1, &[STATUS_206.to_vec(), literal(TRANSFER_ENCODING, "chunked")].concat())]), Outcome::HeadersInvalid),
-    row("http2_unsized", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &part(), false), http2_data(1, b"", true)]), Outcome::Ok),
-    row("http2_unsized_with_trailers", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &part(), false), http2_frame(HEADERS, END_HEADERS | END_STREAM, 1, &literal(CONTENT_TYPE, "x"))]), Outcome::Ok),
-    row("http2_unsized_ended_by_rst", Ask::Unsized, Http2, |_| http2(&[http2_head_of_unsized(1), http2_data(1, &half(), false), http2_rst(1, NO_ERROR)]), Outcome::Reset).failing(Phase::Receive),
-    row("http2_unsized_closed", Ask::Unsized, Http2, |_| vec![Send(SETTINGS.to_vec()), Http2Request, Send([http2_head_of_unsized(1), http2_data(1, &half(), false)].concat()), Close], Outcome::Reset).failing(Phase::Receive),
-    row("http2_stall", Ask::Range, Http2, |_| vec![Send(SETTINGS.to_vec()), Hold], Outcome::HeadersTimeout),
 ];

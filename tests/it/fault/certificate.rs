@@ -18,7 +18,7 @@ pub(crate) enum Flaw {
     WrongName,
     OtherAuthority,
     SelfSigned,
-    /// With so many others beside it that are of no use.
+    /// With this number of useless certificates next to it.
     Beside(usize),
     /// So many certificates, each signed by the next, up to the authority.
     Chain(usize),

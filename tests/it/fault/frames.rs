@@ -62,7 +62,7 @@ pub(super) fn http2_head_without_length(stream: u8) -> Vec<u8> {
     http2_block(stream, &right_without_length())
 }
 
-/// A 200 to a request without a range that tells no length.
+/// A 200 to a request without a range that announces no length.
 pub(super) fn http2_head_of_unsized(stream: u8) -> Vec<u8> {
     http2_block(stream, &[STATUS_200.to_vec(), literal(CONTENT_TYPE, "image/webp")].concat())
 }

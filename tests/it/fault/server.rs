@@ -100,7 +100,7 @@ impl FaultServer {
         Self::playing(address, behaviour, usize::MAX)
     }
 
-    /// The same for the first connection alone; nobody ever answers on a further one.
+    /// The same for the first connection only; later ones get no answer.
     pub(crate) fn start_once(behaviour: Behaviour) -> Self {
         Self::playing((Ipv4Addr::LOCALHOST, 0).into(), behaviour, 1)
     }

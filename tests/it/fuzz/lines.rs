@@ -1,7 +1,7 @@
 //! `record_lines`: any bytes as a line of line protocol. What is taken for a point, written down again, must be that point.
 
 use bandprobe::{
-    record::parse::{Parsed, Raw, parse},
+    record::parse::{ColumnValue, ParsedLine, parse},
     record::scan::{Line, read},
 };
 
@@ -17,13 +17,13 @@ pub(super) fn record_lines(input: &[u8]) {
     assert_eq!(parse(&written).as_ref(), Some(&point), "{written}");
 }
 
-fn written(point: &Parsed<'_>) -> String {
+fn written(point: &ParsedLine<'_>) -> String {
     let tags = point.tags.iter().map(|(key, value)| format!(",{}={}", name(key), name(value)));
     let fields = point.fields.iter().map(|(key, value)| {
         let value = match value {
-            Raw::Integer(integer) => format!("{integer}i"),
-            Raw::Float(float) => format!("{float:e}"),
-            Raw::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            ColumnValue::Integer(integer) => format!("{integer}i"),
+            ColumnValue::Float(float) => format!("{float:e}"),
+            ColumnValue::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         };
         format!("{}={value}", name(key))
     });

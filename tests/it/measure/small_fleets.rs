@@ -1,4 +1,4 @@
-//! Fleets of two to six nodes over several rounds: whoever stands still is at fault, and nobody for being ahead.
+//! Fleets of two to six nodes over several rounds: a node that stands still is at fault, one that is ahead is not.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -102,7 +102,7 @@ fn only_nodes_that_stand_still_are_blamed() {
             for (every, known_in) in [(ROUND, 1), (Duration::from_secs(20), 3)] {
                 for (round, round_health) in rounds_every(every, &nodes, 7).into_iter().enumerate() {
                     let states = states(&round_health);
-                    // Three nodes that agree, and one a day ahead of them: in the first round nothing tells who is
+                    // Three nodes that agree, and one a day ahead of them: in the first round nothing shows who is
                     // right.
                     let is_alone = nodes.len() - count == 1 && count >= 3 && stuck(0).1 < HEIGHT - 14_400;
                     if round > 0 || !is_alone {
@@ -281,7 +281,7 @@ fn motion() -> impl Strategy<Value = Motion> {
 
 proptest! {
     #[test]
-    fn nobody_is_degraded_for_being_ahead(
+    fn being_ahead_degrades_no_node(
         nodes in prop::collection::vec((number(), number(), motion(), motion()), SIZES)
     ) {
         let answers: Vec<_> = nodes.iter().map(|node| answer((node.0, node.1))).collect();

@@ -1,4 +1,4 @@
-//! The process stands still in the middle of an exchange: the clock goes on, and nobody looks at it.
+//! The process freezes in the middle of an exchange: the clock goes on, and nothing reads it.
 
 use std::time::Duration;
 

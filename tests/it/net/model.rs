@@ -36,7 +36,7 @@ use tokio::{
 
 use super::link::connect;
 
-/// A node behind a link, serving one body to whoever asks. Dropping it ends both.
+/// A node behind a link, that serves one body to every client. Dropping it ends both.
 pub(super) struct Model {
     cable: Cable,
     _tasks: JoinSet<()>,
@@ -61,8 +61,8 @@ impl Model {
         (Self { cable, _tasks: tasks }, connection)
     }
 
-    /// In how many ticks the transmitter had less to send than it could, between two in which it was busy; counted anew
-    /// from here on.
+    /// In how many ticks the transmitter had less to send than it could, between two in which it was busy; counted
+    /// again from here on.
     pub(super) fn take_starved(&self) -> u64 {
         self.cable.with(|wires| std::mem::take(&mut wires.busy).starved)
     }

@@ -151,7 +151,7 @@ async fn a_pause_of_the_link_is_measured_exactly() {
     }
 }
 
-/// Of a rate that is drawn anew, ±40 %, every 100 ms, goodput is the mean. The ramp that is seen by chance now and then
+/// For a rate that varies by ±40 % every 100 ms, goodput is the mean. The ramp that is seen by chance now and then
 /// is small on average, and so is what it adds to the steady rate (about 0.06 s and 1.4 %).
 #[tokio::test(start_paused = true)]
 async fn noise_is_averaged() {

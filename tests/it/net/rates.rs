@@ -31,7 +31,7 @@ async fn the_first_read_is_not_part_of_the_rate() {
             let end = script.flow(ms(80), ms(10), 200, 12_500);
             assert_eq!(end, ms(2_080));
             let judgement = body(http, script, bytes).await.judge(bytes as u64);
-            // Without a byte beside the head, the first of the 200 arrivals is the one that does not count.
+            // Without a byte next to the head, the first of the 200 arrivals is the one that does not count.
             assert_eq!(judgement.rates.goodput, Some(BitRate(10_000_000)), "{http:?} {first}");
             assert_eq!(judgement.rates.steady, Some(BitRate(10_000_000)), "{http:?} {first}");
             assert_eq!(judgement.rates.min_interval, Some(BitRate(10_000_000)), "{http:?} {first}");

@@ -26,7 +26,7 @@ use super::{
     tls::{ROOM, handshake, serve},
 };
 
-/// A socket that, once told to, brings so many bytes every so often.
+/// A socket that, once released, delivers a number of bytes at regular intervals.
 struct Held {
     stream: DuplexStream,
     holds: Arc<AtomicBool>,

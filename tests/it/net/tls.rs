@@ -29,7 +29,7 @@ use crate::fault::certificate::{self, Flaw};
 /// Far more than is under way at any time, in bytes.
 pub(super) const ROOM: usize = 4 << 20;
 
-/// Plays a script to whoever connects, after so many session tickets, and stays.
+/// Plays a script to every client, after a number of session tickets, and keeps the connection open.
 pub(super) async fn serve(far: DuplexStream, script: Script, tickets: usize) {
     let began = Instant::now();
     let mut config = (*certificate::server(Flaw::None, &[b"any"])).clone();
@@ -64,7 +64,7 @@ where
 #[tokio::test(start_paused = true)]
 async fn rates_and_phases_are_exact_over_tls() {
     for http in BOTH {
-        // 100,000 bytes beside the head, then 80 Mbit/s in arrivals of seven records and more.
+        // 100,000 bytes next to the head, then 80 Mbit/s in arrivals of seven records and more.
         let bytes = 100_000 + 100 * 100_000;
         let mut script = Script::new(http);
         script.interim(ms(40));

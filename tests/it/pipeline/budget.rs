@@ -12,7 +12,7 @@ fn runs_beyond_the_budget_are_skipped_after_a_restart_too() {
         "# Twice a thumbnail.\nkind = \"image\"\nevery = \"1s\"\nspacing = \"fixed\"\njitter = \"0s\"\n\
          parts = [{ name = \"full\" }, { name = \"full\" }]\n",
     );
-    // A run needs room for two images of 1 MiB, because nobody told how large they are, and takes at least 40 kB.
+    // A run needs room for two images of 1 MiB, because their sizes are unknown, and takes at least 40 kB.
     let config = world.config("config.toml", None, "[limits]\nbytes-per-node-per-day = \"2120 kB\"\n");
     let text = std::fs::read_to_string(&config).unwrap().replace(", \"./video.toml\"", "");
     std::fs::write(&config, text).unwrap();
@@ -43,14 +43,14 @@ fn once_reports_the_runs_that_it_skipped() {
          assets = [{ kind = \"video\", path = \"/y\", size = \"20 MB\" }] }]\n",
     );
     let config = config.to_str().unwrap();
-    for (more, code, said) in [
+    for (more, code, expected) in [
         (&[][..], 0, "2 runs skipped"),
         (&["--strict"], 3, "2 runs skipped"),
         (&["--node", "a", "--probe", "video"], 2, "nothing to probe"),
     ] {
         let ended = bandprobe(&[&["once", "-c", config], more].concat());
         assert_eq!(ended.code, Some(code), "{more:?}: {}", ended.stderr);
-        assert!(ended.stderr.contains(said), "{more:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(expected), "{more:?}: {}", ended.stderr);
     }
     assert!(world.archived().is_empty(), "nobody was asked");
 }

@@ -49,13 +49,14 @@ fn each_field_that_once_prints_is_in_the_database() {
         objects.iter_mut().for_each(|object| drop(object.remove("measurement")));
         objects.into_iter().map(|object| (key(&object), object)).collect()
     };
-    let (said, there) = (by_key(objects(&ended.stdout)), by_key(server.points(&database.bucket, "bandprobe_transfer")));
-    assert_eq!(said.len(), printed(&ended.stdout).len(), "no two are the same point");
-    assert_eq!(said.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
-    for (key, said) in &said {
+    let (shown, there) =
+        (by_key(objects(&ended.stdout)), by_key(server.points(&database.bucket, "bandprobe_transfer")));
+    assert_eq!(shown.len(), printed(&ended.stdout).len(), "no two are the same point");
+    assert_eq!(shown.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
+    for (key, shown) in &shown {
         let there = &there[key];
-        assert_eq!(said.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>(), "{key:?}");
-        for (name, value) in said {
+        assert_eq!(shown.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>(), "{key:?}");
+        for (name, value) in shown {
             // The database prints a float without a fraction as an integer; the field's type is asked for below.
             let equal = value == &there[name] || value.is_f64() && value.as_f64() == there[name].as_f64();
             assert!(equal, "{key:?} {name}: {value} is there as {}", there[name]);
@@ -63,23 +64,23 @@ fn each_field_that_once_prints_is_in_the_database() {
     }
     let nodes = world.demo.nodes();
     for node in &nodes {
-        let of = |part: &str| said.values().filter(|o| o["node"] == *node.id && o["part"] == part).count();
+        let of = |part: &str| shown.values().filter(|o| o["node"] == *node.id && o["part"] == part).count();
         // The first image of the limited node is no hit, so its second one is asked for too.
         assert_eq!(of("check"), if &*node.id == "limited" { 3 } else { 2 }, "{}: one check a run", node.id);
         let nothing = &*node.id == "missing";
         assert_eq!(of("full") > 0 && of("start") > 0, !nothing, "{}", node.id);
         assert_eq!(of("none"), if nothing { 2 } else { 0 }, "{}: not_cached", node.id);
     }
-    assert!(said.values().any(|object| object["ok"] == 0) && said.values().any(|object| object["valid"] == 1));
+    assert!(shown.values().any(|object| object["ok"] == 0) && shown.values().any(|object| object["valid"] == 1));
 
     for measurement in [&transfer::MEASUREMENT, &window::MEASUREMENT, &worker::MEASUREMENT] {
         the_database_has_the_types_of_the_schema(server, &database, measurement);
     }
-    windows_count_the_transfers(server, &database, said.values());
+    windows_count_the_transfers(server, &database, shown.values());
     same_points(server, &database, &world);
     let workers = server.points(&database.bucket, "bandprobe_worker");
     assert_eq!((workers.len(), &workers[0]["runs_started"]), (1, &(2 * nodes.len()).into()));
-    let requests = said.values().filter(|object| object["outcome"] != "not_cached").count();
+    let requests = shown.values().filter(|object| object["outcome"] != "not_cached").count();
     assert_eq!(workers[0]["transfers"], requests);
 
     let all = points(&world.archive()).len();
@@ -89,7 +90,7 @@ fn each_field_that_once_prints_is_in_the_database() {
         ended.stderr
     );
     assert!(!ended.stderr.contains("wait"), "{}", ended.stderr);
-    reports_agree(&world, config, said.values());
+    reports_agree(&world, config, shown.values());
 }
 
 fn the_database_has_the_types_of_the_schema(server: &Influxd, database: &InfluxDb, measurement: &Measurement) {
@@ -109,13 +110,13 @@ fn the_database_has_the_types_of_the_schema(server: &Influxd, database: &InfluxD
 fn windows_count_the_transfers<'a>(
     server: &Influxd,
     database: &InfluxDb,
-    said: impl Iterator<Item = &'a Map<String, Value>> + Clone,
+    shown: impl Iterator<Item = &'a Map<String, Value>> + Clone,
 ) {
     let windows = server.points(&database.bucket, "bandprobe_window");
     let series = ["vantage", "node", "region", "probe", "kind", "part", "conn", "cache"];
     for (metric, field) in [("ttfb", "ttfb_us"), ("wait", "wait_us"), ("server", "server_us"), ("total", "total_us")] {
         let mut expected: BTreeMap<Vec<&str>, Vec<i64>> = BTreeMap::new();
-        for sample in said.clone().filter(|sample| sample["ok"] == 1 && sample.contains_key(field)) {
+        for sample in shown.clone().filter(|sample| sample["ok"] == 1 && sample.contains_key(field)) {
             let tags = series.map(|tag| sample[tag].as_str().unwrap()).to_vec();
             expected.entry(tags).or_default().push(sample[field].as_i64().unwrap());
         }
@@ -138,7 +139,7 @@ fn windows_count_the_transfers<'a>(
 }
 
 /// The database, the archive and the samples themselves have the same figures.
-fn reports_agree<'a>(world: &World, config: &str, said: impl Iterator<Item = &'a Map<String, Value>> + Clone) {
+fn reports_agree<'a>(world: &World, config: &str, shown: impl Iterator<Item = &'a Map<String, Value>> + Clone) {
     let report = |args: &[&str]| {
         let ended = bandprobe(&[&["report"], args].concat());
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
@@ -158,7 +159,7 @@ fn reports_agree<'a>(world: &World, config: &str, said: impl Iterator<Item = &'a
     assert_eq!(rows.len(), world.demo.nodes().len());
     for row in rows {
         let of = |part: fn(&str) -> bool| {
-            said.clone().filter(move |o| o["node"] == row["node"] && part(o["part"].as_str().unwrap()))
+            shown.clone().filter(move |o| o["node"] == row["node"] && part(o["part"].as_str().unwrap()))
         };
         let downloads = of(|part| !matches!(part, "check" | "none"));
         assert_eq!(row["downloads"], downloads.clone().count(), "{row}");
@@ -219,18 +220,18 @@ fn two_rounds_share_an_archive_and_one_delivers() {
     let args = ["once", "-c", config, "--json", "--splay", "1s"];
     let rounds = [(); 2].map(|()| Child::spawn(&mut command(&args)));
     let rounds = rounds.map(|round| thread::spawn(|| round.end())).map(|round| round.join().unwrap());
-    let mut said = Vec::new();
+    let mut shown = Vec::new();
     for round in &rounds {
         assert_eq!(round.code, Some(0), "{round:?}");
-        said.extend(printed(&round.stdout));
+        shown.extend(printed(&round.stdout));
     }
-    said.sort_unstable();
-    assert_eq!(world.archived(), said);
+    shown.sort_unstable();
+    assert_eq!(world.archived(), shown);
     let left = status(&world.archive()).unwrap();
     assert_eq!(left.open.files, 0);
     if left.spool.points > 0 {
-        let told = format!("{} points are waiting in {}", left.spool.points, world.archive().display());
-        assert!(rounds.iter().any(|round| round.stderr.contains(&told)), "{told}: {rounds:?}");
+        let message = format!("{} points are waiting in {}", left.spool.points, world.archive().display());
+        assert!(rounds.iter().any(|round| round.stderr.contains(&message)), "{message}: {rounds:?}");
         assert!(rounds.iter().any(|round| round.stderr.contains("by another process (pid ")), "{rounds:?}");
     }
     assert_eq!(bandprobe(&["once", "-c", config, "--node", "a", "--probe", "image"]).code, Some(0));
@@ -304,8 +305,8 @@ fn a_second_worker_records_and_the_first_delivers() {
     let delivering = Child::spawn(&mut command(&["run", "-c", first.to_str().unwrap()]));
     delivering.wait_for("probing");
     let recording = Child::spawn(&mut command(&["run", "-c", second.to_str().unwrap()]));
-    let said = recording.wait_for("this process only records");
-    assert!(said.contains("delivered by another process (pid "), "{said}");
+    let shown = recording.wait_for("this process only records");
+    assert!(shown.contains("delivered by another process (pid "), "{shown}");
     until("the results of both are delivered while both run", || {
         let there = stored(server, &database.bucket);
         ["first", "second"].iter().all(|vantage| there.iter().any(|(tags, _)| tags[0] == *vantage))

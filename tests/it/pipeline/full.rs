@@ -78,8 +78,8 @@ fn sum(points: &[Line], measurement: &str, field: &str) -> usize {
 fn a_full_disk_loses_nothing_that_fits_in_memory() {
     let (server, world, config) = world();
     let child = Child::spawn(&mut limited(&["run", "-c", config.to_str().unwrap()]));
-    let said = child.wait_for("the archive cannot be written, probing continues");
-    assert!(said.contains("ERROR") && said.contains("File too large"), "{said}");
+    let line = child.wait_for("the archive cannot be written, probing continues");
+    assert!(line.contains("ERROR") && line.contains("File too large"), "{line}");
     let requested = || server.heads().len();
     let (before, safe) = (requested(), archived_ids(&world).len());
     until("probing continues", || requested() > before + 10 * NODES);
@@ -88,8 +88,8 @@ fn a_full_disk_loses_nothing_that_fits_in_memory() {
 
     let lifted = Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=unlimited:"]).status();
     assert!(lifted.unwrap().success());
-    let said = child.wait_for("the archive is written again");
-    assert!(said.contains("INFO") && said.contains("lost: 0)"), "{said}");
+    let line = child.wait_for("the archive is written again");
+    assert!(line.contains("INFO") && line.contains("lost: 0)"), "{line}");
     until("everything that was asked for is there", || asked.is_subset(&archived_ids(&world)));
     child.signal("TERM");
     let ended = child.end();
@@ -116,18 +116,22 @@ fn a_round_on_a_full_disk_counts_what_is_lost() {
     let (server, world, config) = world();
     let ended = Child::spawn(&mut limited(&["once", "-c", config.to_str().unwrap(), "--json", "--splay", "2s"])).end();
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let told = printed(&ended.stdout);
-    assert_eq!(told, world.archived());
-    let untold = server.heads().len() - told.len();
+    let reported = printed(&ended.stdout);
+    assert_eq!(reported, world.archived());
+    let unreported = server.heads().len() - reported.len();
     let (_, lost) = ended.stderr.rsplit_once("; ").unwrap();
     let lost: usize =
         lost.strip_suffix(" points were lost: the archive could not be written\n").unwrap().parse().unwrap();
-    assert!(untold > 0 && lost > untold, "{untold} samples, the windows and the worker's point: {}", ended.stderr);
+    assert!(
+        unreported > 0 && lost > unreported,
+        "{unreported} samples, the windows and the worker's point: {}",
+        ended.stderr
+    );
 
     // What is in the file is taken over, trailer or not.
     let next = Child::spawn(&mut command(&["once", "-c", config.to_str().unwrap(), "--json"])).end();
     assert_eq!(next.code, Some(0), "{}", next.stderr);
-    let mut all = [told, printed(&next.stdout)].concat();
+    let mut all = [reported, printed(&next.stdout)].concat();
     all.sort_unstable();
     assert_eq!(world.archived(), all);
     assert_eq!(status(&world.archive()).unwrap().open.files, 0);

@@ -195,5 +195,5 @@ fn a_status_round_ends_while_delivery_is_busy() {
     service.block_on(pipeline.stop(Duration::ZERO, pending()));
 }
 
-/// Threads that stand still for so long do so for ever.
+/// Threads that stand still for this long are stuck.
 const LIMIT: Duration = Duration::from_secs(60);

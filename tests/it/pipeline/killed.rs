@@ -1,4 +1,4 @@
-//! SIGKILL at any moment: what was told is in the archive, and is delivered by whoever comes next.
+//! SIGKILL at any moment: every printed result is in the archive, and the next process delivers it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -16,7 +16,7 @@ use crate::{
 /// How many processes are killed in the short form, and in the long one.
 const KILLS: (u64, u64) = (24, 100);
 
-/// The moment of a kill: after so many results, and so long.
+/// The moment of a kill: after this many results and this time.
 struct Moment {
     results: u32,
     pause: Duration,
@@ -54,10 +54,10 @@ fn a_killed_round_loses_nothing_that_was_printed() {
         }
         thread::sleep(moment.pause);
         child.signal("KILL");
-        let said = printed(&child.end().stdout);
+        let output = printed(&child.end().stdout);
         let archived = world.archived();
-        assert!(said.iter().all(|key| archived.binary_search(key).is_ok()), "kill {kill}: {said:?}");
-        all.extend(said);
+        assert!(output.iter().all(|key| archived.binary_search(key).is_ok()), "kill {kill}: {output:?}");
+        all.extend(output);
         orphans += u32::from(has_open_file(&world));
     }
     assert!(orphans > 0 && all.len() > 20, "{orphans} left an open file, {} were printed", all.len());
@@ -71,28 +71,28 @@ fn a_killed_worker_loses_no_sample_that_it_printed() {
     let world = World::new(["a", "b", "c", "d", "e", "f"].map(sound).into());
     let database = server.bucket();
     let config = world.config("config.toml", Some(&database), "[record]\nwindow = \"1s\"\n");
-    let (mut told, mut orphans) = (BTreeSet::new(), 0);
+    let (mut reported, mut orphans) = (BTreeSet::new(), 0);
     let seed = seed();
     println!("BANDPROBE_SEED={seed}");
     for (kill, moment) in moments(seed, 40) {
         let mut run = command(&["run", "-c", config.to_str().unwrap()]);
         let child = Child::spawn(run.env("BANDPROBE_LOG", "bandprobe=debug"));
-        let mut said = String::new();
+        let mut output = String::new();
         for _ in 0..moment.results {
-            said += &child.wait_for("recorded");
+            output += &child.wait_for("recorded");
         }
         thread::sleep(moment.pause);
         child.signal("KILL");
-        said += &child.end().stderr;
-        told.extend(ids(&said));
+        output += &child.end().stderr;
+        reported.extend(ids(&output));
         let there = archived_ids(&world);
-        assert!(told.is_subset(&there), "kill {kill}: {:?}", told.difference(&there));
+        assert!(reported.is_subset(&there), "kill {kill}: {:?}", reported.difference(&there));
         orphans += u32::from(has_open_file(&world));
     }
-    assert!(orphans > 0 && told.len() > 200, "{orphans} left an open file, {} were told", told.len());
+    assert!(orphans > 0 && reported.len() > 200, "{orphans} left an open file, {} were printed", reported.len());
     delivered(server, &database, &world, &config);
     let there = archived_ids(&world);
-    assert!(told.is_subset(&there), "{:?}", told.difference(&there));
+    assert!(reported.is_subset(&there), "{:?}", reported.difference(&there));
 }
 
 /// Makes one more round, which delivers what the killed ones left. Returns what is in the database: all that is in the

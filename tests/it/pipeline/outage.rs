@@ -48,14 +48,14 @@ fn an_unusable_database_loses_nothing() {
             (at(portal(MOVED)), "captive portal"),
         ] {
             scope.spawn(move || {
-                let mended = InfluxDb { url: good().url, token: Secret::new(influxd::TOKEN), ..broken.clone() };
-                kept_and_then_delivered(&broken, why, &mended);
+                let fixed = InfluxDb { url: good().url, token: Secret::new(influxd::TOKEN), ..broken.clone() };
+                kept_and_then_delivered(&broken, why, &fixed);
             });
         }
     });
 }
 
-fn kept_and_then_delivered(broken: &InfluxDb, why: &str, mended: &InfluxDb) {
+fn kept_and_then_delivered(broken: &InfluxDb, why: &str, fixed: &InfluxDb) {
     let server = influxd::shared().unwrap();
     let world = World::new(vec![sound("a")]);
     let spool_status = || {
@@ -69,22 +69,22 @@ fn kept_and_then_delivered(broken: &InfluxDb, why: &str, mended: &InfluxDb) {
     let first = printed(&ended.stdout);
     assert_eq!((first.len() > 5, &first), (true, &world.archived()), "{why}");
     let waiting = status(&world.archive()).unwrap().spool.points;
-    let told = format!(
+    let message = format!(
         "0 points delivered to {} (bucket {}); {waiting} points are waiting in {}: ",
         broken.url,
         broken.bucket,
         world.archive().display()
     );
-    assert!(ended.stderr.contains(&told) && ended.stderr.contains(why), "{why}: {}", ended.stderr);
+    assert!(ended.stderr.contains(&message) && ended.stderr.contains(why), "{why}: {}", ended.stderr);
     assert!(!ended.stderr.contains(broken.token.reveal()), "{}", ended.stderr);
     let shown = spool_status();
     assert!(shown.contains(&format!("{waiting} points")) && shown.contains(why), "{why}: {shown}");
 
-    let bucket = &mended.bucket;
+    let bucket = &fixed.bucket;
     if server.query(bucket, "SHOW MEASUREMENTS").is_empty() && why.contains("bucket") {
         server.create_bucket(bucket, 0);
     }
-    let config = world.config("mended.toml", Some(mended), "");
+    let config = world.config("fixed.toml", Some(fixed), "");
     let ended = bandprobe(&["once", "-c", config.to_str().unwrap(), "--json"]);
     assert_eq!(ended.code, Some(0), "{why}: {}", ended.stderr);
     let mut both = [first, printed(&ended.stdout)].concat();
@@ -129,24 +129,24 @@ fn a_fixed_config_is_used_without_a_restart() {
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     let away = InfluxDb { url: "http://127.0.0.1:1/".parse().unwrap(), ..server.bucket() };
     thread::scope(|scope| {
-        for (broken, why, mend) in [
+        for (broken, why, fix) in [
             (wrong, "put a valid one in [influxdb] token-file", token),
             (server.missing_bucket(), "create the bucket", bucket),
-            (away, "check that InfluxDB is running there", url),
+            (away, "is InfluxDB running there, and [influxdb] url right?", url),
         ] {
             scope.spawn(move || {
                 let world = World::new(vec![sound("a")]);
                 let config = world.config("config.toml", Some(&broken), "");
                 let child = Child::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
                 child.wait_for(why);
-                mend(&world, &broken);
+                fix(&world, &broken);
                 until("it is delivered", || !stored(server, &broken.bucket).is_empty());
                 child.signal("TERM");
                 let ended = child.end();
                 assert_eq!(ended.code, Some(0), "{}", ended.stderr);
                 assert_eq!(stored(server, &broken.bucket), world.archived(), "{why}");
                 assert_eq!(status(&world.archive()).unwrap().spool.points, 0);
-                assert!(!ended.stderr.contains("delivery is stopped"), "said once: {}", ended.stderr);
+                assert!(!ended.stderr.contains("delivery is stopped"), "logged once: {}", ended.stderr);
             });
         }
     });

@@ -229,7 +229,7 @@ fn a_hanging_disk_delays_the_end_only_up_to_the_limit() {
     assert!(took < END, "stopped after {took:?}");
 }
 
-/// `once` may deliver for 30 s, but has nothing to deliver to here, or is told to hurry.
+/// `once` may deliver for 30 s, but has nothing to deliver to here, or has to hurry.
 #[test]
 fn once_waits_for_a_hanging_disk_as_documented() {
     for is_hurried in [false, true] {

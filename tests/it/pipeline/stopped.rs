@@ -11,7 +11,7 @@ use bandprobe::{
 };
 
 use crate::{
-    fault::{CASES, FaultServer},
+    fault::{FaultServer, cases},
     process::{Child, World, command, printed, sound, until},
 };
 
@@ -40,7 +40,7 @@ fn an_interrupted_round_keeps_and_prints_its_results() {
 
 #[test]
 fn a_run_cut_off_is_charged_with_what_it_received() {
-    let case = CASES.iter().find(|case| case.name == "stall_before_head").unwrap();
+    let case = cases().find(|case| case.name == "stall_before_head").unwrap();
     let server = FaultServer::start(case.behaviour);
     let world = World::new(vec![]);
     let config = world.write(

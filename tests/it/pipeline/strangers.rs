@@ -33,8 +33,8 @@ fn foreign_and_newer_files_are_named_and_delay_nothing() {
     assert_eq!(fs::read_to_string(at("notes.txt")).unwrap(), notes);
     let set_aside = world.archive().join("rejected/2026-11-21T100001.000000000Z-1.lp.bad");
     assert_eq!(fs::read_to_string(set_aside).unwrap(), notes);
-    for said in ["100000.000000000Z-1.lp", "newer version", "100001.000000000Z-1.lp", "100002.000000000Z-1.lp"] {
-        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    for expected in ["100000.000000000Z-1.lp", "newer version", "100001.000000000Z-1.lp", "100002.000000000Z-1.lp"] {
+        assert!(ended.stderr.contains(expected), "{expected}: {}", ended.stderr);
     }
 
     let archive = world.archive();

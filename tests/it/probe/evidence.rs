@@ -1,4 +1,4 @@
-//! What is known beside the bytes of a real transfer reaches its flags.
+//! The evidence of a real transfer, besides its bytes, reaches its flags.
 
 use std::sync::Arc;
 

@@ -93,7 +93,7 @@ async fn the_first_byte_is_that_of_the_final_head() {
         let took = |phase| sample.phases.took(phase).unwrap_or_default();
         let [wait, receive] = [took(Phase::Wait), took(Phase::Receive)];
         let late = if begins_late { wait } else { receive };
-        // Half of it: on a busy machine our stamps come late, and what they tell apart is a pause and none.
+        // Half of it: on a busy machine our stamps are late, and they only have to distinguish a pause from none.
         assert!(late >= Micros::from(THINKS / 2), "{name}: wait {wait}, receive {receive}");
     }
 }

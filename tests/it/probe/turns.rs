@@ -1,4 +1,4 @@
-//! Whose turn it is: waiting for it is lateness, and who ran beside a heavy transfer knows it.
+//! Permits: waiting for one is lateness, and transfers that ran next to a heavy one are marked.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn waiting_for_the_permit_is_lateness_and_not_latency() {
     assert!(second.lateness.0 >= due, "the one before it is over");
 }
 
-/// A server of one request that answers when it is told to.
+/// A server of one request that answers on command.
 struct Held {
     url: String,
     asked: oneshot::Receiver<()>,

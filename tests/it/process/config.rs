@@ -5,7 +5,7 @@ use std::{fs, process::Stdio};
 use super::{Child, Ended, World, bandprobe, command, sound, until};
 
 #[test]
-fn a_bad_config_is_78_from_every_command_and_named_by_file_key_and_hint() {
+fn every_command_exits_with_78_and_names_the_bad_key() {
     let world = World::new(vec![sound("a")]);
     let influx = "[influxdb]\nurl = \"http://127.0.0.1:8086\"\norg = \"o\"\nbucket = \"b\"\n";
     world.write("empty.token", "\n");
@@ -60,7 +60,7 @@ fn stderr_of(args: &[&str]) -> String {
 }
 
 #[test]
-fn an_archive_that_cannot_be_written_is_a_failure_that_says_where() {
+fn an_unwritable_archive_is_named() {
     let world = World::new(vec![sound("a")]);
     let file = world.write("file", "in the way");
     let config = world.config("config.toml", None, "");
@@ -77,7 +77,7 @@ fn an_archive_that_cannot_be_written_is_a_failure_that_says_where() {
 }
 
 #[test]
-fn wrong_usage_is_2_and_says_what_would_be_right() {
+fn wrong_usage_exits_with_2_and_a_correction() {
     let world = World::new(vec![sound("a"), sound("b")]);
     let config = world.config("config.toml", None, "");
     let config = config.to_str().unwrap();
@@ -107,7 +107,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 }
 
 #[test]
-fn certificates_that_only_look_like_some_are_a_bad_config_too() {
+fn invalid_certificates_are_a_config_error() {
     let world = World::new(vec![sound("a")]);
     let broken = "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
     world.write("broken.pem", broken);
@@ -142,7 +142,7 @@ fn a_directory_without_results_is_named() {
 }
 
 #[test]
-fn a_good_config_is_checked_without_a_trace() {
+fn checking_a_good_config_leaves_no_files() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("config.toml", None, "");
     let ended = bandprobe(&["check", "-c", config.to_str().unwrap()]);
@@ -151,7 +151,7 @@ fn a_good_config_is_checked_without_a_trace() {
     assert!(!world.archive().exists());
 }
 
-/// What `check` finds about a config without problems, and its exit codes without and with --strict.
+/// The findings of `check` on a valid config, and its exit codes without and with --strict.
 #[test]
 fn check_names_what_to_fix() {
     let world = World::new(vec![sound("a")]);
@@ -186,7 +186,7 @@ fn check_names_what_to_fix() {
 }
 
 #[test]
-fn a_variable_that_is_no_text_is_named_without_its_value() {
+fn a_variable_that_is_not_utf_8_is_named_without_its_value() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("config.toml", None, "");
     let odd = |bytes: &[u8]| std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec());
@@ -211,20 +211,20 @@ fn a_variable_that_is_no_text_is_named_without_its_value() {
     assert_eq!(foreign.code, Some(0), "{}", foreign.stderr);
 }
 
-/// Not what SIGHUP does to a worker that was not started to ignore it: that may change.
+/// Does not test SIGHUP on a worker that does not ignore it, because that may change.
 #[test]
 fn a_hangup_that_is_ignored_from_the_start_stays_ignored() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("config.toml", None, "");
     let binary = command(&[]).get_program().to_owned();
     for args in [&["run", "-c", config.to_str().unwrap()][..], &["demo", "--serve"]] {
-        // What nohup does, without its redirections.
+        // As nohup does, but without its redirections.
         let mut shell = std::process::Command::new("sh");
         shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(&binary).args(args);
         let worker = Child::spawn(shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()));
         until("it listens for signals", || worker.catches_signals());
         worker.signal("HUP");
-        // A signal that were taken would have been taken before the one that follows it.
+        // If the first signal had an effect, it would show before the effect of the second one.
         worker.signal("HUP");
         let status = std::fs::read_to_string(format!("/proc/{}/status", worker.id())).unwrap();
         let mask = |name: &str| {

@@ -14,7 +14,7 @@ use super::{Child, Ended, bandprobe, command, points};
 
 const NODES: [&str; 6] = ["fast", "limited", "slow-backend", "stalling", "missing", "failing"];
 
-/// The directory that a demo named, and how many points it said are there.
+/// The directory that a demo printed, and the number of points that it printed.
 fn left_behind(root: &TempDir, stdout: &str) -> (PathBuf, u64) {
     let line = stdout.lines().find(|line| line.contains(" points are in ")).unwrap();
     let (points, rest) = line.split_once(" points are in ").unwrap();
@@ -25,7 +25,7 @@ fn demo(root: &TempDir, duration: &str) -> Child {
     Child::spawn(command(&["demo", "--duration", duration]).current_dir(root.path()))
 }
 
-/// The table has a row for each of these nodes, and the introduction a line for every one.
+/// Checks that the table has a row and the introduction a line for each of these nodes.
 fn table_holds(nodes: &[&str], ended: &Ended) {
     let (introduction, table) =
         ended.stdout.split_once("downloads, seen from demo").unwrap_or_else(|| panic!("no table: {ended:?}"));
@@ -36,7 +36,7 @@ fn table_holds(nodes: &[&str], ended: &Ended) {
 }
 
 #[test]
-fn two_demos_beside_each_other_show_every_node_and_leave_their_points() {
+fn two_demos_at_once_each_show_every_node_and_keep_points() {
     let root = TempDir::new().unwrap();
     let demos = [demo(&root, "6s"), demo(&root, "6s")];
     let ended = demos.map(|demo| thread::spawn(|| demo.end())).map(|demo| demo.join().unwrap());
@@ -59,19 +59,19 @@ fn two_demos_beside_each_other_show_every_node_and_leave_their_points() {
     assert_ne!(dirs[0], dirs[1]);
 }
 
-/// The nodes with a transfer in the archive: chance may leave one out of a short demo.
+/// The nodes with a transfer in the archive. A short demo may miss one by chance.
 fn probed(dir: &Path) -> Vec<&'static str> {
     let seen = super::archived(dir);
     NODES.into_iter().filter(|node| seen.iter().any(|(tags, _)| tags.iter().any(|tag| tag == node))).collect()
 }
 
-/// Is there a good start of a video of that node?
+/// Whether that node has a good start of a video.
 fn has_video(dir: &Path, node: &str) -> bool {
     let wanted = [node, "start", "ok"].map(str::to_owned);
     super::archived(dir).iter().any(|(tags, _)| wanted.iter().all(|word| tags.contains(word)))
 }
 
-/// What the nodes were planned to be is in the figures, whatever else this machine has to do: only what is slow on purpose
+/// The figures show how each node was planned, however busy this machine is: only what is slow on purpose
 /// has a limit, and a transfer that this machine delayed does not decide.
 fn figures_are_those_of_the_nodes(dir: &Path) {
     let transfers: Vec<_> =
@@ -103,7 +103,7 @@ fn figures_are_those_of_the_nodes(dir: &Path) {
 }
 
 #[test]
-fn an_interrupt_ends_it_early_with_its_table() {
+fn an_interrupt_ends_the_demo_early_with_its_table() {
     let root = TempDir::new().unwrap();
     let child = demo(&root, "10m");
     super::until("every node was probed, and the videos of those whose figures are known", || {
@@ -119,9 +119,9 @@ fn an_interrupt_ends_it_early_with_its_table() {
     figures_are_those_of_the_nodes(&dir);
 }
 
-/// A file that may not grow stands for a disk that is full: the write fails, and nothing else is known of the reason.
+/// A limited file size stands for a full disk: the write fails in the same way.
 #[test]
-fn a_full_disk_is_told_at_once_and_counted_at_the_end() {
+fn a_full_disk_is_reported_at_once_and_counted_at_the_end() {
     let root = TempDir::new().unwrap();
     let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" demo --duration 6s";
     let mut limited = Command::new("sh");

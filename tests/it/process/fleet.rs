@@ -92,7 +92,7 @@ fn text<'a>(object: &'a Map<String, Value>, key: &str) -> &'a str {
 }
 
 #[test]
-fn targets_lists_who_is_to_be_asked_in_every_dialect() {
+fn targets_lists_every_node_in_each_dialect() {
     for dialect in Dialect::ALL {
         let registered = Registered::new(dialect);
         let ended = registered.run(&["targets", "--json"]);

@@ -4,7 +4,7 @@ use std::{fs, thread};
 
 use super::{Child, command, until};
 use crate::fault::{
-    CASES, FaultServer, certificate,
+    FaultServer, cases, certificate,
     server::{
         Behaviour, ENDLESS, Port,
         Step::{Endless, Request, Send},
@@ -54,7 +54,7 @@ fn no_answer_makes_the_process_grow() {
         "http2_settings_without_end",
         "http2_pings_without_end",
     ];
-    let flood = |name| CASES.iter().find(|case| case.name == name).map(|case| (name, case.behaviour, part)).unwrap();
+    let flood = |name| cases().find(|case| case.name == name).map(|case| (name, case.behaviour, part)).unwrap();
     let whole = format!("0-{}", ENDLESS - 1);
     let peak = |name: &str, behaviour: Behaviour, range: &str| {
         let server = FaultServer::start_once(behaviour);

@@ -13,7 +13,7 @@ use bandprobe::{
 use serde_json::Value;
 
 use super::{Ended, World, bandprobe, command, objects, sound};
-use crate::fault::{CASES, FaultServer, certificate};
+use crate::fault::{FaultServer, cases, certificate};
 
 fn url(world: &World, node: usize, asset: &str) -> String {
     format!("{}api/v1/assets/{asset}", world.demo.nodes()[node].endpoint)
@@ -55,7 +55,7 @@ fn warm_transfers_use_the_connection_of_the_cold_one() {
 }
 
 #[test]
-fn a_range_is_what_was_asked_and_beyond_the_asset_it_fails() {
+fn a_range_is_requested_exactly_and_fails_beyond_the_end() {
     let world = World::new(vec![sound("a")]);
     let (image, video) = (url(&world, 0, IMAGE_ID), url(&world, 0, VIDEO_ID));
     for (args, code, outcome, part, bytes) in [
@@ -79,7 +79,7 @@ fn a_range_is_what_was_asked_and_beyond_the_asset_it_fails() {
 }
 
 #[test]
-fn what_the_server_breaks_is_named_and_is_3() {
+fn a_broken_answer_is_named_and_exits_with_3() {
     let certificate = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(certificate.path(), certificate::ca_pem()).unwrap();
     let ca = certificate.path().to_str().unwrap();
@@ -96,7 +96,7 @@ fn what_the_server_breaks_is_named_and_is_3() {
         "http2_goaway",
         "garbage",
     ] {
-        let case = CASES.iter().find(|case| case.name == name).unwrap();
+        let case = cases().find(|case| case.name == name).unwrap();
         let server = FaultServer::start(case.behaviour);
         let ended = bandprobe(&["probe", &server.url(), "--range", "1000-2023", "--json", "--ca-file", ca]);
         let samples = objects(&ended.stdout);
@@ -110,8 +110,8 @@ fn what_the_server_breaks_is_named_and_is_3() {
 }
 
 #[test]
-fn html_is_no_image() {
-    let case = CASES.iter().find(|case| case.name.contains("html")).unwrap();
+fn html_is_not_an_image() {
+    let case = cases().find(|case| case.name.contains("html")).unwrap();
     let server = FaultServer::start(case.behaviour);
     let ended = bandprobe(&["probe", &server.url(), "--expect", "image", "--range", "1000-2023"]);
     assert_eq!(ended.code, Some(3));
@@ -143,9 +143,9 @@ fn a_node_that_cannot_be_found_is_a_result() {
     assert_eq!((sample["failed_phase"].as_str(), sample["conn"].as_str()), (Some("dns"), Some("cold")));
 }
 
-/// A node's words are shown, and obeyed by no terminal.
+/// The message of a node is shown, but no terminal obeys its control characters.
 #[test]
-fn a_hostile_message_is_only_text() {
+fn a_hostile_message_cannot_control_the_terminal() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     let body = "{\"message\":\"\\u001b]0;owned\\u0007\\u009b31m \\u202egone\"}";
@@ -163,7 +163,7 @@ fn a_hostile_message_is_only_text() {
 }
 
 #[test]
-fn the_evidence_is_shown_when_asked_for() {
+fn verbose_shows_the_evidence() {
     let world = World::new(vec![NodePlan { tls: true, ..sound("a") }]);
     let (url, ca) = (url(&world, 0, VIDEO_ID), world.path("ca.pem"));
     let args = ["probe", &url, "--range", "0-1048575", "--ca-file", ca.to_str().unwrap()];

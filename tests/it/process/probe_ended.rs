@@ -1,4 +1,4 @@
-//! `bandprobe probe URL --repeat N`, ended by signals: what had finished is told, whoever reads.
+//! `bandprobe probe URL --repeat N`, ended by signals: finished transfers are still printed, even to a slow reader.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -40,13 +40,13 @@ impl Counting {
         Self { url, served }
     }
 
-    /// Many transfers of it, with nobody who reads what they print yet.
+    /// Many transfers from it, whose output is not being read yet.
     fn unread(&self) -> process::Child {
         let mut many = command(&["probe", &self.url, "--repeat", "100000", "--json"]);
         many.stderr(Stdio::null()).spawn().unwrap()
     }
 
-    /// Waits until no answer was asked for in so many looks.
+    /// Waits until this many polls in a row see no new request.
     fn until_silent(&self) {
         let (mut looks, mut before) = (0, 0);
         until("it asks no more", || {
@@ -57,7 +57,7 @@ impl Counting {
         });
     }
 
-    /// All that ended was told; one answer may have been on its way.
+    /// Every finished transfer was printed. One more answer may have been under way.
     fn all_told(&self, stdout: &str) {
         let (served, told) = (self.served.load(Relaxed), objects(stdout).len() as u64);
         assert!(told <= served && served <= told + 1, "{served} served, {told} told");
@@ -96,7 +96,7 @@ fn an_interrupt_loses_nothing_that_had_finished() {
 }
 
 #[test]
-fn nobody_who_reads_holds_transfers_up_and_loses_none() {
+fn a_slow_reader_delays_no_transfer_and_loses_none() {
     let server = Counting::start();
     let process = server.unread();
     server.until_silent();
@@ -112,7 +112,7 @@ fn a_second_signal_does_not_wait_for_a_reader() {
     let mut process = server.unread();
     server.until_silent();
     interrupt(&process);
-    // Signals within a second are one wish.
+    // Signals within a second count as one.
     until("it ends", || {
         interrupt(&process);
         process.try_wait().unwrap().is_some()

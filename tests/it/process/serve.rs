@@ -1,4 +1,4 @@
-//! `bandprobe demo --serve`: by copy and paste, what it prints is a world to try the other commands in.
+//! `bandprobe demo --serve`: the printed commands work when they are pasted.
 
 use std::{net::TcpListener, path::Path, process::Command};
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::{Child, bandprobe, command, objects};
 
-/// Starts it in a directory, with its config in a file, and reads what it says up to the last of its hints.
+/// Starts it in a directory, with its config in a file, and reads its output up to the last hint.
 fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
     let mut command = command(&["demo", "--serve", "-o", "demo.toml"]);
     let mut child = Child::spawn(command.args(args).current_dir(root.path()));
@@ -18,7 +18,7 @@ fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
     (child, said)
 }
 
-/// The lines of a text that are commands of ours, to be run elsewhere: they call us as we were called.
+/// The lines of a text that are bandprobe commands. They use the path with which bandprobe was started.
 pub(super) fn commands(said: &str) -> Vec<Vec<&str>> {
     let us = concat!("  ", env!("CARGO_BIN_EXE_bandprobe"), " ");
     let lines = said.lines().filter_map(|line| line.strip_prefix(us));
@@ -30,7 +30,7 @@ fn run_in(dir: &Path, args: &[&str]) -> super::Ended {
 }
 
 #[test]
-fn its_hints_work_by_copy_and_paste() {
+fn the_hints_of_serve_work_when_pasted() {
     let root = TempDir::new().unwrap();
     let (served, said) = serve(&root, &[]);
     let commands = commands(&said);
@@ -59,7 +59,7 @@ fn its_hints_work_by_copy_and_paste() {
 }
 
 #[test]
-fn its_miss_becomes_a_hit_when_somebody_asks() {
+fn the_simulated_miss_becomes_a_hit_after_a_viewer() {
     let root = TempDir::new().unwrap();
     let (_served, said) = serve(&root, &[]);
     let checks = || {
@@ -73,7 +73,7 @@ fn its_miss_becomes_a_hit_when_somebody_asks() {
     };
     let cache = |state: &str| (UNCACHED_IMAGE_ID.to_owned(), state.to_owned());
     assert_eq!(checks()[0], cache("miss"));
-    // From now on the other one, which was measured, is looked at first, and this one when it has its turn.
+    // From now on, the other asset is checked first, because it was measured, and this one only in its turn.
     let its_turn = || {
         let mut seen = std::iter::repeat_with(&checks).take(40).flatten();
         seen.find(|(id, _)| id == UNCACHED_IMAGE_ID).expect("every other time")
@@ -98,7 +98,7 @@ fn without_a_file_stdout_is_a_whole_config() {
 }
 
 #[test]
-fn it_writes_over_its_own_configs_alone() {
+fn serve_overwrites_only_its_own_configs() {
     let root = TempDir::new().unwrap();
     let serve = ["demo", "--serve", "--duration", "1ms", "-o", "x.toml"];
     for _ in 0..2 {
@@ -112,7 +112,7 @@ fn it_writes_over_its_own_configs_alone() {
 }
 
 #[test]
-fn what_is_taken_or_makes_no_sense_is_named() {
+fn taken_ports_and_senseless_options_are_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for (args, code, words) in [
@@ -129,13 +129,13 @@ fn what_is_taken_or_makes_no_sense_is_named() {
 }
 
 #[test]
-fn an_end_at_any_moment_is_an_orderly_one() {
+fn serve_ends_cleanly_at_any_moment() {
     let root = TempDir::new().unwrap();
     for (index, args) in [&["demo"][..], &["demo", "--serve"], &["demo", "--serve", "-o", "x.toml"]].iter().enumerate()
     {
         let mut early: Command = command(args);
         let child = Child::spawn(early.current_dir(root.path()));
-        // It listens to signals once it has a handler for them; before that, nothing is on the disk either.
+        // It reacts to signals once it has a handler. Before that, nothing is on the disk either.
         super::until("it catches signals", || child.catches_signals());
         child.signal(if index == 0 { "INT" } else { "TERM" });
         let ended = child.end();

@@ -1,4 +1,4 @@
-//! `bandprobe demo --fleet --serve`: a fleet to be found through its registry, by hand.
+//! `bandprobe demo --fleet --serve`: a fleet that is found through its registry.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ const NAMES: [&str; 19] = [
     "mumbai",
 ];
 
-/// Starts it in a directory, with its config in a file, and reads what it says up to the last of its hints.
+/// Starts it in a directory, with its config in a file, and reads its output up to the last hint.
 fn serve(root: &TempDir, args: &[&str]) -> (Child, String) {
     let mut command = command(&["demo", "--fleet", "--serve", "-o", "fleet.toml"]);
     let mut child = Child::spawn(command.args(args).current_dir(root.path()));
@@ -45,7 +45,7 @@ fn run_in(dir: &Path, args: &[&str]) -> super::Ended {
 }
 
 #[test]
-fn its_config_is_sound_and_its_nodes_answer_in_each_dialect() {
+fn the_served_fleet_works_in_each_dialect() {
     for dialect in Dialect::ALL {
         let root = TempDir::new().unwrap();
         let (served, said) = serve(&root, &["--dialect", dialect.label()]);

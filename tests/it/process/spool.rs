@@ -32,7 +32,7 @@ fn spool(command: &str, config: &Path, more: &[&str]) -> Ended {
     bandprobe(&[&["spool", command, "-c", config.to_str().unwrap()][..], more].concat())
 }
 
-/// A world without nodes to probe, for files made by hand.
+/// A world without nodes to probe, for fixture files.
 pub(crate) fn empty() -> World {
     World::new(vec![sound("a")])
 }

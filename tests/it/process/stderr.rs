@@ -1,4 +1,4 @@
-//! Nobody reads stderr, or stdout: its pipe is full from the start.
+//! Output that is not read: the pipe of stderr or stdout is full from the start.
 
 use std::{
     fs::File,
@@ -22,7 +22,7 @@ impl Unread {
     fn spawn(command: &mut Command) -> Self {
         let (reader, writer) = full_pipe();
         let process = command.stderr(writer).spawn().unwrap();
-        // The command keeps its end of the pipe, and would hide the end of the process.
+        // The command holds its end of the pipe open and would hide that the process has ended.
         command.stderr(process::Stdio::null());
         Self { process, reader: reader.into() }
     }
@@ -77,7 +77,7 @@ fn a_full_pipe_stops_neither_probing_nor_the_end() {
     }
 }
 
-/// A round that finds thousands of nodes dead has a line for each.
+/// A round that finds thousands of dead nodes logs a line for each.
 #[test]
 fn lines_that_are_not_read_are_counted_and_reported() {
     let world = World::new(vec![sound("n1")]);
@@ -93,7 +93,7 @@ fn lines_that_are_not_read_are_counted_and_reported() {
     }
     let config = world.write("b.toml", &text);
     let mut worker = Unread::spawn(&mut command(&["run", "-c", config.to_str().unwrap()]));
-    // The lines of a round come after its points, so that they are there with those of the next one.
+    // The log lines of a round follow its points, so they are counted with those of the next round.
     until("two rounds are over", || {
         let points = points(&world.archive());
         points.iter().filter(|point| point.1.get("node").is_some_and(|node| node == "n1")).count() >= 2

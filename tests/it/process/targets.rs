@@ -30,7 +30,7 @@ fn targets(more: &[&str]) -> super::Ended {
 }
 
 #[test]
-fn nodes_are_one_object_a_line_without_what_is_not_known() {
+fn targets_json_has_one_object_per_node() {
     let ended = targets(&["--json"]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let found: Vec<Value> = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -53,7 +53,7 @@ fn nodes_are_one_object_a_line_without_what_is_not_known() {
 }
 
 #[test]
-fn nodes_are_a_table() {
+fn targets_prints_a_table() {
     let ended = targets(&[]);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     let lines: Vec<Vec<&str>> = ended.stdout.lines().map(|line| line.split_whitespace().collect()).collect();

@@ -1,4 +1,4 @@
-//! CSV as another reader of it understands it.
+//! CSV, read back by another library.
 
 use bandprobe::record::{
     csv,
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::samples::{failed, image, video};
 
-/// Header and rows, read by another's reader.
+/// Header and rows, read by another library.
 fn read(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let mut reader = ::csv::Reader::from_reader(text.as_bytes());
     let cells = |record: &::csv::StringRecord| record.iter().map(str::to_owned).collect();
@@ -20,7 +20,7 @@ fn read(text: &str) -> (Vec<String>, Vec<Vec<String>>) {
     (header, reader.records().map(|record| cells(&record.unwrap())).collect())
 }
 
-/// The row of a line, and how much of it has no column.
+/// The row of a line, and the number of its values without a column.
 fn row(measurement: &Measurement, line: &str) -> (Vec<String>, usize) {
     let mut text = String::new();
     csv::header(measurement, &mut text);
@@ -30,7 +30,7 @@ fn row(measurement: &Measurement, line: &str) -> (Vec<String>, usize) {
     (rows.remove(0), left_out)
 }
 
-/// What the row of a point has to be, out of the point and the schema alone.
+/// The expected row of a point, from the point and the schema only.
 fn expected(point: &Point) -> Vec<String> {
     let measurement = point.measurement();
     let value = |name: &str| {
@@ -65,7 +65,7 @@ fn columns_are_the_time_and_the_schema() {
 }
 
 #[test]
-fn what_was_not_measured_is_an_empty_cell() {
+fn an_unmeasured_value_is_an_empty_cell() {
     let bad = failed(video(), bandprobe::model::outcome::Outcome::ConnectTimeout);
     for sample in [video(), image("fra1", 5, 80_000), bad] {
         let point = transfer(&sample);
@@ -74,7 +74,7 @@ fn what_was_not_measured_is_an_empty_cell() {
 }
 
 #[test]
-fn what_the_schema_does_not_know_is_left_out_and_counted() {
+fn unknown_columns_are_left_out_and_counted() {
     let point = transfer(&video());
     let newer =
         line(&point).replacen(",node=fra1", ",node=fra1,planet=earth", 1).replacen(" ok=1i", " x=1i,y=\"z\",ok=1i", 1);

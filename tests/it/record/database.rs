@@ -1,4 +1,4 @@
-//! What a point holds is what a real InfluxDB has: no content changes on the way, starts a line or adds a field.
+//! A real InfluxDB stores exactly what a point holds: no content changes, starts a line or adds a field.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use super::{line::text, samples::at};
 use crate::influxd::{self, Influxd, old};
 
 #[tokio::test]
-async fn any_content_is_read_back_as_the_point_has_it() {
+async fn the_database_reads_back_any_content_unchanged() {
     let mut dice = TestRunner::new(Config::default());
     for _ in 0..crate::rounds(4, 100) {
         let points: Vec<Point> =
@@ -32,7 +32,7 @@ async fn any_content_is_read_back_as_the_point_has_it() {
 }
 
 #[tokio::test]
-async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
+async fn every_character_reads_back_from_tags_and_texts() {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     let mut pieces = all.chunks(TAG_CHARS.min(TEXT_CHARS)).map(String::from_iter);
     let mut points = Vec::new();
@@ -40,7 +40,7 @@ async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
         let mut point = Point::new(&schema::transfer::MEASUREMENT, at(points.len() as i64));
         point.tag(schema::transfer::NODE, &piece);
         point.text(schema::transfer::ERROR, Some(&piece));
-        // One piece a point would be needlessly slow.
+        // One request per point would be needlessly slow.
         for (tag, field) in schema::transfer::MEASUREMENT.tags[2..].iter().zip(TEXTS) {
             let Some(piece) = pieces.next() else { break };
             point.tag(*tag, &piece);
@@ -52,7 +52,7 @@ async fn every_character_is_read_back_from_a_tag_and_from_a_text() {
 }
 
 #[tokio::test]
-async fn the_longest_texts_are_read_back() {
+async fn the_longest_texts_read_back() {
     let pieces = ["\\", "\"", "\\\"", "#", "a", "=,"];
     let points: Vec<Point> = (0..)
         .zip(pieces)
@@ -88,7 +88,7 @@ fn draw<T: std::fmt::Debug>(from: impl Strategy<Value = T>, dice: &mut TestRunne
     from.new_tree(dice).unwrap().current()
 }
 
-/// Sends them to 2.x and to 1.8, whose parsers are not the same, each in one request, and reads them back.
+/// Sends them to 2.x and 1.8, which have different parsers, in one request each, and reads them back.
 async fn come_back(points: &[Point]) {
     let mut lines = String::new();
     points.iter().for_each(|point| line::encode(point, &mut lines));
@@ -103,7 +103,7 @@ async fn come_back(points: &[Point]) {
     }
 }
 
-/// The bucket holds these points, told apart by their times, and nothing else.
+/// The bucket holds exactly these points, which differ in their times.
 fn same(server: &Influxd, database: &config::InfluxDb, points: &[Point]) {
     let mut expected: BTreeMap<&str, BTreeMap<i64, &Point>> = BTreeMap::new();
     for point in points {
@@ -147,14 +147,14 @@ fn is_row(point: &Point, mut row: Map<String, Json>) {
     assert!(row.is_empty(), "there is more than the point has: {row:?}");
 }
 
-/// Equal but for the last bit or two: `serde_json` reads floats exactly only with a feature that nothing here needs.
+/// Equal except for the last bit or two, because `serde_json` reads floats exactly only with an optional feature.
 fn near(a: f64, b: f64) -> bool {
     a == b || a.to_bits().abs_diff(b.to_bits()) <= 2
 }
 
 /// Points of a request.
 const POINTS: usize = 300;
-/// Text fields beside `error`.
+/// Text fields other than `error`.
 const TEXTS: [schema::Field; 9] = [
     schema::transfer::FLAGS,
     schema::transfer::TLS_VERSION,

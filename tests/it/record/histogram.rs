@@ -1,4 +1,4 @@
-//! Windows and their blobs: hdrhistogram's own reader finds the values that went in, and blobs merge exactly.
+//! Windows and their blobs: hdrhistogram reads the recorded values back, and blobs merge exactly.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ fn taking(nanoseconds: i64, total: u64, goodput: u64) -> Sample {
 }
 
 #[test]
-fn a_sample_goes_into_the_metrics_that_it_is_good_for() {
+fn a_sample_counts_only_in_metrics_it_is_valid_for() {
     let check = |name: &str, change: &dyn Fn(&mut Sample), expected: &str| {
         let mut sample = video();
         change(&mut sample);
@@ -117,7 +117,7 @@ fn points_hold_the_figures_and_the_blob() {
 }
 
 #[test]
-fn out_of_range_is_clamped_and_counted() {
+fn values_out_of_range_are_clamped_and_counted() {
     let mut windows = Windows::new(HOUR);
     windows.record(&taking(0, 500_000_000, 400_000_000_000));
     let points: Vec<_> = windows.flush_all().collect();
@@ -160,7 +160,7 @@ fn an_unfinished_flush_keeps_the_rest() {
 }
 
 #[test]
-fn memory_is_bounded_and_what_finds_no_room_is_counted() {
+fn memory_is_bounded_and_dropped_samples_are_counted() {
     let mut windows = Windows::new(HOUR);
     let sample = image("n", 0, 80_000);
     let rows = (MAX_BYTES / 32) as u64;
@@ -182,7 +182,7 @@ fn memory_is_bounded_and_what_finds_no_room_is_counted() {
 }
 
 #[test]
-fn sixty_minutes_merge_to_the_hour() {
+fn sixty_minutes_merge_into_the_same_hour() {
     let mut minutes = Windows::new(Duration::from_secs(60));
     let mut merged: Option<Histogram<u64>> = None;
     let mut all = vec![];
@@ -236,7 +236,7 @@ proptest! {
     }
 
     #[test]
-    fn percentiles_are_those_of_the_sorted_values(values in prop::collection::vec(1_000_000_u64..90_000_000_000, 1..80)) {
+    fn percentiles_match_the_sorted_values(values in prop::collection::vec(1_000_000_u64..90_000_000_000, 1..80)) {
         let mut sample = video();
         sample.intervals = values.iter().map(|value| BitRate(*value)).collect();
         let goodputs: Vec<_> = (0..).zip(&values).map(|(n, value)| taking(n, 9, *value)).collect();

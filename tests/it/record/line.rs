@@ -1,4 +1,4 @@
-//! Exact lines and objects, and the property that no content breaks out of its place.
+//! Exact lines and objects, and the property that no content escapes its field.
 
 use bandprobe::{
     model::{
@@ -87,7 +87,7 @@ fn a_run_without_transfer_has_no_times() {
 }
 
 #[test]
-fn objects_say_what_lines_say() {
+fn json_objects_match_the_lines() {
     let point = transfer(&video());
     let object = object(&point);
     assert_eq!(object["measurement"], "bandprobe_transfer");
@@ -134,7 +134,7 @@ fn the_worker_has_a_point_too() {
     );
 }
 
-/// Text in which the traps are frequent.
+/// Text with many special characters.
 pub(super) fn text() -> impl Strategy<Value = String> {
     let trap = prop::sample::select(vec![
         "\\", "\"", ",", "=", " ", "\n", "\r", "\0", "\t", "#", "\u{2028}", "\u{85}", "ok=0i", "é", "🦀", "\u{202e}",
@@ -157,7 +157,7 @@ fn replaced(text: &str, limit: usize, control: char, backslash: char) -> String 
 
 proptest! {
     #[test]
-    fn content_stays_in_its_place(node in text(), region in text(), error in text(), server in text(), km in any::<f64>()) {
+    fn field_content_never_escapes_its_field(node in text(), region in text(), error in text(), server in text(), km in any::<f64>()) {
         let mut point = Point::new(&schema::transfer::MEASUREMENT, video().at);
         point.tag(fields::NODE, &node);
         point.tag(fields::REGION, &region);
@@ -189,7 +189,7 @@ proptest! {
         }
         prop_assert_eq!(&lines[0].fields, &expected);
         prop_assert_eq!(lines[0].time, 1_795_341_600_123_456_789);
-        // The object is made of the same point and is one line as well.
+        // The object of the same point is one line, too.
         prop_assert_eq!(&object(&point)["node"], &tags[1].1);
     }
 }

@@ -1,5 +1,5 @@
 //! A parser of line protocol, written from InfluxDB's reference and sharing nothing with the encoder. It is stricter
-//! than InfluxDB: it panics on whatever the reference leaves open.
+//! than InfluxDB: it panics on anything that the reference leaves open.
 
 /// A value as the line has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,7 +18,7 @@ pub(crate) struct Line {
     pub(crate) time: i64,
 }
 
-/// Parses a whole body; every line counts.
+/// Parses every line of a body.
 pub(crate) fn parse(body: &str) -> Vec<Line> {
     assert!(body.ends_with('\n'), "a line without end: {body:?}");
     body.strip_suffix('\n').unwrap().split('\n').map(line).collect()
@@ -57,7 +57,7 @@ fn key(rest: &mut Rest<'_>, ends: &[char]) -> (String, char) {
     let mut text = String::new();
     loop {
         match rest.next().expect("the line ends in a key") {
-            // What a backslash means before anything else than these differs between parsers.
+            // Before other characters, the meaning of a backslash differs between parsers.
             '\\' => match rest.next() {
                 Some(c @ (',' | '=' | ' ')) => text.push(c),
                 other => panic!("backslash before {other:?}"),

@@ -1,4 +1,4 @@
-//! Samples made by hand.
+//! Fixtures.
 
 use bandprobe::model::{
     flag::Flags,
@@ -157,7 +157,7 @@ pub(crate) fn failed(sample: Sample, outcome: Outcome) -> Sample {
     }
 }
 
-/// So many nanoseconds after the first sample.
+/// The time this many nanoseconds after the first sample.
 pub(crate) fn at(nanoseconds: i64) -> Timestamp {
     Timestamp::from_nanosecond(1_795_341_600_123_456_789 + i128::from(nanoseconds)).unwrap()
 }

@@ -1,11 +1,11 @@
-//! The schema as a text, held against a file: a change of a type costs every user a broken trend.
+//! The schema as text, compared with a file: a changed type breaks the trends of every user.
 
 use std::fmt::Write;
 
 use bandprobe::record::schema;
 
 #[test]
-fn the_schema_is_the_one_on_file() {
+fn the_schema_matches_the_recorded_one() {
     let mut text = String::new();
     for measurement in schema::ALL {
         writeln!(text, "{}", measurement.name).unwrap();

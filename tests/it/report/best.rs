@@ -1,4 +1,4 @@
-//! Who is the best node: distributors alone, with enough recent values, and not dead.
+//! The best node is a distributor that is not dead and has enough recent values.
 
 use bandprobe::{
     model::{flag::Flag, health::HealthState},
@@ -43,7 +43,7 @@ fn analysis(samples: &[Sample], states: &[String]) -> Analysis {
     analysis
 }
 
-/// The node with the best TTFB, `None` where there is not enough data.
+/// The node with the best TTFB; `None` without enough data.
 fn best(samples: &[Sample], states: &[String]) -> Option<String> {
     let summary = analysis(samples, states).summary();
     match Measure::Ttfb.best(&summary.rows) {
@@ -54,7 +54,7 @@ fn best(samples: &[Sample], states: &[String]) -> Option<String> {
 }
 
 #[test]
-fn only_distributors_compete_where_there_are_some() {
+fn only_distributors_compete_if_there_are_any() {
     let samples = [images("dist", 90_000, 0), images("store", 10_000, 0), images("web", 20_000, 0)].concat();
     let role = |node: &str, role: &str| state(node, role, HealthState::Ok, 0);
     let all = [role("dist", "distributor"), role("store", "storage"), role("web", "http")];
@@ -113,7 +113,7 @@ fn answers_too_slow_for_a_viewer_make_no_best_node() {
 }
 
 #[test]
-fn the_rule_holds_for_goodput_and_hits_and_in_json() {
+fn the_rule_also_holds_for_goodput_hits_and_json() {
     let mut samples: Vec<Sample> = (0..3).map(|n| start("good", n, 30_000_000)).collect();
     samples.extend((0..2).map(|n| start("lucky", n, 900_000_000)));
     samples.extend((0..3).map(|n| check("good", n, CacheState::Hit)));

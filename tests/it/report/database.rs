@@ -1,4 +1,4 @@
-//! `report` says the same of a database as of the archive that it was filled from.
+//! `report` gives the same result for a database and for the archive that filled it.
 
 use bandprobe::{
     archive::log::Writer,
@@ -22,8 +22,8 @@ use crate::{
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 #[test]
-fn the_database_says_what_the_archive_says() {
-    // 2.x, and 1.8, which answers by the same language from another program.
+fn the_database_and_the_archive_give_the_same_report() {
+    // 2.x and 1.8 are different programs with the same query language.
     let databases = [influxd::shared().map(influxd::Influxd::bucket), old::shared().map(influxd::Influxd::database)];
     databases.into_iter().flatten().for_each(|database| says_the_same(&database));
 }

@@ -23,19 +23,19 @@ use jiff::SignedDuration;
 
 use crate::record::samples::at;
 
-/// What a round says of a node.
+/// The result of a round for a node.
 pub(super) struct Round {
     pub(super) node: &'static str,
     pub(super) role: &'static str,
     pub(super) state: HealthState,
     pub(super) reason: &'static str,
-    /// Blocks behind and version, of those that answer.
+    /// Blocks behind and version, for nodes that answer.
     pub(super) says: Option<(i64, &'static str)>,
 }
 
 const OK: &str = "nothing wrong";
 
-/// A fleet with one of each.
+/// A fleet with one node in each state.
 pub(super) const FLEET: [Round; 6] = [
     Round {
         node: "fra1.example.org",
@@ -75,7 +75,7 @@ pub(super) const FLEET: [Round; 6] = [
     Round { node: "nyc1.example.org", role: "storage", state: HealthState::Ok, reason: OK, says: Some((2, "4.5.0")) },
 ];
 
-/// The point of a round, so many minutes after the first; in a minute that is `lost` the vantage is down.
+/// The point of the round this many minutes after the first one. In a minute that is `lost`, the vantage is down.
 pub(super) fn point(round: &Round, minute: i64, state: HealthState) -> Point {
     let mut point = Point::new(&schema::MEASUREMENT, at(0) + SignedDuration::from_mins(minute));
     for (tag, value) in
@@ -134,7 +134,7 @@ fn the_states_of_a_fleet_have_an_exact_table() {
 }
 
 #[test]
-fn however_wide_the_terminal_no_line_is_wider_and_no_reason_is_lost() {
+fn lines_fit_any_width_and_keep_every_reason() {
     for health in [one_round(), of(&rounds())] {
         for width in 20..200 {
             let text = render(&health, Look { width: Some(width), colour: false });
@@ -165,7 +165,7 @@ fn rounds_in_which_the_vantage_was_down_are_left_out() {
 }
 
 #[test]
-fn what_is_shown_first_is_what_counts_as_the_worst() {
+fn the_worst_state_is_listed_first() {
     use HealthState::{Blocked, Dead, Degraded, Misconfigured, Ok, Unknown};
     for (states, worst) in [
         ([Blocked, Dead], Dead),
@@ -190,7 +190,7 @@ fn what_is_shown_first_is_what_counts_as_the_worst() {
 }
 
 #[test]
-fn json_says_the_same() {
+fn json_has_the_same_figures() {
     let object = of(&rounds()).json().into_iter().find(|one| one["node"] == "fra1.example.org").unwrap();
     let expected = serde_json::json!({
         "time": "2026-11-22T10:15:00.123456789Z", "vantage": "here", "node": "fra1.example.org", "role": "distributor",
@@ -201,7 +201,7 @@ fn json_says_the_same() {
 }
 
 #[test]
-fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
+fn a_line_reads_back_as_its_point_or_is_damaged() {
     for round in FLEET {
         let point = point(&round, 0, round.state);
         let mut text = String::new();
@@ -220,9 +220,9 @@ fn a_line_gives_the_point_back_and_a_strange_one_is_damage() {
     }
 }
 
-/// What the status probe writes is what is read here.
+/// Reads back what the status probe writes.
 #[test]
-fn the_point_of_a_round_is_read_whole() {
+fn every_field_of_a_node_point_reads_back() {
     let vantage = Vantage { id: "here".into(), worker: "here".into(), uplink: None, country: None, location: None };
     let report = StatusDocument { version: Some("2.1.2".into()), uptime_s: Some(90), ..StatusDocument::default() };
     let answer = StatusAnswer {

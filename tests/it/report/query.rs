@@ -1,4 +1,4 @@
-//! InfluxQL and its answers. `tests/data/report/answer.json` is what InfluxDB 2.9.1 said to [`QUERY`] after the lines of
+//! InfluxQL and its answers. `tests/data/report/answer.json` is the answer of InfluxDB 2.9.1 to [`QUERY`], after the lines of
 //! [`day`] had been written to it.
 
 use bandprobe::{
@@ -19,16 +19,16 @@ fn ten() -> Timestamp {
 }
 
 #[test]
-fn the_query_is_the_one_that_was_tried() {
+fn the_query_matches_the_recorded_one() {
     assert_eq!(query(ten(), ten() + SignedDuration::from_hours(1), 0), QUERY);
     assert_eq!(identifier("a\"b\\c\nd"), "\"a\\\"b\\\\c\\nd\"");
 }
 
 #[test]
-fn the_database_gives_back_what_was_written() {
+fn a_recorded_answer_reads_back_as_the_points() {
     let page = parse(include_bytes!("../../data/report/answer.json")).unwrap();
     let mut written = points(&day());
-    // A page does without what tells single transfers.
+    // A page leaves out the ids of transfers.
     for point in &mut written {
         (point.probe, point.trace_id, point.request_id) = (None, None, None);
     }
@@ -52,12 +52,12 @@ fn asked(target: &str) -> [i64; 4] {
     numbers.try_into().unwrap()
 }
 
-/// Asks for everything in a database with this many rows a day. Returns the number of requests, and the most rows of one.
+/// Queries everything in a database with this many rows a day. Returns the number of requests, and the most rows of one.
 fn fetch(days: i64, rows_a_day: impl Fn(i64) -> i64) -> (usize, i64) {
     let day = 86_400_000_000_000;
     let start = i64::try_from(ten().as_nanosecond()).unwrap();
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(24 * days));
-    // The first row of each hour's share stands at the hour's start, the others follow at once.
+    // All rows of an hour are at its start.
     let between = |from: i64, until: i64| {
         let hours = (from - start) / (day / 24)..(until - start).div_euclid(day / 24);
         hours.map(|hour| rows_a_day(hour / 24) / 24).sum::<i64>()
@@ -95,13 +95,13 @@ fn ninety_days_take_tens_of_requests() {
         let (requests, most) = fetch(90, |_| rows_a_day);
         assert!(requests <= most_requests && most <= page, "{name}: {requests} requests, {most} rows");
     }
-    // Much after little: answers stay within the limit, and the rest of the time is asked for in fewer rows.
+    // Many rows after few: answers stay within the limit, and later spans are shorter.
     let (requests, most) = fetch(90, |day| if day < 60 { 0 } else { 240_000 });
     assert!(requests <= 150 && most <= page, "{requests} requests");
 }
 
 #[test]
-fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
+fn a_too_large_answer_is_queried_in_shorter_spans() {
     let mut pages = Pages::new("a b&c", ten(), ten() + SignedDuration::from_hours(6));
     let [from, until, ..] = asked(&pages.request().unwrap());
     let mut span = until - from;
@@ -115,7 +115,7 @@ fn an_answer_that_was_too_much_is_asked_for_in_pieces() {
 
 /// Tried on 2.9.1 and 1.8.10: a bucket `name/policy` is unknown under `db=name/policy`.
 #[test]
-fn a_bucket_with_a_policy_is_asked_for_as_two() {
+fn a_bucket_with_a_policy_is_queried_as_database_and_policy() {
     for (bucket, expected) in [("a", "/query?db=a&epoch=ns"), ("a/b", "/query?db=a&rp=b&epoch=ns")] {
         let target = Pages::new(bucket, ten(), ten() + SignedDuration::from_hours(1)).request().unwrap();
         assert_eq!(target.split_once("&q=").unwrap().0, expected);

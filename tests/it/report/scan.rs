@@ -1,4 +1,4 @@
-//! The reader of lines: what we wrote comes back, and whatever else there is does no harm.
+//! The reader of lines: written lines read back, and any other line does no harm.
 
 use bandprobe::record::{
     line::{self as encoder, MAX_LINE},
@@ -24,14 +24,14 @@ fn scan(text: &str) -> (Vec<TransferPoint>, LineCounts) {
 }
 
 #[test]
-fn what_was_written_comes_back() {
+fn written_lines_read_back() {
     let (found, seen) = scan(&lines(&day()));
     assert_eq!(found, points(&day()));
     assert_eq!(seen, LineCounts { transfers: found.len() as u64, states: 0, others: 0, damaged: 0 });
 }
 
 #[test]
-fn other_lines_are_told_apart() {
+fn other_lines_are_counted_by_kind() {
     let mut windows = Windows::new(Duration::from_secs(3_600));
     windows.record(&video());
     let mut text = String::from("# bandprobe archive\n\n");
@@ -47,13 +47,13 @@ fn other_lines_are_told_apart() {
 }
 
 #[test]
-fn the_readers_own_errors_are_passed_on() {
+fn errors_of_the_reader_are_passed_on() {
     let lines = [Ok("# x"), Err("disk on fire"), Ok("# y")];
     assert_eq!(Scan::new(lines).collect::<Vec<_>>(), [Err("disk on fire")]);
 }
 
 #[test]
-fn hostile_lines_are_damage_and_no_more() {
+fn hostile_lines_count_as_damaged() {
     let good = lines(&[video()]);
     let check = |name: &str, line: &str| assert_eq!(read(line.as_bytes()), Line::Damaged, "{name}");
     check("cut", &good[..good.len() / 2]);
@@ -93,7 +93,7 @@ proptest! {
     }
 
     #[test]
-    fn names_of_any_content_come_back(node in "\\PC{0,30}", asset in "\\PC{0,30}") {
+    fn names_with_any_characters_read_back(node in "\\PC{0,30}", asset in "\\PC{0,30}") {
         let mut sample = video();
         sample.labels.node = node.as_str().into();
         sample.trail.asset_id = Some(asset.as_str().into());

@@ -1,4 +1,4 @@
-//! Which transfers are looked at one by one, and where each leads.
+//! Which transfers are listed one by one, with their ids and links.
 
 use bandprobe::{
     config::trace_url::TraceUrl,
@@ -52,7 +52,7 @@ fn rows(samples: &[Sample]) -> Vec<String> {
 }
 
 #[test]
-fn of_each_node_the_slowest_download_and_the_last_failure() {
+fn each_node_shows_its_slowest_download_and_last_failure() {
     let samples = [
         image("a", 0, 90_000),
         image("a", 1, 120_000),
@@ -85,7 +85,7 @@ fn a_download_that_is_too_slow_is_among_the_failures() {
 }
 
 #[test]
-fn what_says_nothing_of_the_node_is_left_out() {
+fn transfers_not_charged_to_the_node_are_not_listed() {
     let missed = image("a", 0, 3_000_000);
     let missed = Sample { labels: missed.labels.clone().with(|labels| labels.cache = CacheState::Miss), ..missed };
     let mut suspect = failed(image("a", 1, 1), Outcome::DnsTimeout);
@@ -102,7 +102,7 @@ fn what_says_nothing_of_the_node_is_left_out() {
 }
 
 #[test]
-fn however_many_nodes_there_are_the_worst_are_kept() {
+fn the_worst_transfers_are_kept_among_many_nodes() {
     let slow = |n: u64| image(&format!("n{n}"), n.cast_signed(), 1_000 * n);
     let bad = |n: u64| failed(image(&format!("n{n}"), n.cast_signed(), 1), Outcome::Http5xx);
     let many = |make: &dyn Fn(u64) -> Sample, count: u64| (1..=count).map(make).collect::<Vec<_>>();
@@ -118,13 +118,13 @@ fn however_many_nodes_there_are_the_worst_are_kept() {
             assert_eq!(rows[bad_rows], format!("n{slow_nodes} image/full {}000", slow_nodes));
         }
     }
-    // One that fell out comes back with a worse time.
+    // A node that dropped out returns with a worse time.
     let again = [many(&slow, 40), vec![image("n1", 99, 900_000)]].concat();
     assert_eq!(rows(&again)[..2], ["n1 image/full 900000", "n40 image/full 40000"]);
 }
 
 #[test]
-fn each_has_what_finds_it_in_the_nodes_own_records() {
+fn each_listed_transfer_has_its_ids_or_link() {
     let samples = [traced(image("fra1", 0, 480_000)), traced(failed(start("syd1", 1, 1), Outcome::Stalled))];
     for (name, width, link, expected) in [
         ("ids", None, None, include_str!("../../data/report/slowest.txt")),
@@ -135,14 +135,14 @@ fn each_has_what_finds_it_in_the_nodes_own_records() {
         let text = text(&samples, width, link);
         assert_eq!(text, expected, "{name}:\n{text}");
     }
-    // An id that is none of ours leads nowhere.
+    // An id that bandprobe did not make has no link.
     let mut foreign = image("fra1", 0, 1);
     foreign.trail.trace_id = Some("r-1".into());
     assert_eq!(text(&[foreign], None, Some(&link())).lines().count(), 3, "no line below it");
 }
 
 #[test]
-fn links_are_whole_however_narrow_the_terminal() {
+fn links_are_never_broken() {
     let samples = [traced(image("distributor.a-long-name.example.org", 0, 480_000))];
     for width in 1..100 {
         let text = text(&samples, Some(width), Some(&link()));

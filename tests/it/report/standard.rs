@@ -1,4 +1,4 @@
-//! Exact texts of the hand-made day.
+//! Exact texts for the day of fixtures.
 
 use bandprobe::{
     model::{
@@ -95,14 +95,14 @@ fn figures_outside_the_standard_are_marked() {
 }
 
 #[test]
-fn nothing_is_said_of_nothing() {
+fn an_empty_period_has_no_figures() {
     assert_eq!(summary([], Look::default()), "no transfers were recorded in this period\n");
     let text = summary(points(&[failed(image("n", 0, 1), Outcome::LocalFailed)]), Look::default());
     assert!(text.contains("\n n        0   –         –") && text.contains("not measured"), "{text}");
 }
 
 #[test]
-fn json_says_the_same() {
+fn json_has_the_same_figures() {
     let mut analysis = Analysis::default();
     points(&day()).iter().for_each(|point| analysis.add(point));
     let object: serde_json::Value = serde_json::from_str(&json::render(&analysis, None)).unwrap();
@@ -115,7 +115,7 @@ fn json_says_the_same() {
 }
 
 #[test]
-fn percentiles_are_of_the_nearest_rank() {
+fn percentiles_use_the_nearest_rank() {
     let mut standard = Standard::default();
     let samples: Vec<_> = (1..=1_000).map(|n| image("n", n, 1_000 * n.unsigned_abs())).collect();
     points(&samples).iter().for_each(|point| standard.add(point));
@@ -137,7 +137,7 @@ fn nodes_beyond_the_limit_are_counted() {
 }
 
 #[test]
-fn what_is_ours_is_not_charged() {
+fn our_own_failures_are_not_charged() {
     let ours: Vec<_> = Outcome::ALL.iter().filter(|outcome| !outcome.is_charged()).map(|o| o.label()).collect();
     assert_eq!(ours, ["blocked", "not_cached", "local_failed", "cancelled", "tls_unsupported"]);
 }
@@ -158,7 +158,7 @@ fn one_good_answer_makes_no_best_node() {
 }
 
 #[test]
-fn a_stall_in_a_good_download_is_told_and_takes_no_validity_away() {
+fn a_stalled_good_download_is_reported_and_stays_valid() {
     let mut stalled = start("fra1", 1, 30_000_000);
     stalled.flags.raise(Flag::StalledSome);
     let mut gone = failed(start("fra1", 2, 1), Outcome::Reset);
@@ -176,7 +176,7 @@ fn a_stall_in_a_good_download_is_told_and_takes_no_validity_away() {
 }
 
 #[test]
-fn a_rate_that_is_a_lower_bound_counts_and_is_told() {
+fn a_lower_bound_counts_and_is_reported() {
     let (mut limited, mut busy) = (start("fra1", 1, 30_000_000), start("fra1", 2, 20_000_000));
     limited.flags.raise(Flag::ReceiverLimited);
     busy.flags.raise(Flag::UplinkLimited);
@@ -222,7 +222,7 @@ fn the_success_share_counts_runs_and_not_transfers() {
 }
 
 #[test]
-fn what_is_too_slow_fails_its_run_and_is_reported() {
+fn a_too_slow_download_fails_its_run_and_is_reported() {
     let mut crawling = image("fra1", 0, 80_000);
     crawling.flags.raise(Flag::TooSlow);
     crawling.run_ok = Some(false);

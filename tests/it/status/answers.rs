@@ -13,7 +13,7 @@ struct Case {
     name: &'static str,
     script: fn(usize) -> Vec<Step>,
     status: Option<u16>,
-    told: fn() -> Result<AnswerContent, Outcome>,
+    expected: fn() -> Result<AnswerContent, Outcome>,
 }
 
 const DOCUMENT: &str = r#"{"version":"2.1.2","queryNodeStatus":{"chainHead":7,"blocksProcessed":5}}"#;
@@ -22,7 +22,7 @@ const HALF: &str = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"version\"";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_answer_is_recognised() {
-    for Case { name, script, status, told } in CASES {
+    for Case { name, script, status, expected } in CASES {
         let server = serve(script);
         let answer = asked(&server, Profile::Argus).await;
         let is_whole = answer.latency.is_some();
@@ -33,7 +33,7 @@ async fn every_kind_of_answer_is_recognised() {
             }
             content => Ok(content),
         };
-        assert_eq!((answer.status, &content), (status, &told()), "{name}");
+        assert_eq!((answer.status, &content), (status, &expected()), "{name}");
         assert_eq!(is_whole, content.is_ok(), "{name}: only a whole answer has a latency");
     }
 }
@@ -53,7 +53,7 @@ fn send(bytes: impl Into<Vec<u8>>) -> Vec<Step> {
 }
 
 const CASES: [Case; 16] = [
-    Case { name: "document", script: |_| send(answer("200 OK", "", DOCUMENT)), status: Some(200), told: report },
+    Case { name: "document", script: |_| send(answer("200 OK", "", DOCUMENT)), status: Some(200), expected: report },
     Case {
         name: "document in chunks",
         script: |_| {
@@ -61,43 +61,43 @@ const CASES: [Case; 16] = [
             send(format!("{head}{:x}\r\n{DOCUMENT}\r\n0\r\n\r\n", DOCUMENT.len()))
         },
         status: Some(200),
-        told: report,
+        expected: report,
     },
     Case {
         name: "document until the end",
         script: |_| [send(format!("HTTP/1.1 200 OK\r\n\r\n{DOCUMENT}")), vec![Step::Close]].concat(),
         status: Some(200),
-        told: report,
+        expected: report,
     },
     Case {
         name: "page",
         script: |_| send(answer("200 OK", "", "<!doctype html>")),
         status: Some(200),
-        told: || Ok(AnswerContent::Other(OtherContent::Page)),
+        expected: || Ok(AnswerContent::Other(OtherContent::Page)),
     },
     Case {
         name: "endless",
         script: |_| [send("HTTP/1.1 200 OK\r\n\r\n["), vec![Step::Endless(b"1,".repeat(500))]].concat(),
         status: Some(200),
-        told: || Ok(AnswerContent::Other(OtherContent::Unknown)),
+        expected: || Ok(AnswerContent::Other(OtherContent::Unknown)),
     },
     Case {
         name: "proxy",
         script: |_| send(answer("502 Bad Gateway", "server: Caddy\r\n", "")),
         status: Some(502),
-        told: || Ok(AnswerContent::Other(OtherContent::Empty)),
+        expected: || Ok(AnswerContent::Other(OtherContent::Empty)),
     },
     Case {
         name: "wrong path",
         script: |_| send(answer("404 Not Found", "", TYPED)),
         status: Some(404),
-        told: || Ok(AnswerContent::Other(OtherContent::Error { is_typed: true, message: "not found".into() })),
+        expected: || Ok(AnswerContent::Other(OtherContent::Error { is_typed: true, message: "not found".into() })),
     },
     Case {
-        name: "empty answer of a proxy that was not told of the path",
+        name: "empty answer of a proxy that does not know the path",
         script: |_| send(answer("200 OK", "server: Caddy\r\n", "")),
         status: Some(200),
-        told: || Ok(AnswerContent::Other(OtherContent::Empty)),
+        expected: || Ok(AnswerContent::Other(OtherContent::Empty)),
     },
     Case {
         name: "failure in the node's own words",
@@ -106,7 +106,7 @@ const CASES: [Case; 16] = [
             send(answer("500 Internal Server Error", "", body))
         },
         status: Some(500),
-        told: || {
+        expected: || {
             let message = "Response not successful: Received status code 502".into();
             Ok(AnswerContent::Other(OtherContent::Error { is_typed: true, message }))
         },
@@ -115,32 +115,37 @@ const CASES: [Case; 16] = [
         name: "error that breaks off",
         script: |_| [send("HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n<html>"), vec![Step::Close]].concat(),
         status: Some(404),
-        told: || Ok(AnswerContent::Other(OtherContent::Page)),
+        expected: || Ok(AnswerContent::Other(OtherContent::Page)),
     },
     Case {
         name: "redirect",
         script: |_| send(answer("302 Found", "location: https://elsewhere.example/x\r\n", "")),
         status: Some(302),
-        told: || Ok(AnswerContent::Other(OtherContent::Redirect("https://elsewhere.example/x".into()))),
+        expected: || Ok(AnswerContent::Other(OtherContent::Redirect("https://elsewhere.example/x".into()))),
     },
     Case {
         name: "hanging head",
         script: |_| vec![Step::Request, Step::Hold],
         status: None,
-        told: || Err(Outcome::HeadersTimeout),
+        expected: || Err(Outcome::HeadersTimeout),
     },
-    Case { name: "hanging body", script: |_| send(HALF), status: Some(200), told: || Err(Outcome::Stalled) },
+    Case { name: "hanging body", script: |_| send(HALF), status: Some(200), expected: || Err(Outcome::Stalled) },
     Case {
         name: "body that breaks off",
         script: |_| [send(HALF), vec![Step::Close]].concat(),
         status: Some(200),
-        told: || Err(Outcome::Truncated),
+        expected: || Err(Outcome::Truncated),
     },
-    Case { name: "reset", script: |_| vec![Step::Request, Step::Reset], status: None, told: || Err(Outcome::Reset) },
+    Case {
+        name: "reset",
+        script: |_| vec![Step::Request, Step::Reset],
+        status: None,
+        expected: || Err(Outcome::Reset),
+    },
     Case {
         name: "no HTTP",
         script: |_| send("SSH-2.0-OpenSSH_9.2\r\n\r\n"),
         status: None,
-        told: || Err(Outcome::HeadersInvalid),
+        expected: || Err(Outcome::HeadersInvalid),
     },
 ];

@@ -98,8 +98,8 @@ const EXPECTED: [&str; 13] = [
     "node=stray,region=none,role=distributor state_code=2i,state=\"misconfigured\",reason=\"chain head 890,000 ahead of \
          the fleet's median of 5 nodes, and its blocks are outside the limits too: it follows another chain, or the others stand still\",up=1i,\
          status=200i,blocks_behind=9994i,head_behind=-890000i,version=\"2.1.2\",node_env=\"production\"",
-    "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, the node \
-         behind it does not\",up=0i,status=502i",
+    "node=proxy,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"its proxy answers 502, but the \
+         node behind it does not answer\",up=0i,status=502i",
     "node=plain,region=none,role=http state_code=0i,state=\"ok\",reason=\"nothing wrong\",up=1i,status=200i",
     "node=gone,region=none,role=distributor state_code=3i,state=\"dead\",reason=\"cannot be reached: nothing listens on \
          the port (connect: Connection refused (os error 111))\",up=0i,error=\"connect: Connection refused (os error 111)\"",

@@ -1,4 +1,4 @@
-//! A chain head that stands still for the whole fleet: nobody's fault, and in the worker's point.
+//! A chain head that stands still for the whole fleet is not charged to a node, and is in the worker's point.
 
 use std::fs;
 

@@ -10,13 +10,13 @@ use crate::process::spool::{
 };
 
 #[test]
-fn a_flush_shows_how_far_it_is_and_leaves_its_summary_alone() {
+fn a_flush_shows_its_progress_and_leaves_only_its_summary() {
     for (columns, locale, has_bar) in [(40, UTF_8, false), (100, UTF_8, true), (100, ("LC_ALL", "C"), true)] {
         let world = empty();
         for second in 0..3 {
             seal(&world.archive(), &format!("2026-11-22T10:00:0{second}Z"), "m v=1i 1\nm v=2i 2\n");
         }
-        // Longer than two drawings are apart.
+        // Longer than the time between two redraws.
         let (database, _requests) = scripted(Duration::from_millis(300), vec![STORED; 3]);
         let config = world.config("here.toml", Some(&database), "");
         let seen = Terminal::new(columns, 20).with(locale).run(&["spool", "flush", "-c", config.to_str().unwrap()]);
@@ -34,7 +34,7 @@ fn a_flush_shows_how_far_it_is_and_leaves_its_summary_alone() {
 }
 
 #[test]
-fn refused_lines_are_cut_where_the_terminal_ends() {
+fn refused_lines_are_cut_at_the_width_of_the_terminal() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     let line = format!("m,node=a v=\"{}\" 1", "long ".repeat(40));

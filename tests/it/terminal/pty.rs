@@ -8,7 +8,7 @@ use rustix::{
     termios::{Winsize, tcsetwinsize},
 };
 
-/// How long a process may say nothing.
+/// How long a process may be silent.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A terminal to run the binary on.
@@ -18,7 +18,7 @@ pub(super) struct Terminal {
     environment: Vec<(&'static str, &'static str)>,
 }
 
-/// What was on it.
+/// What the terminal received.
 pub(super) struct Seen {
     pub(super) code: Option<i32>,
     pub(super) bytes: Vec<u8>,
@@ -46,7 +46,7 @@ impl Terminal {
         let name = ptsname(&master, Vec::new()).unwrap();
         let open = || open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let mut child = {
-            // Its copies of the terminal are closed with the command: the end of the process is the end of what is read.
+            // The command holds copies of the terminal. They are closed here, so that reading ends with the process.
             let mut command: Command = crate::process::command(args);
             for name in ["LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR"] {
                 command.env_remove(name);
@@ -65,14 +65,14 @@ impl Terminal {
 }
 
 impl Seen {
-    /// The screen in the end, without empty lines below.
+    /// The final screen, without empty lines at the bottom.
     pub(super) fn screen(&self) -> String {
         let mut parser = self.parser();
         parser.process(&self.bytes);
         contents(&parser)
     }
 
-    /// The screen after each of its changes, as far as they can be told apart.
+    /// The screen after each change that could be observed.
     pub(super) fn screens(&self) -> impl Iterator<Item = String> {
         let mut parser = self.parser();
         self.bytes.split_inclusive(|byte| *byte == 0x1b || *byte == b'\n').map(move |piece| {
@@ -81,14 +81,14 @@ impl Seen {
         })
     }
 
-    /// Was any line longer than the terminal is wide?
+    /// Whether any line was longer than the terminal is wide.
     pub(super) fn is_wrapped(&self) -> bool {
         let mut parser = self.parser();
         parser.process(&self.bytes);
         (0..self.rows).any(|row| parser.screen().row_wrapped(row))
     }
 
-    /// The text without escape sequences; of no use where the cursor went up.
+    /// The text without escape sequences. Useless if the cursor went up.
     pub(super) fn plain(&self) -> String {
         let text = String::from_utf8(self.bytes.clone()).unwrap();
         let mut pieces = text.split("\u{1b}[");
@@ -107,12 +107,12 @@ fn contents(parser: &vt100::Parser) -> String {
     parser.screen().contents().trim_end().to_owned() + "\n"
 }
 
-/// Everything until the last process has closed the terminal; `None` when one says nothing for too long.
+/// Everything until the last process has closed the terminal; `None` when a process is silent for too long.
 fn read(mut master: File) -> Option<Vec<u8>> {
     let (sender, pieces) = mpsc::channel();
     thread::spawn(move || {
         let mut buffer = [0; 4_096];
-        // Its end is an error, EIO: pty(7) has no other.
+        // The end is reported as EIO (pty(7)).
         while let Ok(length @ 1..) = master.read(&mut buffer) {
             if sender.send(buffer[..length].to_vec()).is_err() {
                 return;

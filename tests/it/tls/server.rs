@@ -41,7 +41,7 @@ fn free_port() -> u16 {
 fn await_port(port: u16, process: &mut Child) {
     let began = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        assert!(began.elapsed() < PATIENCE, "nobody listens on port {port}");
+        assert!(began.elapsed() < PATIENCE, "nothing listens on port {port}");
         assert!(process.try_wait().unwrap().is_none(), "the server has ended");
         thread::sleep(Duration::from_millis(20));
     }

@@ -7,7 +7,7 @@ use super::{
         super::{file::Section, problem::SourceLocation},
         word,
     },
-    KINDS, Placed,
+    KINDS, LocatedNode,
 };
 use crate::model::target::{Asset, Endpoint, Listing, Node, Origin, Profile};
 
@@ -15,16 +15,16 @@ const MAX_ASSETS_PER_NODE: usize = 100;
 
 /// Values that must be unique, and where each was written.
 #[derive(Default)]
-pub(super) struct Taken {
+pub(super) struct UniqueValues {
     ids: HashMap<String, String>,
     endpoints: HashMap<Endpoint, String>,
 }
 
 /// Reads one node of a static source.
-pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
+pub(super) fn node(section: Section<'_>, unique: &mut UniqueValues) -> Option<LocatedNode> {
     let id = section.required("id", section.parse("id", word::tag), "the tag of this node on every point");
     let id = id.filter(|id| {
-        let other = taken.ids.insert(id.clone(), section.path().to_owned());
+        let other = unique.ids.insert(id.clone(), section.path().to_owned());
         let message = |other| format!("`{id}` is also the id of {other}, and ids must be unique");
         other.map(|other| section.refuse("id", message(other))).is_none()
     });
@@ -32,7 +32,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     let endpoint =
         section.required("endpoint", endpoint, "the root URL of the node, as in `https://node.example.net/`");
     let endpoint = endpoint.filter(|endpoint| {
-        let other = taken.endpoints.insert(endpoint.clone(), section.path().to_owned());
+        let other = unique.endpoints.insert(endpoint.clone(), section.path().to_owned());
         let message =
             |other| format!("`{endpoint}` is also the endpoint of {other}; list each node once, with all its assets");
         other.map(|other| section.refuse("endpoint", message(other))).is_none()
@@ -52,7 +52,7 @@ pub(super) fn node(section: Section<'_>, taken: &mut Taken) -> Option<Placed> {
     let (endpoint, (assets, asset_places)) = (endpoint?, read?);
     let listing = Listing { region, country, location, ..Listing::bare(Origin::Static, profile) };
     let node = Node { id, endpoint, listing, assets };
-    Some(Placed { node, place, asset_places })
+    Some(LocatedNode { node, place, asset_places })
 }
 
 /// Reads the assets of a node; `None` when one of them was refused.

@@ -8,21 +8,22 @@ use super::{
         library::{Kind, Object, Video},
         scenario::{DISTRIBUTORS, FAMILIES, Family, NodeCondition, NodeSpec, Place, STORAGE, serves},
     },
-    Roster,
+    RegistryContent,
     graph::{Field, Graph, Key, leaf},
 };
 
 /// Builds everything that the registry knows.
-pub(super) fn graph(dialect: Dialect, roster: &Roster<'_>) -> Graph {
+pub(super) fn graph(dialect: Dialect, content: &RegistryContent<'_>) -> Graph {
     let mut lister = Lister { graph: Graph::default(), dialect };
     lister.graph.add("SquidStatus", [("height", leaf(HEIGHT))]);
     lister.graph.add("SquidVersion", [("version", leaf("2.1.0"))]);
-    let bags: Vec<_> = roster.library.bags.iter().map(|id| lister.entity("StorageBag", id)).collect();
-    lister.storage(roster, &bags);
-    lister.distribution(roster, &bags);
-    let objects: Vec<_> = roster.library.objects.iter().map(|object| lister.object(object, bags[object.bag])).collect();
+    let bags: Vec<_> = content.library.bags.iter().map(|id| lister.entity("StorageBag", id)).collect();
+    lister.storage(content, &bags);
+    lister.distribution(content, &bags);
+    let objects: Vec<_> =
+        content.library.objects.iter().map(|object| lister.object(object, bags[object.bag])).collect();
     let channel = lister.entity("Channel", "7692");
-    for video in &roster.library.videos {
+    for video in &content.library.videos {
         lister.video(video, channel, &objects);
     }
     lister.graph
@@ -45,10 +46,10 @@ impl Lister {
         }
     }
 
-    fn distribution(&mut self, roster: &Roster<'_>, bags: &[Key]) {
+    fn distribution(&mut self, content: &RegistryContent<'_>, bags: &[Key]) {
         let families = FAMILIES.map(|family| (family.id, self.family(&family)));
         for spec in DISTRIBUTORS {
-            let Some(endpoint) = roster.endpoints.get(spec.name) else { continue };
+            let Some(endpoint) = content.endpoints.get(spec.name) else { continue };
             for bucket in spec.buckets {
                 self.bucket(&spec, bucket, &families, bags, endpoint.as_deref());
             }
@@ -104,9 +105,9 @@ impl Lister {
         }
     }
 
-    fn storage(&mut self, roster: &Roster<'_>, bags: &[Key]) {
+    fn storage(&mut self, content: &RegistryContent<'_>, bags: &[Key]) {
         for (name, id, worker, place) in STORAGE {
-            let Some(endpoint) = roster.endpoints.get(name) else { continue };
+            let Some(endpoint) = content.endpoints.get(name) else { continue };
             let bucket = self.entity("StorageBucket", id);
             let metadata = self.site("StorageBucketOperatorMetadata", id, endpoint.as_deref(), place);
             let account = ("transactorAccountId", leaf(format!("account-{worker}")));
@@ -121,8 +122,8 @@ impl Lister {
                     ("acceptingNewBags", leaf(true)),
                     ("dataObjectsSizeLimit", leaf("20000000000000")),
                     ("dataObjectCountLimit", leaf("1000000")),
-                    ("dataObjectsCount", leaf(roster.library.objects.len().to_string())),
-                    ("dataObjectsSize", leaf(size(roster).to_string())),
+                    ("dataObjectsCount", leaf(content.library.objects.len().to_string())),
+                    ("dataObjectsSize", leaf(size(content).to_string())),
                 ],
             );
             self.set(metadata, [("storageBucket", Field::One(bucket))]);
@@ -218,8 +219,8 @@ impl Lister {
     }
 }
 
-fn size(roster: &Roster<'_>) -> usize {
-    roster.library.objects.iter().map(|object| object.bytes.len()).sum()
+fn size(content: &RegistryContent<'_>) -> usize {
+    content.library.objects.iter().map(|object| object.bytes.len()).sum()
 }
 
 /// The creation time of entities that have no more specific one.

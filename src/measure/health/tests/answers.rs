@@ -36,10 +36,10 @@ const ANSWERS: [(u16, OtherContent, HealthState, &str); 15] = [
         "answers 200 with an empty body: the path of its endpoint is probably wrong",
     ),
     (404, OtherContent::Empty, HealthState::Misconfigured, "answers 404: the requested object is not there"),
-    (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, the node behind it does not"),
-    (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, the node behind it does not"),
+    (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, but the node behind it does not answer"),
+    (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, but the node behind it does not answer"),
     (500, ERROR, HealthState::Dead, "answers 500: a server error"),
-    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which makes no sense for this request"),
+    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which does not answer this request"),
 ];
 
 #[test]
@@ -54,7 +54,7 @@ fn other_answers_have_their_reasons() {
     let health = judged(&other(429, OtherContent::Unknown), USUAL);
     assert_eq!(
         (health.state, health.up, &*health.reason),
-        (HealthState::Degraded, Some(true), "answers 429: it rate-limits bandprobe")
+        (HealthState::Degraded, Some(true), "answers 429: it rate-limits us")
     );
 }
 

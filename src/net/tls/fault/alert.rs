@@ -23,8 +23,8 @@ pub(super) fn alerted(alert: AlertDescription, seen: &HandshakeRecord) -> TlsFau
         _ if seen.wants_client_certificate && about_ours => fault(FaultKind::Failed, WANTS_CLIENT_CERTIFICATE),
         Alert::HandshakeFailure => fault(
             FaultKind::Unsupported,
-            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with our \
-             client, or no certificate for this name",
+            "the node refused the handshake (handshake_failure): it has no cipher suite, curve or signature algorithm in common with \
+             bandprobe, or no certificate for this name",
         ),
         Alert::InsufficientSecurity => fault(
             FaultKind::Unsupported,

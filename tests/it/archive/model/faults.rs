@@ -1,4 +1,4 @@
-//! Faults of a disk, and which lines each may cost at the most: reckoned from the bytes alone.
+//! Faults of a disk, and which lines each may lose at most, calculated from the bytes alone.
 
 use super::*;
 
@@ -67,7 +67,7 @@ fn announced(following: &[u8]) -> Vec<String> {
     lines_behind.take_while(|line| !line.starts_with(b"# ")).flat_map(lines).collect()
 }
 
-/// Whether a line looks like one of ours, and like one only: a second fault in what an earlier one hit may cost the whole
+/// Whether a line looks like exactly one of bandprobe's: a second fault in what an earlier one hit may cost the whole
 /// group that it announces.
 fn is_pristine(line: &[u8]) -> bool {
     let starts = [&b"m,"[..], b"# bandprobe lines format=1", b"# part 2", b"# end points="];

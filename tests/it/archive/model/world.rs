@@ -122,7 +122,7 @@ impl World {
     /// Damages one of the files that hold points, and notes which of them the damage may cost.
     fn damage(&mut self, file: prop::sample::Index, fault: impl FnOnce(&[u8]) -> (Vec<u8>, Vec<String>)) {
         let at = |folder: &'static str| names(self.dir.path(), folder).into_iter().map(move |name| (folder, name));
-        // What holds left-over lines as well must tell of them: one fault at a time.
+        // A file that holds left-over lines too must name them: one fault at a time.
         let folders = ["archive", "open", "spool"].into_iter().skip(usize::from(!self.left_over.is_empty()));
         let mut files: Vec<_> = folders.flat_map(at).collect();
         files.retain(|(_, name)| self.growing.as_ref() != Some(name));
@@ -152,7 +152,8 @@ impl World {
 
     /// What a reader gets, and what is counted, after any act.
     pub(super) fn check(&self) {
-        let (found, told): (Vec<_>, Vec<_>) = reader::lines(self.dir.path(), None).unwrap().partition(Result::is_ok);
+        let (found, reported): (Vec<_>, Vec<_>) =
+            reader::lines(self.dir.path(), None).unwrap().partition(Result::is_ok);
         let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
         let once: BTreeSet<_> = found.iter().cloned().collect();
         assert_eq!(found.len(), once.len(), "a line comes out twice");
@@ -163,7 +164,7 @@ impl World {
 
         let counted = status(self.dir.path()).unwrap();
         assert_eq!(counted.bad.points, self.rejected);
-        assert!(told.is_empty() || self.faulty, "{told:?}");
+        assert!(reported.is_empty() || self.faulty, "{reported:?}");
         if hit.is_empty() && !self.faulty && self.left_over.is_empty() {
             let sum = counted.open.points + counted.spool.points + counted.archived.points;
             assert_eq!(sum, written.len() as u64);

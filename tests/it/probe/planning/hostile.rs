@@ -2,7 +2,7 @@
 
 use bandprobe::{
     model::probe::{Extent, Part},
-    schedule::budget::most_bytes,
+    schedule::budget::max_bytes,
 };
 
 use super::*;
@@ -86,15 +86,15 @@ fn large(method: &str, id: &str) -> Option<(String, Vec<u8>)> {
 
 #[tokio::test]
 async fn downloads_stop_at_the_reserved_budget() {
-    let told = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
+    let sized = |id: &str| Asset { size: Some(Bytes((16 << 20) + 1).into()), ..asset(id) };
     for (profile, asset, asked, part, bytes) in [
-        // The check tells, so there is no download.
+        // The check shows it, so there is no download.
         (Profile::Argus, asset("u"), "HEAD u", CHECK, None),
-        (Profile::Argus, told("t"), "HEAD t", CHECK, None),
+        (Profile::Argus, sized("t"), "HEAD t", CHECK, None),
         (Profile::Http, asset("u"), "GET u", FULL, None),
-        (Profile::Http, told("t"), "GET t", FULL, None),
-        (Profile::Http, told("tchunked"), "GET tchunked", FULL, None),
-        // The body alone tells.
+        (Profile::Http, sized("t"), "GET t", FULL, None),
+        (Profile::Http, sized("tchunked"), "GET tchunked", FULL, None),
+        // Only the body shows it.
         (Profile::Http, asset("uchunked"), "GET uchunked", FULL, Some((1 << 20) + 1)),
     ] {
         let mut world = World::start(profile, &[], large).await;
@@ -104,7 +104,7 @@ async fn downloads_stop_at_the_reserved_budget() {
         assert_eq!(ended, [(part, Outcome::WrongSize, bytes)], "{profile:?} {asset:?}");
         assert!(samples[0].error.as_ref().unwrap().contains("beyond") || bytes.is_none());
         assert_eq!(world.take_asked(), [asked]);
-        assert!(bytes.unwrap_or_default() * 2 <= most_bytes(&image(), &asset).0, "{asset:?}");
+        assert!(bytes.unwrap_or_default() * 2 <= max_bytes(&image(), &asset).0, "{asset:?}");
     }
 }
 

@@ -13,7 +13,7 @@ use super::{empty, seal, spool};
 use crate::process::{World, bandprobe, sound};
 
 #[test]
-fn an_export_is_every_line_of_the_archive_and_damage_is_told() {
+fn an_export_has_every_line_and_reports_damage() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("here.toml", None, "");
     let config = config.to_str().unwrap();
@@ -41,7 +41,7 @@ fn an_export_is_every_line_of_the_archive_and_damage_is_told() {
     assert!(kept.lines().all(|line| ended.stdout.contains(line)), "the rest is printed");
 }
 
-/// A cell says what NDJSON says of the same point: nothing, the same text, or the same number.
+/// A cell matches the NDJSON of the same point: nothing, the same text, or the same number.
 fn is_same(cell: &str, value: Option<&Value>) -> bool {
     match value {
         None => cell.is_empty(),
@@ -51,7 +51,7 @@ fn is_same(cell: &str, value: Option<&Value>) -> bool {
 }
 
 #[test]
-fn csv_says_what_once_printed_field_by_field() {
+fn csv_matches_the_json_of_once_field_by_field() {
     let world = World::new(NodePlan::standard());
     let config = world.config("here.toml", None, "");
     let once = bandprobe(&["once", "-c", config.to_str().unwrap(), "--json"]);
@@ -79,7 +79,7 @@ fn csv_says_what_once_printed_field_by_field() {
 }
 
 #[test]
-fn one_measurement_is_named_in_full_or_in_short() {
+fn a_measurement_has_a_full_and_a_short_name() {
     let world = World::new(vec![sound("a")]);
     let config = world.config("here.toml", None, "");
     assert_eq!(bandprobe(&["once", "-c", config.to_str().unwrap()]).code, Some(0));
@@ -90,7 +90,7 @@ fn one_measurement_is_named_in_full_or_in_short() {
     };
     for measurement in schema::ALL {
         let lines = of(measurement);
-        // A round of the status probe is no part of this `once`.
+        // This `once` runs no status probe.
         assert!(!lines.is_empty() || **measurement == schema::node::MEASUREMENT, "{}", measurement.name);
         for name in [measurement.name, measurement.name.strip_prefix("bandprobe_").unwrap()] {
             let ended = spool("export", &config, &["--measurement", name]);
@@ -116,7 +116,7 @@ fn one_measurement_is_named_in_full_or_in_short() {
 }
 
 #[test]
-fn what_a_newer_version_wrote_is_left_out_and_told_once() {
+fn columns_of_a_newer_version_are_left_out_and_counted() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     let lines = "bandprobe_worker,vantage=a,worker=a,moon=full nodes=1i,tides=2i 1795341600000000000\n\
@@ -134,7 +134,7 @@ fn what_a_newer_version_wrote_is_left_out_and_told_once() {
 }
 
 #[test]
-fn lines_that_are_no_points_are_no_rows() {
+fn lines_that_are_not_points_have_no_csv_row() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     let broken = "bandprobe_worker,vantage=a nodes= 1\n".repeat(30);

@@ -17,8 +17,8 @@ pub(crate) const STORED: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\
 const AT_ONCE: Duration = Duration::ZERO;
 const BUSY: &str = "HTTP/1.1 503 X\r\nconnection: close\r\ncontent-length: 4\r\n\r\nbusy";
 
-/// A server that answers the first requests like this, each after such a time, tells of every one, and leaves the others
-/// without an answer.
+/// A server that gives these answers to the first requests, each after a delay, and no answer to later ones. It reports
+/// every request.
 pub(crate) fn scripted(pace: Duration, answers: Vec<&'static str>) -> (InfluxDb, mpsc::Receiver<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -47,7 +47,7 @@ fn waiting(world: &World) -> Totals {
 }
 
 #[test]
-fn what_was_kept_while_the_database_was_down_is_delivered() {
+fn results_of_an_outage_are_delivered_by_flush() {
     let Some(server) = influxd::own() else { return };
     let world = World::new(vec![sound("a")]);
     let database = server.bucket();
@@ -56,7 +56,7 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
     let once = bandprobe(&["once", "-c", config.to_str().unwrap()]);
     assert_eq!(once.code, Some(0), "{}", once.stderr);
     let kept = waiting(&world);
-    // One file, or two where the round took longer than a file stays open.
+    // One file, or two if the round took longer than a file stays open.
     assert!(kept.points > 7 && (1..=2).contains(&kept.files), "{kept:?}");
     let files = |count: u64| if count == 1 { "1 file".to_owned() } else { format!("{count} files") };
 
@@ -72,7 +72,7 @@ fn what_was_kept_while_the_database_was_down_is_delivered() {
     assert!(ended.stdout.starts_with("0 points in 0 files delivered to "), "{}", ended.stdout);
 
     server.restart();
-    // What a killed process left open goes too.
+    // The open file of a killed process is delivered, too.
     drop(written(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n"));
     let ended = spool("flush", &config, &[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{ended:?}");
@@ -94,7 +94,7 @@ fn world_transfers(world: &World) -> usize {
 }
 
 #[test]
-fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
+fn flush_fails_at_once_if_a_person_must_act_and_keeps_all() {
     let Some(server) = influxd::shared() else { return };
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     for (database, advice) in
@@ -104,7 +104,7 @@ fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
         let config = world.config("here.toml", Some(&database), "");
         seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\nm v=2i 2\n");
         let kept = waiting(&world);
-        // A hold has no end of its own: patience is for a database that is away.
+        // A hold does not end by itself. `--patience` is for a database that is unreachable.
         let ended = spool("flush", &config, &["--patience", "1d"]);
         assert_eq!((ended.code, waiting(&world)), (Some(1), kept), "{ended:?}");
         assert!(ended.stderr.contains("2 points in 1 file in ") && ended.stderr.contains(advice), "{}", ended.stderr);
@@ -113,7 +113,7 @@ fn what_somebody_has_to_put_right_is_said_at_once_and_everything_kept() {
 }
 
 #[test]
-fn beside_a_worker_it_says_who_delivers() {
+fn next_to_a_worker_flush_names_who_delivers() {
     let world = World::new(vec![sound("a")]);
     let (database, _requests) = scripted(AT_ONCE, vec![]);
     let config = world.config("here.toml", Some(&database), "");
@@ -134,7 +134,7 @@ fn beside_a_worker_it_says_who_delivers() {
 }
 
 #[test]
-fn a_signal_ends_it_at_once_and_the_rest_waits() {
+fn a_signal_ends_a_flush_at_once_and_the_rest_waits() {
     for signal in ["INT", "TERM"] {
         let world = empty();
         for second in 0..3 {
@@ -159,7 +159,7 @@ fn a_signal_ends_it_at_once_and_the_rest_waits() {
 }
 
 #[test]
-fn patience_is_how_long_a_busy_database_is_asked_again() {
+fn patience_limits_how_long_a_busy_database_is_retried() {
     for (patience, code) in [(&[][..], 1), (&["--patience", "10m"], 0)] {
         let world = empty();
         seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
@@ -171,7 +171,7 @@ fn patience_is_how_long_a_busy_database_is_asked_again() {
         assert_eq!(ended.stderr.contains("answered 503 (busy)"), code == 1, "{}", ended.stderr);
         assert_eq!(waiting(&world).points, u64::from(code == 1));
     }
-    // The last try is made when the patience ends: the database may be back by then.
+    // The last attempt is made when the time is up, because the database may be back by then.
     let world = empty();
     seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");
     let (database, requests) = scripted(AT_ONCE, vec![BUSY; 100]);
@@ -182,7 +182,7 @@ fn patience_is_how_long_a_busy_database_is_asked_again() {
 }
 
 #[test]
-fn a_config_that_cannot_serve_is_refused() {
+fn a_config_without_a_usable_database_is_refused() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     seal(&world.archive(), "2026-11-22T10:00:00Z", "m v=1i 1\n");

@@ -38,7 +38,7 @@ fn exported() -> (World, String) {
 
 fn with_input(command: &mut Command, input: &[u8]) -> (Option<i32>, String, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // One that has seen enough reads no further.
+    // A reader that has enough stops reading.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -46,7 +46,7 @@ fn with_input(command: &mut Command, input: &[u8]) -> (Option<i32>, String, Stri
 }
 
 #[test]
-fn what_was_exported_comes_back_whole() {
+fn an_export_imports_back_whole() {
     let (world, export) = exported();
     let original = lines(&world.archive());
     let file = world.write("export.lp", &export);
@@ -72,7 +72,7 @@ fn what_was_exported_comes_back_whole() {
             "{name}: sealed, to be delivered"
         );
     }
-    // Twice is the same points again, which the database takes for one.
+    // The second import has the same points, and the database keeps each once.
     assert_eq!(bandprobe(&["spool", "import", "--archive", &into("1"), file.to_str().unwrap()]).code, Some(0));
     let mut twice = lines(&world.path("1"));
     assert_eq!(twice.len(), 2 * original.len());
@@ -81,12 +81,12 @@ fn what_was_exported_comes_back_whole() {
 }
 
 #[test]
-fn what_was_imported_is_delivered_once_however_often() {
+fn repeated_imports_are_delivered_once() {
     let Some(server) = influxd::own() else { return };
     let (world, export) = exported();
     let database = server.bucket();
     let config = world.config("there.toml", Some(&database), "");
-    // Another machine's data directory: nothing waits there but what is imported.
+    // The data directory of another machine: only imported points wait there.
     fs::remove_dir_all(world.archive()).unwrap();
     let file = world.write("export.lp", &export);
     let original = export.lines().filter(|line| !line.starts_with('#')).count();
@@ -115,7 +115,7 @@ fn what_was_imported_is_delivered_once_however_often() {
 }
 
 #[test]
-fn a_report_of_plain_files_says_what_the_archive_says() {
+fn a_report_of_plain_files_matches_the_archive() {
     let (world, export) = exported();
     let report = |path: &Path| -> Value {
         let ended = bandprobe(&["report", "--archive", path.to_str().unwrap(), "--format", "json"]);
@@ -126,7 +126,7 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
     assert_eq!(expected["left_out"], serde_json::json!({}));
     let file = world.write("all.lp", &export);
     assert_eq!(report(&file), expected);
-    // As editors and Windows write it, and from a pipe.
+    // Written as editors and Windows do, and read from a pipe.
     let spaced: String = export.lines().map(|line| format!(" {line} \t\r\n")).collect();
     assert_eq!(report(&world.write("spaced.lp", &format!("\u{feff}{spaced}"))), expected);
     let piped = ["report", "--archive", "/dev/stdin", "--format", "json"];
@@ -145,7 +145,7 @@ fn a_report_of_plain_files_says_what_the_archive_says() {
 }
 
 #[test]
-fn a_broken_file_costs_no_other_one() {
+fn a_broken_file_does_not_affect_the_others() {
     let (world, export) = exported();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(export.as_bytes()).unwrap();
@@ -158,7 +158,7 @@ fn a_broken_file_costs_no_other_one() {
     assert_eq!((all.code, all.stdout), (Some(0), report(&file).stdout));
     assert!(all.stderr.contains("cannot read the rest of "), "{}", all.stderr);
     assert_eq!((alone.code, alone.stdout.as_str()), (Some(1), ""), "nothing is left to report on");
-    // What comes before the break is imported.
+    // Everything before the damage is imported.
     fs::write(world.path("half.gz"), &whole[..whole.len() * 2 / 3]).unwrap();
     let into = world.path("half");
     let half = world.path("half.gz");
@@ -200,7 +200,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
         "9 lines refused",
         "2 not line protocol",
         "1 no time at its end",
-        "1 with a `ok` that is not of type integer",
+        "1 where `ok` is not of type integer",
         "1 with a field that is not in the schema",
         "1 without the tag `node`",
         "1 of a measurement that is not bandprobe's",
@@ -218,11 +218,11 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
     assert_eq!((&left_out["not UTF-8"], &left_out["`node` is missing"]), (&1.into(), &1.into()), "{left_out}");
     assert_eq!(left_out["of a measurement that is not bandprobe's"], 1, "{left_out}");
     let ended = bandprobe(&["report", "--archive", file.to_str().unwrap()]);
-    assert!(ended.stdout.contains(" lines or rows left out: ") && ended.stdout.contains("2 not line protocol"));
+    assert!(ended.stdout.contains("not understood and left out: ") && ended.stdout.contains("2 not line protocol"));
 }
 
 #[test]
-fn what_does_not_fit_is_not_imported() {
+fn points_beyond_max_size_are_not_imported() {
     let (world, export) = exported();
     let config = world.config("small.toml", None, "");
     let text = fs::read_to_string(&config).unwrap();
@@ -241,7 +241,7 @@ fn what_does_not_fit_is_not_imported() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let (world, _) = exported();
     let ended = bandprobe(&["spool", "import", "--archive", world.archive().to_str().unwrap(), "no-such-file.lp"]);
     assert_eq!(ended.code, Some(1));

@@ -8,7 +8,7 @@ use super::{empty, seal, spool};
 use crate::influxd;
 
 #[test]
-fn files_that_wait_are_listed_oldest_first_and_damaged_ones_named() {
+fn waiting_files_are_listed_oldest_first_with_damaged_ones() {
     let world = empty();
     let config = world.config("here.toml", None, "");
     let line = "m v=1i 1\n";
@@ -38,7 +38,7 @@ fn files_that_wait_are_listed_oldest_first_and_damaged_ones_named() {
 
 /// The database keeps the type that a field had first.
 #[test]
-fn refused_lines_are_listed_with_what_the_database_said() {
+fn refused_lines_are_listed_with_the_databases_message() {
     let Some(server) = influxd::shared() else { return };
     let database = server.bucket();
     let world = empty();

@@ -2,7 +2,7 @@
 
 use super::{
     super::{HttpChoice, file::Document},
-    source::{Placed, Sources},
+    source::{LocatedNode, Sources},
 };
 use crate::model::{
     probe::{CachePolicy, Extent, Part, Probe, StatusProbe},
@@ -12,15 +12,15 @@ use crate::model::{
 
 /// Refuses parts that lie beyond the end of their assets, and nodes that cannot use the requested HTTP version.
 pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, http: HttpChoice) {
-    for placed in &nodes.nodes {
-        if http == HttpChoice::Http2 && placed.node.endpoint.as_url().scheme() == "http" {
-            let message = format!("`{}` has no TLS, and `network.http` is `2`, which needs it", placed.node.endpoint);
+    for located in &nodes.nodes {
+        if http == HttpChoice::Http2 && located.node.endpoint.as_url().scheme() == "http" {
+            let message = format!("`{}` has no TLS, and `network.http` is `2`, which needs it", located.node.endpoint);
             let hint = Some("use https here, or `http = \"auto\"`".to_owned());
-            document.refuse(placed.place.clone(), message, hint);
+            document.refuse(located.place.clone(), message, hint);
         }
-        for (asset, place) in placed.node.assets.iter().zip(&placed.asset_places) {
+        for (asset, place) in located.node.assets.iter().zip(&located.asset_places) {
             for probe in probes.iter().filter(|probe| probe.kind == asset.kind) {
-                let fault = probe.parts.iter().find_map(|part| fault(placed, asset, probe, part));
+                let fault = probe.parts.iter().find_map(|part| fault(located, asset, probe, part));
                 if let Some((message, hint)) = fault {
                     document.refuse(place.clone(), message, Some(hint.to_owned()));
                 }
@@ -31,10 +31,10 @@ pub(super) fn check(document: &Document<'_>, probes: &[Probe], nodes: &Sources, 
 
 /// Refuses nodes that no probe would use.
 pub(super) fn check_status(document: &Document<'_>, status: Option<&StatusProbe>, nodes: &Sources) {
-    for placed in nodes.nodes.iter().filter(|placed| status.is_none() && placed.node.assets.is_empty()) {
-        let message = format!("`{}` has no assets, and no probe of kind `status` is scheduled", placed.node.id);
+    for located in nodes.nodes.iter().filter(|located| status.is_none() && located.node.assets.is_empty()) {
+        let message = format!("`{}` has no assets, and no probe of kind `status` is scheduled", located.node.id);
         let hint = Some("name an asset, or add `\"status\"` to `schedule.probes`".to_owned());
-        document.refuse(placed.place.clone(), message, hint);
+        document.refuse(located.place.clone(), message, hint);
     }
 }
 
@@ -45,11 +45,11 @@ pub(super) fn can_miss(probe: &Probe, nodes: &Sources) -> bool {
 
 /// Whether any node has an asset for this probe.
 pub(super) fn is_asked_for(probe: &Probe, nodes: &Sources) -> bool {
-    nodes.nodes.iter().any(|placed| probe.candidates(&placed.node).next().is_some())
+    nodes.nodes.iter().any(|located| probe.candidates(&located.node).next().is_some())
 }
 
-fn fault(placed: &Placed, asset: &Asset, probe: &Probe, part: &Part) -> Option<(String, &'static str)> {
-    let (node, id, probe) = (&placed.node.id, &asset.id, &probe.name);
+fn fault(located: &LocatedNode, asset: &Asset, probe: &Probe, part: &Part) -> Option<(String, &'static str)> {
+    let (node, id, probe) = (&located.node.id, &asset.id, &probe.name);
     let name = part.name.label();
     let Some(size) = asset.size else {
         // The cost of the download cannot be planned, and a video may have gigabytes.

@@ -19,11 +19,11 @@ const PIECE_BYTES: usize = 64 << 10;
 const BEFORE_BREAK: Duration = Duration::from_millis(20);
 
 /// A response body from memory.
-pub(super) struct Content {
+pub(super) struct MemoryBody {
     rest: Bytes,
     framing: Framing,
     /// The next fault, and how many bytes come before it.
-    turn: Option<(usize, Turn)>,
+    fault: Option<(usize, BodyFault)>,
     pace: Option<Pace>,
     /// Whether the wait for the next piece at `pace` is over.
     fetched: bool,
@@ -40,7 +40,7 @@ enum Framing {
 
 /// A fault in the middle of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum BodyFault {
     /// No bytes for this time, once.
     Pause(Duration),
     /// No bytes for this time, again and again after this number of bytes.
@@ -63,13 +63,13 @@ pub(super) struct Pace {
 #[error("the demo node breaks this body off")]
 pub(super) struct BrokenOff;
 
-impl Content {
+impl MemoryBody {
     /// A body of known length that is sent at once.
     pub(super) const fn of(bytes: Bytes) -> Self {
         Self {
             rest: bytes,
             framing: Framing::Length,
-            turn: None,
+            fault: None,
             pace: None,
             fetched: false,
             wait: None,
@@ -88,25 +88,25 @@ impl Content {
     }
 
     /// Adds a fault: in the middle of the body, or for pauses at their own distance. An empty body gets no fault.
-    pub(super) fn with(self, turn: Option<Turn>) -> Self {
+    pub(super) fn with(self, fault: Option<BodyFault>) -> Self {
         let middle = self.rest.len() / 2;
-        let distance = |turn: Turn| if let Turn::Pauses(every, _) = turn { every } else { middle };
-        let turn = turn.map(|turn| (distance(turn), turn)).filter(|(distance, _)| *distance > 0);
-        Self { turn, ..self }
+        let distance = |fault: BodyFault| if let BodyFault::Pauses(every, _) = fault { every } else { middle };
+        let fault = fault.map(|fault| (distance(fault), fault)).filter(|(distance, _)| *distance > 0);
+        Self { fault, ..self }
     }
 
     /// The next piece, up to the next fault; `None` when a wait begins instead.
     fn next_piece(&mut self) -> Option<Bytes> {
         let mut piece = self.rest.len().min(PIECE_BYTES);
-        if let Some((distance, turn)) = self.turn {
+        if let Some((distance, fault)) = self.fault {
             if distance == 0 {
-                let (next, pause) = match turn {
-                    Turn::Pause(pause) => (None, pause),
-                    Turn::Pauses(every, pause) => (Some((every, turn)), pause),
-                    Turn::Break => (None, BEFORE_BREAK),
+                let (next, pause) = match fault {
+                    BodyFault::Pause(pause) => (None, pause),
+                    BodyFault::Pauses(every, pause) => (Some((every, fault)), pause),
+                    BodyFault::Break => (None, BEFORE_BREAK),
                 };
-                self.turn = next;
-                self.broken = turn == Turn::Break;
+                self.fault = next;
+                self.broken = fault == BodyFault::Break;
                 self.wait = Some(Box::pin(sleep(pause)));
                 return None;
             }
@@ -121,14 +121,14 @@ impl Content {
             }
             pace.from = due;
         }
-        if let Some((distance, _)) = &mut self.turn {
+        if let Some((distance, _)) = &mut self.fault {
             *distance -= piece;
         }
         Some(self.rest.split_to(piece))
     }
 }
 
-impl Body for Content {
+impl Body for MemoryBody {
     type Data = Bytes;
     type Error = BrokenOff;
 

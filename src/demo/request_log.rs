@@ -9,7 +9,7 @@ use http::{HeaderMap, Request};
 
 /// One request as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct LoggedRequest {
     /// The method, such as `GET`.
     pub method: String,
     /// The path and query.
@@ -26,13 +26,13 @@ pub struct Seen {
 
 /// The latest requests to one server.
 #[derive(Debug, Default)]
-pub(super) struct Log(Mutex<VecDeque<Seen>>);
+pub(super) struct RequestLog(Mutex<VecDeque<LoggedRequest>>);
 
-impl Log {
+impl RequestLog {
     /// Adds a request. When the log is full, the oldest request is removed.
     pub(super) fn note<B>(&self, request: &Request<B>) {
         let header = |name: &str| header(request.headers(), name);
-        let seen = Seen {
+        let seen = LoggedRequest {
             method: request.method().to_string(),
             path: request.uri().path_and_query().map_or_else(String::new, ToString::to_string),
             range: header("range"),
@@ -49,7 +49,7 @@ impl Log {
 
     /// All requests in the log, oldest first.
     #[cfg(feature = "fleet")]
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(super) fn seen(&self) -> Vec<LoggedRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }

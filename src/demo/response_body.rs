@@ -8,44 +8,44 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::content::{BrokenOff, Content, Turn};
 #[cfg(feature = "fleet")]
 use super::fleet::fetched_body::FetchedBody;
+use super::memory_body::{BodyFault, BrokenOff, MemoryBody};
 
 /// A response body.
-pub(super) enum Flow {
+pub(super) enum ResponseBody {
     /// Bytes that are in memory.
-    Ready(Content),
+    Ready(MemoryBody),
     /// Bytes that a storage node sends.
     #[cfg(feature = "fleet")]
     Fetched(FetchedBody),
 }
 
-impl Flow {
+impl ResponseBody {
     /// Adds a fault to a body from memory. Other bodies stay as they are.
-    pub(super) fn with(self, turn: Option<Turn>) -> Self {
+    pub(super) fn with(self, fault: Option<BodyFault>) -> Self {
         match self {
-            Self::Ready(content) => Self::Ready(content.with(turn)),
+            Self::Ready(content) => Self::Ready(content.with(fault)),
             #[cfg(feature = "fleet")]
             fetched => fetched,
         }
     }
 }
 
-impl From<Content> for Flow {
-    fn from(content: Content) -> Self {
+impl From<MemoryBody> for ResponseBody {
+    fn from(content: MemoryBody) -> Self {
         Self::Ready(content)
     }
 }
 
 #[cfg(feature = "fleet")]
-impl From<FetchedBody> for Flow {
+impl From<FetchedBody> for ResponseBody {
     fn from(body: FetchedBody) -> Self {
         Self::Fetched(body)
     }
 }
 
-impl Body for Flow {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = BrokenOff;
 

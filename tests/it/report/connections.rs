@@ -1,4 +1,4 @@
-//! How `report -c` asks a database: over one connection, in few requests.
+//! `report -c` queries a database over one connection, in few requests.
 
 use std::{
     io::{Read, Write},
@@ -16,7 +16,7 @@ use crate::process::{World, bandprobe, sound};
 
 const NOTHING: &str = r#"{"results":[{"statement_id":0}]}"#;
 
-/// A database without points, and how many connections and requests it saw. It closes each connection after this many answers.
+/// A database without points that counts connections and requests. It closes each connection after this many answers.
 struct Database {
     connections: Arc<AtomicUsize>,
     requests: Arc<AtomicUsize>,
@@ -59,7 +59,7 @@ fn serve(mut stream: TcpStream, answers: usize, requests: &AtomicUsize) {
 }
 
 #[test]
-fn ninety_days_are_asked_for_over_one_connection() {
+fn ninety_days_are_queried_over_one_connection() {
     for (answers_a_connection, is_kept) in [(usize::MAX, true), (1, false), (2, false)] {
         let world = World::new(vec![sound("a")]);
         let database = Database::start(answers_a_connection);
