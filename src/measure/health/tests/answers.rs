@@ -39,7 +39,7 @@ const ANSWERS: [(u16, OtherContent, HealthState, &str); 15] = [
     (502, OtherContent::Unknown, HealthState::Dead, "its proxy answers 502, but the node behind it does not answer"),
     (500, OtherContent::Page, HealthState::Dead, "its proxy answers 500, but the node behind it does not answer"),
     (500, ERROR, HealthState::Dead, "answers 500: a server error"),
-    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which does not answer this request"),
+    (101, OtherContent::Unknown, HealthState::Misconfigured, "answers 101, which makes no sense for this request"),
 ];
 
 #[test]
@@ -54,7 +54,7 @@ fn other_answers_have_their_reasons() {
     let health = judged(&other(429, OtherContent::Unknown), USUAL);
     assert_eq!(
         (health.state, health.up, &*health.reason),
-        (HealthState::Degraded, Some(true), "answers 429: it rate-limits us")
+        (HealthState::Degraded, Some(true), "answers 429: it rate-limits bandprobe")
     );
 }
 
