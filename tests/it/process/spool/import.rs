@@ -218,7 +218,7 @@ fn lines_that_are_not_understood_are_counted_by_reason() {
     assert_eq!((&left_out["not UTF-8"], &left_out["`node` is missing"]), (&1.into(), &1.into()), "{left_out}");
     assert_eq!(left_out["of a measurement that is not bandprobe's"], 1, "{left_out}");
     let ended = bandprobe(&["report", "--archive", file.to_str().unwrap()]);
-    assert!(ended.stdout.contains("not understood and left out: ") && ended.stdout.contains("2 not line protocol"));
+    assert!(ended.stdout.contains(" lines or rows left out: ") && ended.stdout.contains("2 not line protocol"));
 }
 
 #[test]
