@@ -78,6 +78,7 @@ fn is_pristine(line: &[u8]) -> bool {
 /// Whether a line announces others, as it was written.
 fn is_sums(line: &[u8]) -> bool {
     let sums = line.strip_prefix(b"# sums").unwrap_or_default();
-    let is_whole = |place: &[u8]| place.len() == 9 && place[0] == b' ' && place[1..].iter().all(u8::is_ascii_hexdigit);
+    let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_whole = |place: &[u8]| place.len() == 9 && place[0] == b' ' && place[1..].iter().all(is_digit);
     !sums.is_empty() && sums.chunks(9).all(is_whole)
 }
