@@ -200,7 +200,7 @@ async fn a_batch_that_is_too_large_is_halved_until_it_fits() {
 }
 
 #[tokio::test]
-async fn a_proxys_size_limit_is_respected() {
+async fn the_size_limit_of_a_proxy_is_respected() {
     for (limit, delivered) in [(5000, 2000), (600, 0), (0, 0)] {
         let server = Server::answering(move |body| {
             let too_large = answer(413, "<html>413 Request Entity Too Large");

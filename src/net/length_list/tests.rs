@@ -71,7 +71,7 @@ fn other_fields_stay_as_they_are() {
         b"\x5c\x045, ",
         b"\x5c\x03,5,",
         b"\x5d\x045, 5",
-        b"\x00\x0econtent-lengtH\x045, 5",
+        b"\x00\x0eContent-length\x045, 5",
         b"\x5c\x84\xff\xff\xff\xff",
         b"\x3f\xe1\x1f\x88",
         b"\xff\xff\xff\xff\xff\xff",
