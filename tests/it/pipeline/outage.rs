@@ -132,7 +132,7 @@ fn a_fixed_config_is_used_without_a_restart() {
         for (broken, why, fix) in [
             (wrong, "put a valid one in [influxdb] token-file", token),
             (server.missing_bucket(), "create the bucket", bucket),
-            (away, "is InfluxDB running there, and [influxdb] url right?", url),
+            (away, "check that InfluxDB is running there", url),
         ] {
             scope.spawn(move || {
                 let world = World::new(vec![sound("a")]);

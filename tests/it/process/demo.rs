@@ -79,19 +79,21 @@ fn figures_are_those_of_the_nodes(dir: &Path) {
     let number = |fields: &BTreeMap<String, String>, name: &str| -> Option<u64> {
         fields.get(name)?.strip_suffix('i')?.parse().ok()
     };
-    // The values of a field in the successful transfers of a node.
-    let values = |node: &str, name: &str| -> Vec<u64> {
-        let of = transfers.iter().filter(|(_, tags, ..)| tags["node"] == node && tags["outcome"] == "ok");
+    // The values of a field in the successful transfers of a node that fetched this part.
+    let values = |node: &str, part: &str, name: &str| -> Vec<u64> {
+        let is_wanted =
+            |tags: &BTreeMap<String, String>| tags["node"] == node && tags["part"] == part && tags["outcome"] == "ok";
+        let of = transfers.iter().filter(|(_, tags, ..)| is_wanted(tags));
         of.filter_map(|(_, _, fields, _)| number(fields, name)).collect()
     };
-    let waits = values("slow-backend", "wait_us");
+    let waits = values("slow-backend", "full", "wait_us");
     assert!(waits.iter().max().is_none_or(|wait| *wait >= 80_000), "the back end answers 80 ms late: {waits:?}");
     // A late first read makes a rate look higher, but never the median as high as twice the link's.
-    let mut rates = values("limited", "goodput_bps");
+    let mut rates = values("limited", "start", "goodput_bps");
     rates.sort_unstable();
     assert!(rates.get(rates.len() / 2).is_none_or(|rate| *rate <= 30_000_000), "a link of 15 Mbit/s: {rates:?}");
     // It pauses at 2 MiB and at 4 MiB of 6.
-    let stalls = values("stalling", "stalls");
+    let stalls = values("stalling", "start", "stalls");
     assert!(stalls.iter().max().is_none_or(|count| *count >= 1), "it stalls: {stalls:?}");
     for (_, tags, ..) in transfers.iter().filter(|(_, tags, ..)| tags["outcome"] != "ok") {
         match tags["node"].as_str() {
