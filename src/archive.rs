@@ -71,11 +71,11 @@
 //!
 //! # Limits
 //!
-//! A line has at most [`MAX_LINE`](crate::record::line::MAX_LINE) bytes. A changed line passes for another line at worst once in two million
-//! times, with 2000 checksums outstanding. CRC32C always detects a change of up to 32 consecutive bits. When a stretch
-//! of a file is duplicated together with its checksums, the damage is detected because the number of points is wrong,
-//! but the duplicated lines are intact and are returned twice. One flipped bit in the format number of the header can
-//! make a file look like one of a newer version: the whole file then waits.
+//! A line has at most [`MAX_LINE`](crate::record::line::MAX_LINE) bytes. The checksum of a changed line matches that of
+//! another line at most once in two million times, with 2000 checksums outstanding. CRC32C always detects a change of
+//! up to 32 consecutive bits. When a stretch of a file is duplicated together with its checksums, the damage is detected
+//! because the number of points is wrong, but the duplicated lines are intact and are returned twice. One flipped bit in
+//! the format number of the header can make a file look like one of a newer version: the whole file then waits.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},

@@ -30,7 +30,7 @@ pub const ASSUMED_RATE: BitRate = BitRate(20_000_000);
 
 const DAY: Duration = Duration::from_secs(86_400);
 const DAYS_PER_MONTH: f64 = 30.0;
-/// The size from which a transfer has a rate and intervals (measuring.md §2).
+/// The size from which a transfer has a rate and intervals (see [`crate::measure::goodput`]).
 const RATED_FROM: Bytes = Bytes(1 << 20);
 /// Window metrics of a HEAD check: ttfb, wait, server, total.
 const CHECK_METRICS: u64 = 4;

@@ -1,7 +1,7 @@
 //! All output to stderr: logs, messages, progress and panics. stdout is for data.
 //!
 //! All output goes through one bounded `queue` and one thread, so no caller waits for the reader of stderr unless it
-//! asks to. A line has at most 2,000 bytes and no control characters from outside, whatever wrote it.
+//! asks to. A line has at most 2,000 bytes and no control characters from outside, whichever part of the program wrote it.
 
 use std::{
     backtrace::{Backtrace, BacktraceStatus},

@@ -1,5 +1,5 @@
-//! Evidence other than the bytes that makes a rate unreliable: this process was slow, the receive window was small, or
-//! the clock was set.
+//! Finds out whether something other than the node or the path limited or distorted a rate: this process was slow, the
+//! receive window was small, or the clock was set.
 //!
 //! | flag | rule | source |
 //! |---|---|---|

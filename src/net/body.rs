@@ -1,4 +1,4 @@
-//! How much of a body to read, when its bytes arrive, and when a body without new bytes is over.
+//! How much of a body to read, when its bytes arrive, and when to give up on a body without new bytes.
 
 use std::{mem, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Errors of the operating system for which this machine is to blame and not the node.
+//! Recognizes errors of the operating system whose cause is this machine and not the node.
 
 use std::io;
 

@@ -45,7 +45,7 @@ pub struct TransferRequest<'a> {
     pub wanted: RequestedBytes,
     /// The media types that are accepted. When empty, all types that an asset of its kind can have.
     pub types: &'a [MediaRange],
-    /// Size of the asset, as far as it is known before the transfer.
+    /// Size of the asset, if it is known before the transfer.
     pub size: Option<Size>,
     /// The cache state that the check before this transfer found.
     pub checked: CacheState,

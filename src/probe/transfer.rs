@@ -32,7 +32,7 @@ use super::{
 pub struct FinishedTransfer {
     /// What the transfer measured, or how it failed.
     pub sample: Sample,
-    /// The asset's size, as far as it is known now.
+    /// The asset's size, if it is known by now.
     pub size: Option<Size>,
     /// The connection, when it can carry another transfer.
     pub connection: Option<KeptConnection>,

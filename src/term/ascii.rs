@@ -1,4 +1,4 @@
-//! A likeness in ASCII of the characters that bandprobe prints, for terminals without Unicode.
+//! ASCII replacements for the other characters that bandprobe prints, for terminals without Unicode.
 
 use std::borrow::Cow;
 

@@ -9,8 +9,8 @@
 //! which nodes limit them. It does not know which runs are under way elsewhere, so together the processes may exceed a
 //! budget by the size of those runs. A process that is killed loses its last second.
 //!
-//! Objects that a node is made to fetch are few. Each one is booked on disk before its run, so that limit applies to
-//! all processes on the archive together.
+//! Downloads that make a node fetch an object from storage are rare. Each is booked on disk before its run, so their
+//! limit applies to all processes on the archive together.
 
 use std::sync::{
     Arc,

@@ -1,6 +1,6 @@
-//! Holds the architecture: reads every source file, and names file, line, rule and remedy where one is broken.
+//! Enforces the architecture: reads every source file, and names the file, line, rule and remedy for each violation.
 //!
-//! A rule is a pure function over the sources, so that each is also shown to fail on an offending snippet.
+//! A rule is a pure function over the sources, so a test also shows that each rule rejects an offending snippet.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 

@@ -1,4 +1,4 @@
-//! The data directory: what was appended is read back, whatever happens in between.
+//! The data directory: whatever happens in between, what was appended is read back.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 

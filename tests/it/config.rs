@@ -68,7 +68,7 @@ fn each_rule_has_its_message() {
             wrong.push(format!("=== {name}\n{said}\n"));
         }
     }
-    assert!(wrong.is_empty(), "said something else than expected:\n{}", wrong.concat());
+    assert!(wrong.is_empty(), "the messages differ from those in the file:\n{}", wrong.concat());
 }
 
 #[test]

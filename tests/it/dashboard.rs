@@ -1,5 +1,5 @@
-//! The Grafana dashboard: every query of it is run against a real InfluxDB and compared with the samples, and what can be
-//! told from the file alone is held.
+//! The Grafana dashboard: every query runs against a real InfluxDB and its answer is compared with the samples. What
+//! the file alone can show is checked without a database.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! Delivery: what each answer leads to, and that a real InfluxDB has every point in the end.
+//! Delivery: how it reacts to each answer, and that a real InfluxDB ends up with every point.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 

@@ -1,4 +1,4 @@
-//! The demo's nodes against what is known of Argus, spoken to with plain sockets.
+//! The demo's nodes behave as Argus is known to. The tests speak to them over plain sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,5 @@
-//! The set-up in `deploy/`, read as data and held against the binary and the files that it names. No engine is needed.
+//! The set-up in `deploy/`, read as data and compared with the binary and the files that it names. No container engine
+//! is needed.
 
 #![expect(clippy::unwrap_used, reason = "a file that cannot be read fails its test")]
 

@@ -1,4 +1,4 @@
-//! Discovery: the registry's queries against its schemas, its answers of every quality, and what becomes of the list.
+//! Discovery: the queries against the registry's schemas, good and bad answers, and the resulting list.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 

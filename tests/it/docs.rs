@@ -1,5 +1,5 @@
-//! README.md and the pages in docs/src tell the truth: their examples load, their commands and links exist, and no key, field,
-//! flag, outcome or exit code is missing.
+//! README.md and the pages in docs/src are correct: their examples load, their commands and links exist, and no key,
+//! field, flag, outcome or exit code is missing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ const SAMPLE: &str = include_str!("../../deploy/bandprobe.toml");
 /// Stands on the line before a block.
 const WHOLE_CONFIG: &str = "<!-- a whole config -->";
 const WHOLE_PROBE: &str = "<!-- a whole probe -->";
-/// `deploy/probe_files.rs` loads it.
+/// `tests/it/deploy/probe_files.rs` loads such a block.
 const PART_OF_A_CONFIG: &str = "<!-- part of a config -->";
 
 #[test]

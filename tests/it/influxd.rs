@@ -1,7 +1,7 @@
-//! A real InfluxDB for tests: one server for the whole test binary, one bucket a test.
+//! A real InfluxDB for tests: one server for the whole test binary, one bucket per test.
 //!
-//! The binary is `$BANDPROBE_INFLUXD`, `influxd` on PATH, or the one that `.ci/influxd` left in the cache. Without it the
-//! tests that need it say so in one line and pass, unless `BANDPROBE_REQUIRE_ALL=1`.
+//! The binary is `$BANDPROBE_INFLUXD`, `influxd` on PATH, or the one that `.ci/influxd` left in the cache. Without it,
+//! the tests that need it print one line and pass, unless `BANDPROBE_REQUIRE_ALL=1`.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 

@@ -1,4 +1,4 @@
-//! The integration tests: one binary, one file a topic.
+//! The integration tests: one binary, one file per topic.
 
 mod architecture;
 mod archive;

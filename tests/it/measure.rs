@@ -1,4 +1,4 @@
-//! Goodput of written timelines: files with their expected values, and properties that hold for every body.
+//! Goodput of given timelines: files with their expected values, and properties that hold for every body.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic like the tests themselves")]
 

@@ -1,4 +1,5 @@
-//! Names: looked up by the system as curl and getent do it, in set-ups of their own, and by servers of a list.
+//! Name resolution: through the system, compared with curl and getent in prepared networks, and through the servers of
+//! `network.resolver`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! A real nginx as a proxy for tests. Without the binary they say so in one line and pass.
+//! A real nginx as a proxy for tests. Without the binary, these tests print one line and pass.
 
 #![expect(clippy::unwrap_used, reason = "the lint's exception for tests does not reach their helpers")]
 

@@ -1,4 +1,4 @@
-//! The main job, end to end: demo nodes, the binary, a real InfluxDB.
+//! The whole pipeline, end to end: demo nodes, the binary, a real InfluxDB.
 
 mod budget;
 mod clock;

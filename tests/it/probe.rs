@@ -1,5 +1,4 @@
-//! Transfers and runs, for real: the dialer, the gate and the exchange against the scripted server and the demo's
-//! nodes.
+//! Real transfers and runs: dialling, permits and exchanges against the scripted server and the demo's nodes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

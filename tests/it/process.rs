@@ -1,6 +1,6 @@
-//! The binary as a process: what it is given, what it says, how it ends.
+//! The binary as a process: its input, its output and how it ends.
 //!
-//! [`World`] is a place with demo nodes and configurations for them; [`Child`] is a process that a test watches.
+//! [`World`] is a directory with demo nodes and configurations for them. [`Child`] is a process that a test watches.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! The analysis: fixtures give an exact table, from the archive and from the database; hostile input is counted.
+//! The analysis: fixtures give an exact table, from the archive and from the database, and hostile input is counted.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what it did not expect, in its helpers too")]
 

@@ -1,4 +1,5 @@
-//! The schedule: never early, never overlapping, never in a burst, and every slot accounted for; the day's bytes.
+//! The schedule: runs are never early, never overlap and never come in bursts, every slot is accounted for, and the
+//! daily budgets are kept.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Tests that need more than Rust and loopback: without it they print one line and pass, or fail where nothing may be skipped.
+//! Tests that need more than Rust and loopback. Without it, they print one line and pass, or fail where nothing may be
+//! skipped.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! The status probe, for real: one node's answer by the scripted server, and whole rounds through the pipeline.
+//! The status probe: one node's answer from the scripted server, and whole rounds through the pipeline.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

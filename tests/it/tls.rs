@@ -1,6 +1,6 @@
-//! TLS failures with real servers (openssl, nginx): each has its outcome, and words that lead to its cause.
+//! TLS failures with real servers (openssl, nginx): each has its outcome, and a message that leads to its cause.
 //!
-//! Without these programs the tests say so in a line and pass, unless `BANDPROBE_REQUIRE_ALL=1`.
+//! Without these programs, the tests print one line and pass, unless `BANDPROBE_REQUIRE_ALL=1`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

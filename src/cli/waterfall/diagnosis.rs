@@ -78,10 +78,10 @@ fn request(_: &Sample, stages: &Stages) -> String {
 
 fn path(sample: &Sample, stages: &Stages) -> String {
     let (connect, tls) = (sample.phases.took(Phase::Connect), sample.phases.took(Phase::Tls));
-    let told = |(name, took): (&str, Option<Micros>)| took.map(|took| format!("{name} took {took}"));
+    let described = |(name, took): (&str, Option<Micros>)| took.map(|took| format!("{name} took {took}"));
     let Some(rtt) = sample.path.rtt.filter(|rtt| rtt.0 > 0) else {
-        let told: Vec<_> = [("connect", connect), ("tls", tls)].into_iter().filter_map(told).collect();
-        return format!("the path: {}", told.join(", "));
+        let described: Vec<_> = [("connect", connect), ("tls", tls)].into_iter().filter_map(described).collect();
+        return format!("the path: {}", described.join(", "));
     };
     if stages.path.0 * 4 <= stages.trips * rtt.0 * 5 {
         let trips = if stages.trips == 1 { "a round trip".to_owned() } else { format!("{} round trips", stages.trips) };

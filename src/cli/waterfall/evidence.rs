@@ -159,15 +159,15 @@ fn origin(sample: &Sample) -> Vec<EvidenceRow> {
         (None, None, None) => NO_CONNECTION,
         (None, None, Some(_)) => "the connection is not encrypted",
     };
-    let told = |text: &Option<String>, why: &str| text.as_deref().map_or_else(|| why.to_owned(), made_printable);
+    let shown = |text: &Option<String>, why: &str| text.as_deref().map_or_else(|| why.to_owned(), made_printable);
     let header = if sample.status.is_some() { "not stated" } else { NO_ANSWER };
     vec![
         row("tls", or_absent(tls.version, str::to_owned, why)),
         row("certificate", or_absent(Expiry::of(sample), |until| until.to_string(), why)),
-        row("server", told(&trail.server, header)),
-        row("data source", told(&trail.data_source, header)),
-        row("trace id", told(&trail.trace_id, "not sent")),
-        row("request id", told(&trail.request_id, "not sent")),
+        row("server", shown(&trail.server, header)),
+        row("data source", shown(&trail.data_source, header)),
+        row("trace id", shown(&trail.trace_id, "not sent")),
+        row("request id", shown(&trail.request_id, "not sent")),
     ]
 }
 
@@ -193,7 +193,7 @@ mod tests {
         },
     };
 
-    fn told(sample: &Sample) -> String {
+    fn printed(sample: &Sample) -> String {
         evidence(sample, Look { width: Some(100), colour: false })
     }
 
@@ -202,8 +202,8 @@ mod tests {
         let mut sample = fixture::sample();
         let (begin, span, width) = (Micros(70_000), Micros(1_830_000), Micros(10_000));
         sample.curve = Some(Curve { begin, span, width, reads: 1_214, bytes: vec![34_000; 183], ..Curve::default() });
-        let told = told(&sample);
-        assert_eq!(told, include_str!("../../../tests/data/plot/evidence.txt"), "\n{told}");
+        let printed = printed(&sample);
+        assert_eq!(printed, include_str!("../../../tests/data/plot/evidence.txt"), "\n{printed}");
     }
 
     #[test]
@@ -211,10 +211,10 @@ mod tests {
         let mut sample = fixture::sample();
         sample.phases = fixture::phases([None, Some(20), None, Some(0), Some(24), Some(40)]);
         (sample.reader.run_delay, sample.reader.span) = (Some(Micros(4_900)), Some(Micros(40_000)));
-        let told = told(&sample);
+        let printed = printed(&sample);
         assert!(
-            told.contains("run-queue delay  4.90 ms, 12 % of the 40.0 ms after the head (limit 5.00 ms)"),
-            "\n{told}"
+            printed.contains("run-queue delay  4.90 ms, 12 % of the 40.0 ms after the head (limit 5.00 ms)"),
+            "\n{printed}"
         );
     }
 
@@ -225,8 +225,8 @@ mod tests {
         (sample.tls, sample.trail, sample.status) = (TlsInfo::default(), TraceInfo::default(), None);
         (sample.outcome, sample.rates) = (Outcome::ConnectTimeout, crate::model::sample::Rates::default());
         sample.phases = fixture::phases([Some(1), Some(5_000), None, None, None, None]);
-        let told = told(&sample);
-        assert_eq!(told, include_str!("../../../tests/data/plot/evidence-failed.txt"), "\n{told}");
+        let printed = printed(&sample);
+        assert_eq!(printed, include_str!("../../../tests/data/plot/evidence-failed.txt"), "\n{printed}");
     }
 
     #[test]
@@ -235,8 +235,8 @@ mod tests {
         let doubted = |change: fn(&mut Sample)| -> Vec<String> {
             let mut sample = fixture::sample();
             change(&mut sample);
-            let told = evidence(&sample, plain);
-            let lines = told.lines().filter(|line| line.contains(yellow));
+            let printed = evidence(&sample, plain);
+            let lines = printed.lines().filter(|line| line.contains(yellow));
             lines.map(|line| line[..INDENT + NAME].trim().to_owned()).collect()
         };
         assert!(doubted(|_| ()).is_empty());

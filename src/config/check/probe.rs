@@ -38,7 +38,7 @@ const KINDS: [(&str, Option<AssetKind>); 3] = [
     (AssetKind::Video.label(), Some(AssetKind::Video)),
     ("status", None),
 ];
-/// Parts of at least this size get a rate, so they need the uplink to themselves (measuring.md §2).
+/// Parts of at least this size get a rate, so they need the uplink to themselves (see [`crate::measure::goodput`]).
 const RATED_FROM: Bytes = Bytes(1 << 20);
 
 /// The probe that a file defines.

@@ -83,11 +83,11 @@ impl Colossus {
         let Some((bytes, content_type)) = self.objects.get(id) else { return empty(StatusCode::NOT_FOUND) };
         let size = bytes.len() as u64;
         let asked = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
-        let (status, part, told) = match Span::asked(asked, size) {
+        let (status, part, content_range) = match Span::asked(asked, size) {
             Span::Full => (StatusCode::OK, bytes.clone(), None),
             Span::Part { first, last } => {
-                let told = format!("bytes {first}-{last}/{size}");
-                (StatusCode::PARTIAL_CONTENT, slice(bytes, first, last + 1), Some(told))
+                let content_range = format!("bytes {first}-{last}/{size}");
+                (StatusCode::PARTIAL_CONTENT, slice(bytes, first, last + 1), Some(content_range))
             }
             Span::Unsatisfiable => (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{size}"))),
         };
@@ -98,8 +98,8 @@ impl Colossus {
         headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(part.len()));
-        if let Some(told) = told {
-            headers.insert(header::CONTENT_RANGE, text(told));
+        if let Some(content_range) = content_range {
+            headers.insert(header::CONTENT_RANGE, text(content_range));
         }
         *response.body_mut() = MemoryBody::of(part).into();
         response

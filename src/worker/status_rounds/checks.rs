@@ -1,6 +1,6 @@
 //! Asks all nodes at once, as far as the limits allow.
 //!
-//! Checks have their own thread ([`Pipeline::limited`](super::super::pipeline::Pipeline::checks)): a thousand TLS
+//! Checks have their own thread ([`Pipeline::checks`](super::super::pipeline::Pipeline::checks)): a thousand TLS
 //! handshakes take a second of CPU time, which must not be taken from a transfer that is measured. Checks start in
 //! small steps, so that their first packets are not a burst on the uplink. While they start and answer, the round holds
 //! one light permit, and no heavy transfer runs at the same time. The permit is lent to others while all remaining

@@ -1,4 +1,4 @@
-//! The source files as the rules see them: code without comments and tests, and the rooms that it names.
+//! The source files as the rules see them: code without comments and tests, and the modules that it names.
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
-//! Every way in which a file can be damaged: which lines are read, what is reported, and what salvage leaves where.
+//! Every way in which a file can be damaged: which lines are still read, what is reported, and what salvage writes
+//! where.
 
 mod incomplete;
 

@@ -1,4 +1,4 @@
-//! Comments are no points: a real InfluxDB takes each file as it lies.
+//! A real InfluxDB accepts each file as it is, because bandprobe's own lines are comments.
 
 use bandprobe::deliver::influx::Influx;
 

@@ -1,4 +1,4 @@
-//! Delivered files become few, at a bounded price, and whatever happens meanwhile each line comes out once.
+//! Merging: delivered files become few, at a bounded cost, and every line is read exactly once, even during a merge.
 
 use std::os::unix::fs::symlink;
 

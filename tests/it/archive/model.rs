@@ -1,4 +1,4 @@
-//! Random acts and faults against a reference: what was written and not hit comes out, once, and nothing else does.
+//! Random operations and faults, compared with a model: every undamaged line is read exactly once, and nothing else is.
 
 mod faults;
 mod world;

@@ -1,4 +1,4 @@
-//! The archive within its limits: what goes, in which order, and what is counted.
+//! How the archive keeps within its limits: what is deleted, in which order, and what is counted.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Files that hold nothing of the time that is asked for are not read: their names say so.
+//! Files whose names show that they hold nothing of the requested time are not read.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Entries of the directory that are not bandprobe's, or a newer version's.
+//! Directory entries that bandprobe did not write, or that a newer version wrote.
 
 use std::{os::unix::fs::symlink, process::Command};
 

@@ -1,4 +1,4 @@
-//! The directory is removed, replaced or refused while we run.
+//! The directory is removed, replaced or made inaccessible while bandprobe runs.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Settings from outside the file: tokens, and the environment with variables of other programs.
+//! Settings from outside the file: tokens and environment variables, including those of other programs.
 
 use bandprobe::config::TokenSource;
 

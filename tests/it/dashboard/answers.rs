@@ -1,8 +1,8 @@
-//! The answers that the queries of the dashboard must have on the points of a fixture: the figures in
-//! tests/data/dashboard/answers, one file for each choice that a person may make.
+//! The answers of the dashboard's queries to the points of a fixture: the expected figures are in
+//! tests/data/dashboard/answers, one file for each selection of variables.
 //!
-//! After a change of a panel, `BANDPROBE_WRITE_ANSWERS=1 cargo it dashboard::answers` writes the answers of the database
-//! into these files. Compare each line of the difference with the points before you commit it.
+//! After a change of a panel, `BANDPROBE_WRITE_ANSWERS=1 cargo it dashboard::answers` writes the answers of the
+//! database into these files. Compare each line of the difference with the points before you commit it.
 
 use std::{collections::BTreeMap, env, fs, path::PathBuf};
 
@@ -67,7 +67,10 @@ fn every_query_has_the_expected_answer() {
             fs::write(&path, written(&answers)).unwrap();
         }
         let expected: Answers = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(answers.keys().eq(expected.keys()), "{name}: one block of answers a query");
+        assert!(
+            answers.keys().eq(expected.keys()),
+            "{name}: the queries differ from the recorded ones: run with BANDPROBE_WRITE_ANSWERS=1"
+        );
         for (of, rows) in &answers {
             same(rows, &expected[of], &format!("{name}: {of}"));
         }

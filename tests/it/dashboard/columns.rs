@@ -1,4 +1,5 @@
-//! What a panel does with the columns of its queries fits these: Grafana says nothing of a name that it does not find.
+//! Transformations and overrides of each panel name columns that its queries return. Grafana silently ignores a name
+//! that it does not find.
 
 use std::collections::BTreeSet;
 

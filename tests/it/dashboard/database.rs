@@ -1,5 +1,5 @@
-//! A real InfluxDB with the points of the fixture: from `here`, what a worker measured on the nodes of the demo, and from
-//! `far`, what these nodes never do: points that each panel must keep apart.
+//! A real InfluxDB with the points of the fixture. The vantage `here` measured the nodes of the demo. The points of
+//! `far` cover what these nodes never do, and each panel must keep the two apart.
 
 use std::{
     io::{Read, Write},

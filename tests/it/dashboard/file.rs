@@ -1,4 +1,4 @@
-//! The dashboard file, its queries, and what Grafana makes of them.
+//! Loads the dashboard file, and expands its queries as Grafana does.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! What can be told from the file alone: it is whole, a person can read it, and its targets are those of the report.
+//! Checks of the file alone: it is complete and readable, and its targets are those of the report.
 
 use std::collections::BTreeSet;
 

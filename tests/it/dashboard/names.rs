@@ -1,4 +1,4 @@
-//! The words of the queries are those of the schema and of the model.
+//! The names in the queries are those of the schema and the model.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What Grafana is told to set up by itself fits the dashboard.
+//! Grafana's provisioning files fit the dashboard.
 
 use serde_json::Value;
 

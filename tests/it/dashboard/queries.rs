@@ -1,4 +1,4 @@
-//! What must hold of the answers to all queries, whatever their figures: see `answers` for those.
+//! Properties that every query's answer must have, whatever its figures. `answers` checks the figures.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What waits: in which order it goes, how fast, and what a source that stays bad costs.
+//! A backlog: the order and rate in which it is sent, and what a file that stays unreadable costs.
 
 use bandprobe::{config::Order, model::units::BitRate};
 

@@ -1,4 +1,4 @@
-//! A bucket that is not there, and a clock that is wrong.
+//! The bucket does not exist, or the clock is wrong.
 
 use bandprobe::deliver::clock::TOLERANCE_MS;
 

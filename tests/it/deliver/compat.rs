@@ -1,5 +1,5 @@
-//! InfluxDB 1.8 and 3 at the endpoint of 2.x: the same road in other words. 1.8 is real here; 3 is a scripted server with
-//! the answers of InfluxDB 3 Core (influxdb3_server/src/http.rs of its sources).
+//! InfluxDB 1.8 and 3 at the write endpoint of 2.x, with their own messages. 1.8 is real here. 3 is a scripted server
+//! with the answers of InfluxDB 3 Core (influxdb3_server/src/http.rs of its sources).
 
 use super::*;
 use crate::{

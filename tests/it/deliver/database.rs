@@ -1,4 +1,4 @@
-//! Against a real InfluxDB.
+//! Delivery to a real InfluxDB.
 
 use super::*;
 

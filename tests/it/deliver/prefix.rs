@@ -1,4 +1,4 @@
-//! InfluxDB below a path of a server, behind a proxy: writing, making a bucket, the clock, reporting.
+//! InfluxDB behind a proxy, under a path prefix: writes, creating a bucket, the clock, reports.
 
 use super::*;
 use crate::{

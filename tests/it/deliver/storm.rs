@@ -1,5 +1,5 @@
-//! Ten minutes at 200 points a second, delivered to a server that takes nothing for a long time and then only lines that
-//! are perfect; the one who delivers is dropped and started again in the middle of it.
+//! Ten minutes at 200 points a second. The server accepts nothing for a long time, and then only faultless lines.
+//! Delivery is dropped and restarted in between.
 
 use std::{collections::BTreeMap, sync::Mutex};
 

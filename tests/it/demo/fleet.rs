@@ -1,4 +1,4 @@
-//! The simulated fleet: distributors that really fetch from storage nodes, and what each server remembers of it.
+//! The simulated fleet: distributors that really fetch from storage nodes, and the requests that each server logged.
 
 use bandprobe::{
     config::Dialect,

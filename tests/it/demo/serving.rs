@@ -1,4 +1,4 @@
-//! TLS, hostile heads and many clients.
+//! TLS, hostile request heads, and many clients.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The Dockerfiles and what is sent to the engine.
+//! The Dockerfiles, and the files that are sent to the container engine.
 
 use std::{
     collections::BTreeSet,

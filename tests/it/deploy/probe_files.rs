@@ -1,5 +1,5 @@
-//! The documentation of probe files: its example loads, its reference has every key, and the table in `probes/README.md` says what
-//! the shipped files say.
+//! The documentation of probe files: its example loads, its reference has every key, and the table in
+//! `probes/README.md` agrees with the shipped files.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 

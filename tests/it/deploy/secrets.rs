@@ -1,4 +1,4 @@
-//! `secrets.sh`, run as the set-up runs it, and whether who needs a secret gets it and nobody else.
+//! Runs `secrets.sh` as the set-up does: each service gets the secrets that it needs, and no other can read them.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! Answers of every quality: each has its words, and none costs more than what is wrong with it.
+//! Good and bad answers: each fault has its own message, and affects only the faulty value.
 
 use bandprobe::{
     config::Dialect,

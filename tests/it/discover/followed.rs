@@ -1,5 +1,4 @@
-//! A worker follows its registry: nodes come and go, lists outlive the process, and a registry that fails costs no
-//! node.
+//! A worker follows its registry: nodes come and go, lists survive a restart, and a failing registry costs no node.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,4 @@
-//! What is found in each dialect, and what is asked for it.
+//! Which nodes are found in each dialect, and which queries that takes.
 
 use std::{net::TcpListener, sync::Arc};
 

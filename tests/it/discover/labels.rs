@@ -1,4 +1,4 @@
-//! The labels of a registry become series in the database: their number is bounded, and churn is noticed.
+//! The labels of a registry become series in the database, so their number is limited and frequent changes are logged.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! Every query file is valid in the schema of every dialect that it is sent to: one that asks for a field that the real
-//! schemas lack fails here, not in front of the real server.
+//! Every query file is valid in the schema of every dialect that it is sent to. A query for a field that the real
+//! schemas lack fails here, and not at the real server.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

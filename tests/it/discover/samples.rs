@@ -1,4 +1,4 @@
-//! What samples cost a registry: one question per kind for all buckets, seldom, and in pages that it can bear.
+//! The load that looking for samples puts on a registry: one query per kind for all buckets, rarely, in small pages.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-//! Registries that drag every answer, in paused time: a list has a deadline as a whole.
+//! Registries that delay every answer, in paused time: the whole list has one deadline.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The pages of Markdown, and what is in them.
+//! Reads Markdown pages: code blocks, tables, links and headings.
 
 use std::{
     fs,

@@ -1,4 +1,4 @@
-//! What the scripts send over HTTP/1.1, byte for byte.
+//! The bytes that the scripts send over HTTP/1.1.
 
 use super::{
     cases::{FIRST, LAST, SIZE},
@@ -75,7 +75,7 @@ pub(super) fn sound() -> Vec<Step> {
     vec![Request, Send([right(), part()].concat())]
 }
 
-/// The right answer, as often as it is asked for on one connection.
+/// The right answer to each of two requests on one connection.
 pub(super) fn sound_twice() -> Vec<Step> {
     [sound(), sound()].concat()
 }

@@ -1,4 +1,4 @@
-//! One row of the table: what is asked, what the server does, and what a sample must say of it.
+//! One row of the table: the request, what the server does, and what the sample must contain.
 
 use bandprobe::{
     config::HttpChoice,
@@ -88,7 +88,7 @@ impl Case {
     }
 }
 
-/// Where a transfer fails that ends like this.
+/// The phase in which a transfer with this outcome usually fails.
 const fn usual_phase(outcome: Outcome) -> Option<Phase> {
     Some(match outcome {
         Outcome::ConnectRefused => Phase::Connect,

@@ -1,4 +1,4 @@
-//! The table of behaviours, each with what to ask and what a sample must say of it. A row more is a case more.
+//! The table of server behaviours: for each, the request and what the sample must contain. To add a case, add a row.
 
 use std::time::Duration;
 
@@ -149,9 +149,9 @@ const HTTP1: &[Case] = &[
         Send([chunks(b"x"), LAST_CHUNK.to_vec()].concat()),
     ], Outcome::WrongSize),
     row("whole_in_chunks", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
-    row("whole_in_chunks_beside_a_length", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
-    row("whole_in_chunks_beside_no_number", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: x", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
-    row("head_with_chunks_beside_a_length", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked", "x-cache: hit"], b""), Outcome::Ok),
+    row("whole_in_chunks_with_a_length", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("whole_in_chunks_with_no_number", Ask::Full, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: x", "transfer-encoding: chunked"], &[chunks(&asset()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
+    row("head_with_chunks_with_a_length", Ask::Head, PLAIN, |_| answer("200 OK", &[IMAGE, "content-length: 7", "transfer-encoding: chunked", "x-cache: hit"], b""), Outcome::Ok),
     // What follows a body of the right length is no part of it; but the connection cannot be used again.
     row("long_body_over_its_length", Ask::Range, PLAIN, |_| vec![Request, Send([right(), part(), vec![b'x'; 4_096]].concat())], Outcome::Ok),
     row("unsized_to_the_close", Ask::Unsized, PLAIN, |_| and(answer("200 OK", &[IMAGE, "connection: close"], &part()), Close), Outcome::Ok),

@@ -1,4 +1,4 @@
-//! Certificates of a throwaway authority: a sound one, and one for each way to be unsound.
+//! Certificates of a throwaway authority: a valid one, and one for each flaw.
 
 use std::sync::{Arc, LazyLock};
 
@@ -18,9 +18,9 @@ pub(crate) enum Flaw {
     WrongName,
     OtherAuthority,
     SelfSigned,
-    /// With this number of useless certificates next to it.
-    Beside(usize),
-    /// So many certificates, each signed by the next, up to the authority.
+    /// A valid certificate, and this number of useless ones.
+    ExtraCertificates(usize),
+    /// This number of certificates, each signed by the next, up to the authority.
     Chain(usize),
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn server(flaw: Flaw, alpn: &[&[u8]]) -> Arc<ServerConfig> {
         _ => params.signed_by(&key, &TRUSTED.issuer),
     };
     let mut certificates = vec![certificate.unwrap().der().clone()];
-    if let Flaw::Beside(others) = flaw {
+    if let Flaw::ExtraCertificates(others) = flaw {
         let other = CertificateDer::from_pem_slice(OTHER.pem.as_bytes()).unwrap();
         certificates.extend(std::iter::repeat_n(other, others));
     }

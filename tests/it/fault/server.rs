@@ -1,4 +1,4 @@
-//! The server: one thread for the port, one for each connection, each walking down its script.
+//! The scripted server: one thread for the port, and one for each connection, which follows its script.
 
 use std::{
     io::{self, Read, Write},

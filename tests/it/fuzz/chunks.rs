@@ -1,7 +1,7 @@
-//! `chunked_bodies`: any bytes as the body behind a sound head that announces chunks.
+//! `chunked_bodies`: any bytes as a body after a valid head that announces chunks.
 //!
-//! The first byte of an input says how the rest is handed out. A body that the second reading finds whole must be received
-//! to the byte, and one that it does not must never make a good transfer.
+//! The first byte of an input selects how the rest is split into reads. A body that the reference parser finds complete
+//! must be received to the last byte. One that it does not must never lead to a successful transfer.
 
 use bandprobe::model::{flag::Flag, outcome::Outcome, sample::HttpVersion};
 

@@ -1,8 +1,8 @@
 //! `archive_files`: any bytes as a file of the archive.
 //!
-//! Behind a first byte `0` stands the file itself; behind any other stand lines that are sealed here as the archive seals
-//! them, since nobody guesses their sums. Of those every point must come out; of any file nothing but what is in it, and what
-//! is left after a salvage must be without damage.
+//! After a first byte of `0`, the rest is the file itself. After any other byte, the rest is lines that this test seals
+//! as the archive does, because an input would not hit the right checksums by chance. All points of a sealed file must
+//! be read. From any file, nothing may be read that is not in it, and a salvaged file must be free of damage.
 
 use std::{fs, path::Path};
 

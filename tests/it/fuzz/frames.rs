@@ -1,7 +1,7 @@
-//! `h2_frames`: any bytes after a sound exchange of HTTP/2 settings.
+//! `h2_frames`: any bytes after a valid exchange of HTTP/2 settings.
 //!
-//! The first byte says what is asked for, the second how the rest is handed out; the rest are the frames. A transfer that
-//! is said to be good must have had a head, and as many bytes of DATA on its stream as it tells.
+//! The first byte selects the request, and the second how the rest is split into reads. The rest are the frames. A
+//! successful transfer must have received a head, and as many bytes of DATA on its stream as it reports.
 
 use bandprobe::model::{flag::Flag, sample::HttpVersion};
 

@@ -1,7 +1,7 @@
 //! `response_heads`: any bytes as the answer of an HTTP/1.1 node.
 //!
-//! The first byte of an input says what is asked for, the second how the rest is handed out. A transfer that is said to be
-//! good must be so by the second reading too, with just as many bytes.
+//! The first byte of an input selects the request, and the second how the rest is split into reads. The reference
+//! parser must agree that a successful transfer is valid, and find the same number of bytes.
 
 use bandprobe::model::{
     flag::Flag,

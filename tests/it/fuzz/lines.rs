@@ -1,4 +1,5 @@
-//! `record_lines`: any bytes as a line of line protocol. What is taken for a point, written down again, must be that point.
+//! `record_lines`: any bytes as a line of line protocol. Whatever is parsed as a point must be the same point after it
+//! is written and parsed again.
 
 use bandprobe::{
     record::parse::{ColumnValue, ParsedLine, parse},

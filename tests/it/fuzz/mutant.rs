@@ -1,4 +1,4 @@
-//! Mutants of a corpus, the same ones each time.
+//! Mutants of a corpus. They are the same in every run.
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 

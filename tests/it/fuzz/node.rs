@@ -1,5 +1,5 @@
-//! A node whose answer is any bytes, and one transfer of production's own code to it: request, connection, HTTP, meter,
-//! checks of head and body, classification. No socket; time is paused, so that every deadline costs nothing.
+//! A node that answers with arbitrary bytes, and one transfer from it with the production code: request, connection,
+//! HTTP, meter, checks of head and body, classification. No socket is used. Time is paused, so deadlines take no time.
 
 use std::{
     io,

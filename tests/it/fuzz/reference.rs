@@ -1,4 +1,4 @@
-//! A second reading of HTTP/1.1, by the letter of RFC 9112 and nothing else: what production takes for good must be good here.
+//! A reference parser for HTTP/1.1 that follows RFC 9112 strictly. What the production code accepts must be valid here.
 
 /// A final response head, and what follows it.
 pub(super) struct Head<'a> {

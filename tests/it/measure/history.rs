@@ -1,4 +1,4 @@
-//! What the runs against a node say about its health.
+//! What the runs against a node mean for its health.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The rate of each 50 ms is that of 50 ms, however wide the bins of the picture have grown.
+//! The rate of each 50 ms really covers 50 ms, however wide the bins of the timeline have become.
 
 use bandprobe::{
     measure::{

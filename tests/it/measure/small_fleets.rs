@@ -1,4 +1,4 @@
-//! Fleets of two to six nodes over several rounds: a node that stands still is at fault, one that is ahead is not.
+//! Fleets of two to six nodes over several rounds: a node that stands still is faulty, one that is ahead is not.
 
 use std::{ops::RangeInclusive, time::Duration};
 

@@ -1,5 +1,5 @@
-//! The system's lookups by the eyes of curl and getent: the same success and address in every set-up of
-//! `tests/data/names.toml`, over several lookups of one process.
+//! Lookups through the system give the same success and address as curl and getent, in every set-up of
+//! `tests/data/names.toml` and over several lookups of one process.
 
 use std::{collections::BTreeSet, fs, path::Path, sync::Mutex, thread};
 

@@ -1,4 +1,4 @@
-//! A network of its own for one test: namespaces with planted files in /etc, name servers and a web server.
+//! A network for one test: namespaces with prepared files in /etc, name servers and a web server.
 
 use std::{
     collections::BTreeMap,

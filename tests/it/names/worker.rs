@@ -1,4 +1,4 @@
-//! Names under a worker: what changes while it runs, what is short, and a name server that is dead.
+//! Name resolution in a running worker: changing files, too few threads, and a dead name server.
 
 use super::set_up::{SetUp, is_possible};
 

@@ -1,4 +1,4 @@
-//! Every deadline, at its very moment.
+//! Every deadline passes exactly on time.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! A link whose far end is a script: which bytes arrive when, and how long our own bytes take to go out.
+//! A link whose far end is a script: which bytes arrive when, and how long our own bytes take to leave.
 
 use std::{
     collections::VecDeque,

@@ -1,4 +1,4 @@
-//! Goodput over a modelled link, from a real server: what we say is what the link did.
+//! Goodput over a modelled link from a real server: the recorded rate is that of the link.
 
 use bandprobe::{
     measure::goodput::BodyJudgement,

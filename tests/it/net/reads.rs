@@ -1,4 +1,4 @@
-//! One socket read a turn: each chunk carries the stamp of the read that completed it.
+//! One socket read per turn: each chunk carries the timestamp of the read that completed it.
 
 use std::{
     sync::{Arc, Mutex},

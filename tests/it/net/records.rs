@@ -1,4 +1,4 @@
-//! What TLS puts between socket and message: tickets before the answer, and records that come in many reads.
+//! What TLS adds between socket and message: tickets before the answer, and records that take many reads.
 
 use std::{
     io,

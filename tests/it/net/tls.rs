@@ -1,4 +1,4 @@
-//! The same over TLS with its read buffer: several records a read, several frames a record, and still exact.
+//! The same over TLS with its read buffer: several records per read, several frames per record, and still exact.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! HTTP/2's flow control on a long fat path: our windows must not be what limits a rate.
+//! HTTP/2 flow control on a fast, long path: our windows must not limit the rate.
 
 use bandprobe::{
     model::{probe::Deadlines, sample::HttpVersion},

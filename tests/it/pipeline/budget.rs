@@ -1,4 +1,4 @@
-//! The day's bytes are kept to, and outlive a restart.
+//! The daily budgets are kept, and survive a restart.
 
 use bandprobe::record::schema::worker;
 

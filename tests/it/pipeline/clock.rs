@@ -1,4 +1,4 @@
-//! A wall clock that jumps: the binary under libfaketime, whose offset is a file.
+//! The wall clock jumps: the binary runs under libfaketime, which reads its offset from a file.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! What was measured is in the database, and the report says the same of it wherever it reads.
+//! What was measured is in the database, and the report agrees, whichever source it reads.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! Few file descriptors: fewer connections at the same time, and no fault of any node.
+//! Few file descriptors: fewer connections are open at the same time, and no node is blamed.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

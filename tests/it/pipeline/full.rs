@@ -1,4 +1,4 @@
-//! A disk that is full: a limit on the size of files (RLIMIT_FSIZE of setrlimit(2)), lifted while the process runs.
+//! A full disk: a limit on the size of files (RLIMIT_FSIZE of setrlimit(2)), lifted while the process runs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,5 @@
-//! Measuring shares no thread with the rest: runs and status rounds go through, from the name to the last byte, while every
-//! thread that records and delivers is kept at work, and nothing is released before the node has seen them end.
+//! Measuring shares no thread with anything else: runs and status rounds finish, from the lookup to the last byte, while
+//! all threads that record and deliver are kept busy. These threads are released only after the node has seen the end.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! An InfluxDB that cannot be used: the round succeeds, says what is kept, where and why, and later all is delivered.
+//! InfluxDB is unavailable: the round succeeds and reports what is kept, where and why. Later everything is delivered.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

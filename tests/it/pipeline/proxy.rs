@@ -1,4 +1,4 @@
-//! A database behind the proxy of the environment, and one whose clock is another.
+//! A database behind the proxy of the environment, and one whose clock differs.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

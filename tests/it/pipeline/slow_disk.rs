@@ -1,5 +1,5 @@
-//! A disk whose syncs take 3 s: fsync(2) is delayed in the binary (slow_disk.c), next to the same run on a quick one. And a
-//! disk on which everything takes long, or never ends.
+//! A disk whose syncs take 3 s: fsync(2) is delayed in the binary (slow_disk.c), compared with the same run on a fast
+//! disk. Also a disk on which every operation is slow, or never returns.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! Signals in the middle of the work, and a reader of the logs that goes away.
+//! Signals during a run, and a reader of the logs that disappears.
 
 use std::{
     io::{BufRead, BufReader},

@@ -1,4 +1,4 @@
-//! A data directory with what is not ours in it.
+//! A data directory that contains files of others.
 
 use std::fs;
 

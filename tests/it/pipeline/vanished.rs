@@ -1,4 +1,4 @@
-//! Somebody removes the data directory under a running worker.
+//! The data directory is removed under a running worker.
 
 use std::fs;
 

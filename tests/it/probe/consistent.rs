@@ -1,4 +1,4 @@
-//! What holds for every sample of a transfer, whatever came of it.
+//! Properties of every sample, whatever its outcome.
 
 use bandprobe::model::{phase::Phase, sample::Sample, units::Micros};
 

@@ -1,4 +1,4 @@
-//! The evidence of a real transfer, besides its bytes, reaches its flags.
+//! The evidence of a real transfer, apart from its bytes, raises the right flags.
 
 use std::sync::Arc;
 

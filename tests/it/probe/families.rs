@@ -1,5 +1,5 @@
-//! Which address of a name is dialled: a node on 127.0.0.1, another on ::1, and a resolver that has one, both or
-//! trouble.
+//! Which address of a name is dialled: one node on 127.0.0.1, another on ::1, and a resolver that returns one, both or
+//! an error.
 
 use std::{net::Ipv6Addr, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The table of hostile behaviours, each asked by a real transfer.
+//! A real transfer against each row of the fault table.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Endpoints that strangers named do not make us dial into our own network.
+//! Endpoints from untrusted sources do not make us connect into our own network.
 
 use bandprobe::{
     config::{AllowPrivate, Network, Resolver},

@@ -1,4 +1,4 @@
-//! Names, looked up at a scripted server on loopback.
+//! Names that a scripted server on loopback resolves.
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -1,5 +1,5 @@
-//! Which asset a run takes, what its checks count for, and what it leaves alone: against a server whose cache is a
-//! script.
+//! Which asset a run takes, what its checks count for, and what it does not download: against a server with a scripted
+//! cache.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,4 +1,4 @@
-//! Requests as they go out, and when their answer counts as begun.
+//! Requests as they are sent, and when their answer counts as begun.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Warm transfers: the connection of the transfer before, or a new one that says so.
+//! Warm transfers: they reuse the connection of the transfer before, or open a new one and are flagged.
 
 use std::sync::{
     Arc,

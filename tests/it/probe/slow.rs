@@ -1,4 +1,4 @@
-//! A body that trickles ends ok, and is flagged: no viewer would wait for it.
+//! A body that trickles ends ok, and is flagged because no viewer would wait for it.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A whole simulated Joystream fleet, found through its registry: every planted fault is reported as what it is, the sound
-//! nodes are left in peace, and nobody is contacted who must not be.
+//! A whole simulated Joystream fleet, found through its registry. Every planted fault is reported correctly, healthy
+//! nodes are not blamed, and no node is contacted that must not be.
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 

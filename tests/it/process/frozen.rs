@@ -1,4 +1,5 @@
-//! The prober itself stands still (SIGSTOP, as `docker pause`, a cgroup freezer or a VM snapshot do), while its nodes go on.
+//! bandprobe itself is stopped (SIGSTOP, as by `docker pause`, a cgroup freezer or a VM snapshot), while its nodes go
+//! on.
 
 use std::{
     fs,

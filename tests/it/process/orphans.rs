@@ -1,7 +1,7 @@
-//! No child outlives the tests, not even one that stands still (SIGSTOP) while the test binary is killed.
+//! No child outlives the tests, not even a stopped one (SIGSTOP) when the test binary is killed.
 //!
-//! A binary that is killed drops nothing, so a shell next to it does that: it learns which children there are through a pipe,
-//! and kills those that are left when the pipe closes.
+//! A binary that is killed runs no destructors. So a shell next to it learns of each child through a pipe, and kills
+//! those that are left when the pipe closes.
 
 use std::{
     io::Write,

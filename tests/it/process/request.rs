@@ -1,4 +1,4 @@
-//! What a client of one of our listeners asks.
+//! A request that a client sends to one of our servers.
 
 use std::{
     io::{BufRead, BufReader, Read},

@@ -1,4 +1,4 @@
-//! A node that sends far too slowly: `once`, `report` and its JSON say the same of it.
+//! A node that sends far too slowly: `once`, `report` and its JSON agree about it.
 
 use std::time::Duration;
 

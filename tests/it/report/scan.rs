@@ -1,4 +1,4 @@
-//! The reader of lines: written lines read back, and any other line does no harm.
+//! The reader of lines: written lines are read back, and any other line does no harm.
 
 use bandprobe::record::{
     line::{self as encoder, MAX_LINE},

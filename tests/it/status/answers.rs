@@ -1,4 +1,4 @@
-//! The table of answers: what a server does, and what the status probe takes it for.
+//! The table of answers: what a server does, and how the status probe judges it.
 
 use bandprobe::model::{
     health::{AnswerContent, OtherContent, StatusDocument},

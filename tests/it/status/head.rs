@@ -1,4 +1,4 @@
-//! Servers that refuse HEAD, or never answer it: a GET of one byte has the last word.
+//! Servers that refuse HEAD, or never answer it: a GET of one byte decides.
 
 use bandprobe::model::probe::StatusProbe;
 

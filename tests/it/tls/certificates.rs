@@ -1,4 +1,4 @@
-//! Certificates for real servers: by rcgen, and what *ring* cannot make by openssl.
+//! Certificates for real servers: from rcgen, or from openssl where *ring* cannot make them.
 
 use std::{fs, path::Path, process::Command};
 

@@ -1,4 +1,4 @@
-//! `openssl s_server` and nginx on ports of loopback; each dies with its value.
+//! `openssl s_server` and nginx on ports of loopback. Each ends when its value is dropped.
 
 use std::{
     fs,

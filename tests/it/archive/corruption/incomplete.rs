@@ -1,4 +1,4 @@
-//! Files of which the end, or a stretch in the middle, never reached the disk.
+//! Files whose end, or a stretch in the middle, never reached the disk.
 
 use super::*;
 

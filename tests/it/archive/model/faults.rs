@@ -1,4 +1,4 @@
-//! Faults of a disk, and which lines each may lose at most, calculated from the bytes alone.
+//! Faults of a disk, and the most lines that each may cost, calculated from the bytes alone.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The directory, and what the reference knows of it.
+//! The directory under test, and what the model knows about it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What real discovery finds in the fake fleet, whatever the dialect: everyone who is to be asked, and nobody else.
+//! What real discovery finds in the simulated fleet, in each dialect: every node that may be asked, and no other.
 
 use bandprobe::{
     config::{AllowPrivate, Registry},

@@ -1,4 +1,4 @@
-//! The fake registry in each dialect: our own queries, the engine's introspection, and its refusals.
+//! The simulated registry in each dialect: our own queries, introspection, and errors.
 
 use std::collections::BTreeSet;
 

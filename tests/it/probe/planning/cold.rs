@@ -1,4 +1,4 @@
-//! The declared cold-cache probe.
+//! The cold-cache probe.
 
 use super::*;
 

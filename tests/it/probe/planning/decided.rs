@@ -1,4 +1,4 @@
-//! Which transfer of a run says whether the run was good, and what it says.
+//! Which transfer of a run carries `run_ok`, and its value.
 
 use bandprobe::model::{
     flag::Flag,

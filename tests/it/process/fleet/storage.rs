@@ -1,4 +1,5 @@
-//! A node that holds nothing and reaches no storage is found out by one fetch a day, and that is known to all workers on the archive.
+//! One fetch a day detects a node that holds nothing and cannot fetch from storage. All workers on the archive know the
+//! result.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Nodes that hold one phase of a transfer open until the prober stands still, and then do what they have to do.
+//! Nodes that keep one phase of a transfer open until bandprobe is stopped, and then continue.
 
 use std::{
     io::{self, Read, Write},

@@ -1,4 +1,4 @@
-//! The phase `send`, which a request fills only where the system buffers next to nothing: in a network of its own.
+//! The phase `send`, in which a request waits only when the system buffers almost nothing: in a network of its own.
 
 use std::{env, io, net::TcpListener, process::Command, thread, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Status rounds in which the prober stands still.
+//! Status rounds during which bandprobe is stopped.
 
 use std::{
     collections::BTreeMap,
