@@ -332,7 +332,7 @@ fn resident() -> Option<Bytes> {
     Some(Bytes(kib * 1024))
 }
 
-/// The most lateness values that are kept; no reasonable schedule has so many transfers in a minute. Beyond it, the
+/// The most lateness values that are kept; no reasonable schedule has more transfers in a minute. Beyond it, the
 /// percentile covers the first ones only.
 const MAX_LATENESS: usize = 100_000;
 

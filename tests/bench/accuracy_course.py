@@ -61,7 +61,7 @@ def steps(rig, before, after, size, rounds):
         row(rig, f"{name}: ramp", f"{median(truths):.3f} s", f"{median([s.get('ramp_us', 0) for s in ours]) / 1e6:.3f} s",
             f"{millis(median(errors))} ms", "", abs(median(errors)) <= RAMP_LIMIT)
         return
-    # A bucket whose rate is changed is filled anew: that much comes as a burst.
+    # A bucket whose rate is changed is filled again: that much comes as a burst.
     rest = [8 * size - payload_rate(before) * truth - 8 * link.burst * PAYLOAD / FRAME for truth in truths]
     means = [8 * size / (truth + left / payload_rate(after)) for truth, left in zip(truths, rest)]
     errors = [sample["goodput_bps"] / mean - 1 for sample, mean in zip(ours, means)]

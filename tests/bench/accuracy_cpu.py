@@ -133,7 +133,7 @@ class Quota:
             raise Fault(f"cannot limit the CPU: {self.place / name}: {error}") from error
 
     def end(self):
-        """Ends what still runs in it: a client, when we are told to stop."""
+        """Ends what still runs in it: a client, when the rig is stopped."""
         with contextlib.suppress(OSError):
             clear(self.place)
 

@@ -29,7 +29,7 @@ from accuracy_table import rank
 
 TUNSETIFF, TUNSETOFFLOAD = 0x400454CA, 0x400454D0
 IFF_TUN, IFF_NO_PI, IFF_VNET_HDR = 0x0001, 0x1000, 0x4000
-# Checksums and TCP segments of IPv4 are left to whoever takes the packets on.
+# Checksums and TCP segments of IPv4 are left to the receiver of the packets.
 OFFLOADS = 0x01 | 0x02
 # struct virtio_net_hdr: flags, kind and size of the segments and where the checksum belongs.
 HEADER = struct.Struct("<BBHHHH")

@@ -6,7 +6,7 @@
     early=1      103 Early Hints first, before the wait
     gap=MS       between head and body
     pause=AT:MS  all before this offset is delivered, then silence
-    step=MS      calls `on_step` so long after the body began
+    step=MS      calls `on_step` this long after the body began
     cut=N        ends the connection after so many octets of the body
     answer=      range, wrong-range (206 of other bytes), whole (200 to a range), html
 

@@ -83,7 +83,7 @@ def transfers(packets):
         if packet.protocol == UDP:
             asked.append(packet)
             continue
-        # A second SYN from a port is the first one again, unless that was answered: ports are used anew.
+        # A second SYN from a port is the first one again, unless that was answered: ports are used again.
         known = latest.get(packet.port)
         if packet.out and packet.flags & SYN and (known is None or any(not one.out for one in known)):
             known = latest[packet.port] = []

@@ -1,11 +1,11 @@
 //! The worker of `tests/bench/outage`: the real pipeline, fed with numbered samples in place of probes.
 //!
-//! Its only argument is a config file. It is told what to do on stdin, one command a line, and ends with its stdin:
+//! Its only argument is a config file. It reads commands from stdin, one command a line, and ends with its stdin:
 //!
 //! | command | does |
 //! |---|---|
 //! | `feed FIRST COUNT RATE` | hands over the samples FIRST to FIRST + COUNT − 1, so many a second |
-//! | `stop SECONDS` | ends as `bandprobe run` does, delivering for at most so long |
+//! | `stop SECONDS` | ends as `bandprobe run` does, delivering for at most this long |
 //!
 //! and says on stdout, one line each: `handed FIRST LAST` before it hands these over, `told ID` once the pipeline says
 //! that a sample is in the archive, `fed ID` after the last one of a command, and in the end

@@ -144,6 +144,6 @@ def reset(connection):
     """Ends a connection at once, so that its other end sees it."""
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.shutdown(socket.SHUT_RD)  # wakes whoever reads from it
+        connection.shutdown(socket.SHUT_RD)  # wakes its reader
     with contextlib.suppress(OSError):
         connection.close()

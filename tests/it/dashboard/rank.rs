@@ -38,7 +38,7 @@ fn percentiles_are_of_this_rank_and_medians_are_those_of_the_report() {
             if percent == 50 {
                 assert_eq!(value, Some(ours), "the median of {count}");
             }
-            assert!((value.unwrap_or(0.0) - ours).abs() <= 1.0, "p{percent} of {count}: neighbours at the most");
+            assert!((value.unwrap_or(0.0) - ours).abs() <= 1.0, "p{percent} of {count}: at most a neighbour");
             differ += u32::from(value != Some(ours));
         }
     }

@@ -76,7 +76,7 @@ async fn a_miss_is_fetched_once_and_then_is_a_hit() {
     );
     assert_eq!((first.header("content-length"), first.header("transfer-encoding")), (None, Some("chunked")));
     assert!(unchunked(&first.body) == content);
-    assert_eq!(state(paris(&fleet), THUMBNAIL).await, "hit", "whoever has the last byte finds it cached");
+    assert_eq!(state(paris(&fleet), THUMBNAIL).await, "hit", "with the last byte it is cached");
 
     let second = asset_of(paris(&fleet), "GET", THUMBNAIL, "100-199").await;
     assert_eq!((second.status, second.header("x-cache")), (206, Some("hit")));

@@ -178,7 +178,7 @@ async fn run(ask: Ask, kept: Option<KeptConnection>) -> FinishedTransfer {
         agent: "fuzz".into(),
     };
     let endpoint = "http://127.0.0.1:1/".parse().unwrap();
-    // Whoever closes a kept connection unheard is dialled again: the guard keeps that from the network.
+    // A node that closes a kept connection unheard is dialled again: the guard keeps that from the network.
     let listing = Listing::bare(Origin::Joystream, Profile::Http);
     let size = Some(Bytes(SIZE).into()).filter(|_| ask != Ask::Unsized);
     let asset = Asset { kind: AssetKind::Image, id: "/x".into(), size, hash: None, fixed: true };

@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(state(), Some('T'));
         tests.kill().unwrap();
         tests.wait().unwrap();
-        // Whoever takes it over may not wait for it.
+        // The process that adopts it may not wait for it.
         until("the child is gone", || matches!(state(), None | Some('Z')));
     }
 
