@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_asks_for_what_nobody_else_has() {
+    fn a_simulated_viewer_requests_the_missing_object() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let store = store(Fetch::Takes(Duration::from_secs(2)), Some(at(5)));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_kept_stays_a_miss() {
+    fn objects_that_are_never_cached_stay_misses() {
         let start = Instant::now();
         let store = store(Fetch::Never, Some(start));
         assert_eq!(store.fetch("2", start), ObjectState::Absent);

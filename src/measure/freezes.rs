@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_lies_after_counts() {
+    fn only_time_after_the_start_counts() {
         let (freezes, _) = looked(&[(1_000, 0), (1_100, 0), (7_100, 0), (7_200, 20_000), (7_300, 20_000)]);
         for (since, lost, away) in [
             (0, 1_000 + 6_000, 27_000),

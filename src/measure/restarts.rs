@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_outlives_us() {
+    fn a_restart_is_noticed_across_our_own_restart() {
         let mut starts = NodeStarts::default();
         assert_eq!(starts.note("n", at(100_000), 50_000), None);
         let text = serde_json::to_string(&starts).unwrap();

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_and_no_more() {
+    fn the_number_of_slots_is_limited() {
         let mut slots = Slots::default();
         for micros in [MAX_SLOTS as u64 * WIDTH.0, MAX_SLOTS as u64 * WIDTH.0 + 1, u64::MAX] {
             slots.add(Micros(micros), 1);

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_happen_is_absent() {
+    fn phases_that_did_not_happen_are_absent() {
         let mut phases = Phases::default();
         phases.end(Phase::Send, Micros(40));
         phases.end(Phase::Wait, Micros(9_000));

@@ -11,7 +11,7 @@ use source::{Source, files, has_word, imported, root, sources};
 mod cycles;
 mod source;
 
-/// The rooms by layer, lowest first. A room imports only from layers below its own.
+/// The top-level modules by layer, lowest first. A top-level module imports only from layers below its own.
 const LAYERS: [(&str, &[&str]); 6] = [
     ("model", &["model"]),
     ("logic", &["schedule", "measure", "record", "config", "plan", "term"]),
@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 6] = [
     ("shell", &["main", "cli", "telemetry"]),
 ];
 
-/// Imports between rooms of one layer that are meant: (from, to, why).
+/// Imports between modules within one layer that are allowed: (from, to, why).
 const EXCEPTIONS: [(&str, &str, &str); 6] = [
     ("main", "cli", "main is the table of contents of the shell"),
     ("main", "telemetry", "main is the table of contents of the shell"),
@@ -31,7 +31,7 @@ const EXCEPTIONS: [(&str, &str, &str); 6] = [
     ("plan", "term", "a plan is printed on a terminal"),
 ];
 
-/// Words that only some rooms or files may say: (words, who may, what to do instead).
+/// Words that only some modules or files may contain: (words, where, what to do instead).
 const RESERVED: [(&[&str], &[&str], &str); 10] = [
     (
         &["TcpStream::connect", "TcpSocket", "UdpSocket", "TcpStream::from_std"],
@@ -126,7 +126,7 @@ fn model_and_logic_are_pure() {
 }
 
 #[test]
-fn reserved_words_stay_in_their_rooms() {
+fn reserved_words_stay_in_their_modules() {
     hold(reserved);
 }
 
@@ -164,11 +164,11 @@ fn probes_begin_with_their_question() {
 }
 
 #[test]
-fn every_room_has_a_layer() {
+fn every_top_module_has_a_layer() {
     let unknown: Vec<_> =
-        sources("src").into_iter().map(|source| source.room()).filter(|room| layer(room).is_none()).collect();
-    let unknown: Vec<_> = unknown.iter().filter(|room| *room != "lib").collect();
-    assert!(unknown.is_empty(), "rooms without a layer: {unknown:?}; give each one in LAYERS and in src/lib.rs");
+        sources("src").into_iter().map(|source| source.top_module()).filter(|top| layer(top).is_none()).collect();
+    let unknown: Vec<_> = unknown.iter().filter(|top| *top != "lib").collect();
+    assert!(unknown.is_empty(), "modules without a layer: {unknown:?}; give each one in LAYERS and in src/lib.rs");
 }
 
 /// Each rule, on text that breaks it and on text that does not.
@@ -243,18 +243,18 @@ fn field_names_are_those_that_end_in_a_unit() {
 }
 
 fn imports(source: &Source) -> Vec<String> {
-    let room = source.room();
-    let Some(own) = layer(&room) else { return Vec::new() };
+    let top = source.top_module();
+    let Some(own) = layer(&top) else { return Vec::new() };
     let mut broken = Vec::new();
     for (line, other) in imported(source) {
         let Some(theirs) = layer(&other) else { continue };
-        let excepted = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (room.as_str(), other.as_str()));
-        if other == room || theirs < own || excepted {
+        let excepted = EXCEPTIONS.iter().any(|(from, to, _)| (*from, *to) == (top.as_str(), other.as_str()));
+        if other == top || theirs < own || excepted {
             continue;
         }
         let (ours, higher) = (LAYERS[own].0, LAYERS[theirs].0);
         broken.push(format!(
-            "{}:{line}: `{room}` ({ours}) imports `{other}` ({higher}): imports point down only; move what both need into \
+            "{}:{line}: `{top}` ({ours}) imports `{other}` ({higher}): imports point down only; move what both need into \
              a layer below, or hand it in as an argument",
             source.path
         ));
@@ -263,7 +263,7 @@ fn imports(source: &Source) -> Vec<String> {
 }
 
 fn purity(source: &Source) -> Vec<String> {
-    if layer(&source.room()).is_none_or(|layer| layer > 1) {
+    if layer(&source.top_module()).is_none_or(|layer| layer > 1) {
         return Vec::new();
     }
     let grouped = |line: &str| line.contains("std::{") && has_word(line, "fs");
@@ -274,7 +274,7 @@ fn purity(source: &Source) -> Vec<String> {
         .filter_map(|(number, line)| {
             let word = impure(line)?;
             Some(format!(
-                "{}:{number}: `{word}` in a pure room: take now, dice or bytes as an argument, or move it to `base` or above",
+                "{}:{number}: `{word}` in a pure module: take now, dice or bytes as an argument, or move it to `base` or above",
                 source.path
             ))
         })
@@ -333,8 +333,8 @@ fn question(source: &Source) -> Vec<String> {
     (!asked).then(message).into_iter().collect()
 }
 
-fn layer(room: &str) -> Option<usize> {
-    LAYERS.iter().position(|(_, rooms)| rooms.contains(&room))
+fn layer(top: &str) -> Option<usize> {
+    LAYERS.iter().position(|(_, tops)| tops.contains(&top))
 }
 
 fn hold(rule: fn(&Source) -> Vec<String>) {

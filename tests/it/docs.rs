@@ -40,7 +40,7 @@ fn the_commands_to_start_with_are_blocks_of_their_own() {
 }
 
 #[test]
-fn the_readme_is_a_welcome_and_no_manual() {
+fn the_readme_is_short() {
     let lines = page("README.md").text.lines().count();
     assert!(lines <= 200, "{lines} lines: move details to a page in docs/src");
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_or_overflows_breaks_off_behind_what_is_there() {
+    fn a_failed_or_too_large_fetch_ends_after_what_arrived() {
         for overflows in [false, true] {
             let object = ArrivingObject::new(2);
             assert_eq!(object.push(b"a"), None);

@@ -18,8 +18,8 @@ impl Source {
         self.path.trim_start_matches("src/").trim_end_matches(".rs")
     }
 
-    /// The room: `net` for `net.rs` and all below `net/`.
-    pub(super) fn room(&self) -> String {
+    /// The top-level module: `net` for `net.rs` and all below `net/`.
+    pub(super) fn top_module(&self) -> String {
         self.module().split('/').next().unwrap().to_owned()
     }
 
@@ -42,12 +42,12 @@ fn is_in_url(line: &str, at: usize) -> bool {
     line[..at].ends_with(':')
 }
 
-/// The rooms that a file names by path, with the line of each.
+/// The top-level modules that a file names by path, with the line of each.
 pub(super) fn imported(source: &Source) -> Vec<(usize, String)> {
     let named = named_paths(source).into_iter();
-    let mut rooms: Vec<_> = named.filter_map(|(line, path)| Some((line, path.into_iter().next()?))).collect();
-    rooms.dedup();
-    rooms
+    let mut tops: Vec<_> = named.filter_map(|(line, path)| Some((line, path.into_iter().next()?))).collect();
+    tops.dedup();
+    tops
 }
 
 /// The paths below the crate that a file names, from the crate's root, with the line of each.

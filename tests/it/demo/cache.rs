@@ -30,7 +30,7 @@ async fn a_miss_is_fetched_by_the_first_download_only() {
 }
 
 #[tokio::test]
-async fn what_was_fetched_is_a_hit() {
+async fn a_fetched_object_is_a_hit() {
     let quick = NodePlan { fetch: Fetch::Takes(Duration::ZERO), ..plan(Behaviour::Sound) };
     let demo = DemoNodes::start(vec![quick]).await.unwrap();
     let node = &demo.nodes()[0];
@@ -55,7 +55,7 @@ pub(super) fn unchunked(mut framed: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_too_large_for_a_node_is_passed_through_for_ever() {
+async fn objects_too_large_for_the_cache_are_passed_through() {
     let missing = NodePlan { holds: Holds::Nothing, fetch: Fetch::Never, ..plan(Behaviour::Sound) };
     let demo = DemoNodes::start(vec![missing]).await.unwrap();
     let node = &demo.nodes()[0];
@@ -70,7 +70,7 @@ async fn what_is_too_large_for_a_node_is_passed_through_for_ever() {
 }
 
 #[tokio::test]
-async fn a_viewer_makes_a_miss_a_hit_though_we_only_look() {
+async fn a_simulated_viewer_turns_a_miss_into_a_hit() {
     let visited =
         NodePlan { viewer: Some(Duration::ZERO), fetch: Fetch::Takes(Duration::ZERO), ..plan(Behaviour::Sound) };
     let unvisited = NodePlan { viewer: None, ..visited.clone() };
@@ -81,7 +81,7 @@ async fn a_viewer_makes_a_miss_a_hit_though_we_only_look() {
 }
 
 #[tokio::test]
-async fn of_what_is_not_there_yet_a_senseless_range_gets_all_and_starts_the_fetch() {
+async fn a_senseless_range_of_a_missing_object_starts_its_fetch() {
     let quick = NodePlan { fetch: Fetch::Takes(Duration::from_millis(50)), ..plan(Behaviour::Sound) };
     let demo = DemoNodes::start(vec![quick]).await.unwrap();
     let node = &demo.nodes()[0];

@@ -95,7 +95,7 @@ async fn a_miss_is_fetched_once_and_then_is_a_hit() {
 }
 
 #[tokio::test]
-async fn a_pending_object_is_streamed_by_whole_steps_and_later_starts_are_passed_through() {
+async fn a_pending_object_is_streamed_in_whole_steps() {
     // The first MiB takes a second; the object is pending for four more.
     let slow = FleetPlan { rate: Some(BitRate(8_388_608)), ..cold() };
     let fleet = DemoFleet::start(&slow).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_pending_object_is_streamed_by_whole_steps_and_later_starts_are_passed
 }
 
 #[tokio::test]
-async fn what_was_used_longest_ago_makes_room() {
+async fn the_least_recently_used_object_is_evicted() {
     let ids = ["600000", "600002", "600008"];
     let fleet = DemoFleet::start(&cold()).await.unwrap();
     let mut sizes = vec![];
@@ -156,7 +156,7 @@ async fn what_was_used_longest_ago_makes_room() {
 }
 
 #[tokio::test]
-async fn what_a_node_need_not_serve_or_nobody_has_is_refused() {
+async fn unassigned_and_unknown_objects_are_refused() {
     let fleet = DemoFleet::start(&cold()).await.unwrap();
     for (id, status, body) in [
         ("600014", 200, None),

@@ -16,7 +16,7 @@ async fn tls(demo: &DemoNodes, alpn: &[&[u8]]) -> io::Result<TlsStream<TcpStream
 }
 
 #[tokio::test]
-async fn the_tls_node_speaks_both_versions_to_those_who_trust_its_ca() {
+async fn the_tls_node_speaks_both_http_versions() {
     let demo = DemoNodes::start(vec![NodePlan::standard().remove(0)]).await.unwrap();
     let mut stream = tls(&demo, &[b"http/1.1"]).await.unwrap();
     let request = format!("GET {} HTTP/1.1\r\nhost: demo\r\nconnection: close\r\n\r\n", asset(IMAGE_ID));

@@ -32,7 +32,7 @@ async fn windows_never_limit_at_100_ms_and_1_gbit() {
 
 /// What the test above would show if they did: with twice the bandwidth × delay they do.
 #[tokio::test(start_paused = true)]
-async fn windows_that_limit_are_seen() {
+async fn a_window_that_limits_the_rate_is_detected() {
     let [cold, warm] = starved(GIGABIT, 100).await;
     assert!(cold > 0 && warm > 0, "{cold} and {warm} ticks");
 }

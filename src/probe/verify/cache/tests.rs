@@ -231,7 +231,7 @@ fn an_age_header_reveals_a_silent_cache() {
 }
 
 #[test]
-fn what_is_no_text_says_nothing() {
+fn headers_that_are_not_text_are_ignored() {
     for name in ["x-cache", "cf-cache-status", "cache-status", "x-cache-hits", "x-varnish", "age"] {
         let mut headers = HeaderMap::new();
         headers.insert(name, http::HeaderValue::from_bytes(b"hit\xff, 5").unwrap());

@@ -101,7 +101,7 @@ async fn storage_nodes_are_listed_with_their_status() {
 }
 
 #[tokio::test]
-async fn samples_are_the_newest_of_the_bucket_and_what_is_registered_of_them_is_true() {
+async fn samples_are_the_newest_of_the_bucket_with_true_facts() {
     for (dialect, text) in [
         (Dialect::Hydra, SAMPLES_HYDRA),
         (Dialect::Orion, SAMPLES_ORION),
@@ -153,7 +153,7 @@ async fn fixed_samples_are_in_every_bucket() {
 }
 
 #[tokio::test]
-async fn the_query_node_gives_fifty_rows_to_whoever_asks_for_no_number() {
+async fn a_query_without_a_limit_gets_fifty_rows() {
     for (dialect, rows) in [(Dialect::Hydra, 50), (Dialect::Orion, 64)] {
         let found = data(&fleet(dialect).await, "{ storageDataObjects { id } }", json!({})).await;
         assert_eq!(ids(&found["storageDataObjects"]).len(), rows, "{}", dialect.label());
@@ -181,7 +181,7 @@ async fn members_leave_and_come_back_and_a_proxy_stands_in() {
 }
 
 #[tokio::test]
-async fn what_a_schema_lacks_or_nobody_can_read_is_refused() {
+async fn unknown_fields_and_unreadable_queries_are_refused() {
     let fleet = fleet(Dialect::Orion).await;
     for (text, variables, status, message) in [
         ("{ storageDataObjects { id nonsense } }", json!({}), 400, "nonsense"),
