@@ -38,11 +38,11 @@ const RESERVED: [(&[&str], &[&str], &str); 10] = [
         &["net"],
         "outgoing sockets are made in `net` alone: ask it for a connection",
     ),
-    (&["socket2", "Socket::new"], &["net", "demo"], "socket options are set in `net`, or by the fake world on its own"),
+    (&["socket2", "Socket::new"], &["net", "demo"], "socket options are set in `net`, or by `demo` for its own"),
     (
         &["TcpListener", "UnixListener", ".listen("],
         &["demo"],
-        "only the fake world listens: a test server belongs in `demo` or in tests/",
+        "only the demo listens: a test server belongs in `demo` or in tests/",
     ),
     (
         &["influxdb2", "reqwest"],

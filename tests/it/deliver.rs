@@ -294,7 +294,7 @@ fn lines(count: u64) -> String {
     (0..count).map(|n| format!("m,n={n} v={n}i {}\n", n + 1)).collect()
 }
 
-/// A data directory with one sealed file of so many points.
+/// A data directory with one sealed file that has this number of points.
 fn spooled(count: u64) -> TempDir {
     let dir = TempDir::new().unwrap();
     append(dir.path(), "2026-11-21T10:00:00Z", &lines(count), count);

@@ -74,7 +74,7 @@ fn every_toml_block_is_marked() {
     assert!(unmarked.is_empty(), "mark it as a whole config or a whole probe: {}", unmarked[0].text);
 }
 
-/// The sample shows every key that is accepted, which a test beside the loader holds.
+/// The sample shows every key that is accepted, as a test next to the loader checks.
 #[test]
 fn every_key_is_in_the_reference() {
     let reference = page("docs/src/configuration.md").text;

@@ -77,7 +77,7 @@ impl Influxd {
         config
     }
 
-    /// The configuration of a bucket that nobody made.
+    /// The configuration of a bucket that does not exist.
     pub(crate) fn missing_bucket(&self) -> config::InfluxDb {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let bucket = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -89,7 +89,7 @@ impl Influxd {
         )
     }
 
-    /// Makes a bucket that keeps points for so many seconds; 0 is for ever.
+    /// Makes a bucket that keeps points for this number of seconds; 0 keeps them forever.
     pub(crate) fn create_bucket(&self, name: &str, retention_s: u64) {
         let rules = json!([{"type": "expire", "everySeconds": retention_s}]);
         let bucket = json!({"orgID": self.org_id, "name": name, "retentionRules": rules});

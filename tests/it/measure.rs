@@ -23,7 +23,7 @@ mod history;
 mod intervals;
 mod small_fleets;
 
-/// A body, and what is to be said of it.
+/// A body, and the expected result.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
@@ -155,7 +155,7 @@ fn played(scenario: &Scenario) -> (Timeline, Micros) {
     (timeline, Micros(total))
 }
 
-/// How many bytes a rate moves in so many microseconds.
+/// How many bytes a rate moves in a number of microseconds.
 fn moved(rate: u64, time: u64) -> u64 {
     u64::try_from(u128::from(rate) * u128::from(time) / 8_000_000).unwrap()
 }

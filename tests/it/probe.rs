@@ -62,7 +62,7 @@ pub(crate) fn prober(network: &Network) -> Prober {
     prober_within(network, [64, 256, 256])
 }
 
-/// A prober with so many heavy transfers, light transfers, and transfers of one node at once.
+/// A prober with these limits for concurrent transfers: heavy, light, and to one node.
 pub(crate) fn prober_within(network: &Network, [heavy, light, per_node]: [usize; 3]) -> Prober {
     let limits = Limits {
         vantages: 1,

@@ -178,7 +178,7 @@ pub(crate) fn objects(stdout: &str) -> Vec<Map<String, Value>> {
     whole.map(object).collect()
 }
 
-/// What tells a transfer from all others.
+/// What distinguishes a transfer from all others.
 pub(crate) fn key(object: &Map<String, Value>) -> Key {
     let tags = ordered(|tag| Some(object.get(tag)?.as_str()?.to_owned()));
     (tags, object["time"].as_i64().unwrap())

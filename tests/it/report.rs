@@ -52,7 +52,7 @@ fn day() -> Vec<Sample> {
     samples.push(failed(check("syd1", 103, CacheState::Unknown), Outcome::ConnectRefused));
     samples.push(failed(image("syd1", 104, 1), Outcome::HeadersTimeout));
     samples.push(failed(image("syd1", 105, 1), Outcome::HeadersTimeout));
-    // Failures of ours, or of nobody, are not charged.
+    // Failures that are our own, or nobody's fault, are not charged.
     samples.push(failed(image("syd1", 106, 1), Outcome::LocalFailed));
     samples.push(failed(start("syd1", 107, 1), Outcome::NotCached));
     let mut suspect = failed(image("syd1", 108, 1), Outcome::DnsTimeout);

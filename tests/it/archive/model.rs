@@ -14,9 +14,9 @@ enum Act {
     Append(u64),
     Seal,
     Sync,
-    /// The clock is set by so many hours.
+    /// The clock is moved by this number of hours.
     Clock(i64),
-    /// The process dies in an append of so many points, of whose bytes this share is written.
+    /// The process dies in an append of this number of points, and only this share of their bytes is written.
     Kill(u64, u64),
     /// The machine dies: of what was not synced, from the first share on is gone, and from the second to the third is zeros.
     PowerCut(u64, u64, u64),

@@ -95,7 +95,7 @@ fn rows(found: &[Value]) -> Rows {
         for row in one["values"].as_array().unwrap() {
             let cells = columns.iter().zip(row.as_array().unwrap()).filter(|(_, value)| !value.is_null());
             let mut cells: BTreeMap<_, _> = cells.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            // A list of tag values has no times; there the value itself tells the rows apart.
+            // A list of tag values has no times; there the value itself distinguishes the rows.
             let first = match cells.remove("time") {
                 Some(time) => time.to_string(),
                 None => cells["value"].as_str().unwrap().to_owned(),

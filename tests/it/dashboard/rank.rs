@@ -23,7 +23,7 @@ fn percentiles_are_of_this_rank_and_medians_are_those_of_the_report() {
     write(server, &bucket, &lines);
     let mut differ = 0;
     for percent in [10_u32, 50, 90] {
-        // Alone, a percentile that has no value ends the whole answer (influxdata/influxdb issue 9741): a count beside it
+        // Alone, a percentile that has no value ends the whole answer (influxdata/influxdb issue 9741): a count next to it
         // prevents that.
         let statement = format!("SELECT percentile(v, {percent}) + 0 * count(v) FROM m GROUP BY n");
         let found = series(server, &bucket, &statement);

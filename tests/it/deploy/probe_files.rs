@@ -67,7 +67,7 @@ fn every_key_is_in_the_reference() {
     assert!(keys.len() > 15 && missing.is_empty(), "{missing:?}");
 }
 
-/// The probes of a schedule, with `./4k.toml` beside its config.
+/// The probes of a schedule, with `./4k.toml` next to its config.
 fn read(schedule: &str, mine: &str) -> Vec<Probe> {
     let config = format!("vantage.id = 'here'\n{schedule}\n{SOURCE}");
     let read = |path: &Path| match path.file_name().and_then(|name| name.to_str()) {

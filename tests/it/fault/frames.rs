@@ -71,7 +71,7 @@ pub(super) fn right_without_length() -> Vec<u8> {
     [STATUS_206.to_vec(), literal(CONTENT_RANGE, "bytes 1000-2023/65536"), literal(CONTENT_TYPE, "image/webp")].concat()
 }
 
-/// A right head and so many frames of 16 KiB with further headers.
+/// A valid head and this number of frames of 16 KiB with further headers.
 pub(super) fn http2_large_head(stream: u8, frames: usize) -> Vec<Vec<u8>> {
     let further = literal(CONTENT_TYPE, &"y".repeat(120)).repeat((16 << 10) / 123);
     let mut head = vec![http2_frame(HEADERS, 0, stream, &right_without_length())];

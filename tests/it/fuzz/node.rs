@@ -56,7 +56,7 @@ pub(super) enum Ask {
     Range,
     /// GET without a range.
     Full,
-    /// The same of an image whose size nobody told.
+    /// The same of an image of unknown size.
     Unsized,
     /// HEAD.
     Head,
@@ -118,7 +118,7 @@ impl Ask {
 }
 
 /// Asks, and returns the sample. Panics where a sample contradicts itself, where the transfer outlasts its deadlines, and
-/// where more bytes are told than were sent.
+/// where more bytes are reported than were sent.
 pub(super) fn asked(http: HttpVersion, ask: Ask, manner: Manner, answer: &[u8]) -> Sample {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {

@@ -325,7 +325,7 @@ impl Body {
     }
 }
 
-/// A whole exchange that wants so many body bytes.
+/// A whole exchange that requests this number of body bytes.
 pub(super) async fn fetch(connection: &mut Connection, deadlines: &Deadlines, wanted: u64) -> Result<Body, Failure> {
     let mut timing = Timing::start(Instant::now());
     let mut answer = ask(connection, deadlines, &mut timing).await?;

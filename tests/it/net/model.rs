@@ -68,7 +68,7 @@ impl Model {
     }
 }
 
-/// The length of a body that, after its HTTP/1.1 head, fills so many bytes of the link.
+/// The length of a body that, together with its HTTP/1.1 head, takes this number of bytes on the link.
 pub(super) fn body_that_fills(bytes: u64) -> u64 {
     let head = |length: u64| format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").len() as u64;
     let body = bytes - head(bytes);

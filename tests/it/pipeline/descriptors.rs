@@ -121,7 +121,7 @@ fn values(world: &World, measurement: &Measurement, key: &str) -> Vec<String> {
     of.map(|(_, tags, fields, _)| tags.get(key).or(fields.get(key)).unwrap().trim_matches('"').to_owned()).collect()
 }
 
-/// Lets a process open no more than so many files, or as many as this one may.
+/// Limits how many files a process may open; without a number, to the limit of this process.
 fn limit(worker: &Child, files: Option<u64>) {
     let pid = Pid::from_raw(worker.id().try_into().unwrap()).unwrap();
     let maximum = getrlimit(Resource::Nofile).maximum;

@@ -8,7 +8,7 @@ use bandprobe::config::{InfluxDb, Secret};
 
 use crate::process::{Child, World, command, points, request::read_request, sound};
 
-/// Answers every request as the database would, years ago; tells the request lines.
+/// Answers every request as a database whose clock is years behind; reports the request lines.
 fn proxy() -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -37,7 +37,7 @@ fn the_thread_that_cannot_start_is_named() {
     assert_eq!(named, ["start", "sync", "measuring", "checks", "state", "recorder", "delivery"]);
 }
 
-/// A command of a user that may have only so many threads.
+/// A command of a user whose number of threads is limited.
 fn limited(folder: &Path, threads: u32, command: &[&str]) -> Command {
     // A user that has no other process, so that the limit counts only the threads of this one.
     let user = (1_000_000 + process::id()).to_string();

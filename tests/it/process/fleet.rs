@@ -80,7 +80,8 @@ exclude = ["{EXCLUDED_OPERATOR}"]
 const EXCLUDED: &str = "virginia";
 const EXCLUDED_OPERATOR: &str = "2:0-2";
 
-/// The tag of a member: all stand on one address, so the port tells them apart. Who tells no endpoint has its operator's.
+/// The tag of a member: all have one address and differ by port. A member without an endpoint has the tag of its
+/// operator.
 fn tag(member: &Member) -> String {
     let Some(endpoint) = &member.endpoint else { return "5:2-14".to_owned() };
     let endpoint: url::Url = endpoint.parse().unwrap();

@@ -28,7 +28,7 @@ pub(super) struct Leaf {
     pub(super) names: &'static [&'static str],
     /// Valid from the first day of one year to that of another.
     pub(super) years: (i32, i32),
-    /// It says where the certificate of its issuer is to be had (RFC 5280 §4.2.2.1).
+    /// It says where the certificate of its issuer can be fetched (RFC 5280 §4.2.2.1).
     pub(super) has_issuer_url: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Where a share, in thousandths, of so many bytes ends.
+/// The offset at which a share, in thousandths, of a number of bytes ends.
 pub(super) fn place(len: usize, share: u64) -> usize {
     len * usize::try_from(share).unwrap() / 1000
 }
