@@ -11,10 +11,10 @@ CASTAGNOLI = 0x82F63B78
 
 
 def fill(spool, count):
-    """So many sealed files wait for delivery. All are one file on the disk, under as many names."""
+    """Adds `count` sealed files that wait for delivery. All are hard links to one file on the disk."""
     whole = spool.parent.with_name("backlog")
     whole.write_bytes(sealed())
-    # Not long ago: what is old is delivered beside heavy transfers as well, which is another matter.
+    # Recent, because old files are delivered even during heavy transfers.
     opened = time.time_ns() - 60 * 10**9
     for number in range(count):
         seconds, nanos = divmod(opened + number, 10**9)
@@ -37,7 +37,7 @@ def sealed():
 
 
 def point(number):
-    # Digits that do not repeat, or it would compress as no measurement does.
+    # Digits that do not repeat: otherwise it would compress far better than real measurements.
     mixed = number * 2654435761 % 2**32
     return (f"bandprobe_transfer,vantage=backlog,node=node-{number % 200},region=none,probe=image,kind=image,part=full,"
             f"conn=cold,http=1.1,family=4,cache=hit,outcome=ok ok=1i,valid=1i,lateness_us={mixed % 999}i,method=2i,"

@@ -1,4 +1,4 @@
-"""The two clients: a release build of bandprobe, and curl beside it, both in the client's namespace."""
+"""The two clients: a release build of bandprobe, and curl for comparison, both in the client's namespace."""
 
 import json
 import pathlib
@@ -25,7 +25,7 @@ class Clients:
         return [json.loads(line) for line in out.splitlines()]
 
     def curl(self, namespace, url, *words, enter=()):
-        """What curl tells of one transfer (its --write-out '%{json}')."""
+        """What curl reports about one transfer (its --write-out '%{json}')."""
         command = [*enter, "curl", "-s", "--cacert", self.authority, "-o", "/dev/null", "-w", "%{json}", *words, url]
         _, out, complaint = self.run(namespace, command)
         if not out:
@@ -35,7 +35,7 @@ class Clients:
     def run(self, namespace, command):
         with self.lock:
             if self.closed:
-                raise Fault("told to stop")
+                raise Fault("stopped")
             client = subprocess.Popen(["ip", "netns", "exec", namespace, *command], stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.running.add(client)

@@ -1,4 +1,4 @@
-"""The course of a body: rates that change, silence, and bodies that are not what was asked for."""
+"""The course of a body: rates that change, silence, and bodies other than the requested one."""
 
 from accuracy_link import FRAME, PAYLOAD, SERVER, Link, payload_rate
 from accuracy_server import Server
@@ -15,8 +15,8 @@ COLUMNS = [("case", 47), ("truth", 12), ("bandprobe", 24), ("error", 9), ("curl"
 
 
 def measure(rig):
-    rig.sheet.table("Course", "What happens in the middle of a body, and bodies that are wrong. Times of truth are the "
-                    "server's own stamps; medians of the runs.", COLUMNS)
+    rig.sheet.table("Course", "Changes in the middle of a body, and wrong bodies. True times are the server's own "
+                    "timestamps. All values are medians of the runs.", COLUMNS)
     rounds = 1 if rig.quick else 3
     steps(rig, SLOW, FAST, 10 * MIB, rounds)
     steps(rig, FAST, SLOW, 4 * MIB, rounds)
@@ -93,12 +93,12 @@ def silence(rig, link, server, pause, rounds):
             abs(median(off)) <= GAP_LIMIT)
 
 
-# What the server does, its script, the outcome that it has to have, and what both clients ask for.
+# What the server does, its script, the expected outcome, and the options of bandprobe and curl.
 WRONG = [
     ("body of 2 MiB ends after 1 MiB", f"bytes={2 * MIB}&cut={MIB}", "truncated", [], []),
-    ("another range than asked for", f"bytes={2 * MIB}&answer=wrong-range", "wrong_range",
+    ("not the requested range", f"bytes={2 * MIB}&answer=wrong-range", "wrong_range",
      ["--range", f"0-{2 * MIB - 1}"], ["--range", f"0-{2 * MIB - 1}"]),
-    ("a range asked for, 200 with all", f"bytes={4 * MIB}", "wrong_range",
+    ("range requested, 200 with everything", f"bytes={4 * MIB}", "wrong_range",
      ["--range", f"0-{2 * MIB - 1}"], ["--range", f"0-{2 * MIB - 1}"]),
     ("an HTML page for a video, 200", f"bytes={2 * MIB}&answer=html", "wrong_type", ["--expect", "video"], []),
 ]

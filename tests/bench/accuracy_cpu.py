@@ -1,4 +1,4 @@
-"""CPU: a prober that does not get enough of it says so, and one that does is believed."""
+"""CPU: a prober that gets too little CPU time flags its samples, and one that gets enough does not."""
 
 import contextlib
 import os
@@ -32,8 +32,8 @@ def measure(rig):
     count = 20 if rig.quick else 100
     rig.sheet.table("CPU", f"Of {count} transfers a row, those with `cpu_bound`, and what is behind it: how long the "
                     "measuring thread ran or waited for a CPU, how long it waited, both during `receive`, and after how "
-                    "long nine tenths of the bytes were read. `other work` is what kept all CPUs busy right before: "
-                    "beside other work no prober is idle.", COLUMNS)
+                    "long nine tenths of the bytes were read. `other work` is the share of all CPUs in use just "
+                    "before. With other work running, no prober is idle.", COLUMNS)
     cells = [(ALL, *cell) for cell in (SHORT[-2:] if rig.quick else SHORT)]
     cells += [(ALL, *cell) for cell in FAST] + [(quota, *cell) for quota in (ALL, HALF, TENTH) for cell in HARD]
     idle, most = [], 0
@@ -50,9 +50,10 @@ def measure(rig):
             if allowed == TENTH:
                 rig.sheet.limit(len(bound) >= RAISED * count,
                                 f"cpu, {NAMES[allowed]}, {over}: {len(bound)} of {count} are cpu_bound")
-    # One of a few is no share.
+    # With few transfers, a single one exceeds the share.
     rig.sheet.limit(sum(idle) <= max(1, SILENT * len(idle)),
-                    f"cpu, {NAMES[ALL]}: {sum(idle)} of {len(idle)} are cpu_bound, beside other work of {100 * most:.0f} %")
+                    f"cpu, {NAMES[ALL]}: {sum(idle)} of {len(idle)} are cpu_bound, "
+                    f"with other work of {100 * most:.0f} %")
 
 
 def transfers(rig, quota, rate, size, over, count):

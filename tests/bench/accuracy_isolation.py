@@ -21,8 +21,8 @@ CASES = [("as shipped, 8 Mbit/s", "8 Mbit/s"), ("as fast as it can", "10 Gbit/s"
 MEDIAN_LIMIT, LAST_LIMIT = 0.0002, 0.001
 # `$@`: a worker. It dies with our end of the pipe, whatever kills us; a Ctrl-C is for us alone (`start_new_session`).
 WATCH = '"$@" & worker=$!; read -r _; kill -9 $worker; wait $worker 2>/dev/null'
-COLUMNS = [("delivery", 20), ("delivered meanwhile", 25), ("transfers", 13), ("wait, median: alone", 19), ("beside", 9),
-           ("difference", 10), ("wait, p99: alone", 16), ("beside", 9), ("difference", 10)]
+COLUMNS = [("delivery", 20), ("delivered meanwhile", 25), ("transfers", 13), ("wait, median: alone", 19), ("during", 9),
+           ("difference", 10), ("wait, p99: alone", 16), ("during", 9), ("difference", 10)]
 
 
 def measure(rig):
@@ -67,7 +67,7 @@ class Scene:
     def write_config(self, port):
         nodes = ",\n".join(f'{{ id = "n{n}", endpoint = "http://{SERVER}/n{n}/", '
                            f'assets = [{{ kind = "image", path = "/x?bytes=1000&wait={WAIT_MS}" }}] }}' for n in range(NODES))
-        (self.place / "wait.toml").write_text('# How long does a node wait that was told how long?\nkind = "image"\n'
+        (self.place / "wait.toml").write_text('# How long does a node wait after a requested delay?\nkind = "image"\n'
                                               'weight = "light"\nevery = "1s"\nparts = [{ name = "full" }]\n')
         (self.place / "token").write_text("a-token-for-the-rig")
         (self.place / "bandprobe.toml").write_text(
@@ -78,7 +78,7 @@ class Scene:
             f'rate = "{self.limit}"\n')
 
     def play(self, turns):
-        """Alone, beside, alone, …"""
+        """Alone, during a delivery, alone, …"""
         self.tell("hold")
         time.sleep(2)
         for turn in range(2 * turns):
@@ -134,15 +134,15 @@ OURS = re.compile(r"bandprobe_transfer,vantage=rig,\S*outcome=(\w+) (?:.*,wait_u
 
 
 def report(sheet, name, scene):
-    alone, beside = scene.errors()
+    alone, during = scene.errors()
     seconds = sum(ended - began + SETTLE for began, ended, delivers in scene.turns if delivers)
-    if not scene.points or not alone or not beside:
-        raise Fault(f"isolation: {scene.points} points, {len(alone)} and {len(beside)} transfers: nothing to compare")
-    typical = median(beside) - median(alone)
-    last = rank(beside, 0.99) - rank(alone, 0.99)
+    if not scene.points or not alone or not during:
+        raise Fault(f"isolation: {scene.points} points, {len(alone)} and {len(during)} transfers: nothing to compare")
+    typical = median(during) - median(alone)
+    last = rank(during, 0.99) - rank(alone, 0.99)
     delivered = f"{scene.points} points, {8 * scene.octets / seconds / 1e6:.1f} Mbit/s"
-    sheet.row(name, delivered, f"{len(alone)} and {len(beside)}", millis(median(alone)), millis(median(beside)),
-              millis(typical), millis(rank(alone, 0.99)), millis(rank(beside, 0.99)), millis(last))
+    sheet.row(name, delivered, f"{len(alone)} and {len(during)}", millis(median(alone)), millis(median(during)),
+              millis(typical), millis(rank(alone, 0.99)), millis(rank(during, 0.99)), millis(last))
     sheet.limit(abs(typical) < MEDIAN_LIMIT, f"isolation, {name}: the median moves by {millis(typical)} ms")
     sheet.limit(last < LAST_LIMIT, f"isolation, {name}: p99 moves by {millis(last)} ms")
 

@@ -49,9 +49,9 @@ def scripted(rig, script):
         server.hello, resolver.delay = hello / 1e3, name / 1e3
         url = f"https://{NAME}/x?bytes=1000&wait={wait}&gap={gap}"
         samples = rig.clients.bandprobe(path.client, url, "--http", "1.1", "--repeat", str(COUNT), enter=resolver.enter())
-        ours = beside(tap, server, path, [told(sample) for sample in samples])
+        ours = paired(tap, server, path, [told(sample) for sample in samples])
         theirs = [pair for _ in range(COUNT // 5) for pair in
-                  beside(tap, server, path, [curled(rig.clients.curl(path.client, url, enter=resolver.enter()))])]
+                  paired(tap, server, path, [curled(rig.clients.curl(path.client, url, enter=resolver.enter()))])]
         late = path.report()
     finally:
         for one in reversed(held):
@@ -72,7 +72,7 @@ def curled(one):
     return {phase: one[end] - (one[begin] if begin else 0) for phase, (end, begin) in CURL.items()}
 
 
-def beside(tap, server, path, said):
+def paired(tap, server, path, said):
     """What was said of each transfer, and what the wire showed of it: one came after the other."""
     found, stamps = transfers(tap.take()), server.log[-len(said):]
     if [connection[0].port for _, connection in found] != [stamp["port"] for stamp in stamps]:

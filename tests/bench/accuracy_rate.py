@@ -26,7 +26,7 @@ def measure(rig):
                 "kernel's acknowledgements, seen by the server: what the bucket really passed.", COLUMNS)
     slow = [cell for cell in cells(rig.quick) if cell[0] < 10]
     fast = [cell for cell in cells(rig.quick) if cell[0] >= 10]
-    # Slow links need no CPU, so they run beside each other, each in namespaces of its own.
+    # Slow links need no CPU, so they run in parallel, each in its own namespaces.
     with concurrent.futures.ThreadPoolExecutor(len(slow) or 1) as threads:
         runs = [threads.submit(cell_of, rig, *cell, rounds) for cell in slow]
         try:

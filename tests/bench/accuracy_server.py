@@ -1,13 +1,13 @@
 """A server that does what the query of the URL says, when it says so, and notes when it really did.
 
     bytes=N      length of the body (default 0)
-    pad=N        so many octets of a header nobody asked for: they use up what a token bucket has saved
+    pad=N        N octets of an extra header, which use up what a token bucket has saved
     wait=MS      before the status line
     early=1      103 Early Hints first, before the wait
     gap=MS       between head and body
     pause=AT:MS  all before this offset is delivered, then silence
     step=MS      calls `on_step` this long after the body began
-    cut=N        ends the connection after so many octets of the body
+    cut=N        ends the connection after N octets of the body
     answer=      range, wrong-range (206 of other bytes), whole (200 to a range), html
 
 Before its first TLS octet it waits `hello` seconds, which no URL can say.

@@ -1,4 +1,4 @@
-"""Windows: whether HTTP/2 fills a long fat path as HTTP/1.1 does, and whether a window that does limit is named.
+"""Windows: whether HTTP/2 fills a long fat path as HTTP/1.1 does, and whether a limiting window is flagged.
 
 HTTP/2 has windows of its own above TCP's (RFC 9113, 5.2), and a client that leaves them small measures itself: at 100 ms
 the 64 KiB of the RFC carry 5 Mbit/s. That ours never limit 100 ms x 1 Gbit/s is proven exactly by a simulated link in

@@ -1,4 +1,4 @@
-"""Probes per CPU-second over new TLS connections, beside oha, and the memory of a body of 10 GiB: parts of `cost`.
+"""Probes per CPU-second over new TLS connections, compared with oha, and memory for a 10 GiB body: parts of `cost`.
 
 oha (a published crate) is an HTTP load generator over hyper and rustls as well. Both make a full handshake a request, one request
 at a time; start-up counts on both sides.
@@ -37,7 +37,7 @@ def make_files(directory):
 
 def probes(options, bandprobe, oha, directory, port):
     """Prints a table; returns the ratios by size."""
-    print(f"\nprobes per CPU-second, a new TLS connection each, {options.repeat} a round")
+    print(f"\nprobes per CPU-second, a new TLS connection each, {options.repeat} per round")
     print(f"{'':>10}  {'oha':>7} {'bandprobe':>10}   ratio")
     ratios = {}
     for name, size in SIZES:

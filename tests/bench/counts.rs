@@ -103,7 +103,7 @@ fn record(count: usize) {
     assert_eq!(windows.flush_all().count(), METRICS);
 }
 
-/// From the series of so many samples to the points of their window.
+/// From the series of `count` samples to the points of their window.
 fn flush(count: usize) {
     let mut windows = Windows::new(WINDOW);
     images(count).iter().for_each(|sample| windows.record(sample));
@@ -167,7 +167,7 @@ async fn fetch(connection: &mut Connection, bytes: u64) -> u64 {
     received.bytes
 }
 
-/// What the node sends, the request unseen.
+/// What the node sends, without looking at the request.
 fn answer(http: HttpVersion, bytes: usize) -> Vec<u8> {
     if http == HttpVersion::Http1 {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n");
@@ -191,7 +191,7 @@ struct Wires {
     tls: Option<ServerConnection>,
     down: Vec<u8>,
     at: usize,
-    /// Comes once we write again, request or not.
+    /// Sent once we write again, whether that is a request or not.
     prepared: Option<Vec<u8>>,
     is_prepared: bool,
     reader: Option<Waker>,
@@ -230,7 +230,7 @@ impl Wires {
             }
         }
         if let Some(prepared) = self.prepared.take() {
-            assert_eq!(self.at, self.down.len(), "all before it was read");
+            assert_eq!(self.at, self.down.len(), "everything before it was read");
             (self.down, self.at, self.is_prepared) = (prepared, 0, true);
         }
         self.reader.take().into_iter().for_each(Waker::wake);

@@ -4,11 +4,11 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `feed FIRST COUNT RATE` | hands over the samples FIRST to FIRST + COUNT − 1, so many a second |
+//! | `feed FIRST COUNT RATE` | hands over samples FIRST to FIRST + COUNT − 1 at RATE per second |
 //! | `stop SECONDS` | ends as `bandprobe run` does, delivering for at most this long |
 //!
-//! and says on stdout, one line each: `handed FIRST LAST` before it hands these over, `told ID` once the pipeline says
-//! that a sample is in the archive, `fed ID` after the last one of a command, and in the end
+//! It prints one line to stdout for each event: `handed FIRST LAST` before it hands samples over, `told ID` once the
+//! pipeline reports that a sample is in the archive, `fed ID` after the last sample of a command, and finally
 //! `stopped DELIVERED REJECTED LOST WAITING`.
 //!
 //! A sample's number is its `asset_id`, and its time is that many times 5 ms after a fixed one: 200
@@ -68,11 +68,11 @@ async fn main() {
     let drained = &stopped.drained;
     println!("stopped {} {} {} {}", drained.delivered, drained.rejected, stopped.lost, stopped.waiting);
     if let Some(reason) = &drained.reason {
-        tracing::warn!("what waits does so because: {reason}");
+        tracing::warn!("points are still waiting: {reason}");
     }
 }
 
-/// Hands samples over at a steady rate; what is late is made up for.
+/// Hands samples over at a steady rate, and catches up when it is late.
 async fn feed(sink: &mut impl FnMut(Sample), first: u64, count: u64, rate: u64) {
     let begun = Instant::now();
     let mut handed = 0;
@@ -110,5 +110,5 @@ fn commands() -> mpsc::UnboundedReceiver<String> {
 
 /// Sources of one point a second each.
 const NODES: u64 = 200;
-/// A machine that fell behind does not hand over seconds in one go.
+/// Limits a batch, so that a machine that fell behind does not hand over seconds' worth at a time.
 const MOST_AT_ONCE: u64 = 200;

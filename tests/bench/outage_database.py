@@ -1,4 +1,4 @@
-"""A real influxd, to be killed and asked."""
+"""A real influxd that the script can kill and query."""
 
 import contextlib
 import http.client
@@ -21,7 +21,7 @@ WATCH = '"$@" & server=$!; read -r _; kill -9 $server; wait $server 2>/dev/null'
 
 
 class Fault(Exception):
-    """Something is missing, or did not do its job."""
+    """Something is missing or failed."""
 
 
 def find():
@@ -38,7 +38,7 @@ def find():
 
 
 class Database:
-    """A real influxd on a port of its own, which it keeps over a kill."""
+    """A real influxd on its own port, which it keeps when it is killed and restarted."""
 
     def __init__(self, binary, directory):
         self.port, self.process = 0, None
@@ -83,7 +83,7 @@ class Database:
         return name
 
     def numbers(self, bucket, count):
-        """The number of every point, as often as it is there, in pages of a size that influxd answers whole."""
+        """The numbers of all points, duplicates included. Pages are small enough for influxd to answer in full."""
         found, page = [], 20_000
         for first in range(0, count, page):
             start, end = FIRST_NS + first * STEP_NS, FIRST_NS + (first + page) * STEP_NS

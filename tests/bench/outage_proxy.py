@@ -12,7 +12,7 @@ import time
 
 
 class Proxy:
-    """Stands before the database and behaves as it is told: pass, refuse, 503, 429, hang, lost."""
+    """A proxy for the database that behaves as its mode says: pass, refuse, 503, 429, hang, lost."""
 
     def __init__(self, database):
         self.database, self.lock = database, threading.Lock()
@@ -106,7 +106,7 @@ class Proxy:
                 raise OSError("cut off") from error
 
     def note(self, lines):
-        """What the worker was told to be stored, for the time it took; the truth is read from the database."""
+        """The points that the worker got a success for, to time the case; the truth is read from the database."""
         now = time.monotonic()
         numbers = {int(number) for number in re.findall(rb'asset_id="(\d+)"', lines)}
         self.numbers |= numbers

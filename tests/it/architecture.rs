@@ -323,7 +323,7 @@ fn size(source: &Source) -> Vec<String> {
 
 fn name(source: &Source) -> Vec<String> {
     let stem = source.module().rsplit('/').next().unwrap();
-    let message = || format!("{}:1: a file named `{stem}`: say what is inside (`foo.rs` beside `foo/`)", source.path);
+    let message = || format!("{}:1: a file named `{stem}`: say what is inside (`foo.rs` next to `foo/`)", source.path);
     BANNED_NAMES.contains(&stem).then(message).into_iter().collect()
 }
 

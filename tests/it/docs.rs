@@ -24,7 +24,7 @@ mod page;
 
 const SAMPLE: &str = include_str!("../../deploy/bandprobe.toml");
 
-/// Stands on the line before a block.
+/// On the line before a block.
 const WHOLE_CONFIG: &str = "<!-- a whole config -->";
 const WHOLE_PROBE: &str = "<!-- a whole probe -->";
 /// `tests/it/deploy/probe_files.rs` loads such a block.

@@ -43,7 +43,7 @@ enum End {
 /// How long a client waits for more, to distinguish a held connection from a closed one.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// Everything that a plain behaviour sends to a plain client, which reads until nothing comes for [`PATIENCE`].
+/// Everything that a plain behaviour sends to a plain client, which reads until nothing arrives for [`PATIENCE`].
 fn sent(case: &Case) -> (Vec<u8>, End) {
     let server = FaultServer::start(case.behaviour);
     let mut socket = TcpStream::connect(server.address()).unwrap();

@@ -1,7 +1,7 @@
 //! The fuzz targets on stable: every input of the corpora in `tests/data/fuzz`, and some mutants of each.
 //!
 //! `tests/fuzz` makes programs for `cargo fuzz` out of the same modules; its `run` searches for hours where this test takes
-//! seconds. An input that broke something belongs into the corpus of its target, under a name that says what it is.
+//! seconds. An input that broke something belongs in the corpus of its target, under a name that says what it is.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

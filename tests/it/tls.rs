@@ -25,7 +25,7 @@ use crate::{
 mod certificates;
 mod server;
 
-/// What is said of a server at this address by a prober that trusts these authorities.
+/// What a prober that trusts these authorities reports about a server at this address.
 async fn probe(port: u16, ca: Option<&str>) -> Sample {
     let plan = Plan::new(&format!("https://127.0.0.1:{port}/index.html"), PartName::Full, RequestedBytes::Whole);
     let sample = plan.run(&prober(&network(ca)), None).await.sample;

@@ -121,7 +121,8 @@ fn from_root(module: &[&str], path: &[&str]) -> Option<Vec<String>> {
 /// Does the line hold the word, not as a piece of a longer name?
 pub(super) fn has_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
-        let joins = |beside: Option<char>, edge: Option<char>| beside.is_some_and(is_name) && edge.is_some_and(is_name);
+        let joins =
+            |neighbor: Option<char>, edge: Option<char>| neighbor.is_some_and(is_name) && edge.is_some_and(is_name);
         let before = joins(line[..at].chars().next_back(), word.chars().next());
         let after = joins(line[at + word.len()..].chars().next(), word.chars().next_back());
         !before && !after

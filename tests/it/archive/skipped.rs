@@ -1,4 +1,4 @@
-//! Files whose names show that they hold nothing of the requested time are not read.
+//! Files whose names show that they hold nothing from the requested time are not read.
 
 use super::*;
 

@@ -61,7 +61,7 @@ fn a_file_of_a_newer_version_waits_for_an_upgrade() {
     assert_eq!(recover(dir.path()).unwrap(), Recovered::default());
     assert_eq!(spool.oldest().unwrap(), Some(names[0].clone()));
     let waiting: Vec<_> = waiting(dir.path()).unwrap().into_iter().map(|file| (file.newer, file.points)).collect();
-    assert_eq!(waiting, [(Some(2), 2), (None, 2), (None, 2)], "counted by its lines: nobody knows its trailer");
+    assert_eq!(waiting, [(Some(2), 2), (None, 2), (None, 2)], "counted by its lines: its trailer is unknown");
 
     let (lines, reported): (Vec<_>, Vec<_>) = reader::lines(dir.path(), None).unwrap().partition(Result::is_ok);
     assert_eq!((lines.len(), reported.len()), (4, 1));

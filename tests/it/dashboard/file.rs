@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-/// One query of the dashboard, wherever in the file it stands.
+/// One query of the dashboard, wherever in the file it is.
 #[derive(Clone, Debug)]
 pub(super) struct Query {
     /// `Title of the panel/refId`, or `$variable`.
@@ -93,7 +93,7 @@ pub(super) fn as_sent(query: &str, choice: &Choice, dashboard: &Value) -> String
     let text = text.replace("now()", &format!("{}ms", choice.to));
     let filter = format!("time >= {}ms and time <= {}ms", choice.from, choice.to);
     let text = text.replace("$timeFilter", &filter).replace("$__interval", choice.interval);
-    assert!(!text.replace("$/", "").replace("$)", "").contains('$'), "a variable that nobody replaces: {text}");
+    assert!(!text.replace("$/", "").replace("$)", "").contains('$'), "a variable that is never replaced: {text}");
     text
 }
 

@@ -68,7 +68,7 @@ fn lines_have_every_time_and_nulls_where_nothing_was_measured() {
             let times: Vec<_> = rows.iter().map(|row| row[0].as_i64().unwrap()).collect();
             assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 60_000), "{}: {times:?}", query.of);
             assert!(times[0] - 60_000 < choice.from && choice.to <= times[times.len() - 1] + 60_000, "{}", query.of);
-            assert!(rows.iter().any(|row| row[1].is_null()), "{}: nobody was there for all of it", query.of);
+            assert!(rows.iter().any(|row| row[1].is_null()), "{}: no node covers the whole time", query.of);
             seen += 1;
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::registry::{Asked, Registry, good, operator};
 
-/// A registry with so many operators, each at an endpoint of its own, that gives this page of them for an offset and a
+/// A registry with `count` operators, each at its own endpoint, that returns this page of them for an offset and a
 /// limit.
 fn registry(count: usize, page: fn(usize, usize, usize) -> std::ops::Range<usize>) -> Registry {
     Registry::answering(move |asked| {
@@ -74,7 +74,7 @@ async fn a_page_of_inactive_buckets_does_not_end_the_list() {
     assert_eq!(stores, ["s100.example", "s101.example", "s102.example"]);
 }
 
-/// Gives what was asked for.
+/// Returns what was requested.
 fn honest(count: usize, offset: usize, limit: usize) -> std::ops::Range<usize> {
     offset.min(count)..(offset + limit).min(count)
 }

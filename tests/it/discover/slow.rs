@@ -11,7 +11,7 @@ use tokio::{sync::mpsc, task::spawn_blocking, time::advance};
 
 use super::registry::{Asked, Registry, good, ok, operator, problems};
 
-/// What comes of a registry that takes 18 s for each answer, and how many questions it got.
+/// What is found at a registry that takes 18 s for each answer, and how many questions it got.
 async fn dragged(
     mut answer: impl FnMut(&Asked) -> Value + Send + 'static,
 ) -> (Result<RegistryList, DiscoverError>, Vec<String>) {

@@ -24,7 +24,7 @@ mod tls;
 /// Size of the asset in bytes, known to the client beforehand.
 pub(crate) const SIZE: u64 = 64 << 10;
 
-/// First and last byte of the range that is asked for.
+/// First and last byte of the requested range.
 pub(crate) const FIRST: u64 = 1_000;
 pub(crate) const LAST: u64 = 2_023;
 
@@ -189,7 +189,7 @@ const HTTP1: &[Case] = &[
     row("chunked_and_an_empty_element", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "transfer-encoding: chunked, "], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::BodyInvalid).answered(),
     row("chunked_twice", Ask::Range, PLAIN, |_| partial(&[RIGHT_RANGE, "transfer-encoding: chunked", "transfer-encoding: chunked"], &[chunks(&part()), LAST_CHUNK.to_vec()].concat()), Outcome::Ok),
 
-    // Another thing than the one asked for.
+    // Something other than the requested object.
     row("range_ignored", Ask::Range, PLAIN, |_| answer("200 OK", &[IMAGE, FULL_LENGTH], &asset()), Outcome::WrongRange),
     row("range_of_other_start", Ask::Range, PLAIN, |_| partial(&["content-range: bytes 0-1023/65536", LENGTH], &bytes(0, 1_023)), Outcome::WrongRange),
     row("range_of_other_end", Ask::Range, PLAIN, |_| partial(&["content-range: bytes 1000-1999/65536", "content-length: 1000"], &bytes(1_000, 1_999)), Outcome::WrongRange),
@@ -239,7 +239,7 @@ const HTTP1: &[Case] = &[
     row("unavailable_with_retry_after", Ask::Range, PLAIN, |_| answer("503 Service Unavailable", &["retry-after: 120", "content-length: 0"], b""), Outcome::RateLimited),
     row("unavailable", Ask::Range, PLAIN, |_| answer("503 Service Unavailable", &["content-length: 0"], b""), Outcome::Http5xx),
     row("server_error", Ask::Range, PLAIN, |_| error("500 Internal Server Error", JSON, r#"{"type":"exception","message":"Failed to download object 1343"}"#), Outcome::Http5xx),
-    // The status says enough: a body that never comes changes nothing.
+    // The status is enough: a body that never arrives changes nothing.
     row("error_without_its_body", Ask::Range, PLAIN, |_| and(answer("502 Bad Gateway", &["content-type: text/html", "content-length: 500"], b""), Hold), Outcome::Http5xx),
     row("redirect", Ask::Range, PLAIN, |_| answer("301 Moved Permanently", &["location: http://127.0.0.1:1/", "content-length: 0"], b""), Outcome::Redirected),
     row("no_content", Ask::Range, PLAIN, |_| answer("204 No Content", &[], b""), Outcome::WrongStatus),

@@ -55,7 +55,7 @@ pub(crate) enum Port {
 pub(crate) enum Step {
     /// Reads one request head and keeps it.
     Request,
-    /// Reads whatever comes first.
+    /// Reads whatever arrives first.
     Anything,
     /// Reads HTTP/2's preface, and frames up to the end of the first HEADERS frame (RFC 9113 §3.4, §6.2).
     Http2Request,
@@ -144,7 +144,7 @@ impl FaultServer {
                     let mut connection = Connection::new(socket, tls, heads).unwrap();
                     // An error means that the client left in mid-script, which is its right.
                     let _ = connection.play(script);
-                    // Nobody may be there to hear it.
+                    // The client may already be gone.
                     let _ = report.send(connection.is_left());
                 });
             }
@@ -176,7 +176,7 @@ impl FaultServer {
         true
     }
 
-    /// Waits, without a runtime, until so many connections have ended: did the client end each, within [`HOLD`] after
+    /// Waits, without a runtime, until this many connections have ended: did the client end each, within [`HOLD`] after
     /// its script?
     pub(crate) fn is_left_by(&mut self, connections: usize) -> bool {
         (0..connections).all(|_| self.left.blocking_recv() == Some(true))

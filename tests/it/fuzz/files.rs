@@ -68,5 +68,5 @@ fn sealed(points: &[&[u8]]) -> Vec<u8> {
 }
 
 const NAME: &str = "2026-11-21T100000.000000000Z-17.lp";
-/// So many sums the archive announces at once.
+/// How many sums the archive announces in one comment.
 const GROUP: usize = 1_000;

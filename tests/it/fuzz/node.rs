@@ -49,7 +49,7 @@ use super::{
     frames::{HEADERS, frames},
 };
 
-/// What is asked for: parts of an image of [`SIZE`] bytes.
+/// What is requested: parts of an image of [`SIZE`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     /// GET of `FIRST..=LAST`.
@@ -225,7 +225,7 @@ fn network() -> Network {
 struct Wire {
     http: HttpVersion,
     manner: Manner,
-    /// What comes unasked.
+    /// What arrives unrequested.
     greeting: Vec<u8>,
     /// What is left of the answer.
     answer: Vec<u8>,

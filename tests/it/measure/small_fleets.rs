@@ -56,7 +56,7 @@ fn judged(answers: &[StatusAnswer], progress: &[ChainProgress]) -> RoundHealth {
     judge(&subjects.collect::<Vec<_>>(), TOLERANCE)
 }
 
-/// What is said of these nodes, round by round.
+/// The verdict on these nodes, round by round.
 fn rounds(nodes: &[Numbers], rounds: u64) -> Vec<RoundHealth> {
     rounds_every(ROUND, nodes, rounds)
 }

@@ -11,9 +11,9 @@ use tokio::time::{Instant, advance, sleep};
 use super::link::{BOTH, Body, Link, Script, connect_by, fetch, ms};
 
 const SEC: Duration = Duration::from_secs(1);
-/// The process stands still from here on.
+/// The process is frozen from here on.
 const AT: Duration = SEC;
-/// A freeze begins somewhere between two looks, and what was frozen has a little more time in the end.
+/// A freeze begins somewhere between two checks, and the frozen task gets a little more time at its end.
 const SLACK: Duration = Duration::from_millis(400);
 
 const LENGTHS: [Duration; 3] = [Duration::from_secs(6), Duration::from_secs(30), Duration::from_secs(120)];

@@ -94,13 +94,13 @@ impl Script {
         self.stream += 2;
     }
 
-    /// So many bytes every so often, the first of them `every` after `from`; returns when the last of them comes.
+    /// A chunk of bytes at each interval, the first one `every` after `from`; returns when the last one arrives.
     pub(super) fn flow(&mut self, from: Duration, every: Duration, times: u32, bytes: usize) -> Duration {
         (1..=times).for_each(|n| self.chunk(from + every * n, bytes));
         from + every * times
     }
 
-    /// What comes when.
+    /// Which bytes arrive when.
     pub(super) fn into_pieces(self) -> impl IntoIterator<Item = (Duration, Vec<u8>), IntoIter: Send> {
         self.pieces
     }
@@ -315,7 +315,7 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// What is said of it, for a path without a round-trip time.
+    /// The rates computed for it, for a path without a round-trip time.
     pub(super) fn judge(&self, planned: u64) -> BodyJudgement {
         let ending = match self.received.end {
             BodyEnd::Partial => Ending::Partial,

@@ -22,7 +22,7 @@ async fn body(http: HttpVersion, script: Script, bytes: usize) -> Body {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_read_is_not_part_of_the_rate() {
-    // 10 Mbit/s: 12,500 bytes every 10 ms. What comes with the head has been under way before, however much it is.
+    // 10 Mbit/s: 12,500 bytes every 10 ms. Bytes that arrive with the head were sent earlier, however many they are.
     for http in BOTH {
         for first in [0, 1, 100_000] {
             let bytes = first + 2_500_000;

@@ -51,7 +51,7 @@ fn head(http: HttpVersion, bytes: &[u8]) -> usize {
     }
 }
 
-/// All is there at once, but each read takes its time and at most so many bytes: on the real clock, so that each has
+/// Everything has arrived, but each read takes time and returns few bytes: on the real clock, so that each has
 /// another stamp. Where each read ended, and when it was about to return, goes to the log.
 fn one_by_one(bytes: Vec<u8>, most: usize, log: Arc<Mutex<Vec<(usize, Instant)>>>) -> impl FnMut(&mut ReadBuf<'_>) {
     let mut read = 0;

@@ -65,7 +65,7 @@ impl AsyncWrite for Held {
     }
 }
 
-/// How the bytes after the handshake come: `None` as they are sent, else from a moment on, so many every so often.
+/// How the bytes after the handshake come: `None` as they are sent, else in chunks at an interval, from a moment on.
 type Reads = Option<(Duration, usize, Duration)>;
 
 /// Fetches a body of `wanted` bytes after a handshake that takes no time; also how many bytes the socket brought since.

@@ -52,5 +52,5 @@ fn once_reports_the_runs_that_it_skipped() {
         assert_eq!(ended.code, Some(code), "{more:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(expected), "{more:?}: {}", ended.stderr);
     }
-    assert!(world.archived().is_empty(), "nobody was asked");
+    assert!(world.archived().is_empty(), "no node was probed");
 }

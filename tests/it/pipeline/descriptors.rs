@@ -31,7 +31,7 @@ fn images(_: usize) -> Vec<Step> {
     [step.clone(), step].concat()
 }
 
-/// Sends an image slowly enough that others are asked meanwhile.
+/// Sends an image slowly enough that other nodes are probed in the meantime.
 fn slow_images(connection: usize) -> Vec<Step> {
     [vec![Step::Pause(Duration::from_millis(300))], images(connection)].concat()
 }

@@ -90,7 +90,7 @@ fn a_full_disk_loses_nothing_that_fits_in_memory() {
     assert!(lifted.unwrap().success());
     let line = child.wait_for("the archive is written again");
     assert!(line.contains("INFO") && line.contains("lost: 0)"), "{line}");
-    until("everything that was asked for is there", || asked.is_subset(&archived_ids(&world)));
+    until("every requested object is archived", || asked.is_subset(&archived_ids(&world)));
     child.signal("TERM");
     let ended = child.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

@@ -119,13 +119,13 @@ fn a_worker_outlives_the_outage_of_its_database() {
 #[test]
 fn a_fixed_config_is_used_without_a_restart() {
     let Some(server) = influxd::shared() else { return };
-    type Mend<'a> = &'a (dyn Fn(&World, &InfluxDb) + Sync);
-    let token: Mend<'_> = &|world, _| drop(world.write("config.toml.token", influxd::TOKEN));
-    let url: Mend<'_> = &|world, broken| {
+    type Repair<'a> = &'a (dyn Fn(&World, &InfluxDb) + Sync);
+    let token: Repair<'_> = &|world, _| drop(world.write("config.toml.token", influxd::TOKEN));
+    let url: Repair<'_> = &|world, broken| {
         let good = InfluxDb { url: server.missing_bucket().url, ..broken.clone() };
         world.config("config.toml", Some(&good), "");
     };
-    let bucket: Mend<'_> = &|_, database| server.create_bucket(&database.bucket, 0);
+    let bucket: Repair<'_> = &|_, database| server.create_bucket(&database.bucket, 0);
     let wrong = InfluxDb { token: Secret::new("wrong"), ..server.bucket() };
     let away = InfluxDb { url: "http://127.0.0.1:1/".parse().unwrap(), ..server.bucket() };
     thread::scope(|scope| {

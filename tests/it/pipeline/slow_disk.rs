@@ -155,7 +155,7 @@ fn slow_syncs_cost_no_run_and_no_round() {
     let before = slow_server.heads().len();
     let began = quick_server.heads().len();
     // An image and a status check a slot.
-    until("so many slots have passed", || quick_server.heads().len() >= began + 2 * NODES * SLOTS);
+    until("the slots have passed", || quick_server.heads().len() >= began + 2 * NODES * SLOTS);
     let (made, expected) = (slow_server.heads().len() - before, quick_server.heads().len() - began);
     assert!(made * 10 >= expected * 8, "{made} requests where a quick disk has {expected}");
     [&slow, &quick].iter().for_each(|worker| worker.child.signal("TERM"));
@@ -183,7 +183,7 @@ fn slow_syncs_cost_no_run_and_no_round() {
 #[test]
 fn the_budget_is_written_once_a_second_at_most() {
     let (nodes, began) = (1_000, Instant::now());
-    // Nobody listens there, so a run costs us little and the node nothing.
+    // Nothing listens there, so a run costs us little and the node nothing.
     let Some(busy) = Slow::start("127.0.0.1:1", nodes, Duration::ZERO) else { return };
     until("it has probed for a while", || calls(&busy.world, "budget.json") >= 5);
     busy.child.signal("TERM");

@@ -65,7 +65,7 @@ fn judge(case: &Case, asked: Option<Asked>) -> Option<String> {
     if case.outcome.is_ok() && case.ask != Ask::Head {
         expected.raise(Flag::TooSmall);
     }
-    // A machine that starves us pauses too, and then it is to be flagged.
+    // A starved machine causes pauses too, and then the sample must be flagged.
     if sample.rates.stalls > Some(0) && !expected.contains(Flag::Partial) {
         expected.raise(Flag::StalledSome);
     }

@@ -121,7 +121,7 @@ fn an_interrupt_ends_the_demo_early_with_its_table() {
     figures_are_those_of_the_nodes(&dir);
 }
 
-/// A limited file size stands for a full disk: the write fails in the same way.
+/// A file size limit simulates a full disk: the write fails in the same way.
 #[test]
 fn a_full_disk_is_reported_at_once_and_counted_at_the_end() {
     let root = TempDir::new().unwrap();

@@ -118,7 +118,7 @@ fn targets_lists_every_node_in_each_dialect() {
                     assert_eq!(told, ("blocked", true), "{dialect:?}: {found:?}");
                 }
                 (condition, Some(found)) => {
-                    assert!(!found.contains_key("state"), "{dialect:?} {}: nobody was asked", member.name);
+                    assert!(!found.contains_key("state"), "{dialect:?} {}: no node was contacted", member.name);
                     let assets = found["assets"].as_array().unwrap();
                     let serves = !member.is_storage && !condition.is_switched_off();
                     let kinds =

@@ -23,7 +23,7 @@ mod nodes;
 mod send;
 mod states;
 
-/// What is to come of a transfer, by phase in which the prober stands still.
+/// The expected outcome of a transfer, by the phase in which the prober is frozen.
 const CASES: [(&str, Part, &str, &str); 12] = [
     ("connect", nodes::connect, "http", "ok"),
     ("tls", nodes::tls, "https", "ok"),
@@ -39,13 +39,13 @@ const CASES: [(&str, Part, &str, &str); 12] = [
     ("not found", nodes::not_found, "http", "http_4xx"),
 ];
 
-/// How long the prober stands still: longer than each deadline, and with `BANDPROBE_LONG_TESTS=1` much longer.
+/// How long the prober is frozen: longer than each deadline, and with `BANDPROBE_LONG_TESTS=1` much longer.
 fn lengths() -> &'static [Duration] {
     const LENGTHS: [Duration; 3] = [Duration::from_secs(6), Duration::from_secs(30), Duration::from_secs(120)];
     &LENGTHS[..rounds(1, LENGTHS.len())]
 }
 
-/// One test, so that everything stands still at the same time.
+/// One test, so that everything is frozen at the same time.
 #[test]
 fn a_prober_that_was_frozen_blames_no_node() {
     let dir = TempDir::new().unwrap();
@@ -90,7 +90,7 @@ fn a_lookup_that_was_frozen(length: Duration) {
         &[("n", &format!("http://node.test:{port}/"), "http")],
     );
     thread::spawn(move || {
-        // Nobody stops here for a second time.
+        // Nothing stops here a second time.
         let (reached, _unheard) = mpsc::channel();
         let (_, stopped) = mpsc::channel();
         nodes::wait(&listener, &Meeting { reached, stopped })
@@ -125,7 +125,7 @@ fn a_worker_that_was_frozen_goes_on_and_counts_it() {
     };
     let frozen = Duration::from_micros(sum(worker::FROZEN.name));
     assert!(frozen >= lengths()[0] - Duration::from_millis(200), "{frozen:?}");
-    assert!(sum(worker::RUNS_MISSED.name) >= 4, "slots of every second passed meanwhile");
+    assert!(sum(worker::RUNS_MISSED.name) >= 4, "slots passed every second during the freeze");
     for (measurement, tags, fields, _) in &points {
         if measurement == transfer::MEASUREMENT.name && tags["outcome"] != "ok" {
             assert_eq!(tags["outcome"], "local_failed", "{tags:?} {fields:?}");

@@ -48,5 +48,5 @@ fn refused_lines_are_cut_at_the_width_of_the_terminal() {
     assert!(!seen.bytes.contains(&0x1b) && seen.plain().contains("  no \u{fffd}[31mred\r\n"), "{screen}");
     let cut = format!("\n    {}…\n", &line[..55]);
     assert!(screen.contains(&cut), "{screen}");
-    assert!(screen.matches("why").count() == 30, "what was said is told in full: {screen}");
+    assert!(screen.matches("why").count() == 30, "each reason is printed in full: {screen}");
 }

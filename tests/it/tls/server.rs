@@ -28,8 +28,8 @@ pub(super) fn has(program: &str) -> bool {
 
 /// Debian puts servers where only root looks.
 fn command(program: &str) -> Command {
-    let beside = Path::new("/usr/sbin").join(program);
-    if beside.exists() { Command::new(beside) } else { Command::new(program) }
+    let in_sbin = Path::new("/usr/sbin").join(program);
+    if in_sbin.exists() { Command::new(in_sbin) } else { Command::new(program) }
 }
 
 /// A port that was free a moment ago.
@@ -37,7 +37,7 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Does anybody listen there, in the end?
+/// Waits for a listener there, and returns whether there is one.
 fn await_port(port: u16, process: &mut Child) {
     let began = Instant::now();
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {

@@ -103,7 +103,7 @@ impl World {
         }
     }
 
-    /// Merges, and is killed while it deletes the parts; how far it comes is as good as random.
+    /// Merges, and is killed while it deletes the parts; how far it gets is practically random.
     fn merge(&mut self) {
         let content = |name: String| (name.clone(), self.content(&format!("archive/{name}")));
         let mut gone: BTreeMap<_, _> = names(self.dir.path(), "archive").into_iter().map(content).collect();
@@ -171,7 +171,7 @@ impl World {
         }
     }
 
-    /// In the end every line that no fault hit was sent, and what is wrong is in `rejected/` or in delivered files.
+    /// At the end, every line that no fault hit was sent; damaged lines are in `rejected/` or in delivered files.
     pub(super) fn deliver_everything(mut self) {
         self.act(Act::Seal);
         recover(self.dir.path()).unwrap();

@@ -89,7 +89,7 @@ fn is_dialled(listener: &TcpListener) -> bool {
     std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&dialled)
 }
 
-/// There is no room ([`fill`]) until the prober stands still. The system repeats its SYN after a second.
+/// There is no room ([`fill`]) until the prober is frozen. The system repeats its SYN after a second.
 pub(super) fn connect(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
     until("a SYN of the prober", || is_dialled(listener));
     meeting.stop_the_prober();
@@ -134,14 +134,14 @@ fn half(listener: &TcpListener, meeting: &Meeting) -> io::Result<TcpStream> {
     Ok(socket)
 }
 
-/// The other half comes while the prober stands still.
+/// The other half arrives while the prober is frozen.
 pub(super) fn receive(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
     let mut socket = half(listener, meeting)?;
     socket.write_all(&[b'x'; BODY - BODY / 2])?;
     hold(&mut socket)
 }
 
-/// The other half comes in pieces, some of them after that.
+/// The other half arrives in pieces, some of them after the freeze.
 pub(super) fn trickle(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
     let mut socket = half(listener, meeting)?;
     for piece in [b'x'; BODY - BODY / 2].chunks(BODY / 20) {
@@ -151,12 +151,12 @@ pub(super) fn trickle(listener: &TcpListener, meeting: &Meeting) -> io::Result<(
     hold(&mut socket)
 }
 
-/// The other half never comes.
+/// The other half never arrives.
 pub(super) fn silent_body(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
     hold(&mut half(listener, meeting)?)
 }
 
-/// No answer comes, ever.
+/// No answer ever arrives.
 pub(super) fn silent_head(listener: &TcpListener, meeting: &Meeting) -> io::Result<()> {
     let mut socket = accept(listener)?;
     read_head(&mut socket)?;
@@ -204,7 +204,7 @@ fn says(listener: &TcpListener, meeting: &Meeting, status: &str) -> io::Result<(
     hold(&mut socket)
 }
 
-/// A name server that says 127.0.0.1 to every question for an IPv4 address, to the first one while the prober stands still.
+/// A name server that answers each IPv4 question with 127.0.0.1, the first one while the prober is frozen.
 pub(super) fn names(socket: &UdpSocket, meeting: &Meeting) -> io::Result<()> {
     let mut met = false;
     let mut query = [0; 512];

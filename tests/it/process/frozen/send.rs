@@ -51,7 +51,7 @@ fn a_request_that_was_frozen_blames_no_node() {
     });
 }
 
-/// Reads nothing until the prober stands still, and never has all of the request by then.
+/// Reads nothing until the prober is frozen, and has only part of the request by then.
 fn reads_late(listener: &TcpListener, meeting: &nodes::Meeting) -> io::Result<()> {
     let (mut socket, _) = listener.accept()?;
     thread::sleep(Duration::from_millis(500));

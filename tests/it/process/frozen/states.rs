@@ -26,7 +26,7 @@ type Part = fn(usize) -> Does;
 #[derive(Clone, Copy)]
 enum Does {
     Answer(u64),
-    /// When the prober stands still.
+    /// When the prober is frozen.
     AnswerLate(u64),
     /// Resets the connection then.
     GiveUp,
