@@ -179,6 +179,21 @@ async fn unassigned_and_unknown_objects_are_refused() {
     assert_eq!((reply.status, &reply.body[..]), (206, &samples::image(1343)[1..=2]));
 }
 
+/// A node that answers: its status document and its image show its condition.
+async fn serves_as_planned(member: &Member, condition: NodeCondition, image: &[u8]) {
+    let name = member.name;
+    let reply = ask_member(member, "GET", "api/v1/status", "").await;
+    let status: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+    let chain = &status["queryNodeStatus"];
+    let (head, done) = (chain["chainHead"].as_u64().unwrap(), chain["blocksProcessed"].as_u64().unwrap());
+    assert_eq!(head - done > 100, matches!(condition, NodeCondition::Behind | NodeCondition::LeftBehind), "{name}");
+    assert_eq!(head < 1_000_000, condition == NodeCondition::OtherChain, "{name}");
+    assert_eq!(status["nodeEnv"] != "production", condition == NodeCondition::Development, "{name}");
+    let reply = asset_of(member, "GET", "1343", "").await;
+    assert_eq!((reply.status, reply.header("x-cache"), reply.body.len()), (200, Some("hit"), image.len()));
+    assert_eq!(reply.body != image, condition == NodeCondition::Corrupt, "{name}");
+}
+
 #[tokio::test]
 async fn every_planted_fault_is_there_and_the_others_are_sound() {
     let fleet = DemoFleet::start(&FleetPlan::new(Dialect::Orion)).await.unwrap();
@@ -220,22 +235,7 @@ async fn every_planted_fault_is_there_and_the_others_are_sound() {
                 assert_eq!((reply.status, state(member, "1343").await), (200, "miss".to_owned()), "{name}");
                 assert_eq!(asset_of(member, "GET", "1343", "").await.status, 500, "{name}");
             }
-            condition => {
-                let reply = ask_member(member, "GET", "api/v1/status", "").await;
-                let status: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-                let chain = &status["queryNodeStatus"];
-                let (head, done) = (chain["chainHead"].as_u64().unwrap(), chain["blocksProcessed"].as_u64().unwrap());
-                assert_eq!(
-                    head - done > 100,
-                    matches!(condition, NodeCondition::Behind | NodeCondition::LeftBehind),
-                    "{name}"
-                );
-                assert_eq!(head < 1_000_000, condition == NodeCondition::OtherChain, "{name}");
-                assert_eq!(status["nodeEnv"] != "production", condition == NodeCondition::Development, "{name}");
-                let reply = asset_of(member, "GET", "1343", "").await;
-                assert_eq!((reply.status, reply.header("x-cache"), reply.body.len()), (200, Some("hit"), image.len()));
-                assert_eq!(reply.body != image, condition == NodeCondition::Corrupt, "{name}");
-            }
+            condition => serves_as_planned(member, condition, &image).await,
         }
     }
     assert_eq!(fleet.trapped(), 0);

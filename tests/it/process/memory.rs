@@ -20,7 +20,7 @@ const SHORT: Behaviour = Behaviour {
     script: |_| {
         let head =
             "HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 1000-2023/4096\r\ncontent-length: 1024\r\n\r\n";
-        vec![Request, Send([head.as_bytes(), &[0; 1024]].concat().into())]
+        vec![Request, Send([head.as_bytes(), &[0; 1024]].concat())]
     },
 };
 
