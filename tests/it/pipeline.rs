@@ -25,7 +25,7 @@ fn ids(text: &str) -> impl Iterator<Item = String> {
     marked.filter_map(|rest| rest.get(..32)).map(str::to_owned)
 }
 
-/// The trace ids in the archive. None is there twice.
+/// The trace ids in the archive. None is duplicated.
 fn archived_ids(world: &World) -> BTreeSet<String> {
     let there = points(&world.archive()).into_iter().filter_map(|(_, _, mut fields, _)| fields.remove("trace_id"));
     let (mut ids, mut count) = (BTreeSet::new(), 0);
@@ -33,6 +33,6 @@ fn archived_ids(world: &World) -> BTreeSet<String> {
         ids.insert(id.trim_matches('"').to_owned());
         count += 1;
     }
-    assert_eq!(ids.len(), count, "none is there twice");
+    assert_eq!(ids.len(), count, "none is duplicated");
     ids
 }

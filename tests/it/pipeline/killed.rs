@@ -101,7 +101,7 @@ fn delivered(server: &Influxd, database: &InfluxDb, world: &World, config: &Path
     let last = bandprobe(&["once", "-c", config.to_str().unwrap(), "--json"]);
     assert_eq!(last.code, Some(0), "{}", last.stderr);
     let (archived, there) = (world.archived(), stored(server, &database.bucket));
-    assert!(archived.is_sorted_by(|a, b| a < b), "none is there twice");
+    assert!(archived.is_sorted_by(|a, b| a < b), "none is duplicated");
     assert_eq!(there, archived);
     assert!(printed(&last.stdout).iter().all(|key| there.binary_search(key).is_ok()));
     let left = status(&world.archive()).unwrap();

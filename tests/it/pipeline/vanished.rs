@@ -29,7 +29,7 @@ fn a_worker_continues_in_a_new_directory() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let (there, here) = (stored(server, &database.bucket), world.archived());
     assert!(here.iter().all(|key| there.binary_search(key).is_ok()), "all of the new one is delivered");
-    assert!(here.is_sorted_by(|a, b| a < b), "none is there twice");
+    assert!(here.is_sorted_by(|a, b| a < b), "none is duplicated");
     let left = status(&world.archive()).unwrap();
     assert_eq!((left.open.files, left.spool.files), (0, 0), "{}", ended.stderr);
 }
