@@ -89,7 +89,7 @@ fn needs_fleet(args: impl Iterator<Item = String>) -> String {
     let args: Vec<_> = args.map(|arg| quoted(&arg)).collect();
     format!(
         "this build does not contain the simulated fleet. From a clone of the repository, run\n  \
-         cargo run --release --features fleet -- {}",
+         cargo run --features fleet -- {}",
         args.join(" ")
     )
 }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_build_without_the_fleet_prints_the_command_that_has_it() {
         let args = ["demo", "--fleet", "--serve", "-o", "my fleet.toml"].map(str::to_owned);
-        let last = "  cargo run --release --features fleet -- demo --fleet --serve -o 'my fleet.toml'";
+        let last = "  cargo run --features fleet -- demo --fleet --serve -o 'my fleet.toml'";
         assert_eq!(needs_fleet(args.into_iter()).lines().last(), Some(last));
     }
 
